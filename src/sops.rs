@@ -4,6 +4,8 @@
 //! document lives in the submodules.
 
 pub mod cipher;
+pub mod tree;
+pub mod yaml;
 
 pub use cipher::{DataKey, Token};
 

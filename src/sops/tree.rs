@@ -1,0 +1,424 @@
+//! One spanned tree for every format: what a document says and where it says it.
+//!
+//! A span is a byte range of the text that was parsed. Opening a document keeps the spans, so that
+//! an opened tree still knows which bytes of the encrypted text each value came from.
+
+use std::ops::Range;
+
+use zeroize::Zeroizing;
+
+use super::cipher::{Token, TokenType};
+
+/// All documents of a file; only YAML can have more than one. Each root is a map.
+#[derive(Clone, Debug, Default)]
+pub struct Tree {
+    pub documents: Vec<Node>,
+    /// An alias was expanded: spans of the copies overlap, so the text cannot be spliced.
+    pub has_alias: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct Node {
+    pub span: Range<usize>,
+    pub value: Value,
+}
+
+#[derive(Clone, Debug)]
+pub enum Value {
+    Map(Vec<Item>),
+    List(Vec<Item>),
+    Leaf(Leaf),
+}
+
+#[derive(Clone, Debug)]
+pub enum Item {
+    Entry(Entry),
+    Comment(Comment),
+}
+
+/// A key with its value, or (without a key) an item of a list.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub key: Option<String>,
+    /// From the key (or, in a list, the value) to the end of the value.
+    pub span: Range<usize>,
+    pub key_span: Range<usize>,
+    pub node: Node,
+}
+
+#[derive(Clone, Debug)]
+pub struct Leaf {
+    pub scalar: Scalar,
+    pub style: Style,
+    /// The token that an opened value came from.
+    pub token: Option<Token>,
+}
+
+/// Text after `#`, blanks included.
+#[derive(Clone, Debug)]
+pub struct Comment {
+    pub text: Zeroizing<String>,
+    /// From the `#` to the end of the line; in an encrypted list, the whole `ENC[…]` item.
+    pub span: Range<usize>,
+    pub token: Option<Token>,
+}
+
+/// How a scalar is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    Plain,
+    Single,
+    Double,
+    /// `|` or `>`
+    Block,
+    /// Any style inside `[…]` or `{…}`, where only one-line forms are possible.
+    Flow,
+}
+
+/// A value with its SOPS type.
+#[derive(Clone)]
+pub enum Scalar {
+    /// Mostly UTF-8; sops also carries raw bytes (`!!binary`) as a string.
+    Str(Zeroizing<Vec<u8>>),
+    Int(i64),
+    Float(f64),
+    Bool(bool),
+    /// RFC 3339 as sops writes it.
+    Time(String),
+    Null,
+}
+
+impl Scalar {
+    #[must_use]
+    pub fn str(text: &str) -> Self {
+        Self::Str(Zeroizing::new(text.as_bytes().to_vec()))
+    }
+
+    /// The bytes that are encrypted and fed to the MAC; `None` for null, which is neither.
+    #[must_use]
+    pub fn plaintext(&self) -> Option<Zeroizing<Vec<u8>>> {
+        let text = match self {
+            Self::Str(bytes) => return Some(bytes.clone()),
+            Self::Int(number) => number.to_string(),
+            Self::Float(number) => float_text(*number),
+            Self::Bool(true) => "True".into(),
+            Self::Bool(false) => "False".into(),
+            Self::Time(text) => text.clone(),
+            Self::Null => return None,
+        };
+        Some(Zeroizing::new(text.into_bytes()))
+    }
+
+    /// The type written into a token; `None` for what is never encrypted: null and the empty string.
+    #[must_use]
+    pub fn token_type(&self) -> Option<TokenType> {
+        Some(match self {
+            Self::Str(bytes) if bytes.is_empty() => return None,
+            Self::Str(_) => TokenType::Str,
+            Self::Int(_) => TokenType::Int,
+            Self::Float(_) => TokenType::Float,
+            Self::Bool(_) => TokenType::Bool,
+            Self::Time(_) => TokenType::Time,
+            Self::Null => return None,
+        })
+    }
+
+    /// The inverse of [`Self::plaintext`]: only the canonical text of a type is accepted.
+    #[must_use]
+    pub fn from_plaintext(kind: TokenType, bytes: &[u8]) -> Option<Self> {
+        if kind == TokenType::Str {
+            return Some(Self::Str(Zeroizing::new(bytes.to_vec())));
+        }
+        let text = std::str::from_utf8(bytes).ok()?;
+        let scalar = match kind {
+            TokenType::Int => Self::Int(text.parse().ok()?),
+            TokenType::Float => Self::Float(float_value(text)?),
+            TokenType::Bool => Self::Bool(match text {
+                "True" => true,
+                "False" => false,
+                _ => return None,
+            }),
+            TokenType::Time => Self::Time(text.to_owned()),
+            TokenType::Str | TokenType::Comment => return None,
+        };
+        (scalar.plaintext()?.as_slice() == bytes).then_some(scalar)
+    }
+
+    /// `str`, `int`, `float`, `bool`, `time` or `null`.
+    #[must_use]
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Self::Str(_) => "str",
+            Self::Int(_) => "int",
+            Self::Float(_) => "float",
+            Self::Bool(_) => "bool",
+            Self::Time(_) => "time",
+            Self::Null => "null",
+        }
+    }
+
+    #[must_use]
+    pub fn is_empty_str(&self) -> bool {
+        matches!(self, Self::Str(bytes) if bytes.is_empty())
+    }
+
+    #[must_use]
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Str(bytes) => std::str::from_utf8(bytes).ok(),
+            _ => None,
+        }
+    }
+}
+
+impl PartialEq for Scalar {
+    fn eq(&self, other: &Self) -> bool {
+        self.type_name() == other.type_name() && self.plaintext() == other.plaintext()
+    }
+}
+
+/// Names the type and nothing of the value.
+impl std::fmt::Debug for Scalar {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}(…)", self.type_name())
+    }
+}
+
+/// Go's `FormatFloat(f, 'f', -1, 64)`: shortest digits that read back, never an exponent.
+#[must_use]
+pub fn float_text(number: f64) -> String {
+    if number.is_nan() {
+        "NaN".into()
+    } else if number.is_infinite() {
+        if number > 0.0 { "+Inf".into() } else { "-Inf".into() }
+    } else {
+        number.to_string()
+    }
+}
+
+fn float_value(text: &str) -> Option<f64> {
+    match text {
+        "NaN" => Some(f64::NAN),
+        "+Inf" => Some(f64::INFINITY),
+        "-Inf" => Some(f64::NEG_INFINITY),
+        _ if text.starts_with(|c: char| c.is_ascii_digit() || c == '-') => text.parse().ok(),
+        _ => None,
+    }
+}
+
+impl Node {
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        let items: &[Item] = match &self.value {
+            Value::Map(items) | Value::List(items) => items,
+            Value::Leaf(_) => &[],
+        };
+        items.iter().filter_map(|item| match item {
+            Item::Entry(entry) => Some(entry),
+            Item::Comment(_) => None,
+        })
+    }
+
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Entry> {
+        self.entries().find(|entry| entry.key.as_deref() == Some(key))
+    }
+
+    #[must_use]
+    pub fn leaf(&self) -> Option<&Leaf> {
+        match &self.value {
+            Value::Leaf(leaf) => Some(leaf),
+            _ => None,
+        }
+    }
+
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        self.leaf()?.scalar.as_text()
+    }
+
+    #[must_use]
+    pub fn is_map(&self) -> bool {
+        matches!(self.value, Value::Map(_))
+    }
+}
+
+/// One step from the root to a value.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Step {
+    Key(String),
+    Index(usize),
+}
+
+/// The address of a value: keys and list positions, in the first document unless said otherwise.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Path(pub Vec<Step>);
+
+impl Path {
+    #[must_use]
+    pub fn key(name: &str) -> Self {
+        Self(vec![Step::Key(name.to_owned())])
+    }
+
+    /// The map keys on the way; list positions add nothing (the SOPS rule for `aad` and selectors).
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|step| match step {
+            Step::Key(key) => Some(key.as_str()),
+            Step::Index(_) => None,
+        })
+    }
+
+    /// The additional data of a value: every key followed by a colon.
+    #[must_use]
+    pub fn aad(&self) -> String {
+        self.keys().fold(String::new(), |aad, key| aad + key + ":")
+    }
+
+    /// The additional data of a comment: that of the enclosing container; a lone colon at the top.
+    #[must_use]
+    pub fn comment_aad(&self) -> String {
+        let aad = self.aad();
+        if aad.is_empty() { ":".into() } else { aad }
+    }
+}
+
+/// `a.b[2].c`; a key that would be ambiguous in that form stands in brackets: `["a.b"]`.
+impl std::fmt::Display for Path {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (position, step) in self.0.iter().enumerate() {
+            match step {
+                Step::Index(index) => write!(f, "[{index}]")?,
+                Step::Key(key) if key.is_empty() || key.contains(['.', '[', ']', '"']) => {
+                    write!(f, "[{}]", serde_json::Value::from(key.as_str()))?;
+                }
+                Step::Key(key) if position == 0 => write!(f, "{key}")?,
+                Step::Key(key) => write!(f, ".{key}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a walk meets, in file order.
+pub enum Visit<'a> {
+    Leaf(&'a Node, &'a Leaf),
+    Comment(&'a Comment),
+    /// `{}` or `[]`
+    Empty(&'a Node),
+}
+
+impl Tree {
+    /// Depth first, in file order, over all documents. The path of a comment is that of its container.
+    pub fn walk<'a>(&'a self, visit: &mut dyn FnMut(&Path, Visit<'a>)) {
+        for document in &self.documents {
+            walk(document, &mut Path::default(), visit);
+        }
+    }
+
+    /// The leaf at a path of the first document that has it.
+    #[must_use]
+    pub fn find(&self, path: &Path) -> Option<&Entry> {
+        self.documents.iter().find_map(|document| find(document, &path.0))
+    }
+
+    /// Every leaf with its path, in file order.
+    #[must_use]
+    pub fn leaves(&self) -> Vec<(Path, &Node, &Leaf)> {
+        let mut leaves = Vec::new();
+        self.walk(&mut |path, visit| {
+            if let Visit::Leaf(node, leaf) = visit {
+                leaves.push((path.clone(), node, leaf));
+            }
+        });
+        leaves
+    }
+}
+
+fn walk<'a>(node: &'a Node, path: &mut Path, visit: &mut dyn FnMut(&Path, Visit<'a>)) {
+    let items = match &node.value {
+        Value::Leaf(leaf) => return visit(path, Visit::Leaf(node, leaf)),
+        Value::Map(items) | Value::List(items) => items,
+    };
+    if items.is_empty() {
+        visit(path, Visit::Empty(node));
+    }
+    let mut index = 0;
+    for item in items {
+        match item {
+            Item::Comment(comment) => visit(path, Visit::Comment(comment)),
+            Item::Entry(entry) => {
+                path.0.push(step(entry, index));
+                walk(&entry.node, path, visit);
+                path.0.pop();
+                index += 1;
+            }
+        }
+    }
+}
+
+/// The step that leads to an entry, the `index`-th of its container.
+#[must_use]
+pub fn step(entry: &Entry, index: usize) -> Step {
+    entry.key.clone().map_or(Step::Index(index), Step::Key)
+}
+
+fn find<'a>(node: &'a Node, steps: &[Step]) -> Option<&'a Entry> {
+    let (first, rest) = steps.split_first()?;
+    let entry = match first {
+        Step::Key(key) => node.get(key)?,
+        Step::Index(index) if matches!(node.value, Value::List(_)) => node.entries().nth(*index)?,
+        Step::Index(_) => return None,
+    };
+    if rest.is_empty() { Some(entry) } else { find(&entry.node, rest) }
+}
+
+/// A text that is not a document: the line (from 1) and the rule that it breaks, never its content.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {what}")]
+pub struct SyntaxError {
+    pub line: usize,
+    pub what: String,
+}
+
+impl SyntaxError {
+    pub(crate) fn at(source: &str, offset: usize, what: impl Into<String>) -> Self {
+        Self { line: line_of(source, offset), what: what.into() }
+    }
+}
+
+/// The line (from 1) of a byte offset.
+#[must_use]
+pub fn line_of(source: &str, offset: usize) -> usize {
+    let end = offset.min(source.len());
+    source.as_bytes()[..end].iter().filter(|byte| **byte == b'\n').count() + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_print_unambiguously_and_give_the_sops_aad() {
+        let path = Path(vec![Step::Key("a".into()), Step::Index(2), Step::Key("b.c".into())]);
+        assert_eq!(path.to_string(), r#"a[2]["b.c"]"#);
+        assert_eq!(path.aad(), "a:b.c:");
+        assert_eq!(Path::default().comment_aad(), ":");
+    }
+
+    #[test]
+    fn a_type_accepts_only_its_canonical_text() {
+        for (kind, text, ok) in [
+            (TokenType::Int, "5432", true),
+            (TokenType::Int, "+5", false),
+            (TokenType::Int, "05", false),
+            (TokenType::Bool, "True", true),
+            (TokenType::Bool, "true", false),
+            (TokenType::Float, "1.5", true),
+            (TokenType::Float, "1e3", false),
+            (TokenType::Float, "-0", true),
+            (TokenType::Float, "inf", false),
+            (TokenType::Float, "+Inf", true),
+        ] {
+            assert_eq!(Scalar::from_plaintext(kind, text.as_bytes()).is_some(), ok, "{kind:?} {text}");
+        }
+    }
+}

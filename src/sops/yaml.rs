@@ -1,0 +1,308 @@
+//! YAML read the way sops reads it: one spanned tree, comments included, scalar typing our own.
+//!
+//! The scanner is libyaml, the ancestor of the one in sops, behind guards for what the two read
+//! differently: UTF-8 only, no inner byte order mark, no `%YAML` but 1.1, no `\/` escape. Stricter
+//! than sops where it is lax: duplicate keys are refused at every level of every document, and
+//! depth, nodes and alias expansion are bounded.
+
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+
+use super::tree::{Entry, Item, Leaf, Node, Scalar, Style, SyntaxError, Tree, Value};
+
+mod comments;
+mod emit;
+mod events;
+mod resolve;
+
+pub use emit::{emit, key_text, scalar_inline, scalar_text};
+use events::{Event, Kind};
+use resolve::Resolved;
+
+const MAX_DEPTH: usize = 100;
+const MAX_NODES: usize = 200_000;
+const BOM: char = '\u{feff}';
+
+/// Parses all documents of a YAML text.
+///
+/// # Errors
+/// [`SyntaxError`] with the line and the rule; the text itself never appears.
+pub fn parse(source: &str) -> Result<Tree, SyntaxError> {
+    let body = source.strip_prefix(BOM).unwrap_or(source);
+    if let Some(offset) = body.find(BOM) {
+        return Err(SyntaxError::at(body, offset, "byte order mark inside the text"));
+    }
+    let mut builder = Builder { source, shift: source.len() - body.len(), ..Builder::default() };
+    events::events(body, &mut |event| builder.event(event))?;
+    let mut tree = Tree { documents: builder.documents, has_alias: builder.has_alias };
+    comments::attach(source, &mut tree, &builder.opaque, &builder.starts);
+    Ok(tree)
+}
+
+/// Builds nodes from events with its own stack, so that depth is bounded by a rule and not by ours.
+#[derive(Default)]
+struct Builder<'a> {
+    source: &'a str,
+    /// Bytes of the leading byte order mark, which the scanner does not see.
+    shift: usize,
+    stack: Vec<Frame>,
+    documents: Vec<Node>,
+    /// Where each document starts.
+    starts: Vec<usize>,
+    anchors: HashMap<String, Node>,
+    /// Spans of scalars, in which `#` is not a comment.
+    opaque: Vec<(Range<usize>, Style)>,
+    nodes: usize,
+    has_alias: bool,
+}
+
+struct Frame {
+    is_map: bool,
+    flow: bool,
+    start: usize,
+    items: Vec<Item>,
+    keys: HashSet<String>,
+    key: Option<(String, Range<usize>)>,
+    anchor: Option<String>,
+}
+
+impl Builder<'_> {
+    fn event(&mut self, mut event: Event) -> Result<(), SyntaxError> {
+        event.span = event.span.start + self.shift..event.span.end + self.shift;
+        let span = event.span.clone();
+        match event.kind {
+            Kind::DocumentStart { version } => {
+                if version.is_some_and(|version| version != (1, 1)) {
+                    return Err(self.error(&span, "%YAML other than 1.1"));
+                }
+                self.starts.push(if self.starts.is_empty() { 0 } else { span.start });
+                self.anchors.clear();
+                Ok(())
+            }
+            Kind::DocumentEnd => Ok(()),
+            Kind::Alias(name) => {
+                let Some(mut node) = self.anchors.get(&name).cloned() else {
+                    return Err(self.error(&span, "alias of an anchor that is not defined before it"));
+                };
+                self.nodes += relocate(&mut node, &span);
+                self.has_alias = true;
+                self.value(node)
+            }
+            Kind::Scalar { ref value, style } => {
+                self.check_escapes(&span, style)?;
+                self.opaque.push((span.clone(), style));
+                if self.stack.last().is_some_and(|frame| frame.is_map && frame.key.is_none()) {
+                    return self.key(value, style, event.tag.as_deref(), span);
+                }
+                let scalar = match resolve::resolve(value, style, event.tag.as_deref()) {
+                    Resolved::Scalar(scalar) => scalar,
+                    Resolved::Refused(rule) => return Err(self.error(&span, rule)),
+                };
+                let flow = self.stack.last().is_some_and(|frame| frame.flow);
+                let style = if flow { Style::Flow } else { style };
+                let node = Node { span, value: Value::Leaf(Leaf { scalar, style, token: None }) };
+                self.remember(event.anchor, &node);
+                self.value(node)
+            }
+            Kind::ListStart { flow } => self.open(false, flow, span.start, event.anchor),
+            Kind::MapStart { flow } => self.open(true, flow, span.start, event.anchor),
+            Kind::ListEnd | Kind::MapEnd => self.close(span),
+        }
+    }
+
+    fn error(&self, span: &Range<usize>, what: impl Into<String>) -> SyntaxError {
+        SyntaxError::at(self.source, span.start, what)
+    }
+
+    fn open(
+        &mut self,
+        is_map: bool,
+        flow: bool,
+        start: usize,
+        anchor: Option<String>,
+    ) -> Result<(), SyntaxError> {
+        let span = start..start;
+        if self.stack.len() >= MAX_DEPTH {
+            return Err(self.error(&span, format!("more than {MAX_DEPTH} levels deep")));
+        }
+        match self.stack.last() {
+            None if !is_map => return Err(self.error(&span, "the top level must be a map")),
+            Some(frame) if frame.is_map && frame.key.is_none() => {
+                return Err(self.error(&span, "a key that is not a string"));
+            }
+            _ => {}
+        }
+        let flow = flow || self.stack.last().is_some_and(|frame| frame.flow);
+        self.stack.push(Frame {
+            is_map,
+            flow,
+            start,
+            items: Vec::new(),
+            keys: HashSet::new(),
+            key: None,
+            anchor,
+        });
+        Ok(())
+    }
+
+    fn close(&mut self, end: Range<usize>) -> Result<(), SyntaxError> {
+        let Some(frame) = self.stack.pop() else {
+            return Err(self.error(&end, "not YAML"));
+        };
+        // the end of a block container lies behind the comments that follow it
+        let last = frame.items.iter().rev().find_map(|item| match item {
+            Item::Entry(entry) => Some(entry.span.end),
+            Item::Comment(_) => None,
+        });
+        let end = if frame.flow { end.end } else { last.unwrap_or(end.end) };
+        let value = if frame.is_map { Value::Map(frame.items) } else { Value::List(frame.items) };
+        let node = Node { span: frame.start..end, value };
+        self.remember(frame.anchor, &node);
+        self.value(node)
+    }
+
+    fn key(
+        &mut self,
+        text: &str,
+        style: Style,
+        tag: Option<&str>,
+        span: Range<usize>,
+    ) -> Result<(), SyntaxError> {
+        let merge = text == "<<" && style == Style::Plain;
+        let is_text = matches!(resolve::resolve(text, style, tag), Resolved::Scalar(Scalar::Str(_)));
+        if !is_text && !merge {
+            return Err(self.error(&span, "a key that is not a string: quote it"));
+        }
+        let duplicate = {
+            let Some(frame) = self.stack.last_mut() else { return Ok(()) };
+            frame.key = Some((text.to_owned(), span.clone()));
+            !frame.keys.insert(text.to_owned())
+        };
+        if duplicate { Err(self.error(&span, format!("duplicate key `{text}`"))) } else { Ok(()) }
+    }
+
+    fn value(&mut self, node: Node) -> Result<(), SyntaxError> {
+        self.nodes += 1;
+        if self.nodes > MAX_NODES {
+            return Err(self.error(&node.span, format!("more than {MAX_NODES} values")));
+        }
+        let Some(frame) = self.stack.last_mut() else { return self.document(node) };
+        let key_span = frame.key.as_ref().map_or(node.span.start..node.span.start, |(_, span)| span.clone());
+        let span = key_span.start.min(node.span.start)..node.span.end.max(key_span.end);
+        let key = frame.key.take().map(|(key, _)| key);
+        frame.items.push(Item::Entry(Entry { key, span, key_span, node }));
+        Ok(())
+    }
+
+    fn document(&mut self, node: Node) -> Result<(), SyntaxError> {
+        let node = match &node.value {
+            Value::Leaf(Leaf { scalar: Scalar::Null, .. }) => {
+                Node { span: node.span.clone(), value: Value::Map(Vec::new()) }
+            }
+            Value::Map(_) => node,
+            _ => return Err(self.error(&node.span, "the top level must be a map")),
+        };
+        self.documents.push(node);
+        Ok(())
+    }
+
+    fn remember(&mut self, anchor: Option<String>, node: &Node) {
+        if let Some(anchor) = anchor {
+            self.anchors.insert(anchor, node.clone());
+        }
+    }
+
+    /// go-yaml refuses the escape `\/`, libyaml accepts it.
+    fn check_escapes(&self, span: &Range<usize>, style: Style) -> Result<(), SyntaxError> {
+        if style != Style::Double {
+            return Ok(());
+        }
+        let text = self.source.get(span.clone()).unwrap_or_default().as_bytes();
+        let mut position = 0;
+        while let Some(byte) = text.get(position) {
+            match (byte, text.get(position + 1)) {
+                (b'\\', Some(b'/')) => return Err(self.error(span, "the escape `\\/`")),
+                (b'\\', _) => position += 2,
+                _ => position += 1,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Gives every part of an alias's copy the span of the alias; counts the nodes.
+fn relocate(node: &mut Node, span: &Range<usize>) -> usize {
+    node.span = span.clone();
+    let (Value::Map(items) | Value::List(items)) = &mut node.value else { return 1 };
+    let mut nodes = 1;
+    for item in items {
+        if let Item::Entry(entry) = item {
+            entry.span = span.clone();
+            entry.key_span = span.clone();
+            nodes += relocate(&mut entry.node, span);
+        }
+    }
+    nodes
+}
+
+/// Whether a plain scalar of this text reads as a string.
+#[must_use]
+pub fn reads_as_string(text: &str) -> bool {
+    matches!(resolve::resolve(text, Style::Plain, None), Resolved::Scalar(Scalar::Str(_)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn emitted(text: &str) -> String {
+        emit(&parse(text).unwrap(), 4)
+    }
+
+    #[test]
+    fn comments_land_where_sops_puts_them() {
+        let text = "# top\na: 1 # inline\nn: # on parent\n  # inner\n  b: 2 # at b\n  # foot\nl:\n  - x # at x\n  # foot of l\n#last\nz: 3\n";
+        let expected = "# top\n# inline\na: 1\n# on parent\nn:\n    # inner\n    # at b\n    b: 2\n    # foot\nl:\n    # at x\n    - x\n    # foot of l\n#last\nz: 3\n";
+        assert_eq!(emitted(text), expected);
+    }
+
+    #[test]
+    fn what_two_readers_would_read_differently_is_refused() {
+        for (text, line, rule) in [
+            ("a: 1\na: 2\n", 2, "duplicate key `a`"),
+            ("a:\n  b: 1\n  \"b\": 2\n", 3, "duplicate key `b`"),
+            ("%YAML 1.2\n---\na: 1\n", 1, "%YAML"),
+            ("a: \"x\\/y\"\n", 1, "escape"),
+            ("a: *b\n", 1, "alias"),
+            ("- a\n", 1, "top level"),
+            ("text\n", 1, "top level"),
+            ("1: a\n", 1, "not a string"),
+            ("a: \u{feff}b\n", 1, "byte order mark"),
+            ("a: 18446744073709551615\n", 1, "integer above"),
+            ("a: [1\n", 2, ""),
+        ] {
+            let error = parse(text).unwrap_err();
+            assert!(error.line == line && error.what.contains(rule), "{text:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn depth_and_alias_expansion_are_bounded() {
+        let deep = format!("a: {}{}", "[".repeat(200), "]".repeat(200));
+        assert!(parse(&deep).unwrap_err().what.contains("levels deep"));
+        let mut bomb = String::from("l0: &l0 [x, x, x, x, x, x, x, x, x, x]\n");
+        for level in 1..9 {
+            let item = format!("*l{}", level - 1);
+            bomb += &format!("l{level}: &l{level} [{}]\n", vec![item; 10].join(", "));
+        }
+        assert!(parse(&bomb).unwrap_err().what.contains("values"));
+    }
+
+    #[test]
+    fn spans_cut_exactly_the_value() {
+        let text = "ключ: \"a b\" # c\nb:  'x'\nc: |\n  one\n  two\n\nd: &x !!str 5\ne:\n";
+        let tree = parse(text).unwrap();
+        let cut: Vec<&str> = tree.leaves().iter().map(|(_, node, _)| &text[node.span.clone()]).collect();
+        assert_eq!(cut, ["\"a b\"", "'x'", "|\n  one\n  two\n\n", "&x !!str 5", ""]);
+    }
+}
