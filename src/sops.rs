@@ -1,13 +1,44 @@
-//! SOPS documents for age recipients: bytes and values in, values out.
+//! SOPS documents for age recipients: bytes and values in, values out; time and randomness are
+//! arguments.
 //!
-//! A [`WrappedKey`] is one entry of `sops.age`; a [`DataKey`] is what it wraps. Everything else of a
-//! document lives in the submodules.
+//! [`Document::parse`] reads an encrypted text without a key. [`Document::open`] decrypts every value,
+//! checks the MAC and gives a [`Cleartext`], which remembers the token that each value came from.
+//! From there on bytes are spliced, never re-printed: one changed value changes its own line,
+//! `lastmodified` and `mac`. Every text that is handed out for writing was parsed and opened again
+//! and says exactly what was meant.
 
+mod block;
 pub mod cipher;
+pub mod dotenv;
+mod edit;
+pub mod format;
+pub mod json;
+mod layout;
+mod mac;
+pub mod metadata;
+pub mod pattern;
+mod seal;
+pub mod selector;
 pub mod tree;
 pub mod yaml;
 
-pub use cipher::{DataKey, Token};
+use std::ops::Range;
+
+use zeroize::Zeroizing;
+
+pub use cipher::{DataKey, Random, Token, TokenType};
+pub use edit::EditError;
+pub use format::Format;
+pub use layout::Layout;
+pub use mac::MacState;
+pub use metadata::Metadata;
+pub use seal::{Fresh, SealError, empty, seal};
+pub use selector::Selector;
+pub use tree::{Path, Scalar, Step, SyntaxError, Tree};
+
+use mac::Mac;
+use selector::Selected;
+use tree::{Comment, Entry, Item, Node, Value};
 
 /// One entry of the `sops.age` list: a label that nobody authenticates, and an armored age file
 /// that holds the 32 bytes of the data key.
@@ -15,4 +46,306 @@ pub use cipher::{DataKey, Token};
 pub struct WrappedKey {
     pub recipient: String,
     pub enc: String,
+}
+
+/// An encrypted document, parsed without a key.
+#[derive(Clone, Debug)]
+pub struct Document {
+    format: Format,
+    source: String,
+    /// Values only; the `sops` block is taken out.
+    tree: Tree,
+    metadata: Metadata,
+    block: Block,
+}
+
+/// The bytes of the metadata: what to cut to see the values alone.
+#[derive(Clone, Debug)]
+struct Block {
+    cut: Vec<Range<usize>>,
+    /// The start of the (first) block: new keys go right before it.
+    start: usize,
+}
+
+/// Why a text is not a SOPS document.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DocumentError {
+    #[error("no sops metadata")]
+    NotSops,
+    #[error(transparent)]
+    Syntax(#[from] SyntaxError),
+    #[error("line {line}: {what}")]
+    Metadata { line: usize, what: String },
+}
+
+/// A value or the whole document is not what its writer sealed. Never holds a value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OpenFault {
+    #[error("line {line}: `{path}` {what}")]
+    Value { line: usize, path: String, what: String },
+    #[error("the MAC does not match: values were changed without the data key")]
+    Mac,
+    #[error("the MAC is missing")]
+    NoMac,
+}
+
+/// An opened document.
+#[derive(Clone, Debug)]
+pub struct Cleartext {
+    document: Document,
+    tree: Tree,
+    mac: MacState,
+}
+
+impl Document {
+    /// Parses a document and its metadata; stricter than sops (duplicate keys, trailing text, …).
+    ///
+    /// # Errors
+    /// [`DocumentError::NotSops`] when there is no metadata, else the line and the rule.
+    pub fn parse(format: Format, source: &str) -> Result<Self, DocumentError> {
+        let mut tree = format.parse(source)?;
+        let at = |offset: usize, what: String| DocumentError::Metadata {
+            line: tree::line_of(source, offset),
+            what,
+        };
+        let (node, block) = take_block(format, source, &mut tree).ok_or(DocumentError::NotSops)?;
+        let metadata = Metadata::read(&node).map_err(|fault| at(fault.offset, fault.what))?;
+        for document in &mut tree.documents {
+            list_comments(source, document);
+        }
+        Ok(Self { format, source: source.to_owned(), tree, metadata, block })
+    }
+
+    #[must_use]
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    #[must_use]
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// The encrypted values.
+    #[must_use]
+    pub fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    #[must_use]
+    pub fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    #[must_use]
+    pub fn line_of(&self, offset: usize) -> usize {
+        tree::line_of(&self.source, offset)
+    }
+
+    /// Decrypts every value and checks the MAC.
+    ///
+    /// # Errors
+    /// [`OpenFault`] names the value that does not decrypt, or the MAC.
+    pub fn open(&self, key: &DataKey) -> Result<Cleartext, OpenFault> {
+        let clear = self.open_unverified(key)?;
+        match clear.mac {
+            MacState::Ok => Ok(clear),
+            MacState::Bad => Err(OpenFault::Mac),
+            MacState::Missing => Err(OpenFault::NoMac),
+        }
+    }
+
+    /// Decrypts every value; [`Cleartext::mac`] tells what the MAC says. For display only.
+    ///
+    /// # Errors
+    /// [`OpenFault::Value`] names the first value that does not decrypt.
+    pub fn open_unverified(&self, key: &DataKey) -> Result<Cleartext, OpenFault> {
+        let mut tree = self.tree.clone();
+        for document in &mut tree.documents {
+            open_comments(document, &mut Path::default(), key);
+        }
+        let mut fault = None;
+        let mut mac = Mac::new(self.metadata.mac_only_encrypted);
+        self.metadata.selector.walk(&mut tree, &mut |path, met, selected| {
+            let Selected::Leaf(leaf, span) = met else { return };
+            if fault.is_none() && selected {
+                fault = open_leaf(leaf, path, key).err().map(|what| OpenFault::Value {
+                    line: self.line_of(span.start),
+                    path: path.to_string(),
+                    what,
+                });
+            }
+            mac.feed(&leaf.scalar, selected);
+        });
+        match fault {
+            Some(fault) => Err(fault),
+            None => Ok(Cleartext { document: self.clone(), tree, mac: mac.check(key, &self.metadata) }),
+        }
+    }
+}
+
+impl Cleartext {
+    #[must_use]
+    pub fn document(&self) -> &Document {
+        &self.document
+    }
+
+    #[must_use]
+    pub fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    #[must_use]
+    pub fn mac(&self) -> MacState {
+        self.mac
+    }
+
+    /// The bytes that `sops decrypt` prints; `None` for a dotenv file that holds more than lines.
+    #[must_use]
+    pub fn emit(&self, indent: format::Indent) -> Option<Zeroizing<String>> {
+        self.document.format.emit(&self.tree, indent).map(Zeroizing::new)
+    }
+}
+
+/// An empty string is never encrypted; everything else in an encrypted slot is a token.
+fn open_leaf(leaf: &mut tree::Leaf, path: &Path, key: &DataKey) -> Result<(), String> {
+    if leaf.scalar == Scalar::Null || leaf.scalar.is_empty_str() {
+        return Ok(());
+    }
+    let token = match leaf.scalar.as_text() {
+        Some(text) => Token::parse(text).map_err(|error| error.to_string())?,
+        None => return Err(cipher::TokenError::Clear.to_string()),
+    };
+    let plain = token.open(key, &path.aad()).map_err(|error| error.to_string())?;
+    let scalar = Scalar::from_plaintext(token.kind, &plain);
+    leaf.scalar = scalar.ok_or_else(|| format!("does not hold a canonical {}", token.kind.name()))?;
+    leaf.token = Some(token);
+    Ok(())
+}
+
+/// A comment that does not decrypt stays as it is: comments are not authenticated, and sops only
+/// warns. Its container decides the additional data; where two readers may disagree on the
+/// container, the ones around it are tried too.
+fn open_comments(node: &mut Node, path: &mut Path, key: &DataKey) {
+    let (Value::Map(items) | Value::List(items)) = &mut node.value else { return };
+    let mut index = 0;
+    for item in items {
+        match item {
+            Item::Comment(comment) => open_comment(comment, path, key),
+            Item::Entry(entry) => {
+                path.0.push(tree::step(entry, index));
+                index += 1;
+                open_comments(&mut entry.node, path, key);
+                path.0.pop();
+            }
+        }
+    }
+}
+
+fn open_comment(comment: &mut Comment, path: &Path, key: &DataKey) {
+    let Ok(token) = Token::parse(&comment.text) else { return };
+    let containers = (0..=path.0.len()).rev().map(|depth| Path(path.0[..depth].to_vec()));
+    for container in containers {
+        if let Ok(plain) = token.open(key, &container.comment_aad())
+            && let Ok(text) = std::str::from_utf8(&plain)
+        {
+            comment.text = Zeroizing::new(text.to_owned());
+            comment.token = Some(token);
+            return;
+        }
+    }
+}
+
+/// sops writes a comment inside a list as an item `- ENC[…,type:comment]`.
+fn list_comments(source: &str, node: &mut Node) {
+    let is_list = matches!(node.value, Value::List(_));
+    let (Value::Map(items) | Value::List(items)) = &mut node.value else { return };
+    for item in items {
+        let Item::Entry(entry) = item else { continue };
+        let text = if is_list { entry.node.text() } else { None };
+        match text.filter(|text| Token::parse(text).is_ok_and(|token| token.kind == TokenType::Comment)) {
+            Some(text) => {
+                let start = source[..entry.span.start].trim_end_matches([' ', '\t']).len().saturating_sub(1);
+                let span = start..entry.span.end;
+                *item = Item::Comment(Comment { text: Zeroizing::new(text.to_owned()), span, token: None });
+            }
+            None => list_comments(source, &mut entry.node),
+        }
+    }
+}
+
+/// Takes the metadata out of the tree: its node, and the bytes to cut.
+fn take_block(format: Format, source: &str, tree: &mut Tree) -> Option<(Node, Block)> {
+    if format == Format::Dotenv {
+        let node = metadata::unflatten(tree)?;
+        let mut cut = Vec::new();
+        let mut offset = 0;
+        for line in source.split_inclusive('\n') {
+            if line.starts_with("sops_") {
+                cut.push(offset..offset + line.len());
+            }
+            offset += line.len();
+        }
+        let start = cut.first()?.start;
+        return Some((node, Block { cut, start }));
+    }
+    let mut first = None;
+    let mut block = Block { cut: Vec::new(), start: 0 };
+    for document in &mut tree.documents {
+        let position = document.entries().position(|entry| entry.key.as_deref() == Some("sops"));
+        let Some(position) = position else { continue };
+        let flow = format == Format::Json || source[document.span.start..].starts_with('{');
+        let entry = remove_entry(document, "sops")?;
+        block.cut.push(if flow {
+            json::member_range(source, &with_entry(document, entry.clone(), position), position)
+        } else {
+            whole_lines(source, &entry.span)
+        });
+        if first.is_none() {
+            block.start = if flow { entry.span.start } else { block.cut[0].start };
+            first = Some(entry.node);
+        }
+    }
+    first.map(|node| (node, block))
+}
+
+fn remove_entry(document: &mut Node, key: &str) -> Option<Entry> {
+    let Value::Map(items) = &mut document.value else { return None };
+    let position = items
+        .iter()
+        .position(|item| matches!(item, Item::Entry(entry) if entry.key.as_deref() == Some(key)))?;
+    match items.remove(position) {
+        Item::Entry(entry) => Some(entry),
+        Item::Comment(_) => None,
+    }
+}
+
+fn with_entry(document: &Node, entry: Entry, position: usize) -> Node {
+    let mut items: Vec<Item> = document.entries().cloned().map(Item::Entry).collect();
+    items.insert(position, Item::Entry(entry));
+    Node { span: document.span.clone(), value: Value::Map(items) }
+}
+
+/// The lines that a span touches, line break included.
+fn whole_lines(source: &str, span: &Range<usize>) -> Range<usize> {
+    let start = source[..span.start].rfind('\n').map_or(0, |newline| newline + 1);
+    if span.end > start && source[..span.end].ends_with('\n') {
+        return start..span.end;
+    }
+    let end = source[span.end..].find('\n').map_or(source.len(), |newline| span.end + newline + 1);
+    start..end
+}
+
+/// Replaces byte ranges of a text; ranges must not overlap.
+fn splice(source: &str, mut edits: Vec<(Range<usize>, Zeroizing<String>)>) -> Zeroizing<String> {
+    edits.sort_by_key(|(range, _)| (range.start, range.end));
+    let mut out = Zeroizing::new(String::with_capacity(source.len() * 2));
+    let mut position = 0;
+    for (range, text) in edits {
+        out.push_str(&source[position..range.start.max(position)]);
+        out.push_str(&text);
+        position = range.end.max(position);
+    }
+    out.push_str(&source[position..]);
+    out
 }

@@ -261,8 +261,8 @@ mod tests {
 
     #[test]
     fn comments_land_where_sops_puts_them() {
-        let text = "# top\na: 1 # inline\nn: # on parent\n  # inner\n  b: 2 # at b\n  # foot\nl:\n  - x # at x\n  # foot of l\n#last\nz: 3\n";
-        let expected = "# top\n# inline\na: 1\n# on parent\nn:\n    # inner\n    # at b\n    b: 2\n    # foot\nl:\n    # at x\n    - x\n    # foot of l\n#last\nz: 3\n";
+        let text = "# top\na: 1 # inline\nm: # on parent\n  # inner\n  b: 2 # at b\n  # foot\nl:\n  - x # at x\n  # foot of l\n#last\nz: 3\n";
+        let expected = "# top\n# inline\na: 1\n# on parent\nm:\n    # inner\n    # at b\n    b: 2\n    # foot\nl:\n    # at x\n    - x\n    # foot of l\n#last\nz: 3\n";
         assert_eq!(emitted(text), expected);
     }
 

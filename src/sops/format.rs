@@ -1,0 +1,77 @@
+//! The file formats, and what differs between them.
+
+use zeroize::Zeroizing;
+
+use super::tree::{Scalar, Style, SyntaxError, Tree};
+use super::{dotenv, json, yaml};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Format {
+    Yaml,
+    Json,
+    Dotenv,
+}
+
+/// Columns a level; `None` is the default of sops: 4 in YAML, a tab in JSON.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Indent {
+    pub yaml: Option<usize>,
+    pub json: Option<usize>,
+}
+
+impl Format {
+    /// By the suffix, as sops chooses; `None` for INI and binary, which this version does not read.
+    #[must_use]
+    pub fn of_path(path: &str) -> Option<Self> {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        match name.rsplit_once('.')?.1 {
+            "yaml" | "yml" => Some(Self::Yaml),
+            "json" => Some(Self::Json),
+            "env" => Some(Self::Dotenv),
+            _ => None,
+        }
+    }
+
+    /// The suffix of a file that `init` names.
+    #[must_use]
+    pub fn suffix(self) -> &'static str {
+        match self {
+            Self::Yaml => "enc.yaml",
+            Self::Json => "enc.json",
+            Self::Dotenv => "enc.env",
+        }
+    }
+
+    /// Parses a clear or encrypted text; metadata is part of the tree.
+    ///
+    /// # Errors
+    /// [`SyntaxError`] with line and rule.
+    pub fn parse(self, source: &str) -> Result<Tree, SyntaxError> {
+        match self {
+            Self::Yaml => yaml::parse(source),
+            Self::Json => json::parse(source),
+            Self::Dotenv => dotenv::parse(source),
+        }
+    }
+
+    /// Prints a clear tree as `sops decrypt` does.
+    pub(super) fn emit(self, tree: &Tree, indent: Indent) -> Option<String> {
+        match self {
+            Self::Yaml => Some(yaml::emit(tree, indent.yaml.unwrap_or(4))),
+            Self::Json => {
+                let unit = indent.json.map_or("\t".to_owned(), |columns| " ".repeat(columns));
+                Some(json::emit(tree, &unit))
+            }
+            Self::Dotenv => dotenv::emit(tree),
+        }
+    }
+
+    /// A scalar on one line, in the style it had where that is possible.
+    pub(super) fn inline(self, scalar: &Scalar, style: Style) -> Zeroizing<String> {
+        Zeroizing::new(match self {
+            Self::Yaml => yaml::scalar_inline(scalar, style),
+            Self::Json => json::scalar_text(scalar),
+            Self::Dotenv => dotenv::scalar_text(scalar),
+        })
+    }
+}
