@@ -12,7 +12,7 @@ use crate::sops::tree::{Item, Node, Scalar, Style, Tree, Value};
 /// quotes, where sops writes `null` and loses it.
 #[must_use]
 pub fn emit(tree: &Tree, indent: usize) -> String {
-    let mut emitter = Emitter { out: String::new(), unit: indent };
+    let mut emitter = Emitter { out: String::new(), unit: indent.max(1) };
     for (position, document) in tree.documents.iter().enumerate() {
         if position > 0 {
             emitter.out.push_str("---\n");
@@ -48,7 +48,7 @@ impl Emitter {
                 }
                 Item::Entry(entry) => {
                     match &entry.key {
-                        Some(key) => self.out.push_str(&key_text(key, column + self.unit)),
+                        Some(key) => self.out.push_str(&key_text(key, self.next(column))),
                         None => self.out.push('-'),
                     }
                     self.value(&entry.node, column, entry.key.is_none());
@@ -57,13 +57,18 @@ impl Emitter {
         }
     }
 
+    /// The next level is a multiple of the unit, also below the odd columns of a list item.
+    fn next(&self, column: usize) -> usize {
+        (column / self.unit + 1) * self.unit
+    }
+
     fn value(&mut self, node: &Node, column: usize, in_list: bool) {
         match &node.value {
             Value::Map(items) if items.is_empty() => self.out.push_str(" {}\n"),
             Value::List(items) if items.is_empty() => self.out.push_str(" []\n"),
             Value::Leaf(leaf) => {
                 self.out.push(' ');
-                self.out.push_str(&scalar_text(&leaf.scalar, column + self.unit, self.unit));
+                self.out.push_str(&scalar_text(&leaf.scalar, self.next(column), self.unit));
                 self.out.push('\n');
             }
             Value::Map(items) | Value::List(items) if in_list => {
@@ -72,7 +77,7 @@ impl Emitter {
             }
             Value::Map(items) | Value::List(items) => {
                 self.out.push('\n');
-                self.items(items, column + self.unit, false);
+                self.items(items, self.next(column), false);
             }
         }
     }
