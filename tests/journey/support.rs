@@ -120,11 +120,15 @@ impl Sandbox {
             .filter_map(|name| {
                 let file = self.place().join("people").join(&name).join(".config/sops/age/keys.txt");
                 let text = fs::read_to_string(file).ok()?;
-                let key = text.lines().find_map(|line| line.strip_prefix("# public key: "))?;
-                Some((name, key.trim().to_string()))
+                Some((name, public_key(&text)?.to_string()))
             })
             .collect()
     }
+}
+
+/// The comment that `age-keygen` and `stax secrets keygen` leave above a key.
+fn public_key(key_file: &str) -> Option<&str> {
+    key_file.lines().find_map(|line| line.strip_prefix("# public key: ")).map(str::trim)
 }
 
 fn scrub_patterns(text: &str) -> String {
@@ -221,11 +225,7 @@ impl Person {
         self.run(env!("CARGO_BIN_EXE_stax"), args, b"")
     }
 
-    pub fn stax_with<I: IntoIterator<Item: AsRef<OsStr>>>(
-        &self,
-        args: I,
-        stdin: impl AsRef<[u8]>,
-    ) -> Output {
+    pub fn stax_with<I: IntoIterator<Item: AsRef<OsStr>>>(&self, args: I, stdin: impl AsRef<[u8]>) -> Output {
         self.run(env!("CARGO_BIN_EXE_stax"), args, stdin.as_ref())
     }
 
@@ -260,7 +260,8 @@ impl Person {
         if !self.key_file().exists() {
             self.stax(["secrets", "keygen"]).ok();
         }
-        self.stax(["secrets", "pubkey"]).ok().stdout.trim().to_string()
+        let text = fs::read_to_string(self.key_file()).expect("the key file");
+        public_key(&text).expect("the key file names its public key").to_string()
     }
 
     pub fn key_file(&self) -> PathBuf {
