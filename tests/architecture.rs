@@ -1,0 +1,242 @@
+//! Keeps the house as `src/lib.rs` draws it: who may import whom, who may touch the outside, how long
+//! a file and a function may be.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+#[path = "support/rust_text.rs"]
+mod rust_text;
+
+use rust_text::{code_only, crate_paths, functions, mentions, without_tests};
+
+/// The floor of each module, and its rank where a floor has an order inside.
+const HOUSE: [(&str, u8, u8); 17] = [
+    ("sops", 0, 0),
+    ("age", 0, 1),
+    ("policy", 0, 2),
+    ("ledger", 0, 3),
+    ("workflow", 0, 4),
+    ("repo", 1, 0),
+    ("keyring", 1, 0),
+    ("disk", 1, 0),
+    ("process", 1, 0),
+    ("http", 1, 0),
+    ("workspace", 2, 0),
+    ("provider", 2, 0),
+    ("runner", 2, 0),
+    ("dashboard", 3, 0),
+    ("cli", 3, 1),
+    // the binary and the map stand outside
+    ("main", 4, 0),
+    ("lib", 4, 0),
+];
+
+/// What only one place may name. A module owns its file and its folder.
+const OWNED: [(&str, &str); 13] = [
+    ("git2", "src/repo"),
+    ("clap", "src/cli"),
+    ("clap_complete", "src/cli"),
+    ("clap_mangen", "src/cli"),
+    ("axum", "src/dashboard"),
+    ("tokio", "src/dashboard"),
+    ("libyaml_rs", "src/sops/yaml"),
+    ("unsafe", "src/sops/yaml"),
+    ("print!", "src/cli/ui"),
+    ("println!", "src/cli/ui"),
+    ("eprint!", "src/cli/ui"),
+    ("eprintln!", "src/cli/ui"),
+    ("aes_gcm", "src/sops/cipher"),
+];
+
+/// What the pure floor never touches: time and randomness are arguments there.
+const OUTSIDE: [&str; 9] = [
+    "std::fs",
+    "std::env",
+    "std::process",
+    "std::net",
+    "SystemTime",
+    "Instant::now",
+    "Timestamp::now",
+    "Zoned::now",
+    "getrandom",
+];
+
+const FILE_LINES: usize = 500;
+const FUNCTION_LINES: usize = 60;
+
+struct Source {
+    /// Relative to the crate, with `/`.
+    path: String,
+    text: String,
+}
+
+impl Source {
+    fn new(path: &str, text: &str) -> Self {
+        Self { path: path.into(), text: text.into() }
+    }
+
+    /// `src/sops/yaml.rs` belongs to `sops`.
+    fn module(&self) -> &str {
+        let inner = self.path.trim_start_matches("src/");
+        inner.split('/').next().unwrap_or(inner).trim_end_matches(".rs")
+    }
+
+    fn belongs_to(&self, owner: &str) -> bool {
+        self.path == format!("{owner}.rs") || self.path.starts_with(&format!("{owner}/"))
+    }
+}
+
+fn sources(folder: &str) -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = Vec::new();
+    let mut folders: Vec<PathBuf> = vec![root.join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).expect("a source folder") {
+            let path = entry.expect("a folder entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let name = path.strip_prefix(root).expect("beneath the crate").to_string_lossy();
+                let text = std::fs::read_to_string(&path).expect("source text");
+                found.push(Source { path: name.replace('\\', "/"), text });
+            }
+        }
+    }
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    found
+}
+
+fn place(module: &str) -> Option<(u8, u8)> {
+    HOUSE.iter().find(|(name, ..)| *name == module).map(|(_, floor, rank)| (*floor, *rank))
+}
+
+fn wrong_imports(source: &Source) -> Vec<String> {
+    let module = source.module();
+    let Some((floor, rank)) = place(module) else {
+        return vec![format!("{}: `{module}` stands on no floor of the house", source.path)];
+    };
+    let code = without_tests(&code_only(&source.text));
+    let mut wrong = Vec::new();
+    for (line, imported) in crate_paths(&code) {
+        let Some((its_floor, its_rank)) = place(&imported) else { continue };
+        let ordered = floor == 0 || floor == 3;
+        let fine =
+            imported == module || its_floor < floor || (its_floor == floor && ordered && its_rank < rank);
+        if !fine {
+            wrong.push(format!("{}:{line}: `{module}` may not import `{imported}`", source.path));
+        }
+    }
+    wrong
+}
+
+fn wrong_mentions(source: &Source) -> Vec<String> {
+    let code = without_tests(&code_only(&source.text));
+    let mut wrong = Vec::new();
+    for (name, owner) in OWNED {
+        if !source.belongs_to(owner) {
+            let lines = mentions(&code, name);
+            wrong.extend(lines.iter().map(|n| format!("{}:{n}: only {owner} uses `{name}`", source.path)));
+        }
+    }
+    if place(source.module()).is_some_and(|(floor, _)| floor == 0) {
+        for name in OUTSIDE {
+            let lines = mentions(&code, name);
+            wrong.extend(lines.iter().map(|n| format!("{}:{n}: floor 0 is pure: `{name}`", source.path)));
+        }
+    }
+    wrong
+}
+
+fn too_long(source: &Source) -> Vec<String> {
+    let mut long = Vec::new();
+    let lines = source.text.lines().count();
+    if lines > FILE_LINES {
+        long.push(format!("{}: {lines} lines, at most {FILE_LINES}", source.path));
+    }
+    for (line, name, length) in functions(&code_only(&source.text)) {
+        if length > FUNCTION_LINES {
+            let path = &source.path;
+            long.push(format!("{path}:{line}: `{name}` has {length} lines, at most {FUNCTION_LINES}"));
+        }
+    }
+    long
+}
+
+fn assert_none(what: &str, violations: &[String]) {
+    let mut list = String::new();
+    for violation in violations {
+        let _ = writeln!(list, "  {violation}");
+    }
+    assert!(violations.is_empty(), "{what}:\n{list}");
+}
+
+#[test]
+fn modules_import_only_from_lower_floors() {
+    let wrong: Vec<String> = sources("src").iter().flat_map(wrong_imports).collect();
+    assert_none("imports against the floors", &wrong);
+}
+
+#[test]
+fn each_outside_thing_has_one_owner() {
+    let wrong: Vec<String> = sources("src").iter().flat_map(wrong_mentions).collect();
+    assert_none("used outside its owner", &wrong);
+}
+
+#[test]
+fn files_and_functions_stay_readable() {
+    let mut long: Vec<String> = sources("src").iter().flat_map(too_long).collect();
+    long.extend(sources("tests").iter().flat_map(too_long));
+    assert_none("too long", &long);
+}
+
+#[test]
+fn an_import_against_the_floors_is_reported() {
+    let table = [
+        ("src/sops/mac.rs", "use crate::age::Recipient;", 1),
+        ("src/age.rs", "use crate::{sops::DataKey, policy::Policy};", 1),
+        ("src/ledger.rs", "fn f() { crate::repo::open() }", 1),
+        ("src/disk.rs", "use crate::process::Child;", 1),
+        ("src/workspace.rs", "use crate::{\n    repo,\n    cli::{ui::Ui},\n    runner::Plan,\n};", 2),
+        ("src/dashboard.rs", "use crate::cli::Ui;", 1),
+        ("src/cellar.rs", "", 1),
+        ("src/policy.rs", "use crate::{age, sops::{self, DataKey}};", 0),
+        ("src/cli/edit.rs", "use crate::{disk, workspace::Workspace, dashboard};", 0),
+        ("src/sops/mac.rs", "// use crate::cli;\nconst T: &str = \"crate::cli\";", 0),
+        ("src/sops/mac.rs", "#[cfg(test)]\nmod tests {\n    use crate::age::Identity;\n}", 0),
+    ];
+    for (path, text, expected) in table {
+        let wrong = wrong_imports(&Source::new(path, text));
+        assert_eq!(wrong.len(), expected, "{path}: {text}\nreported: {wrong:?}");
+    }
+}
+
+#[test]
+fn a_foreign_tool_is_reported() {
+    let table = [
+        ("src/workspace.rs", "use git2::Repository;", 1),
+        ("src/repo/walk.rs", "use git2::Repository;", 0),
+        ("src/repo.rs", "use git2::Repository;", 0),
+        ("src/policy.rs", "#[derive(clap::Args)]", 1),
+        ("src/cli/edit.rs", "fn f() { println!(\"{}\", 1) }", 1),
+        ("src/cli/ui.rs", "fn f() { eprintln!(\"{}\", 1) }", 0),
+        ("src/sops/json.rs", "unsafe { f() }", 1),
+        ("src/sops/yaml/events.rs", "unsafe { f() }", 0),
+        ("src/sops/json.rs", "// unsafe\nlet s = \"println!\";", 0),
+        ("src/sops/json.rs", "let t = std::time::SystemTime::now(); std::fs::read(p)", 2),
+        ("src/disk.rs", "std::fs::read(p)", 0),
+    ];
+    for (path, text, expected) in table {
+        let wrong = wrong_mentions(&Source::new(path, text));
+        assert_eq!(wrong.len(), expected, "{path}: {text}\nreported: {wrong:?}");
+    }
+}
+
+#[test]
+fn a_long_file_and_a_long_function_are_reported() {
+    let body = "    step();\n".repeat(60);
+    let long = format!("fn walk() {{\n{body}}}\nfn short() {{ let brace = '{{'; }}\n");
+    assert_eq!(too_long(&Source::new("src/disk.rs", &long)).len(), 1);
+    let fitting = format!("fn walk() {{\n{}}}\n", "    step();\n".repeat(58));
+    assert_eq!(too_long(&Source::new("src/disk.rs", &fitting)).len(), 0);
+    assert_eq!(too_long(&Source::new("src/disk.rs", &"\n".repeat(501))).len(), 1);
+}

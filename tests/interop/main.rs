@@ -1,0 +1,8 @@
+//! stax and the real sops on the same files, in both directions.
+
+#[path = "../journey/support.rs"]
+mod support;
+
+mod both_ways;
+mod tampered;
+mod vectors;

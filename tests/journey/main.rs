@@ -1,0 +1,3 @@
+//! Journeys: the binary, real git, real sops, people with their own keys.
+
+mod support;
