@@ -70,7 +70,7 @@ impl Format {
     pub(super) fn inline(self, scalar: &Scalar, style: Style) -> Zeroizing<String> {
         Zeroizing::new(match self {
             Self::Yaml => yaml::scalar_inline(scalar, style),
-            Self::Json => json::scalar_text(scalar),
+            Self::Json => json::scalar_inline(scalar),
             Self::Dotenv => dotenv::scalar_text(scalar),
         })
     }

@@ -298,6 +298,14 @@ pub fn scalar_text(scalar: &Scalar) -> String {
     }
 }
 
+/// The same, but a whole float keeps its point, so that it reads as a float again.
+#[must_use]
+pub fn scalar_inline(scalar: &Scalar) -> String {
+    let text = scalar_text(scalar);
+    let whole = matches!(scalar, Scalar::Float(_)) && text.bytes().all(|c| c == b'-' || c.is_ascii_digit());
+    if whole { text + ".0" } else { text }
+}
+
 fn float_text(number: f64) -> String {
     let magnitude = number.abs();
     if number == 0.0 || (1e-6..1e21).contains(&magnitude) {

@@ -378,6 +378,24 @@ fn parse_clear(format: Format, source: &str) -> Result<Tree, SealError> {
     Ok(tree)
 }
 
+/// The metadata goes behind the last line, so the document must be open there.
+fn check_layout(source: &str, tree: &Tree) -> Result<(), SealError> {
+    let Some(root) = tree.documents.last() else { return Ok(()) };
+    let flow = source[root.span.start..].starts_with('{') && root.entries().next().is_some();
+    if flow {
+        return Err(SealError::Unsupported(
+            "a YAML document in flow style (`{…}`) cannot be sealed: use block style",
+        ));
+    }
+    let ended = source[root.span.end..].lines().any(|line| line.starts_with("..."));
+    if ended {
+        return Err(SealError::Unsupported(
+            "the end marker `...` leaves no place for the metadata: remove it",
+        ));
+    }
+    Ok(())
+}
+
 fn new_block(format: Format, body: &str, block: &NewBlock<'_>) -> String {
     match format {
         Format::Yaml => block.yaml(4),

@@ -168,9 +168,8 @@ impl Builder<'_> {
         tag: Option<&str>,
         span: Range<usize>,
     ) -> Result<(), SyntaxError> {
-        let merge = text == "<<" && style == Style::Plain;
         let is_text = matches!(resolve::resolve(text, style, tag), Resolved::Scalar(Scalar::Str(_)));
-        if !is_text && !merge {
+        if !is_text {
             return Err(self.error(&span, "a key that is not a string: quote it"));
         }
         let duplicate = {

@@ -53,7 +53,7 @@ fn scan(source: &str, gap: Range<usize>, comments: &mut Vec<Comment>) {
 }
 
 fn bom(source: &str, position: usize) -> bool {
-    source[..position].ends_with('\u{feff}')
+    source.as_bytes()[..position].ends_with("\u{feff}".as_bytes())
 }
 
 fn insert(source: &str, node: &mut Node, comment: Comment) {

@@ -115,7 +115,13 @@ pub fn scalar_text(scalar: &Scalar, indent: usize, unit: usize) -> String {
 /// stands inside `[…]` or `{…}`.
 #[must_use]
 pub fn scalar_inline(scalar: &Scalar, wanted: Style) -> String {
-    let Scalar::Str(bytes) = scalar else { return number_text(scalar) };
+    let Scalar::Str(bytes) = scalar else {
+        let text = number_text(scalar);
+        // sops prints the float 1 as `1` and reads an integer the next time; here it stays a float
+        let whole =
+            matches!(scalar, Scalar::Float(_)) && text.bytes().all(|c| c == b'-' || c.is_ascii_digit());
+        return if whole { text + ".0" } else { text };
+    };
     let Ok(text) = std::str::from_utf8(bytes) else {
         return format!("!!binary {}", STANDARD.encode(bytes));
     };

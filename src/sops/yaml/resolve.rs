@@ -22,9 +22,9 @@ pub(super) fn resolve(text: &str, style: Style, tag: Option<&str>) -> Resolved {
         return Resolved::Scalar(Scalar::str(text));
     };
     match kind {
-        "str" => Resolved::Scalar(Scalar::str(text)),
+        "str" | "merge" => Resolved::Scalar(Scalar::str(text)),
         "binary" => binary(text),
-        "int" | "float" | "bool" | "null" | "timestamp" | "merge" => tagged(text, kind),
+        "int" | "float" | "bool" | "null" | "timestamp" => tagged(text, kind),
         _ => Resolved::Scalar(Scalar::str(text)),
     }
 }
@@ -50,7 +50,6 @@ fn tagged(text: &str, kind: &str) -> Resolved {
         | ("bool", scalar @ Scalar::Bool(_))
         | ("null", scalar @ Scalar::Null)
         | ("timestamp", scalar @ Scalar::Time(_)) => Resolved::Scalar(scalar),
-        ("merge", _) => Resolved::Scalar(Scalar::str(text)),
         _ => Resolved::Refused("a value that does not fit its tag"),
     }
 }
@@ -63,7 +62,8 @@ fn plain_scalar(text: &str) -> Resolved {
         ".nan" | ".NaN" | ".NAN" => Scalar::Float(f64::NAN),
         ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => Scalar::Float(f64::INFINITY),
         "-.inf" | "-.Inf" | "-.INF" => Scalar::Float(f64::NEG_INFINITY),
-        "<<" => return Resolved::Refused("`<<` as a value: quote it"),
+        // the merge sign; as a value sops keeps it as a string
+        "<<" => Scalar::str(text),
         _ => return numeric(text),
     };
     Resolved::Scalar(scalar)
