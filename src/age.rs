@@ -1,1 +1,165 @@
-//! See the map in `lib.rs`.
+//! age: who can open a data key, and how it is wrapped for them.
+//!
+//! Only X25519 keys (`age1…`) are written or used. Other kinds are recognised, so that they can be
+//! refused by name.
+
+mod identity;
+mod lint;
+mod recipient;
+
+use std::io::{Read as _, Write as _};
+
+use ::age::armor::{ArmoredReader, ArmoredWriter, Format};
+use ::age::{DecryptError, Decryptor, EncryptError, Encryptor};
+use zeroize::Zeroizing;
+
+pub use identity::{Identity, IdentityFileError, parse_identities};
+pub use lint::{HeaderFault, Lint, lint};
+pub use recipient::{Recipient, RecipientError};
+
+use crate::sops::{DataKey, WrappedKey};
+
+/// Wraps the data key for each recipient: one complete armored age file each, as sops writes them
+/// (lines of 64 columns, LF, a final LF).
+#[must_use]
+pub fn wrap(key: &DataKey, recipients: &[Recipient]) -> Vec<WrappedKey> {
+    recipients
+        .iter()
+        .map(|recipient| WrappedKey {
+            recipient: recipient.to_string(),
+            enc: seal(key, recipient).expect("an age file for one X25519 key is written to memory"),
+        })
+        .collect()
+}
+
+fn seal(key: &DataKey, recipient: &Recipient) -> Result<String, EncryptError> {
+    let encryptor = Encryptor::with_recipients(std::iter::once(recipient.key() as &dyn ::age::Recipient))?;
+    let armor = ArmoredWriter::wrap_output(Vec::new(), Format::AsciiArmor)?;
+    let mut writer = encryptor.wrap_output(armor)?;
+    writer.write_all(key.bytes())?;
+    let text = writer.finish()?.finish()?;
+    Ok(String::from_utf8(text).expect("armor is ASCII"))
+}
+
+/// Why a stanza gave no data key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UnwrapError {
+    /// A sound file for somebody else.
+    #[error("is not encrypted to this identity")]
+    NotForThisIdentity,
+    #[error("is not a valid age file")]
+    Malformed,
+    #[error("does not hold a data key of 32 bytes")]
+    Length,
+}
+
+/// Opens one entry of `sops.age`. The label is not compared: anyone can write any label.
+///
+/// # Errors
+/// [`UnwrapError::NotForThisIdentity`] lets the caller try the next identity; the others are faults
+/// of the file.
+pub fn unwrap(wrapped: &WrappedKey, identity: &Identity) -> Result<DataKey, UnwrapError> {
+    let malformed = |_| UnwrapError::Malformed;
+    let decryptor = Decryptor::new_buffered(ArmoredReader::new(wrapped.enc.as_bytes()))
+        .map_err(|_| UnwrapError::Malformed)?;
+    let reader =
+        decryptor.decrypt(std::iter::once(identity.key() as &dyn ::age::Identity)).map_err(|error| {
+            match error {
+                DecryptError::NoMatchingKeys => UnwrapError::NotForThisIdentity,
+                _ => UnwrapError::Malformed,
+            }
+        })?;
+    // one byte more than a key, so that a longer file is seen without reading it
+    let mut plain = Zeroizing::new(Vec::with_capacity(DataKey::LEN + 1));
+    reader.take(DataKey::LEN as u64 + 1).read_to_end(&mut plain).map_err(malformed)?;
+    let bytes =
+        Zeroizing::new(<[u8; DataKey::LEN]>::try_from(plain.as_slice()).map_err(|_| UnwrapError::Length)?);
+    Ok(DataKey::new(*bytes))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    const ALICE: &str = include_str!("../fixtures/sops/keys/alice.txt");
+    const BOB: &str = include_str!("../fixtures/sops/keys/bob.txt");
+    const CI: &str = include_str!("../fixtures/sops/keys/ci.txt");
+
+    pub(crate) fn identity(file: &str) -> Identity {
+        parse_identities(file).unwrap().remove(0)
+    }
+
+    /// The `sops.age` list of a document that sops wrote, taken by its indentation.
+    pub(crate) fn stanzas(document: &str) -> Vec<WrappedKey> {
+        let mut found: Vec<WrappedKey> = Vec::new();
+        for line in document.lines() {
+            if let Some(label) = line.strip_prefix("        - recipient: ") {
+                found.push(WrappedKey { recipient: label.to_owned(), enc: String::new() });
+            } else if let (Some(text), Some(last)) = (line.strip_prefix("            "), found.last_mut()) {
+                last.enc.push_str(text);
+                last.enc.push('\n');
+            }
+        }
+        found
+    }
+
+    fn three() -> Vec<WrappedKey> {
+        stanzas(include_str!("../fixtures/sops/y24-three-recipients.enc.yaml"))
+    }
+
+    #[test]
+    fn each_identity_opens_its_own_stanza_of_a_sops_file_and_no_other() {
+        let keys = [ALICE, BOB, CI].map(identity);
+        let stanzas = three();
+        let whole = unwrap(&stanzas[0], &keys[0]).unwrap();
+        for (i, stanza) in stanzas.iter().enumerate() {
+            for (j, key) in keys.iter().enumerate() {
+                match unwrap(stanza, key) {
+                    Ok(data_key) => assert!(i == j && data_key == whole),
+                    Err(error) => assert!(i != j && error == UnwrapError::NotForThisIdentity),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_wrapped_opens_and_passes_the_lint() {
+        let key = DataKey::new([7; 32]);
+        let identities = [ALICE, BOB].map(identity);
+        let recipients: Vec<Recipient> = identities.iter().map(Identity::recipient).collect();
+        let wrapped = wrap(&key, &recipients);
+        assert_eq!(wrapped.len(), 2);
+        for (entry, identity) in wrapped.iter().zip(&identities) {
+            assert_eq!(entry.recipient, identity.recipient().to_string());
+            assert!(entry.enc.ends_with("-----END AGE ENCRYPTED FILE-----\n") && !entry.enc.contains('\r'));
+            assert!(unwrap(entry, identity).unwrap() == key);
+            assert!(matches!(lint(entry), Ok(Lint::X25519 { stanzas: 2, .. })), "{:?}", lint(entry));
+        }
+    }
+
+    #[test]
+    fn a_file_that_does_not_hold_32_bytes_is_refused() {
+        let alice = identity(ALICE);
+        for length in [0, 16, 31, 33, 100] {
+            let text = ::age::encrypt_and_armor(alice.recipient().key(), &vec![1; length]).unwrap();
+            let wrapped = WrappedKey { recipient: String::new(), enc: text };
+            assert!(matches!(unwrap(&wrapped, &alice), Err(UnwrapError::Length)), "{length}");
+        }
+    }
+
+    #[test]
+    fn a_broken_file_is_malformed_not_somebody_elses() {
+        let good = three().remove(0);
+        let alice = identity(ALICE);
+        for enc in [
+            String::new(),
+            "hello".to_owned(),
+            good.enc.replace("YWdlLWVuY3J5cHRpb24", "YWdlLWVuY3J5cHRpb25"),
+            good.enc.replace("dNg==", "dNQ=="),
+            good.enc[..200].to_owned(),
+        ] {
+            let wrapped = WrappedKey { enc, ..good.clone() };
+            assert!(matches!(unwrap(&wrapped, &alice), Err(UnwrapError::Malformed)), "{}", wrapped.enc);
+        }
+    }
+}
