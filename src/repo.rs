@@ -1,1 +1,171 @@
-//! See the map in `lib.rs`.
+//! git, through libgit2. The only module that names `git2`; what leaves it is owned and plain.
+
+mod config;
+mod error;
+mod history;
+mod index;
+mod object;
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use git2::{AttrCheckFlags, AttrValue, ErrorCode, Repository};
+
+pub use error::RepoError;
+pub use history::{Revision, Time};
+pub use index::{IndexEntry, StagedChange};
+pub use object::{Entry, ObjectId};
+
+/// The largest blob that is read. SOPS files of the general profile end at the same size.
+pub const BLOB_LIMIT: usize = 32 << 20;
+
+/// An open repository with a work tree. Paths given and returned are relative to [`root`](Self::root),
+/// with `/`.
+pub struct Repo {
+    git: Repository,
+    root: PathBuf,
+}
+
+/// The value of a git attribute for one path. `!name` counts as unspecified, as in git.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Attribute {
+    Unspecified,
+    True,
+    False,
+    Value(String),
+}
+
+impl Repo {
+    /// Finds the repository that holds a folder. It does not look at `GIT_*` variables.
+    ///
+    /// # Errors
+    /// [`RepoError`] for no repository, a bare one, one of another owner or one with an extension
+    /// that libgit2 cannot read.
+    pub fn discover(folder: &Path) -> Result<Self, RepoError> {
+        Self::new(Repository::discover(folder).map_err(|e| RepoError::opening(&e, folder))?)
+    }
+
+    /// Opens what git names in the environment. In a hook only this is right: `git commit -a` and
+    /// `git commit PATH` check an index of their own, in `GIT_INDEX_FILE`.
+    ///
+    /// # Errors
+    /// As [`discover`](Self::discover).
+    pub fn from_env() -> Result<Self, RepoError> {
+        Self::new(Repository::open_from_env().map_err(|e| RepoError::opening(&e, Path::new(".")))?)
+    }
+
+    fn new(git: Repository) -> Result<Self, RepoError> {
+        let Some(root) = git.workdir().map(plain) else {
+            return Err(RepoError::Bare(plain(git.path())));
+        };
+        Ok(Self { git, root })
+    }
+
+    /// The top of the work tree.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// `.git`, or the folder of this linked work tree below it.
+    #[must_use]
+    pub fn git_dir(&self) -> PathBuf {
+        plain(self.git.path())
+    }
+
+    /// `.git`, shared by all linked work trees.
+    #[must_use]
+    pub fn common_dir(&self) -> PathBuf {
+        plain(self.git.commondir())
+    }
+
+    /// Where git looks for hooks: `core.hooksPath` (relative to the top of the work tree), else
+    /// `hooks` in the common folder.
+    ///
+    /// # Errors
+    /// [`RepoError::Git`] when the configuration cannot be read.
+    pub fn hooks_dir(&self) -> Result<PathBuf, RepoError> {
+        match self.git.config()?.get_path("core.hooksPath") {
+            Ok(path) => Ok(plain(&self.root.join(path))),
+            Err(error) if error.code() == ErrorCode::NotFound => Ok(self.common_dir().join("hooks")),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// An attribute as git sees it in the work tree.
+    ///
+    /// # Errors
+    /// [`RepoError`] when an index with unknown parts stands in the way.
+    pub fn attribute(&self, path: &str, name: &str) -> Result<Attribute, RepoError> {
+        let value = self.git.get_attr_bytes(Path::new(path), name, AttrCheckFlags::FILE_THEN_INDEX)?;
+        // the raw value of `!name` is a marker string; AttrValue knows it by its address
+        Ok(match AttrValue::from_bytes(value) {
+            AttrValue::True => Attribute::True,
+            AttrValue::False => Attribute::False,
+            AttrValue::Unspecified => Attribute::Unspecified,
+            AttrValue::String(text) => Attribute::Value(text.to_owned()),
+            AttrValue::Bytes(bytes) => Attribute::Value(String::from_utf8_lossy(bytes).into_owned()),
+        })
+    }
+
+    /// Whether the ignore rules match a path, tracked or not.
+    ///
+    /// # Errors
+    /// [`RepoError::Git`] when the rules cannot be read.
+    pub fn is_ignored(&self, path: &str) -> Result<bool, RepoError> {
+        Ok(self.git.is_path_ignored(Path::new(path))?)
+    }
+
+    /// Whether history is cut off, as in most CI checkouts.
+    #[must_use]
+    pub fn is_shallow(&self) -> bool {
+        self.git.is_shallow()
+    }
+
+    /// Local and remote-tracking branches (`main`, `origin/main`) and their commits. Names that are
+    /// not UTF-8 and symbolic ones (`origin/HEAD`) are left out.
+    ///
+    /// # Errors
+    /// [`RepoError::Git`] when the references cannot be read.
+    pub fn branch_tips(&self) -> Result<Vec<(String, ObjectId)>, RepoError> {
+        let mut tips = Vec::new();
+        for branch in self.git.branches(None)? {
+            let (branch, _) = branch?;
+            if let (Some(name), Some(commit)) = (branch.name()?, branch.get().target()) {
+                tips.push((name.to_owned(), commit.into()));
+            }
+        }
+        Ok(tips)
+    }
+
+    /// Adds a line to `info/exclude` unless it is there; says whether it did.
+    ///
+    /// # Errors
+    /// [`RepoError::Io`].
+    pub fn add_exclude_line(&self, line: &str) -> Result<bool, RepoError> {
+        let path = self.common_dir().join("info/exclude");
+        let failed = |error| RepoError::Io(path.clone(), error);
+        let old = match fs::read(&path) {
+            Ok(old) => old,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(failed(error)),
+        };
+        if old.split(|byte| *byte == b'\n').any(|present| present == line.as_bytes()) {
+            return Ok(false);
+        }
+        let gap = if old.is_empty() || old.ends_with(b"\n") { "" } else { "\n" };
+        fs::create_dir_all(self.common_dir().join("info")).map_err(failed)?;
+        let mut file = fs::OpenOptions::new().append(true).create(true).open(&path).map_err(failed)?;
+        file.write_all(format!("{gap}{line}\n").as_bytes()).map_err(failed)?;
+        Ok(true)
+    }
+}
+
+/// libgit2 ends folders with a slash.
+fn plain(path: &Path) -> PathBuf {
+    path.components().collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,91 @@
+//! What can go wrong with git, in words that say what to do.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use git2::{Error, ErrorCode};
+
+use super::ObjectId;
+
+/// Why git could not be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum RepoError {
+    #[error("{0} is not in a git repository")]
+    NotARepository(PathBuf),
+    #[error("{0} is a bare repository; this needs a work tree")]
+    Bare(PathBuf),
+    /// git refuses it as well; its own advice is in the message.
+    #[error(
+        "{0} is owned by someone else, so git does not trust its configuration; \
+         to trust it: `git config --global --add safe.directory {0}`"
+    )]
+    NotOwned(String),
+    #[error("the repository uses the git extension `{0}`, which this version of stax cannot open")]
+    Extension(String),
+    #[error("the index uses `{0}`, which this version of stax cannot read; {1}")]
+    IndexExtension(String, &'static str),
+    #[error("object {0} is not in this clone; `git fetch` it first")]
+    Missing(ObjectId),
+    #[error("object {id} is too large: {size} bytes")]
+    TooLarge { id: ObjectId, size: usize },
+    #[error("object {0} is not what git says it is")]
+    Corrupt(ObjectId),
+    #[error("cannot write {0}: {1}")]
+    Io(PathBuf, #[source] io::Error),
+    #[error("git: {0}")]
+    Git(String),
+}
+
+impl RepoError {
+    /// An error of opening the repository that holds this folder.
+    pub(super) fn opening(error: &Error, folder: &Path) -> Self {
+        match error.code() {
+            ErrorCode::NotFound => Self::NotARepository(folder.to_owned()),
+            ErrorCode::Owner => Self::NotOwned(quoted(error.message()).unwrap_or(".").to_owned()),
+            _ => Self::from(error),
+        }
+    }
+
+    /// An error of reading this object.
+    pub(super) fn reading(error: &Error, id: ObjectId) -> Self {
+        if error.code() == ErrorCode::NotFound { Self::Missing(id) } else { Self::from(error) }
+    }
+}
+
+impl From<Error> for RepoError {
+    fn from(error: Error) -> Self {
+        Self::from(&error)
+    }
+}
+
+/// libgit2 has no code for these, only words.
+impl From<&Error> for RepoError {
+    fn from(error: &Error) -> Self {
+        let message = error.message();
+        if let Some(name) = message.strip_prefix("unsupported extension name ") {
+            return Self::Extension(name.to_owned());
+        }
+        if message.starts_with("unknown object format") {
+            return Self::Extension(format!("extensions.objectformat = {}", quoted(message).unwrap_or("?")));
+        }
+        if message.starts_with("unsupported mandatory extension") {
+            return match quoted(message) {
+                Some("link") => Self::IndexExtension(
+                    "split index".to_owned(),
+                    "`git update-index --no-split-index` turns it off",
+                ),
+                Some("sdir") => Self::IndexExtension(
+                    "sparse index".to_owned(),
+                    "`git sparse-checkout reapply --no-sparse-index` turns it off",
+                ),
+                other => Self::IndexExtension(other.unwrap_or("?").to_owned(), "please report this"),
+            };
+        }
+        Self::Git(message.to_owned())
+    }
+}
+
+fn quoted(message: &str) -> Option<&str> {
+    let (_, rest) = message.split_once('\'')?;
+    rest.rsplit_once('\'').map(|(text, _)| text)
+}

@@ -1,0 +1,100 @@
+//! What the next commit will hold.
+
+use std::path::Path;
+
+use git2::{Delta, DiffFile, DiffOptions, IndexEntryExtendedFlag};
+
+use super::{Entry, ObjectId, Repo, RepoError};
+
+/// One line of the index. Stage 0 is normal; 1, 2 and 3 are base, ours and theirs of a conflict.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IndexEntry {
+    pub path: String,
+    pub id: ObjectId,
+    pub mode: u32,
+    pub stage: u8,
+}
+
+/// A path in which the index differs from HEAD. `old` is `None` for a new path, `new` for a deleted
+/// one; a rename is one of each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StagedChange {
+    pub path: String,
+    pub old: Option<Entry>,
+    pub new: Option<Entry>,
+}
+
+impl Repo {
+    /// The whole index, by path. Entries of `git add -N` hold nothing yet and are left out, and so
+    /// are paths that are not UTF-8: see [`odd_paths`](Self::odd_paths).
+    ///
+    /// # Errors
+    /// [`RepoError::IndexExtension`] for a split or sparse index.
+    pub fn index_entries(&self) -> Result<Vec<IndexEntry>, RepoError> {
+        let index = self.git.index()?;
+        Ok(index.iter().filter(|entry| !is_intent_to_add(entry)).filter_map(owned).collect())
+    }
+
+    /// Paths of the index that are not UTF-8, escaped to be shown. No policy can name them, so a
+    /// caller that checks the index has to say that it did not check these.
+    ///
+    /// # Errors
+    /// As [`index_entries`](Self::index_entries).
+    pub fn odd_paths(&self) -> Result<Vec<String>, RepoError> {
+        let is_odd = |entry: &git2::IndexEntry| std::str::from_utf8(&entry.path).is_err();
+        let shown = |entry: git2::IndexEntry| entry.path.escape_ascii().to_string();
+        Ok(self.git.index()?.iter().filter(is_odd).map(shown).collect())
+    }
+
+    /// The bytes that the index holds at a path; `None` when it holds nothing, or a conflict.
+    ///
+    /// # Errors
+    /// As [`blob`](Self::blob) and [`index_entries`](Self::index_entries).
+    pub fn index_blob(&self, path: &str) -> Result<Option<Vec<u8>>, RepoError> {
+        let entry = self.git.index()?.get_path(Path::new(path), 0);
+        let entry = entry.filter(|entry| !is_intent_to_add(entry));
+        entry.map(|entry| self.blob(entry.id.into())).transpose()
+    }
+
+    /// What `git commit` would change: HEAD against the index that git names, by path. Everything is
+    /// new before the first commit. Unmerged paths are left out (git refuses to commit them), and
+    /// paths that are not UTF-8.
+    ///
+    /// # Errors
+    /// As [`index_entries`](Self::index_entries).
+    pub fn staged_changes(&self) -> Result<Vec<StagedChange>, RepoError> {
+        let index = self.git.index()?;
+        let head = self.head_tree()?;
+        let mut options = DiffOptions::new();
+        options.include_typechange(true).ignore_case(false).skip_binary_check(true);
+        let diff = self.git.diff_tree_to_index(head.as_ref(), Some(&index), Some(&mut options))?;
+        let is_empty_promise =
+            |path: &str| index.get_path(Path::new(path), 0).is_some_and(|entry| is_intent_to_add(&entry));
+        let mut changes = Vec::new();
+        for delta in diff.deltas().filter(|delta| delta.status() != Delta::Conflicted) {
+            let (old, new) = (delta.old_file(), delta.new_file());
+            let path = new.path_bytes().or(old.path_bytes()).and_then(|path| std::str::from_utf8(path).ok());
+            let Some(path) = path.filter(|path| delta.status() != Delta::Added || !is_empty_promise(path))
+            else {
+                continue;
+            };
+            changes.push(StagedChange { path: path.to_owned(), old: side(&old), new: side(&new) });
+        }
+        Ok(changes)
+    }
+}
+
+fn side(file: &DiffFile<'_>) -> Option<Entry> {
+    file.exists().then(|| Entry { id: file.id().into(), mode: u32::from(file.mode()) })
+}
+
+fn owned(entry: git2::IndexEntry) -> Option<IndexEntry> {
+    // git keeps the stage in bits 12 and 13
+    let stage = (entry.flags >> 12 & 3) as u8;
+    let path = String::from_utf8(entry.path).ok()?;
+    Some(IndexEntry { path, id: entry.id.into(), mode: entry.mode, stage })
+}
+
+fn is_intent_to_add(entry: &git2::IndexEntry) -> bool {
+    IndexEntryExtendedFlag::from_bits_truncate(entry.flags_extended).is_intent_to_add()
+}
