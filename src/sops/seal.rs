@@ -365,6 +365,9 @@ fn parse_clear(format: Format, source: &str) -> Result<Tree, SealError> {
             return Err(SealError::Reserved { line, key: entry.key.clone().unwrap_or_default() });
         }
     }
+    if format == Format::Yaml {
+        check_layout(source, &tree)?;
+    }
     if tree.documents.len() > 1 {
         return Err(SealError::Unsupported(
             "several YAML documents in one file cannot be sealed by this version",
