@@ -207,11 +207,16 @@ impl Person {
 
     /// The same person with an editor that is this `sh` script; `$1` is the file to edit.
     pub fn editing(&self, script: &str) -> Self {
-        let name = format!("editor-{}", fs::read_dir(&self.home).map_or(0, Iterator::count));
-        let path = self.home.join(name);
-        fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("the editor script");
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("an executable editor");
-        self.with("EDITOR", path)
+        self.with("EDITOR", self.script(script))
+    }
+
+    /// An executable `sh` script in the home; may use `$0.new` as scratch.
+    pub fn script(&self, text: &str) -> PathBuf {
+        let number = fs::read_dir(&self.home).map_or(0, Iterator::count);
+        let path = self.home.join(format!("script-{number}"));
+        fs::write(&path, format!("#!/bin/sh\n{text}\n")).expect("the script");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("an executable script");
+        path
     }
 
     /// A command in this person's environment, not yet started.
