@@ -381,3 +381,33 @@ pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
         std::thread::sleep(Duration::from_millis(10));
     }
 }
+
+#[test]
+fn scrubbing_leaves_nothing_that_changes_from_run_to_run() {
+    let sandbox = Sandbox::new();
+    sandbox.take_key("alice");
+    let bob = fs::read_to_string(fixture("sops/keys/bob.txt")).expect("bob's key file");
+    let text = format!(
+        "{} {} in {}/x at 14ffd49 2026-03-09, ~c7f987 #78db48 ENC[AES256_GCM,data:x,type:str]",
+        sandbox.key(),
+        public_key(&bob).expect("bob's key"),
+        sandbox.dir.display()
+    );
+    let expected = "age1[ANA] age1[OTHER] in [SANDBOX]/repo/x at [COMMIT] [DATE], ~[PRINT] #[PRINT] ENC[…]";
+    assert_eq!(sandbox.scrub(&text), expected);
+}
+
+#[test]
+fn a_policy_grows_by_one_line_whatever_its_shape() {
+    let sandbox = Sandbox::new();
+    let table = [
+        ("  - age: age1ana\n", "  - age: age1ana,age1bob\n"),
+        ("    age:\n      - age1ana # Ana\n", "    age:\n      - age1ana # Ana\n      - age1bob\n"),
+        ("    age: >-\n      age1ana\n", "    age: >-\n      age1ana,age1bob\n"),
+    ];
+    for (before, after) in table {
+        sandbox.write(".sops.yaml", before);
+        sandbox.add_to_policy_only("age1ana", "age1bob");
+        assert_eq!(sandbox.read(".sops.yaml"), after);
+    }
+}
