@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::{CANARY, PROD, Person, Sandbox};
+use crate::support::{CANARY, PROD, Person, Sandbox, graft};
 
 const LATER: &str = "canary-after-the-removal";
 const RAVI: &str = "Ravi <ravi@example.com>";
@@ -25,16 +25,6 @@ fn named(value: &Value) -> Vec<&Value> {
         Value::Array(items) => items.iter().flat_map(named).collect(),
         _ => Vec::new(),
     }
-}
-
-/// The new YAML document under the stanzas of an old one: what somebody forges who saved a data key.
-fn graft(new: &str, old: &str) -> String {
-    let stanzas = |text: &str| {
-        let start = text.find("\n    age:\n").expect("the stanzas");
-        (start, start + text[start..].find("\n    lastmodified:").expect("their end"))
-    };
-    let ((a, b), (c, d)) = (stanzas(new), stanzas(old));
-    format!("{}{}{}", &new[..a], &old[c..d], &new[b..])
 }
 
 /// Policy, roster and file: what changes together or not at all.

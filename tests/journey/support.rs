@@ -354,6 +354,16 @@ pub fn fixture(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(path)
 }
 
+/// The new YAML document under the stanzas of an old one: what somebody forges who saved a data key.
+pub fn graft(new: &str, old: &str) -> String {
+    let stanzas = |text: &str| {
+        let start = text.find("\n    age:\n").expect("the stanzas");
+        (start, start + text[start..].find("\n    lastmodified:").expect("their end"))
+    };
+    let ((a, b), (c, d)) = (stanzas(new), stanzas(old));
+    format!("{}{}{}", &new[..a], &old[c..d], &new[b..])
+}
+
 pub fn contains(bytes: &[u8], needle: &[u8]) -> bool {
     bytes.windows(needle.len()).any(|window| window == needle)
 }
