@@ -1,3 +1,12 @@
 //! Journeys: the binary, real git, real sops, people with their own keys.
 
 mod support;
+
+mod bootstrap;
+mod diff;
+mod editing;
+mod errors;
+mod guard;
+mod people;
+mod shell;
+mod whole;

@@ -207,11 +207,16 @@ impl Person {
 
     /// The same person with an editor that is this `sh` script; `$1` is the file to edit.
     pub fn editing(&self, script: &str) -> Self {
-        let name = format!("editor-{}", fs::read_dir(&self.home).map_or(0, Iterator::count));
-        let path = self.home.join(name);
-        fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("the editor script");
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("an executable editor");
-        self.with("EDITOR", path)
+        self.with("EDITOR", self.script(script))
+    }
+
+    /// An executable `sh` script in the home; may use `$0.new` as scratch.
+    pub fn script(&self, text: &str) -> PathBuf {
+        let number = fs::read_dir(&self.home).map_or(0, Iterator::count);
+        let path = self.home.join(format!("script-{number}"));
+        fs::write(&path, format!("#!/bin/sh\n{text}\n")).expect("the script");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("an executable script");
+        path
     }
 
     /// A command in this person's environment, not yet started.
@@ -349,6 +354,16 @@ pub fn fixture(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(path)
 }
 
+/// The new YAML document under the stanzas of an old one: what somebody forges who saved a data key.
+pub fn graft(new: &str, old: &str) -> String {
+    let stanzas = |text: &str| {
+        let start = text.find("\n    age:\n").expect("the stanzas");
+        (start, start + text[start..].find("\n    lastmodified:").expect("their end"))
+    };
+    let ((a, b), (c, d)) = (stanzas(new), stanzas(old));
+    format!("{}{}{}", &new[..a], &old[c..d], &new[b..])
+}
+
 pub fn contains(bytes: &[u8], needle: &[u8]) -> bool {
     bytes.windows(needle.len()).any(|window| window == needle)
 }
@@ -374,5 +389,35 @@ pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     while !condition() {
         assert!(start.elapsed() < Duration::from_secs(10), "waited too long until {what}");
         std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn scrubbing_leaves_nothing_that_changes_from_run_to_run() {
+    let sandbox = Sandbox::new();
+    sandbox.take_key("alice");
+    let bob = fs::read_to_string(fixture("sops/keys/bob.txt")).expect("bob's key file");
+    let text = format!(
+        "{} {} in {}/x at 14ffd49 2026-03-09, ~c7f987 #78db48 ENC[AES256_GCM,data:x,type:str]",
+        sandbox.key(),
+        public_key(&bob).expect("bob's key"),
+        sandbox.dir.display()
+    );
+    let expected = "age1[ANA] age1[OTHER] in [SANDBOX]/repo/x at [COMMIT] [DATE], ~[PRINT] #[PRINT] ENC[…]";
+    assert_eq!(sandbox.scrub(&text), expected);
+}
+
+#[test]
+fn a_policy_grows_by_one_line_whatever_its_shape() {
+    let sandbox = Sandbox::new();
+    let table = [
+        ("  - age: age1ana\n", "  - age: age1ana,age1bob\n"),
+        ("    age:\n      - age1ana # Ana\n", "    age:\n      - age1ana # Ana\n      - age1bob\n"),
+        ("    age: >-\n      age1ana\n", "    age: >-\n      age1ana,age1bob\n"),
+    ];
+    for (before, after) in table {
+        sandbox.write(".sops.yaml", before);
+        sandbox.add_to_policy_only("age1ana", "age1bob");
+        assert_eq!(sandbox.read(".sops.yaml"), after);
     }
 }
