@@ -4,6 +4,7 @@
 //! document lives in the submodules.
 
 pub mod cipher;
+pub mod pattern;
 pub mod tree;
 pub mod yaml;
 
