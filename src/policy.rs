@@ -1,1 +1,5 @@
-//! See the map in `lib.rs`.
+//! The policy: what the repository says about who may read what, and the findings of verify.
+
+pub mod config;
+
+pub use crate::sops::pattern;
