@@ -1,5 +1,7 @@
 //! The policy: what the repository says about who may read what, and the findings of verify.
 
 pub mod config;
+pub mod names;
+pub mod shell;
 
 pub use crate::sops::pattern;
