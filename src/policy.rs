@@ -2,6 +2,8 @@
 
 pub mod config;
 pub mod names;
+pub mod roster;
 pub mod shell;
+pub mod who;
 
 pub use crate::sops::pattern;
