@@ -34,7 +34,8 @@ pub struct CreationRule {
     /// Recipients of `age` in file order with their lines, duplicates included; sops writes one stanza
     /// for each. Ignored by sops when `groups` is not empty.
     pub age: Vec<(String, usize)>,
-    /// The age recipients of each entry of `key_groups`, in order.
+    /// The age recipients of each entry of `key_groups`, in the order and without the duplicates that sops
+    /// writes.
     pub groups: Vec<Vec<(String, usize)>>,
     /// Names of the fields that bring keys of other kinds: `kms`, `pgp`, `hc_vault`, …
     pub other_keys: Vec<String>,
@@ -369,17 +370,18 @@ impl Reader<'_> {
     }
 
     fn group(&mut self, node: &Node, others: &mut Vec<String>) -> Result<Vec<(String, usize)>, ConfigError> {
-        let mut group: Vec<(String, usize)> = Vec::new();
+        let mut own = Vec::new();
         let mut merged = Vec::new();
         for Field { name, entry } in self.fields(node, Level::Group)? {
             match name {
-                "age" => group.extend(self.recipients(&entry.node, false)?),
+                "age" => own = self.recipients(&entry.node, false)?,
                 "merge" => merged = self.groups(&entry.node, others)?.concat(),
                 _ => note_other(others, name, &entry.node),
             }
         }
-        // sops removes duplicates here, though not in a flat rule
-        for recipient in merged {
+        // as sops does: what is merged comes first, and duplicates go, though not in a flat rule
+        let mut group: Vec<(String, usize)> = Vec::new();
+        for recipient in merged.into_iter().chain(own) {
             if !group.iter().any(|(known, _)| *known == recipient.0) {
                 group.push(recipient);
             }

@@ -81,8 +81,9 @@ impl Roster {
             if mark.is_some() && (fence.is_none() || fence == mark) {
                 fence = if fence.is_none() { mark } else { None };
                 in_table = false;
-            } else if fence.is_some() {
-            } else if is_header(line) && lines.get(position + 1).is_some_and(|next| is_delimiter(next.trim()))
+            } else if fence.is_none()
+                && is_header(line)
+                && lines.get(position + 1).is_some_and(|next| is_delimiter(next.trim()))
             {
                 if delimiter.is_some() {
                     return Err(RosterError::SecondTable(position + 1));

@@ -90,13 +90,17 @@ impl Config {
             }
         }
         let mut text = self.text.clone();
-        let mut left = self.occurrences(rule, recipient);
-        while left > 0 {
+        let names_it = |text: &str| {
+            let rule = Self::parse(text).ok().and_then(|(config, _)| config.rules.get(rule).cloned());
+            rule.is_some_and(|rule| {
+                rule.groups.iter().flatten().chain(&rule.age).any(|(r, _)| r == recipient)
+            })
+        };
+        while names_it(&text) {
             let tree = yaml::parse(&text)?;
-            let nodes = age_nodes(&tree, rule);
-            let splice = nodes.iter().find_map(|node| layout::remove(&text, node, recipient));
+            let splice =
+                age_nodes(&tree, rule).iter().find_map(|node| layout::remove(&text, node, recipient));
             text = splice.ok_or_else(|| self.cannot_remove(rule, recipient))?.apply(&text);
-            left -= 1;
         }
         let whole = Splice { range: 0..self.text.len(), insert: text };
         self.read_back(&whole, &wanted, self.cannot_remove(rule, recipient))
@@ -169,11 +173,6 @@ impl Config {
     fn rule(&self, position: usize) -> Result<&CreationRule, ConfigError> {
         let what = "no such creation rule".to_owned();
         self.rules.get(position).ok_or(ConfigError { line: 1, what })
-    }
-
-    fn occurrences(&self, rule: usize, recipient: &str) -> usize {
-        let rule = &self.rules[rule];
-        rule.groups.iter().flatten().chain(&rule.age).filter(|(known, _)| known == recipient).count()
     }
 
     /// With the line of the recipient itself.

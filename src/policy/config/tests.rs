@@ -49,6 +49,16 @@ fn a_rule_takes_over_what_a_merge_key_brings() {
 }
 
 #[test]
+fn a_key_group_is_read_in_the_order_that_sops_writes() {
+    let text = "creation_rules:\n  - key_groups:\n      - age: [age1a, age1c, age1c]\n        merge:\n          - age: [age1b, age1a]\n";
+    let policy = config(text);
+    assert_eq!(policy.rules[0].recipients(), ["age1b", "age1a", "age1c"]);
+    assert_eq!(policy.without_recipient(0, "age1c").unwrap(), text.replace(", age1c", ""));
+    assert_eq!(policy.with_recipient(0, "age1d", None).unwrap(), text.replace("age1c]", "age1c, age1d]"));
+    assert!(policy.without_recipient(0, "age1b").is_err());
+}
+
+#[test]
 fn no_rules_govern_nothing() {
     for text in [
         "",
