@@ -1,1 +1,194 @@
-//! See the map in `lib.rs`.
+//! The policy: what the repository says about who may read what, and the findings of verify.
+
+use std::fmt;
+use std::str::FromStr;
+
+pub mod config;
+pub mod names;
+pub mod roster;
+pub mod shell;
+pub mod vault;
+pub mod who;
+
+pub use crate::sops::pattern;
+pub use who::{WhoError, resolve_who};
+
+/// Something that verify found. Data only: floor 3 prints it, escaped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    pub rule: RuleId,
+    pub severity: Severity,
+    /// From the root of the repository, with `/`.
+    pub path: String,
+    /// From 1, where the rule speaks of a line.
+    pub line: Option<usize>,
+    /// Lower case, no full stop, never a value.
+    pub message: String,
+    /// The command that mends it.
+    pub fix: Option<String>,
+    /// Further lines: who, why, since when.
+    pub detail: Vec<String>,
+}
+
+/// From the least to the worst.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    Notice,
+    Warning,
+    Error,
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Notice => "notice",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        })
+    }
+}
+
+impl Finding {
+    #[must_use]
+    pub fn new(
+        rule: RuleId,
+        severity: Severity,
+        path: impl Into<String>,
+        message: impl Into<String>,
+    ) -> Self {
+        let (path, message) = (path.into(), message.into());
+        Self { rule, severity, path, line: None, message, fix: None, detail: Vec::new() }
+    }
+
+    #[must_use]
+    pub fn error(rule: RuleId, path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::new(rule, Severity::Error, path, message)
+    }
+
+    #[must_use]
+    pub fn warning(rule: RuleId, path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::new(rule, Severity::Warning, path, message)
+    }
+
+    #[must_use]
+    pub fn at(mut self, line: usize) -> Self {
+        self.line = Some(line);
+        self
+    }
+
+    #[must_use]
+    pub fn fix(mut self, command: impl Into<String>) -> Self {
+        self.fix = Some(command.into());
+        self
+    }
+
+    #[must_use]
+    pub fn detail(mut self, line: impl Into<String>) -> Self {
+        self.detail.push(line.into());
+        self
+    }
+}
+
+macro_rules! rules {
+    ($($(#[$doc:meta])* $id:ident = $name:literal,)*) => {
+        /// The rules of verify. Each has an id and a name; both select it.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum RuleId { $($(#[$doc])* $id,)* }
+
+        impl RuleId {
+            pub const ALL: &[Self] = &[$(Self::$id,)*];
+
+            #[must_use]
+            pub fn id(self) -> &'static str {
+                match self { $(Self::$id => stringify!($id),)* }
+            }
+
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$id => $name,)* }
+            }
+        }
+    };
+}
+
+rules! {
+    /// `.sops.yaml` is read strictly and governs the file.
+    P01 = "policy",
+    /// `recipients.md` and the policy name the same keys.
+    R01 = "roster",
+    /// The file is what its format says: UTF-8, one document, no duplicate keys, within the caps.
+    F01 = "parse",
+    /// A managed file is flat and its keys are names.
+    F02 = "shape",
+    /// Every token is in the one form that SOPS writes.
+    F03 = "token",
+    /// A value that must be encrypted is in clear.
+    F04 = "plaintext",
+    /// An empty value or null, which SOPS cannot encrypt.
+    F04E = "empty-value",
+    /// The file is encrypted to exactly the recipients of the policy.
+    K01 = "recipients",
+    /// Every wrapped key is one stanza that fits its label.
+    K02 = "stanza",
+    /// The metadata has only known fields and no other kinds of keys.
+    M01 = "metadata",
+    /// The file selects what is encrypted as the policy does.
+    M02 = "crypt-rule",
+    /// The MAC is there and has the form of one.
+    M03 = "mac",
+    /// With a key: every value opens under its own path and has its type's canonical text.
+    C02 = "value",
+    /// With a key: the MAC is that of the values.
+    C03 = "mac-value",
+}
+
+/// `F04 plaintext`
+impl fmt::Display for RuleId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.id(), self.name())
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no rule has the id or name {0:?}")]
+pub struct UnknownRule(pub String);
+
+/// From the id, in any case, or the name.
+impl FromStr for RuleId {
+    type Err = UnknownRule;
+
+    fn from_str(text: &str) -> Result<Self, UnknownRule> {
+        let fits = |rule: &&Self| rule.id().eq_ignore_ascii_case(text) || rule.name() == text;
+        Self::ALL.iter().find(fits).copied().ok_or_else(|| UnknownRule(text.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_is_known_by_id_and_by_name() {
+        for rule in RuleId::ALL {
+            assert_eq!(rule.id().parse(), Ok(*rule));
+            assert_eq!(rule.id().to_lowercase().parse(), Ok(*rule));
+            assert_eq!(rule.name().parse(), Ok(*rule));
+        }
+        assert_eq!(RuleId::F04E.to_string(), "F04E empty-value");
+        assert_eq!("F99".parse::<RuleId>(), Err(UnknownRule("F99".into())));
+        let mut names: Vec<&str> = RuleId::ALL.iter().map(|rule| rule.name()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), RuleId::ALL.len());
+    }
+
+    #[test]
+    fn a_finding_is_built_step_by_step() {
+        let finding = Finding::error(RuleId::F04, "a.enc.yaml", "`PORT` is in clear")
+            .at(4)
+            .fix("stax secrets encrypt -i a.enc.yaml")
+            .detail("why");
+        assert_eq!((finding.severity, finding.line, finding.detail.len()), (Severity::Error, Some(4), 1));
+        assert!(Severity::Error > Severity::Warning && Severity::Warning > Severity::Notice);
+    }
+}

@@ -1,0 +1,186 @@
+//! The only place that prints and prompts: data on stdout, talk on stderr.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+use std::io::{self, IsTerminal as _, Read as _, Write as _};
+use std::process::ExitCode;
+
+use anstyle::{AnsiColor, Style};
+use zeroize::Zeroizing;
+
+use super::escape::lines;
+use super::failure::Failure;
+
+const RED: Style = AnsiColor::Red.on_default().bold();
+const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
+const CYAN: Style = AnsiColor::Cyan.on_default();
+const GREEN: Style = AnsiColor::Green.on_default();
+
+/// A value on stdin or in a file may be this large; documents hold less.
+const MAX_INPUT: u64 = 32 << 20;
+
+pub struct Ui {
+    quiet: bool,
+}
+
+impl Ui {
+    #[must_use]
+    pub fn new(quiet: bool, color: clap::ColorChoice) -> Self {
+        let choice = match color {
+            clap::ColorChoice::Always => anstream::ColorChoice::Always,
+            clap::ColorChoice::Never => anstream::ColorChoice::Never,
+            clap::ColorChoice::Auto => anstream::ColorChoice::Auto,
+        };
+        choice.write_global();
+        Self { quiet }
+    }
+
+    /// A line of data for people; what is untrusted in it is escaped.
+    pub fn line(&self, text: impl AsRef<str>) {
+        let _ = writeln!(anstream::stdout(), "{}", lines(text.as_ref()));
+    }
+
+    /// A line of data that begins with `+`, `-`, `✓` or `✗` in its colour.
+    pub fn mark(&self, mark: &str, text: impl AsRef<str>) {
+        let style = match mark {
+            "✓" | "+" => GREEN,
+            "✗" | "-" => RED,
+            _ => CYAN,
+        };
+        let _ = writeln!(anstream::stdout(), "{style}{mark}{style:#} {}", lines(text.as_ref()));
+    }
+
+    /// Bytes of data, exactly.
+    ///
+    /// # Errors
+    /// When stdout cannot be written; a reader that went away is no error.
+    pub fn bytes(&self, bytes: &[u8]) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        match out.write_all(bytes).and_then(|()| out.flush()) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            result => result,
+        }
+    }
+
+    /// One JSON document.
+    ///
+    /// # Errors
+    /// As [`Self::bytes`].
+    pub fn json(&self, value: &serde_json::Value) -> io::Result<()> {
+        let text = serde_json::to_string_pretty(value).unwrap_or_default();
+        self.bytes((escape_json(&text) + "\n").as_bytes())
+    }
+
+    pub fn note(&self, text: impl AsRef<str>) {
+        if !self.quiet {
+            self.talk(CYAN, "note", text.as_ref());
+        }
+    }
+
+    pub fn warning(&self, text: impl AsRef<str>) {
+        self.talk(YELLOW, "warning", text.as_ref());
+    }
+
+    /// What to type next, one command a line.
+    pub fn next(&self, commands: &[impl AsRef<str>]) {
+        self.labelled("next", commands);
+    }
+
+    pub fn labelled(&self, label: &str, commands: &[impl AsRef<str>]) {
+        if self.quiet {
+            return;
+        }
+        for (position, command) in commands.iter().enumerate() {
+            if position == 0 {
+                self.talk(CYAN, label, command.as_ref());
+            } else {
+                let margin = " ".repeat(label.len() + 2);
+                let _ = writeln!(anstream::stderr(), "{margin}{}", lines(command.as_ref()));
+            }
+        }
+    }
+
+    pub fn failure(&self, failure: &Failure) -> ExitCode {
+        self.talk(RED, "error", &failure.message);
+        for detail in &failure.details {
+            let _ = writeln!(anstream::stderr(), "  {}", lines(detail));
+        }
+        for hint in &failure.hints {
+            self.talk(CYAN, "hint", hint);
+        }
+        failure.exit.into()
+    }
+
+    fn talk(&self, style: Style, label: &str, text: &str) {
+        let _ = writeln!(anstream::stderr(), "{style}{label}{style:#}: {}", lines(text));
+    }
+
+    /// Whether both ends of a dialogue are a terminal.
+    #[must_use]
+    pub fn is_interactive(&self) -> bool {
+        io::stdin().is_terminal() && io::stderr().is_terminal()
+    }
+
+    /// A value: from a hidden prompt at a terminal, else all of stdin less one final newline.
+    ///
+    /// # Errors
+    /// When stdin cannot be read or holds more than 32 MiB.
+    pub fn read_value(&self, prompt: &str) -> io::Result<Zeroizing<Vec<u8>>> {
+        if io::stdin().is_terminal() {
+            return self.hidden(prompt);
+        }
+        let mut value = Zeroizing::new(Vec::with_capacity(1 << 16));
+        io::stdin().lock().take(MAX_INPUT + 1).read_to_end(&mut value)?;
+        if value.len() as u64 > MAX_INPUT {
+            return Err(io::Error::other("stdin holds more than 32 MiB"));
+        }
+        if value.last() == Some(&b'\n') {
+            value.pop();
+        }
+        Ok(value)
+    }
+
+    fn hidden(&self, prompt: &str) -> io::Result<Zeroizing<Vec<u8>>> {
+        let _ = write!(io::stderr(), "{} (hidden): ", lines(prompt));
+        let stdin = io::stdin();
+        let before = rustix::termios::tcgetattr(&stdin)?;
+        let mut silent = before.clone();
+        silent.local_modes.remove(rustix::termios::LocalModes::ECHO);
+        rustix::termios::tcsetattr(&stdin, rustix::termios::OptionalActions::Flush, &silent)?;
+        let mut line = Zeroizing::new(String::with_capacity(4096));
+        let result = stdin.read_line(&mut line);
+        rustix::termios::tcsetattr(&stdin, rustix::termios::OptionalActions::Flush, &before)?;
+        let _ = writeln!(io::stderr());
+        result?;
+        Ok(Zeroizing::new(line.trim_end_matches(['\n', '\r']).as_bytes().to_vec()))
+    }
+
+    /// Waits for Enter; `false` when the answer begins with `q` or there is no terminal.
+    pub fn enter(&self, prompt: &str) -> bool {
+        if !self.is_interactive() {
+            return false;
+        }
+        let _ = write!(io::stderr(), "{}", lines(prompt));
+        let mut answer = String::new();
+        match io::stdin().read_line(&mut answer) {
+            Ok(read) => read > 0 && !answer.trim_start().starts_with('q'),
+            Err(_) => false,
+        }
+    }
+}
+
+/// JSON allows every sign above the controls in clear; a terminal that shows it does not.
+fn escape_json(text: &str) -> String {
+    use std::fmt::Write as _;
+    text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
+        let dangerous = c != '\n' && super::escape::Escaped(c.encode_utf8(&mut [0; 4])).to_string().starts_with("\\u{");
+        if dangerous {
+            let mut units = [0; 2];
+            for unit in c.encode_utf16(&mut units) {
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        } else {
+            out.push(c);
+        }
+        out
+    })
+}

@@ -1,0 +1,99 @@
+//! WHO on the command line: a key, a unique prefix of one, a name or a mail.
+
+/// Nobody, or more than one; the candidates as `key name`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WhoError {
+    #[error("`{0}` is no recipient here, by key, name or mail")]
+    Nobody(String),
+    #[error("`{query}` may be {}", candidates.join(" or "))]
+    Ambiguous { query: String, candidates: Vec<String> },
+}
+
+type Rule<'a> = &'a dyn Fn(&str, &str) -> bool;
+
+/// Finds the one recipient that a query means, among pairs of recipient and name.
+///
+/// The first of these that fits anyone decides, all without case: the whole key; the whole name, the name
+/// before `<`, or the mail inside of it; one word of the name; a prefix of the key. Pairs with the same
+/// key are one recipient.
+///
+/// # Errors
+/// [`WhoError`]: nobody fits, or the deciding rule fits several keys.
+pub fn resolve_who(query: &str, known: &[(&str, &str)]) -> Result<String, WhoError> {
+    let wanted = query.trim().to_lowercase();
+    if wanted.is_empty() {
+        return Err(WhoError::Nobody(query.to_owned()));
+    }
+    let rules: [Rule<'_>; 4] = [
+        &|key, _| key.to_lowercase() == wanted,
+        &|_, name| {
+            let (person, mail) = parts(name);
+            [name, person, mail].into_iter().any(|text| text.to_lowercase() == wanted)
+        },
+        &|_, name| parts(name).0.split_whitespace().any(|word| word.to_lowercase() == wanted),
+        &|key, _| key.to_lowercase().starts_with(&wanted),
+    ];
+    for rule in rules {
+        let mut found: Vec<(&str, &str)> = Vec::new();
+        for (key, name) in known.iter().filter(|(key, name)| rule(key, name)) {
+            if !found.iter().any(|(earlier, _)| earlier == key) {
+                found.push((key, name));
+            }
+        }
+        match found.as_slice() {
+            [] => {}
+            [(key, _)] => return Ok((*key).to_owned()),
+            several => {
+                let candidates = several.iter().map(|(key, name)| format!("{key} {name}").trim().to_owned());
+                return Err(WhoError::Ambiguous {
+                    query: query.to_owned(),
+                    candidates: candidates.collect(),
+                });
+            }
+        }
+    }
+    Err(WhoError::Nobody(query.to_owned()))
+}
+
+/// `Ana Silva` and `ana@example.com` of `Ana Silva <ana@example.com>`; without a mail the name is both.
+fn parts(name: &str) -> (&str, &str) {
+    let parts = name.trim().strip_suffix('>').and_then(|name| name.rsplit_once('<'));
+    parts.map_or((name.trim(), name.trim()), |(person, mail)| (person.trim(), mail.trim()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KNOWN: &[(&str, &str)] = &[
+        ("age1anaq", "Ana Silva <ana@example.com>"),
+        ("age1bobq", "Bob"),
+        ("age1bobz", "Bob Stone <bob@example.com>"),
+        ("age1cixx", ""),
+        ("age1anaq", "Ana again"),
+    ];
+
+    #[test]
+    fn one_recipient_is_meant_or_the_candidates_are_named() {
+        for (query, expected) in [
+            ("age1anaq", Ok("age1anaq")),
+            ("AGE1ANAQ", Ok("age1anaq")),
+            ("age1a", Ok("age1anaq")),
+            ("age1c", Ok("age1cixx")),
+            ("ana silva", Ok("age1anaq")),
+            ("Silva", Ok("age1anaq")),
+            (" ana@EXAMPLE.com ", Ok("age1anaq")),
+            ("bob", Ok("age1bobq")),
+            ("bob@example.com", Ok("age1bobz")),
+            ("stone", Ok("age1bobz")),
+            ("age1bob", Err("`age1bob` may be age1bobq Bob or age1bobz Bob Stone <bob@example.com>")),
+            ("", Err("`` is no recipient here, by key, name or mail")),
+            ("carol", Err("`carol` is no recipient here, by key, name or mail")),
+            ("example.com", Err("`example.com` is no recipient here, by key, name or mail")),
+        ] {
+            let found = resolve_who(query, KNOWN).map_err(|error| error.to_string());
+            assert_eq!(found.as_deref().map_err(String::as_str), expected, "{query}");
+        }
+        assert!(resolve_who("age1", KNOWN).is_err());
+    }
+}
