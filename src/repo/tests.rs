@@ -198,6 +198,8 @@ fn a_conflict_shows_its_three_stages_and_an_odd_path_is_reported() {
         let status = Command::new("sh")
             .args(["-c", "printf '%s' \"$1\" | git update-index --index-info", "sh", &line])
             .current_dir(sandbox.top())
+            .env_clear()
+            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
             .status();
         assert!(status.unwrap().success());
     }
