@@ -1,8 +1,94 @@
-//! The command line.
+//! The command line: clap, dispatch, and the exit code.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser};
+
+mod demo;
+mod escape;
+mod failure;
+mod git;
+mod secrets;
+mod ui;
+
+use failure::Failure;
+use ui::Ui;
+
+/// Secrets live in git as standard SOPS files; stax makes git understand them.
+///
+/// `git diff` shows which key changed and to what, `git commit` refuses plaintext and unapproved
+/// recipients. Files are encrypted to age recipients and stay readable for sops.
+///
+/// Exit codes: 0 done, 1 findings or a negative answer, 2 usage or configuration, 3 no identity
+/// opens the file, 4 a value or MAC does not authenticate; 126, 127 and 128+n only from `exec`.
+#[derive(Parser)]
+#[command(name = "stax", version, max_term_width = 100, propagate_version = false)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Args)]
+struct Global {
+    /// Run as if started in this folder
+    #[arg(short = 'C', value_name = "DIR", global = true)]
+    directory: Option<PathBuf>,
+    /// Say less: no notes and no next steps
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    /// When to use colours
+    #[arg(long, value_name = "WHEN", default_value = "auto", global = true)]
+    color: clap::ColorChoice,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    Demo(demo::Args),
+    /// Secrets of this repository
+    #[command(subcommand)]
+    Secrets(secrets::Secrets),
+    /// Print the completions of a shell
+    Completions {
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
+    #[command(subcommand, hide = true)]
+    Git(git::Git),
+}
 
 /// Runs the command that argv names.
 pub fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    let cli = Cli::parse();
+    let ui = Ui::new(cli.global.quiet, cli.global.color);
+    cli.run(&ui).unwrap_or_else(|failure| ui.failure(&failure))
+}
+
+impl Cli {
+    fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
+        if let Some(directory) = &self.global.directory {
+            std::env::set_current_dir(directory)
+                .map_err(|error| Failure::usage(format!("{}: {error}", directory.display())))?;
+        }
+        match self.command {
+            Command::Demo(args) => args.run(ui),
+            Command::Secrets(command) => command.run(ui),
+            Command::Git(command) => command.run(ui),
+            Command::Completions { shell } => {
+                let mut script = Vec::new();
+                clap_complete::generate(shell, &mut Self::command(), "stax", &mut script);
+                ui.bytes(&script)?;
+                Ok(ExitCode::SUCCESS)
+            }
+            Command::Man => {
+                let mut page = Vec::new();
+                clap_mangen::Man::new(Self::command()).render(&mut page)?;
+                ui.bytes(&page)?;
+                Ok(ExitCode::SUCCESS)
+            }
+        }
+    }
 }

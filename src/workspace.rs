@@ -1,1 +1,351 @@
-//! See the map in `lib.rs`.
+//! Repository, policy and keyring opened together: read, unlock, save.
+
+mod error;
+mod wrap;
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use crate::disk::{self, DiskError, Write};
+use crate::keyring::{CommandSource, Environment, IDENTITY_VARIABLES, Keyring};
+use crate::policy::config::Config;
+use crate::policy::roster::Roster;
+use crate::policy::vault::Vault;
+use crate::repo::{Repo, RepoError};
+use crate::sops::{Cleartext, DataKey, Document, DocumentError, Format, Fresh};
+use crate::{age, process};
+
+pub use error::WorkspaceError;
+
+/// The largest file that is read as a document or as policy.
+pub const MAX_FILE: usize = 32 << 20;
+pub const POLICY: &str = ".sops.yaml";
+pub const VAULT: &str = ".stax/vault.json";
+pub const ROSTER: &str = "infra/secrets/recipients.md";
+
+type Result<T> = std::result::Result<T, WorkspaceError>;
+
+pub struct Workspace {
+    repo: Option<Repo>,
+    root: PathBuf,
+    pub keyring: Keyring,
+}
+
+/// A SOPS file: its path below the root with `/`, and the environment it is bound to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    pub path: String,
+    pub env: Option<String>,
+}
+
+/// A document with its key and its values.
+pub struct Opened {
+    pub target: Target,
+    pub key: DataKey,
+    pub clear: Cleartext,
+}
+
+/// Who asks: a person at a command, or git for a diff or a hook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caller {
+    Person,
+    Git,
+}
+
+impl Workspace {
+    /// Opens the repository that holds the current folder, or the one that holds `file`. A file
+    /// outside any repository stands alone.
+    ///
+    /// # Errors
+    /// When git refuses the repository; when there is none and no file is named.
+    pub fn open(file: Option<&Path>, caller: Caller) -> Result<Self> {
+        let folder = match file.and_then(Path::parent) {
+            Some(parent) if parent != Path::new("") => parent.to_owned(),
+            _ => PathBuf::from("."),
+        };
+        let repo = match Repo::discover(&folder) {
+            Ok(repo) => Some(repo),
+            Err(RepoError::NotARepository(_)) if file.is_some() => None,
+            Err(RepoError::NotARepository(_)) => {
+                let here = std::env::current_dir().unwrap_or(folder);
+                return Err(RepoError::NotARepository(here).into());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let root = repo.as_ref().map_or(folder, |repo| repo.root().to_owned());
+        Ok(Self { keyring: keyring(repo.as_ref(), caller), repo, root })
+    }
+
+    /// The same over a repository that is already open (hooks).
+    #[must_use]
+    pub fn over(repo: Repo, caller: Caller) -> Self {
+        Self { keyring: keyring(Some(&repo), caller), root: repo.root().to_owned(), repo: Some(repo) }
+    }
+
+    /// # Errors
+    /// When the file stands alone, outside any repository.
+    pub fn repo(&self) -> Result<&Repo> {
+        self.repo.as_ref().ok_or_else(|| RepoError::NotARepository(self.root.clone()).into())
+    }
+
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The bytes of a file below the root; `None` when it does not exist.
+    ///
+    /// # Errors
+    /// A symlink on the way, or a file that cannot be read.
+    pub fn read(&self, path: &str) -> Result<Option<Vec<u8>>> {
+        match disk::read_beneath(&self.root, Path::new(path), MAX_FILE) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(DiskError::NotFound(_)) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A text file below the root.
+    ///
+    /// # Errors
+    /// As [`Self::read`]; text that is not UTF-8.
+    pub fn read_text(&self, path: &str) -> Result<Option<String>> {
+        let Some(bytes) = self.read(path)? else { return Ok(None) };
+        String::from_utf8(bytes).map(Some).map_err(|_| WorkspaceError::NotText(path.to_owned()))
+    }
+
+    /// # Errors
+    /// A `.stax/vault.json` that breaks its rules.
+    pub fn vault(&self) -> Result<Option<Vault>> {
+        let Some(text) = self.read_text(VAULT)? else { return Ok(None) };
+        Vault::parse(&text).map(Some).map_err(|error| WorkspaceError::Vault(error.to_string()))
+    }
+
+    /// # Errors
+    /// A `.sops.yaml` that sops or stax would misread.
+    pub fn policy(&self) -> Result<Option<Config>> {
+        let Some(text) = self.read_text(POLICY)? else { return Ok(None) };
+        let (config, _) = Config::parse(&text).map_err(|error| WorkspaceError::Policy(error.to_string()))?;
+        Ok(Some(config))
+    }
+
+    /// # Errors
+    /// A `recipients.md` whose table cannot be read.
+    pub fn roster(&self) -> Result<Roster> {
+        let Some(text) = self.read_text(ROSTER)? else { return Ok(Roster::new()) };
+        Roster::parse(&text).map_err(|error| WorkspaceError::Roster(error.to_string()))
+    }
+
+    /// The file that `-e` or `-f` means; without either the only environment.
+    ///
+    /// # Errors
+    /// No such environment, or several and none is named.
+    pub fn target(&self, env: Option<&str>, file: Option<&Path>) -> Result<Target> {
+        let vault = self.vault()?;
+        if let Some(file) = file {
+            let path = self.relative(file)?;
+            let env = vault.and_then(|vault| vault.env_for_path(&path).map(str::to_owned));
+            return Ok(Target { path, env });
+        }
+        let vault = vault.ok_or(WorkspaceError::NoVault)?;
+        let known: Vec<String> = vault.files.iter().map(|file| file.env.clone()).collect();
+        let bound = match env {
+            Some(env) => vault.file_for_env(env),
+            None if vault.files.len() == 1 => vault.files.first(),
+            None => return Err(WorkspaceError::WhichEnv(known)),
+        };
+        let Some(bound) = bound else {
+            return Err(WorkspaceError::UnknownEnv { env: env.unwrap_or_default().to_owned(), known });
+        };
+        Ok(Target { path: bound.path.clone(), env: Some(bound.env.clone()) })
+    }
+
+    /// A path as the user typed it, relative to the root.
+    ///
+    /// # Errors
+    /// A path outside the repository.
+    pub fn relative(&self, file: &Path) -> Result<String> {
+        let name = file.file_name().ok_or_else(|| WorkspaceError::Outside(file.to_owned()))?;
+        let parent = file.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
+        let outside = |_| WorkspaceError::Outside(file.to_owned());
+        let parent = parent.canonicalize().map_err(outside)?;
+        let root = self.root.canonicalize().map_err(outside)?;
+        let inner = parent.strip_prefix(&root).map_err(|_| WorkspaceError::Outside(file.to_owned()))?;
+        let path = inner.join(name);
+        path.to_str().map(str::to_owned).ok_or_else(|| WorkspaceError::NotText(path.display().to_string()))
+    }
+
+    /// Reads and parses a document, without a key.
+    ///
+    /// # Errors
+    /// A missing file, an unknown format, a text that is not a SOPS document.
+    pub fn document(&self, target: &Target) -> Result<Document> {
+        let path = &target.path;
+        let format = Format::of_path(path).ok_or_else(|| WorkspaceError::Format(path.clone()))?;
+        let text = self.read_text(path)?.ok_or_else(|| WorkspaceError::Missing(path.clone()))?;
+        Document::parse(format, &text)
+            .map_err(|error| WorkspaceError::Document { path: path.clone(), error: Box::new(error) })
+    }
+
+    /// The data key of a document, by the first identity that opens one of its stanzas.
+    ///
+    /// # Errors
+    /// [`WorkspaceError::Locked`] with what was tried and who can open it.
+    pub fn unlock(&self, target: &Target, document: &Document) -> Result<DataKey> {
+        let stanzas = &document.metadata().age;
+        self.keyring
+            .open_with(&mut |identity, _| {
+                stanzas.iter().find_map(|stanza| age::unwrap(stanza, identity).ok())
+            })
+            .map_err(|locked| WorkspaceError::Locked {
+                path: target.path.clone(),
+                env: target.env.clone(),
+                tried: locked.tried,
+                readers: self.names(document),
+            })
+    }
+
+    /// The people who can open a document, as `recipients.md` names them.
+    #[must_use]
+    pub fn names(&self, document: &Document) -> Vec<String> {
+        let roster = self.roster().unwrap_or_else(|_| Roster::new());
+        let name = |recipient: &str| {
+            roster.get(recipient).map_or_else(|| recipient.to_owned(), |(_, row)| row.name.clone())
+        };
+        document.metadata().age.iter().map(|stanza| name(&stanza.recipient)).collect()
+    }
+
+    /// Reads, unlocks, decrypts and checks a document.
+    ///
+    /// # Errors
+    /// As [`Self::document`] and [`Self::unlock`]; [`WorkspaceError::Integrity`].
+    pub fn opened(&self, target: &Target) -> Result<Opened> {
+        let document = self.document(target)?;
+        let key = self.unlock(target, &document)?;
+        let clear = document
+            .open(&key)
+            .map_err(|fault| WorkspaceError::Integrity { path: target.path.clone(), fault })?;
+        Ok(Opened { target: target.clone(), key, clear })
+    }
+
+    /// Refuses to write into a file whose stanzas are not the policy's: the new value would be read
+    /// by the wrong people.
+    ///
+    /// # Errors
+    /// [`WorkspaceError::Recipients`] names who is too many and who is missing.
+    pub fn check_recipients(&self, opened: &Opened) -> Result<()> {
+        let Some(config) = self.policy()? else { return Ok(()) };
+        let Some((_, rule)) = config.rule_for(&opened.target.path) else { return Ok(()) };
+        if !rule.groups.is_empty() {
+            return Ok(());
+        }
+        let wanted: BTreeSet<&str> = rule.recipients().into_iter().collect();
+        let stanzas = &opened.clear.document().metadata().age;
+        let found: BTreeSet<&str> = stanzas.iter().map(|stanza| stanza.recipient.as_str()).collect();
+        let owned = |difference: Vec<&&str>| difference.into_iter().map(|key| (*key).to_owned()).collect();
+        if wanted == found {
+            return Ok(());
+        }
+        Err(WorkspaceError::Recipients {
+            path: opened.target.path.clone(),
+            extra: owned(found.difference(&wanted).collect()),
+            missing: owned(wanted.difference(&found).collect()),
+        })
+    }
+
+    /// A planned write of a text file: what it holds now, and what it shall hold.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn plan(&self, path: &str, after: impl Into<Vec<u8>>) -> Result<Write> {
+        Ok(Write { path: path.into(), before: self.read(path)?, after: after.into(), mode: None })
+    }
+
+    /// The write that replaces an opened document; it fails when the file changed meanwhile.
+    #[must_use]
+    pub fn replace(&self, opened: &Opened, after: String) -> Write {
+        let before = opened.clear.document().source().as_bytes().to_vec();
+        Write {
+            path: opened.target.path.clone().into(),
+            before: Some(before),
+            after: after.into(),
+            mode: None,
+        }
+    }
+
+    /// Applies planned writes, all or none; every SOPS file is parsed before it replaces the old one.
+    ///
+    /// # Errors
+    /// As [`disk::commit`].
+    pub fn save(&self, writes: &[Write]) -> Result<()> {
+        let repo = self.repo()?;
+        // a crash may leave a temporary file; git shall not offer it
+        let _ = repo.add_exclude_line(".stax-*.tmp");
+        disk::commit(&self.root, &repo.common_dir().join("stax"), writes, &check_document)?;
+        Ok(())
+    }
+}
+
+/// What is about to replace a SOPS file must still be one.
+fn check_document(write: &Write) -> std::result::Result<(), String> {
+    let Some(before) = &write.before else { return Ok(()) };
+    let Some(format) = write.path.to_str().and_then(Format::of_path) else { return Ok(()) };
+    let is_document = |bytes: &[u8]| match std::str::from_utf8(bytes) {
+        Ok(text) => Document::parse(format, text),
+        Err(_) => Err(DocumentError::NotSops),
+    };
+    match (is_document(before), is_document(&write.after)) {
+        (Ok(_), Err(error)) => Err(error.to_string()),
+        _ => Ok(()),
+    }
+}
+
+fn keyring(repo: Option<&Repo>, caller: Caller) -> Keyring {
+    let allowed = || repo.and_then(|repo| repo.config_bool("stax.useCommand").ok().flatten()) == Some(true);
+    let source = match caller {
+        Caller::Person => CommandSource::Allowed,
+        Caller::Git if allowed() => CommandSource::Allowed,
+        Caller::Git => CommandSource::Forbidden,
+    };
+    Keyring::new(&Environment::capture(), source, Box::new(run_key_command))
+}
+
+/// Runs `SOPS_AGE_KEY_CMD`: no shell, no identity variables, 30 seconds.
+fn run_key_command(
+    argv: &[String],
+    recipient: Option<&str>,
+) -> std::result::Result<Zeroizing<String>, String> {
+    let add: Vec<(&str, &OsStr)> =
+        recipient.map(|key| ("SOPS_AGE_RECIPIENT", OsStr::new(key))).into_iter().collect();
+    let environment = process::Environment { add: &add, remove: IDENTITY_VARIABLES };
+    let output = process::run_command(argv, Path::new("/"), environment, Duration::from_secs(30))
+        .map_err(|error| error.to_string())?;
+    if !output.status.success() {
+        return Err(format!("the command ended with {}", output.status));
+    }
+    String::from_utf8(output.stdout.to_vec()).map(Zeroizing::new).map_err(|_| "the output is not text".into())
+}
+
+/// Random bytes of the operating system.
+///
+/// # Panics
+/// When the system has no randomness: then nothing may be encrypted.
+pub fn random(buffer: &mut [u8]) {
+    getrandom::fill(buffer).expect("the operating system gives random bytes");
+}
+
+/// The current time as `lastmodified` has it.
+#[must_use]
+pub fn now() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// Calls `with` with the time and the randomness of this machine.
+pub fn fresh<T>(with: impl FnOnce(&mut Fresh<'_>) -> T) -> T {
+    let now = now();
+    with(&mut Fresh { now: &now, random: &mut random })
+}

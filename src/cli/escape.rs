@@ -48,7 +48,10 @@ mod tests {
     #[test]
     fn nothing_that_moves_a_cursor_or_reorders_a_line_passes() {
         let hostile = "a\x1b]52;c;x\x07\u{9b}31m\u{202e}\u{200b}\r\nö🚀";
-        assert_eq!(Escaped(hostile).to_string(), "a\\u{1b}]52;c;x\\u{7}\\u{9b}31m\\u{202e}\\u{200b}\\u{d}\\u{a}ö🚀");
+        assert_eq!(
+            Escaped(hostile).to_string(),
+            "a\\u{1b}]52;c;x\\u{7}\\u{9b}31m\\u{202e}\\u{200b}\\u{d}\\u{a}ö🚀"
+        );
         assert_eq!(lines("a\r\nb\rc\td\n"), "a\r\nb\\u{d}c\td\n");
     }
 }

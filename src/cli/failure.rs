@@ -4,8 +4,10 @@ use std::fmt;
 use std::process::ExitCode;
 
 use crate::disk::DiskError;
+use crate::keyring::Tried;
 use crate::repo::RepoError;
-use crate::sops::{EditError, OpenFault, SealError};
+use crate::sops::{EditError, SealError};
+use crate::workspace::WorkspaceError;
 
 /// The exit codes of every command but `exec` (DESIGN: 0 done, 1 a negative answer, …).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,12 +55,6 @@ impl Failure {
         self.details.push(detail.into());
         self
     }
-
-    /// A value or MAC of this file is not what its writer sealed.
-    pub fn integrity(path: &str, fault: &OpenFault) -> Self {
-        Self::new(Exit::Integrity, format!("{path}: {fault}"))
-            .hint("nothing was printed or changed; compare with: git log -p, git restore")
-    }
 }
 
 impl From<Exit> for ExitCode {
@@ -85,7 +81,7 @@ impl From<RepoError> for Failure {
 
 impl From<DiskError> for Failure {
     fn from(error: DiskError) -> Self {
-        let changed = matches!(error, DiskError::Changed { .. });
+        let changed = matches!(error, DiskError::Changed(_));
         let failure = Self::usage(error.to_string());
         if changed { failure.hint("nothing was written; run the command again") } else { failure }
     }
@@ -121,4 +117,65 @@ impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
         Self::usage(format!("{error:#}"))
     }
+}
+
+impl From<WorkspaceError> for Failure {
+    fn from(error: WorkspaceError) -> Self {
+        let message = error.to_string();
+        match error {
+            WorkspaceError::Repo(error) => error.into(),
+            WorkspaceError::Disk(error) => error.into(),
+            WorkspaceError::NoVault => {
+                Self::usage(message).hint("stax secrets init --env production, or name a file with -f")
+            }
+            WorkspaceError::WhichEnv(_) | WorkspaceError::UnknownEnv { .. } => {
+                Self::usage(message).hint("choose one with -e ENV")
+            }
+            WorkspaceError::Integrity { .. } => Self::new(Exit::Integrity, message)
+                .hint("nothing was printed or changed; see who changed it: git log -p"),
+            WorkspaceError::Locked { tried, readers, .. } => locked(message, &tried, &readers),
+            WorkspaceError::Recipients { extra, missing, .. } => recipients(message, &extra, &missing),
+            _ => Self::usage(message),
+        }
+    }
+}
+
+fn locked(message: String, tried: &[Tried], readers: &[String]) -> Failure {
+    let mut failure = Failure::new(Exit::Locked, message);
+    let mut own = None;
+    for Tried { source, outcome } in tried {
+        match outcome {
+            Ok(keys) => {
+                own = own.or_else(|| keys.first().map(ToString::to_string));
+                let keys: Vec<String> = keys.iter().map(ToString::to_string).collect();
+                failure = failure.detail(format!("tried: {} from {source}", keys.join(", ")));
+            }
+            Err(error) => failure = failure.detail(format!("tried: {source}, which {error}")),
+        }
+    }
+    if tried.is_empty() {
+        failure = failure.detail(
+            "tried: SOPS_AGE_KEY, SOPS_AGE_KEY_FILE, SOPS_AGE_KEY_CMD and the standard key file: none is there",
+        );
+    }
+    failure = failure.detail(format!("readable by: {}", readers.join(", ")));
+    let Some(own) = own else {
+        return failure.hint("make a key and send its public half to a reader: stax secrets keygen");
+    };
+    let reader = readers.first().map_or("a reader", String::as_str);
+    let reader = reader.split(" <").next().unwrap_or(reader);
+    failure.hint(format!("ask {reader} to run: stax secrets add-recipient {own} --name … --role …"))
+}
+
+fn recipients(message: String, extra: &[String], missing: &[String]) -> Failure {
+    let mut failure = Failure::usage(message);
+    for key in extra {
+        failure = failure.detail(format!("can read it but is not in the policy: {key}"));
+    }
+    for key in missing {
+        failure = failure.detail(format!("is in the policy but cannot read it: {key}"));
+    }
+    failure
+        .hint("check the difference with: git log -p .sops.yaml")
+        .hint("then finish it: stax secrets add-recipient KEY, or stax secrets remove-recipient KEY")
 }

@@ -172,7 +172,8 @@ impl Ui {
 fn escape_json(text: &str) -> String {
     use std::fmt::Write as _;
     text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
-        let dangerous = c != '\n' && super::escape::Escaped(c.encode_utf8(&mut [0; 4])).to_string().starts_with("\\u{");
+        let dangerous =
+            c != '\n' && super::escape::Escaped(c.encode_utf8(&mut [0; 4])).to_string().starts_with("\\u{");
         if dangerous {
             let mut units = [0; 2];
             for unit in c.encode_utf16(&mut units) {

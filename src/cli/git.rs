@@ -1,0 +1,24 @@
+//! What git calls: hidden, and never in the way.
+
+use std::process::ExitCode;
+
+use super::failure::Failure;
+use super::ui::Ui;
+
+mod hook;
+mod textconv;
+
+#[derive(clap::Subcommand)]
+pub enum Git {
+    Textconv(textconv::Args),
+    Hook(hook::Args),
+}
+
+impl Git {
+    pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
+        match self {
+            Self::Textconv(args) => args.run(ui),
+            Self::Hook(args) => args.run(ui),
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! `stax secrets …`: one command, one file.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::failure::Failure;
+use super::ui::Ui;
+
+mod add_recipient;
+mod decrypt;
+mod edit;
+mod exec;
+mod export;
+mod get;
+mod init;
+mod install;
+mod keygen;
+mod list;
+mod pubkey;
+mod recipients;
+mod remove_recipient;
+mod rotate;
+mod set;
+mod status;
+mod unset;
+mod verify;
+
+#[derive(clap::Subcommand)]
+pub enum Secrets {
+    Keygen(keygen::Args),
+    Pubkey(pubkey::Args),
+    Init(init::Args),
+    Install(install::Args),
+    Edit(edit::Args),
+    Set(set::Args),
+    Unset(unset::Args),
+    Get(get::Args),
+    List(list::Args),
+    Export(export::Args),
+    Exec(exec::Args),
+    Decrypt(decrypt::Args),
+    Verify(verify::Args),
+    Recipients(recipients::Args),
+    AddRecipient(add_recipient::Args),
+    RemoveRecipient(remove_recipient::Args),
+    Rotate(rotate::Args),
+    Status(status::Args),
+}
+
+impl Secrets {
+    pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
+        match self {
+            Self::Keygen(args) => args.run(ui),
+            Self::Pubkey(args) => args.run(ui),
+            Self::Init(args) => args.run(ui),
+            Self::Install(args) => args.run(ui),
+            Self::Edit(args) => args.run(ui),
+            Self::Set(args) => args.run(ui),
+            Self::Unset(args) => args.run(ui),
+            Self::Get(args) => args.run(ui),
+            Self::List(args) => args.run(ui),
+            Self::Export(args) => args.run(ui),
+            Self::Exec(args) => args.run(ui),
+            Self::Decrypt(args) => args.run(ui),
+            Self::Verify(args) => args.run(ui),
+            Self::Recipients(args) => args.run(ui),
+            Self::AddRecipient(args) => args.run(ui),
+            Self::RemoveRecipient(args) => args.run(ui),
+            Self::Rotate(args) => args.run(ui),
+            Self::Status(args) => args.run(ui),
+        }
+    }
+}
+
+/// Which file a command is about.
+#[derive(clap::Args)]
+pub struct Which {
+    /// A bound environment; the only one is the default
+    #[arg(short, long, value_name = "ENV")]
+    pub env: Option<String>,
+    /// Any SOPS file
+    #[arg(short, long, value_name = "FILE", conflicts_with = "env")]
+    pub file: Option<PathBuf>,
+}

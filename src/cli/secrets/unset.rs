@@ -1,0 +1,17 @@
+//! `stax secrets unset`
+
+use std::process::ExitCode;
+
+use crate::cli::failure::Failure;
+use crate::cli::ui::Ui;
+
+/// Remove one value
+#[derive(clap::Args)]
+pub struct Args {}
+
+impl Args {
+    pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
+        let _ = ui;
+        Err(Failure::usage("not written yet"))
+    }
+}

@@ -1,0 +1,46 @@
+//! Why the workspace could not do it: file, key and rule, never a value.
+
+use std::path::PathBuf;
+
+use crate::disk::DiskError;
+use crate::keyring::Tried;
+use crate::repo::RepoError;
+use crate::sops::{DocumentError, OpenFault};
+
+#[derive(Debug, thiserror::Error)]
+pub enum WorkspaceError {
+    #[error(transparent)]
+    Repo(#[from] RepoError),
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    #[error("{0} is not UTF-8 text")]
+    NotText(String),
+    #[error("{0} is not inside this repository")]
+    Outside(PathBuf),
+    #[error(".stax/vault.json: {0}")]
+    Vault(String),
+    #[error(".sops.yaml: {0}")]
+    Policy(String),
+    #[error("infra/secrets/recipients.md: {0}")]
+    Roster(String),
+    #[error("no environment is bound here: there is no .stax/vault.json")]
+    NoVault,
+    #[error("no environment `{env}`; bound here: {}", known.join(", "))]
+    UnknownEnv { env: String, known: Vec<String> },
+    #[error("several environments are bound here: {}", .0.join(", "))]
+    WhichEnv(Vec<String>),
+    #[error("{0} does not exist")]
+    Missing(String),
+    #[error("{0}: this version reads .yaml, .yml, .json and .env files")]
+    Format(String),
+    #[error("{path}: {error}")]
+    Document { path: String, error: Box<DocumentError> },
+    #[error("no identity opens {path}{}", env.as_ref().map(|env| format!(" ({env})")).unwrap_or_default())]
+    Locked { path: String, env: Option<String>, tried: Vec<Tried>, readers: Vec<String> },
+    #[error("{path}: {fault}")]
+    Integrity { path: String, fault: OpenFault },
+    #[error("{path} is not encrypted to exactly the recipients of .sops.yaml")]
+    Recipients { path: String, extra: Vec<String>, missing: Vec<String> },
+    #[error("{path}: {what}")]
+    Seal { path: String, what: String },
+}

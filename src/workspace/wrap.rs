@@ -1,0 +1,1 @@
+//! Re-wrapping and rotating every file that a rule governs.
