@@ -304,7 +304,9 @@ fn check_document(write: &Write) -> std::result::Result<(), String> {
     }
 }
 
-fn keyring(repo: Option<&Repo>, caller: Caller) -> Keyring {
+/// The identities of this process. Under git the command source needs `git config stax.useCommand true`.
+#[must_use]
+pub fn keyring(repo: Option<&Repo>, caller: Caller) -> Keyring {
     let allowed = || repo.and_then(|repo| repo.config_bool("stax.useCommand").ok().flatten()) == Some(true);
     let source = match caller {
         Caller::Person => CommandSource::Allowed,

@@ -3,7 +3,7 @@
 //! C0, C1, DEL, bidirectional and zero-width signs, line and paragraph separators and the tag block
 //! become `\u{…}`: nothing in a repository can move the cursor, write the clipboard or reorder a line.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 /// Prints the text with every dangerous character escaped; line breaks included.
 pub struct Escaped<'a>(pub &'a str);

@@ -23,6 +23,7 @@ mod rotate;
 mod set;
 mod status;
 mod unset;
+mod values;
 mod verify;
 
 #[derive(clap::Subcommand)]

@@ -54,6 +54,10 @@ impl Metadata {
         let text = |name: &str| block.get(name).and_then(|entry| field_text(&entry.node)).unwrap_or_default();
         let (selector, selector_is_written) = selector(block)?;
         let version = text("version");
+        if version.ends_with('\r') {
+            let what = "the file was converted to CRLF line ends, which SOPS cannot read in dotenv".into();
+            return Err(fault(block.span.start, what));
+        }
         if version.split('.').filter(|part| part.starts_with(|c: char| c.is_ascii_digit())).count() < 3 {
             return Err(fault(block.span.start, "`sops.version` is missing or not MAJOR.MINOR.PATCH".into()));
         }

@@ -2,16 +2,122 @@
 
 use std::process::ExitCode;
 
-use crate::cli::failure::Failure;
+use zeroize::Zeroizing;
+
+use super::{Which, values};
+use crate::cli::failure::{Exit, Failure};
 use crate::cli::ui::Ui;
+use crate::disk::{self, DiskError, PrivateDir, Write};
+use crate::keyring::IDENTITY_VARIABLES;
+use crate::process;
+use crate::workspace::{MAX_FILE, Opened, Target, Workspace, WorkspaceError, fresh};
 
 /// Edit the values in your editor
+///
+/// The editor is SOPS_EDITOR, VISUAL or EDITOR. The clear text lies in a private folder (in memory
+/// where the system has such a place) that is removed when the editor ends. What you do not touch
+/// keeps its bytes; comments, order and layout are yours.
 #[derive(clap::Args)]
-pub struct Args {}
+pub struct Args {
+    #[command(flatten)]
+    which: Which,
+}
 
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
-        let _ = ui;
-        Err(Failure::usage("not written yet"))
+        let editor = editor()?;
+        let (workspace, target) = self.which.open()?;
+        let opened = workspace.opened(&target)?;
+        workspace.check_recipients(&opened)?;
+        let folder = PrivateDir::create()?;
+        let name = target.path.rsplit('/').next().unwrap_or("secrets.yaml");
+        let file = folder.write(name, opened.clear.layout().as_bytes())?;
+        let environment = process::Environment { add: &[], remove: IDENTITY_VARIABLES };
+        loop {
+            let held = folder.hold_interrupts();
+            let status = process::run_editor(&editor, &file, environment)
+                .map_err(|error| Failure::usage(error.to_string()))?;
+            drop(held);
+            if !status.success() {
+                return Err(Failure::usage(format!("the editor ended with {status}; nothing was changed")));
+            }
+            let text = folder.read(name, MAX_FILE)?;
+            let sealed = match seal(&workspace, &opened, text) {
+                Ok(sealed) => sealed,
+                Err(failure) if ui.is_interactive() => {
+                    ui.failure(&failure);
+                    if ui.enter("Enter: edit again, q: drop the changes ") {
+                        continue;
+                    }
+                    return Err(Failure::usage("the changes were dropped"));
+                }
+                Err(failure) => return Err(failure.hint("nothing was changed")),
+            };
+            let Some(sealed) = sealed else {
+                ui.note(format!("{}: nothing changed", target.path));
+                return Ok(ExitCode::SUCCESS);
+            };
+            drop(folder);
+            return save(ui, &workspace, &opened, sealed);
+        }
     }
+}
+
+fn seal(workspace: &Workspace, opened: &Opened, text: Zeroizing<Vec<u8>>) -> Result<Option<String>, Failure> {
+    let Target { path, .. } = &opened.target;
+    let text = std::str::from_utf8(&text).map_err(|_| Failure::usage(format!("{path}: not UTF-8 text")))?;
+    let seal_error = |error: crate::sops::SealError| Failure::usage(format!("{path}: {error}"));
+    if let Ok(tree) = opened.clear.document().format().parse(text) {
+        values::check_managed(workspace, &opened.target, &tree)?;
+    }
+    fresh(|fresh| opened.clear.reseal(text, &opened.key, fresh)).map_err(seal_error)
+}
+
+/// When somebody else changed the file meanwhile, the edited version is kept, encrypted, beside the
+/// repository's own files.
+fn save(ui: &Ui, workspace: &Workspace, opened: &Opened, sealed: String) -> Result<ExitCode, Failure> {
+    let path = &opened.target.path;
+    match workspace.save(&[workspace.replace(opened, sealed.clone())]) {
+        Ok(()) => {
+            ui.note(format!("{path}: saved"));
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(WorkspaceError::Disk(DiskError::Changed(_))) => {
+            let kept = keep(workspace, path, sealed)?;
+            Err(Failure::new(
+                Exit::No,
+                format!("{path} changed while you edited; your version was not saved over it"),
+            )
+            .hint(format!("your version is kept, encrypted: stax secrets decrypt {kept}")))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn keep(workspace: &Workspace, path: &str, sealed: String) -> Result<String, Failure> {
+    let folder = workspace.repo()?.common_dir().join("stax");
+    let stamp = crate::workspace::now().replace([':', '-'], "");
+    let name = path.rsplit('/').next().unwrap_or("secrets.yaml");
+    let relative = format!("edits/{stamp}.{name}");
+    let write =
+        Write { path: relative.clone().into(), before: None, after: sealed.into_bytes(), mode: Some(0o600) };
+    disk::commit(&folder, &folder, &[write], &|_| Ok(()))?;
+    Ok(folder.join(relative).display().to_string())
+}
+
+fn editor() -> Result<Vec<String>, Failure> {
+    let named = ["SOPS_EDITOR", "VISUAL", "EDITOR"].into_iter().find_map(|name| {
+        let line = std::env::var(name).ok().filter(|line| !line.trim().is_empty())?;
+        Some((name, line))
+    });
+    let (name, line) = named.unwrap_or(("EDITOR", "vi".into()));
+    let mut words = shell_words::split(&line)
+        .map_err(|error| Failure::usage(format!("{name} is not a command: {error}")))?;
+    let program = words.first().map(|word| word.rsplit('/').next().unwrap_or(word).to_owned());
+    // these keep copies of what they edit
+    if matches!(program.as_deref(), Some("vim" | "nvim")) {
+        let quiet = ["-n", "-i", "NONE", "--cmd", "set nobackup nowritebackup noundofile nomodeline"];
+        words.extend(quiet.map(str::to_owned));
+    }
+    Ok(words)
 }

@@ -1,17 +1,106 @@
 //! `stax secrets set`
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use zeroize::Zeroizing;
+
+use super::Which;
+use super::values::{self, Type};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
+use crate::sops::Scalar;
+use crate::workspace::{Opened, fresh, random};
 
 /// Set one value, from a hidden prompt, stdin or a file
+///
+/// A value never stands in argv. From stdin exactly one final newline is dropped; --from-file takes
+/// the bytes as they are. An existing value keeps its type, a new one is a string.
 #[derive(clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// A key, or a path into nested values: a.b, ["a"]["b"]
+    key: String,
+    #[command(flatten)]
+    which: Which,
+    /// The type of the value
+    #[arg(long = "type", value_name = "TYPE")]
+    kind: Option<Type>,
+    /// Take the value from this file, byte for byte
+    #[arg(long, value_name = "PATH")]
+    from_file: Option<PathBuf>,
+    /// Make a random value of this many letters and digits
+    #[arg(long, value_name = "LENGTH", num_args = 0..=1, default_missing_value = "40", conflicts_with = "from_file")]
+    generate: Option<usize>,
+    /// Store it in clear where the rule of the file does not encrypt this path
+    #[arg(long)]
+    clear: bool,
+    /// Say what would change and write nothing
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+}
 
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
-        let _ = ui;
-        Err(Failure::usage("not written yet"))
+        let (workspace, target) = self.which.open()?;
+        let allowed = if target.env.is_some() { values::allowed_names(&workspace)? } else { Vec::new() };
+        if target.env.is_some() {
+            // before the prompt: a name that cannot be stored needs no value
+            let path = values::parse_path(&self.key, workspace.document(&target)?.tree())?;
+            values::check_managed_value(&target, &path, &Scalar::Null, &allowed)?;
+        }
+        let bytes = self.value(ui)?;
+        let mut what = String::new();
+        let changed = values::update(&workspace, &target, self.dry_run, &mut |opened: &Opened| {
+            let clear = &opened.clear;
+            let path = values::parse_path(&self.key, clear.tree())?;
+            let entry = clear.tree().find(&path);
+            let existing = entry.and_then(|entry| entry.node.leaf()).map(|leaf| &leaf.scalar);
+            let kind = self.kind.unwrap_or_else(|| values::default_type(clear.document().format(), existing));
+            let scalar = kind.read(&path, &bytes)?;
+            if target.env.is_some() {
+                values::check_managed_value(&target, &path, &scalar, &allowed)?;
+            }
+            let news = if entry.is_none() { "new key" } else { "changed" };
+            what = format!("{path} ({news}, {})", values::shape(&scalar));
+            Ok(fresh(|fresh| clear.set(&path, scalar, self.clear, &opened.key, fresh))?)
+        })?;
+        match (changed, self.dry_run) {
+            (true, true) => ui.note(format!("would set {what} in {}", target.path)),
+            (true, false) => ui.note(format!("{}: set {what}", target.path)),
+            (false, _) => {
+                ui.note(format!("{}: {} has this value already; nothing changed", target.path, self.key))
+            }
+        }
+        Ok(ExitCode::SUCCESS)
     }
+
+    fn value(&self, ui: &Ui) -> Result<Zeroizing<Vec<u8>>, Failure> {
+        if let Some(length) = self.generate {
+            return generate(length);
+        }
+        match &self.from_file {
+            Some(path) => std::fs::read(path)
+                .map(Zeroizing::new)
+                .map_err(|error| Failure::usage(format!("{}: {error}", path.display()))),
+            None => Ok(ui.read_value(&self.key)?),
+        }
+    }
+}
+
+/// Letters and digits, each as likely as the others.
+fn generate(length: usize) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    const SIGNS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    if !(16..=4096).contains(&length) {
+        return Err(Failure::usage("--generate takes a length from 16 to 4096"));
+    }
+    let mut value = Zeroizing::new(Vec::with_capacity(length));
+    let mut byte = [0];
+    while value.len() < length {
+        random(&mut byte);
+        // 248 is the largest multiple of 62 in a byte
+        if byte[0] < 248 {
+            value.push(SIGNS[usize::from(byte[0]) % SIGNS.len()]);
+        }
+    }
+    Ok(value)
 }

@@ -1,0 +1,233 @@
+//! What the commands about single values share: addresses, types, limits, and saving.
+
+use zeroize::Zeroizing;
+
+use super::Which;
+use crate::cli::failure::Failure;
+use crate::disk::DiskError;
+use crate::policy::names::check_name;
+use crate::sops::{Format, Path, Scalar, Step, Tree, tree};
+use crate::workspace::{Caller, Opened, Target, Workspace, WorkspaceError};
+
+/// A managed value is at most this large (bytes).
+const MAX_VALUE: usize = 64 << 10;
+/// A managed file holds at most this many keys.
+const MAX_KEYS: usize = 4096;
+/// Writers that lose the race read again and go on.
+const RACES: usize = 50;
+
+impl Which {
+    /// Opens the workspace and says which file is meant.
+    pub fn open(&self) -> Result<(Workspace, Target), Failure> {
+        let workspace = Workspace::open(self.file.as_deref(), Caller::Person)?;
+        let target = workspace.target(self.env.as_deref(), self.file.as_deref())?;
+        Ok((workspace, target))
+    }
+}
+
+/// Applies one change to the newest version of a file; `None` when there was nothing to change.
+pub fn update(
+    workspace: &Workspace,
+    target: &Target,
+    dry_run: bool,
+    change: &mut dyn FnMut(&Opened) -> Result<Option<String>, Failure>,
+) -> Result<bool, Failure> {
+    for _ in 0..RACES {
+        let opened = workspace.opened(target)?;
+        workspace.check_recipients(&opened)?;
+        let Some(text) = change(&opened)? else { return Ok(false) };
+        if dry_run {
+            return Ok(true);
+        }
+        match workspace.save(&[workspace.replace(&opened, text)]) {
+            Ok(()) => return Ok(true),
+            Err(WorkspaceError::Disk(DiskError::Changed(_))) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(Failure::usage(format!("{} changed again and again while it was written", target.path)))
+}
+
+/// The path that a user typed: a key as it is, `a.b[0]`, or sops's `["a"]["b"]`.
+pub fn parse_path(text: &str, known: &Tree) -> Result<Path, Failure> {
+    let whole = Path::key(text);
+    if text.starts_with('[') {
+        return bracketed(text)
+            .ok_or_else(|| Failure::usage(format!("`{text}` is not a path like [\"a\"][\"b\"]")));
+    }
+    if known.find(&whole).is_some() || !text.contains(['.', '[']) {
+        return Ok(whole);
+    }
+    let mut steps = Vec::new();
+    for part in text.split('.') {
+        let (key, rest) = part.split_at(part.find('[').unwrap_or(part.len()));
+        if key.is_empty() {
+            return Err(Failure::usage(format!("`{text}` is not a path like a.b")));
+        }
+        steps.push(Step::Key(key.to_owned()));
+        let rest = if rest.is_empty() { Some(Path::default()) } else { bracketed(rest) };
+        steps.extend(rest.ok_or_else(|| Failure::usage(format!("`{text}` is not a path like a.b[0]")))?.0);
+    }
+    Ok(Path(steps))
+}
+
+fn bracketed(text: &str) -> Option<Path> {
+    let mut steps = Vec::new();
+    let mut rest = text;
+    while let Some(inner) = rest.strip_prefix('[') {
+        let mut parts = serde_json::Deserializer::from_str(inner).into_iter::<serde_json::Value>();
+        let step = match parts.next()?.ok()? {
+            serde_json::Value::String(key) => Step::Key(key),
+            serde_json::Value::Number(index) => Step::Index(usize::try_from(index.as_u64()?).ok()?),
+            _ => return None,
+        };
+        steps.push(step);
+        rest = inner[parts.byte_offset()..].strip_prefix(']')?;
+    }
+    rest.is_empty().then_some(Path(steps))
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Type {
+    Str,
+    Int,
+    Float,
+    Bool,
+}
+
+impl Type {
+    /// The type that an existing value has.
+    pub fn of(scalar: &Scalar) -> Self {
+        match scalar {
+            Scalar::Int(_) => Self::Int,
+            Scalar::Float(_) => Self::Float,
+            Scalar::Bool(_) => Self::Bool,
+            Scalar::Str(_) | Scalar::Time(_) | Scalar::Null => Self::Str,
+        }
+    }
+
+    /// Reads a typed value; the message names key and type, never the value.
+    pub fn read(self, key: &Path, bytes: &[u8]) -> Result<Scalar, Failure> {
+        let refuse = |what: &str| Failure::usage(format!("`{key}`: {what}"));
+        let text = std::str::from_utf8(bytes).map_err(|_| refuse("the value is not UTF-8 text"))?;
+        if text.contains('\0') {
+            return Err(refuse("the value holds NUL, which no environment and no YAML can carry"));
+        }
+        let scalar = match self {
+            Self::Str => return Ok(Scalar::Str(Zeroizing::new(bytes.to_vec()))),
+            Self::Int => text.trim().parse().ok().map(Scalar::Int),
+            Self::Float => {
+                text.trim().parse().ok().filter(|number: &f64| number.is_finite()).map(Scalar::Float)
+            }
+            Self::Bool => match text.trim() {
+                "true" => Some(Scalar::Bool(true)),
+                "false" => Some(Scalar::Bool(false)),
+                _ => None,
+            },
+        };
+        let name = format!("{self:?}").to_lowercase();
+        let article = if name == "int" { "an" } else { "a" };
+        scalar.ok_or_else(|| {
+            refuse(&format!("the value is not {article} {name}"))
+                .hint("choose with --type str|int|float|bool")
+        })
+    }
+}
+
+/// The names that the user allows in spite of what they do.
+pub fn allowed_names(workspace: &Workspace) -> Result<Vec<String>, Failure> {
+    Ok(workspace.repo()?.config_multi("stax.allowEnv")?)
+}
+
+/// The rules of a managed file: flat, names that an environment can carry, bounded.
+pub fn check_managed(workspace: &Workspace, target: &Target, tree: &Tree) -> Result<(), Failure> {
+    if target.env.is_none() {
+        return Ok(());
+    }
+    let allowed = allowed_names(workspace)?;
+    let leaves = tree.leaves();
+    if leaves.len() > MAX_KEYS {
+        return Err(Failure::usage(format!("{}: more than {MAX_KEYS} keys", target.path)));
+    }
+    for document in &tree.documents {
+        if let Some(entry) =
+            document.entries().find(|entry| !matches!(entry.node.value, tree::Value::Leaf(_)))
+        {
+            let key = entry.key.clone().unwrap_or_default();
+            return Err(Failure::usage(format!(
+                "{}: `{key}` is a map or a list; a bound file is flat",
+                target.path
+            )));
+        }
+    }
+    for (path, _, leaf) in &leaves {
+        check_managed_value(target, path, &leaf.scalar, &allowed)?;
+    }
+    Ok(())
+}
+
+pub fn check_managed_value(
+    target: &Target,
+    path: &Path,
+    scalar: &Scalar,
+    allowed: &[String],
+) -> Result<(), Failure> {
+    let [Step::Key(name)] = path.0.as_slice() else {
+        return Err(Failure::usage(format!("{}: a bound file is flat; `{path}` is not", target.path)));
+    };
+    check_name(name, allowed).map_err(|error| Failure::usage(format!("{}: {error}", target.path)))?;
+    let Scalar::Str(bytes) = scalar else { return Ok(()) };
+    if bytes.len() > MAX_VALUE {
+        return Err(Failure::usage(format!("{}: `{path}` is larger than 64 KiB", target.path)));
+    }
+    if bytes.contains(&0) {
+        return Err(Failure::usage(format!(
+            "{}: `{path}` holds NUL, which no environment can carry",
+            target.path
+        )));
+    }
+    Ok(())
+}
+
+/// A scalar for people and programs: booleans in lower case, numbers without exponent.
+pub fn plain_text(scalar: &Scalar) -> Zeroizing<Vec<u8>> {
+    match scalar {
+        Scalar::Bool(value) => Zeroizing::new(value.to_string().into_bytes()),
+        _ => scalar.plaintext().unwrap_or_default(),
+    }
+}
+
+/// `str 12B`
+pub fn shape(scalar: &Scalar) -> String {
+    format!("{} {}B", scalar.type_name(), scalar.plaintext().unwrap_or_default().len())
+}
+
+/// Dotenv knows strings only.
+pub fn default_type(format: Format, existing: Option<&Scalar>) -> Type {
+    match (format, existing) {
+        (Format::Dotenv, _) | (_, None) => Type::Str,
+        (_, Some(scalar)) => Type::of(scalar),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_read_in_both_spellings() {
+        let tree = Format::Yaml.parse("a.b: 1\n").unwrap();
+        for (typed, shown) in [
+            ("KEY", "KEY"),
+            ("a.b", r#"["a.b"]"#),
+            ("stringData.password", "stringData.password"),
+            ("l[0].x", "l[0].x"),
+            (r#"["stringData"]["pass.word"][2]"#, r#"stringData["pass.word"][2]"#),
+        ] {
+            assert_eq!(parse_path(typed, &tree).unwrap().to_string(), shown);
+        }
+        for wrong in ["a..b", "[x]", r#"["a"#, "a[b]", r#"["a"]b"#] {
+            assert!(parse_path(wrong, &tree).is_err(), "{wrong}");
+        }
+    }
+}
