@@ -3,6 +3,8 @@
 //! Each scalar of each YAML document is replaced in turn, clear and encrypted, and the real sops
 //! reads every other value as before.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
