@@ -2,6 +2,8 @@
 //!
 //! `cargo bench`. Start-up counts: git starts stax once per blob.
 
+#![allow(clippy::print_stdout)]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
