@@ -32,7 +32,9 @@ fn matches(expected: &str, found: &str) -> bool {
     let Some(mut rest) = found.strip_prefix(parts.next().unwrap_or_default()) else { return false };
     let mut last = None;
     for part in parts {
-        let Some(at) = (if part.is_empty() { Some(rest.len()) } else { rest.find(part) }) else { return false };
+        let Some(at) = (if part.is_empty() { Some(rest.len()) } else { rest.find(part) }) else {
+            return false;
+        };
         rest = &rest[at + part.len()..];
         last = Some(part);
     }
@@ -50,7 +52,13 @@ fn every_console_block_of_the_readme_is_what_a_user_sees() {
         let found: Vec<&str> = output.stdout.lines().collect();
         let same = found.len() == step.expected.len()
             && step.expected.iter().zip(&found).all(|(expected, found)| matches(expected, found));
-        assert!(same, "$ {}\n--- README\n{}\n--- found\n{}", step.command, step.expected.join("\n"), output.stdout);
+        assert!(
+            same,
+            "$ {}\n--- README\n{}\n--- found\n{}",
+            step.command,
+            step.expected.join("\n"),
+            output.stdout
+        );
     }
 }
 
