@@ -23,7 +23,7 @@ mod rotate;
 mod set;
 mod status;
 mod unset;
-mod verify;
+pub(super) mod verify;
 
 #[derive(clap::Subcommand)]
 pub enum Secrets {
