@@ -1,5 +1,5 @@
 use super::*;
-use crate::policy::{RuleId, Severity};
+use crate::policy::Severity;
 
 const FLAT: &str = include_str!("../../../fixtures/sops/tampered/base-flat.yaml");
 const THREE: &str = include_str!("../../../fixtures/sops/y24-three-recipients.enc.yaml");
@@ -170,5 +170,10 @@ fn what_a_key_told_is_a_finding() {
     let fault = OpenFault::Value { line: 1, path: "A".into(), what: "does not decrypt".into() };
     assert_eq!(with(Ok(MacState::Ok)), []);
     assert_eq!(with(Ok(MacState::Bad)), [RuleId::C03]);
-    assert_eq!(with(Err(fault)), [RuleId::C02]);
+    assert_eq!(with(Err(fault.clone())), [RuleId::C02]);
+    // an empty value, which anyone can add, hides nothing
+    let text = format!("B: \"\"\n{THREE}");
+    let mut facts = facts(&text, true, &recipients(&text));
+    facts.files[0].opened = Some(Err(fault));
+    assert!(rules_of(&facts).contains(&RuleId::C02));
 }
