@@ -25,6 +25,7 @@ mod status;
 mod unset;
 mod values;
 mod verify;
+pub(super) mod verify;
 
 #[derive(clap::Subcommand)]
 pub enum Secrets {

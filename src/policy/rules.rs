@@ -11,8 +11,8 @@ mod policy;
 mod roster;
 mod value;
 
-use super::Finding;
 use super::config::{Config, CreationRule};
+use super::{Finding, RuleId};
 use crate::sops::{Document, DocumentError, Format, MacState, OpenFault};
 
 const POLICY: &str = ".sops.yaml";
@@ -108,7 +108,7 @@ pub fn judge(facts: &Facts) -> Vec<Finding> {
 fn judge_file(file: &FileFacts, rule: Option<&CreationRule>) -> Vec<Finding> {
     let mut findings = file::check(file);
     if let Some(document) = file.document() {
-        let cannot_open = !findings.is_empty();
+        let cannot_open = findings.iter().any(|finding| matches!(finding.rule, RuleId::F03 | RuleId::F04));
         findings.extend(keys::check(&file.path, file.managed, document, rule));
         findings.extend(metadata::check(&file.path, file.managed, document));
         findings.extend(value::check(file, cannot_open));
