@@ -39,7 +39,10 @@ pub struct Obstacle {
 #[derive(Debug)]
 pub enum Cause {
     /// No identity at hand opens it.
-    Locked { tried: Vec<Tried>, readers: Vec<String> },
+    Locked {
+        tried: Vec<Tried>,
+        readers: Vec<String>,
+    },
     /// A value or the MAC does not authenticate.
     Integrity(String),
     Other(String),

@@ -104,7 +104,8 @@ impl Args {
             let wanted = after.rules[file.rule].recipients();
             if let Some(stranger) = file.labels().iter().find(|label| !wanted.contains(label)) {
                 let path = &file.target.path;
-                let message = format!("{path} is readable by {}, who is not in the policy", people.name(stranger));
+                let message =
+                    format!("{path} is readable by {}, who is not in the policy", people.name(stranger));
                 return Err(Failure::usage(message)
                     .hint(format!("finish that removal first: stax secrets remove-recipient {stranger}")));
             }

@@ -140,7 +140,8 @@ impl People {
         if scope.all || rules.len() < 2 {
             return Ok(rules);
         }
-        let mut failure = Failure::usage("several rules come into question; name one with -e or -f, or --all");
+        let mut failure =
+            Failure::usage("several rules come into question; name one with -e or -f, or --all");
         for file in self.survey.files.iter().filter(|file| candidates.contains(&file.rule)) {
             let env = file.target.env.as_ref().map(|env| format!("  (-e {env})")).unwrap_or_default();
             failure = failure.detail(format!("{}{env}", file.target.path));
@@ -311,5 +312,9 @@ fn refused(obstacles: Vec<Obstacle>, several_rules: bool) -> Failure {
             Cause::Integrity(what) | Cause::Other(what) => failure.detail(format!("{path}: {what}")),
         };
     }
-    if several_rules { failure.hint("the files of another rule can be changed alone, with -e or -f") } else { failure }
+    if several_rules {
+        failure.hint("the files of another rule can be changed alone, with -e or -f")
+    } else {
+        failure
+    }
 }

@@ -60,20 +60,34 @@ impl Args {
             ui.line(format!("{name} can read nothing here; nothing to do"));
             return Ok(ExitCode::SUCCESS);
         }
-        let since = people.since.get(&key).map(|s| format!(" since {} {}", s.date, s.commit)).unwrap_or_default();
+        let since =
+            people.since.get(&key).map(|s| format!(" since {} {}", s.date, s.commit)).unwrap_or_default();
         let what = people.labels(&rules);
         ui.mark("-", format!("{name} {key}: could read {what}{since}"));
         for write in &writes {
             let path = write.path.to_string_lossy();
             match planned.iter().find(|file| file.target.path == path) {
-                Some(file) => ui.mark("~", format!("{path}: new data key, {} values re-encrypted, wrapped to {}", file.values, people.shorts(&file.readers))),
+                Some(file) => ui.mark(
+                    "~",
+                    format!(
+                        "{path}: new data key, {} values re-encrypted, wrapped to {}",
+                        file.values,
+                        people.shorts(&file.readers)
+                    ),
+                ),
                 None => ui.mark("~", path),
             }
         }
         if !planned.is_empty() {
             ui.line("checked: the old data key opens no value and no MAC of the new file");
         }
-        if people.workspace.keyring.survey().iter().any(|tried| tried.outcome.as_ref().is_ok_and(|keys| keys.iter().any(|own| own.as_str() == key))) {
+        if people
+            .workspace
+            .keyring
+            .survey()
+            .iter()
+            .any(|tried| tried.outcome.as_ref().is_ok_and(|keys| keys.iter().any(|own| own.as_str() == key)))
+        {
             ui.warning("this is your own key: you will not be able to read what is written now");
         }
         if !self.dry_run {
@@ -102,7 +116,8 @@ fn revisions(people: &People, file: &Governed, key: &str) -> Result<Vec<(Since, 
     let repo = people.workspace.repo()?;
     let mut found = Vec::new();
     for revision in repo.history(&file.target.path)? {
-        let text = revision.blob.and_then(|id| repo.blob(id).ok()).and_then(|bytes| String::from_utf8(bytes).ok());
+        let text =
+            revision.blob.and_then(|id| repo.blob(id).ok()).and_then(|bytes| String::from_utf8(bytes).ok());
         let document = text.and_then(|text| Document::parse(file.document.format(), &text).ok());
         if let Some(document) = document.filter(|d| d.metadata().age.iter().any(|s| s.recipient == key)) {
             found.push((Since::of(&revision), document));
@@ -115,9 +130,10 @@ fn revisions(people: &People, file: &Governed, key: &str) -> Result<Vec<(Since, 
 fn knows_data_key(people: &People, file: &Governed, key: &str) -> bool {
     let Ok(past) = revisions(people, file, key) else { return false };
     !past.is_empty()
-        && people.workspace.unlock(&file.target, &file.document).is_ok_and(|data_key| {
-            past.iter().any(|(_, document)| has_data_key(document, &data_key))
-        })
+        && people
+            .workspace
+            .unlock(&file.target, &file.document)
+            .is_ok_and(|data_key| past.iter().any(|(_, document)| has_data_key(document, &data_key)))
 }
 
 fn checklist(ui: &Ui, people: &People, file: &Governed, key: &str) -> Result<(), Failure> {
@@ -133,12 +149,20 @@ fn checklist(ui: &Ui, people: &People, file: &Governed, key: &str) -> Result<(),
         groups.entry(first.remove(&name)).or_default().push(name);
     }
     for (since, names) in groups {
-        let since = since.map_or("not committed".into(), |since| format!("since {} {}", since.date, since.commit));
+        let since =
+            since.map_or("not committed".into(), |since| format!("since {} {}", since.date, since.commit));
         let one = if let [name] = names.as_slice() { name } else { "KEY" };
-        ui.line(format!("  [ ] {}   {since}   stax secrets set {one} -f {}", names.join(", "), file.target.path));
+        ui.line(format!(
+            "  [ ] {}   {since}   stax secrets set {one} -f {}",
+            names.join(", "),
+            file.target.path
+        ));
     }
     for (name, since) in first {
-        ui.line(format!("  [ ] {name}   since {} {}   no longer in the file; revoke it at its source", since.date, since.commit));
+        ui.line(format!(
+            "  [ ] {name}   since {} {}   no longer in the file; revoke it at its source",
+            since.date, since.commit
+        ));
     }
     let repo = people.workspace.repo()?;
     let head = repo.head_commit()?;
