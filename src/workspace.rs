@@ -1,7 +1,7 @@
 //! Repository, policy and keyring opened together: read, unlock, save.
 
 mod error;
-mod wrap;
+pub mod wrap;
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;

@@ -16,6 +16,7 @@ mod init;
 mod install;
 mod keygen;
 mod list;
+mod people;
 mod pubkey;
 mod recipients;
 mod remove_recipient;
