@@ -25,7 +25,6 @@ mod set;
 mod status;
 mod unset;
 mod values;
-mod verify;
 pub(super) mod verify;
 
 #[derive(clap::Subcommand)]
