@@ -87,7 +87,8 @@ impl Args {
         workspace.save(&plan.writes)?;
         self.show(ui, &workspace, &plan, "created");
         install(repo, ui)?;
-        self.close(ui, &plan, first);
+        self.warn(ui, &workspace, &plan);
+        self.close(ui, &workspace, &plan, first);
         Ok(ExitCode::SUCCESS)
     }
 
@@ -143,7 +144,7 @@ impl Args {
         }
         let label = "this .envrc is not ours and was left alone; add to it";
         if !plan.envrc_lines.is_empty() {
-            ui.note(format!("{label}:\n{}", plan.envrc_lines.join("\n")));
+            ui.warning(format!("{label}:\n{}", plan.envrc_lines.join("\n")));
         }
     }
 
@@ -167,27 +168,41 @@ impl Args {
         }
     }
 
-    fn close(&self, ui: &Ui, plan: &Plan, first: bool) {
+    fn warn(&self, ui: &Ui, workspace: &Workspace, plan: &Plan) {
         for key in &plan.nameless {
             ui.warning(format!(
-                "{key} has no row in infra/secrets/recipients.md; add one, so that people know whose it is"
+                "{key} has no row in infra/secrets/recipients.md: add one, so that people know whose it is"
+            ));
+        }
+        let own = self.recipient.clone().or_else(|| own_key(workspace).ok().map(|(_, key)| key));
+        if let Some(own) = own.filter(|own| !plan.recipients.is_empty() && !plan.recipients.contains(own)) {
+            ui.warning(format!(
+                "the rule in .sops.yaml does not name {own}, so that key does not open the new file"
             ));
         }
         if plan.recipients.len() == 1 {
             let env = &self.env;
             ui.warning(format!("only one recipient; if this key is lost, {env} is lost: stax secrets add-recipient age1… --name …"));
         }
+    }
+
+    fn close(&self, ui: &Ui, workspace: &Workspace, plan: &Plan, first: bool) {
         if plan.writes.is_empty() {
             return;
         }
         let which = if first { String::new() } else { format!(" -e {}", self.env) };
         let message =
             if first { "bootstrap encrypted store".to_owned() } else { format!("add {}", self.env) };
-        let mut next = vec![
-            format!("stax secrets set{which} DATABASE_URL      # hidden prompt"),
+        let mut next = vec![format!("stax secrets set{which} DATABASE_URL      # hidden prompt")];
+        let here = std::env::current_dir().and_then(|here| here.canonicalize()).ok();
+        if here != workspace.root().canonicalize().ok() {
+            let root = workspace.root().to_string_lossy();
+            next.push(format!("cd {}      # the paths are from the top", shell_words::quote(&root)));
+        }
+        next.extend([
             format!("git add {}", added(&plan.writes).join(" ")),
             format!("git commit -m \"chore(secrets): {message}\""),
-        ];
+        ]);
         if plan.writes.iter().any(|write| write.path.as_os_str() == ".envrc") {
             next.push("direnv allow".to_owned());
         }
