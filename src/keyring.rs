@@ -104,7 +104,7 @@ pub struct Keyring {
     sources: Vec<Source>,
     run: Box<RunCommand>,
     command_source: CommandSource,
-    command_recipient: Option<String>,
+    command_recipient: OnceCell<String>,
     standard_file: Option<PathBuf>,
 }
 
@@ -141,15 +141,13 @@ impl Keyring {
         if let Some(path) = &standard_file {
             add(SourceName::StandardFile(environment.shorten(path)), Origin::OptionalFile(path.clone()));
         }
-        Self { sources, run, command_source, command_recipient: None, standard_file }
+        Self { sources, run, command_source, command_recipient: OnceCell::new(), standard_file }
     }
 
-    /// The recipient that a command source is told in `SOPS_AGE_RECIPIENT`. It runs once, so this is
-    /// the first recipient of the first file.
-    #[must_use]
-    pub fn for_recipient(mut self, recipient: Option<String>) -> Self {
-        self.command_recipient = recipient;
-        self
+    /// The recipient that a command source is told in `SOPS_AGE_RECIPIENT`. It runs once, so the
+    /// first recipient of the first file stays.
+    pub fn ask_for(&self, recipient: &str) {
+        let _ = self.command_recipient.set(recipient.to_owned());
     }
 
     /// Where sops looks without any variable, and where `keygen` writes. `None` without a home.
@@ -221,7 +219,8 @@ impl Keyring {
         if words.first().is_none_or(String::is_empty) {
             return Err(SourceError::Empty);
         }
-        let output = (self.run)(&words, self.command_recipient.as_deref()).map_err(SourceError::Command)?;
+        let output = (self.run)(&words, self.command_recipient.get().map(String::as_str))
+            .map_err(SourceError::Command)?;
         parse(output.as_bytes())
     }
 }

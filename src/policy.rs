@@ -6,6 +6,7 @@ use std::str::FromStr;
 pub mod config;
 pub mod names;
 pub mod roster;
+pub mod rules;
 pub mod shell;
 pub mod vault;
 pub mod who;
@@ -22,6 +23,8 @@ pub struct Finding {
     pub path: String,
     /// From 1, where the rule speaks of a line.
     pub line: Option<usize>,
+    /// The key of the document, where the rule speaks of one.
+    pub key: Option<String>,
     /// Lower case, no full stop, never a value.
     pub message: String,
     /// The command that mends it.
@@ -57,7 +60,7 @@ impl Finding {
         message: impl Into<String>,
     ) -> Self {
         let (path, message) = (path.into(), message.into());
-        Self { rule, severity, path, line: None, message, fix: None, detail: Vec::new() }
+        Self { rule, severity, path, line: None, key: None, message, fix: None, detail: Vec::new() }
     }
 
     #[must_use]
@@ -73,6 +76,12 @@ impl Finding {
     #[must_use]
     pub fn at(mut self, line: usize) -> Self {
         self.line = Some(line);
+        self
+    }
+
+    #[must_use]
+    pub fn key(mut self, key: impl Into<String>) -> Self {
+        self.key = Some(key.into());
         self
     }
 

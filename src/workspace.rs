@@ -1,7 +1,7 @@
 //! Repository, policy and keyring opened together: read, unlock, save.
 
 mod error;
-mod wrap;
+pub mod wrap;
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -148,6 +148,12 @@ impl Workspace {
         let vault = self.vault()?;
         if let Some(file) = file {
             let path = self.relative(file)?;
+            if Format::of_path(&path).is_none() {
+                return Err(WorkspaceError::Format(file.display().to_string()));
+            }
+            if self.read(&path)?.is_none() {
+                return Err(WorkspaceError::Missing(file.display().to_string()));
+            }
             let env = vault.and_then(|vault| vault.env_for_path(&path).map(str::to_owned));
             return Ok(Target { path, env });
         }
@@ -197,6 +203,9 @@ impl Workspace {
     /// [`WorkspaceError::Locked`] with what was tried and who can open it.
     pub fn unlock(&self, target: &Target, document: &Document) -> Result<DataKey> {
         let stanzas = &document.metadata().age;
+        if let Some(first) = stanzas.first() {
+            self.keyring.ask_for(&first.recipient);
+        }
         self.keyring
             .open_with(&mut |identity, _| {
                 stanzas.iter().find_map(|stanza| age::unwrap(stanza, identity).ok())

@@ -16,6 +16,7 @@ mod init;
 mod install;
 mod keygen;
 mod list;
+mod people;
 mod pubkey;
 mod recipients;
 mod remove_recipient;
@@ -24,7 +25,7 @@ mod set;
 mod status;
 mod unset;
 mod values;
-mod verify;
+pub(super) mod verify;
 
 #[derive(clap::Subcommand)]
 pub enum Secrets {

@@ -7,8 +7,9 @@ use std::process::ExitCode;
 use anstyle::{AnsiColor, Style};
 use zeroize::Zeroizing;
 
-use super::escape::lines;
+use super::escape::{Escaped, lines};
 use super::failure::Failure;
+use crate::policy::Severity;
 
 const RED: Style = AnsiColor::Red.on_default().bold();
 const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
@@ -68,6 +69,27 @@ impl Ui {
     pub fn json(&self, value: &serde_json::Value) -> io::Result<()> {
         let text = serde_json::to_string_pretty(value).unwrap_or_default();
         self.bytes((escape_json(&text) + "\n").as_bytes())
+    }
+
+    /// A finding of verify: `error[F04 plaintext]: …`, then indented lines. Keys and paths come from the
+    /// repository, so each stays on its line.
+    pub fn finding(&self, severity: Severity, rule: &str, message: &str, more: &[String], on_stderr: bool) {
+        let style = match severity {
+            Severity::Error => RED,
+            Severity::Warning => YELLOW,
+            Severity::Notice => CYAN,
+        };
+        let mut out: Box<dyn io::Write> =
+            if on_stderr { Box::new(anstream::stderr()) } else { Box::new(anstream::stdout()) };
+        let _ = writeln!(out, "{style}{severity}[{rule}]{style:#}: {}", Escaped(message));
+        for line in more {
+            let _ = writeln!(out, "  {}", Escaped(line));
+        }
+    }
+
+    /// A line of talk without a label, also when quiet.
+    pub fn say(&self, text: impl AsRef<str>) {
+        let _ = writeln!(anstream::stderr(), "{}", lines(text.as_ref()));
     }
 
     pub fn note(&self, text: impl AsRef<str>) {

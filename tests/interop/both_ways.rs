@@ -289,9 +289,9 @@ fn setting_the_same_value_changes_no_byte() {
 #[test]
 fn an_edit_that_changes_nothing_changes_no_byte() {
     for (name, ..) in COMMITTED {
-        let sandbox = committed(name).editing("touch \"$1\"");
+        let sandbox = committed(name);
         let before = sandbox.bytes(name);
-        sandbox.stax(["secrets", "edit", "-f", name]).ok();
+        sandbox.editing("touch \"$1\"").stax(["secrets", "edit", "-f", name]).ok();
         assert_eq!(before, sandbox.bytes(name), "{name} changed");
     }
 }

@@ -3,15 +3,26 @@
 use std::process::ExitCode;
 
 use crate::cli::failure::Failure;
+use crate::cli::secrets::verify;
 use crate::cli::ui::Ui;
 
 /// A git hook
 #[derive(clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// Its name, as git calls it
+    #[arg(value_enum)]
+    name: Name,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Name {
+    PreCommit,
+}
 
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
-        let _ = ui;
-        Err(Failure::usage("not written yet"))
+        match self.name {
+            Name::PreCommit => verify::staged_in_hook(ui),
+        }
     }
 }

@@ -2,16 +2,164 @@
 
 use std::process::ExitCode;
 
+use super::people::{People, Scope, roster_write, today};
+use crate::age::Recipient;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
+use crate::disk::Write;
+use crate::policy::config::Config;
+use crate::policy::roster::Row;
+use crate::workspace::POLICY;
+use crate::workspace::wrap::{Governed, Keys, Rewrapped};
 
-/// Let somebody read
+/// Let somebody read: policy, recipients.md and every governed file change together
+///
+/// The data key stays, so the newcomer can also open older versions that are in git; `--rotate`
+/// gives each file a new one. A change that another tool left half done is finished.
 #[derive(clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// The public key, `age1…`
+    #[arg(value_name = "KEY")]
+    recipient: String,
+    /// Who that is, for recipients.md: `Ravi <ravi@example.com>`
+    #[arg(long)]
+    name: Option<String>,
+    /// What for: owner, engineer, ci, …
+    #[arg(long, default_value = "")]
+    role: String,
+    #[command(flatten)]
+    scope: Scope,
+    /// Also make new data keys, so that older versions stay closed
+    #[arg(long)]
+    rotate: bool,
+    /// Show what would change and write nothing
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+}
 
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
-        let _ = ui;
-        Err(Failure::usage("not written yet"))
+        let recipient: Recipient =
+            self.recipient.parse().map_err(|error| Failure::usage(format!("KEY: {error}")))?;
+        let key = recipient.as_str();
+        let mut people = People::open(self.scope.file.as_deref())?;
+        let mut candidates = people.governing();
+        if candidates.is_empty() {
+            candidates = (0..people.config.rules.len()).collect();
+        }
+        let rules = people.rules(&self.scope, &candidates)?;
+        if rules.is_empty() {
+            return Err(Failure::usage(format!("{POLICY} has no creation rule")));
+        }
+        let after = with_recipient(&people.config, &rules, key)?;
+        let mut writes = vec![people.workspace.plan(POLICY, after.text())?];
+        writes.extend(self.row(&mut people, key)?);
+        let planned = self.plan(&people, &after, &rules, key)?;
+        writes.extend(planned.iter().map(|file| file.write.clone()));
+        writes.retain(|write| write.before.as_ref() != Some(&write.after));
+        if writes.is_empty() {
+            let (name, what) = (people.name(key), people.labels(&rules));
+            ui.line(format!("{name} can already read {what}; nothing to do"));
+            return Ok(ExitCode::SUCCESS);
+        }
+        self.tell(ui, &people, &rules, &writes, &planned, key);
+        people.warn_missing(ui, &after, &rules, key);
+        if self.dry_run {
+            ui.note("dry run: nothing was written");
+            return Ok(ExitCode::SUCCESS);
+        }
+        people.workspace.save(&writes)?;
+        if !self.rotate {
+            note_older_versions(ui, &people, &planned, key)?;
+        }
+        let message = format!("chore(secrets): add {} to {}", people.name(key), people.labels(&rules));
+        ui.next(&people.finish(ui, &writes, &message)?);
+        Ok(ExitCode::SUCCESS)
     }
+
+    /// The row in recipients.md. A row that is there stays: `recipients --set-name` changes it.
+    fn row(&self, people: &mut People, key: &str) -> Result<Option<Write>, Failure> {
+        if people.roster.get(key).is_some() {
+            return Ok(None);
+        }
+        let name = self.name.clone().ok_or_else(|| {
+            Failure::usage("this key has no name in recipients.md yet").hint("give one with --name NAME")
+        })?;
+        let onboarded = people.since.get(key).map_or_else(today, |since| since.date.clone());
+        let row = Row { recipient: key.to_owned(), name, role: self.role.clone(), onboarded };
+        people.roster.add_row(row).map_err(|error| Failure::usage(error.to_string()))?;
+        roster_write(&people.workspace, &people.roster).map(Some)
+    }
+
+    fn plan(
+        &self,
+        people: &People,
+        after: &Config,
+        rules: &[usize],
+        key: &str,
+    ) -> Result<Vec<Rewrapped>, Failure> {
+        let keys = if self.rotate { Keys::New } else { Keys::Keep };
+        let mut files: Vec<(&Governed, Vec<Recipient>)> = Vec::new();
+        for file in rules.iter().flat_map(|rule| people.governed(*rule)).filter(|file| !file.names(key)) {
+            let wanted = after.rules[file.rule].recipients();
+            if let Some(stranger) = file.labels().iter().find(|label| !wanted.contains(label)) {
+                let path = &file.target.path;
+                let message =
+                    format!("{path} is readable by {}, who is not in the policy", people.name(stranger));
+                return Err(Failure::usage(message)
+                    .hint(format!("finish that removal first: stax secrets remove-recipient {stranger}")));
+            }
+            files.push((file, people.readers(after, file, Some(key))?));
+        }
+        people.plan(rules, &files, keys)
+    }
+
+    fn tell(
+        &self,
+        ui: &Ui,
+        people: &People,
+        rules: &[usize],
+        writes: &[Write],
+        planned: &[Rewrapped],
+        key: &str,
+    ) {
+        let role = people.roster.get(key).map_or("", |(_, row)| row.role.as_str());
+        let role = if role.is_empty() { String::new() } else { format!(", {role}") };
+        let values: usize = planned.iter().map(|file| file.values).sum();
+        let what = people.labels(rules);
+        ui.mark("+", format!("{}{role}: can read {what} ({values} keys)", people.name(key)));
+        for write in writes {
+            let path = write.path.to_string_lossy();
+            match planned.iter().find(|file| file.target.path == path) {
+                Some(file) => {
+                    let fresh = if self.rotate { "new data key, " } else { "" };
+                    ui.mark("~", format!("{path} ({fresh}wrapped to {})", people.shorts(&file.readers)));
+                }
+                None => ui.mark("~", path),
+            }
+        }
+    }
+}
+
+fn with_recipient(config: &Config, rules: &[usize], key: &str) -> Result<Config, Failure> {
+    let mut config = config.clone();
+    for rule in rules {
+        let text = config.with_recipient(*rule, key, None)?;
+        config = Config::parse(&text)?.0;
+    }
+    Ok(config)
+}
+
+fn note_older_versions(ui: &Ui, people: &People, planned: &[Rewrapped], key: &str) -> Result<(), Failure> {
+    let paths: Vec<&str> = planned.iter().map(|file| file.target.path.as_str()).collect();
+    let histories = people.workspace.repo()?.histories(&paths)?;
+    let first = histories.iter().filter_map(|history| history.last()).map(super::people::Since::of).min();
+    if let Some(first) = first {
+        let name = people.short(key);
+        ui.note(format!(
+            "the data key stays, so {name} can also open every older version since {} ({}); to prevent that: --rotate",
+            first.commit, first.date
+        ));
+    }
+    Ok(())
 }

@@ -34,7 +34,8 @@ impl Args {
         let file = folder.write(name, opened.clear.layout().as_bytes())?;
         let environment = process::Environment { add: &[], remove: IDENTITY_VARIABLES };
         loop {
-            let held = folder.hold_interrupts();
+            // at a terminal Ctrl-C is the editor's; without one it is meant for us
+            let held = ui.is_interactive().then(|| folder.hold_interrupts());
             let status = process::run_editor(&editor, &file, environment)
                 .map_err(|error| Failure::usage(error.to_string()))?;
             drop(held);

@@ -1,17 +1,176 @@
 //! `stax secrets remove-recipient`
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
+use super::people::{People, Scope, Since, roster_write};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
+use crate::policy::config::Config;
+use crate::sops::Document;
+use crate::workspace::POLICY;
+use crate::workspace::wrap::{Governed, Keys, has_data_key, secret_paths};
 
-/// Stop somebody from reading: new data key, and a checklist
+/// End somebody's access: new data keys, every value re-encrypted, and what must be replaced
 #[derive(clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// A key, a unique prefix of one, a name or a mail
+    #[arg(value_name = "WHO")]
+    who: String,
+    #[command(flatten)]
+    scope: Scope,
+    /// Show what would change and write nothing
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+}
 
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
-        let _ = ui;
-        Err(Failure::usage("not written yet"))
+        let mut people = People::open(self.scope.file.as_deref())?;
+        let key = people.resolve(&self.who)?;
+        let (name, short) = (people.name(&key), people.short(&key));
+        let open = |file: &&Governed| file.names(&key) || knows_data_key(&people, file, &key);
+        let exposed: BTreeSet<&str> =
+            people.survey.files.iter().filter(open).map(|file| file.target.path.as_str()).collect();
+        let in_rule = |rule: &usize| people.config.rules[*rule].recipients().contains(&key.as_str());
+        let candidates: BTreeSet<usize> = (0..people.config.rules.len())
+            .filter(|rule| in_rule(rule) || people.governed(*rule).any(|f| exposed.contains(&*f.target.path)))
+            .collect();
+        let rules = people.rules(&self.scope, &candidates)?;
+        let mut after = people.config.clone();
+        for rule in &rules {
+            after = Config::parse(&after.without_recipient(*rule, &key)?)?.0;
+        }
+        let mut files = Vec::new();
+        for file in rules.iter().flat_map(|rule| people.governed(*rule)) {
+            if exposed.contains(&*file.target.path) {
+                files.push((file, people.readers(&after, file, None)?));
+            }
+        }
+        let planned = people.plan(&rules, &files, Keys::New)?;
+        let mut writes = vec![people.workspace.plan(POLICY, after.text())?];
+        let stays = after.rules.iter().any(|rule| rule.recipients().contains(&key.as_str()));
+        let mut roster = people.roster.clone();
+        if !stays && roster.remove_row(&key).is_ok() {
+            writes.push(roster_write(&people.workspace, &roster)?);
+        }
+        writes.extend(planned.iter().map(|file| file.write.clone()));
+        writes.retain(|write| write.before.as_ref() != Some(&write.after));
+        if writes.is_empty() {
+            ui.line(format!("{name} can read nothing here; nothing to do"));
+            return Ok(ExitCode::SUCCESS);
+        }
+        let since =
+            people.since.get(&key).map(|s| format!(" since {} {}", s.date, s.commit)).unwrap_or_default();
+        let what = people.labels(&rules);
+        ui.mark("-", format!("{name} {key}: could read {what}{since}"));
+        for write in &writes {
+            let path = write.path.to_string_lossy();
+            match planned.iter().find(|file| file.target.path == path) {
+                Some(file) => ui.mark(
+                    "~",
+                    format!(
+                        "{path}: new data key, {} values re-encrypted, wrapped to {}",
+                        file.values,
+                        people.shorts(&file.readers)
+                    ),
+                ),
+                None => ui.mark("~", path),
+            }
+        }
+        if !planned.is_empty() {
+            ui.line("checked: the old data key opens no value and no MAC of the new file");
+        }
+        if people
+            .workspace
+            .keyring
+            .survey()
+            .iter()
+            .any(|tried| tried.outcome.as_ref().is_ok_and(|keys| keys.iter().any(|own| own.as_str() == key)))
+        {
+            ui.warning("this is your own key: you will not be able to read what is written now");
+        }
+        if !self.dry_run {
+            people.workspace.save(&writes)?;
+        }
+        if !files.is_empty() {
+            ui.line(format!("{short} could read these values and encryption cannot take that back. Replace each at its source, then:"));
+        }
+        for (file, _) in &files {
+            checklist(ui, &people, file, &key)?;
+        }
+        people.warn_missing(ui, &after, &rules, &key);
+        if self.dry_run {
+            ui.note("dry run: nothing was written");
+            return Ok(ExitCode::SUCCESS);
+        }
+        let message = format!("chore(secrets): remove {name} from {what}");
+        let next = people.finish(ui, &writes, &message)?;
+        people.roster = roster;
+        ui.next(&next);
+        Ok(ExitCode::SUCCESS)
     }
+}
+
+fn revisions(people: &People, file: &Governed, key: &str) -> Result<Vec<(Since, Document)>, Failure> {
+    let repo = people.workspace.repo()?;
+    let mut found = Vec::new();
+    for revision in repo.history(&file.target.path)? {
+        let text =
+            revision.blob.and_then(|id| repo.blob(id).ok()).and_then(|bytes| String::from_utf8(bytes).ok());
+        let document = text.and_then(|text| Document::parse(file.document.format(), &text).ok());
+        if let Some(document) = document.filter(|d| d.metadata().age.iter().any(|s| s.recipient == key)) {
+            found.push((Since::of(&revision), document));
+        }
+    }
+    Ok(found)
+}
+
+/// `sops updatekeys` drops a stanza and keeps the data key: an old commit still gives it away.
+fn knows_data_key(people: &People, file: &Governed, key: &str) -> bool {
+    let Ok(past) = revisions(people, file, key) else { return false };
+    !past.is_empty()
+        && people
+            .workspace
+            .unlock(&file.target, &file.document)
+            .is_ok_and(|data_key| past.iter().any(|(_, document)| has_data_key(document, &data_key)))
+}
+
+fn checklist(ui: &Ui, people: &People, file: &Governed, key: &str) -> Result<(), Failure> {
+    let mut first: BTreeMap<String, Since> = BTreeMap::new();
+    for (since, document) in revisions(people, file, key)? {
+        for path in secret_paths(&document) {
+            first.insert(path.to_string(), since.clone());
+        }
+    }
+    let mut groups: BTreeMap<Option<Since>, Vec<String>> = BTreeMap::new();
+    for path in secret_paths(&file.document) {
+        let name = path.to_string();
+        groups.entry(first.remove(&name)).or_default().push(name);
+    }
+    for (since, names) in groups {
+        let since =
+            since.map_or("not committed".into(), |since| format!("since {} {}", since.date, since.commit));
+        let one = if let [name] = names.as_slice() { name } else { "KEY" };
+        ui.line(format!(
+            "  [ ] {}   {since}   stax secrets set {one} -f {}",
+            names.join(", "),
+            file.target.path
+        ));
+    }
+    for (name, since) in first {
+        ui.line(format!(
+            "  [ ] {name}   since {} {}   no longer in the file; revoke it at its source",
+            since.date, since.commit
+        ));
+    }
+    let repo = people.workspace.repo()?;
+    let head = repo.head_commit()?;
+    for (branch, tip) in repo.branch_tips()?.into_iter().filter(|(_, tip)| Some(*tip) != head) {
+        let text = repo.blob_at(tip, &file.target.path)?.and_then(|bytes| String::from_utf8(bytes).ok());
+        if text.is_some_and(|text| text.contains(key)) {
+            ui.warning(format!("branch `{branch}` still has the old data key; what is set there before it merges, {} can read", people.short(key)));
+        }
+    }
+    Ok(())
 }

@@ -1,5 +1,6 @@
 //! `stax secrets set`
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -34,6 +35,8 @@ pub struct Args {
     /// Store it in clear where the rule of the file does not encrypt this path
     #[arg(long)]
     clear: bool,
+    #[arg(hide = true)]
+    value: Vec<OsString>,
     /// Say what would change and write nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
@@ -41,6 +44,10 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
+        if !self.value.is_empty() {
+            return Err(Failure::usage("a value never stands in argv, where every process can read it")
+                .hint(format!("type it at the prompt, or pipe it: … | stax secrets set {}", self.key)));
+        }
         let (workspace, target) = self.which.open()?;
         let allowed = if target.env.is_some() { values::allowed_names(&workspace)? } else { Vec::new() };
         if target.env.is_some() {

@@ -1,17 +1,281 @@
 //! `stax secrets status`
 
+use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
+use serde_json::{Value, json};
+
+use super::install::{self, Hook};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
+use crate::keyring::{IDENTITY_VARIABLES, SourceName, Tried};
+use crate::process;
+use crate::repo::Attribute;
+use crate::workspace::{Caller, Target, VAULT, Workspace};
+
+/// sops needs some 80 ms; a wrapper that asks the network does not hold us up.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What is set up here and what to do next
 #[derive(clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// One bound file.
+struct Bound {
+    path: String,
+    env: String,
+    /// How many keys, and who reads them; else why that is unknown.
+    content: Result<(usize, Vec<String>), String>,
+    is_open: bool,
+    has_attribute: bool,
+}
+
+struct Report {
+    sops: Option<(String, Option<String>)>,
+    identity: Option<(SourceName, Vec<String>)>,
+    /// Sources that are there and hold no key.
+    broken: Vec<Tried>,
+    /// Where identities are looked for.
+    places: String,
+    /// `None`: no `.stax/vault.json`.
+    bound: Result<Option<Vec<Bound>>, String>,
+    has_driver: bool,
+    hook: Hook,
+}
 
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
-        let _ = ui;
-        Err(Failure::usage("not written yet"))
+        let workspace = Workspace::open(None, Caller::Person)?;
+        let report = Report::of(&workspace)?;
+        if self.json {
+            ui.json(&report.json())?;
+        } else {
+            report.print(ui);
+        }
+        Ok(ExitCode::SUCCESS)
     }
+}
+
+impl Report {
+    fn of(workspace: &Workspace) -> Result<Self, Failure> {
+        let identity = workspace.keyring.first_source();
+        let broken = if identity.is_some() { Vec::new() } else { workspace.keyring.survey() };
+        let bound = match workspace.vault() {
+            Ok(vault) => Ok(vault.map(|vault| {
+                vault.files.into_iter().map(|file| Bound::of(workspace, file.path, file.env)).collect()
+            })),
+            Err(error) => Err(error.to_string()),
+        };
+        let (has_driver, hook) = install::state(workspace.repo()?)?;
+        Ok(Self {
+            sops: real_sops(),
+            identity: identity.map(|(source, keys)| (source, keys.iter().map(ToString::to_string).collect())),
+            broken,
+            places: places(workspace),
+            bound,
+            has_driver,
+            hook,
+        })
+    }
+
+    fn print(&self, ui: &Ui) {
+        let sops = match &self.sops {
+            Some((path, version)) => {
+                let version = version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
+                format!("; {path}{version} (not needed)")
+            }
+            None => String::new(),
+        };
+        ui.mark("✓", format!("SOPS: built in (format 3.11){sops}"));
+        match &self.identity {
+            Some((source, keys)) => {
+                ui.mark("✓", format!("Identity source: {}", source_text(source)));
+                keys.iter().for_each(|key| ui.line(format!("  • {key}")));
+            }
+            None => ui.mark("✗", format!("Identity source: none in {}", self.places)),
+        }
+        for Tried { source, outcome } in &self.broken {
+            if let Err(error) = outcome {
+                ui.line(format!("  • {source} {error}"));
+            }
+        }
+        match &self.bound {
+            Ok(Some(files)) => {
+                ui.mark("✓", format!("Canonical source: git ({VAULT})"));
+                files.iter().for_each(|file| ui.line(format!("  • {}", file.text())));
+            }
+            Ok(None) => ui.mark("✗", format!("Canonical source: no {VAULT}, so no environment is bound")),
+            Err(error) => ui.mark("✗", format!("Canonical source: {error}")),
+        }
+        self.print_git(ui);
+        // the keyless rules of `verify` belong here once they can be called; until then no verdict
+        ui.line("• verify: run stax secrets verify");
+        ui.next(&self.next());
+    }
+
+    fn print_git(&self, ui: &Ui) {
+        let (driver, diff) = match self.has_driver {
+            true => ("diff driver", ""),
+            false => ("no drivers", "; `git diff` shows ciphertext"),
+        };
+        let (hook, commit) = match &self.hook {
+            Hook::Installed => ("hook pre-commit".to_owned(), ""),
+            Hook::Outdated => ("hook pre-commit of another stax".to_owned(), ""),
+            Hook::Chained => ("hook pre-commit, run by yours".to_owned(), ""),
+            Hook::Foreign(path) => {
+                (format!("{} does not call stax", path.display()), "; `git commit` checks nothing")
+            }
+            Hook::Absent if self.has_driver => ("no hooks".to_owned(), "; `git commit` checks nothing"),
+            Hook::Absent => ("no hooks".to_owned(), ", `git commit` checks nothing"),
+        };
+        let mark = if diff.is_empty() && commit.is_empty() { "✓" } else { "✗" };
+        ui.mark(mark, format!("git: {driver}, {hook} in this clone{diff}{commit}"));
+        for file in self.files().iter().filter(|file| !file.has_attribute) {
+            ui.mark("✗", format!(".gitattributes does not give diff=stax to {}", file.path));
+        }
+    }
+
+    fn files(&self) -> &[Bound] {
+        self.bound.as_ref().ok().and_then(Option::as_deref).unwrap_or_default()
+    }
+
+    fn next(&self) -> Vec<String> {
+        let mut next = Vec::new();
+        if matches!(self.bound, Ok(None)) {
+            next.push("stax secrets init --env production".to_owned());
+        }
+        if !self.has_driver || matches!(self.hook, Hook::Absent | Hook::Outdated) {
+            next.push("stax secrets install     # drivers and hooks".to_owned());
+        }
+        if let Hook::Foreign(path) = &self.hook {
+            next.push(format!("add to {}: stax secrets verify --staged", path.display()));
+        }
+        let reader =
+            |file: &Bound| file.content.as_ref().ok().and_then(|(_, readers)| readers.first().cloned());
+        let Some((_, keys)) = &self.identity else {
+            let reader = self.files().iter().find_map(reader).unwrap_or_else(|| "a reader".to_owned());
+            next.push(format!("stax secrets keygen      # then send the age1… line it prints to {reader}"));
+            return next;
+        };
+        for file in self.files().iter().filter(|file| file.content.is_ok() && !file.is_open) {
+            let (Some(reader), Some(key)) = (reader(file), keys.first()) else { continue };
+            next.push(format!(
+                "ask {reader} to run: stax secrets add-recipient {key} --name … --role … -e {}",
+                file.env
+            ));
+        }
+        next
+    }
+
+    fn json(&self) -> Value {
+        let files: Vec<Value> = self.files().iter().map(Bound::json).collect();
+        let hook = match &self.hook {
+            Hook::Installed => "installed",
+            Hook::Outdated => "outdated",
+            Hook::Chained => "chained",
+            Hook::Foreign(_) => "foreign",
+            Hook::Absent => "absent",
+        };
+        json!({
+            "schema": 1,
+            "sops": {
+                "format": "3.11",
+                "external": self.sops.as_ref().map(|(path, version)| json!({"path": path, "version": version})),
+            },
+            "identity": self.identity.as_ref().map(|(source, keys)| {
+                json!({"source": source.to_string(), "recipients": keys})
+            }),
+            "canonical": {
+                "source": matches!(self.bound, Ok(Some(_))).then_some(VAULT),
+                "error": self.bound.as_ref().err(),
+                "files": files,
+            },
+            "git": {"diff_driver": self.has_driver, "pre_commit": hook},
+            "next": self.next(),
+        })
+    }
+}
+
+impl Bound {
+    fn of(workspace: &Workspace, path: String, env: String) -> Self {
+        let target = Target { path, env: Some(env.clone()) };
+        let document = workspace.document(&target);
+        let is_open = document.as_ref().is_ok_and(|document| workspace.unlock(&target, document).is_ok());
+        let content = match &document {
+            Ok(document) => Ok((document.tree().leaves().len(), workspace.names(document))),
+            Err(error) => Err(error.to_string()),
+        };
+        let attribute = workspace.repo().ok().and_then(|repo| repo.attribute(&target.path, "diff").ok());
+        let has_attribute = attribute == Some(Attribute::Value("stax".to_owned()));
+        Self { path: target.path, env, content, is_open, has_attribute }
+    }
+
+    fn text(&self) -> String {
+        let start = format!("{} [env={}]", self.path, self.env);
+        match &self.content {
+            Ok((keys, readers)) => {
+                let plural = if *keys == 1 { "" } else { "s" };
+                let names: Vec<&str> =
+                    readers.iter().map(|name| name.split(" <").next().unwrap_or(name)).collect();
+                format!("{start}  {keys} key{plural}, readable by {}", names.join(", "))
+            }
+            Err(error) => format!("{start}  {error}"),
+        }
+    }
+
+    fn json(&self) -> Value {
+        let content = self.content.as_ref().ok();
+        json!({
+            "path": self.path,
+            "env": self.env,
+            "keys": content.map(|(keys, _)| keys),
+            "readers": content.map(|(_, readers)| readers),
+            "opens": self.is_open,
+            "diff_attribute": self.has_attribute,
+            "error": self.content.as_ref().err(),
+        })
+    }
+}
+
+fn source_text(source: &SourceName) -> String {
+    match source {
+        SourceName::StandardFile(path) => format!("file {path}"),
+        SourceName::VariableFile(path) => format!("file {path} (SOPS_AGE_KEY_FILE)"),
+        SourceName::Variable | SourceName::Command => source.to_string(),
+    }
+}
+
+fn places(workspace: &Workspace) -> String {
+    let mut places =
+        vec!["SOPS_AGE_KEY".to_owned(), "SOPS_AGE_KEY_FILE".to_owned(), "SOPS_AGE_KEY_CMD".to_owned()];
+    if let Some(file) = workspace.keyring.standard_file() {
+        let home = std::env::var_os("HOME");
+        let below = home.as_deref().and_then(|home| file.strip_prefix(Path::new(home)).ok());
+        places.push(below.map_or_else(|| file.display().to_string(), |rest| format!("~/{}", rest.display())));
+    }
+    places.join(", ")
+}
+
+/// The sops of `PATH`, and its version when it tells.
+fn real_sops() -> Option<(String, Option<String>)> {
+    let path = std::env::var_os("PATH")?;
+    let program = std::env::split_paths(&path)
+        .filter(|folder| folder.is_absolute())
+        .map(|folder| folder.join("sops"))
+        .find(|file| file.is_file())?;
+    let program = program.to_str()?.to_owned();
+    let argv = [program.clone(), "--version".to_owned(), "--disable-version-check".to_owned()];
+    let environment = process::Environment { add: &[], remove: IDENTITY_VARIABLES };
+    let output = process::run_command(&argv, Path::new("/"), environment, PATIENCE).ok();
+    let version = output.filter(|output| output.status.success()).and_then(|output| {
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let version = text.lines().next()?.strip_prefix("sops ")?.split(' ').next()?;
+        Some(version.to_owned())
+    });
+    Some((program, version))
 }

@@ -175,6 +175,12 @@ pub fn check_managed_value(
     let [Step::Key(name)] = path.0.as_slice() else {
         return Err(Failure::usage(format!("{}: a bound file is flat; `{path}` is not", target.path)));
     };
+    if name == "sops" || name.starts_with("sops_") {
+        return Err(Failure::usage(format!(
+            "{}: `{name}` is reserved for the metadata of SOPS",
+            target.path
+        )));
+    }
     check_name(name, allowed).map_err(|error| Failure::usage(format!("{}: {error}", target.path)))?;
     let Scalar::Str(bytes) = scalar else { return Ok(()) };
     if bytes.len() > MAX_VALUE {

@@ -1,17 +1,299 @@
 //! `stax secrets verify`
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::cli::failure::Failure;
-use crate::cli::ui::Ui;
+use serde_json::json;
 
-/// Check policy, files and plaintext, without a key
+use crate::cli::failure::{Exit, Failure};
+use crate::cli::ui::Ui;
+use crate::policy::rules::{self, depends_on_policy};
+use crate::policy::{Finding, RuleId, Severity};
+use crate::repo::{Repo, StagedChange};
+use crate::workspace::{Caller, Workspace};
+
+mod tree;
+
+use tree::{Gathered, Source};
+
+/// Check policy, recipients and plaintext; without a key, and with one more
+///
+/// Judges the bound files and every SOPS file of the index. With a key at hand it also checks MACs and
+/// values, and says so. Exit codes: 0 no error, 1 errors found, 2 could not run.
 #[derive(clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// Only these files and folders
+    #[arg(value_name = "PATH", conflicts_with = "staged")]
+    paths: Vec<PathBuf>,
+    /// What the next commit would hold; errors only for what it changes
+    #[arg(long)]
+    staged: bool,
+    /// Use no key
+    #[arg(long, conflicts_with = "with_key")]
+    keyless: bool,
+    /// Fail (3) when no key opens any file
+    #[arg(long)]
+    with_key: bool,
+    /// How to print the findings
+    #[arg(long, value_enum, default_value = "text")]
+    format: Output,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Output {
+    Text,
+    Json,
+}
+
+/// What a run found.
+struct Report {
+    findings: Vec<Finding>,
+    /// Errors of files that the commit leaves alone.
+    older: usize,
+    /// Findings that `.stax/vault.json` accepts.
+    accepted: usize,
+    files: usize,
+    checked_with_key: usize,
+    changes: Option<Vec<StagedChange>>,
+}
 
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
-        let _ = ui;
-        Err(Failure::usage("not written yet"))
+        // git names the index in the environment of every hook that checks one
+        let in_hook = self.staged && std::env::var_os("GIT_INDEX_FILE").is_some();
+        let report = if self.staged { self.staged()? } else { self.work_tree(ui)? };
+        match self.format {
+            Output::Json => ui.json(&report.json())?,
+            Output::Text if in_hook => report.refuse(ui),
+            Output::Text => report.print(ui),
+        }
+        Ok(if report.errors() == 0 { ExitCode::SUCCESS } else { Exit::No.into() })
     }
+
+    fn caller(&self) -> Caller {
+        if self.with_key { Caller::Person } else { Caller::Git }
+    }
+
+    fn open_with_key(&self, workspace: &Workspace, gathered: &mut Gathered) -> Result<usize, Failure> {
+        if self.keyless {
+            return Ok(0);
+        }
+        tree::open(workspace, &mut gathered.facts, self.with_key)
+    }
+
+    fn work_tree(&self, ui: &Ui) -> Result<Report, Failure> {
+        let workspace = Workspace::open(None, self.caller())?;
+        let scope = self.scope(&workspace)?;
+        let in_scope = |path: &str| scope.is_empty() || scope.iter().any(|folder| is_beneath(path, folder));
+        let mut gathered = tree::gather(&workspace, Source::WorkTree, &in_scope, &BTreeSet::new())?;
+        gathered.facts.files.retain(|file| in_scope(&file.path));
+        let files = gathered.facts.files.len();
+        if files == 0 && !scope.is_empty() {
+            return Err(Failure::usage("no SOPS file of the index lies in these paths"));
+        }
+        if gathered.vault.is_none() {
+            let policy = if gathered.facts.policy.is_some() { "policy .sops.yaml" } else { "no .sops.yaml" };
+            ui.note(format!(
+                "no .stax/vault.json: general profile; {} found by their metadata, {policy}",
+                count(files, "SOPS file")
+            ));
+        }
+        let checked_with_key = self.open_with_key(&workspace, &mut gathered)?;
+        let (findings, accepted) = judge(&gathered);
+        Ok(Report { findings, older: 0, accepted, files, checked_with_key, changes: None })
+    }
+
+    fn scope(&self, workspace: &Workspace) -> Result<Vec<String>, Failure> {
+        let relative = |path: &PathBuf| {
+            if path
+                .canonicalize()
+                .is_ok_and(|path| workspace.root().canonicalize().is_ok_and(|root| root == path))
+            {
+                return Ok(String::new());
+            }
+            Ok(workspace.relative(path)?)
+        };
+        self.paths.iter().map(relative).collect()
+    }
+
+    fn staged(&self) -> Result<Report, Failure> {
+        let workspace = Workspace::over(Repo::from_env()?, self.caller());
+        let changes = workspace.repo()?.staged_changes()?;
+        let changed: BTreeSet<String> = changes.iter().map(|change| change.path.clone()).collect();
+        let nothing = |changes| Report {
+            findings: Vec::new(),
+            older: 0,
+            accepted: 0,
+            files: 0,
+            checked_with_key: 0,
+            changes: Some(changes),
+        };
+        if !changed.iter().any(|path| tree::is_central(path) || tree::may_be_secret(path)) {
+            let bound = Source::Index.vault(&workspace)?.map(|vault| vault.files).unwrap_or_default();
+            if !bound.iter().any(|file| changed.contains(&file.path)) {
+                return Ok(nothing(changes));
+            }
+        }
+        let central = changed.iter().any(|path| tree::is_central(path));
+        let sealed = tree::sealed_before(&workspace, &changes)?;
+        let wanted = |path: &str| central || changed.contains(path);
+        let mut gathered = tree::gather(&workspace, Source::Index, &wanted, &sealed)?;
+        if !central && !gathered.facts.files.iter().any(|file| changed.contains(&file.path)) {
+            return Ok(nothing(changes));
+        }
+        let checked_with_key = self.open_with_key(&workspace, &mut gathered)?;
+        let (findings, accepted) = judge(&gathered);
+        let is_new =
+            |finding: &Finding| changed.contains(&finding.path) || (central && depends_on_policy(finding));
+        let (findings, older): (Vec<Finding>, Vec<Finding>) = findings.into_iter().partition(is_new);
+        let older = older.iter().filter(|finding| finding.severity == Severity::Error).count();
+        let files = gathered.facts.files.len();
+        Ok(Report { findings, older, accepted, files, checked_with_key, changes: Some(changes) })
+    }
+}
+
+fn is_beneath(path: &str, folder: &str) -> bool {
+    folder.is_empty()
+        || path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// The findings, less those that the repository accepts, and how many those are.
+fn judge(gathered: &Gathered) -> (Vec<Finding>, usize) {
+    let all = rules::judge(&gathered.facts);
+    let before = all.len();
+    let is_accepted = |finding: &Finding| {
+        let vault = gathered.vault.as_ref();
+        vault
+            .is_some_and(|vault| vault.allowed(finding.rule, &finding.path, finding.key.as_deref()).is_some())
+    };
+    let findings: Vec<Finding> = all.into_iter().filter(|finding| !is_accepted(finding)).collect();
+    let accepted = before - findings.len();
+    (findings, accepted)
+}
+
+/// `1 file`, `2 files`
+fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+impl Report {
+    fn errors(&self) -> usize {
+        self.findings.iter().filter(|finding| finding.severity == Severity::Error).count()
+    }
+
+    fn location(&self, finding: &Finding) -> String {
+        let line = finding.line.map(|line| format!(":{line}")).unwrap_or_default();
+        let staged = if self.changes.is_some() { " (staged)" } else { "" };
+        format!("{}{line}{staged}", finding.path)
+    }
+
+    fn show(&self, ui: &Ui, on_stderr: bool) {
+        for finding in &self.findings {
+            let fix = finding.fix.iter().map(|fix| format!("fix: {fix}"));
+            let more: Vec<String> = std::iter::once(self.location(finding))
+                .chain(finding.detail.iter().cloned())
+                .chain(fix)
+                .collect();
+            ui.finding(finding.severity, &finding.rule.to_string(), &finding.message, &more, on_stderr);
+        }
+    }
+
+    /// For a person or CI: findings and a summary on stdout.
+    fn print(&self, ui: &Ui) {
+        self.show(ui, false);
+        let warnings = self.findings.len() - self.errors();
+        let found = match (self.errors(), warnings) {
+            (0, 0) => "no finding".to_owned(),
+            (errors, 0) => count(errors, "error"),
+            (0, warnings) => count(warnings, "warning"),
+            (errors, warnings) => format!("{}, {}", count(errors, "error"), count(warnings, "warning")),
+        };
+        let accepted = if self.accepted > 0 {
+            format!("; {} accepted in .stax/vault.json", self.accepted)
+        } else {
+            String::new()
+        };
+        let depth = match self.checked_with_key {
+            0 => "keyless: MACs and values not checked".to_owned(),
+            checked => format!("MAC and values checked in {checked}"),
+        };
+        ui.line(format!("{}: {found}{accepted}; {depth}", count(self.files, "file")));
+        self.note_older(ui);
+    }
+
+    /// For a hook: silent unless something is wrong, and then on stderr.
+    fn refuse(&self, ui: &Ui) {
+        self.show(ui, true);
+        self.note_older(ui);
+        let changes = self.changes.as_deref().unwrap_or_default();
+        let errors = self.errors();
+        if errors == 0 {
+            return;
+        }
+        let broken: BTreeSet<&str> = self
+            .findings
+            .iter()
+            .filter(|finding| finding.severity == Severity::Error)
+            .map(|finding| finding.path.as_str())
+            .collect();
+        ui.say(format!(
+            "stax: commit refused: {} in {}, {} staged; your work tree is as you left it",
+            count(errors, "error"),
+            count(broken.len(), "file"),
+            changes.len()
+        ));
+        for path in
+            self.findings.iter().filter(|f| f.rule == RuleId::F04).map(|f| &f.path).collect::<BTreeSet<_>>()
+        {
+            let blob = changes.iter().find(|change| change.path == *path).and_then(|change| change.new);
+            if let Some(blob) = blob {
+                let id = blob.id.short();
+                ui.note(format!("git already stored the clear text as blob {id}, reachable from nothing"));
+            }
+        }
+    }
+
+    fn note_older(&self, ui: &Ui) {
+        if self.older > 0 {
+            let files = count(self.older, "older finding");
+            ui.note(format!("{files} in files that this commit leaves alone: stax secrets verify"));
+        }
+    }
+
+    fn json(&self) -> serde_json::Value {
+        let findings: Vec<serde_json::Value> = self
+            .findings
+            .iter()
+            .map(|finding| {
+                json!({
+                    "rule": finding.rule.id(),
+                    "name": finding.rule.name(),
+                    "severity": finding.severity.to_string(),
+                    "path": finding.path,
+                    "line": finding.line,
+                    "key": finding.key,
+                    "message": finding.message,
+                    "fix": finding.fix,
+                })
+            })
+            .collect();
+        json!({
+            "schema": 1,
+            "findings": findings,
+            "files": self.files,
+            "checked_with_key": self.checked_with_key,
+            "accepted": self.accepted,
+            "older": self.older,
+        })
+    }
+}
+
+/// What a hook runs: the commit that git is about to make, from the index that git names.
+pub(in crate::cli) fn staged_in_hook(ui: &Ui) -> Result<ExitCode, Failure> {
+    let args =
+        Args { paths: Vec::new(), staged: true, keyless: false, with_key: false, format: Output::Text };
+    let report = args.staged()?;
+    report.refuse(ui);
+    Ok(if report.errors() == 0 { ExitCode::SUCCESS } else { Exit::No.into() })
 }

@@ -87,6 +87,13 @@ unsafe fn problem(source: &str, parser: &sys::yaml_parser_t) -> SyntaxError {
         // SAFETY: a non-null problem is a constant C string of libyaml
         unsafe { std::ffi::CStr::from_ptr(parser.problem.cast()) }.to_string_lossy().into_owned()
     };
+    let text = if parser.context.is_null() {
+        text
+    } else {
+        // SAFETY: a non-null context is a constant C string of libyaml
+        let context = unsafe { std::ffi::CStr::from_ptr(parser.context.cast()) }.to_string_lossy();
+        format!("{text}, {context} that begins on line {}", parser.context_mark.line + 1)
+    };
     let offset = if parser.error == sys::YAML_READER_ERROR {
         parser.problem_offset
     } else {

@@ -1,0 +1,320 @@
+//! What the recipient commands share: scope, people and their names, dates, and what to type next.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use crate::age::Recipient;
+use crate::cli::failure::{Exit, Failure};
+use crate::cli::ui::Ui;
+use crate::disk::Write;
+use crate::policy::config::{Config, ConfigError};
+use crate::policy::resolve_who;
+use crate::policy::roster::Roster;
+use crate::repo::{ObjectId, Repo, Revision};
+use crate::workspace::wrap::{Cause, Governed, Keys, Obstacle, Rewrapped, Survey};
+use crate::workspace::{Caller, POLICY, ROSTER, Workspace};
+
+/// Which rules of the policy
+#[derive(clap::Args)]
+pub(super) struct Scope {
+    /// The rule of a bound environment
+    #[arg(short, long, value_name = "ENV", conflicts_with_all = ["file", "all"])]
+    pub env: Option<String>,
+    /// The rule of any SOPS file
+    #[arg(short, long, value_name = "FILE", conflicts_with = "all")]
+    pub file: Option<PathBuf>,
+    /// Every rule of the policy
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// The policy, the table of people, the governed files and the history of the policy.
+pub(super) struct People {
+    pub workspace: Workspace,
+    pub config: Config,
+    pub roster: Roster,
+    pub survey: Survey,
+    /// Since when each recipient is in the policy, by the commit log.
+    pub since: BTreeMap<String, Since>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Since {
+    /// `YYYY-MM-DD`, UTC, author date.
+    pub date: String,
+    pub commit: String,
+}
+
+impl Since {
+    pub(super) fn of(revision: &Revision) -> Self {
+        Self { date: date(revision.author_time.seconds), commit: revision.commit.short() }
+    }
+}
+
+fn date(seconds: i64) -> String {
+    let time = jiff::Timestamp::from_second(seconds).unwrap_or_default();
+    time.strftime("%Y-%m-%d").to_string()
+}
+
+pub(super) fn today() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%d").to_string()
+}
+
+impl People {
+    pub(super) fn open(file: Option<&Path>) -> Result<Self, Failure> {
+        let workspace = Workspace::open(file, Caller::Person)?;
+        let config = workspace.policy()?.ok_or_else(|| {
+            Failure::usage("there is no .sops.yaml here").hint("stax secrets init --env production")
+        })?;
+        let (roster, survey) = (workspace.roster()?, workspace.governed(&config)?);
+        let since = onboarded(workspace.repo()?)?;
+        Ok(Self { workspace, config, roster, survey, since })
+    }
+
+    /// The name in `recipients.md`, else the key.
+    pub(super) fn name(&self, key: &str) -> String {
+        self.roster.get(key).map_or_else(|| key.to_owned(), |(_, row)| row.name.clone())
+    }
+
+    /// The name before a mail.
+    pub(super) fn short(&self, key: &str) -> String {
+        let name = self.name(key);
+        let short = name.split(" <").next().unwrap_or_default().trim();
+        if short.is_empty() { name } else { short.to_owned() }
+    }
+
+    pub(super) fn shorts(&self, keys: &[Recipient]) -> String {
+        keys.iter().map(|key| self.short(key.as_str())).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The one whom WHO means, among policy, table and file labels, then those who ever were in the policy.
+    pub(super) fn resolve(&self, who: &str) -> Result<String, Failure> {
+        let mut keys: BTreeSet<&str> = self.config.rules.iter().flat_map(|rule| rule.recipients()).collect();
+        keys.extend(self.roster.rows().map(|(_, row)| row.recipient.as_str()));
+        keys.extend(self.survey.files.iter().flat_map(Governed::labels));
+        // only a whole key reaches into the past
+        if let Some((key, _)) = self.since.get_key_value(who) {
+            keys.insert(key);
+        }
+        let named = |key: &&str| self.roster.get(key).map_or("", |(_, row)| row.name.as_str());
+        let known: Vec<(&str, &str)> = keys.iter().map(|key| (*key, named(key))).collect();
+        resolve_who(who, &known).map_err(|error| {
+            Failure::usage(error.to_string()).hint("see who can read: stax secrets recipients")
+        })
+    }
+
+    pub(super) fn governed(&self, rule: usize) -> impl Iterator<Item = &Governed> {
+        self.survey.files.iter().filter(move |file| file.rule == rule)
+    }
+
+    /// Rules that govern a file, also one that cannot follow.
+    pub(super) fn governing(&self) -> BTreeSet<usize> {
+        let obstacles = self.survey.obstacles.iter().map(|(rule, _)| *rule);
+        self.survey.files.iter().map(|file| file.rule).chain(obstacles).collect()
+    }
+
+    /// What people call a rule: its environments, else its file, else how many files.
+    pub(super) fn label(&self, rule: usize) -> String {
+        let files: Vec<&Governed> = self.governed(rule).collect();
+        let envs: Vec<&str> = files.iter().filter_map(|file| file.target.env.as_deref()).collect();
+        match files.as_slice() {
+            _ if !envs.is_empty() => envs.join(", "),
+            [one] => one.target.path.clone(),
+            [] => format!(".sops.yaml line {}", self.config.rules[rule].line),
+            several => format!("{} files", several.len()),
+        }
+    }
+
+    pub(super) fn labels(&self, rules: &[usize]) -> String {
+        rules.iter().map(|rule| self.label(*rule)).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The rules that a command is about: named ones, or the only one that comes into question.
+    pub(super) fn rules(&self, scope: &Scope, candidates: &BTreeSet<usize>) -> Result<Vec<usize>, Failure> {
+        if scope.env.is_some() || scope.file.is_some() {
+            let target = self.workspace.target(scope.env.as_deref(), scope.file.as_deref())?;
+            let found = self.config.rule_for(&target.path).map(|(rule, _)| vec![rule]);
+            return found.ok_or_else(|| Failure::usage(format!("no rule governs {}", target.path)));
+        }
+        let rules: Vec<usize> = candidates.iter().copied().collect();
+        if scope.all || rules.len() < 2 {
+            return Ok(rules);
+        }
+        let mut failure =
+            Failure::usage("several rules come into question; name one with -e or -f, or --all");
+        for file in self.survey.files.iter().filter(|file| candidates.contains(&file.rule)) {
+            let env = file.target.env.as_ref().map(|env| format!("  (-e {env})")).unwrap_or_default();
+            failure = failure.detail(format!("{}{env}", file.target.path));
+        }
+        Err(failure)
+    }
+
+    /// Files of these rules that cannot follow are an error before anything is planned.
+    pub(super) fn check(&self, rules: &[usize], mut found: Vec<Obstacle>) -> Result<(), Failure> {
+        for (rule, obstacle) in &self.survey.obstacles {
+            if rules.contains(rule)
+                && let Cause::Other(what) = &obstacle.cause
+            {
+                found.push(Obstacle { path: obstacle.path.clone(), cause: Cause::Other(what.clone()) });
+            }
+        }
+        if found.is_empty() { Ok(()) } else { Err(refused(found, self.governing().len() > 1)) }
+    }
+
+    /// Plans every file or refuses them all.
+    pub(super) fn plan(
+        &self,
+        rules: &[usize],
+        files: &[(&Governed, Vec<Recipient>)],
+        keys: Keys,
+    ) -> Result<Vec<Rewrapped>, Failure> {
+        let (mut planned, mut obstacles) = (Vec::new(), Vec::new());
+        for (file, readers) in files {
+            match self.workspace.rewrap(file, readers, keys) {
+                Ok(rewrapped) => planned.push(rewrapped),
+                Err(obstacle) => obstacles.push(obstacle),
+            }
+        }
+        self.check(rules, obstacles)?;
+        Ok(planned)
+    }
+
+    /// The policy's strings in policy order, less those whom the file does not know yet: nobody gets
+    /// access by the way. `newcomer` is the one who shall get it.
+    pub(super) fn readers(
+        &self,
+        config: &Config,
+        file: &Governed,
+        newcomer: Option<&str>,
+    ) -> Result<Vec<Recipient>, Failure> {
+        let rule = &config.rules[file.rule];
+        if rule.groups.len() > 1 || !rule.other_keys.is_empty() {
+            let what = "this rule has keys of other kinds or several key groups; use sops";
+            return Err(Failure::usage(format!("{POLICY}: line {}: {what}", rule.line)));
+        }
+        let wanted = rule.recipients().into_iter();
+        let wanted = wanted.filter(|key| file.names(key) || newcomer == Some(*key));
+        let readers = wanted.map(parse_recipient).collect::<Result<Vec<_>, _>>()?;
+        if readers.is_empty() {
+            let path = &file.target.path;
+            return Err(Failure::usage(format!("{path}: the policy names none of its readers")));
+        }
+        Ok(readers)
+    }
+
+    /// Those of the policy whom a file does not know.
+    pub(super) fn missing<'a>(&self, config: &'a Config, file: &Governed, but: &str) -> Vec<&'a str> {
+        let wanted = config.rules[file.rule].recipients().into_iter();
+        wanted.filter(|key| !file.names(key) && *key != but).collect()
+    }
+
+    pub(super) fn warn_missing(&self, ui: &Ui, config: &Config, rules: &[usize], but: &str) {
+        for file in rules.iter().flat_map(|rule| self.governed(*rule)) {
+            for key in self.missing(config, file, but) {
+                let (name, path) = (self.name(key), &file.target.path);
+                ui.warning(format!(
+                    "{name} is in the policy but still cannot read {path}; if that is right: stax secrets add-recipient {key}"
+                ));
+            }
+        }
+    }
+
+    /// What to commit and how to take it back. An undo is shown only where it is exact.
+    pub(super) fn finish(&self, ui: &Ui, writes: &[Write], message: &str) -> Result<Vec<String>, Failure> {
+        let repo = self.workspace.repo()?;
+        let entries = repo.index_entries()?;
+        let at_root = std::env::current_dir().ok().and_then(|here| here.canonicalize().ok())
+            == self.workspace.root().canonicalize().ok();
+        let (mut paths, mut new, mut exact) = (Vec::new(), Vec::new(), true);
+        for write in writes.iter().filter(|write| write.before.as_ref() != Some(&write.after)) {
+            let path = write.path.to_string_lossy();
+            let spec = if at_root { path.to_string() } else { format!(":/{path}") };
+            let spec = shell_words::quote(&spec).into_owned();
+            if !entries.iter().any(|entry| entry.path == path) {
+                new.push(spec.clone());
+                exact = false;
+            } else if repo.index_blob(&path)? != write.before {
+                exact = false;
+            }
+            paths.push(spec);
+        }
+        let paths = paths.join(" ");
+        let mut next = vec!["git diff".to_owned()];
+        if !new.is_empty() {
+            next.push(format!("git add {}", new.join(" ")));
+        }
+        next.push(format!("git commit -m {} {paths}", quoted(message)));
+        if exact {
+            ui.labelled("undo", &[format!("git restore {paths}")]);
+        }
+        Ok(next)
+    }
+}
+
+pub(super) fn parse_recipient(key: &str) -> Result<Recipient, Failure> {
+    key.parse().map_err(|error| Failure::usage(format!("a recipient of the policy: {error}")))
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::usage(format!("{POLICY}: {error}"))
+    }
+}
+
+/// The roster as a write; a new file where there is none.
+pub(super) fn roster_write(workspace: &Workspace, roster: &Roster) -> Result<Write, Failure> {
+    Ok(workspace.plan(ROSTER, roster.render())?)
+}
+
+fn quoted(message: &str) -> String {
+    if message.contains(['"', '$', '`', '\\', '!']) {
+        shell_words::quote(message).into_owned()
+    } else {
+        format!("\"{message}\"")
+    }
+}
+
+/// The first commit in which each recipient is in the policy; old policies that do not parse are
+/// passed over.
+fn onboarded(repo: &Repo) -> Result<BTreeMap<String, Since>, Failure> {
+    let mut parsed: BTreeMap<ObjectId, Vec<String>> = BTreeMap::new();
+    let mut since = BTreeMap::new();
+    for revision in repo.history(POLICY)?.iter().rev() {
+        let Some(blob) = revision.blob else { continue };
+        let keys = parsed.entry(blob).or_insert_with(|| recipients_of(repo, blob));
+        for key in keys.iter() {
+            since.entry(key.clone()).or_insert_with(|| Since::of(revision));
+        }
+    }
+    Ok(since)
+}
+
+fn recipients_of(repo: &Repo, blob: ObjectId) -> Vec<String> {
+    let Some(text) = repo.blob(blob).ok().and_then(|bytes| String::from_utf8(bytes).ok()) else {
+        return Vec::new();
+    };
+    let Ok((config, _)) = Config::parse(&text) else { return Vec::new() };
+    config.rules.iter().flat_map(|rule| rule.recipients()).map(str::to_owned).collect()
+}
+
+fn refused(obstacles: Vec<Obstacle>, several_rules: bool) -> Failure {
+    let exit = match &obstacles[0].cause {
+        Cause::Locked { .. } => Exit::Locked,
+        Cause::Integrity(_) => Exit::Integrity,
+        Cause::Other(_) => Exit::Usage,
+    };
+    let mut failure = Failure::new(exit, "nothing was written, because not every file can follow");
+    for Obstacle { path, cause } in obstacles {
+        failure = match cause {
+            Cause::Locked { readers, .. } => failure
+                .detail(format!("{path}: no identity at hand opens it"))
+                .hint(format!("{} can run the same command for {path}", readers.join(" or "))),
+            Cause::Integrity(what) | Cause::Other(what) => failure.detail(format!("{path}: {what}")),
+        };
+    }
+    if several_rules {
+        failure.hint("the files of another rule can be changed alone, with -e or -f")
+    } else {
+        failure
+    }
+}

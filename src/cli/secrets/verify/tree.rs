@@ -1,0 +1,182 @@
+//! Gathers the facts that the rules judge: from the work tree, or from the index that git names.
+
+use std::collections::BTreeSet;
+
+use crate::cli::failure::Failure;
+use crate::policy::rules::{Content, Facts, FileFacts, looks_sealed, mentions};
+use crate::policy::vault::Vault;
+use crate::repo::{Attribute, StagedChange};
+use crate::sops::Format;
+use crate::workspace::{POLICY, ROSTER, Target, VAULT, Workspace, WorkspaceError};
+
+/// Where bytes are read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    WorkTree,
+    Index,
+}
+
+/// The facts of one tree, and the exceptions that it accepts.
+pub(super) struct Gathered {
+    pub(super) facts: Facts,
+    pub(super) vault: Option<Vault>,
+}
+
+/// Any file of the index: its path, and whether it is a plain file.
+struct Candidate {
+    path: String,
+    is_regular: bool,
+}
+
+impl Source {
+    pub(super) fn read(self, workspace: &Workspace, path: &str) -> Result<Option<Vec<u8>>, WorkspaceError> {
+        match self {
+            Self::WorkTree => workspace.read(path),
+            Self::Index => Ok(workspace.repo()?.index_blob(path)?),
+        }
+    }
+
+    fn text(self, workspace: &Workspace, path: &str) -> Result<Option<String>, Failure> {
+        let Some(bytes) = self.read(workspace, path)? else { return Ok(None) };
+        let text = String::from_utf8(bytes).map_err(|_| WorkspaceError::NotText(path.to_owned()))?;
+        Ok(Some(text))
+    }
+
+    pub(super) fn vault(self, workspace: &Workspace) -> Result<Option<Vault>, Failure> {
+        let Some(text) = self.text(workspace, VAULT)? else { return Ok(None) };
+        let vault = Vault::parse(&text).map_err(|error| WorkspaceError::Vault(error.to_string()))?;
+        Ok(Some(vault))
+    }
+}
+
+/// Every bound file, and every file of the index that `wanted` lets pass and that is or should be a
+/// SOPS document. `were_sealed` are paths that held one in the parent.
+pub(super) fn gather(
+    workspace: &Workspace,
+    source: Source,
+    wanted: &dyn Fn(&str) -> bool,
+    were_sealed: &BTreeSet<String>,
+) -> Result<Gathered, Failure> {
+    let vault = source.vault(workspace)?;
+    let bound: BTreeSet<&str> =
+        vault.iter().flat_map(|vault| &vault.files).map(|file| file.path.as_str()).collect();
+    let candidates = candidates(workspace)?;
+    let mut files = Vec::new();
+    for path in &bound {
+        let is_link = candidates.iter().any(|other| other.path == *path && !other.is_regular);
+        files.push(bound_file(workspace, source, path, is_link));
+    }
+    for Candidate { path, is_regular } in candidates {
+        if is_regular && !bound.contains(path.as_str()) && wanted(&path) {
+            files.extend(general_file(workspace, source, &path, were_sealed.contains(&path))?);
+        }
+    }
+    let facts = Facts {
+        policy: source.text(workspace, POLICY)?,
+        roster: source.text(workspace, ROSTER)?,
+        has_vault: vault.is_some(),
+        files,
+    };
+    Ok(Gathered { facts, vault })
+}
+
+fn candidates(workspace: &Workspace) -> Result<Vec<Candidate>, Failure> {
+    let mut candidates: Vec<Candidate> = Vec::new();
+    for entry in workspace.repo()?.index_entries()? {
+        let is_regular = entry.mode & 0o170_000 == 0o100_000;
+        // an unmerged path stands there once a side
+        if candidates.last().is_none_or(|last| last.path != entry.path) {
+            candidates.push(Candidate { path: entry.path, is_regular });
+        }
+    }
+    Ok(candidates)
+}
+
+fn bound_file(workspace: &Workspace, source: Source, path: &str, is_link: bool) -> FileFacts {
+    let unread = |content| FileFacts { content, ..FileFacts::read(path, true, None) };
+    if is_link {
+        return unread(Content::NotRegular);
+    }
+    match source.read(workspace, path) {
+        Ok(bytes) => FileFacts::read(path, true, bytes.as_deref()),
+        Err(error) => unread(Content::Broken { line: 1, what: error.to_string() }),
+    }
+}
+
+/// `None` for a file that has nothing to do with SOPS.
+fn general_file(
+    workspace: &Workspace,
+    source: Source,
+    path: &str,
+    was_sealed: bool,
+) -> Result<Option<FileFacts>, Failure> {
+    if !may_be_secret(path) {
+        return Ok(None);
+    }
+    let marked = workspace.repo()?.attribute(path, "diff")? == Attribute::Value("stax".into());
+    // an unreadable stranger is not ours to judge; `git status` names it
+    let Ok(Some(bytes)) = source.read(workspace, path) else { return Ok(None) };
+    if !marked && !was_sealed && !mentions(&bytes, b"sops") {
+        return Ok(None);
+    }
+    let file = FileFacts::read(path, false, Some(&bytes));
+    let is_secret = match &file.content {
+        Content::Document(_) => true,
+        _ => marked || was_sealed || looks_sealed(&bytes) && !matches!(file.content, Content::Clear),
+    };
+    Ok(is_secret.then_some(file))
+}
+
+/// By its name: a format that is read, and not the policy of sops itself.
+pub(super) fn may_be_secret(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    Format::of_path(path).is_some() && name != POLICY
+}
+
+pub(super) fn is_central(path: &str) -> bool {
+    [POLICY, ROSTER, VAULT].contains(&path)
+}
+
+/// The paths whose version in HEAD was a SOPS document.
+pub(super) fn sealed_before(
+    workspace: &Workspace,
+    changes: &[StagedChange],
+) -> Result<BTreeSet<String>, Failure> {
+    let repo = workspace.repo()?;
+    let mut sealed = BTreeSet::new();
+    for change in changes.iter().filter(|change| may_be_secret(&change.path)) {
+        let Some(old) = change.old.filter(|old| old.mode & 0o170_000 == 0o100_000) else { continue };
+        let bytes = repo.blob(old.id)?;
+        let is_document =
+            || matches!(FileFacts::read(&change.path, false, Some(&bytes)).content, Content::Document(_));
+        if mentions(&bytes, b"sops") && is_document() {
+            sealed.insert(change.path.clone());
+        }
+    }
+    Ok(sealed)
+}
+
+/// Opens what a key at hand opens; says in how many MAC and values were
+/// checked. With `demand` a file that nothing opens ends it.
+pub(super) fn open(workspace: &Workspace, facts: &mut Facts, demand: bool) -> Result<usize, Failure> {
+    let (mut opened, mut checked) = (0, 0);
+    let mut locked = None;
+    for file in &mut facts.files {
+        let Some(document) = file.document() else { continue };
+        let target = Target { path: file.path.clone(), env: None };
+        match workspace.unlock(&target, document) {
+            Ok(key) => {
+                let result = document.open_unverified(&key).map(|clear| clear.mac());
+                opened += 1;
+                // behind a value that does not open the MAC was not reached
+                checked += usize::from(result.is_ok());
+                file.opened = Some(result);
+            }
+            Err(error) => locked = locked.or(Some(error)),
+        }
+    }
+    match locked {
+        Some(error) if demand && opened == 0 => Err(error.into()),
+        _ => Ok(checked),
+    }
+}

@@ -1,0 +1,149 @@
+//! The rules of verify over one tree: facts in, findings out. One file a family.
+//!
+//! Two profiles. A *managed* file (bound in `.stax/vault.json`) is held to the flat shape that stax
+//! writes itself. Any other SOPS file is *general*: only what its own selector and MAC promise is
+//! required of it, so that an honest file of another tool is never an error.
+
+mod file;
+mod keys;
+mod metadata;
+mod policy;
+mod roster;
+mod value;
+
+use super::config::{Config, CreationRule};
+use super::{Finding, RuleId};
+use crate::sops::{Document, DocumentError, Format, MacState, OpenFault};
+
+const POLICY: &str = ".sops.yaml";
+const ROSTER: &str = "infra/secrets/recipients.md";
+
+/// Everything that the rules look at, of one tree.
+#[derive(Debug, Default)]
+pub struct Facts {
+    /// The text of `.sops.yaml`.
+    pub policy: Option<String>,
+    /// The text of `recipients.md`.
+    pub roster: Option<String>,
+    /// There is a `.stax/vault.json`.
+    pub has_vault: bool,
+    pub files: Vec<FileFacts>,
+}
+
+/// One file that must be, or is, a SOPS document.
+#[derive(Debug)]
+pub struct FileFacts {
+    /// From the root of the repository, with `/`.
+    pub path: String,
+    /// Bound in `.stax/vault.json`.
+    pub managed: bool,
+    /// Bytes.
+    pub size: usize,
+    pub content: Content,
+    /// What a key told: the state of the MAC, or the value that does not open. `None` without one.
+    pub opened: Option<Result<MacState, OpenFault>>,
+}
+
+/// What a file holds.
+#[derive(Debug)]
+pub enum Content {
+    Missing,
+    /// A link, a submodule, or a path that leads through one.
+    NotRegular,
+    NotText,
+    /// INI, binary: not read by this version.
+    OtherFormat,
+    /// A readable text without SOPS metadata.
+    Clear,
+    Broken {
+        line: usize,
+        what: String,
+    },
+    Document(Box<Document>),
+}
+
+impl FileFacts {
+    /// Reads the bytes of a file; `None` when it is not there.
+    #[must_use]
+    pub fn read(path: &str, managed: bool, bytes: Option<&[u8]>) -> Self {
+        let content = bytes.map_or(Content::Missing, |bytes| Content::read(path, bytes));
+        Self { path: path.to_owned(), managed, size: bytes.map_or(0, <[u8]>::len), content, opened: None }
+    }
+
+    #[must_use]
+    pub fn document(&self) -> Option<&Document> {
+        match &self.content {
+            Content::Document(document) => Some(document),
+            _ => None,
+        }
+    }
+}
+
+impl Content {
+    fn read(path: &str, bytes: &[u8]) -> Self {
+        let Some(format) = Format::of_path(path) else { return Self::OtherFormat };
+        let Ok(text) = std::str::from_utf8(bytes) else { return Self::NotText };
+        match Document::parse(format, text) {
+            Ok(document) => Self::Document(Box::new(document)),
+            Err(DocumentError::NotSops) => Self::Clear,
+            Err(DocumentError::Syntax(error)) => Self::Broken { line: error.line, what: error.what },
+            Err(DocumentError::Metadata { line, what }) => Self::Broken { line, what },
+        }
+    }
+}
+
+/// Every finding of the tree, by path and line.
+#[must_use]
+pub fn judge(facts: &Facts) -> Vec<Finding> {
+    let (config, mut findings) = policy::check(facts);
+    findings.extend(roster::check(facts, config.as_ref()));
+    for file in &facts.files {
+        let rule = config.as_ref().and_then(|config| config.rule_for(&file.path)).map(|(_, rule)| rule);
+        findings.extend(judge_file(file, rule));
+    }
+    findings.sort_by(|a, b| (&a.path, a.line, a.rule).cmp(&(&b.path, b.line, b.rule)));
+    findings
+}
+
+fn judge_file(file: &FileFacts, rule: Option<&CreationRule>) -> Vec<Finding> {
+    let mut findings = file::check(file);
+    if let Some(document) = file.document() {
+        let cannot_open = findings.iter().any(|finding| matches!(finding.rule, RuleId::F03 | RuleId::F04));
+        findings.extend(keys::check(&file.path, file.managed, document, rule));
+        findings.extend(metadata::check(&file.path, file.managed, document));
+        findings.extend(value::check(file, cannot_open));
+    }
+    findings
+}
+
+/// Whether bytes that are not a sound document were one, or are meant to be: a chart or a manual may
+/// well speak of `sops` and not be readable as YAML.
+#[must_use]
+pub fn looks_sealed(bytes: &[u8]) -> bool {
+    mentions(bytes, b"sops")
+        && (mentions(bytes, b"ENC[AES256_GCM,") || mentions(bytes, b"BEGIN AGE ENCRYPTED FILE"))
+}
+
+/// Whether the bytes hold a word.
+#[must_use]
+pub fn mentions(bytes: &[u8], word: &[u8]) -> bool {
+    bytes.windows(word.len()).any(|window| window == word)
+}
+
+/// The rules that read names and keys of the whole policy, so that a change of it may break any file.
+#[must_use]
+pub fn depends_on_policy(finding: &Finding) -> bool {
+    use super::RuleId::{K01, P01, R01};
+    matches!(finding.rule, P01 | R01 | K01)
+}
+
+fn governing<'a>(facts: &Facts, config: &'a Config) -> Vec<&'a CreationRule> {
+    if !facts.has_vault {
+        return config.rules.iter().collect();
+    }
+    let managed = facts.files.iter().filter(|file| file.managed);
+    managed.filter_map(|file| config.rule_for(&file.path)).map(|(_, rule)| rule).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,126 @@
+//! F01 to F04E: the form of a file and of every value in it.
+
+use super::{Content, FileFacts};
+use crate::policy::{Finding, RuleId};
+use crate::sops::selector::Selected;
+use crate::sops::tree::{Entry, Leaf, Path};
+use crate::sops::{Document, Scalar, Token, TokenType};
+
+/// The caps of a managed file: bytes, keys, bytes a value.
+const MAX_SIZE: usize = 1 << 20;
+const MAX_KEYS: usize = 4096;
+const MAX_VALUE: usize = 64 << 10;
+
+/// What makes a managed file unreadable or wrong in form; values last, so that a reader of the list
+/// knows whether the document can be opened at all.
+pub(super) fn check(file: &FileFacts) -> Vec<Finding> {
+    let error = |rule, message: &str| vec![Finding::error(rule, &file.path, message)];
+    match &file.content {
+        Content::Missing => error(RuleId::F01, "is bound in .stax/vault.json but does not exist"),
+        Content::NotRegular => error(RuleId::F01, "is a link, not a file of its own"),
+        Content::NotText => error(RuleId::F01, "is not UTF-8 text"),
+        Content::OtherFormat => error(RuleId::F01, "is neither .yaml, .yml, .json nor .env"),
+        Content::Broken { line, what } => vec![Finding::error(RuleId::F01, &file.path, what).at(*line)],
+        Content::Clear => vec![
+            Finding::error(RuleId::F04, &file.path, "the whole file is in clear: it has no SOPS metadata")
+                .fix(format!("sops encrypt -i {}", file.path)),
+        ],
+        Content::Document(document) if file.managed => caps(file, document)
+            .into_iter()
+            .chain(shape(file, document))
+            .chain(values(file, document))
+            .collect(),
+        Content::Document(document) => values(file, document),
+    }
+}
+
+fn caps(file: &FileFacts, document: &Document) -> Vec<Finding> {
+    let tree = document.tree();
+    let keys: usize = tree.documents.iter().map(|root| root.entries().count()).sum();
+    [
+        (file.size > MAX_SIZE, "is larger than 1 MiB"),
+        (keys > MAX_KEYS, "holds more than 4096 keys"),
+        (tree.documents.len() > 1, "holds a second document, which no reader of the first expects"),
+        (tree.has_alias, "holds an alias, so one value stands in two places"),
+    ]
+    .into_iter()
+    .filter(|(is_broken, _)| *is_broken)
+    .map(|(_, message)| Finding::error(RuleId::F01, &file.path, message))
+    .collect()
+}
+
+fn shape(file: &FileFacts, document: &Document) -> Vec<Finding> {
+    let entries = document.tree().documents.iter().flat_map(|root| root.entries());
+    entries
+        .filter_map(|entry| {
+            let key = entry.key.as_deref().unwrap_or_default();
+            let message = format!("`{key}` {}", shape_fault(key, entry)?);
+            let line = document.line_of(entry.span.start);
+            Some(Finding::error(RuleId::F02, &file.path, message).at(line).key(key))
+        })
+        .collect()
+}
+
+fn shape_fault(key: &str, entry: &Entry) -> Option<&'static str> {
+    let Some(leaf) = entry.node.leaf() else { return Some("is not a single value; this file is flat") };
+    let is_name = key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && key.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
+    if !is_name {
+        return Some("is no name: letters, digits and `_`, no digit first");
+    }
+    if key == "sops" || key.starts_with("sops_") {
+        return Some("is a name that SOPS keeps for its metadata");
+    }
+    if key.ends_with("_unencrypted") {
+        return Some("would never be encrypted, because its name ends in `_unencrypted`");
+    }
+    (value_size(leaf) > MAX_VALUE).then_some("holds more than 64 KiB")
+}
+
+fn value_size(leaf: &Leaf) -> usize {
+    let Some(text) = leaf.scalar.as_text() else { return 0 };
+    Token::parse(text).map_or(text.len(), |token| token.data.len())
+}
+
+/// F03, F04 and F04E of every value that must be encrypted: in a managed file all of them, in a
+/// general one those that its own selector selects.
+fn values(file: &FileFacts, document: &Document) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut tree = document.tree().clone();
+    document.metadata().selector.walk(&mut tree, &mut |path, met, selected| {
+        let Selected::Leaf(leaf, span) = met else { return };
+        if file.managed || selected {
+            let finding = value(file, path, leaf).map(|finding| finding.at(document.line_of(span.start)));
+            findings.extend(finding.map(|finding| finding.key(path.to_string())));
+        }
+    });
+    findings
+}
+
+fn value(file: &FileFacts, path: &Path, leaf: &Leaf) -> Option<Finding> {
+    if leaf.scalar == Scalar::Null || leaf.scalar.is_empty_str() {
+        // SOPS cannot encrypt it and the MAC does not cover it, so anyone may have put it there; yet an
+        // author may mean it, and no list of intended ones exists: a warning
+        let message = format!("`{path}` is empty, which SOPS neither encrypts nor authenticates");
+        return file.managed.then(|| Finding::warning(RuleId::F04E, &file.path, message));
+    }
+    let text = leaf.scalar.as_text().unwrap_or_default();
+    match Token::parse(text) {
+        Ok(token) if token.kind != TokenType::Comment => None,
+        Ok(_) => Some(malformed(file, path, "holds the token of a comment")),
+        Err(_) if !text.starts_with("ENC[") => Some(in_clear(file, path)),
+        Err(error) => Some(malformed(file, path, &error.to_string())),
+    }
+}
+
+fn malformed(file: &FileFacts, path: &Path, what: &str) -> Finding {
+    Finding::error(RuleId::F03, &file.path, format!("`{path}` {what}"))
+        .fix(format!("git restore --source=HEAD {}", file.path))
+}
+
+/// A document with a clear value does not open, so the last good one comes back first.
+fn in_clear(file: &FileFacts, path: &Path) -> Finding {
+    let (key, name) = (path.to_string(), &file.path);
+    Finding::error(RuleId::F04, name, format!("`{key}` is in clear"))
+        .fix(format!("git restore --source=HEAD {name} && stax secrets set {key} -f {name}"))
+}

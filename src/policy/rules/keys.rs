@@ -1,0 +1,70 @@
+//! K01: the file is encrypted to exactly the recipients of the policy. K02: every wrapped key is one
+//! stanza that fits its label.
+
+use std::collections::BTreeSet;
+
+use crate::age::lint;
+use crate::policy::config::CreationRule;
+use crate::policy::{Finding, RuleId};
+use crate::sops::Document;
+
+pub(super) fn check(
+    path: &str,
+    managed: bool,
+    document: &Document,
+    rule: Option<&CreationRule>,
+) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    // key groups share the data key out; who reads is then no plain list
+    if let Some(rule) = rule.filter(|rule| rule.groups.is_empty()) {
+        findings.extend(recipients(path, document, rule));
+    }
+    if managed {
+        findings.extend(twice(path, document));
+    }
+    for stanza in &document.metadata().age {
+        if let Err(fault) = lint(stanza) {
+            let message = format!("the data key for {} {fault}", stanza.recipient);
+            let fix = "stax secrets rotate   (after: git log -p, to see who changed it)";
+            findings.push(Finding::error(RuleId::K02, path, message).fix(fix));
+        }
+    }
+    findings
+}
+
+fn recipients(path: &str, document: &Document, rule: &CreationRule) -> Vec<Finding> {
+    let wanted: BTreeSet<String> = rule.recipients().into_iter().map(plain).collect();
+    let found: BTreeSet<String> = labels(document).map(plain).collect();
+    let finding = |message: String, command: &str, key: &str| {
+        Finding::error(RuleId::K01, path, message).fix(format!("stax secrets {command} {key}"))
+    };
+    let extra = found.difference(&wanted).map(|key| {
+        let message = format!("encrypted to {key} who is not in the policy");
+        finding(message, "remove-recipient", key)
+    });
+    let missing =
+        wanted.difference(&found).map(|key| finding(format!("not encrypted to {key}"), "add-recipient", key));
+    extra.chain(missing).collect()
+}
+
+fn twice(path: &str, document: &Document) -> Vec<Finding> {
+    let mut seen = BTreeSet::new();
+    let repeated = labels(document).filter(|label| !seen.insert(*label));
+    repeated
+        .map(|key| {
+            Finding::error(RuleId::K01, path, format!("encrypted to {key} twice")).fix("stax secrets rotate")
+        })
+        .collect()
+}
+
+fn labels(document: &Document) -> impl Iterator<Item = &str> {
+    document.metadata().age.iter().map(|stanza| stanza.recipient.as_str())
+}
+
+/// An ssh key may carry a comment, which is no part of the key.
+fn plain(key: &str) -> String {
+    if key.starts_with("ssh-") {
+        return key.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
+    }
+    key.to_owned()
+}
