@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use crate::age::Recipient;
 use crate::cli::failure::{Exit, Failure};
+use crate::cli::secrets::install::install;
 use crate::cli::ui::Ui;
 use crate::disk::Write;
 use crate::policy::vault::check_env;
@@ -86,7 +87,7 @@ impl Args {
         let first = workspace.vault()?.is_none();
         workspace.save(&plan.writes)?;
         self.show(ui, &workspace, &plan, "created");
-        install(repo, ui)?;
+        install(repo)?.report(ui);
         self.warn(ui, &workspace, &plan);
         self.close(ui, &workspace, &plan, first);
         Ok(ExitCode::SUCCESS)
@@ -235,13 +236,6 @@ fn refuse_ignored(repo: &Repo, writes: &[Write]) -> Result<(), Failure> {
             .hint(format!("see which line does it: git check-ignore -v {}", shell_words::quote(&path))));
         }
     }
-    Ok(())
-}
-
-/// The drivers and hooks of this clone.
-// completed when `stax secrets install` is there: `super::install::install(repo)?.report(ui)`
-fn install(_repo: &Repo, ui: &Ui) -> Result<(), Failure> {
-    ui.note("drivers and hooks for this clone: stax secrets install");
     Ok(())
 }
 
