@@ -75,7 +75,7 @@ impl Place {
     }
 
     pub fn public_key(&self, who: Who) -> Result<String, Failure> {
-        let (output, _) = self.run(who, "stax secrets pubkey")?;
+        let (output, _) = self.run(who, "stax secrets pubkey 2>/dev/null")?;
         Ok(output.trim().to_owned())
     }
 

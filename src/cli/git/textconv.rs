@@ -18,7 +18,6 @@ use zeroize::Zeroizing;
 use crate::age;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
-use crate::policy::roster::Roster;
 use crate::repo::Repo;
 use crate::sops::{Cleartext, DataKey, Document, Format, MacState, OpenFault};
 use crate::workspace::{Caller, MAX_FILE, Target, Workspace};

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use crate::age::Recipient;
 use crate::cli::failure::{Exit, Failure};
+use crate::cli::secrets::install::install;
 use crate::cli::ui::Ui;
 use crate::disk::Write;
 use crate::policy::vault::check_env;
@@ -86,7 +87,7 @@ impl Args {
         let first = workspace.vault()?.is_none();
         workspace.save(&plan.writes)?;
         self.show(ui, &workspace, &plan, "created");
-        super::install::install(repo)?.report(ui);
+        install(repo)?.report(ui);
         self.warn(ui, &workspace, &plan);
         self.close(ui, &workspace, &plan, first);
         Ok(ExitCode::SUCCESS)
