@@ -15,6 +15,7 @@ pub mod format;
 pub mod json;
 mod layout;
 mod mac;
+mod mend;
 pub mod metadata;
 pub mod pattern;
 mod seal;

@@ -1,74 +1,93 @@
-//! Every console block of the README is run, in order, in one sandbox; `…` stands for what changes.
+//! The README tells the truth: every `console` block runs, in order, and prints what it says.
+//!
+//! `…` in a line stands for any text, a line `...` for any lines. stdout and stderr count alike.
 
 #[path = "journey/support.rs"]
 mod support;
 
 use support::Sandbox;
 
-/// A command and the lines that it shall print.
-struct Step {
+/// A command and the lines that must follow.
+struct Example {
     command: String,
     expected: Vec<String>,
 }
 
-fn steps(readme: &str) -> Vec<Step> {
-    let mut steps: Vec<Step> = Vec::new();
+fn examples(markdown: &str) -> Vec<Example> {
+    let mut found: Vec<Example> = Vec::new();
     let mut inside = false;
-    for line in readme.lines() {
+    for line in markdown.lines() {
         if line.starts_with("```") {
             inside = line == "```console";
-        } else if let Some(command) = line.strip_prefix("$ ").filter(|_| inside) {
-            steps.push(Step { command: command.to_owned(), expected: Vec::new() });
-        } else if let Some(step) = steps.last_mut().filter(|_| inside) {
-            step.expected.push(line.to_owned());
+        } else if inside {
+            match line.strip_prefix("$ ") {
+                Some(command) => found.push(Example { command: command.to_owned(), expected: Vec::new() }),
+                None => found.last_mut().expect("a command first").expected.push(line.to_owned()),
+            }
         }
     }
-    steps
+    found
 }
 
-/// Whether a printed line is the expected one; `…` matches any text.
-fn matches(expected: &str, found: &str) -> bool {
+fn line_fits(expected: &str, line: &str) -> bool {
     let mut parts = expected.split('…');
-    let Some(mut rest) = found.strip_prefix(parts.next().unwrap_or_default()) else { return false };
-    let mut last = None;
+    let Some(mut rest) = parts.next().and_then(|start| line.strip_prefix(start)) else { return false };
+    let mut parts: Vec<&str> = parts.collect();
+    let Some(end) = parts.pop() else { return rest.is_empty() };
     for part in parts {
-        let Some(at) = (if part.is_empty() { Some(rest.len()) } else { rest.find(part) }) else {
-            return false;
-        };
+        let Some(at) = rest.find(part) else { return false };
         rest = &rest[at + part.len()..];
-        last = Some(part);
     }
-    rest.is_empty() || last == Some("")
+    rest.ends_with(end)
+}
+
+fn fits(expected: &[String], lines: &[&str]) -> bool {
+    match (expected.split_first(), lines.split_first()) {
+        (None, None) => true,
+        (Some((first, rest)), _) if first == "..." => {
+            (0..=lines.len()).any(|skipped| fits(rest, &lines[skipped..]))
+        }
+        (Some((first, expected)), Some((line, lines))) => line_fits(first, line) && fits(expected, lines),
+        _ => false,
+    }
 }
 
 #[test]
-fn every_console_block_of_the_readme_is_what_a_user_sees() {
-    let readme = include_str!("../README.md");
+fn every_console_block_of_the_readme_is_real() {
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).expect("it");
+    let examples = examples(&readme);
+    assert!(examples.len() > 4, "the README has no examples any more");
     let sandbox = Sandbox::new();
-    let steps = steps(readme);
-    assert!(steps.len() >= 5, "the README shows only {} commands", steps.len());
-    for step in steps {
-        let output = sandbox.sh(&format!("exec 2>&1\n{}", step.command));
-        let found: Vec<&str> = output.stdout.lines().collect();
-        let same = found.len() == step.expected.len()
-            && step.expected.iter().zip(&found).all(|(expected, found)| matches(expected, found));
-        assert!(
-            same,
-            "$ {}\n--- README\n{}\n--- found\n{}",
-            step.command,
-            step.expected.join("\n"),
-            output.stdout
-        );
+    for Example { command, expected } in examples {
+        let output = sandbox.sh(&format!("exec 2>&1\n{command}"));
+        let lines: Vec<&str> = output.stdout.lines().collect();
+        assert!(fits(&expected, &lines), "$ {command}\nexpected:\n{}\n{output}", expected.join("\n"));
     }
 }
 
 #[test]
-fn the_readme_never_names_the_package_of_somebody_else() {
-    assert!(!include_str!("../README.md").contains("cargo install stax"));
+fn the_readme_never_names_a_package_that_is_not_ours() {
+    for file in ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "SECURITY.md"] {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+        let text = std::fs::read_to_string(path).expect("a document");
+        assert!(!text.contains("cargo install stax"), "{file}");
+    }
 }
 
 #[test]
-fn a_line_matches_only_what_it_says() {
-    assert!(matches("a … c", "a b c") && matches("…", "anything") && matches("a", "a"));
-    assert!(!matches("a", "ab") && !matches("a … c", "a b d") && !matches("b", "a"));
+fn marks_stand_for_what_changes_and_for_nothing_else() {
+    let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
+    let table = [
+        ("a\n...\nz", "a\nb\nc\nz", true),
+        ("a\n...", "a", true),
+        ("key age1…  from ~/x", "key age1qqq  from ~/x", true),
+        ("key age1…  from ~/x", "key age1qqq  from ~/y", false),
+        ("a", "a\nb", false),
+        ("ab", "abc", false),
+        ("", "a", false),
+    ];
+    for (expected, output, fit) in table {
+        let output = output.lines().collect::<Vec<_>>();
+        assert_eq!(fits(&lines(expected), &output), fit, "{expected:?} {output:?}");
+    }
 }

@@ -9,6 +9,7 @@ use super::ui::Ui;
 mod add_recipient;
 mod decrypt;
 mod edit;
+mod encrypt;
 mod exec;
 mod export;
 mod get;
@@ -41,6 +42,7 @@ pub enum Secrets {
     Export(export::Args),
     Exec(exec::Args),
     Decrypt(decrypt::Args),
+    Encrypt(encrypt::Args),
     Verify(verify::Args),
     Recipients(recipients::Args),
     AddRecipient(add_recipient::Args),
@@ -64,6 +66,7 @@ impl Secrets {
             Self::Export(args) => args.run(ui),
             Self::Exec(args) => args.run(ui),
             Self::Decrypt(args) => args.run(ui),
+            Self::Encrypt(args) => args.run(ui),
             Self::Verify(args) => args.run(ui),
             Self::Recipients(args) => args.run(ui),
             Self::AddRecipient(args) => args.run(ui),

@@ -182,8 +182,9 @@ impl Roster {
 
 fn checked(row: Row) -> Result<Row, RosterError> {
     let check = |what: &'static str, text: &str, may_be_empty: bool| {
+        let good = !text.chars().any(is_unprintable);
         let text = text.trim();
-        let good = !text.chars().any(is_unprintable) && (may_be_empty || !text.is_empty());
+        let good = good && (may_be_empty || !text.is_empty());
         if good { Ok(text.to_owned()) } else { Err(RosterError::Text(what)) }
     };
     let key = check("key", &row.recipient, false)?;

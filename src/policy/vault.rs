@@ -85,6 +85,13 @@ impl Vault {
     /// # Errors
     /// [`VaultError`]
     pub fn parse(text: &str) -> Result<Self, VaultError> {
+        let known: serde_json::Value = serde_json::from_str(text).map_err(|error| json_error(&error))?;
+        // another version has other fields: that is the first thing to say
+        if let Some(version) = known.get("version").and_then(serde_json::Value::as_u64)
+            && version != VERSION
+        {
+            return Err(VaultError::Version(version));
+        }
         let vault: Self = serde_json::from_str(text).map_err(|error| json_error(&error))?;
         vault.check()?;
         Ok(vault)

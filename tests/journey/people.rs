@@ -96,7 +96,8 @@ fn the_removed_cannot_read_the_new_version_even_with_the_data_key_saved_before()
     ravi.get("LATER").exits(3).one_error().hides(LATER);
     ravi.sops(["decrypt", PROD]).exits(128).hides("canary");
     ravi.stax(["secrets", "install"]).ok();
-    ravi.git(["show"]).ok().hides(LATER).hides(CANARY);
+    // what he could read before he still can; what came after he cannot
+    ravi.git(["show"]).ok().hides(LATER);
     sandbox.get("LATER").ok().prints_exactly(format!("{LATER}\n"));
     sandbox.sops(["decrypt", PROD]).ok().prints(LATER);
     sandbox.stax(["secrets", "verify"]).ok();
@@ -136,9 +137,7 @@ fn recipients_are_listed_as_a_table_and_as_json() {
 
 #[test]
 fn strange_names_survive_the_table() {
-    for name in
-        ["A|B", r"back\slash \| both", "<b>bold</b>", "`code`", "名前 🔑", "a  b", "| --- |", "\u{202e}evil"]
-    {
+    for name in ["A|B", r"back\slash \| both", "<b>bold</b>", "`code`", "名前 🔑", "a  b", "| --- |"] {
         let sandbox = Sandbox::with_store();
         let ravi = sandbox.person("ravi");
         sandbox.add_recipient(&ravi, name, "on|call").ok();
@@ -157,7 +156,7 @@ fn strange_names_survive_the_table() {
 
 #[test]
 fn a_name_with_a_line_break_is_refused() {
-    for name in ["Ravi\n| age1x | Mallory | owner | 2020-01-01 |", "Ravi\r", "a\u{1b}[2Jb"] {
+    for name in ["Ravi\n| age1x | Mallory | owner | 2020-01-01 |", "Ravi\r", "a\u{1b}[2Jb", "\u{202e}evil"] {
         let sandbox = Sandbox::with_store();
         let before = access(&sandbox);
         sandbox.add_recipient(&sandbox.person("ravi"), name, "engineer").exits(2).one_error().hides("\u{1b}");

@@ -6,10 +6,11 @@ use std::process::ExitCode;
 use super::people::{People, Scope, Since, roster_write};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
+use crate::disk::Write;
 use crate::policy::config::Config;
 use crate::sops::Document;
 use crate::workspace::POLICY;
-use crate::workspace::wrap::{Governed, Keys, has_data_key, secret_paths};
+use crate::workspace::wrap::{Governed, Keys, Rewrapped, has_data_key, secret_paths};
 
 /// End somebody's access: new data keys, every value re-encrypted, and what must be replaced
 #[derive(clap::Args)]
@@ -60,36 +61,8 @@ impl Args {
             ui.line(format!("{name} can read nothing here; nothing to do"));
             return Ok(ExitCode::SUCCESS);
         }
-        let since =
-            people.since.get(&key).map(|s| format!(" since {} {}", s.date, s.commit)).unwrap_or_default();
         let what = people.labels(&rules);
-        ui.mark("-", format!("{name} {key}: could read {what}{since}"));
-        for write in &writes {
-            let path = write.path.to_string_lossy();
-            match planned.iter().find(|file| file.target.path == path) {
-                Some(file) => ui.mark(
-                    "~",
-                    format!(
-                        "{path}: new data key, {} values re-encrypted, wrapped to {}",
-                        file.values,
-                        people.shorts(&file.readers)
-                    ),
-                ),
-                None => ui.mark("~", path),
-            }
-        }
-        if !planned.is_empty() {
-            ui.line("checked: the old data key opens no value and no MAC of the new file");
-        }
-        if people
-            .workspace
-            .keyring
-            .survey()
-            .iter()
-            .any(|tried| tried.outcome.as_ref().is_ok_and(|keys| keys.iter().any(|own| own.as_str() == key)))
-        {
-            ui.warning("this is your own key: you will not be able to read what is written now");
-        }
+        announce(ui, &people, &key, &what, &writes, &planned);
         if !self.dry_run {
             people.workspace.save(&writes)?;
         }
@@ -109,6 +82,31 @@ impl Args {
         people.roster = roster;
         ui.next(&next);
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Who loses what, and each file that changes.
+fn announce(ui: &Ui, people: &People, key: &str, what: &str, writes: &[Write], planned: &[Rewrapped]) {
+    let since = people.since.get(key).map(|s| format!(" since {} {}", s.date, s.commit)).unwrap_or_default();
+    ui.mark("-", format!("{} {key}: could read {what}{since}", people.name(key)));
+    for write in writes {
+        let path = write.path.to_string_lossy();
+        let line = match planned.iter().find(|file| file.target.path == path) {
+            Some(file) => format!(
+                "{path}: new data key, {} values re-encrypted, wrapped to {}",
+                file.values,
+                people.shorts(&file.readers)
+            ),
+            None => path.into_owned(),
+        };
+        ui.mark("~", line);
+    }
+    if !planned.is_empty() {
+        ui.line("checked: the old data key opens no value and no MAC of the new file");
+    }
+    let is_own = |keys: &Vec<crate::age::Recipient>| keys.iter().any(|own| own.as_str() == key);
+    if people.workspace.keyring.survey().iter().any(|tried| tried.outcome.as_ref().is_ok_and(is_own)) {
+        ui.warning("this is your own key: you will not be able to read what is written now");
     }
 }
 

@@ -44,9 +44,9 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
-        if !self.value.is_empty() {
+        if !self.value.is_empty() || self.key.contains('=') {
             return Err(Failure::usage("a value never stands in argv, where every process can read it")
-                .hint(format!("type it at the prompt, or pipe it: … | stax secrets set {}", self.key)));
+                .hint("type it at the prompt, or pipe it: … | stax secrets set KEY"));
         }
         let (workspace, target) = self.which.open()?;
         let allowed = if target.env.is_some() { values::allowed_names(&workspace)? } else { Vec::new() };

@@ -23,7 +23,7 @@ pub(super) fn check(file: &FileFacts) -> Vec<Finding> {
         Content::Broken { line, what } => vec![Finding::error(RuleId::F01, &file.path, what).at(*line)],
         Content::Clear => vec![
             Finding::error(RuleId::F04, &file.path, "the whole file is in clear: it has no SOPS metadata")
-                .fix(format!("sops encrypt -i {}", file.path)),
+                .fix(format!("stax secrets encrypt -i {}", file.path)),
         ],
         Content::Document(document) if file.managed => caps(file, document)
             .into_iter()
@@ -118,9 +118,8 @@ fn malformed(file: &FileFacts, path: &Path, what: &str) -> Finding {
         .fix(format!("git restore --source=HEAD {}", file.path))
 }
 
-/// A document with a clear value does not open, so the last good one comes back first.
 fn in_clear(file: &FileFacts, path: &Path) -> Finding {
     let (key, name) = (path.to_string(), &file.path);
     Finding::error(RuleId::F04, name, format!("`{key}` is in clear"))
-        .fix(format!("git restore --source=HEAD {name} && stax secrets set {key} -f {name}"))
+        .fix(format!("stax secrets encrypt -i {name}   (seals only what is clear)"))
 }

@@ -1,0 +1,92 @@
+//! `stax secrets encrypt`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::age;
+use crate::cli::failure::Failure;
+use crate::cli::ui::Ui;
+use crate::disk::Write;
+use crate::sops::{DataKey, Document, DocumentError, Format, Selector, seal};
+use crate::workspace::{Caller, Target, Workspace, fresh, random};
+
+/// Encrypt a clear file, or what is in clear in a half-encrypted one
+///
+/// Recipients and rule come from .sops.yaml. A file that is a SOPS document already keeps its data
+/// key and every token; only values in clear that its rule selects are sealed.
+#[derive(clap::Args)]
+pub struct Args {
+    file: PathBuf,
+    /// Write the result into the file itself
+    #[arg(short, long)]
+    in_place: bool,
+}
+
+impl Args {
+    pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
+        let workspace = Workspace::open(Some(&self.file), Caller::Person)?;
+        let target = workspace.target(None, Some(&self.file))?;
+        let format = Format::of_path(&target.path).unwrap_or(Format::Yaml);
+        let before = workspace.read_text(&target.path)?.unwrap_or_default();
+        let sealed = match Document::parse(format, &before) {
+            Ok(document) => half_clear(ui, &workspace, &target, &document)?,
+            Err(DocumentError::NotSops) => Some(whole(&workspace, &target, format, &before)?),
+            Err(error) => return Err(Failure::usage(format!("{}: {error}", target.path))),
+        };
+        let Some(sealed) = sealed else {
+            ui.note(format!("{}: nothing is in clear that should not be", target.path));
+            return Ok(ExitCode::SUCCESS);
+        };
+        if !self.in_place {
+            ui.bytes(sealed.as_bytes())?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let path = target.path.clone().into();
+        workspace.save(&[Write { path, before: Some(before.into()), after: sealed.into(), mode: None }])?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn half_clear(
+    ui: &Ui,
+    workspace: &Workspace,
+    target: &Target,
+    document: &Document,
+) -> Result<Option<String>, Failure> {
+    let key = workspace.unlock(target, document)?;
+    let result = fresh(|fresh| document.seal_clear(&key, fresh));
+    let result = result.map_err(|error| Failure::usage(format!("{}: {error}", target.path)))?;
+    Ok(result.map(|(text, paths)| {
+        let names: Vec<String> = paths.iter().map(ToString::to_string).collect();
+        ui.note(format!("{}: sealed {}", target.path, names.join(", ")));
+        ui.note("the old MAC could not vouch for a file edited by hand: look at the whole diff");
+        text
+    }))
+}
+
+fn whole(workspace: &Workspace, target: &Target, format: Format, clear: &str) -> Result<String, Failure> {
+    let policy = workspace.policy()?;
+    let rule = policy.as_ref().and_then(|policy| policy.rule_for(&target.path)).map(|(_, rule)| rule);
+    let Some(rule) = rule else {
+        return Err(Failure::usage(format!("no rule of .sops.yaml governs {}", target.path))
+            .hint("stax secrets init --env ENV, or add a rule with this path"));
+    };
+    if !rule.groups.is_empty() || !rule.other_keys.is_empty() || rule.mac_only_encrypted {
+        return Err(Failure::usage(format!(".sops.yaml:{}: this rule needs sops", rule.line))
+            .hint(format!("sops encrypt -i {}", target.path)));
+    }
+    let recipients: Vec<age::Recipient> = rule
+        .recipients()
+        .into_iter()
+        .map(|key| key.parse().map_err(|error| Failure::usage(format!(".sops.yaml:{}: {error}", rule.line))))
+        .collect::<Result<_, _>>()?;
+    let selector = match &rule.crypt {
+        Some(crypt) => Selector::from_field(crypt.field, &crypt.value).map_err(Failure::usage)?,
+        None => None,
+    }
+    .unwrap_or_default();
+    let key = DataKey::generate(&mut random);
+    let wrapped = age::wrap(&key, &recipients);
+    fresh(|fresh| seal(format, clear, &selector, &wrapped, &key, fresh))
+        .map_err(|error| Failure::usage(format!("{}: {error}", target.path)))
+}

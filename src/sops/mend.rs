@@ -1,0 +1,63 @@
+//! A document that somebody edited by hand: values in clear where tokens belong.
+
+use super::mac::Mac;
+use super::seal::{Fresh, SealError, facts, read_back, stamp, token_range, token_text};
+use super::selector::Selected;
+use super::tree::Path;
+use super::{DataKey, Document, OpenFault, Token, open_comments, open_leaf, splice};
+
+impl Document {
+    /// Seals what is in clear and should not be, and nothing else; `None` when nothing is. The MAC is
+    /// new: it cannot vouch for what was there before, so the caller says which keys were sealed.
+    ///
+    /// # Errors
+    /// A token that does not authenticate, or a result that does not read back.
+    pub fn seal_clear(
+        &self,
+        key: &DataKey,
+        fresh: &mut Fresh<'_>,
+    ) -> Result<Option<(String, Vec<Path>)>, SealError> {
+        let mut tree = self.tree.clone();
+        for document in &mut tree.documents {
+            open_comments(document, &mut Path::default(), key);
+        }
+        let mut edits = Vec::new();
+        let mut sealed = Vec::new();
+        let mut fault = None;
+        let mut mac = Mac::new(self.metadata.mac_only_encrypted);
+        self.metadata.selector.walk(&mut tree, &mut |path, met, selected| {
+            let Selected::Leaf(leaf, span) = met else { return };
+            let is_clear = !leaf.scalar.as_text().is_some_and(|text| text.starts_with("ENC["));
+            match leaf.scalar.token_type().filter(|_| selected) {
+                Some(kind) if is_clear => {
+                    let plain = leaf.scalar.plaintext().unwrap_or_default();
+                    let token = Token::seal(key, kind, &plain, &path.aad(), fresh.random);
+                    let range = token_range(&self.source, &span, leaf.style);
+                    edits.push((range, token_text(self.format, &token, leaf.style)));
+                    sealed.push(path.clone());
+                }
+                Some(_) => {
+                    let line = self.line_of(span.start);
+                    let opened = open_leaf(leaf, path, key);
+                    fault = fault.take().or(opened.err().map(|what| OpenFault::Value {
+                        line,
+                        path: path.to_string(),
+                        what,
+                    }));
+                }
+                None => {}
+            }
+            mac.feed(&leaf.scalar, selected);
+        });
+        if let Some(fault) = fault {
+            return Err(SealError::ReadBack(fault.to_string()));
+        }
+        if sealed.is_empty() {
+            return Ok(None);
+        }
+        let text = splice(&self.source, edits);
+        let text = stamp(self.format, &text, mac, key, fresh)?;
+        read_back(self.format, &text, key, &facts(&tree))?;
+        Ok(Some((text, sealed)))
+    }
+}
