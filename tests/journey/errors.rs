@@ -79,7 +79,7 @@ const DAMAGE: [(&str, &str, i32); 8] = [
     ("not YAML", "echo '{' >> F", 2),
     ("not sops", "echo 'just: text' > F", 2),
     ("a value removed", "grep -v ^PORT: F > G; cat G > F; rm G", 4),
-    ("a value changed", "sed 's/^\\(PORT: ENC.AES256_GCM,data:\\)..../\\1AAAA/' F > G; cat G > F; rm G", 4),
+    ("a value changed", "sed 's/^\\(PORT: ENC.AES256_.CM,data:\\)..../\\1AAAA/' F > G; cat G > F; rm G", 4),
     ("mac removed", "grep -v ' mac:' F > G; cat G > F; rm G", 4),
 ];
 
