@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::install::{self, Hook};
+use super::verify;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::keyring::{IDENTITY_VARIABLES, SourceName, Tried};
@@ -46,6 +47,8 @@ struct Report {
     bound: Result<Option<Vec<Bound>>, String>,
     has_driver: bool,
     hook: Hook,
+    /// Errors, warnings and files of the keyless rules, or why they could not run.
+    verdict: Result<(usize, usize, usize), String>,
 }
 
 impl Args {
@@ -80,6 +83,7 @@ impl Report {
             bound,
             has_driver,
             hook,
+            verdict: verify::verdict(workspace).map_err(|failure| failure.to_string()),
         })
     }
 
@@ -113,8 +117,21 @@ impl Report {
             Err(error) => ui.mark("✗", format!("Canonical source: {error}")),
         }
         self.print_git(ui);
-        // the keyless rules of `verify` belong here once they can be called; until then no verdict
-        ui.line("• verify: run stax secrets verify");
+        match &self.verdict {
+            Ok((0, 0, _)) => ui.mark("✓", "verify: no finding (keyless; MACs and values not checked)"),
+            Ok((errors, warnings, _)) => {
+                let mark = if *errors == 0 { "✓" } else { "✗" };
+                ui.mark(
+                    mark,
+                    format!(
+                        "verify: {}, {}; see: stax secrets verify",
+                        verify::count(*errors, "error"),
+                        verify::count(*warnings, "warning")
+                    ),
+                );
+            }
+            Err(error) => ui.mark("✗", format!("verify: could not run: {error}")),
+        }
         ui.next(&self.next());
     }
 
@@ -195,6 +212,9 @@ impl Report {
                 "error": self.bound.as_ref().err(),
                 "files": files,
             },
+            "verify": self.verdict.as_ref().ok().map(|(errors, warnings, files)| {
+                json!({"errors": errors, "warnings": warnings, "files": files, "keyless": true})
+            }),
             "git": {"diff_driver": self.has_driver, "pre_commit": hook},
             "next": self.next(),
         })

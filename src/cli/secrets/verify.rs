@@ -173,7 +173,7 @@ fn judge(gathered: &Gathered) -> (Vec<Finding>, usize) {
 }
 
 /// `1 file`, `2 files`
-fn count(number: usize, what: &str) -> String {
+pub(super) fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
@@ -296,4 +296,12 @@ pub(in crate::cli) fn staged_in_hook(ui: &Ui) -> Result<ExitCode, Failure> {
     let report = args.staged()?;
     report.refuse(ui);
     Ok(if report.errors() == 0 { ExitCode::SUCCESS } else { Exit::No.into() })
+}
+
+/// What the keyless rules say of the work tree: errors, warnings, files.
+pub(super) fn verdict(workspace: &Workspace) -> Result<(usize, usize, usize), Failure> {
+    let gathered = tree::gather(workspace, Source::WorkTree, &|_| true, &BTreeSet::new())?;
+    let (findings, _) = judge(&gathered);
+    let errors = findings.iter().filter(|finding| finding.severity == Severity::Error).count();
+    Ok((errors, findings.len() - errors, gathered.facts.files.len()))
 }
