@@ -11,6 +11,7 @@ mod block;
 pub mod cipher;
 pub mod dotenv;
 mod edit;
+mod facts;
 pub mod format;
 pub mod json;
 mod layout;
@@ -136,6 +137,22 @@ impl Document {
     #[must_use]
     pub fn metadata(&self) -> &Metadata {
         &self.metadata
+    }
+
+    /// The text of the metadata less MAC and time, which change with every value.
+    #[must_use]
+    pub fn lasting_metadata(&self) -> String {
+        let spans = &self.metadata.spans;
+        let changing: Vec<&Range<usize>> =
+            [&spans.mac, &spans.lastmodified].into_iter().flatten().map(|node| &node.span).collect();
+        let mut text = String::new();
+        for range in &self.block.cut {
+            let bytes = self.source[range.clone()].char_indices();
+            let lasting =
+                bytes.filter(|(at, _)| !changing.iter().any(|span| span.contains(&(range.start + at))));
+            text.extend(lasting.map(|(_, c)| c));
+        }
+        text
     }
 
     #[must_use]
@@ -266,7 +283,7 @@ fn list_comments(source: &str, node: &mut Node) {
         let text = if is_list { entry.node.text() } else { None };
         match text.filter(|text| Token::parse(text).is_ok_and(|token| token.kind == TokenType::Comment)) {
             Some(text) => {
-                let start = source[..entry.span.start].trim_end_matches([' ', '\t']).len().saturating_sub(1);
+                let start = source[..entry.span.start].rfind('-').unwrap_or(entry.span.start);
                 let span = start..entry.span.end;
                 *item = Item::Comment(Comment { text: Zeroizing::new(text.to_owned()), span, token: None });
             }

@@ -246,21 +246,21 @@ impl Workspace {
     ///
     /// # Errors
     /// [`WorkspaceError::Recipients`] names who is too many and who is missing.
-    pub fn check_recipients(&self, opened: &Opened) -> Result<()> {
+    pub fn check_recipients(&self, target: &Target, document: &Document) -> Result<()> {
         let Some(config) = self.policy()? else { return Ok(()) };
-        let Some((_, rule)) = config.rule_for(&opened.target.path) else { return Ok(()) };
+        let Some((_, rule)) = config.rule_for(&target.path) else { return Ok(()) };
         if !rule.groups.is_empty() {
             return Ok(());
         }
         let wanted: BTreeSet<&str> = rule.recipients().into_iter().collect();
-        let stanzas = &opened.clear.document().metadata().age;
+        let stanzas = &document.metadata().age;
         let found: BTreeSet<&str> = stanzas.iter().map(|stanza| stanza.recipient.as_str()).collect();
         let owned = |difference: Vec<&&str>| difference.into_iter().map(|key| (*key).to_owned()).collect();
         if wanted == found {
             return Ok(());
         }
         Err(WorkspaceError::Recipients {
-            path: opened.target.path.clone(),
+            path: target.path.clone(),
             extra: owned(found.difference(&wanted).collect()),
             missing: owned(wanted.difference(&found).collect()),
         })

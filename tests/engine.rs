@@ -152,6 +152,42 @@ fn new_stanzas_change_nothing_else() {
 }
 
 #[test]
+fn nothing_is_sealed_for_nobody() {
+    let result = with(1, "2026-01-02T03:04:05Z", |fresh| {
+        seal(Format::Yaml, "A: one\n", &Selector::default(), &[], &key(), fresh)
+    });
+    assert!(result.unwrap_err().to_string().contains("recipient"));
+}
+
+#[test]
+fn what_is_in_clear_is_sealed_and_every_token_stays() {
+    let text = sealed(Format::Yaml, "A: one\nB: two\n");
+    let half = format!("NEW: 'hunter2' # mine\n{text}");
+    let document = Document::parse(Format::Yaml, &half).unwrap();
+    let (after, paths) =
+        with(11, "2026-02-03T04:05:06Z", |fresh| document.seal_clear(&key(), fresh)).unwrap().unwrap();
+    assert_eq!(paths, [Path::key("NEW")]);
+    assert!(!after.contains("hunter2") && text.lines().take(2).all(|line| after.contains(line)), "{after}");
+    let again = Document::parse(Format::Yaml, &after).unwrap();
+    assert!(with(12, "x", |fresh| again.seal_clear(&key(), fresh)).unwrap().is_none());
+}
+
+#[test]
+fn a_strange_list_comment_is_no_panic() {
+    let text = sealed(Format::Yaml, "l:\n  - x\n");
+    let token = text.lines().find(|line| line.contains("- ENC")).unwrap().replace("type:str", "type:comment");
+    for strange in [token.replace("- ", "-\u{2028}  "), token.replace("- ", "-\u{85}  ")] {
+        let Ok(document) = Document::parse(Format::Yaml, &text.replace("l:\n", &format!("l:\n{strange}\n")))
+        else {
+            continue;
+        };
+        if let Ok(clear) = document.open(&key()) {
+            let _ = clear.layout();
+        }
+    }
+}
+
+#[test]
 fn a_value_in_clear_where_a_token_belongs_does_not_open() {
     let text = sealed(Format::Yaml, "A: one\nB: two\n");
     let token = text.lines().next().unwrap();

@@ -19,6 +19,9 @@ const GREEN: Style = AnsiColor::Green.on_default();
 /// A value on stdin or in a file may be this large; documents hold less.
 const MAX_INPUT: u64 = 32 << 20;
 
+/// A terminal hands on at most this much of one line and drops the rest unseen.
+const MAX_LINE: usize = if cfg!(target_os = "macos") { 1023 } else { 4095 };
+
 pub struct Ui {
     quiet: bool,
 }
@@ -173,6 +176,11 @@ impl Ui {
         rustix::termios::tcsetattr(&stdin, rustix::termios::OptionalActions::Flush, &before)?;
         let _ = writeln!(io::stderr());
         result?;
+        if line.len() >= MAX_LINE {
+            return Err(io::Error::other(
+                "a terminal cuts a line of this length; pipe the value or use --from-file",
+            ));
+        }
         Ok(Zeroizing::new(line.trim_end_matches(['\n', '\r']).as_bytes().to_vec()))
     }
 

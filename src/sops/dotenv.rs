@@ -7,6 +7,9 @@ use zeroize::Zeroizing;
 
 use super::tree::{Comment, Entry, Item, Leaf, Node, Scalar, Style, SyntaxError, Tree, Value};
 
+/// Some thousand recipients.
+const MAX_METADATA: usize = 4096;
+
 /// Parses all lines; metadata lines (`sops_…`) are entries like the others.
 ///
 /// # Errors
@@ -18,6 +21,7 @@ pub fn parse(source: &str) -> Result<Tree, SyntaxError> {
     }
     let mut items = Vec::new();
     let mut names = HashSet::new();
+    let mut metadata = 0;
     let mut start = 0;
     for line in source.split('\n') {
         let span = start..start + line.len();
@@ -32,6 +36,14 @@ pub fn parse(source: &str) -> Result<Tree, SyntaxError> {
         let Some((key, value)) = line.split_once('=') else {
             return Err(SyntaxError::at(source, span.start, "a line without `=`"));
         };
+        metadata += usize::from(key.starts_with("sops_"));
+        if metadata > MAX_METADATA {
+            return Err(SyntaxError::at(
+                source,
+                span.start,
+                format!("more than {MAX_METADATA} metadata lines"),
+            ));
+        }
         if !names.insert(key) {
             return Err(SyntaxError::at(source, span.start, format!("duplicate key `{key}`")));
         }

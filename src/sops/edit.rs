@@ -4,8 +4,9 @@ use std::ops::Range;
 
 use zeroize::Zeroizing;
 
+use super::facts::{facts, read_back};
 use super::format::Format;
-use super::seal::{Fresh, SealError, facts, read_back, stamp, token_range, token_text};
+use super::seal::{Fresh, SealError, stamp, token_range, token_text};
 use super::tree::{Entry, Item, Leaf, Node, Path, Scalar, Step, Style, Tree, Value, step};
 use super::{Cleartext, DataKey, Token, dotenv, json, splice, whole_lines, yaml};
 

@@ -1,7 +1,8 @@
 //! A document that somebody edited by hand: values in clear where tokens belong.
 
+use super::facts::{facts, read_back};
 use super::mac::Mac;
-use super::seal::{Fresh, SealError, facts, read_back, stamp, token_range, token_text};
+use super::seal::{Fresh, SealError, stamp, token_range, token_text};
 use super::selector::Selected;
 use super::tree::Path;
 use super::{DataKey, Document, OpenFault, Token, open_comments, open_leaf, splice};

@@ -21,6 +21,9 @@ use resolve::Resolved;
 
 const MAX_DEPTH: usize = 100;
 const MAX_NODES: usize = 200_000;
+/// What aliases and anchors may copy (bytes).
+const MAX_COPIED: usize = 64 << 20;
+const MAX_COMMENTS: usize = 20_000;
 const BOM: char = '\u{feff}';
 
 /// Parses all documents of a YAML text.
@@ -35,7 +38,7 @@ pub fn parse(source: &str) -> Result<Tree, SyntaxError> {
     let mut builder = Builder { source, shift: source.len() - body.len(), ..Builder::default() };
     events::events(body, &mut |event| builder.event(event))?;
     let mut tree = Tree { documents: builder.documents, has_alias: builder.has_alias };
-    comments::attach(source, &mut tree, &builder.opaque, &builder.starts);
+    comments::attach(source, &mut tree, &builder.opaque, &builder.starts)?;
     Ok(tree)
 }
 
@@ -53,6 +56,7 @@ struct Builder<'a> {
     /// Spans of scalars, in which `#` is not a comment.
     opaque: Vec<(Range<usize>, Style)>,
     nodes: usize,
+    copied: usize,
     has_alias: bool,
 }
 
@@ -84,7 +88,9 @@ impl Builder<'_> {
                 let Some(mut node) = self.anchors.get(&name).cloned() else {
                     return Err(self.error(&span, "alias of an anchor that is not defined before it"));
                 };
-                self.nodes += relocate(&mut node, &span);
+                let (nodes, bytes) = relocate(&mut node, &span);
+                self.nodes += nodes;
+                self.copy(bytes, &span)?;
                 self.has_alias = true;
                 self.value(node)
             }
@@ -101,10 +107,15 @@ impl Builder<'_> {
                 let flow = self.stack.last().is_some_and(|frame| frame.flow);
                 let style = if flow { Style::Flow } else { style };
                 let node = Node { span, value: Value::Leaf(Leaf { scalar, style, token: None }) };
-                self.remember(event.anchor, &node);
+                self.remember(event.anchor, &node)?;
                 self.value(node)
             }
             Kind::ListStart { flow } => self.open(false, flow, span.start, event.anchor),
+            Kind::MapStart { .. }
+                if self.stack.is_empty() && (event.tag.is_some() || event.anchor.is_some()) =>
+            {
+                Err(self.error(&span, "a tag or an anchor on the top level"))
+            }
             Kind::MapStart { flow } => self.open(true, flow, span.start, event.anchor),
             Kind::ListEnd | Kind::MapEnd => self.close(span),
         }
@@ -157,7 +168,7 @@ impl Builder<'_> {
         let end = if frame.flow { end.end } else { last.unwrap_or(end.end) };
         let value = if frame.is_map { Value::Map(frame.items) } else { Value::List(frame.items) };
         let node = Node { span: frame.start..end, value };
-        self.remember(frame.anchor, &node);
+        self.remember(frame.anchor, &node)?;
         self.value(node)
     }
 
@@ -205,10 +216,20 @@ impl Builder<'_> {
         Ok(())
     }
 
-    fn remember(&mut self, anchor: Option<String>, node: &Node) {
+    fn remember(&mut self, anchor: Option<String>, node: &Node) -> Result<(), SyntaxError> {
         if let Some(anchor) = anchor {
+            self.copy(node.span.len(), &node.span)?;
             self.anchors.insert(anchor, node.clone());
         }
+        Ok(())
+    }
+
+    fn copy(&mut self, bytes: usize, span: &Range<usize>) -> Result<(), SyntaxError> {
+        self.copied = self.copied.saturating_add(bytes);
+        if self.copied > MAX_COPIED {
+            return Err(self.error(span, "aliases that expand to more than 64 MiB"));
+        }
+        Ok(())
     }
 
     /// go-yaml refuses the escape `\/`, libyaml accepts it.
@@ -229,19 +250,23 @@ impl Builder<'_> {
     }
 }
 
-/// Gives every part of an alias's copy the span of the alias; counts the nodes.
-fn relocate(node: &mut Node, span: &Range<usize>) -> usize {
+/// Gives every part of an alias's copy the span of the alias; counts the nodes and their bytes.
+fn relocate(node: &mut Node, span: &Range<usize>) -> (usize, usize) {
     node.span = span.clone();
-    let (Value::Map(items) | Value::List(items)) = &mut node.value else { return 1 };
-    let mut nodes = 1;
+    let items = match &mut node.value {
+        Value::Map(items) | Value::List(items) => items,
+        Value::Leaf(leaf) => return (1, leaf.scalar.as_text().map_or(0, str::len)),
+    };
+    let mut total = (1, 0);
     for item in items {
         if let Item::Entry(entry) = item {
             entry.span = span.clone();
             entry.key_span = span.clone();
-            nodes += relocate(&mut entry.node, span);
+            let (nodes, bytes) = relocate(&mut entry.node, span);
+            total = (total.0 + nodes, total.1 + bytes + entry.key.as_ref().map_or(0, String::len));
         }
     }
-    nodes
+    total
 }
 
 /// Whether a plain scalar of this text reads as a string.
@@ -279,6 +304,7 @@ mod tests {
             ("a: \u{feff}b\n", 1, "byte order mark"),
             ("a: 18446744073709551615\n", 1, "integer above"),
             ("a: [1\n", 2, ""),
+            ("--- !!map {a: 1}\n", 1, "top level"),
         ] {
             let error = parse(text).unwrap_err();
             assert!(error.line == line && error.what.contains(rule), "{text:?}: {error}");
@@ -295,6 +321,10 @@ mod tests {
             bomb += &format!("l{level}: &l{level} [{}]\n", vec![item; 10].join(", "));
         }
         assert!(parse(&bomb).unwrap_err().what.contains("values"));
+        let wide = format!("a: &a \"{}\"\nl: [{}]\n", "A".repeat(100_000), "*a, ".repeat(20_000));
+        assert!(parse(&wide).unwrap_err().what.contains("64 MiB"));
+        let comments = "k: 1 #\n".replace('k', "# c\nk") + &"#\n".repeat(20_001);
+        assert!(parse(&comments).unwrap_err().what.contains("comments"));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::keyring::Tried;
 use crate::policy::config::Config;
 use crate::repo::{IndexEntry, Repo};
 use crate::sops::tree::Visit;
-use crate::sops::{DataKey, Document, Format, Path, Token};
+use crate::sops::{DataKey, Document, DocumentError, Format, Path, Token};
 
 /// Plain and executable files; links and submodules are no SOPS files.
 const FILE_MODES: [u32; 2] = [0o100_644, 0o100_755];
@@ -111,6 +111,10 @@ impl Workspace {
                 Found::Obstacle(what) => {
                     survey.obstacles.push((rule, Obstacle { path, cause: Cause::Other(what) }));
                 }
+                Found::NotSops if vault.as_ref().is_some_and(|vault| vault.env_for_path(&path).is_some()) => {
+                    let cause = Cause::Other("is bound in .stax/vault.json and is no SOPS document".into());
+                    survey.obstacles.push((rule, Obstacle { path, cause }));
+                }
                 Found::NotSops => {}
             }
         }
@@ -118,9 +122,8 @@ impl Workspace {
     }
 
     fn inspect(&self, repo: &Repo, path: &str, entries: &[IndexEntry]) -> Found {
-        let is_sops = |entry: &IndexEntry| {
-            repo.blob(entry.id).is_ok_and(|bytes| parse(path, &bytes).is_some_and(|parsed| parsed.is_ok()))
-        };
+        let is_sops =
+            |entry: &IndexEntry| repo.blob(entry.id).is_ok_and(|bytes| parse(path, &bytes).is_some());
         // a file that the index knows as SOPS must not be passed over because its copy here is not
         let or_obstacle = |what: String| {
             let known = Format::of_path(path).is_some() && entries.iter().any(is_sops);
@@ -200,7 +203,14 @@ fn parse(path: &str, bytes: &[u8]) -> Option<std::result::Result<Document, Strin
         let what = "is a SOPS file of a format that this version of stax does not write; use sops";
         return (is_ini || is_binary()).then(|| Err(what.to_owned()));
     };
-    Document::parse(format, text).ok().map(Ok)
+    let is_sealed = contains(bytes, b"ENC[AES256_GCM,") || contains(bytes, b"AGE ENCRYPTED FILE");
+    match Document::parse(format, text) {
+        Ok(document) => Some(Ok(document)),
+        Err(DocumentError::NotSops) => None,
+        // what stax cannot read sops may: it must not be passed over
+        Err(error) if is_sealed => Some(Err(format!("cannot be read: {error}"))),
+        Err(_) => None,
+    }
 }
 
 fn contains(bytes: &[u8], needle: &[u8]) -> bool {

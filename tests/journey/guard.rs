@@ -196,3 +196,26 @@ fn a_linked_worktree_is_guarded_by_the_same_hook() {
     there.put_in_clear(PROD, "STRIPE_SECRET_KEY", LEAK);
     there.git(["commit", "-am", "wip"]).exits(1).shows("F04").hides(LEAK);
 }
+
+#[test]
+fn the_command_that_the_hook_names_mends_it() {
+    let sandbox = with_plaintext();
+    sandbox.git(["commit", "-am", "wip"]).exits(1);
+    sandbox.stax(["secrets", "encrypt", "-i", PROD]).ok().says("sealed STRIPE_SECRET_KEY").hides(LEAK);
+    sandbox.git(["commit", "-am", "sealed"]).ok();
+    sandbox.get("STRIPE_SECRET_KEY").ok().prints(LEAK);
+    sandbox.sops(["decrypt", PROD]).ok().prints(LEAK);
+}
+
+#[test]
+fn a_clear_file_is_encrypted_by_its_rule_and_never_for_nobody() {
+    let sandbox = Sandbox::new();
+    let ana = sandbox.key();
+    sandbox.write("app.yaml", "A: canary-clear\n");
+    sandbox.write(".sops.yaml", "creation_rules:\n  - path_regex: app\\.yaml$\n");
+    sandbox.stax(["secrets", "encrypt", "-i", "app.yaml"]).exits(2).one_error().says("no recipient");
+    assert_eq!(sandbox.read("app.yaml"), "A: canary-clear\n");
+    sandbox.write(".sops.yaml", format!("creation_rules:\n  - path_regex: app\\.yaml$\n    age: {ana}\n"));
+    sandbox.stax(["secrets", "encrypt", "-i", "app.yaml"]).ok();
+    sandbox.sops(["decrypt", "app.yaml"]).ok().prints_exactly("A: canary-clear\n");
+}

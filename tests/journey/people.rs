@@ -165,6 +165,17 @@ fn a_name_with_a_line_break_is_refused() {
 }
 
 #[test]
+fn a_file_that_cannot_be_read_is_never_passed_over() {
+    let (sandbox, _) = with_ravi();
+    let text = sandbox.read(PROD);
+    sandbox.write(PROD, format!("PORT: \"\"\n{text}"));
+    sandbox.git(["commit", "--quiet", "--no-verify", "-am", "a duplicate key"]).ok();
+    let before = access(&sandbox);
+    sandbox.stax(["secrets", "remove-recipient", "ravi"]).exits(2).one_error().says("duplicate key");
+    assert_eq!(before, access(&sandbox));
+}
+
+#[test]
 fn adding_twice_changes_nothing_the_second_time() {
     let (sandbox, _) = with_ravi();
     let before = access(&sandbox);

@@ -27,8 +27,10 @@ impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
         let editor = editor()?;
         let (workspace, target) = self.which.open()?;
+        // before the author writes anything: there must be a place to save it
+        workspace.repo()?;
         let opened = workspace.opened(&target)?;
-        workspace.check_recipients(&opened)?;
+        workspace.check_recipients(&opened.target, opened.clear.document())?;
         let folder = PrivateDir::create()?;
         let name = target.path.rsplit('/').next().unwrap_or("secrets.yaml");
         let file = folder.write(name, opened.clear.layout().as_bytes())?;
@@ -58,8 +60,9 @@ impl Args {
                 ui.note(format!("{}: nothing changed", target.path));
                 return Ok(ExitCode::SUCCESS);
             };
+            let saved = save(ui, &workspace, &opened, sealed);
             drop(folder);
-            return save(ui, &workspace, &opened, sealed);
+            return saved;
         }
     }
 }
@@ -91,7 +94,15 @@ fn save(ui: &Ui, workspace: &Workspace, opened: &Opened, sealed: String) -> Resu
             )
             .hint(format!("your version is kept, encrypted: stax secrets decrypt {kept}")))
         }
-        Err(error) => Err(error.into()),
+        Err(error) => {
+            let failure = Failure::from(error);
+            match keep(workspace, path, sealed) {
+                Ok(kept) => {
+                    Err(failure.hint(format!("your version is kept, encrypted: stax secrets decrypt {kept}")))
+                }
+                Err(_) => Err(failure.hint("your version could not be kept either")),
+            }
+        }
     }
 }
 
@@ -114,11 +125,19 @@ fn editor() -> Result<Vec<String>, Failure> {
     let (name, line) = named.unwrap_or(("EDITOR", "vi".into()));
     let mut words = shell_words::split(&line)
         .map_err(|error| Failure::usage(format!("{name} is not a command: {error}")))?;
-    let program = words.first().map(|word| word.rsplit('/').next().unwrap_or(word).to_owned());
     // these keep copies of what they edit
-    if matches!(program.as_deref(), Some("vim" | "nvim")) {
+    if words.first().is_some_and(|word| is_vim(word)) {
         let quiet = ["-n", "-i", "NONE", "--cmd", "set nobackup nowritebackup noundofile nomodeline"];
         words.extend(quiet.map(str::to_owned));
     }
     Ok(words)
+}
+
+/// `vi` is often vim by another name.
+fn is_vim(program: &str) -> bool {
+    let places = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&places).map(|place| place.join(program)).find(|path| path.is_file());
+    let path = found.and_then(|path| path.canonicalize().ok()).unwrap_or_else(|| program.into());
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    name.starts_with("vim") || name.starts_with("nvim")
 }

@@ -53,6 +53,7 @@ fn half_clear(
     target: &Target,
     document: &Document,
 ) -> Result<Option<String>, Failure> {
+    workspace.check_recipients(target, document)?;
     let key = workspace.unlock(target, document)?;
     let result = fresh(|fresh| document.seal_clear(&key, fresh));
     let result = result.map_err(|error| Failure::usage(format!("{}: {error}", target.path)))?;
@@ -80,6 +81,10 @@ fn whole(workspace: &Workspace, target: &Target, format: Format, clear: &str) ->
         .into_iter()
         .map(|key| key.parse().map_err(|error| Failure::usage(format!(".sops.yaml:{}: {error}", rule.line))))
         .collect::<Result<_, _>>()?;
+    if recipients.is_empty() {
+        return Err(Failure::usage(format!(".sops.yaml:{}: this rule names no recipient", rule.line))
+            .hint("nobody could open the file; nothing was written"));
+    }
     let selector = match &rule.crypt {
         Some(crypt) => Selector::from_field(crypt.field, &crypt.value).map_err(Failure::usage)?,
         None => None,

@@ -34,7 +34,7 @@ pub fn update(
 ) -> Result<bool, Failure> {
     for _ in 0..RACES {
         let opened = workspace.opened(target)?;
-        workspace.check_recipients(&opened)?;
+        workspace.check_recipients(&opened.target, opened.clear.document())?;
         let Some(text) = change(&opened)? else { return Ok(false) };
         if dry_run {
             return Ok(true);

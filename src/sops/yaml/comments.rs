@@ -5,16 +5,31 @@ use std::ops::Range;
 
 use zeroize::Zeroizing;
 
-use crate::sops::tree::{Comment, Item, Node, Style, Tree, Value};
+use super::MAX_COMMENTS;
+use crate::sops::tree::{Comment, Item, Node, Style, SyntaxError, Tree, Value};
 
 /// Finds every comment outside `opaque` spans and inserts it into the document it stands in.
-pub(super) fn attach(source: &str, tree: &mut Tree, opaque: &[(Range<usize>, Style)], starts: &[usize]) {
-    for comment in find(source, opaque) {
+///
+/// # Errors
+/// When there are more than any author writes: each insertion moves what follows.
+pub(super) fn attach(
+    source: &str,
+    tree: &mut Tree,
+    opaque: &[(Range<usize>, Style)],
+    starts: &[usize],
+) -> Result<(), SyntaxError> {
+    let comments = find(source, opaque);
+    if let Some(comment) = comments.get(MAX_COMMENTS) {
+        let what = format!("more than {MAX_COMMENTS} comments");
+        return Err(SyntaxError::at(source, comment.span.start, what));
+    }
+    for comment in comments {
         let document = starts.iter().rposition(|start| *start <= comment.span.start).unwrap_or(0);
         if let Some(root) = tree.documents.get_mut(document) {
             insert(source, root, comment);
         }
     }
+    Ok(())
 }
 
 fn find(source: &str, opaque: &[(Range<usize>, Style)]) -> Vec<Comment> {

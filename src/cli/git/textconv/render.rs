@@ -94,8 +94,12 @@ fn trailer(out: &mut String, document: &Document, view: &View<'_>, name: &dyn Fn
         let _ = writeln!(out, "{RESERVED}recipient {}{}", Escaped(&stanza.recipient), Escaped(&who));
     }
     // what else decides who reads what, so that a change of it is no empty diff
+    let print = hex(&Sha256::digest(document.lasting_metadata())[..3]);
     for source in &metadata.foreign {
-        let _ = writeln!(out, "{RESERVED}other keys: {}", Escaped(source));
+        let _ = writeln!(out, "{RESERVED}other keys: {} ~{print}", Escaped(source));
+    }
+    for field in &metadata.unknown {
+        let _ = writeln!(out, "{RESERVED}unknown field: {} ~{print}", Escaped(field));
     }
     if !metadata.selector.is_default() {
         let (field, text) = metadata.selector.field();

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::cli::failure::Failure;
 use crate::policy::rules::{Content, Facts, FileFacts, looks_sealed, mentions};
 use crate::policy::vault::Vault;
-use crate::repo::{Attribute, StagedChange};
+use crate::repo::{Attribute, RepoError, StagedChange};
 use crate::sops::Format;
 use crate::workspace::{POLICY, ROSTER, Target, VAULT, Workspace, WorkspaceError};
 
@@ -115,7 +115,11 @@ fn general_file(
     }
     let marked = workspace.repo()?.attribute(path, "diff")? == Attribute::Value("stax".into());
     // an unreadable stranger is not ours to judge; `git status` names it
-    let Ok(Some(bytes)) = source.read(workspace, path) else { return Ok(None) };
+    let bytes = match source.read(workspace, path) {
+        Ok(Some(bytes)) => bytes,
+        Ok(None) => return Ok(None),
+        Err(_) => return Ok((marked || was_sealed).then(|| FileFacts::read(path, false, None))),
+    };
     if !marked && !was_sealed && !mentions(&bytes, b"sops") {
         return Ok(None);
     }
@@ -146,7 +150,10 @@ pub(super) fn sealed_before(
     let mut sealed = BTreeSet::new();
     for change in changes.iter().filter(|change| may_be_secret(&change.path)) {
         let Some(old) = change.old.filter(|old| old.mode & 0o170_000 == 0o100_000) else { continue };
-        let bytes = repo.blob(old.id)?;
+        let bytes = match repo.blob(old.id) {
+            Err(RepoError::TooLarge { .. }) => continue,
+            blob => blob?,
+        };
         let is_document =
             || matches!(FileFacts::read(&change.path, false, Some(&bytes)).content, Content::Document(_));
         if mentions(&bytes, b"sops") && is_document() {

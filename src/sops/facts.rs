@@ -1,0 +1,49 @@
+//! What a document means, and the check that a text says exactly that before it is written.
+
+use zeroize::Zeroizing;
+
+use super::format::Format;
+use super::seal::SealError;
+use super::tree::{Tree, Visit};
+use super::{DataKey, Document, DocumentError, OpenFault};
+
+/// Where, of what type and (as bytes) what: the meaning of a document.
+pub(super) type Fact = (String, &'static str, Zeroizing<Vec<u8>>);
+
+pub(super) fn facts(tree: &Tree) -> Vec<Fact> {
+    let mut facts: Vec<Fact> = Vec::new();
+    tree.walk(&mut |path, visit| match visit {
+        Visit::Leaf(_, leaf) => {
+            facts.push((
+                path.to_string(),
+                leaf.scalar.type_name(),
+                leaf.scalar.plaintext().unwrap_or_default(),
+            ));
+        }
+        Visit::Comment(comment) => {
+            facts.push((String::new(), "comment", Zeroizing::new(comment.text.as_bytes().to_vec())));
+        }
+        Visit::Empty(_) => facts.push((path.to_string(), "empty", Zeroizing::default())),
+    });
+    facts
+}
+
+/// Parses and opens what is about to be written: every value must be there, encrypted where the
+/// selector says so (a clear one does not open), under a valid MAC.
+pub(super) fn read_back(
+    format: Format,
+    text: &str,
+    key: &DataKey,
+    expected: &[Fact],
+) -> Result<(), SealError> {
+    let document = Document::parse(format, text)
+        .map_err(|error: DocumentError| SealError::ReadBack(error.to_string()))?;
+    let clear = document.open(key).map_err(|fault: OpenFault| SealError::ReadBack(fault.to_string()))?;
+    let found = facts(clear.tree());
+    let is_empty_root =
+        |facts: &[Fact]| facts.iter().all(|(path, kind, _)| path.is_empty() && *kind == "empty");
+    if found == expected || (is_empty_root(&found) && is_empty_root(expected)) {
+        return Ok(());
+    }
+    Err(SealError::ReadBack("a value differs".into()))
+}
