@@ -1,5 +1,6 @@
 //! `stax secrets recipients`
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use super::people::{People, roster_write, today};
@@ -26,48 +27,87 @@ impl Args {
             people.workspace.save(&[roster_write(&people.workspace, &people.roster)?])?;
             return Ok(ExitCode::SUCCESS);
         }
-        let mut list: Vec<serde_json::Value> = Vec::new();
-        let mut seen = std::collections::BTreeSet::new();
-        for (rule, policy) in people.config.rules.iter().enumerate() {
-            if !self.json {
-                ui.line(people.label(rule));
-                ui.line("  Name  Role  Onboarded   Key");
-            }
-            for key in policy.recipients() {
-                let row = people.roster.get(key).map(|(_, row)| row);
-                let since = people.since.get(key);
-                let claimed = row.map(|row| row.onboarded.clone()).filter(|date| !date.is_empty());
-                let date = since.map(|s| s.date.clone()).or(claimed.clone()).unwrap_or_else(today);
-                if claimed.is_some_and(|claimed| claimed > date) && seen.insert((key, true)) {
-                    ui.warning(format!(
-                        "recipients.md is later than the commit log for {}",
-                        people.name(key)
-                    ));
-                }
-                if !self.json {
-                    let role = row.map_or("", |row| row.role.as_str());
-                    ui.line(format!("  {}  {role}  {date}  {key}", people.name(key)));
-                } else if seen.insert((key, false)) {
-                    let of = |rule: &usize| people.config.rules[*rule].recipients().contains(&key);
-                    let rules = (0..people.config.rules.len()).filter(of);
-                    let envs: Vec<String> = rules
-                        .flat_map(|rule| {
-                            people
-                                .governed(rule)
-                                .filter_map(|file| file.target.env.clone())
-                                .collect::<Vec<_>>()
-                        })
-                        .collect();
-                    list.push(serde_json::json!({
-                        "key": key, "name": row.map(|row| &row.name), "role": row.map(|row| &row.role),
-                        "onboarded": date, "commit": since.map(|s| &s.commit), "environments": envs,
-                    }));
-                }
-            }
+        let rules: Vec<(usize, Vec<Reader>)> =
+            (0..people.config.rules.len()).map(|rule| (rule, readers(&people, rule))).collect();
+        for reader in rules.iter().flat_map(|(_, readers)| readers).filter(|reader| reader.is_late) {
+            ui.warning(format!("recipients.md is later than the commit log for {}", reader.name));
         }
         if self.json {
-            ui.json(&serde_json::json!({"schema": 1, "recipients": list}))?;
+            ui.json(&serde_json::json!({"schema": 1, "recipients": list(&people, &rules)}))?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        for (rule, readers) in &rules {
+            ui.line(people.label(*rule));
+            table(ui, readers);
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// One recipient of one rule.
+struct Reader {
+    key: String,
+    name: String,
+    role: String,
+    onboarded: String,
+    commit: Option<String>,
+    has_row: bool,
+    /// The table claims a later date than the log proves.
+    is_late: bool,
+}
+
+/// The date is that of the first commit whose policy names the key; before the first commit it is
+/// what the table says.
+fn readers(people: &People, rule: usize) -> Vec<Reader> {
+    let reader = |key: &str| {
+        let row = people.roster.get(key).map(|(_, row)| row);
+        let since = people.since.get(key);
+        let claimed = row.map(|row| row.onboarded.clone()).filter(|date| !date.is_empty());
+        let onboarded = since.map(|since| since.date.clone()).or(claimed.clone()).unwrap_or_else(today);
+        Reader {
+            key: key.to_owned(),
+            name: people.name(key),
+            role: row.map(|row| row.role.clone()).unwrap_or_default(),
+            is_late: claimed.is_some_and(|claimed| claimed > onboarded),
+            onboarded,
+            commit: since.map(|since| since.commit.to_string()),
+            has_row: row.is_some(),
+        }
+    };
+    people.config.rules[rule].recipients().into_iter().map(reader).collect()
+}
+
+fn table(ui: &Ui, readers: &[Reader]) {
+    let width = |text: &dyn Fn(&Reader) -> &str, title: &str| {
+        let widest = readers.iter().map(|reader| text(reader).chars().count()).max().unwrap_or(0);
+        widest.max(title.len())
+    };
+    let name = width(&|reader| &reader.name, "Name");
+    let role = width(&|reader| &reader.role, "Role");
+    ui.line(format!("  {:name$}  {:role$}  {:10}  Key", "Name", "Role", "Onboarded"));
+    for reader in readers {
+        let Reader { name: who, role: what, onboarded, key, .. } = reader;
+        ui.line(format!("  {who:name$}  {what:role$}  {onboarded:10}  {key}"));
+    }
+}
+
+/// Each key once, with every environment that it reads.
+fn list(people: &People, rules: &[(usize, Vec<Reader>)]) -> Vec<serde_json::Value> {
+    let mut seen = BTreeSet::new();
+    let all = rules.iter().flat_map(|(_, readers)| readers);
+    let first = all.filter(|reader| seen.insert(reader.key.as_str()));
+    first
+        .map(|reader| {
+            let reads =
+                rules.iter().filter(|(_, readers)| readers.iter().any(|other| other.key == reader.key));
+            let envs: Vec<String> = reads
+                .flat_map(|(rule, _)| people.governed(*rule).filter_map(|file| file.target.env.clone()))
+                .collect();
+            let text = |text: &str| reader.has_row.then(|| text.to_owned());
+            serde_json::json!({
+                "key": reader.key, "name": text(&reader.name), "role": text(&reader.role),
+                "onboarded": reader.onboarded, "commit": reader.commit, "environments": envs,
+            })
+        })
+        .collect()
 }
