@@ -313,12 +313,9 @@ fn take_block(format: Format, source: &str, tree: &mut Tree) -> Option<(Node, Bl
         let position = document.entries().position(|entry| entry.key.as_deref() == Some("sops"));
         let Some(position) = position else { continue };
         let flow = format == Format::Json || source[document.span.start..].starts_with('{');
+        let member = flow.then(|| json::member_range(source, document, position));
         let entry = remove_entry(document, "sops")?;
-        block.cut.push(if flow {
-            json::member_range(source, &with_entry(document, entry.clone(), position), position)
-        } else {
-            whole_lines(source, &entry.span)
-        });
+        block.cut.push(member.unwrap_or_else(|| whole_lines(source, &entry.span)));
         if first.is_none() {
             block.start = if flow { entry.span.start } else { block.cut[0].start };
             first = Some(entry.node);
@@ -338,15 +335,9 @@ fn remove_entry(document: &mut Node, key: &str) -> Option<Entry> {
     }
 }
 
-fn with_entry(document: &Node, entry: Entry, position: usize) -> Node {
-    let mut items: Vec<Item> = document.entries().cloned().map(Item::Entry).collect();
-    items.insert(position, Item::Entry(entry));
-    Node { span: document.span.clone(), value: Value::Map(items) }
-}
-
 /// The lines that a span touches, line break included.
 fn whole_lines(source: &str, span: &Range<usize>) -> Range<usize> {
-    let start = source[..span.start].rfind('\n').map_or(0, |newline| newline + 1);
+    let start = tree::line_start(source, span.start);
     if span.end > start && source[..span.end].ends_with('\n') {
         return start..span.end;
     }

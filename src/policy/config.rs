@@ -5,6 +5,7 @@
 //! spelling is an error, any other unknown field a warning. Lines count from 1; the path of the file is
 //! the caller's to add.
 
+use crate::sops::Selector;
 use crate::sops::pattern::Pattern;
 use crate::sops::tree::{Entry, Node, Scalar, SyntaxError, Value, line_of};
 use crate::sops::yaml;
@@ -241,7 +242,7 @@ impl Reader<'_> {
                 "key_groups" => rule.groups = self.groups(value, &mut rule.other_keys)?,
                 "mac_only_encrypted" => rule.mac_only_encrypted = self.boolean(name, value)?,
                 "shamir_threshold" => rule.shamir_threshold = self.integer(name, value)?,
-                _ if fields::CRYPT.contains(&name) => self.crypt(&mut rule, name, value)?,
+                _ if Selector::FIELDS.contains(&name) => self.crypt(&mut rule, name, value)?,
                 _ => note_other(&mut rule.other_keys, name, value),
             }
         }

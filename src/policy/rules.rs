@@ -121,7 +121,7 @@ fn judge_file(file: &FileFacts, rule: Option<&CreationRule>) -> Vec<Finding> {
 #[must_use]
 pub fn looks_sealed(bytes: &[u8]) -> bool {
     mentions(bytes, b"sops")
-        && (mentions(bytes, b"ENC[AES256_GCM,") || mentions(bytes, b"BEGIN AGE ENCRYPTED FILE"))
+        && (mentions(bytes, b"ENC[AES256_GCM,") || mentions(bytes, b"AGE ENCRYPTED FILE"))
 }
 
 /// Whether the bytes hold a word.

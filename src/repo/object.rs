@@ -29,12 +29,6 @@ impl ObjectId {
         self.to_string()[..7].to_owned()
     }
 
-    /// The all-zero name, with which git says that there is none.
-    #[must_use]
-    pub fn is_zero(&self) -> bool {
-        self.0 == [0; 20]
-    }
-
     pub(super) fn oid(self) -> Oid {
         Oid::from_bytes(&self.0).expect("a SHA-1 name has 20 bytes")
     }

@@ -7,7 +7,7 @@ use super::WrappedKey;
 use super::format::Format;
 use super::json;
 use super::selector::Selector;
-use super::tree::Entry;
+use super::tree::{Entry, line_start};
 
 /// The version whose field order new files follow.
 pub(super) const VERSION: &str = "3.11.0";
@@ -152,10 +152,6 @@ fn yaml_edit(source: &str, entry: &Entry, age: &[WrappedKey]) -> (Range<usize>, 
     let ends_line = source[..list.end].ends_with('\n');
     let text = if ends_line { text } else { text.trim_end_matches('\n').to_owned() };
     (entry.key_span.end..list.end, format!(":\n{text}"))
-}
-
-fn line_start(source: &str, at: usize) -> usize {
-    source[..at].rfind('\n').map_or(0, |newline| newline + 1)
 }
 
 fn blanks(text: &str) -> &str {

@@ -6,8 +6,8 @@ use zeroize::Zeroizing;
 
 use super::facts::{facts, read_back};
 use super::format::Format;
-use super::seal::{Fresh, SealError, stamp, token_range, token_text};
-use super::tree::{Entry, Item, Leaf, Node, Path, Scalar, Step, Style, Tree, Value, step};
+use super::seal::{Fresh, SealError, check_single, stamp, token_range, token_text};
+use super::tree::{Entry, Item, Leaf, Node, Path, Scalar, Step, Style, Tree, Value, line_start, step};
 use super::{Cleartext, DataKey, Token, dotenv, json, splice, whole_lines, yaml};
 
 #[derive(Debug, thiserror::Error)]
@@ -95,10 +95,7 @@ impl Cleartext {
         if first == "sops" || (document.format() == Format::Dotenv && first.starts_with("sops_")) {
             return Err(EditError::Reserved(first.to_owned()));
         }
-        if self.tree().has_alias || self.tree().documents.len() > 1 {
-            let rule = "files with aliases or several documents cannot be changed by this version of stax";
-            return Err(EditError::Seal(SealError::Unsupported(rule)));
-        }
+        check_single(self.tree())?;
         if document.format() == Format::Dotenv && !dotenv::can_hold(scalar) {
             return Err(EditError::Value(
                 path.clone(),
@@ -254,7 +251,7 @@ fn remove(tree: &mut Tree, steps: &[Step]) {
 /// Whether the lines of an entry hold nothing else: it is not the first of a list item, not in flow
 /// style, and its container keeps another entry.
 fn is_own_lines(source: &str, entry: &Entry, parent: &Node) -> bool {
-    let start = source[..entry.span.start].rfind('\n').map_or(0, |newline| newline + 1);
+    let start = line_start(source, entry.span.start);
     let at_root = source[start..entry.span.start].is_empty();
     let alone = source[start..entry.span.start].trim().is_empty() && entry.key.is_some();
     alone && (at_root || parent.entries().count() > 1)

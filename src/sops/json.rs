@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use zeroize::Zeroizing;
 
-use super::tree::{Entry, Item, Leaf, Node, Scalar, Style, SyntaxError, Tree, Value};
+use super::tree::{Entry, Item, Leaf, Node, Scalar, Style, SyntaxError, Tree, Value, keep_point};
 
 const MAX_DEPTH: usize = 100;
 const MAX_NODES: usize = 200_000;
@@ -301,9 +301,7 @@ pub fn scalar_text(scalar: &Scalar) -> String {
 /// The same, but a whole float keeps its point, so that it reads as a float again.
 #[must_use]
 pub fn scalar_inline(scalar: &Scalar) -> String {
-    let text = scalar_text(scalar);
-    let whole = matches!(scalar, Scalar::Float(_)) && text.bytes().all(|c| c == b'-' || c.is_ascii_digit());
-    if whole { text + ".0" } else { text }
+    keep_point(scalar, scalar_text(scalar))
 }
 
 fn float_text(number: f64) -> String {

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::format::{Format, Indent};
 use super::selector::Selected;
-use super::tree::{Comment, Leaf, Path, Scalar, Style, Tree, Visit};
+use super::tree::{Comment, Leaf, Path, Scalar, Style, Tree, Visit, line_start};
 use super::yaml;
 use super::{Cleartext, Document, splice};
 
@@ -128,7 +128,7 @@ fn value_text(format: Format, source: &str, span: &Range<usize>, leaf: &Leaf) ->
 fn block_column(source: &str, span: &Range<usize>) -> Option<usize> {
     let rest = &source[span.end..];
     let line_end = rest.find('\n').unwrap_or(rest.len());
-    let start = source[..span.start].rfind('\n').map_or(0, |newline| newline + 1);
+    let start = line_start(source, span.start);
     let prefix = &source[start..span.start];
     if !rest[..line_end].trim().is_empty() || prefix.trim().is_empty() {
         return None;

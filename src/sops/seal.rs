@@ -15,7 +15,7 @@ use super::format::Format;
 use super::mac::Mac;
 use super::metadata::Metadata;
 use super::selector::{Selected, Selector};
-use super::tree::{Leaf, Path, Scalar, Style, SyntaxError, Tree, Value, Visit};
+use super::tree::{Leaf, Node, Path, Scalar, Style, SyntaxError, Tree, Value, Visit};
 use super::{Cleartext, DataKey, Document, Random, Token, TokenType, WrappedKey};
 use super::{dotenv, splice};
 
@@ -151,21 +151,16 @@ impl Cleartext {
     }
 
     fn check_spliceable(&self) -> Result<(), SealError> {
-        let documents = &self.tree().documents;
-        let flow = documents.iter().any(|root| {
-            self.document().format() == Format::Yaml
-                && self.document().source()[root.span.start..].starts_with('{')
-        });
-        let rule = if documents.len() > 1 {
-            "a file of several YAML documents cannot be changed by this version of stax: use sops"
-        } else if self.tree().has_alias {
-            "a file with YAML aliases cannot be changed by this version of stax: write the values out"
-        } else if flow && documents.iter().any(|root| root.entries().next().is_some()) {
-            "a YAML file in flow style cannot be changed by this version of stax: use block style"
-        } else {
-            return Ok(());
-        };
-        Err(SealError::Unsupported(rule))
+        let source = self.document().source();
+        let is_flow =
+            |root: &Node| source[root.span.start..].starts_with('{') && root.entries().next().is_some();
+        check_single(self.tree())?;
+        if self.document().format() == Format::Yaml && self.tree().documents.iter().any(is_flow) {
+            return Err(SealError::Unsupported(
+                "a YAML file in flow style cannot be changed by this version of stax: use block style",
+            ));
+        }
+        Ok(())
     }
 
     /// What is shown and the token behind it, so that an untouched value is found again even where
@@ -372,17 +367,23 @@ fn parse_clear(format: Format, source: &str) -> Result<Tree, SealError> {
     if format == Format::Yaml {
         check_layout(source, &tree)?;
     }
+    check_single(&tree)?;
+    Ok(tree)
+}
+
+/// Only a single document, each value in a place of its own, can be spliced.
+pub(super) fn check_single(tree: &Tree) -> Result<(), SealError> {
     if tree.documents.len() > 1 {
         return Err(SealError::Unsupported(
-            "several YAML documents in one file cannot be sealed by this version",
+            "a file of several YAML documents cannot be changed by this version of stax: use sops",
         ));
     }
     if tree.has_alias {
         return Err(SealError::Unsupported(
-            "YAML aliases cannot be sealed by this version: write the values out",
+            "a file with YAML aliases cannot be changed by this version of stax: write the values out",
         ));
     }
-    Ok(tree)
+    Ok(())
 }
 
 /// The metadata goes behind the last line, so the document must be open there.

@@ -196,6 +196,13 @@ pub fn float_text(number: f64) -> String {
     }
 }
 
+/// sops prints the float 1 as `1` and reads an integer the next time; with a point it stays a float.
+pub(super) fn keep_point(scalar: &Scalar, text: String) -> String {
+    let is_whole =
+        matches!(scalar, Scalar::Float(_)) && text.bytes().all(|c| c == b'-' || c.is_ascii_digit());
+    if is_whole { text + ".0" } else { text }
+}
+
 fn float_value(text: &str) -> Option<f64> {
     match text {
         "NaN" => Some(f64::NAN),
@@ -390,6 +397,11 @@ impl SyntaxError {
 pub fn line_of(source: &str, offset: usize) -> usize {
     let end = offset.min(source.len());
     source.as_bytes()[..end].iter().filter(|byte| **byte == b'\n').count() + 1
+}
+
+/// The offset at which the line of an offset starts.
+pub(super) fn line_start(source: &str, at: usize) -> usize {
+    source[..at].rfind('\n').map_or(0, |newline| newline + 1)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use crate::age::{self, Recipient};
 use crate::disk::Write;
 use crate::keyring::Tried;
 use crate::policy::config::Config;
+use crate::policy::rules::{looks_sealed, mentions};
 use crate::repo::{IndexEntry, Repo};
 use crate::sops::tree::Visit;
 use crate::sops::{DataKey, Document, DocumentError, Format, Path, Token};
@@ -193,7 +194,7 @@ impl Workspace {
 
 /// `None`: not a SOPS file. An error: one, but not of a kind that can be changed here.
 fn parse(path: &str, bytes: &[u8]) -> Option<std::result::Result<Document, String>> {
-    if bytes.len() > MAX_FILE || !contains(bytes, b"sops") {
+    if bytes.len() > MAX_FILE || !mentions(bytes, b"sops") {
         return None;
     }
     let text = std::str::from_utf8(bytes).ok()?;
@@ -203,18 +204,13 @@ fn parse(path: &str, bytes: &[u8]) -> Option<std::result::Result<Document, Strin
         let what = "is a SOPS file of a format that this version of stax does not write; use sops";
         return (is_ini || is_binary()).then(|| Err(what.to_owned()));
     };
-    let is_sealed = contains(bytes, b"ENC[AES256_GCM,") || contains(bytes, b"AGE ENCRYPTED FILE");
     match Document::parse(format, text) {
         Ok(document) => Some(Ok(document)),
         Err(DocumentError::NotSops) => None,
         // what stax cannot read sops may: it must not be passed over
-        Err(error) if is_sealed => Some(Err(format!("cannot be read: {error}"))),
+        Err(error) if looks_sealed(bytes) => Some(Err(format!("cannot be read: {error}"))),
         Err(_) => None,
     }
-}
-
-fn contains(bytes: &[u8], needle: &[u8]) -> bool {
-    bytes.windows(needle.len()).any(|window| window == needle)
 }
 
 /// The paths of the encrypted values, in file order; no key is needed.

@@ -19,16 +19,6 @@ pub(super) enum Verdict {
     Unknown,
 }
 
-/// The fields of which a rule may set only one.
-pub(super) const CRYPT: &[&str] = &[
-    "unencrypted_suffix",
-    "encrypted_suffix",
-    "unencrypted_regex",
-    "encrypted_regex",
-    "unencrypted_comment_regex",
-    "encrypted_comment_regex",
-];
-
 const RULE: &[&str] = &[
     "path_regex",
     "age",

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::resolve::{Resolved, resolve};
-use crate::sops::tree::{Item, Node, Scalar, Style, Tree, Value};
+use crate::sops::tree::{Item, Node, Scalar, Style, Tree, Value, keep_point};
 
 /// Prints every document as `sops decrypt` does, with `indent` columns a level.
 ///
@@ -116,11 +116,7 @@ pub fn scalar_text(scalar: &Scalar, indent: usize, unit: usize) -> String {
 #[must_use]
 pub fn scalar_inline(scalar: &Scalar, wanted: Style) -> String {
     let Scalar::Str(bytes) = scalar else {
-        let text = number_text(scalar);
-        // sops prints the float 1 as `1` and reads an integer the next time; here it stays a float
-        let whole =
-            matches!(scalar, Scalar::Float(_)) && text.bytes().all(|c| c == b'-' || c.is_ascii_digit());
-        return if whole { text + ".0" } else { text };
+        return keep_point(scalar, number_text(scalar));
     };
     let Ok(text) = std::str::from_utf8(bytes) else {
         return format!("!!binary {}", STANDARD.encode(bytes));
