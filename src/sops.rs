@@ -285,7 +285,12 @@ fn list_comments(source: &str, node: &mut Node) {
             Some(text) => {
                 let start = source[..entry.span.start].rfind('-').unwrap_or(entry.span.start);
                 let span = start..entry.span.end;
-                *item = Item::Comment(Comment { text: Zeroizing::new(text.to_owned()), span, token: None });
+                *item = Item::Comment(Comment {
+                    text: Zeroizing::new(text.to_owned()),
+                    span,
+                    token: None,
+                    stray: false,
+                });
             }
             None => list_comments(source, &mut entry.node),
         }

@@ -30,7 +30,8 @@ pub fn parse(source: &str) -> Result<Tree, SyntaxError> {
             continue;
         }
         if let Some(text) = line.strip_prefix('#') {
-            items.push(Item::Comment(Comment { text: Zeroizing::new(text.to_owned()), span, token: None }));
+            let text = Zeroizing::new(text.to_owned());
+            items.push(Item::Comment(Comment { text, span, token: None, stray: false }));
             continue;
         }
         let Some((key, value)) = line.split_once('=') else {

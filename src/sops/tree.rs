@@ -61,6 +61,8 @@ pub struct Comment {
     /// From the `#` to the end of the line; in an encrypted list, the whole `ENC[…]` item.
     pub span: Range<usize>,
     pub token: Option<Token>,
+    /// It stands where sops loses it: `sops decrypt` does not print it and no rule reads it.
+    pub stray: bool,
 }
 
 /// How a scalar is written.

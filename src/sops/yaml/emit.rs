@@ -36,6 +36,9 @@ impl Emitter {
     fn items(&mut self, items: &[Item], column: usize, hanging: bool) {
         let mut hanging = hanging;
         for item in items {
+            if matches!(item, Item::Comment(comment) if comment.stray) {
+                continue;
+            }
             if !hanging {
                 self.out.extend(std::iter::repeat_n(' ', column));
             }
