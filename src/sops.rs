@@ -13,6 +13,7 @@ pub mod dotenv;
 mod edit;
 mod facts;
 pub mod format;
+mod join;
 pub mod json;
 mod layout;
 mod mac;
@@ -20,6 +21,7 @@ mod mend;
 pub mod metadata;
 pub mod pattern;
 mod seal;
+mod sealing;
 pub mod selector;
 pub mod tree;
 pub mod yaml;
@@ -34,11 +36,12 @@ pub use format::Format;
 pub use layout::Layout;
 pub use mac::MacState;
 pub use metadata::Metadata;
-pub use seal::{Fresh, SealError, empty, seal};
+pub use seal::{Fresh, SealError, Terms, empty, seal};
 pub use selector::Selector;
 pub use tree::{Path, Scalar, Step, SyntaxError, Tree};
 
 use mac::Mac;
+use metadata::Spans;
 use selector::Selected;
 use tree::{Comment, Entry, Item, Node, Value};
 
@@ -67,6 +70,8 @@ struct Block {
     cut: Vec<Range<usize>>,
     /// The start of the (first) block: new keys go right before it.
     start: usize,
+    /// Of the further documents of a YAML file: each repeats the whole block.
+    copies: Vec<Spans>,
 }
 
 /// Why a text is not a SOPS document.
@@ -110,7 +115,10 @@ impl Document {
             line: tree::line_of(source, offset),
             what,
         };
-        let (node, block) = take_block(format, source, &mut tree).ok_or(DocumentError::NotSops)?;
+        let (node, block) = match take_block(format, source, &mut tree) {
+            Ok(taken) => taken.ok_or(DocumentError::NotSops)?,
+            Err(offset) => return Err(at(offset, APPENDED.into())),
+        };
         let metadata = Metadata::read(&node).map_err(|fault| at(fault.offset, fault.what))?;
         for document in &mut tree.documents {
             list_comments(source, document);
@@ -137,6 +145,17 @@ impl Document {
     #[must_use]
     pub fn metadata(&self) -> &Metadata {
         &self.metadata
+    }
+
+    /// Where the fields of every copy of the metadata stand.
+    fn blocks(&self) -> impl Iterator<Item = &Spans> {
+        std::iter::once(&self.metadata.spans).chain(&self.block.copies)
+    }
+
+    /// Whether a document is a map in braces.
+    fn is_flow(&self, document: usize) -> bool {
+        let root = self.tree.documents.get(document);
+        root.is_some_and(|root| self.source[root.span.start..].starts_with('{'))
     }
 
     /// The text of the metadata less MAC and time, which change with every value.
@@ -297,36 +316,56 @@ fn list_comments(source: &str, node: &mut Node) {
     }
 }
 
-/// Takes the metadata out of the tree: its node, and the bytes to cut.
-fn take_block(format: Format, source: &str, tree: &mut Tree) -> Option<(Node, Block)> {
+/// sops writes the whole block into every document and reads only the first: a document with
+/// another block, or with none, was put there by somebody else.
+const APPENDED: &str = "a document whose `sops` block is not that of the first: it was not written by SOPS";
+
+/// Takes the metadata out of the tree: its node, and the bytes to cut. The error is where a further
+/// document does not repeat it.
+fn take_block(format: Format, source: &str, tree: &mut Tree) -> Result<Option<(Node, Block)>, usize> {
     if format == Format::Dotenv {
-        let node = metadata::unflatten(tree)?;
-        let mut cut = Vec::new();
-        let mut offset = 0;
-        for line in source.split_inclusive('\n') {
-            if line.starts_with("sops_") {
-                cut.push(offset..offset + line.len());
-            }
-            offset += line.len();
-        }
-        let start = cut.first()?.start;
-        return Some((node, Block { cut, start }));
+        return Ok(take_lines(source, tree));
     }
-    let mut first = None;
-    let mut block = Block { cut: Vec::new(), start: 0 };
-    for document in &mut tree.documents {
+    let mut first: Option<Node> = None;
+    let mut block = Block { cut: Vec::new(), start: 0, copies: Vec::new() };
+    for (index, document) in tree.documents.iter_mut().enumerate() {
         let position = document.entries().position(|entry| entry.key.as_deref() == Some("sops"));
-        let Some(position) = position else { continue };
+        let Some(position) = position else {
+            // whether the file is SOPS at all is decided by its first document
+            if index == 0 {
+                return Ok(None);
+            }
+            return Err(document.span.start);
+        };
         let flow = format == Format::Json || source[document.span.start..].starts_with('{');
         let member = flow.then(|| json::member_range(source, document, position));
-        let entry = remove_entry(document, "sops")?;
+        let Some(entry) = remove_entry(document, "sops") else { return Ok(None) };
         block.cut.push(member.unwrap_or_else(|| whole_lines(source, &entry.span)));
-        if first.is_none() {
-            block.start = if flow { entry.span.start } else { block.cut[0].start };
-            first = Some(entry.node);
+        match &first {
+            None => {
+                block.start = if flow { entry.span.start } else { block.cut[0].start };
+                first = Some(entry.node);
+            }
+            Some(first) if first.means(&entry.node) => block.copies.push(Spans::of(&entry.node)),
+            Some(_) => return Err(entry.span.start),
         }
     }
-    first.map(|node| (node, block))
+    Ok(first.map(|node| (node, block)))
+}
+
+/// The `sops_…` lines of a dotenv file.
+fn take_lines(source: &str, tree: &mut Tree) -> Option<(Node, Block)> {
+    let node = metadata::unflatten(tree)?;
+    let mut cut = Vec::new();
+    let mut offset = 0;
+    for line in source.split_inclusive('\n') {
+        if line.starts_with("sops_") {
+            cut.push(offset..offset + line.len());
+        }
+        offset += line.len();
+    }
+    let start = cut.first()?.start;
+    Some((node, Block { cut, start, copies: Vec::new() }))
 }
 
 fn remove_entry(document: &mut Node, key: &str) -> Option<Entry> {

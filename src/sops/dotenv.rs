@@ -55,7 +55,7 @@ pub fn parse(source: &str) -> Result<Tree, SyntaxError> {
         items.push(Item::Entry(Entry { key: Some(key.to_owned()), span, key_span, node }));
     }
     let root = Node { span: 0..source.len(), value: Value::Map(items) };
-    Ok(Tree { documents: vec![root], has_alias: false })
+    Ok(Tree { documents: vec![root], ends: vec![source.len()], has_alias: false })
 }
 
 /// Prints a flat tree; `None` when it holds maps or lists.

@@ -6,7 +6,8 @@ use zeroize::Zeroizing;
 
 use super::facts::{facts, read_back};
 use super::format::Format;
-use super::seal::{Fresh, SealError, check_single, stamp, token_range, token_text};
+use super::seal::{Fresh, SealError, check_places, stamp};
+use super::sealing::{token_range, token_text};
 use super::tree::{Entry, Item, Leaf, Node, Path, Scalar, Step, Style, Tree, Value, line_start, step};
 use super::{Cleartext, DataKey, Token, dotenv, json, splice, whole_lines, yaml};
 
@@ -95,7 +96,7 @@ impl Cleartext {
         if first == "sops" || (document.format() == Format::Dotenv && first.starts_with("sops_")) {
             return Err(EditError::Reserved(first.to_owned()));
         }
-        check_single(self.tree())?;
+        check_places(self.tree())?;
         if document.format() == Format::Dotenv && !dotenv::can_hold(scalar) {
             return Err(EditError::Value(
                 path.clone(),

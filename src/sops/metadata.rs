@@ -38,6 +38,16 @@ pub(super) struct Spans {
     pub(super) mac: Option<Node>,
 }
 
+impl Spans {
+    pub(super) fn of(block: &Node) -> Self {
+        Self {
+            age: block.get("age").cloned(),
+            lastmodified: block.get("lastmodified").map(|entry| entry.node.clone()),
+            mac: block.get("mac").map(|entry| entry.node.clone()),
+        }
+    }
+}
+
 /// What is wrong with the metadata, and the byte where.
 #[derive(Clone, Debug)]
 pub(super) struct Fault {
@@ -87,11 +97,7 @@ impl Metadata {
             mac_only_encrypted: text("mac_only_encrypted") == "true",
             foreign,
             unknown,
-            spans: Spans {
-                age: block.get("age").cloned(),
-                lastmodified: block.get("lastmodified").map(|entry| entry.node.clone()),
-                mac: block.get("mac").map(|entry| entry.node.clone()),
-            },
+            spans: Spans::of(block),
         })
     }
 }

@@ -15,10 +15,12 @@ mod emit;
 mod events;
 mod placing;
 mod resolve;
+mod write_out;
 
 pub use emit::{emit, key_text, scalar_inline, scalar_text};
 use events::{Event, Kind};
 use resolve::Resolved;
+pub use write_out::write_out;
 
 const MAX_DEPTH: usize = 100;
 const MAX_NODES: usize = 200_000;
@@ -38,7 +40,7 @@ pub fn parse(source: &str) -> Result<Tree, SyntaxError> {
     let shift = source.len() - body.len();
     let mut builder = Builder { source, shift, ..Builder::default() };
     events::events(body, &mut |event| builder.event(event))?;
-    let mut tree = Tree { documents: builder.documents, has_alias: builder.has_alias };
+    let mut tree = Tree { documents: builder.documents, ends: builder.ends, has_alias: builder.has_alias };
     if body.contains('#') {
         let mut tokens = events::tokens(body)?;
         let mut remarks = comments::find(body, &mut tokens)?;
@@ -58,6 +60,7 @@ struct Builder<'a> {
     shift: usize,
     stack: Vec<Frame>,
     documents: Vec<Node>,
+    ends: Vec<usize>,
     anchors: HashMap<String, Node>,
     nodes: usize,
     copied: usize,
@@ -86,7 +89,13 @@ impl Builder<'_> {
                 self.anchors.clear();
                 Ok(())
             }
-            Kind::DocumentEnd => Ok(()),
+            Kind::DocumentEnd => {
+                self.ends.push(span.start);
+                Ok(())
+            }
+            Kind::Alias(_) if self.stack.last().is_some_and(|frame| frame.is_map && frame.key.is_none()) => {
+                Err(self.error(&span, "an alias as a key: write the key out"))
+            }
             Kind::Alias(name) => {
                 let Some(mut node) = self.anchors.get(&name).cloned() else {
                     return Err(self.error(&span, "alias of an anchor that is not defined before it"));

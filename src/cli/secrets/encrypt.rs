@@ -7,7 +7,7 @@ use crate::age;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::disk::Write;
-use crate::sops::{DataKey, Document, DocumentError, Format, Selector, seal};
+use crate::sops::{DataKey, Document, DocumentError, Format, Selector, Terms, seal};
 use crate::workspace::{Caller, Target, Workspace, fresh, random};
 
 /// Encrypt a clear file, or what is in clear in a half-encrypted one
@@ -72,7 +72,7 @@ fn whole(workspace: &Workspace, target: &Target, format: Format, clear: &str) ->
         return Err(Failure::usage(format!("no rule of .sops.yaml governs {}", target.path))
             .hint("stax secrets init --env ENV, or add a rule with this path"));
     };
-    if !rule.groups.is_empty() || !rule.other_keys.is_empty() || rule.mac_only_encrypted {
+    if !rule.groups.is_empty() || !rule.other_keys.is_empty() {
         return Err(Failure::usage(format!(".sops.yaml:{}: this rule needs sops", rule.line))
             .hint(format!("sops encrypt -i {}", target.path)));
     }
@@ -92,6 +92,7 @@ fn whole(workspace: &Workspace, target: &Target, format: Format, clear: &str) ->
     .unwrap_or_default();
     let key = DataKey::generate(&mut random);
     let wrapped = age::wrap(&key, &recipients);
-    fresh(|fresh| seal(format, clear, &selector, &wrapped, &key, fresh))
+    let terms = Terms { selector, mac_only_encrypted: rule.mac_only_encrypted, wrapped: &wrapped };
+    fresh(|fresh| seal(format, clear, &terms, &key, fresh))
         .map_err(|error| Failure::usage(format!("{}: {error}", target.path)))
 }
