@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use stax::sops::{
-    Cleartext, DataKey, Document, Format, Fresh, Path, Scalar, Terms, Token, WrappedKey, empty, seal,
+    Cleartext, DataKey, Document, Format, Fresh, Path, Scalar, Step, Terms, Token, WrappedKey, empty, seal,
 };
 
 const FORMATS: [Format; 3] = [Format::Yaml, Format::Json, Format::Dotenv];
@@ -317,4 +317,87 @@ proptest! {
         };
         prop_assert_eq!(values(&clear), values(&open(Format::Yaml, &text)));
     }
+}
+
+/// Path, value to set (`None` removes), and the lines that differ afterwards: `-` old, `+` new; tokens are
+/// shown as their type.
+fn edited(before: &str, path: &[&str], value: Option<&str>) -> String {
+    let text = sealed(Format::Yaml, before);
+    let clear = open(Format::Yaml, &text);
+    let steps = path.iter().map(|step| step.parse().map_or(Step::Key((*step).into()), Step::Index));
+    let path = Path(steps.collect());
+    let after = with(2, "2026-02-03T04:05:06Z", |fresh| match value {
+        Some(value) => clear.set(&path, Scalar::str(value), false, &key(), fresh).unwrap().unwrap(),
+        None => clear.unset(&path, &key(), fresh).unwrap(),
+    });
+    let body = |text: &str| open(Format::Yaml, text).layout().to_string();
+    let (old, new) = (body(&text), body(&after));
+    assert!(changed_lines(&text, &after) <= 2 + changed_lines(&old, &new), "{after}");
+    let mut out = String::new();
+    for change in similar::TextDiff::from_lines(&old, &new).iter_all_changes() {
+        match change.tag() {
+            similar::ChangeTag::Equal => {}
+            tag => out.push_str(&format!("{tag}{change}")),
+        }
+    }
+    out
+}
+
+#[test]
+fn nested_values_come_and_go_in_the_layout_of_their_author() {
+    let text = "# top\na:\n  b: one   # inline\n  c:\n    - x\n    - k: v\n      w: z\n# about f\nf: {g: h, i: [j]}\nn:\n- p\nlone:\n  # why\n  q: r\nlist:\n  - only\nd: &x\n  deep: 1\n";
+    let cases: [(&[&str], Option<&str>, &str); 22] = [
+        (&["a", "b"], Some("two"), "-  b: one   # inline\n+  b: two   # inline\n"),
+        (&["a", "new"], Some("v"), "+  new: v\n"),
+        (&["a", "new", "er"], Some("v"), "+  new:\n+      er: v\n"),
+        (&["a", "new", "0"], Some("v"), "+  new:\n+      - v\n"),
+        (&["a", "new", "0", "k"], Some("v"), "+  new:\n+      - k: v\n"),
+        (&["a", "c", "2"], Some("s"), "+    - s\n"),
+        (&["a", "c", "2", "k"], Some("s"), "+    - k: s\n"),
+        (&["a", "c", "1", "u"], Some("t"), "+      u: t\n"),
+        (&["n", "1"], Some("q"), "+- q\n"),
+        (&["f", "k"], Some("l"), "-f: {g: h, i: [j]}\n+f: {g: h, i: [j], k: l}\n"),
+        (&["f", "i", "1"], Some("l"), "-f: {g: h, i: [j]}\n+f: {g: h, i: [j, l]}\n"),
+        (&["z", "v"], Some("x"), "+z:\n+    v: x\n"),
+        (&["a", "b"], None, "-  b: one   # inline\n"),
+        (&["a", "c"], None, "-  c:\n-    - x\n-    - k: v\n-      w: z\n"),
+        (&["a", "c", "0"], None, "-    - x\n"),
+        (&["a", "c", "1"], None, "-    - k: v\n-      w: z\n"),
+        (&["a", "c", "1", "k"], None, "-    - k: v\n-      w: z\n+    - w: z\n"),
+        (&["f", "g"], None, "-f: {g: h, i: [j]}\n+f: {i: [j]}\n"),
+        (&["f", "i", "0"], None, "-f: {g: h, i: [j]}\n+f: {g: h, i: []}\n"),
+        (&["n", "0"], None, "-n:\n-- p\n+n: []\n"),
+        (&["list", "0"], None, "-list:\n-  - only\n+list: []\n"),
+        (&["d", "deep"], None, "-d: &x\n-  deep: 1\n+d: {}\n"),
+    ];
+    for (path, value, expected) in cases {
+        assert_eq!(edited(text, path, value), expected, "{path:?}");
+    }
+}
+
+#[test]
+fn an_edit_that_would_take_something_along_is_refused() {
+    let text = sealed(Format::Yaml, "a: 1\nl:\n  - x\nlone:\n  # why\n  q: r\nm_unencrypted: {}\n");
+    let clear = open(Format::Yaml, &text);
+    let path = |text: &str| {
+        Path(text.split('.').map(|s| s.parse().map_or(Step::Key(s.into()), Step::Index)).collect())
+    };
+    let set = |at: &str| {
+        with(3, "2026-02-03T04:05:06Z", |fresh| clear.set(&path(at), Scalar::str("v"), false, &key(), fresh))
+    };
+    for (at, rule) in [
+        ("a.b", "`a` is a value: remove it first"),
+        ("l", "is a map or a list"),
+        ("l.7", "the list has 1 items; the next one is [1]"),
+        ("lone.0", "an index into a map"),
+        ("m_unencrypted.k", "would be stored in clear"),
+        ("sops.age", "reserved"),
+    ] {
+        let error = set(at).unwrap_err().to_string();
+        assert!(error.contains(rule), "{at}: {error}");
+    }
+    let unset = with(3, "2026-02-03T04:05:06Z", |fresh| clear.unset(&path("lone.q"), &key(), fresh));
+    assert!(unset.unwrap_err().to_string().contains("comments alone"));
+    let unset = with(3, "2026-02-03T04:05:06Z", |fresh| clear.unset(&path("lone.x"), &key(), fresh));
+    assert!(unset.unwrap_err().to_string().contains("does not exist"));
 }

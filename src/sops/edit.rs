@@ -7,9 +7,13 @@ use zeroize::Zeroizing;
 use super::facts::{facts, read_back};
 use super::format::Format;
 use super::seal::{Fresh, SealError, check_places, stamp};
-use super::sealing::{token_range, token_text};
-use super::tree::{Entry, Item, Leaf, Node, Path, Scalar, Step, Style, Tree, Value, line_start, step};
-use super::{Cleartext, DataKey, Token, dotenv, json, splice, whole_lines, yaml};
+use super::sealing::{header_comment, token_range, token_text};
+use super::selector::Selected;
+use super::tree::{Entry, Item, Leaf, Node, Path, Scalar, Step, Style, Tree, Value, step};
+use super::{Cleartext, DataKey, Token, dotenv, splice};
+
+mod insert;
+mod remove;
 
 #[derive(Debug, thiserror::Error)]
 pub enum EditError {
@@ -23,12 +27,19 @@ pub enum EditError {
     Reserved(String),
     #[error("`{0}`: {1}")]
     Value(Path, &'static str),
+    #[error("`{0}` is a value: remove it first, to put something below it")]
+    InTheWay(Path),
+    #[error("`{path}`: the list has {length} items; the next one is [{length}]")]
+    Index { path: Path, length: usize },
     #[error(transparent)]
     Seal(#[from] SealError),
 }
 
+type Edit = (Range<usize>, Zeroizing<String>);
+
 impl Cleartext {
-    /// Sets one value; `None` when it has this type and value already.
+    /// Sets one value, and makes the maps and lists around it where they are missing; `None` when it has
+    /// this type and value already. Of several documents the first is meant, as in sops.
     ///
     /// # Errors
     /// [`EditError`]; `Clear` unless `allow_clear`.
@@ -40,57 +51,55 @@ impl Cleartext {
         key: &DataKey,
         fresh: &mut Fresh<'_>,
     ) -> Result<Option<String>, EditError> {
-        self.check(path, &scalar, allow_clear)?;
-        let selected = self.document().metadata().selector.selects(path);
+        self.check(path, &scalar)?;
         let mut tree = self.tree().clone();
-        let (range, text) = match find_mut(&mut tree, &path.0) {
-            Some(entry) => {
-                let Value::Leaf(leaf) = &mut entry.node.value else {
-                    return Err(EditError::NotAValue(path.clone()));
-                };
+        let place = self.place(path)?;
+        match &place {
+            Place::Value(..) => {
+                if let Some(entry) = find_mut(&mut tree, &path.0) {
+                    entry.node.value = new_leaf(&scalar);
+                }
+            }
+            Place::Below { depth, .. } => insert::into_tree(&mut tree, path, *depth, &scalar),
+        }
+        let selected = self.selected(&tree, path);
+        if !allow_clear && scalar.token_type().is_some() && !selected {
+            let (name, text) = self.document().metadata().selector.field();
+            return Err(EditError::Clear(path.clone(), format!("{name}: {text}")));
+        }
+        let edit = match place {
+            Place::Value(entry, leaf) => {
                 let sealed = leaf.token.is_some() || !selected || leaf.scalar.is_empty_str();
                 if leaf.scalar == scalar && sealed {
                     return Ok(None);
                 }
-                leaf.scalar = scalar.clone();
-                let style = leaf.style;
-                self.replacement(&entry.node.span.clone(), style, path, &scalar, key, fresh)
+                let text = self.stored(path, &scalar, leaf.style, selected, key, fresh);
+                self.replacement(&entry.node.span, leaf.style, &text)
             }
-            None => self.insertion(path, &scalar, &mut tree, key, fresh)?,
+            Place::Below { container, depth } => {
+                let style = self.style_below(container, path, depth);
+                let text = self.stored(path, &scalar, style, selected, key, fresh);
+                self.insertion(container, path, depth, &text)?
+            }
         };
-        let text = splice(self.document().source(), vec![(range, text)]);
+        let text = splice(self.document().source(), vec![edit]);
         Ok(Some(self.finish(&text, &tree, key, fresh)?))
     }
 
-    /// Removes one entry.
+    /// Removes one entry; a map or list that loses its last one stays, empty.
     ///
     /// # Errors
     /// [`EditError::Missing`], or what cannot be spliced.
     pub fn unset(&self, path: &Path, key: &DataKey, fresh: &mut Fresh<'_>) -> Result<String, EditError> {
-        let document = self.document();
-        let source = document.source();
-        let entry = self.tree().find(path).ok_or_else(|| EditError::Missing(path.clone()))?;
-        let parent = match path.0.split_last() {
-            Some((_, [])) => self.tree().documents.first(),
-            Some((_, parents)) => self.tree().find(&Path(parents.to_vec())).map(|entry| &entry.node),
-            None => None,
-        };
-        let Some(parent) = parent else { return Err(EditError::Missing(path.clone())) };
-        let range = match document.format() {
-            Format::Json => self.json_range(parent, entry),
-            Format::Yaml if !is_own_lines(source, entry, parent) => {
-                let rule = "cannot be removed without touching its neighbours: use stax secrets edit";
-                return Err(EditError::Value(path.clone(), rule));
-            }
-            Format::Yaml | Format::Dotenv => whole_lines(source, &entry.span),
-        };
-        let text = splice(source, vec![(range, Zeroizing::default())]);
+        self.check(path, &Scalar::Null)?;
+        let edit = self.removal(path)?;
         let mut tree = self.tree().clone();
-        remove(&mut tree, &path.0);
+        remove::from_tree(&mut tree, &path.0, &edit.0);
+        let text = splice(self.document().source(), vec![edit]);
         Ok(self.finish(&text, &tree, key, fresh)?)
     }
 
-    fn check(&self, path: &Path, scalar: &Scalar, allow_clear: bool) -> Result<(), EditError> {
+    fn check(&self, path: &Path, scalar: &Scalar) -> Result<(), EditError> {
         let document = self.document();
         let first = path.keys().next().unwrap_or_default();
         if first == "sops" || (document.format() == Format::Dotenv && first.starts_with("sops_")) {
@@ -103,12 +112,53 @@ impl Cleartext {
                 "dotenv cannot hold a backslash before `n`: SOPS reads it as a line break",
             ));
         }
-        let selector = &document.metadata().selector;
-        if !allow_clear && scalar.token_type().is_some() && !selector.selects(path) {
-            let (name, text) = selector.field();
-            return Err(EditError::Clear(path.clone(), format!("{name}: {text}")));
-        }
         Ok(())
+    }
+
+    fn root(&self) -> Option<&Node> {
+        self.tree().documents.first()
+    }
+
+    /// Where a path leads: to a value, or to the container that would hold what is missing.
+    fn place(&self, path: &Path) -> Result<Place<'_>, EditError> {
+        let Some(mut container) = self.root() else { return Err(EditError::Missing(path.clone())) };
+        for (depth, step) in path.0.iter().enumerate() {
+            let found = entry_at(container, step);
+            let is_last = depth + 1 == path.0.len();
+            match (found, &container.value) {
+                (Some(entry), _) if is_last => match &entry.node.value {
+                    Value::Leaf(leaf) => return Ok(Place::Value(entry, leaf)),
+                    _ => return Err(EditError::NotAValue(path.clone())),
+                },
+                (Some(entry), _) if matches!(entry.node.value, Value::Leaf(_)) => {
+                    return Err(EditError::InTheWay(Path(path.0[..=depth].to_vec())));
+                }
+                (Some(entry), _) => container = &entry.node,
+                (None, Value::List(_)) => {
+                    let length = container.entries().count();
+                    if *step != Step::Index(length) {
+                        return Err(EditError::Index { path: path.clone(), length });
+                    }
+                    return Ok(Place::Below { container, depth });
+                }
+                (None, _) if matches!(step, Step::Index(_)) => {
+                    return Err(EditError::Value(path.clone(), "an index into a map"));
+                }
+                (None, _) => return Ok(Place::Below { container, depth }),
+            }
+        }
+        Err(EditError::Missing(path.clone()))
+    }
+
+    /// Whether the rule of the file selects the value at a path of this tree, comments considered.
+    fn selected(&self, tree: &Tree, path: &Path) -> bool {
+        let mut found = None;
+        self.document().metadata().selector.walk(&mut tree.clone(), &mut |at, met, selected| {
+            if matches!(met, Selected::Leaf(..)) && at == path && found.is_none() {
+                found = Some(selected);
+            }
+        });
+        found.unwrap_or(false)
     }
 
     /// A value as it stands in the file: a token where the selector says so.
@@ -117,90 +167,26 @@ impl Cleartext {
         path: &Path,
         scalar: &Scalar,
         style: Style,
+        selected: bool,
         key: &DataKey,
         fresh: &mut Fresh<'_>,
     ) -> Zeroizing<String> {
-        let document = self.document();
-        let selected = document.metadata().selector.selects(path);
+        let format = self.document().format();
         match (scalar.token_type(), scalar.plaintext()) {
             (Some(kind), Some(plain)) if selected => {
                 let token = Token::seal(key, kind, &plain, &path.aad(), fresh.random);
-                token_text(document.format(), &token, style)
+                token_text(format, &token, style)
             }
-            _ => document.format().inline(scalar, style),
+            _ => format.inline(scalar, style),
         }
     }
 
-    fn replacement(
-        &self,
-        span: &Range<usize>,
-        style: Style,
-        path: &Path,
-        scalar: &Scalar,
-        key: &DataKey,
-        fresh: &mut Fresh<'_>,
-    ) -> (Range<usize>, Zeroizing<String>) {
-        let text = self.stored(path, scalar, style, key, fresh);
+    fn replacement(&self, span: &Range<usize>, style: Style, text: &str) -> Edit {
         let range = token_range(self.document().source(), span, style);
         let yaml_null = self.document().format() == Format::Yaml && range.is_empty();
-        let text = if yaml_null { Zeroizing::new(format!(" {}", text.as_str())) } else { text };
-        (range, text)
-    }
-
-    /// A new key goes to the end of the values, right before the metadata, as sops puts it.
-    fn insertion(
-        &self,
-        path: &Path,
-        scalar: &Scalar,
-        tree: &mut Tree,
-        key: &DataKey,
-        fresh: &mut Fresh<'_>,
-    ) -> Result<(Range<usize>, Zeroizing<String>), EditError> {
-        let [Step::Key(name)] = path.0.as_slice() else {
-            let rule = "does not exist, and a nested key is added with: stax secrets edit";
-            return Err(EditError::Value(path.clone(), rule));
-        };
-        let document = self.document();
-        let (source, start) = (document.source(), document.block.start);
-        let style = Style::Plain;
-        let value = self.stored(path, scalar, style, key, fresh);
-        let text = match document.format() {
-            Format::Dotenv => format!("{name}={}\n", value.as_str()),
-            Format::Yaml => {
-                if source[start..].starts_with(['"', '\'']) || !source[start..].starts_with("sops") {
-                    let rule =
-                        "is new, and this file's layout has no safe place for it: use stax secrets edit";
-                    return Err(EditError::Value(path.clone(), rule));
-                }
-                format!("{} {}\n", yaml::key_text(name, 4), value.as_str())
-            }
-            Format::Json => {
-                let before = source[..start].trim_end_matches([' ', '\t', '\n', '\r']).len();
-                format!("{}: {},{}", json::string_text(name), value.as_str(), &source[before..start])
-            }
-        };
-        let node = Node {
-            span: start..start,
-            value: Value::Leaf(Leaf { scalar: scalar.clone(), style, token: None }),
-        };
-        let entry = Entry { key: Some(name.clone()), span: start..start, key_span: start..start, node };
-        let root = tree.documents.first_mut();
-        if let Some(Node { value: Value::Map(items), .. }) = root {
-            items.push(Item::Entry(entry));
-        }
-        Ok((start..start, Zeroizing::new(text)))
-    }
-
-    fn json_range(&self, parent: &Node, entry: &Entry) -> Range<usize> {
-        let source = self.document().source();
-        let position = parent.entries().position(|other| other.span == entry.span).unwrap_or(0);
-        let last = position + 1 == parent.entries().count();
-        let at_root = self.tree().documents.first().is_some_and(|root| root.span == parent.span);
-        // at the top level the metadata follows the last value, so the comma behind it goes
-        if at_root && last && position == 0 && self.document().block.start > entry.span.start {
-            return entry.span.start..self.document().block.start;
-        }
-        json::member_range(source, parent, position)
+        let comment = header_comment(self.document().source(), span, style);
+        let lead = if yaml_null { " " } else { "" };
+        (range, Zeroizing::new(format!("{lead}{text}{comment}")))
     }
 
     fn finish(
@@ -217,8 +203,21 @@ impl Cleartext {
     }
 }
 
+enum Place<'a> {
+    Value(&'a Entry, &'a Leaf),
+    /// The container lacks the step at `depth`.
+    Below {
+        container: &'a Node,
+        depth: usize,
+    },
+}
+
+fn entry_at<'a>(node: &'a Node, wanted: &Step) -> Option<&'a Entry> {
+    node.entries().enumerate().find(|(index, entry)| step(entry, *index) == *wanted).map(|(_, entry)| entry)
+}
+
 fn find_mut<'a>(tree: &'a mut Tree, steps: &[Step]) -> Option<&'a mut Entry> {
-    tree.documents.iter_mut().find_map(|document| find_in(document, steps))
+    tree.documents.first_mut().and_then(|document| find_in(document, steps))
 }
 
 fn find_in<'a>(node: &'a mut Node, steps: &[Step]) -> Option<&'a mut Entry> {
@@ -232,28 +231,23 @@ fn find_in<'a>(node: &'a mut Node, steps: &[Step]) -> Option<&'a mut Entry> {
     if rest.is_empty() { Some(entry) } else { find_in(&mut entry.node, rest) }
 }
 
-fn remove(tree: &mut Tree, steps: &[Step]) {
-    let Some((last, parents)) = steps.split_last() else { return };
-    let parent = match parents {
+/// The container that a path's last step is taken in.
+fn container_mut<'a>(tree: &'a mut Tree, parents: &[Step]) -> Option<&'a mut Node> {
+    match parents {
         [] => tree.documents.first_mut(),
         _ => find_mut(tree, parents).map(|entry| &mut entry.node),
-    };
-    if let Some(Node { value: Value::Map(items) | Value::List(items), .. }) = parent {
-        let mut index = 0;
-        items.retain(|item| {
-            let Item::Entry(entry) = item else { return true };
-            let keep = step(entry, index) != *last;
-            index += 1;
-            keep
-        });
     }
 }
 
-/// Whether the lines of an entry hold nothing else: it is not the first of a list item, not in flow
-/// style, and its container keeps another entry.
-fn is_own_lines(source: &str, entry: &Entry, parent: &Node) -> bool {
-    let start = line_start(source, entry.span.start);
-    let at_root = source[start..entry.span.start].is_empty();
-    let alone = source[start..entry.span.start].trim().is_empty() && entry.key.is_some();
-    alone && (at_root || parent.entries().count() > 1)
+fn new_entry(key: Option<String>, value: Value) -> Item {
+    Item::Entry(Entry { key, span: 0..0, key_span: 0..0, node: Node { span: 0..0, value } })
+}
+
+fn new_leaf(scalar: &Scalar) -> Value {
+    Value::Leaf(Leaf { scalar: scalar.clone(), style: Style::Plain, token: None })
+}
+
+/// Whether a container of YAML stands in brackets or braces.
+fn is_flow(source: &str, node: &Node) -> bool {
+    source[node.span.start..].starts_with(['{', '['])
 }

@@ -21,7 +21,7 @@ pub(super) fn facts(tree: &Tree) -> Vec<Fact> {
             ));
         }
         Visit::Comment(comment) => {
-            facts.push((String::new(), "comment", Zeroizing::new(comment.text.as_bytes().to_vec())));
+            facts.push((String::new(), COMMENT, Zeroizing::new(comment.text.as_bytes().to_vec())));
         }
         Visit::Empty(_) => facts.push((path.to_string(), "empty", Zeroizing::default())),
     });
@@ -31,14 +31,21 @@ pub(super) fn facts(tree: &Tree) -> Vec<Fact> {
 /// Whether two documents mean the same: values in order, comments in any. Where a comment stands
 /// depends on the lines around it, and a token has one line where a text had several.
 pub(super) fn same(left: &[Fact], right: &[Fact]) -> bool {
-    let parts = |facts: &[Fact]| {
-        let (mut comments, values): (Vec<Fact>, Vec<Fact>) =
-            facts.iter().cloned().partition(|(_, kind, _)| *kind == "comment");
+    let comments = |facts: &[Fact]| {
+        let mut comments: Vec<Fact> = facts.iter().filter(|fact| fact.1 == COMMENT).cloned().collect();
         comments.sort_by(|a, b| a.2.cmp(&b.2));
-        (values, comments)
+        comments
     };
-    left == right || parts(left) == parts(right)
+    left == right || (values(left.to_vec()) == values(right.to_vec()) && comments(left) == comments(right))
 }
+
+/// Without the comments.
+pub(super) fn values(mut facts: Vec<Fact>) -> Vec<Fact> {
+    facts.retain(|fact| fact.1 != COMMENT);
+    facts
+}
+
+const COMMENT: &str = "comment";
 
 /// Parses and opens what is about to be written: every value must be there, encrypted where the
 /// selector says so (a clear one does not open), under a valid MAC.

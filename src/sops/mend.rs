@@ -3,7 +3,7 @@
 use super::facts::{facts, read_back};
 use super::mac::Mac;
 use super::seal::{Fresh, SealError, stamp};
-use super::sealing::{token_range, token_text};
+use super::sealing::token_edit;
 use super::selector::Selected;
 use super::tree::Path;
 use super::{DataKey, Document, OpenFault, Token, open_comments, open_leaf, splice};
@@ -34,8 +34,7 @@ impl Document {
                 Some(kind) if is_clear => {
                     let plain = leaf.scalar.plaintext().unwrap_or_default();
                     let token = Token::seal(key, kind, &plain, &path.aad(), fresh.random);
-                    let range = token_range(&self.source, &span, leaf.style);
-                    edits.push((range, token_text(self.format, &token, leaf.style)));
+                    edits.push(token_edit(self.format, &self.source, &span, leaf.style, &token));
                     sealed.push(path.clone());
                 }
                 Some(_) => {

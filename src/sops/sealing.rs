@@ -72,10 +72,7 @@ impl<'a, 'b> Cipher<'a, 'b> {
                     }
                     let (token, scalar) = self.token(path, kind, &leaf.scalar);
                     leaf.scalar = scalar;
-                    edits.push((
-                        token_range(source, &span, leaf.style),
-                        token_text(format, &token, leaf.style),
-                    ));
+                    edits.push(token_edit(format, source, &span, leaf.style, &token));
                 }
                 mac.feed(&leaf.scalar, selected);
             }
@@ -96,15 +93,22 @@ impl<'a, 'b> Cipher<'a, 'b> {
             Document::parse(format, text).map_err(|error| SealError::ReadBack(error.to_string()))?;
         let mut tree = document.tree.clone();
         let mut edits: Vec<Edit> = Vec::new();
+        let mut is_hidden = false;
         document.metadata.selector.walk(&mut tree, &mut |path, met, selected| {
             if let Selected::Comment(comment) = met
                 && selected
                 && !comment.text.is_empty()
             {
                 let token = self.comment(path, &comment.text);
+                is_hidden |= document.metadata.selector.takes_for_clear(&token);
                 edits.push((comment.span.clone(), Zeroizing::new(format!("#{token}"))));
             }
         });
+        if is_hidden {
+            return Err(SealError::Unsupported(
+                "`unencrypted_comment_regex` also matches encrypted comments: choose a longer pattern",
+            ));
+        }
         Ok(splice(text, edits).to_string())
     }
 
@@ -137,6 +141,28 @@ pub(super) fn token_text(format: Format, token: &Token, style: Style) -> Zeroizi
     })
 }
 
+/// The edit that puts a token where a value stood. The comment of a block scalar's header stays.
+pub(super) fn token_edit(
+    format: Format,
+    source: &str,
+    span: &Range<usize>,
+    style: Style,
+    token: &Token,
+) -> Edit {
+    let mut text = token_text(format, token, style);
+    text.push_str(header_comment(source, span, style));
+    (token_range(source, span, style), text)
+}
+
+/// ` # comment` behind the `|` or `>` of a block scalar.
+pub(super) fn header_comment<'a>(source: &'a str, span: &Range<usize>, style: Style) -> &'a str {
+    let header = source[span.clone()].lines().next().unwrap_or_default();
+    match header.find('#') {
+        Some(at) if style == Style::Block => &header[header[..at].trim_end().len()..],
+        _ => "",
+    }
+}
+
 /// The bytes that a token replaces. A block scalar ends before the blank lines that follow it,
 /// unless its header keeps them (`+`).
 pub(super) fn token_range(source: &str, span: &Range<usize>, style: Style) -> Range<usize> {
@@ -145,10 +171,11 @@ pub(super) fn token_range(source: &str, span: &Range<usize>, style: Style) -> Ra
     }
     let text = &source[span.clone()];
     let header = text.lines().next().unwrap_or_default();
-    let content = if header.contains('+') {
-        text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text))
+    let length = if header.contains('+') {
+        text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text)).len()
     } else {
-        text.trim_end_matches(['\n', '\r', ' '])
+        let written = text.trim_end_matches(['\n', '\r', ' ']).len();
+        text[written..].find(['\n', '\r']).map_or(text.len(), |at| written + at)
     };
-    span.start..span.start + content.len()
+    span.start..span.start + length
 }

@@ -1,6 +1,7 @@
 //! Which values of a document are encrypted: one of six rules, matched per key and never on the
 //! joined path.
 
+use super::cipher::Token;
 use super::pattern::Pattern;
 use super::tree::{Comment, Item, Leaf, Node, Path, Tree, Value, step};
 
@@ -93,6 +94,11 @@ impl Selector {
     /// The comment that switches encryption on stays readable.
     fn keeps_clear(&self, comment: &Comment) -> bool {
         matches!(self, Self::EncryptedCommentRegex(pattern) if pattern.is_match(&comment.text))
+    }
+
+    /// Whether an encrypted comment would mark what follows as clear: sops refuses to write such a file.
+    pub(super) fn takes_for_clear(&self, comment: &Token) -> bool {
+        matches!(self, Self::UnencryptedCommentRegex(pattern) if pattern.is_match(&comment.to_string()))
     }
 
     /// Walks all documents in file order and tells for every value and comment whether it is

@@ -142,7 +142,7 @@ impl Finder<'_> {
         self.remarks.push(Remark {
             role: Role::Line,
             token: owner,
-            lines: vec![at..end],
+            lines: std::iter::once(at..end).collect(),
             column: self.column(at) + 1,
             start: at,
             scan: 0,

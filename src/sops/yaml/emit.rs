@@ -4,25 +4,28 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::resolve::{Resolved, resolve};
-use crate::sops::tree::{Item, Node, Scalar, Style, Tree, Value, keep_point};
+use crate::sops::tree::{Comment, Item, Scalar, Style, Tree, Value, keep_point};
 
 /// Prints every document as `sops decrypt` does, with `indent` columns a level.
 ///
-/// One difference, on purpose: a multi-line string that starts with a tab is written in double
-/// quotes, where sops writes `null` and loses it.
+/// Two differences, on purpose, both for strings of several lines: one that starts with a tab is
+/// written in double quotes, where sops writes `null` and loses it; so is one that starts with a blank
+/// or a line break and is an item of a list, where sops writes YAML that cannot be read.
 #[must_use]
 pub fn emit(tree: &Tree, indent: usize) -> String {
     let mut emitter = Emitter { out: String::new(), unit: indent.max(1) };
     for (position, document) in tree.documents.iter().enumerate() {
         if position > 0 {
+            emitter.end_line();
             emitter.out.push_str("---\n");
         }
         let (Value::Map(items) | Value::List(items)) = &document.value else { continue };
-        if items.is_empty() {
+        emitter.items(items, 0, false);
+        if is_empty(items) {
             emitter.out.push_str("{}\n");
         }
-        emitter.items(items, 0, false);
     }
+    emitter.end_line();
     emitter.out
 }
 
@@ -40,30 +43,80 @@ struct Emitter {
 
 impl Emitter {
     /// `hanging`: the first entry continues the line of its `- `.
-    fn items(&mut self, items: &[Item], column: usize, hanging: bool) {
-        let mut hanging = hanging;
-        for item in items {
-            if matches!(item, Item::Comment(comment) if comment.stray) {
-                continue;
-            }
-            if !hanging {
-                self.out.extend(std::iter::repeat_n(' ', column));
-            }
-            hanging = false;
+    fn items(&mut self, items: &[Item], column: usize, mut hanging: bool) {
+        for (position, item) in items.iter().enumerate() {
             match item {
-                Item::Comment(comment) => {
-                    self.out.push('#');
-                    self.out.push_str(&comment.text);
-                    self.out.push('\n');
-                }
+                Item::Comment(comment) => self.comment(comment, column, &mut hanging),
                 Item::Entry(entry) => {
+                    let lead = if entry.key.is_none() { leading(&entry.node.value) } else { &[] };
+                    // the comments at the head of an item that is a container stand above its dash
+                    for comment in lead {
+                        if let Item::Comment(comment) = comment {
+                            self.comment(comment, column, &mut hanging);
+                        }
+                    }
+                    self.indent(column, &mut hanging);
                     match &entry.key {
                         Some(key) => self.out.push_str(&key_text(key, self.next(column))),
                         None => self.out.push('-'),
                     }
-                    self.value(&entry.node, column, entry.key.is_none());
+                    self.value(&entry.node.value, lead.len(), column, entry.key.is_none());
+                    if let (Some(_), Value::List(inner)) = (&entry.key, &entry.node.value)
+                        && is_empty(inner)
+                        && self.after_empty(inner, &items[position + 1..], column)
+                    {
+                        return;
+                    }
                 }
             }
+        }
+    }
+
+    /// The comments of an empty list come behind it, unless comments of the next key overtake them;
+    /// at the end of a document they even come behind its last comments, which are then all written.
+    fn after_empty(&mut self, inside: &[Item], rest: &[Item], column: usize) -> bool {
+        let seen = |item: &&Item| !matches!(item, Item::Comment(comment) if comment.stray);
+        let followed = matches!(rest.iter().find(seen), Some(Item::Comment(_)));
+        let holds = inside.iter().any(|item| seen(&item));
+        match (followed && holds, is_empty(rest)) {
+            (true, false) => false,
+            (true, true) if column == 0 => {
+                self.items(rest, column, false);
+                self.out.push('\n');
+                self.items(inside, column, false);
+                true
+            }
+            _ => {
+                self.items(inside, column, false);
+                false
+            }
+        }
+    }
+
+    fn end_line(&mut self) {
+        if !self.out.is_empty() && !self.out.ends_with('\n') {
+            self.out.push('\n');
+        }
+    }
+
+    fn indent(&mut self, column: usize, hanging: &mut bool) {
+        // a literal that ended in a line separator ended its line with it, but not for the first column
+        if column == 0 && !*hanging {
+            self.end_line();
+        }
+        if !*hanging {
+            self.out.extend(std::iter::repeat_n(' ', column));
+        }
+        *hanging = false;
+    }
+
+    /// A line of its own, unless sops would have lost it.
+    fn comment(&mut self, comment: &Comment, column: usize, hanging: &mut bool) {
+        if !comment.stray {
+            self.indent(column, hanging);
+            self.out.push('#');
+            self.out.push_str(&comment.text);
+            self.out.push('\n');
         }
     }
 
@@ -72,25 +125,71 @@ impl Emitter {
         (column / self.unit + 1) * self.unit
     }
 
-    fn value(&mut self, node: &Node, column: usize, in_list: bool) {
-        match &node.value {
-            Value::Map(items) if items.is_empty() => self.out.push_str(" {}\n"),
-            Value::List(items) if items.is_empty() => self.out.push_str(" []\n"),
+    /// What stands behind a key or a dash, less the first `skip` items, which stand above it.
+    fn value(&mut self, value: &Value, skip: usize, column: usize, in_list: bool) {
+        match value {
             Value::Leaf(leaf) => {
                 self.out.push(' ');
-                self.out.push_str(&scalar_text(&leaf.scalar, self.next(column), self.unit));
-                self.out.push('\n');
+                let text = match leaf.scalar.as_text() {
+                    // sops announces more columns here than it writes, and nobody can read that
+                    Some(text) if in_list && is_announced(text) => double_quoted(text),
+                    _ if in_list => scalar_text(&leaf.scalar, column + 2, self.unit),
+                    _ => scalar_text(&leaf.scalar, self.next(column), self.unit),
+                };
+                self.out.push_str(&text);
+                if !(text.starts_with('|') && text.ends_with(['\u{2028}', '\u{2029}'])) {
+                    self.out.push('\n');
+                }
+            }
+            Value::Map(items) | Value::List(items) if is_empty(items) => {
+                self.empty(&items[skip..], matches!(value, Value::Map(_)), column);
             }
             Value::Map(items) | Value::List(items) if in_list => {
                 self.out.push(' ');
-                self.items(items, column + 2, true);
+                self.items(&items[skip..], column + 2, true);
             }
             Value::Map(items) | Value::List(items) => {
                 self.out.push('\n');
-                self.items(items, self.next(column), false);
+                self.items(&items[overtaken(value)..], self.next(column), false);
             }
         }
     }
+
+    /// A container without entries; comments inside it come out as sops has them.
+    fn empty(&mut self, items: &[Item], is_map: bool, column: usize) {
+        let holds_comments =
+            items.iter().any(|item| matches!(item, Item::Comment(comment) if !comment.stray));
+        match (is_map, holds_comments) {
+            (true, false) => self.out.push_str(" {}\n"),
+            (false, _) => self.out.push_str(" []\n"),
+            (true, true) => {
+                self.out.push_str(" {\n");
+                self.items(items, self.next(column), false);
+                self.out.push_str("}\n");
+            }
+        }
+    }
+}
+
+/// The comments before the first entry.
+fn leading(value: &Value) -> &[Item] {
+    let (Value::Map(items) | Value::List(items)) = value else { return &[] };
+    let count = items.iter().take_while(|item| matches!(item, Item::Comment(_))).count();
+    &items[..count]
+}
+
+/// How many comments at the head of a list sops forgets: all, when its first item has some as well.
+fn overtaken(list: &Value) -> usize {
+    let (Value::List(items), lead) = (list, leading(list)) else { return 0 };
+    let Some(Item::Entry(first)) = items.get(lead.len()) else { return 0 };
+    let has_own = leading(&first.node.value)
+        .iter()
+        .any(|item| matches!(item, Item::Comment(comment) if !comment.stray));
+    if has_own { lead.len() } else { 0 }
+}
+
+fn is_empty(items: &[Item]) -> bool {
+    !items.iter().any(|item| matches!(item, Item::Entry(_)))
 }
 
 /// A key with its colon; long or multi-line keys take the explicit form.
@@ -351,6 +450,11 @@ fn double_quoted(text: &str) -> String {
     }
     out.push('"');
     out
+}
+
+/// A literal block whose header must say how far it is indented.
+fn is_announced(text: &str) -> bool {
+    style(text, requested(text)) == Choice::Literal && text.starts_with(|c| c == ' ' || is_break(c))
 }
 
 fn literal(text: &str, indent: usize, unit: usize) -> String {
