@@ -51,7 +51,7 @@ impl Args {
         if rules.is_empty() {
             return Err(Failure::usage(format!("{POLICY} has no creation rule")));
         }
-        let after = with_recipient(&people.config, &rules, key)?;
+        let after = Config::parse(&people.config.with_recipient(&rules, key, self.name.as_deref())?)?.0;
         let mut writes = vec![people.workspace.plan(POLICY, after.text())?];
         writes.extend(self.row(&mut people, key)?);
         let planned = self.plan(&people, &after, &rules, key)?;
@@ -139,15 +139,6 @@ impl Args {
             }
         }
     }
-}
-
-fn with_recipient(config: &Config, rules: &[usize], key: &str) -> Result<Config, Failure> {
-    let mut config = config.clone();
-    for rule in rules {
-        let text = config.with_recipient(*rule, key, None)?;
-        config = Config::parse(&text)?.0;
-    }
-    Ok(config)
 }
 
 fn note_older_versions(ui: &Ui, people: &People, planned: &[Rewrapped], key: &str) -> Result<(), Failure> {

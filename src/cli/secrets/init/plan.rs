@@ -98,7 +98,7 @@ impl Order<'_> {
         let ours = render_new(&regex, &recipients);
         if config.text().lines().next() == ours.lines().next() {
             return config
-                .with_rule(&regex, &recipients)
+                .with_rule(&regex, recipients[0], None)
                 .map_err(|error| Failure::usage(format!("{POLICY}: {error}")));
         }
         let what = format!("{POLICY} was not written by stax and has no rule for {}", self.path);
