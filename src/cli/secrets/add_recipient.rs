@@ -7,10 +7,11 @@ use crate::age::Recipient;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::disk::Write;
+use crate::policy::Holders;
 use crate::policy::config::Config;
 use crate::policy::roster::Row;
-use crate::workspace::POLICY;
 use crate::workspace::wrap::{Governed, Keys, Rewrapped};
+use crate::workspace::{POLICY, ROSTER};
 
 /// Let somebody read: policy, recipients.md and every governed file change together
 ///
@@ -51,9 +52,11 @@ impl Args {
         if rules.is_empty() {
             return Err(Failure::usage(format!("{POLICY} has no creation rule")));
         }
-        let after = Config::parse(&people.config.with_recipient(&rules, key, self.name.as_deref())?)?.0;
+        let name = self.name.clone().or_else(|| people.holders.name(key).map(str::to_owned));
+        let after = Config::parse(&people.config.with_recipient(&rules, key, name.as_deref())?)?.0;
         let mut writes = vec![people.workspace.plan(POLICY, after.text())?];
-        writes.extend(self.row(&mut people, key)?);
+        writes.extend(self.row(&mut people, &after, key, name)?);
+        people.holders = Holders::new(&people.roster, Some(&after));
         let planned = self.plan(&people, &after, &rules, key)?;
         writes.extend(planned.iter().map(|file| file.write.clone()));
         writes.retain(|write| write.before.as_ref() != Some(&write.after));
@@ -77,14 +80,26 @@ impl Args {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// The row in recipients.md. A row that is there stays: `recipients --set-name` changes it.
-    fn row(&self, people: &mut People, key: &str) -> Result<Option<Write>, Failure> {
+    /// The row in recipients.md. A row that is there stays: `recipients --set-name` changes it. Where
+    /// nothing is bound and there is no table, the name that the policy gives is enough.
+    fn row(
+        &self,
+        people: &mut People,
+        after: &Config,
+        key: &str,
+        name: Option<String>,
+    ) -> Result<Option<Write>, Failure> {
         if people.roster.get(key).is_some() {
             return Ok(None);
         }
-        let name = self.name.clone().ok_or_else(|| {
+        let name = name.ok_or_else(|| {
             Failure::usage("this key has no name in recipients.md yet").hint("give one with --name NAME")
         })?;
+        let has_table = people.workspace.read(ROSTER)?.is_some() || people.workspace.vault()?.is_some();
+        let is_named = Holders::new(&people.roster, Some(after)).name(key).is_some();
+        if !has_table && is_named && self.role.is_empty() {
+            return Ok(None);
+        }
         let onboarded = people.since.get(key).map_or_else(today, |since| since.date.clone());
         let row = Row { recipient: key.to_owned(), name, role: self.role.clone(), onboarded };
         people.roster.add_row(row).map_err(|error| Failure::usage(error.to_string()))?;

@@ -5,6 +5,7 @@ use super::anchors::{Anchors, Definition, invent};
 use super::layout::{self, Addition, Splice};
 use super::remarks::single;
 use super::{Config, ConfigError, CreationRule};
+use crate::policy::roster::is_unprintable;
 use crate::sops::tree::{Node, line_of};
 use crate::sops::yaml;
 
@@ -305,9 +306,12 @@ pub(super) fn check_recipient(recipient: &str, line: usize) -> Result<(), Config
     Err(ConfigError { line, what: "a recipient with characters that YAML would read otherwise".into() })
 }
 
-pub(super) fn check_comment(comment: &str, line: usize) -> Result<&str, ConfigError> {
-    if comment.chars().any(char::is_control) || comment.contains(['\u{2028}', '\u{2029}', '\u{feff}']) {
-        return Err(ConfigError { line, what: "a comment is one line of text".into() });
+pub(super) fn check_comment(name: &str, line: usize) -> Result<&str, ConfigError> {
+    if name.chars().any(is_unprintable) {
+        return Err(ConfigError {
+            line,
+            what: "a name is one line of text without control characters".into(),
+        });
     }
-    Ok(comment.trim())
+    Ok(name.trim())
 }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::Config;
 use super::anchors::Anchors;
 use super::layout::{line_start, next_line};
+use crate::policy::roster::is_unprintable;
 use crate::sops::tree::{Node, Value};
 use crate::sops::yaml;
 
@@ -156,9 +157,8 @@ pub(super) fn above<'a>(text: &'a str, item: &Range<usize>) -> Option<(Range<usi
 /// A comment, when it can be a name; a key that was commented out is none.
 fn name(comment: &str) -> Option<&str> {
     let name = comment.strip_prefix('#')?.trim();
-    let is_shown = |c: char| !c.is_control() && !('\u{2028}'..='\u{202e}').contains(&c);
     let good = name.chars().count() <= MAX_CHARS
-        && name.chars().all(is_shown)
+        && !name.chars().any(is_unprintable)
         && name.contains(char::is_alphanumeric)
         && !["age1", "AGE-SECRET-KEY", "ssh-", "*", "&"].iter().any(|mark| name.contains(mark));
     good.then_some(name)
