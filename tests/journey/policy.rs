@@ -136,6 +136,7 @@ fn init_adds_a_rule_to_a_policy_of_anchors_and_no_other_byte() {
     assert_eq!(sandbox.read(".sops.yaml"), policy.replace("stores: {}", &format!("{rule}stores: {{}}")));
     let block = sandbox.read(".envrc");
     assert!(block.starts_with(envrc) && block.contains("# >>> stax secrets >>>"), "{block}");
+    sandbox.sh("sh -n .envrc").ok();
     sandbox.set("TOKEN", CANARY).ok();
     in_sync(&sandbox, PROD);
     sandbox.sops(["decrypt", PROD]).ok().prints(CANARY);

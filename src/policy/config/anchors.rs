@@ -101,15 +101,30 @@ impl<'t> Anchors<'t> {
         merged.entries().find_map(|source| self.field(&source.node, key))
     }
 
-    /// The `age` values of a rule or, when it has them, of its key groups.
+    /// The `age` values of a rule or, when it has them, of its key groups; not what a group merges.
     pub(super) fn age_nodes(&self, rule: usize) -> Vec<&'t Node> {
+        self.age_holders(rule).into_iter().filter_map(|holder| self.field(holder, "age")).collect()
+    }
+
+    /// The same with what the groups merge, and what that merges.
+    pub(super) fn all_age_nodes(&self, rule: usize) -> Vec<&'t Node> {
+        let mut holders = self.age_holders(rule);
+        let mut next = 0;
+        while let Some(holder) = holders.get(next) {
+            let merged = self.field(holder, "merge");
+            holders.extend(merged.iter().flat_map(|merged| merged.entries()).map(|entry| &entry.node));
+            next += 1;
+        }
+        holders.into_iter().filter_map(|holder| self.field(holder, "age")).collect()
+    }
+
+    fn age_holders(&self, rule: usize) -> Vec<&'t Node> {
         let rules = self.root.and_then(|root| self.field(root, "creation_rules"));
         let Some(rule) = rules.and_then(|rules| rules.entries().nth(rule)) else { return Vec::new() };
         let groups = self.field(&rule.node, "key_groups");
         let holders: Vec<&'t Node> =
             groups.iter().flat_map(|groups| groups.entries()).map(|e| &e.node).collect();
-        let holders = if holders.is_empty() { vec![&rule.node] } else { holders };
-        holders.into_iter().filter_map(|holder| self.field(holder, "age")).collect()
+        if holders.is_empty() { vec![&rule.node] } else { holders }
     }
 }
 

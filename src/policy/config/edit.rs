@@ -114,7 +114,7 @@ impl Config {
         let text = self.text.as_str();
         let tree = yaml::parse(text).ok()?;
         let anchors = Anchors::of(text, &tree);
-        anchors.age_nodes(rule).into_iter().find_map(|node| {
+        anchors.all_age_nodes(rule).into_iter().find_map(|node| {
             let entry = node
                 .entries()
                 .find(|entry| super::split(entry.node.text().unwrap_or_default()).any(|r| r == recipient));
@@ -213,7 +213,12 @@ impl Anchors<'_> {
             [] => as_is(recipient.to_owned()),
             [home] => {
                 let new = Addition { recipient, item: &definition, name };
-                let refused = || by_hand(line(home), &format!("add `- {definition}`"));
+                let refused = || ConfigError {
+                    line: line(home),
+                    what: format!(
+                        "the layout cannot be changed safely: add `- {definition}` by hand, then run the same command again"
+                    ),
+                };
                 let splice = layout::append(self.text, home.holder, &new).ok_or_else(refused)?;
                 let alias = definition.split(' ').next().unwrap_or_default().replacen('&', "*", 1);
                 Ok(Reference { item: alias, splices: vec![splice] })

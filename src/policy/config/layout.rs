@@ -49,6 +49,11 @@ pub(super) fn dash<'a>(text: &'a str, item: &Range<usize>) -> Option<&'a str> {
     (prefix.trim() == "-" && !prefix.contains('\t')).then_some(prefix)
 }
 
+/// The length of the line break at the end of a text.
+fn line_break(text: &str) -> usize {
+    [("\r\n", 2), ("\n", 1)].into_iter().find(|(end, _)| text.ends_with(end)).map_or(0, |(_, length)| length)
+}
+
 /// Adds whole lines, and the line break that the last line of a file may lack.
 pub(super) fn insert_lines(text: &str, at: usize, lines: &str) -> Splice {
     let newline = newline(text);
@@ -74,8 +79,8 @@ pub(super) struct Addition<'a> {
 pub(super) fn append(text: &str, node: &Node, new: &Addition<'_>) -> Option<Splice> {
     match (&node.value, first_byte(text, node)?) {
         (Value::List(_), b'-') => append_line(text, node, new),
-        (Value::List(_), b'[') => append_flow(text, node, new),
-        (Value::Map(_), first) if first != b'{' && first != b'!' => append_line(text, node, new),
+        (Value::List(_), b'[') | (Value::Map(_), b'{') => append_flow(text, node, new),
+        (Value::Map(_), first) if first != b'!' => append_line(text, node, new),
         (Value::Leaf(_), first) if !matches!(first, b'*' | b'!') => {
             let places = places(text, &body(text, node)?, node.text()?)?;
             let last = places.last()?;
@@ -107,9 +112,7 @@ fn append_line(text: &str, node: &Node, new: &Addition<'_>) -> Option<Splice> {
     if text[last.clone()].contains('\n') || prefix.contains('\t') || !(is_map || dash(text, last).is_some()) {
         return None;
     }
-    let key =
-        if is_map { format!("{}: ", new.item.strip_prefix('&')?.split(' ').next()?) } else { String::new() };
-    let line = format!("{prefix}{key}{}", new.item);
+    let line = format!("{prefix}{}{}", key(node, new)?, new.item);
     let lines = match (Manner::of(text, &spans), new.name) {
         (Manner::Behind, Some(name)) => format!("{line} # {name}{}", newline(text)),
         (Manner::Above, Some(name)) => {
@@ -121,6 +124,15 @@ fn append_line(text: &str, node: &Node, new: &Addition<'_>) -> Option<Splice> {
     Some(insert_lines(text, next_line(text, last.end), &lines))
 }
 
+/// What stands before an item of a map from names to keys; nothing in a list.
+fn key(node: &Node, new: &Addition<'_>) -> Option<String> {
+    if !node.is_map() {
+        return Some(String::new());
+    }
+    let name = new.item.strip_prefix('&')?.split(' ').next()?;
+    Some(format!("{name}: "))
+}
+
 fn append_flow(text: &str, node: &Node, new: &Addition<'_>) -> Option<Splice> {
     let places = spans(node);
     let Some(last) = places.last() else {
@@ -129,7 +141,7 @@ fn append_flow(text: &str, node: &Node, new: &Addition<'_>) -> Option<Splice> {
     };
     let quote = text[last.clone()].chars().next().filter(|first| matches!(first, '"' | '\''));
     let quote = quote.filter(|_| new.item == new.recipient).map(String::from).unwrap_or_default();
-    let item = format!("{quote}{}{quote}", new.item);
+    let item = format!("{}{quote}{}{quote}", key(node, new)?, new.item);
     let Some(comma) = own_line(text, last) else {
         let separator = separator(text, &places).unwrap_or_else(|| ", ".into());
         return Some(Splice { range: last.end..last.end, insert: format!("{separator}{item}") });
@@ -204,6 +216,9 @@ pub(super) fn remove_entry(text: &str, node: &Node, position: usize) -> Option<S
     }
     let comment = above(text, span).filter(|_| Manner::of(text, &spans) == Manner::Above);
     let start = comment.map_or(lines.start, |(comment, _)| comment.start);
+    // a file that ends without a line break goes on doing so
+    let is_open = lines.end == text.len() && !text.ends_with('\n');
+    let start = if is_open { start - line_break(&text[..start]) } else { start };
     Some(Splice { range: start..lines.end, insert: String::new() })
 }
 

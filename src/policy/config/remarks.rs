@@ -104,16 +104,18 @@ pub(super) enum Manner {
     None,
     /// Behind at least half of the items.
     Behind,
-    /// A line above every item; above some of them it is a heading.
+    /// A line above every item; above some of them, or above aliases, it is a heading.
     Above,
 }
 
 impl Manner {
     pub(super) fn of(text: &str, items: &[Range<usize>]) -> Self {
+        let is_above =
+            |item: &Range<usize>| above(text, item).is_some() && !text[item.clone()].starts_with('*');
         let count = items.iter().filter(|item| behind(text, item).is_some()).count();
         if count > 0 && count * 2 >= items.len() {
             Self::Behind
-        } else if !items.is_empty() && items.iter().all(|item| above(text, item).is_some()) {
+        } else if !items.is_empty() && items.iter().all(is_above) {
             Self::Above
         } else {
             Self::None
