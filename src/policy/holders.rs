@@ -39,6 +39,11 @@ impl Holders {
         self.shown.get(key).map(String::as_str)
     }
 
+    /// Every key that has a name.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.shown.keys().map(String::as_str)
+    }
+
     /// `age1… (Ravi)`, or the key alone.
     #[must_use]
     pub fn labelled(&self, key: &str) -> String {

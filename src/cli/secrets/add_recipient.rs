@@ -2,14 +2,14 @@
 
 use std::process::ExitCode;
 
-use super::people::{People, Scope, roster_write, today};
-use crate::age::Recipient;
+use super::people::{People, Scope, parse_recipient, roster_write, today};
+use crate::age::{Recipient, RecipientError};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::disk::Write;
-use crate::policy::Holders;
 use crate::policy::config::Config;
 use crate::policy::roster::Row;
+use crate::policy::{Holders, WhoError};
 use crate::workspace::wrap::{Governed, Keys, Rewrapped};
 use crate::workspace::{POLICY, ROSTER};
 
@@ -19,7 +19,7 @@ use crate::workspace::{POLICY, ROSTER};
 /// gives each file a new one. A change that another tool left half done is finished.
 #[derive(clap::Args)]
 pub struct Args {
-    /// The public key, `age1…`
+    /// The public key, `age1…`, or the name of one that .sops.yaml or recipients.md knows
     #[arg(value_name = "KEY")]
     recipient: String,
     /// Who that is, for recipients.md: `Ravi <ravi@example.com>`
@@ -40,10 +40,10 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
-        let recipient: Recipient =
-            self.recipient.parse().map_err(|error| Failure::usage(format!("KEY: {error}")))?;
-        let key = recipient.as_str();
+        let parsed = self.recipient.parse::<Recipient>();
         let mut people = People::open(self.scope.file.as_deref())?;
+        let recipient = parsed.or_else(|error| self.known(&people, &error))?;
+        let key = recipient.as_str();
         let mut candidates = people.governing();
         if candidates.is_empty() {
             candidates = (0..people.config.rules.len()).collect();
@@ -78,6 +78,16 @@ impl Args {
         let message = format!("chore(secrets): add {} to {}", people.name(key), people.labels(&rules));
         ui.next(&people.finish(ui, &writes, &message)?);
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// The key of somebody whom the policy or the table names already. What is neither key nor name may be
+    /// a secret key by mistake, so it is not repeated.
+    fn known(&self, people: &People, error: &RecipientError) -> Result<Recipient, Failure> {
+        match people.holders.resolve(&self.recipient, people.holders.keys()) {
+            Ok(key) => parse_recipient(&key),
+            Err(WhoError::Nobody(_)) => Err(Failure::usage(format!("KEY: {error}"))),
+            Err(ambiguous) => Err(Failure::usage(ambiguous.to_string())),
+        }
     }
 
     /// The row in recipients.md. A row that is there stays: `recipients --set-name` changes it. Where

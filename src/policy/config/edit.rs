@@ -50,7 +50,9 @@ impl Config {
             let has_it = now.rules.get(*rule).is_some_and(|rule| rule.recipients().contains(&recipient));
             // two rules may share one list
             if !has_it {
-                text = now.append(*rule, recipient, name)?;
+                // a line of the text in between would mean nothing to its author
+                let at_home = |error| self.append(*rule, recipient, name).err().unwrap_or(error);
+                text = now.append(*rule, recipient, name).map_err(at_home)?;
             }
         }
         let task = format!("add `- {recipient}`");
