@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 pub mod config;
+pub mod holders;
 pub mod names;
 pub mod roster;
 pub mod rules;
@@ -12,6 +13,7 @@ pub mod vault;
 pub mod who;
 
 pub use crate::sops::pattern;
+pub use holders::Holders;
 pub use who::{WhoError, resolve_who};
 
 /// Something that verify found. Data only: floor 3 prints it, escaped.

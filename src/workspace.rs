@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::disk::{self, DiskError, Write};
 use crate::keyring::{CommandSource, Environment, IDENTITY_VARIABLES, Keyring};
+use crate::policy::Holders;
 use crate::policy::config::Config;
 use crate::policy::roster::Roster;
 use crate::policy::vault::Vault;
@@ -218,13 +219,18 @@ impl Workspace {
             })
     }
 
-    /// The people who can open a document, as `recipients.md` names them.
+    /// What table and policy call the holders of keys; nothing where neither can be read.
+    #[must_use]
+    pub fn holders(&self) -> Holders {
+        let roster = self.roster().unwrap_or_default();
+        Holders::new(&roster, self.policy().ok().flatten().as_ref())
+    }
+
+    /// The people who can open a document, by name where they have one.
     #[must_use]
     pub fn names(&self, document: &Document) -> Vec<String> {
-        let roster = self.roster().unwrap_or_else(|_| Roster::new());
-        let name = |recipient: &str| {
-            roster.get(recipient).map_or_else(|| recipient.to_owned(), |(_, row)| row.name.clone())
-        };
+        let holders = self.holders();
+        let name = |recipient: &str| holders.name(recipient).unwrap_or(recipient).to_owned();
         document.metadata().age.iter().map(|stanza| name(&stanza.recipient)).collect()
     }
 

@@ -10,12 +10,16 @@ use crate::sops::pattern::Pattern;
 use crate::sops::tree::{Entry, Node, Scalar, SyntaxError, Value, line_of};
 use crate::sops::yaml;
 
+mod anchors;
 mod edit;
 mod fields;
 mod layout;
+mod remarks;
+mod rule;
 
-pub use edit::render_new;
 use fields::{Level, Verdict};
+pub use remarks::Holder;
+pub use rule::{render_new, render_rule};
 
 /// The policy of a repository, with the text it was read from.
 #[derive(Clone, Debug)]

@@ -200,7 +200,7 @@ fn checked(row: Row) -> Result<Row, RosterError> {
 }
 
 /// Controls, line separators, and the marks that turn the direction of a line.
-fn is_unprintable(character: char) -> bool {
+pub(super) fn is_unprintable(character: char) -> bool {
     character.is_control()
         || matches!(character, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }

@@ -12,7 +12,8 @@ mod roster;
 mod value;
 
 use super::config::{Config, CreationRule};
-use super::{Finding, RuleId};
+use super::roster::Roster;
+use super::{Finding, Holders, RuleId};
 use crate::sops::{Document, DocumentError, Format, MacState, OpenFault};
 
 const POLICY: &str = ".sops.yaml";
@@ -27,6 +28,8 @@ pub struct Facts {
     pub roster: Option<String>,
     /// There is a `.stax/vault.json`.
     pub has_vault: bool,
+    /// Every path of the index; `None` when nobody looked.
+    pub paths: Option<Vec<String>>,
     pub files: Vec<FileFacts>,
 }
 
@@ -96,20 +99,22 @@ impl Content {
 #[must_use]
 pub fn judge(facts: &Facts) -> Vec<Finding> {
     let (config, mut findings) = policy::check(facts);
-    findings.extend(roster::check(facts, config.as_ref()));
+    let table = facts.roster.as_deref().and_then(|text| Roster::parse(text).ok()).unwrap_or_default();
+    let holders = Holders::new(&table, config.as_ref());
+    findings.extend(roster::check(facts, config.as_ref(), &holders));
     for file in &facts.files {
         let rule = config.as_ref().and_then(|config| config.rule_for(&file.path)).map(|(_, rule)| rule);
-        findings.extend(judge_file(file, rule));
+        findings.extend(judge_file(file, rule, &holders));
     }
     findings.sort_by(|a, b| (&a.path, a.line, a.rule).cmp(&(&b.path, b.line, b.rule)));
     findings
 }
 
-fn judge_file(file: &FileFacts, rule: Option<&CreationRule>) -> Vec<Finding> {
+fn judge_file(file: &FileFacts, rule: Option<&CreationRule>, holders: &Holders) -> Vec<Finding> {
     let mut findings = file::check(file);
     if let Some(document) = file.document() {
         let cannot_open = findings.iter().any(|finding| matches!(finding.rule, RuleId::F03 | RuleId::F04));
-        findings.extend(keys::check(&file.path, file.managed, document, rule));
+        findings.extend(keys::check(&file.path, file.managed, document, rule, holders));
         findings.extend(metadata::check(&file.path, file.managed, document));
         findings.extend(value::check(file, cannot_open));
     }

@@ -163,27 +163,6 @@ fn the_bound_files_are_declared_to_git() {
 }
 
 #[test]
-fn a_foreign_policy_is_left_alone_and_the_lines_are_printed() {
-    let sandbox = Sandbox::new();
-    let key = sandbox.key();
-    let foreign = "# ours\ncreation_rules:\n  - path_regex: other/.*\n    age: age1x\n";
-    sandbox.write(".sops.yaml", foreign);
-    let output = sandbox.stax(["secrets", "init", "--env", "production"]);
-    output.shows("path_regex").shows(&key);
-    assert_eq!(sandbox.read(".sops.yaml"), foreign);
-}
-
-#[test]
-fn a_foreign_envrc_is_left_alone_and_the_lines_are_printed() {
-    let sandbox = Sandbox::new();
-    sandbox.key();
-    sandbox.write(".envrc", "use nix\n");
-    let output = sandbox.stax(["secrets", "init", "--env", "production"]).ok();
-    output.shows("watch_file").shows("stax secrets export");
-    assert_eq!(sandbox.read(".envrc"), "use nix\n");
-}
-
-#[test]
 fn a_foreign_hook_is_left_alone_and_the_line_is_printed() {
     let sandbox = Sandbox::new();
     sandbox.key();

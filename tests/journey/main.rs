@@ -8,5 +8,6 @@ mod editing;
 mod errors;
 mod guard;
 mod people;
+mod policy;
 mod shell;
 mod whole;

@@ -73,8 +73,8 @@ fn convert(path: &Path, bytes: &[u8]) -> Option<Zeroizing<String>> {
         .map(|repo| Workspace::over(repo, Caller::Git))
         .or_else(|_| Workspace::open(Some(path), Caller::Git))
         .ok();
-    let roster = workspace.as_ref().and_then(|workspace| workspace.roster().ok()).unwrap_or_default();
-    let name = |recipient: &str| roster.get(recipient).map(|(_, row)| row.name.clone());
+    let holders = workspace.as_ref().map(Workspace::holders).unwrap_or_default();
+    let name = |recipient: &str| holders.name(recipient).map(str::to_owned);
     let masks = mode::is_masked(std::env::vars_os(), setting(workspace.as_ref()).as_deref());
     let mask = if masks { MaskKey::of_user() } else { None };
     let show = match &mask {

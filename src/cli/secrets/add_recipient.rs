@@ -2,15 +2,16 @@
 
 use std::process::ExitCode;
 
-use super::people::{People, Scope, roster_write, today};
-use crate::age::Recipient;
+use super::people::{People, Scope, parse_recipient, roster_write, today};
+use crate::age::{Recipient, RecipientError};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::disk::Write;
 use crate::policy::config::Config;
 use crate::policy::roster::Row;
-use crate::workspace::POLICY;
+use crate::policy::{Holders, WhoError};
 use crate::workspace::wrap::{Governed, Keys, Rewrapped};
+use crate::workspace::{POLICY, ROSTER};
 
 /// Let somebody read: policy, recipients.md and every governed file change together
 ///
@@ -18,7 +19,7 @@ use crate::workspace::wrap::{Governed, Keys, Rewrapped};
 /// gives each file a new one. A change that another tool left half done is finished.
 #[derive(clap::Args)]
 pub struct Args {
-    /// The public key, `age1…`
+    /// The public key, `age1…`, or the name of one that .sops.yaml or recipients.md knows
     #[arg(value_name = "KEY")]
     recipient: String,
     /// Who that is, for recipients.md: `Ravi <ravi@example.com>`
@@ -39,10 +40,10 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
-        let recipient: Recipient =
-            self.recipient.parse().map_err(|error| Failure::usage(format!("KEY: {error}")))?;
-        let key = recipient.as_str();
+        let parsed = self.recipient.parse::<Recipient>();
         let mut people = People::open(self.scope.file.as_deref())?;
+        let recipient = parsed.or_else(|error| self.known(&people, &error))?;
+        let key = recipient.as_str();
         let mut candidates = people.governing();
         if candidates.is_empty() {
             candidates = (0..people.config.rules.len()).collect();
@@ -51,9 +52,11 @@ impl Args {
         if rules.is_empty() {
             return Err(Failure::usage(format!("{POLICY} has no creation rule")));
         }
-        let after = with_recipient(&people.config, &rules, key)?;
+        let name = self.name.clone().or_else(|| people.holders.name(key).map(str::to_owned));
+        let after = Config::parse(&people.config.with_recipient(&rules, key, name.as_deref())?)?.0;
         let mut writes = vec![people.workspace.plan(POLICY, after.text())?];
-        writes.extend(self.row(&mut people, key)?);
+        writes.extend(self.row(&mut people, &after, key, name)?);
+        people.holders = Holders::new(&people.roster, Some(&after));
         let planned = self.plan(&people, &after, &rules, key)?;
         writes.extend(planned.iter().map(|file| file.write.clone()));
         writes.retain(|write| write.before.as_ref() != Some(&write.after));
@@ -77,14 +80,36 @@ impl Args {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// The row in recipients.md. A row that is there stays: `recipients --set-name` changes it.
-    fn row(&self, people: &mut People, key: &str) -> Result<Option<Write>, Failure> {
+    /// The key of somebody whom the policy or the table names already. What is neither key nor name may be
+    /// a secret key by mistake, so it is not repeated.
+    fn known(&self, people: &People, error: &RecipientError) -> Result<Recipient, Failure> {
+        match people.holders.resolve(&self.recipient, people.holders.keys()) {
+            Ok(key) => parse_recipient(&key),
+            Err(WhoError::Nobody(_)) => Err(Failure::usage(format!("KEY: {error}"))),
+            Err(ambiguous) => Err(Failure::usage(ambiguous.to_string())),
+        }
+    }
+
+    /// The row in recipients.md. A row that is there stays: `recipients --set-name` changes it. Where
+    /// nothing is bound and there is no table, the name that the policy gives is enough.
+    fn row(
+        &self,
+        people: &mut People,
+        after: &Config,
+        key: &str,
+        name: Option<String>,
+    ) -> Result<Option<Write>, Failure> {
         if people.roster.get(key).is_some() {
             return Ok(None);
         }
-        let name = self.name.clone().ok_or_else(|| {
+        let name = name.ok_or_else(|| {
             Failure::usage("this key has no name in recipients.md yet").hint("give one with --name NAME")
         })?;
+        let has_table = people.workspace.read(ROSTER)?.is_some() || people.workspace.vault()?.is_some();
+        let is_named = Holders::new(&people.roster, Some(after)).name(key).is_some();
+        if !has_table && is_named && self.role.is_empty() {
+            return Ok(None);
+        }
         let onboarded = people.since.get(key).map_or_else(today, |since| since.date.clone());
         let row = Row { recipient: key.to_owned(), name, role: self.role.clone(), onboarded };
         people.roster.add_row(row).map_err(|error| Failure::usage(error.to_string()))?;
@@ -139,15 +164,6 @@ impl Args {
             }
         }
     }
-}
-
-fn with_recipient(config: &Config, rules: &[usize], key: &str) -> Result<Config, Failure> {
-    let mut config = config.clone();
-    for rule in rules {
-        let text = config.with_recipient(*rule, key, None)?;
-        config = Config::parse(&text)?.0;
-    }
-    Ok(config)
 }
 
 fn note_older_versions(ui: &Ui, people: &People, planned: &[Rewrapped], key: &str) -> Result<(), Failure> {

@@ -24,7 +24,8 @@ const FOLDER: &str = "infra/secrets/";
 ///
 /// Writes policy, binding, an empty SOPS file, the list of recipients, `.envrc` and the lines in
 /// `.gitattributes` together or not at all, then installs the git drivers and hooks of this clone.
-/// What somebody else wrote is left alone; a second run changes nothing.
+/// What somebody else wrote keeps every byte: a rule, a line or a block is added beside it. A second
+/// run changes nothing.
 #[derive(clap::Args)]
 pub struct Args {
     /// The environment, such as production, development or staging
@@ -142,10 +143,6 @@ impl Args {
                     ui.line(format!("{verb:10} {}", braced(&writes)));
                 }
             }
-        }
-        let label = "this .envrc is not ours and was left alone; add to it";
-        if !plan.envrc_lines.is_empty() {
-            ui.warning(format!("{label}:\n{}", plan.envrc_lines.join("\n")));
         }
     }
 

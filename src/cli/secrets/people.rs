@@ -7,8 +7,8 @@ use crate::age::Recipient;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::ui::Ui;
 use crate::disk::Write;
+use crate::policy::Holders;
 use crate::policy::config::{Config, ConfigError};
-use crate::policy::resolve_who;
 use crate::policy::roster::Roster;
 use crate::repo::{ObjectId, Repo, Revision};
 use crate::workspace::wrap::{Cause, Governed, Keys, Obstacle, Rewrapped, Survey};
@@ -33,6 +33,7 @@ pub(super) struct People {
     pub workspace: Workspace,
     pub config: Config,
     pub roster: Roster,
+    pub holders: Holders,
     pub survey: Survey,
     /// Since when each recipient is in the policy, by the commit log.
     pub since: BTreeMap<String, Since>,
@@ -68,12 +69,13 @@ impl People {
         })?;
         let (roster, survey) = (workspace.roster()?, workspace.governed(&config)?);
         let since = onboarded(workspace.repo()?)?;
-        Ok(Self { workspace, config, roster, survey, since })
+        let holders = Holders::new(&roster, Some(&config));
+        Ok(Self { workspace, config, roster, holders, survey, since })
     }
 
-    /// The name in `recipients.md`, else the key.
+    /// The name by table or policy, else the key.
     pub(super) fn name(&self, key: &str) -> String {
-        self.roster.get(key).map_or_else(|| key.to_owned(), |(_, row)| row.name.clone())
+        self.holders.name(key).unwrap_or(key).to_owned()
     }
 
     /// The name before a mail.
@@ -96,9 +98,7 @@ impl People {
         if let Some((key, _)) = self.since.get_key_value(who) {
             keys.insert(key);
         }
-        let named = |key: &&str| self.roster.get(key).map_or("", |(_, row)| row.name.as_str());
-        let known: Vec<(&str, &str)> = keys.iter().map(|key| (*key, named(key))).collect();
-        resolve_who(who, &known).map_err(|error| {
+        self.holders.resolve(who, keys.into_iter()).map_err(|error| {
             Failure::usage(error.to_string()).hint("see who can read: stax secrets recipients")
         })
     }
@@ -276,7 +276,7 @@ fn quoted(message: &str) -> String {
 
 /// The first commit in which each recipient is in the policy; old policies that do not parse are
 /// passed over.
-fn onboarded(repo: &Repo) -> Result<BTreeMap<String, Since>, Failure> {
+pub(super) fn onboarded(repo: &Repo) -> Result<BTreeMap<String, Since>, Failure> {
     let mut parsed: BTreeMap<ObjectId, Vec<String>> = BTreeMap::new();
     let mut since = BTreeMap::new();
     for revision in repo.history(POLICY)?.iter().rev() {

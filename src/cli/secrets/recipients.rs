@@ -51,7 +51,8 @@ struct Reader {
     role: String,
     onboarded: String,
     commit: Option<String>,
-    has_row: bool,
+    /// By table, anchor or comment.
+    has_name: bool,
     /// The table claims a later date than the log proves.
     is_late: bool,
 }
@@ -71,7 +72,7 @@ fn readers(people: &People, rule: usize) -> Vec<Reader> {
             is_late: claimed.is_some_and(|claimed| claimed > onboarded),
             onboarded,
             commit: since.map(|since| since.commit.to_string()),
-            has_row: row.is_some(),
+            has_name: people.holders.name(key).is_some(),
         }
     };
     people.config.rules[rule].recipients().into_iter().map(reader).collect()
@@ -103,7 +104,7 @@ fn list(people: &People, rules: &[(usize, Vec<Reader>)]) -> Vec<serde_json::Valu
             let envs: Vec<String> = reads
                 .flat_map(|(rule, _)| people.governed(*rule).filter_map(|file| file.target.env.clone()))
                 .collect();
-            let text = |text: &str| reader.has_row.then(|| text.to_owned());
+            let text = |text: &str| reader.has_name.then(|| text.to_owned());
             serde_json::json!({
                 "key": reader.key, "name": text(&reader.name), "role": text(&reader.role),
                 "onboarded": reader.onboarded, "commit": reader.commit, "environments": envs,

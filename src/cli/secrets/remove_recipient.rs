@@ -38,10 +38,7 @@ impl Args {
             .filter(|rule| in_rule(rule) || people.governed(*rule).any(|f| exposed.contains(&*f.target.path)))
             .collect();
         let rules = people.rules(&self.scope, &candidates)?;
-        let mut after = people.config.clone();
-        for rule in &rules {
-            after = Config::parse(&after.without_recipient(*rule, &key)?)?.0;
-        }
+        let after = Config::parse(&people.config.without_recipient(&rules, &key)?)?.0;
         let mut files = Vec::new();
         for file in rules.iter().flat_map(|rule| people.governed(*rule)) {
             if exposed.contains(&*file.target.path) {

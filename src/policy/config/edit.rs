@@ -1,176 +1,140 @@
 //! Edits of `.sops.yaml`: bytes are spliced, everything else stays. What was written is read back and
 //! must say exactly what was meant; where that is not sure, the error names the line to change by hand.
 
-use super::layout::{self, Splice};
+use super::anchors::{Anchors, Definition, invent};
+use super::layout::{self, Addition, Splice};
+use super::remarks::single;
 use super::{Config, ConfigError, CreationRule};
-use crate::sops::tree::{Entry, Node, Tree, line_of};
+use crate::policy::roster::is_unprintable;
+use crate::sops::tree::{Node, line_of};
 use crate::sops::yaml;
 
-const PREFACE: &str = "# who can read which file; edit with: stax secrets add-recipient, remove-recipient";
-
-/// The `.sops.yaml` of a fresh repository: one rule.
-#[must_use]
-pub fn render_new<S: AsRef<str>>(path_regex: &str, recipients: &[S]) -> String {
-    let rule = render_rule("  - ", 2, path_regex, recipients, "\n");
-    format!("{PREFACE}\ncreation_rules:\n{rule}")
-}
-
-fn render_rule<S: AsRef<str>>(
-    dash: &str,
-    list_indent: usize,
-    path_regex: &str,
-    recipients: &[S],
-    newline: &str,
-) -> String {
-    let indent = " ".repeat(dash.len());
-    let list = " ".repeat(dash.len() + list_indent);
-    let mut rule = format!("{dash}path_regex: {}{newline}{indent}age:{newline}", quoted(path_regex));
-    for recipient in recipients {
-        rule += &format!("{list}- {}{newline}", recipient.as_ref());
-    }
-    rule
-}
-
-/// Plain where any reader takes it for the same string.
-fn quoted(text: &str) -> String {
-    let plain = text.starts_with(|c: char| c.is_ascii_alphanumeric() || "^(.\\".contains(c))
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || r"^$\./_-+()|?".contains(c))
-        && yaml::reads_as_string(text);
-    if plain { text.to_owned() } else { format!("'{}'", text.replace('\'', "''")) }
-}
+/// Lists below `keys:` in which a person is looked for when a rule takes from several.
+const PEOPLE: [&str; 8] = ["users", "user", "people", "admins", "admin", "team", "humans", "developers"];
 
 impl Config {
-    /// The text with one more recipient at the end of a rule; unchanged when the rule has it already.
-    /// The comment stands behind the recipient where the layout has a line for it.
+    /// The text with one more recipient at the end of each of these rules; unchanged when they have it.
+    ///
+    /// The author's manner decides how: in a list of aliases the key gets an anchor beside the others,
+    /// made of the name, unless it has one; a comment with the name where the other items have one.
     ///
     /// # Errors
     /// [`ConfigError`] when the layout cannot be changed safely; it says what to write where.
     pub fn with_recipient(
         &self,
-        rule: usize,
+        rules: &[usize],
         recipient: &str,
-        comment: Option<&str>,
+        name: Option<&str>,
     ) -> Result<String, ConfigError> {
-        let old = self.rule(rule)?;
-        if old.recipients().contains(&recipient) {
-            return Ok(self.text.clone());
-        }
-        check_recipient(recipient, old.line)?;
-        let comment = comment.map(|comment| check_comment(comment, old.line)).transpose()?;
         let mut wanted = self.rules.clone();
-        match wanted[rule].groups.len() {
-            0 => wanted[rule].age.push((recipient.to_owned(), 0)),
-            1 => wanted[rule].groups[0].push((recipient.to_owned(), 0)),
-            _ => return Err(by_hand(old.line, &format!("choose a key group and add `{recipient}`"))),
+        let mut missing = Vec::new();
+        for rule in sorted(rules) {
+            let old = self.rule(rule)?;
+            if old.recipients().contains(&recipient) {
+                continue;
+            }
+            check_recipient(recipient, old.line)?;
+            match wanted[rule].groups.len() {
+                0 => wanted[rule].age.push((recipient.to_owned(), 0)),
+                1 => wanted[rule].groups[0].push((recipient.to_owned(), 0)),
+                _ => return Err(by_hand(old.line, &format!("choose a key group and add `{recipient}`"))),
+            }
+            missing.push(rule);
         }
-        let tree = yaml::parse(&self.text)?;
+        let Some(first) = missing.first() else { return Ok(self.text.clone()) };
+        let line = self.rules[*first].line;
+        let name = name.map(|name| check_comment(name, line)).transpose()?;
+        let mut text = self.text.clone();
+        for rule in &missing {
+            let now = Self::parse(&text)?.0;
+            let has_it = now.rules.get(*rule).is_some_and(|rule| rule.recipients().contains(&recipient));
+            // two rules may share one list
+            if !has_it {
+                // a line of the text in between would mean nothing to its author
+                let at_home = |error| self.append(*rule, recipient, name).err().unwrap_or(error);
+                text = now.append(*rule, recipient, name).map_err(at_home)?;
+            }
+        }
         let task = format!("add `- {recipient}`");
-        let nodes = age_nodes(&tree, rule);
-        let [node] = nodes.as_slice() else { return Err(by_hand(old.line, &task)) };
-        let refused = by_hand(line_of(&self.text, node.span.start), &task);
-        let splice = layout::append(&self.text, node, recipient, comment).ok_or_else(|| refused.clone())?;
-        self.read_back(&splice, &wanted, refused)
+        self.read_back(text, &wanted, by_hand(line, &task))
     }
 
-    /// The text without a recipient of a rule, wherever the rule names it; unchanged when it does not.
+    fn append(&self, rule: usize, recipient: &str, name: Option<&str>) -> Result<String, ConfigError> {
+        let line = self.rules[rule].line;
+        let task = format!("add `- {recipient}` to the rule in line {line}");
+        let tree = yaml::parse(&self.text)?;
+        let anchors = Anchors::of(&self.text, &tree);
+        let nodes = anchors.age_nodes(rule);
+        let [node] = nodes.as_slice() else { return Err(by_hand(line, &task)) };
+        let refused = || by_hand(line_of(&self.text, node.span.start), &task);
+        let Reference { item, mut splices } = anchors.reference(node, node.span.end, recipient, name)?;
+        let new = Addition { recipient, item: &item, name };
+        splices.push(layout::append(&self.text, node, &new).ok_or_else(refused)?);
+        Ok(layout::apply_all(&self.text, splices))
+    }
+
+    /// The text without a recipient of these rules, wherever they name it. An anchor below `keys:` goes
+    /// with the last alias of it; one that stands in a rule moves to its next alias.
     ///
     /// # Errors
-    /// [`ConfigError`] when it is the last one of the rule or of a key group, or when the layout cannot
+    /// [`ConfigError`] when it is the last one of a rule or of a key group, or when the layout cannot
     /// be changed safely; it says what to change where.
-    pub fn without_recipient(&self, rule: usize, recipient: &str) -> Result<String, ConfigError> {
-        let old = self.rule(rule)?;
+    pub fn without_recipient(&self, rules: &[usize], recipient: &str) -> Result<String, ConfigError> {
         let mut wanted = self.rules.clone();
-        let wanted_rule = &mut wanted[rule];
-        let lists = wanted_rule.groups.iter_mut().chain([&mut wanted_rule.age]);
-        for list in lists.filter(|list| list.iter().any(|(known, _)| known == recipient)) {
-            list.retain(|(known, _)| known != recipient);
-            if list.is_empty() {
-                let what = format!("`{recipient}` is the only recipient here: add another one first");
-                return Err(ConfigError { line: old.line, what });
+        for rule in sorted(rules) {
+            let line = self.rule(rule)?.line;
+            let wanted = &mut wanted[rule];
+            let lists = wanted.groups.iter_mut().chain([&mut wanted.age]);
+            for list in lists.filter(|list| list.iter().any(|(known, _)| known == recipient)) {
+                list.retain(|(known, _)| known != recipient);
+                if list.is_empty() {
+                    let what = format!("`{recipient}` is the only recipient here: add another one first");
+                    return Err(ConfigError { line, what });
+                }
             }
         }
         let mut text = self.text.clone();
-        let names_it = |text: &str| {
-            let rule = Self::parse(text).ok().and_then(|(config, _)| config.rules.get(rule).cloned());
-            rule.is_some_and(|rule| {
-                rule.groups.iter().flatten().chain(&rule.age).any(|(r, _)| r == recipient)
-            })
-        };
-        while names_it(&text) {
-            let tree = yaml::parse(&text)?;
-            let splice =
-                age_nodes(&tree, rule).iter().find_map(|node| layout::remove(&text, node, recipient));
-            text = splice.ok_or_else(|| self.cannot_remove(rule, recipient))?.apply(&text);
+        // aliases stand behind their anchor: from the back they are gone before it is
+        for rule in sorted(rules).into_iter().rev() {
+            let refused = || self.cannot_remove(rule, recipient);
+            while let Some(now) = Self::parse(&text)
+                .ok()
+                .filter(|(now, _)| now.rules.get(rule).is_some_and(|rule| mentions(rule, recipient)))
+            {
+                text = now.0.take(rule, recipient).ok_or_else(refused)?;
+            }
         }
-        let whole = Splice { range: 0..self.text.len(), insert: text };
-        self.read_back(&whole, &wanted, self.cannot_remove(rule, recipient))
+        if let Some(first) = rules.first() {
+            text = without_anchor(text, recipient);
+            return self.read_back(text, &wanted, self.cannot_remove(*first, recipient));
+        }
+        Ok(text)
     }
 
-    /// The text with a creation rule added behind the last one, in the layout of the file.
-    ///
-    /// An earlier rule may still win for the same path: ask [`Config::rule_for`] afterwards.
-    ///
-    /// # Errors
-    /// [`ConfigError`] when a rule before it matches every file, or when the layout cannot be changed
-    /// safely.
-    pub fn with_rule<S: AsRef<str>>(
-        &self,
-        path_regex: &str,
-        recipients: &[S],
-    ) -> Result<String, ConfigError> {
-        let end = line_of(&self.text, self.text.len());
-        for recipient in recipients {
-            check_recipient(recipient.as_ref(), end)?;
-        }
-        if let Some(rule) = self.rules.iter().find(|rule| rule.path_regex.is_none()) {
-            let what = "this rule matches every file: put the new one before it by hand".to_owned();
-            return Err(ConfigError { line: rule.line, what });
-        }
-        let tree = yaml::parse(&self.text)?;
-        let task = format!("add a creation rule for `{path_regex}`");
-        let Some(splice) = self.rule_splice(&tree, path_regex, recipients) else {
-            return Err(by_hand(self.rules.last().map_or(end, |rule| rule.line), &task));
-        };
-        let fresh = render_new(path_regex, recipients);
-        let mut wanted = self.rules.clone();
-        wanted.extend(Self::parse(&fresh)?.0.rules);
-        self.read_back(&splice, &wanted, by_hand(end, &task))
-    }
-
-    fn rule_splice<S: AsRef<str>>(&self, tree: &Tree, path_regex: &str, recipients: &[S]) -> Option<Splice> {
+    /// Takes one mention of a recipient out of a rule.
+    fn take(&self, rule: usize, recipient: &str) -> Option<String> {
         let text = self.text.as_str();
-        let newline = layout::newline(text);
-        let Some(list) = tree.documents.first().and_then(|root| root.get("creation_rules")) else {
-            let rule = render_rule("  - ", 2, path_regex, recipients, newline);
-            return Some(layout::insert_lines(text, text.len(), &format!("creation_rules:{newline}{rule}")));
-        };
-        let rules: Vec<&Entry> = list.node.entries().collect();
-        let last = rules.last()?;
-        let dash = layout::dash(text, &last.span)?;
-        let mut rule = render_rule(dash, list_indent(text, &rules), path_regex, recipients, newline);
-        let apart = rules.len() > 1 && {
-            let before = &text[rules[rules.len() - 2].span.end..layout::line_start(text, last.span.start)];
-            before.lines().skip(1).any(|line| line.trim().is_empty())
-        };
-        if apart {
-            rule = format!("{newline}{rule}");
-        }
-        let mut end = last.span.end;
-        if !text[..end].ends_with('\n') {
-            end = layout::next_line(text, end);
-        }
-        // a comment indented below the dash still belongs to the rule before
-        let deeper = |line: &str| {
-            let body = line.trim_start();
-            body.starts_with('#') && line.len() - body.len() > dash.find('-').unwrap_or(0)
-        };
-        while text.get(end..).and_then(|rest| rest.lines().next()).is_some_and(deeper) {
-            end = layout::next_line(text, end);
-        }
-        Some(layout::insert_lines(text, end, &rule))
+        let tree = yaml::parse(text).ok()?;
+        let anchors = Anchors::of(text, &tree);
+        anchors.all_age_nodes(rule).into_iter().find_map(|node| {
+            let entry = node
+                .entries()
+                .find(|entry| super::split(entry.node.text().unwrap_or_default()).any(|r| r == recipient));
+            let Some(entry) = entry else { return Some(layout::remove(text, node, recipient)?.apply(text)) };
+            // an alias of a string with several keys
+            if let Some(shared) = anchors.behind(&entry.node).filter(|shared| single(shared.node).is_none()) {
+                return Some(layout::remove(text, shared.node, recipient)?.apply(text));
+            }
+            let mut splices = vec![layout::remove(text, node, recipient)?];
+            let own = anchors.definitions().find(|known| known.node.span == entry.node.span);
+            if let Some(own) = own.filter(|_| single(&entry.node).is_some()) {
+                splices.extend(moved(&anchors, own)?);
+            }
+            Some(layout::apply_all(text, splices))
+        })
     }
 
-    fn rule(&self, position: usize) -> Result<&CreationRule, ConfigError> {
+    pub(super) fn rule(&self, position: usize) -> Result<&CreationRule, ConfigError> {
         let what = "no such creation rule".to_owned();
         self.rules.get(position).ok_or(ConfigError { line: 1, what })
     }
@@ -179,23 +143,146 @@ impl Config {
     fn cannot_remove(&self, rule: usize, recipient: &str) -> ConfigError {
         let rule = &self.rules[rule];
         let known = rule.groups.iter().flatten().chain(&rule.age).find(|(known, _)| known == recipient);
-        by_hand(known.map_or(rule.line, |(_, line)| *line), &format!("remove `{recipient}`"))
+        let task = format!("remove `{recipient}` from the rule in line {}", rule.line);
+        by_hand(known.map_or(rule.line, |(_, line)| *line), &task)
     }
 
     /// The new text, if it says what was meant and nothing else changed its meaning.
-    fn read_back(
+    pub(super) fn read_back(
         &self,
-        splice: &Splice,
+        text: String,
         wanted: &[CreationRule],
         refused: ConfigError,
     ) -> Result<String, ConfigError> {
-        let text = splice.apply(&self.text);
         let Ok((config, _)) = Self::parse(&text) else { return Err(refused) };
-        let same = config.rules.len() == wanted.len()
-            && config.rules.iter().zip(wanted).all(|(new, wanted)| same_meaning(new, wanted))
-            && config.stores == self.stores;
-        if same { Ok(text) } else { Err(refused) }
+        if config.rules.len() != wanted.len() || config.stores != self.stores {
+            return Err(refused);
+        }
+        let wrong = config.rules.iter().zip(wanted).position(|(new, wanted)| !same_meaning(new, wanted));
+        let Some(wrong) = wrong else { return Ok(text) };
+        let untouched = self.rules.get(wrong).filter(|old| same_meaning(old, &wanted[wrong]));
+        let Some(other) = untouched.filter(|_| self.rules.len() == wanted.len()) else { return Err(refused) };
+        let what = format!(
+            "{}: the rule in line {} reads the same list and would change too (--all changes both)",
+            refused.what, other.line
+        );
+        Err(ConfigError { what, ..refused })
     }
+}
+
+/// How a list shall name a recipient, and what must be written elsewhere for it.
+pub(super) struct Reference {
+    pub(super) item: String,
+    pub(super) splices: Vec<Splice>,
+}
+
+impl Anchors<'_> {
+    /// How a list that stands, or will stand, before `end` names a recipient in the manner of `model`.
+    pub(super) fn reference(
+        &self,
+        model: &Node,
+        end: usize,
+        recipient: &str,
+        name: Option<&str>,
+    ) -> Result<Reference, ConfigError> {
+        let as_is = |item: String| Ok(Reference { item, splices: Vec::new() });
+        let known = self.definitions().find(|known| {
+            single(known.node) == Some(recipient)
+                && known.node.span.end <= end
+                && self.definition(known.name).is_some()
+        });
+        if let Some(known) = known {
+            return as_is(format!("*{}", known.name));
+        }
+        let aliased: Vec<&Definition<'_>> =
+            model.entries().filter_map(|entry| self.behind(&entry.node)).collect();
+        let is_own = |known: &Definition<'_>| known.holder.span == model.span;
+        let is_named = aliased.iter().any(|known| known.in_rules) || self.definitions().any(is_own);
+        let mut homes: Vec<&Definition<'_>> = Vec::new();
+        for home in aliased.into_iter().filter(|known| !known.in_rules && single(known.node).is_some()) {
+            if !homes.iter().any(|other| other.holder.span == home.holder.span) {
+                homes.push(home);
+            }
+        }
+        let people: Vec<_> = homes.iter().filter(|home| PEOPLE.contains(&home.section)).copied().collect();
+        if homes.len() > 1 && people.len() == 1 {
+            homes = people;
+        }
+        let definition = format!("&{} {recipient}", invent(self, name, recipient));
+        let line = |home: &Definition<'_>| line_of(self.text, home.holder.span.start);
+        match homes.as_slice() {
+            [] if is_named => as_is(definition),
+            [] => as_is(recipient.to_owned()),
+            [home] => {
+                let new = Addition { recipient, item: &definition, name };
+                let refused = || ConfigError {
+                    line: line(home),
+                    what: format!(
+                        "the layout cannot be changed safely: add `- {definition}` by hand, then run the same command again"
+                    ),
+                };
+                let splice = layout::append(self.text, home.holder, &new).ok_or_else(refused)?;
+                let alias = definition.split(' ').next().unwrap_or_default().replacen('&', "*", 1);
+                Ok(Reference { item: alias, splices: vec![splice] })
+            }
+            [first, second, ..] => Err(ConfigError {
+                line: line(first),
+                what: format!(
+                    "the rule takes keys from several lists: add `- {definition}` to the one in line {} or in line {} by hand, then run the same command again",
+                    line(first),
+                    line(second)
+                ),
+            }),
+        }
+    }
+}
+
+/// What makes the next alias of an anchor its definition; nothing when there is no alias.
+fn moved(anchors: &Anchors<'_>, own: &Definition<'_>) -> Option<Option<Splice>> {
+    let Some(next) = anchors.uses(own.name).min_by_key(|span| span.start) else { return Some(None) };
+    anchors.definition(own.name)?;
+    let text = &anchors.text[own.node.span.clone()];
+    (!text.contains('\n')).then(|| Some(Splice { range: next.clone(), insert: text.to_owned() }))
+}
+
+/// Takes out anchors outside of the rules that stand for this recipient alone and that nothing reads.
+/// One that cannot be taken out safely stays: it gives nobody access.
+fn without_anchor(mut text: String, recipient: &str) -> String {
+    loop {
+        let Ok((now, _)) = Config::parse(&text) else { return text };
+        let Ok(tree) = yaml::parse(&text) else { return text };
+        if now.rules.iter().any(|rule| mentions(rule, recipient)) {
+            return text;
+        }
+        let anchors = Anchors::of(&text, &tree);
+        let is_idle = |known: &&Definition<'_>| {
+            !known.in_rules
+                && single(known.node) == Some(recipient)
+                && anchors.uses(known.name).next().is_none()
+        };
+        let shorter = anchors.definitions().filter(is_idle).find_map(|known| {
+            let position = known.holder.entries().position(|entry| entry.span == known.entry.span)?;
+            let is_top = known.holder.get("creation_rules").is_some();
+            let splice = layout::remove_entry(&text, known.holder, position).filter(|_| !is_top)?;
+            Some(splice.apply(&text)).filter(|text| Config::parse(text).is_ok())
+        });
+        match shorter {
+            Some(shorter) => text = shorter,
+            None => return text,
+        }
+    }
+}
+
+fn sorted(rules: &[usize]) -> Vec<usize> {
+    let mut rules = rules.to_vec();
+    rules.sort_unstable();
+    rules.dedup();
+    rules
+}
+
+/// Whether a rule names a recipient, also where `key_groups` hides it.
+fn mentions(rule: &CreationRule, recipient: &str) -> bool {
+    rule.groups.iter().flatten().chain(&rule.age).any(|(known, _)| known == recipient)
 }
 
 /// Equal but for the lines.
@@ -212,33 +299,12 @@ fn same_meaning(left: &CreationRule, right: &CreationRule) -> bool {
         && left.shamir_threshold == right.shamir_threshold
 }
 
-/// The `age` values of a rule or, when it has them, of its key groups; not those that `<<` brings.
-fn age_nodes(tree: &Tree, rule: usize) -> Vec<&Node> {
-    let rules = tree.documents.first().and_then(|root| root.get("creation_rules"));
-    let Some(rule) = rules.and_then(|rules| rules.node.entries().nth(rule)) else { return Vec::new() };
-    let groups = rule.node.get("key_groups").map(|groups| groups.node.entries().collect::<Vec<_>>());
-    let holders = match groups {
-        Some(groups) if !groups.is_empty() => groups,
-        _ => vec![rule],
-    };
-    holders.iter().filter_map(|holder| holder.node.get("age")).map(|age| &age.node).collect()
-}
-
-/// Columns from `age` to the dash of its items, as the file has it.
-fn list_indent(text: &str, rules: &[&Entry]) -> usize {
-    let column = |at: usize| at - layout::line_start(text, at);
-    let ages = rules.iter().filter_map(|rule| rule.node.get("age"));
-    let lists = ages.filter(|age| text[age.node.span.start..].starts_with("- "));
-    let mut indents = lists.map(|age| column(age.node.span.start).saturating_sub(column(age.key_span.start)));
-    indents.next().unwrap_or(2)
-}
-
-fn by_hand(line: usize, task: &str) -> ConfigError {
+pub(super) fn by_hand(line: usize, task: &str) -> ConfigError {
     ConfigError { line, what: format!("the layout cannot be changed safely: {task} by hand") }
 }
 
 /// Only what stands for itself in every YAML style.
-fn check_recipient(recipient: &str, line: usize) -> Result<(), ConfigError> {
+pub(super) fn check_recipient(recipient: &str, line: usize) -> Result<(), ConfigError> {
     let starts_well = recipient.starts_with(|c: char| c.is_ascii_alphanumeric());
     let plain = recipient.chars().all(|c| c.is_ascii_alphanumeric() || " -_+/=@.".contains(c));
     if starts_well && plain && recipient.trim() == recipient && yaml::reads_as_string(recipient) {
@@ -247,9 +313,12 @@ fn check_recipient(recipient: &str, line: usize) -> Result<(), ConfigError> {
     Err(ConfigError { line, what: "a recipient with characters that YAML would read otherwise".into() })
 }
 
-fn check_comment(comment: &str, line: usize) -> Result<&str, ConfigError> {
-    if comment.chars().any(char::is_control) || comment.contains(['\u{2028}', '\u{2029}', '\u{feff}']) {
-        return Err(ConfigError { line, what: "a comment is one line of text".into() });
+pub(super) fn check_comment(name: &str, line: usize) -> Result<&str, ConfigError> {
+    if name.chars().any(is_unprintable) {
+        return Err(ConfigError {
+            line,
+            what: "a name is one line of text without control characters".into(),
+        });
     }
-    Ok(comment.trim())
+    Ok(name.trim())
 }

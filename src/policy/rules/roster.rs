@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use super::{Facts, POLICY, ROSTER, governing};
 use crate::policy::config::Config;
 use crate::policy::roster::{Roster, RosterError};
-use crate::policy::{Finding, RuleId};
+use crate::policy::{Finding, Holders, RuleId};
 
-pub(super) fn check(facts: &Facts, config: Option<&Config>) -> Vec<Finding> {
+pub(super) fn check(facts: &Facts, config: Option<&Config>, holders: &Holders) -> Vec<Finding> {
     let Some(text) = &facts.roster else {
         let is_needed = facts.files.iter().any(|file| file.managed);
         let message = "is missing: nobody can tell whose keys the policy names";
@@ -19,7 +19,10 @@ pub(super) fn check(facts: &Facts, config: Option<&Config>) -> Vec<Finding> {
         Err(error) => return vec![unreadable(&error)],
     };
     let Some(config) = config else { return Vec::new() };
-    missing_rows(facts, config, &roster).into_iter().chain(stray_rows(config, &roster)).collect()
+    missing_rows(facts, config, &roster, holders)
+        .into_iter()
+        .chain(stray_rows(config, &roster, holders))
+        .collect()
 }
 
 fn unreadable(error: &RosterError) -> Finding {
@@ -30,15 +33,17 @@ fn unreadable(error: &RosterError) -> Finding {
     }
 }
 
-/// Keys that read a bound file and have no name.
-fn missing_rows(facts: &Facts, config: &Config, roster: &Roster) -> Vec<Finding> {
+/// Keys that read a bound file and have no row. Where nothing is bound, the name that an anchor or a
+/// comment of the policy gives is enough.
+fn missing_rows(facts: &Facts, config: &Config, roster: &Roster, holders: &Holders) -> Vec<Finding> {
     let mut seen = BTreeSet::new();
     let rules = governing(facts, config);
     let named = rules.iter().flat_map(|rule| rule.groups.iter().flatten().chain(&rule.age));
     named
         .filter(|(key, _)| roster.get(key).is_none() && seen.insert(key.as_str()))
+        .filter(|(key, _)| facts.has_vault || holders.name(key).is_none())
         .map(|(key, line)| {
-            Finding::error(RuleId::R01, POLICY, format!("{key} has no row in {ROSTER}"))
+            Finding::error(RuleId::R01, POLICY, format!("{} has no row in {ROSTER}", holders.labelled(key)))
                 .at(*line)
                 .fix(format!("stax secrets add-recipient {key} --name … --role …"))
         })
@@ -46,7 +51,7 @@ fn missing_rows(facts: &Facts, config: &Config, roster: &Roster) -> Vec<Finding>
 }
 
 /// Rows of keys that no rule names, and second rows of one key.
-fn stray_rows(config: &Config, roster: &Roster) -> Vec<Finding> {
+fn stray_rows(config: &Config, roster: &Roster, holders: &Holders) -> Vec<Finding> {
     let rules = config.rules.iter();
     let known: BTreeSet<&str> = rules
         .flat_map(|rule| rule.groups.iter().flatten().chain(&rule.age))
@@ -56,7 +61,8 @@ fn stray_rows(config: &Config, roster: &Roster) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (line, row) in roster.rows() {
         let key = row.recipient.as_str();
-        let finding = |what: &str| Finding::error(RuleId::R01, ROSTER, format!("{key} {what}")).at(line);
+        let who = holders.labelled(key);
+        let finding = |what: &str| Finding::error(RuleId::R01, ROSTER, format!("{who} {what}")).at(line);
         if !seen.insert(key) {
             findings.push(finding("has a second row").fix("keep one row a key"));
         } else if !known.contains(key) {

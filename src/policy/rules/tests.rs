@@ -20,6 +20,7 @@ fn facts(text: &str, managed: bool, policy: &[String]) -> Facts {
         policy: Some(format!("creation_rules:\n  - path_regex: ^a\n    age: {}\n", policy.join(","))),
         roster: Some(format!("| Public key | Name | Role | Onboarded |\n|---|---|---|---|\n{rows}")),
         has_vault: managed,
+        paths: None,
         files: vec![FileFacts::read(PATH, managed, Some(text.as_bytes()))],
     }
 }
@@ -112,7 +113,9 @@ fn strangers_and_absentees_are_named() {
     let absent: Vec<&String> = all.iter().filter(|key| !recipients(FLAT).contains(key)).collect();
     assert!(!absent.is_empty());
     for key in absent {
-        assert!(missing.iter().any(|finding| finding.message == format!("not encrypted to {key}")));
+        assert!(
+            missing.iter().any(|finding| finding.message == format!("not encrypted to {key} (Somebody)"))
+        );
     }
 }
 
@@ -180,4 +183,58 @@ fn what_a_key_told_is_a_finding() {
     let mut facts = facts(&text, true, &recipients(&text));
     facts.files[0].opened = Some(Err(fault));
     assert!(rules_of(&facts).contains(&RuleId::C02));
+}
+
+#[test]
+fn one_key_group_is_held_to_its_recipients_as_a_flat_rule_is() {
+    let all = recipients(THREE);
+    let with = |group: &[String], more: &str| {
+        let list = group.join(", ");
+        let policy = format!("creation_rules:\n  - key_groups: [{{age: [{list}]}}{more}]\n");
+        Facts { policy: Some(policy), ..facts(THREE, false, &all) }
+    };
+    assert_eq!(rules_of(&with(&all, "")), []);
+    assert_eq!(rules_of(&Facts { roster: None, ..with(&all[1..], "") }), [RuleId::K01]);
+    assert_eq!(rules_of(&Facts { roster: None, ..with(&all[1..], ", {pgp: [x]}") }), []);
+}
+
+#[test]
+fn a_rule_without_a_file_is_a_warning_where_the_paths_are_known() {
+    let all = recipients(THREE).join(",");
+    let rules = |patterns: &[&str]| {
+        patterns.iter().fold("creation_rules:\n".to_owned(), |text, pattern| {
+            format!(
+                "{text}  - age: {all}\n{}",
+                if pattern.is_empty() { String::new() } else { format!("    path_regex: {pattern}\n") }
+            )
+        })
+    };
+    let lines = |patterns: &[&str], paths: Option<&[&str]>| {
+        let paths = paths.map(|paths| paths.iter().map(|path| (*path).to_owned()).collect());
+        let facts = Facts { policy: Some(rules(patterns)), paths, ..facts(THREE, false, &recipients(THREE)) };
+        let findings = judge(&facts);
+        assert!(
+            findings.iter().all(|f| f.rule == RuleId::P01 && f.severity == Severity::Warning),
+            "{findings:?}"
+        );
+        findings.iter().filter_map(|finding| finding.line).collect::<Vec<_>>()
+    };
+    assert_eq!(lines(&["^a", "^zz", ""], Some(&[PATH, ".sops.yaml", "b"])), [4]);
+    assert_eq!(lines(&["^a", "^b$", "sops"], Some(&[PATH, ".sops.yaml", "b"])), [6]);
+    assert_eq!(lines(&["a", "enc"], Some(&[PATH])), [4]);
+    // behind a rule for all files the reader of the policy has said it already
+    assert_eq!(lines(&["", "enc"], Some(&[PATH])), [3]);
+    assert_eq!(lines(&["^a", "^zz"], None), [0usize; 0]);
+}
+
+#[test]
+fn a_name_in_the_policy_is_enough_where_nothing_is_bound() {
+    for (managed, expected) in [(false, vec![]), (true, vec![RuleId::R01])] {
+        let mut facts = facts(FLAT, managed, &recipients(FLAT)[..1]);
+        let policy = facts.policy.as_mut().unwrap();
+        *policy = policy.replace("    age: ", "    age: &alice ");
+        facts.roster = facts.roster.map(|text| text.lines().take(2).collect::<Vec<_>>().join("\n"));
+        let found: Vec<RuleId> = rules_of(&facts).into_iter().filter(|rule| *rule == RuleId::R01).collect();
+        assert_eq!(found, expected);
+    }
 }

@@ -1,13 +1,17 @@
 //! What `init` would write, as one set: nothing is written before all of it is known to be right.
 
+use std::collections::BTreeSet;
+
 use crate::age::{self, Recipient};
 use crate::cli::failure::Failure;
+use crate::cli::secrets::people::{onboarded, today};
 use crate::disk::Write;
-use crate::policy::config::{Config, CreationRule, render_new};
+use crate::policy::Holders;
+use crate::policy::config::{Config, CreationRule, render_new, render_rule};
 use crate::policy::roster::Row;
 use crate::policy::vault::Vault;
 use crate::sops::{self, DataKey, Document, DocumentError, Format, Selector, Terms};
-use crate::workspace::{POLICY, ROSTER, VAULT, Workspace, fresh, now, random};
+use crate::workspace::{POLICY, ROSTER, VAULT, Workspace, fresh, random};
 
 use super::templates;
 
@@ -33,8 +37,6 @@ pub struct Order<'a> {
 
 pub struct Plan {
     pub writes: Vec<Write>,
-    /// Lines for an `.envrc` that is not ours.
-    pub envrc_lines: Vec<String>,
     /// Who can open the new file; empty when the file was there.
     pub recipients: Vec<Recipient>,
     /// Recipients without a row in `recipients.md`.
@@ -51,14 +53,13 @@ impl Order<'_> {
             return Err(Failure::usage(format!("{POLICY} has no rule for {}", self.path)));
         };
         let (document, recipients) = self.document(rule)?;
-        let (roster, nameless) = self.roster(rule)?;
-        let (envrc, envrc_lines) = self.envrc()?;
+        let (roster, nameless) = self.roster(&config, rule)?;
         let attributes = self.workspace.read_text(ATTRIBUTES)?.unwrap_or_default();
         let readme = self.workspace.read_text(README)?.unwrap_or_else(|| templates::README.to_owned());
         let texts = [
             (POLICY, Some(policy)),
             (VAULT, Some(vault)),
-            (ENVRC, envrc),
+            (ENVRC, Some(self.envrc()?)),
             (ATTRIBUTES, Some(templates::attributes_with(&attributes, self.path))),
             (README, Some(readme)),
             (ROSTER, Some(roster)),
@@ -72,7 +73,7 @@ impl Order<'_> {
                 writes.push(write);
             }
         }
-        Ok(Plan { writes, envrc_lines, recipients, nameless })
+        Ok(Plan { writes, recipients, nameless })
     }
 
     fn vault(&self) -> Result<String, Failure> {
@@ -84,27 +85,25 @@ impl Order<'_> {
         Ok(text.filter(|_| vault == before).unwrap_or_else(|| vault.render()))
     }
 
-    /// The policy with a rule for the file. One that we did not write is never changed.
+    /// The policy with a rule for the file, written like its neighbours where there are some.
     fn policy(&self) -> Result<String, Failure> {
         let regex = templates::path_regex(self.path);
         let Some(config) = self.workspace.policy()? else {
             return Ok(render_new(&regex, &[(self.owner)()?.recipient.as_str()]));
         };
-        if config.rule_for(self.path).is_some() {
+        // what an author has for all other files may be nothing that stax can start a file with
+        let leaves_room = |rule: &CreationRule| rule.path_regex.is_none() && is_beyond(rule);
+        if config.rule_for(self.path).is_some_and(|(_, rule)| !leaves_room(rule)) {
             return Ok(config.text().to_owned());
         }
         let owner = (self.owner)()?;
-        let recipients = [owner.recipient.as_str()];
-        let ours = render_new(&regex, &recipients);
-        if config.text().lines().next() == ours.lines().next() {
-            return config
-                .with_rule(&regex, &recipients)
-                .map_err(|error| Failure::usage(format!("{POLICY}: {error}")));
-        }
-        let what = format!("{POLICY} was not written by stax and has no rule for {}", self.path);
-        let failure = Failure::usage(what).detail("nothing was written; add below `creation_rules:`");
-        let rule = ours.lines().skip(2);
-        Err(rule.fold(failure, Failure::detail).hint("then run the same command again"))
+        let key = owner.recipient.as_str();
+        config.with_rule(&regex, key, Some(&owner.name)).map_err(|error| {
+            let failure = Failure::usage(format!("{POLICY}: {error}"));
+            let failure = failure.detail("nothing was written; add below `creation_rules:`");
+            let lines = render_rule(&regex, &[key]);
+            lines.lines().fold(failure, Failure::detail).hint("then run the same command again")
+        })
     }
 
     /// The new file, unless it is there.
@@ -117,8 +116,8 @@ impl Order<'_> {
                 Err(error) => Err(Failure::usage(format!("{}: {error}", self.path))),
             };
         }
-        if !rule.groups.is_empty() || !rule.other_keys.is_empty() {
-            let what = "asks for key_groups or keys other than age";
+        if is_beyond(rule) {
+            let what = "asks for several key_groups or keys other than age";
             return Err(Failure::usage(format!(
                 "{POLICY}: line {}: the rule for {} {what}",
                 rule.line, self.path
@@ -126,7 +125,7 @@ impl Order<'_> {
             .hint("stax does not start such a file; make it with sops, then run the same command again"));
         }
         let mut recipients = Vec::new();
-        for (text, line) in &rule.age {
+        for (text, line) in rule.groups.first().unwrap_or(&rule.age) {
             let recipient: Recipient =
                 text.parse().map_err(|error| Failure::usage(format!("{POLICY}: line {line}: {error}")))?;
             if !recipients.contains(&recipient) {
@@ -150,40 +149,46 @@ impl Order<'_> {
         Ok((Some(text), recipients))
     }
 
-    /// A row for the owner where the rule names them; nobody else's name is known here.
-    fn roster(&self, rule: &CreationRule) -> Result<(String, Vec<String>), Failure> {
+    /// A row for the owner where the rule names them, and for everyone whom the policy itself gives a
+    /// name; others are unknown here.
+    fn roster(&self, config: &Config, rule: &CreationRule) -> Result<(String, Vec<String>), Failure> {
         let mut roster = self.workspace.roster()?;
-        let nameless = |roster: &crate::policy::roster::Roster| -> Vec<String> {
-            let without = rule.recipients().into_iter().filter(|key| roster.get(key).is_none());
-            without.map(str::to_owned).collect()
-        };
-        let missing = nameless(&roster);
-        if !missing.is_empty()
-            && let Ok(owner) = (self.owner)()
-            && missing.contains(&owner.recipient.to_string())
-        {
-            let onboarded = now().chars().take(10).collect();
-            let recipient = owner.recipient.to_string();
+        let missing: Vec<&str> =
+            rule.recipients().into_iter().filter(|key| roster.get(key).is_none()).collect();
+        if missing.is_empty() {
+            return Ok((roster.render(), Vec::new()));
+        }
+        let (holders, owner) = (Holders::new(&roster, Some(config)), (self.owner)().ok());
+        let since = onboarded(self.workspace.repo()?)?;
+        let mut nameless = Vec::new();
+        for key in missing.into_iter().collect::<BTreeSet<_>>() {
+            let own = owner.as_ref().filter(|owner| owner.recipient.as_str() == key);
+            let named = own.map(|owner| (owner.name.clone(), owner.role.clone()));
+            let named = named.or_else(|| Some((holders.name(key)?.to_owned(), String::new())));
+            let Some((name, role)) = named else {
+                nameless.push(key.to_owned());
+                continue;
+            };
+            let onboarded = since.get(key).map_or_else(today, |since| since.date.clone());
             roster
-                .add_row(Row { recipient, name: owner.name, role: owner.role, onboarded })
+                .add_row(Row { recipient: key.to_owned(), name, role, onboarded })
                 .map_err(|error| Failure::usage(format!("{ROSTER}: {error}")))?;
         }
-        let missing = nameless(&roster);
-        Ok((roster.render(), missing))
+        Ok((roster.render(), nameless))
     }
 
-    /// The text to write, or the lines for an author's own file.
-    fn envrc(&self) -> Result<(Option<String>, Vec<String>), Failure> {
-        let Some(text) = self.workspace.read_text(ENVRC)? else {
-            return Ok((Some(templates::envrc(self.env, self.path)), Vec::new()));
-        };
-        if text.starts_with(templates::ENVRC_MARK) {
-            return Ok((Some(templates::envrc_with(&text, self.path)), Vec::new()));
-        }
-        let done = text.contains("stax secrets export") && text.contains(self.path);
-        let lines = if done { Vec::new() } else { templates::envrc_lines(self.env, self.path) };
-        Ok((None, lines))
+    fn envrc(&self) -> Result<String, Failure> {
+        Ok(match self.workspace.read_text(ENVRC)? {
+            None => templates::envrc(self.env, self.path),
+            Some(text) if text.starts_with(templates::ENVRC_MARK) => templates::envrc_with(&text, self.path),
+            Some(text) => templates::envrc_adopted(&text, self.env, self.path),
+        })
     }
+}
+
+/// Whether stax cannot start a file under a rule.
+fn is_beyond(rule: &CreationRule) -> bool {
+    rule.groups.len() > 1 || !rule.other_keys.is_empty()
 }
 
 fn selector(rule: &CreationRule) -> Result<Selector, Failure> {

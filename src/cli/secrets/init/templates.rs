@@ -3,6 +3,10 @@
 /// How `init` knows an `.envrc` of its own.
 pub const ENVRC_MARK: &str = "# Written by `stax secrets init`.";
 
+/// What stands around the lines of `init` in somebody else's `.envrc`.
+const BLOCK_START: &str = "# >>> stax secrets >>>";
+const BLOCK_END: &str = "# <<< stax secrets <<<";
+
 pub const README: &str = "# Secrets
 
 The `*.enc.*` files in this folder are standard SOPS files, encrypted to the age keys in `recipients.md`.
@@ -46,10 +50,34 @@ fi
     )
 }
 
-/// The lines for an `.envrc` that somebody else wrote.
-pub fn envrc_lines(env: &str, path: &str) -> Vec<String> {
-    let text = format!("{}\n{}", watch_line(&[".stax/vault.json", ".sops.yaml", path]), envrc_loader(env));
-    text.lines().map(str::to_owned).collect()
+/// The `.envrc` that somebody else wrote, with a block of ours behind it; every other byte stays.
+///
+/// Where it loads the values by itself, only the file is watched. Line ends are LF also where the rest has
+/// CRLF: bash takes the CR as part of a word.
+pub fn envrc_adopted(text: &str, env: &str, path: &str) -> String {
+    let start = text.find(BLOCK_START);
+    let end = start.and_then(|start| text[start..].find(BLOCK_END).map(|end| start + end));
+    if let (Some(start), Some(end)) = (start, end) {
+        return format!("{}{}{}", &text[..start], envrc_with(&text[start..end], path), &text[end..]);
+    }
+    let code = || text.lines().map(str::trim_start).filter(|line| !line.starts_with('#'));
+    let loads = code().any(|line| line.contains("stax secrets export"));
+    if loads && code().any(|line| line.contains(path)) {
+        return text.to_owned();
+    }
+    let lines = if loads {
+        watch_line(&[path]) + "\n"
+    } else {
+        format!("{}\n{}", watch_line(&[".stax/vault.json", ".sops.yaml", path]), envrc_loader(env))
+    };
+    let gap = match text {
+        "" => "",
+        _ if text.ends_with('\n') => "\n",
+        _ => "\n\n",
+    };
+    format!(
+        "{text}{gap}{BLOCK_START} (by `stax secrets init`; the rest of this file is yours)\n{lines}{BLOCK_END}\n"
+    )
 }
 
 fn watch_line(paths: &[&str]) -> String {
@@ -121,6 +149,31 @@ mod tests {
         assert_eq!(added, ["watch_file infra/secrets/dev.enc.yaml"]);
         assert_eq!(envrc_with(&second, "infra/secrets/dev.enc.yaml"), second);
         assert_eq!(envrc_with(&second, "infra/secrets/prod.enc.yaml"), second);
+    }
+
+    #[test]
+    fn an_envrc_of_somebody_else_gets_one_block_and_keeps_every_byte() {
+        let (prod, dev) = ("infra/secrets/prod.enc.yaml", "infra/secrets/dev.enc.yaml");
+        for text in ["use nix\n", "use nix", "use nix\r\nPATH_add bin\r\n", "", "# stax secrets export\n"] {
+            let first = envrc_adopted(text, "production", prod);
+            let block = first.strip_prefix(text).expect("the text as it was");
+            assert!(block.contains(BLOCK_START) && block.ends_with(&format!("\n{BLOCK_END}\n")), "{first}");
+            assert!(block.contains("STAX_ENV:-production") && !block.contains('\r'), "{first}");
+            assert_eq!(envrc_adopted(&first, "production", prod), first);
+            let later = format!("{first}export A=1\r\n");
+            let second = envrc_adopted(&later, "development", dev);
+            assert_eq!(second.replace("watch_file infra/secrets/dev.enc.yaml\n", ""), later);
+            assert!(second.find(dev) < second.find(BLOCK_END), "{second}");
+            assert_eq!(envrc_adopted(&second, "development", dev), second);
+        }
+        let own = format!("watch_file {prod}\neval \"$(stax secrets export)\"\n");
+        assert_eq!(envrc_adopted(&own, "production", prod), own);
+        let watched = envrc_adopted(&own, "development", dev);
+        assert!(
+            watched.starts_with(&own) && watched.matches("stax secrets export").count() == 1,
+            "{watched}"
+        );
+        assert_eq!(envrc_adopted(&watched, "development", dev), watched);
     }
 
     #[test]

@@ -61,6 +61,7 @@ pub(super) fn gather(
     let bound: BTreeSet<&str> =
         vault.iter().flat_map(|vault| &vault.files).map(|file| file.path.as_str()).collect();
     let candidates = candidates(workspace)?;
+    let paths = candidates.iter().map(|candidate| candidate.path.clone()).collect();
     let mut files = Vec::new();
     for path in &bound {
         let is_link = candidates.iter().any(|other| other.path == *path && !other.is_regular);
@@ -75,6 +76,7 @@ pub(super) fn gather(
         policy: source.text(workspace, POLICY)?,
         roster: source.text(workspace, ROSTER)?,
         has_vault: vault.is_some(),
+        paths: Some(paths),
         files,
     };
     Ok(Gathered { facts, vault })

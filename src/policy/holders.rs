@@ -1,0 +1,101 @@
+//! Who holds which key: `recipients.md` first, then what the policy itself says in anchors and comments.
+
+use std::collections::BTreeMap;
+
+use super::config::Config;
+use super::roster::Roster;
+use super::who::{WhoError, resolve_who};
+
+/// The names of all keys that have one. Claims of the repository: nothing proves them.
+#[derive(Clone, Debug, Default)]
+pub struct Holders {
+    shown: BTreeMap<String, String>,
+    /// Every name that somebody may type, as pairs of key and name.
+    typed: Vec<(String, String)>,
+}
+
+impl Holders {
+    #[must_use]
+    pub fn new(roster: &Roster, policy: Option<&Config>) -> Self {
+        let mut holders = Self::default();
+        for (_, row) in roster.rows() {
+            holders.shown.entry(row.recipient.clone()).or_insert_with(|| row.name.clone());
+            holders.typed.push((row.recipient.clone(), row.name.clone()));
+        }
+        for holder in policy.map(Config::holders).unwrap_or_default() {
+            if let Some(name) = holder.name() {
+                holders.shown.entry(holder.recipient.clone()).or_insert(name);
+            }
+            // `admin_ana` is found as `admin_ana` and as `ana`
+            let words = holder.anchors.iter().map(|anchor| anchor.replace(['_', '-'], " "));
+            let names = holder.anchors.iter().cloned().chain(words).chain(holder.remark);
+            holders.typed.extend(names.map(|name| (holder.recipient.clone(), name)));
+        }
+        holders
+    }
+
+    #[must_use]
+    pub fn name(&self, key: &str) -> Option<&str> {
+        self.shown.get(key).map(String::as_str)
+    }
+
+    /// Every key that has a name.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.shown.keys().map(String::as_str)
+    }
+
+    /// `age1… (Ravi)`, or the key alone.
+    #[must_use]
+    pub fn labelled(&self, key: &str) -> String {
+        self.name(key).map_or_else(|| key.to_owned(), |name| format!("{key} ({name})"))
+    }
+
+    /// The one of these keys that WHO means, by key or by any of its names.
+    ///
+    /// # Errors
+    /// [`WhoError`]: nobody, or more than one.
+    pub fn resolve<'a>(&self, who: &str, keys: impl Iterator<Item = &'a str>) -> Result<String, WhoError> {
+        let mut known: Vec<(&str, &str)> = Vec::new();
+        for key in keys {
+            let names = self.typed.iter().filter(|(holder, _)| holder == key).map(|(_, name)| name.as_str());
+            let before = known.len();
+            known.extend(names.map(|name| (key, name)));
+            if known.len() == before {
+                known.push((key, ""));
+            }
+        }
+        resolve_who(who, &known)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POLICY: &str = "keys:\n  - &admin_ana age1ana\n  - &ravi age1bob # Ravi Patel\n  - &host-web age1web\ncreation_rules:\n  - age: [*admin_ana, *ravi, *host-web]\n";
+    const ROSTER: &str =
+        "| Public key | Name | Role | Onboarded |\n|---|---|---|---|\n| age1ana | Ana Silva |  |  |\n";
+
+    #[test]
+    fn the_table_comes_before_anchors_and_comments_and_all_of_them_can_be_typed() {
+        let (config, roster) = (Config::parse(POLICY).unwrap().0, Roster::parse(ROSTER).unwrap());
+        let holders = Holders::new(&roster, Some(&config));
+        assert_eq!(holders.name("age1ana"), Some("Ana Silva"));
+        assert_eq!(holders.labelled("age1bob"), "age1bob (ravi (Ravi Patel))");
+        assert_eq!(holders.labelled("age1x"), "age1x");
+        for (who, key) in [
+            ("ana", "age1ana"),
+            ("admin_ana", "age1ana"),
+            ("silva", "age1ana"),
+            ("ravi", "age1bob"),
+            ("Ravi Patel", "age1bob"),
+            ("patel", "age1bob"),
+            ("host-web", "age1web"),
+            ("age1x", "age1x"),
+        ] {
+            let keys = ["age1ana", "age1bob", "age1web", "age1x"];
+            assert_eq!(holders.resolve(who, keys.into_iter()).as_deref(), Ok(key), "{who}");
+        }
+        assert!(holders.resolve("ravi", ["age1ana"].into_iter()).is_err());
+    }
+}
