@@ -7,6 +7,7 @@
 //! `lastmodified` and `mac`. Every text that is handed out for writing was parsed and opened again
 //! and says exactly what was meant.
 
+pub mod binary;
 mod block;
 pub mod cipher;
 pub mod dotenv;
@@ -74,6 +75,8 @@ struct Block {
 pub enum DocumentError {
     #[error("no sops metadata")]
     NotSops,
+    #[error("a SOPS document of another format than its name says")]
+    Misnamed,
     #[error(transparent)]
     Syntax(#[from] SyntaxError),
     #[error("line {line}: {what}")]
@@ -105,12 +108,18 @@ impl Document {
     /// # Errors
     /// [`DocumentError::NotSops`] when there is no metadata, else the line and the rule.
     pub fn parse(format: Format, source: &str) -> Result<Self, DocumentError> {
+        if format == Format::Binary && !binary::may_be(source) {
+            return Err(DocumentError::NotSops);
+        }
         let mut tree = format.parse(source)?;
         let at = |offset: usize, what: String| DocumentError::Metadata {
             line: tree::line_of(source, offset),
             what,
         };
         let (node, block) = take_block(format, source, &mut tree).ok_or(DocumentError::NotSops)?;
+        if format == Format::Binary {
+            binary::check(&tree)?;
+        }
         let metadata = Metadata::read(&node).map_err(|fault| at(fault.offset, fault.what))?;
         for document in &mut tree.documents {
             list_comments(source, document);
@@ -220,8 +229,11 @@ impl Cleartext {
 
     /// The bytes that `sops decrypt` prints; `None` for a dotenv file that holds more than lines.
     #[must_use]
-    pub fn emit(&self, indent: format::Indent) -> Option<Zeroizing<String>> {
-        self.document.format.emit(&self.tree, indent).map(Zeroizing::new)
+    pub fn emit(&self, indent: format::Indent) -> Option<Zeroizing<Vec<u8>>> {
+        self.payload().or_else(|| {
+            let text = self.document.format.emit(&self.tree, indent)?;
+            Some(Zeroizing::new(text.into_bytes()))
+        })
     }
 }
 
@@ -312,7 +324,8 @@ fn take_block(format: Format, source: &str, tree: &mut Tree) -> Option<(Node, Bl
     for document in &mut tree.documents {
         let position = document.entries().position(|entry| entry.key.as_deref() == Some("sops"));
         let Some(position) = position else { continue };
-        let flow = format == Format::Json || source[document.span.start..].starts_with('{');
+        let flow =
+            matches!(format, Format::Json | Format::Binary) || source[document.span.start..].starts_with('{');
         let member = flow.then(|| json::member_range(source, document, position));
         let entry = remove_entry(document, "sops")?;
         block.cut.push(member.unwrap_or_else(|| whole_lines(source, &entry.span)));

@@ -5,6 +5,8 @@ pub mod wrap;
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -109,6 +111,17 @@ impl Workspace {
         }
     }
 
+    /// Whether a file below the root starts with a brace or a blank, which is cheap to know.
+    #[must_use]
+    pub fn starts_like_json(&self, path: &str) -> bool {
+        let path = self.root.join(path);
+        let is_file = std::fs::symlink_metadata(&path).is_ok_and(|found| found.is_file());
+        let mut first = [0];
+        is_file
+            && File::open(&path).and_then(|mut file| file.read_exact(&mut first)).is_ok()
+            && matches!(first[0], b'{' | b' ' | b'\t' | b'\n' | b'\r')
+    }
+
     /// A text file below the root.
     ///
     /// # Errors
@@ -148,9 +161,6 @@ impl Workspace {
         let vault = self.vault()?;
         if let Some(file) = file {
             let path = self.relative(file)?;
-            if Format::of_path(&path).is_none() {
-                return Err(WorkspaceError::Format(file.display().to_string()));
-            }
             if self.read(&path)?.is_none() {
                 return Err(WorkspaceError::Missing(file.display().to_string()));
             }
@@ -191,10 +201,14 @@ impl Workspace {
     /// A missing file, an unknown format, a text that is not a SOPS document.
     pub fn document(&self, target: &Target) -> Result<Document> {
         let path = &target.path;
-        let format = Format::of_path(path).ok_or_else(|| WorkspaceError::Format(path.clone()))?;
-        let text = self.read_text(path)?.ok_or_else(|| WorkspaceError::Missing(path.clone()))?;
-        Document::parse(format, &text)
-            .map_err(|error| WorkspaceError::Document { path: path.clone(), error: Box::new(error) })
+        let format = Format::of_path(path);
+        let bytes = self.read(path)?.ok_or_else(|| WorkspaceError::Missing(path.clone()))?;
+        let parsed = match String::from_utf8(bytes) {
+            Ok(text) => Document::parse(format, &text),
+            Err(_) if format == Format::Binary => Err(DocumentError::NotSops),
+            Err(_) => return Err(WorkspaceError::NotText(path.clone())),
+        };
+        parsed.map_err(|error| WorkspaceError::Document { path: path.clone(), error: Box::new(error) })
     }
 
     /// The data key of a document, by the first identity that opens one of its stanzas.
@@ -302,7 +316,7 @@ impl Workspace {
 /// What is about to replace a SOPS file must still be one.
 fn check_document(write: &Write) -> std::result::Result<(), String> {
     let Some(before) = &write.before else { return Ok(()) };
-    let Some(format) = write.path.to_str().and_then(Format::of_path) else { return Ok(()) };
+    let Some(format) = write.path.to_str().map(Format::of_path) else { return Ok(()) };
     let is_document = |bytes: &[u8]| match std::str::from_utf8(bytes) {
         Ok(text) => Document::parse(format, text),
         Err(_) => Err(DocumentError::NotSops),

@@ -17,16 +17,19 @@ pub(super) struct NewBlock<'a> {
     pub(super) age: &'a [WrappedKey],
     pub(super) lastmodified: &'a str,
     pub(super) mac: String,
-    pub(super) selector: &'a Selector,
+    /// A binary file has none.
+    pub(super) selector: Option<&'a Selector>,
     pub(super) mac_only_encrypted: bool,
 }
 
 impl NewBlock<'_> {
     /// Fields after `age`, in the order of sops; the boolean is the only one that is not a string.
     fn fields(&self) -> Vec<(&'static str, String)> {
-        let (rule, text) = self.selector.field();
         let mut fields = vec![("lastmodified", self.lastmodified.to_owned()), ("mac", self.mac.clone())];
-        fields.push((rule, text.to_owned()));
+        fields.extend(self.selector.map(|selector| {
+            let (rule, text) = selector.field();
+            (rule, text.to_owned())
+        }));
         if self.mac_only_encrypted {
             fields.push(("mac_only_encrypted", "true".into()));
         }
@@ -118,7 +121,7 @@ pub(super) fn replace_age(
 ) -> Vec<(Range<usize>, String)> {
     match format {
         Format::Yaml => vec![yaml_edit(source, entry, age)],
-        Format::Json => {
+        Format::Json | Format::Binary => {
             let start = line_start(source, entry.span.start);
             let margin = blanks(&source[start..entry.span.start]);
             let unit = if margin.starts_with('\t') || margin.is_empty() {

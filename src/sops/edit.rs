@@ -77,6 +77,7 @@ impl Cleartext {
         let Some(parent) = parent else { return Err(EditError::Missing(path.clone())) };
         let range = match document.format() {
             Format::Json => self.json_range(parent, entry),
+            Format::Binary => return Err(EditError::Value(path.clone(), "is all that a binary file holds")),
             Format::Yaml if !is_own_lines(source, entry, parent) => {
                 let rule = "cannot be removed without touching its neighbours: use stax secrets edit";
                 return Err(EditError::Value(path.clone(), rule));
@@ -172,6 +173,10 @@ impl Cleartext {
                     return Err(EditError::Value(path.clone(), rule));
                 }
                 format!("{} {}\n", yaml::key_text(name, 4), value.as_str())
+            }
+            Format::Binary => {
+                let rule = "does not exist: all that a binary file holds is `data`";
+                return Err(EditError::Value(path.clone(), rule));
             }
             Format::Json => {
                 let before = source[..start].trim_end_matches([' ', '\t', '\n', '\r']).len();

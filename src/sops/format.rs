@@ -10,6 +10,8 @@ pub enum Format {
     Yaml,
     Json,
     Dotenv,
+    /// Any other file, as one value.
+    Binary,
 }
 
 /// Columns a level; `None` is the default of sops: 4 in YAML, a tab in JSON.
@@ -20,16 +22,22 @@ pub struct Indent {
 }
 
 impl Format {
-    /// By the suffix, as sops chooses; `None` for INI and binary, which this version does not read.
+    /// By the suffix, as sops chooses: what it does not know (`.env.local`, no suffix) is binary.
     #[must_use]
-    pub fn of_path(path: &str) -> Option<Self> {
+    pub fn of_path(path: &str) -> Self {
         let name = path.rsplit('/').next().unwrap_or(path);
-        match name.rsplit_once('.')?.1 {
-            "yaml" | "yml" => Some(Self::Yaml),
-            "json" => Some(Self::Json),
-            "env" => Some(Self::Dotenv),
-            _ => None,
+        match name.rsplit_once('.').map(|(_, suffix)| suffix) {
+            Some("yaml" | "yml") => Self::Yaml,
+            Some("json") => Self::Json,
+            Some("env") => Self::Dotenv,
+            _ => Self::Binary,
         }
+    }
+
+    /// Whether a file of this format can be an environment: a flat list of names and values.
+    #[must_use]
+    pub fn is_flat(self) -> bool {
+        matches!(self, Self::Yaml | Self::Json | Self::Dotenv)
     }
 
     /// The suffix of a file that `init` names.
@@ -39,6 +47,7 @@ impl Format {
             Self::Yaml => "enc.yaml",
             Self::Json => "enc.json",
             Self::Dotenv => "enc.env",
+            Self::Binary => "enc",
         }
     }
 
@@ -49,7 +58,7 @@ impl Format {
     pub fn parse(self, source: &str) -> Result<Tree, SyntaxError> {
         match self {
             Self::Yaml => yaml::parse(source),
-            Self::Json => json::parse(source),
+            Self::Json | Self::Binary => json::parse(source),
             Self::Dotenv => dotenv::parse(source),
         }
     }
@@ -63,6 +72,8 @@ impl Format {
                 Some(json::emit(tree, &unit))
             }
             Self::Dotenv => dotenv::emit(tree),
+            // its bytes need not be text
+            Self::Binary => None,
         }
     }
 
@@ -70,7 +81,7 @@ impl Format {
     pub(super) fn inline(self, scalar: &Scalar, style: Style) -> Zeroizing<String> {
         Zeroizing::new(match self {
             Self::Yaml => yaml::scalar_inline(scalar, style),
-            Self::Json => json::scalar_inline(scalar),
+            Self::Json | Self::Binary => json::scalar_inline(scalar),
             Self::Dotenv => dotenv::scalar_text(scalar),
         })
     }

@@ -17,7 +17,7 @@ use super::metadata::Metadata;
 use super::selector::{Selected, Selector};
 use super::tree::{Leaf, Node, Path, Scalar, Style, SyntaxError, Tree, Value, Visit};
 use super::{Cleartext, DataKey, Document, Random, Token, TokenType, WrappedKey};
-use super::{dotenv, splice};
+use super::{binary, dotenv, splice};
 
 /// What makes two runs differ.
 pub struct Fresh<'a> {
@@ -55,6 +55,9 @@ pub fn seal(
     key: &DataKey,
     fresh: &mut Fresh<'_>,
 ) -> Result<String, SealError> {
+    if format == Format::Binary {
+        return binary::seal(clear.as_bytes(), "\t", wrapped, key, fresh);
+    }
     if wrapped.is_empty() {
         return Err(SealError::Unsupported("without a recipient nobody could open the document"));
     }
@@ -62,7 +65,13 @@ pub fn seal(
     let mut cipher = Cipher { key, known: HashMap::new(), random: fresh.random };
     let sealed = cipher.seal(format, clear, &tree, selector, false)?;
     let mac = sealed.mac.seal(key, fresh.now, fresh.random).to_string();
-    let block = NewBlock { age: wrapped, lastmodified: fresh.now, mac, selector, mac_only_encrypted: false };
+    let block = NewBlock {
+        age: wrapped,
+        lastmodified: fresh.now,
+        mac,
+        selector: Some(selector),
+        mac_only_encrypted: false,
+    };
     let text = join(format, &sealed.body, &new_block(format, &sealed.body, &block))?;
     read_back(format, &text, key, &sealed.expected)?;
     Ok(text)
@@ -94,6 +103,9 @@ impl Cleartext {
         key: &DataKey,
         fresh: &mut Fresh<'_>,
     ) -> Result<Option<String>, SealError> {
+        if self.document().format() == Format::Binary {
+            return self.reseal_payload(edited.as_bytes(), key, fresh);
+        }
         let before = self.layout();
         if before.as_str() == edited {
             return Ok(None);
@@ -198,7 +210,9 @@ impl Cleartext {
         let source = document.source();
         let text: String = document.block.cut.iter().map(|range| &source[range.clone()]).collect();
         match document.format() {
-            Format::Json => text.trim().trim_start_matches(',').trim_end_matches(',').trim().to_owned(),
+            Format::Json | Format::Binary => {
+                text.trim().trim_start_matches(',').trim_end_matches(',').trim().to_owned()
+            }
             Format::Yaml | Format::Dotenv if text.ends_with('\n') => text,
             Format::Yaml | Format::Dotenv => text + "\n",
         }
@@ -331,7 +345,9 @@ impl Cipher<'_, '_> {
 pub(super) fn token_text(format: Format, token: &Token, style: Style) -> Zeroizing<String> {
     Zeroizing::new(match (format, style) {
         (Format::Yaml, Style::Single) => format!("'{token}'"),
-        (Format::Json, _) | (Format::Yaml, Style::Double | Style::Flow) => format!("\"{token}\""),
+        (Format::Json | Format::Binary, _) | (Format::Yaml, Style::Double | Style::Flow) => {
+            format!("\"{token}\"")
+        }
         _ => token.to_string(),
     })
 }
@@ -407,7 +423,7 @@ fn check_layout(source: &str, tree: &Tree) -> Result<(), SealError> {
 fn new_block(format: Format, body: &str, block: &NewBlock<'_>) -> String {
     match format {
         Format::Yaml => block.yaml(4),
-        Format::Json => {
+        Format::Json | Format::Binary => {
             let line = body.lines().find(|line| line.starts_with([' ', '\t']) && !line.trim().is_empty());
             let unit = line.map_or("\t", |line| &line[..line.len() - line.trim_start().len()]);
             block.json(unit)
@@ -417,14 +433,14 @@ fn new_block(format: Format, body: &str, block: &NewBlock<'_>) -> String {
 }
 
 /// Puts the metadata behind the values.
-fn join(format: Format, body: &str, block: &str) -> Result<String, SealError> {
+pub(super) fn join(format: Format, body: &str, block: &str) -> Result<String, SealError> {
     let with_break = |body: &str| {
         if body.is_empty() || body.ends_with('\n') { body.to_owned() } else { format!("{body}\n") }
     };
     match format {
         Format::Dotenv => Ok(with_break(body) + block),
         Format::Yaml => Ok(if body.trim() == "{}" { block.to_owned() } else { with_break(body) + block }),
-        Format::Json => {
+        Format::Json | Format::Binary => {
             let Some(end) = body.rfind('}') else {
                 return Err(SealError::ReadBack("no object".into()));
             };

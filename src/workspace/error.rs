@@ -31,8 +31,6 @@ pub enum WorkspaceError {
     WhichEnv(Vec<String>),
     #[error("{0} does not exist")]
     Missing(String),
-    #[error("{0}: this version reads .yaml, .yml, .json and .env files")]
-    Format(String),
     #[error("{path}: {error}")]
     Document { path: String, error: Box<DocumentError> },
     #[error("no identity opens {path}{}", env.as_ref().map(|env| format!(" ({env})")).unwrap_or_default())]

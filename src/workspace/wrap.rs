@@ -127,8 +127,7 @@ impl Workspace {
             |entry: &IndexEntry| repo.blob(entry.id).is_ok_and(|bytes| parse(path, &bytes).is_some());
         // a file that the index knows as SOPS must not be passed over because its copy here is not
         let or_obstacle = |what: String| {
-            let known = Format::of_path(path).is_some() && entries.iter().any(is_sops);
-            if known { Found::Obstacle(what) } else { Found::NotSops }
+            if entries.iter().any(is_sops) { Found::Obstacle(what) } else { Found::NotSops }
         };
         if entries.iter().any(|entry| entry.stage != 0) {
             return or_obstacle("has an unfinished merge; see `git status`".into());
@@ -198,15 +197,15 @@ fn parse(path: &str, bytes: &[u8]) -> Option<std::result::Result<Document, Strin
         return None;
     }
     let text = std::str::from_utf8(bytes).ok()?;
-    let Some(format) = Format::of_path(path) else {
-        let is_ini = path.ends_with(".ini") && text.lines().any(|line| line.trim() == "[sops]");
-        let is_binary = || text.starts_with('{') && Document::parse(Format::Json, text).is_ok();
-        let what = "is a SOPS file of a format that this version of stax does not write; use sops";
-        return (is_ini || is_binary()).then(|| Err(what.to_owned()));
-    };
-    match Document::parse(format, text) {
+    if path.ends_with(".ini") && text.lines().any(|line| line.trim() == "[sops]") {
+        return Some(Err(
+            "is a SOPS file of a format that this version of stax does not write; use sops".into()
+        ));
+    }
+    match Document::parse(Format::of_path(path), text) {
         Ok(document) => Some(Ok(document)),
         Err(DocumentError::NotSops) => None,
+        Err(error @ DocumentError::Misnamed) => Some(Err(format!("is {error}; use sops"))),
         // what stax cannot read sops may: it must not be passed over
         Err(error) if looks_sealed(bytes) => Some(Err(format!("cannot be read: {error}"))),
         Err(_) => None,

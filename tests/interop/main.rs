@@ -3,6 +3,7 @@
 #[path = "../journey/support.rs"]
 mod support;
 
+mod binary;
 mod both_ways;
 mod tampered;
 mod vectors;

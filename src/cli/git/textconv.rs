@@ -66,7 +66,7 @@ fn read(path: &Path) -> io::Result<(Vec<u8>, Option<File>)> {
 
 /// `None`: not a SOPS document.
 fn convert(path: &Path, bytes: &[u8]) -> Option<Zeroizing<String>> {
-    let format = Format::of_path(path.file_name()?.to_str()?)?;
+    let format = Format::of_path(path.file_name()?.to_str()?);
     let document = Document::parse(format, std::str::from_utf8(bytes).ok()?).ok()?;
     // git stands at the top of the work tree; in a bare repository there is none
     let workspace = Repo::discover(Path::new("."))

@@ -53,6 +53,10 @@ pub(super) fn render(
     let body = match view {
         View::Locked => document.layout_with(&Locked),
         View::Broken { show, .. } => layout(*show, None),
+        // bytes that no terminal can show
+        View::Open { clear, show: Show::Values, .. } if is_no_text(clear) => {
+            layout(Show::Ciphertext, Some(clear))
+        }
         View::Open { clear, show: Show::Values, .. } => clear.layout(),
         View::Open { clear, show, .. } => layout(*show, Some(clear)),
     };
@@ -69,6 +73,10 @@ pub(super) fn render(
     }
     trailer(&mut out, document, view, name);
     out
+}
+
+fn is_no_text(clear: &Cleartext) -> bool {
+    clear.payload().is_some_and(|bytes| std::str::from_utf8(&bytes).is_err())
 }
 
 fn trailer(out: &mut String, document: &Document, view: &View<'_>, name: &dyn Fn(&str) -> Option<String>) {
