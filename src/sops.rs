@@ -22,6 +22,7 @@ pub mod metadata;
 pub mod pattern;
 mod seal;
 pub mod selector;
+pub mod shamir;
 pub mod tree;
 pub mod yaml;
 
@@ -34,8 +35,8 @@ pub use edit::EditError;
 pub use format::Format;
 pub use layout::Layout;
 pub use mac::MacState;
-pub use metadata::Metadata;
-pub use seal::{Fresh, SealError, empty, seal};
+pub use metadata::{KeyGroup, Metadata};
+pub use seal::{Fresh, SealError, Wrapped, empty, seal};
 pub use selector::Selector;
 pub use tree::{Path, Scalar, Step, SyntaxError, Tree};
 
@@ -92,6 +93,15 @@ pub enum OpenFault {
     Mac,
     #[error("the MAC is missing")]
     NoMac,
+    /// Of these key groups, counted from 1.
+    #[error("the parts of the data key in {} do not belong together", groups(.0))]
+    Parts(Vec<usize>),
+}
+
+/// `key groups 1, 3`
+fn groups(numbers: &[usize]) -> String {
+    let numbers: Vec<String> = numbers.iter().map(ToString::to_string).collect();
+    format!("key groups {}", numbers.join(", "))
 }
 
 /// An opened document.

@@ -1,6 +1,8 @@
 //! Repository, policy and keyring opened together: read, unlock, save.
 
 mod error;
+pub mod groups;
+pub mod unlock;
 pub mod wrap;
 
 use std::collections::BTreeSet;
@@ -17,11 +19,12 @@ use crate::keyring::{CommandSource, Environment, IDENTITY_VARIABLES, Keyring};
 use crate::policy::config::Config;
 use crate::policy::roster::Roster;
 use crate::policy::vault::Vault;
+use crate::process;
 use crate::repo::{Repo, RepoError};
 use crate::sops::{Cleartext, DataKey, Document, DocumentError, Format, Fresh};
-use crate::{age, process};
 
 pub use error::WorkspaceError;
+use unlock::NoKey;
 
 /// The largest file that is read as a document or as policy.
 pub const MAX_FILE: usize = 32 << 20;
@@ -211,25 +214,25 @@ impl Workspace {
         parsed.map_err(|error| WorkspaceError::Document { path: path.clone(), error: Box::new(error) })
     }
 
-    /// The data key of a document, by the first identity that opens one of its stanzas.
+    /// The data key of a document, by the first identity that opens one of its stanzas, or by the first
+    /// ones that open enough of its key groups.
     ///
     /// # Errors
     /// [`WorkspaceError::Locked`] with what was tried and who can open it.
     pub fn unlock(&self, target: &Target, document: &Document) -> Result<DataKey> {
-        let stanzas = &document.metadata().age;
-        if let Some(first) = stanzas.first() {
+        if let Some(first) = document.metadata().age.first() {
             self.keyring.ask_for(&first.recipient);
         }
-        self.keyring
-            .open_with(&mut |identity, _| {
-                stanzas.iter().find_map(|stanza| age::unwrap(stanza, identity).ok())
-            })
-            .map_err(|locked| WorkspaceError::Locked {
+        unlock::unlock(&self.keyring, document).map_err(|error| match error {
+            NoKey::Fault(fault) => WorkspaceError::Integrity { path: target.path.clone(), fault },
+            NoKey::Locked { tried, parts } => WorkspaceError::Locked {
                 path: target.path.clone(),
                 env: target.env.clone(),
-                tried: locked.tried,
+                tried,
                 readers: self.names(document),
-            })
+                parts,
+            },
+        })
     }
 
     /// The people who can open a document, as `recipients.md` names them.
@@ -263,6 +266,10 @@ impl Workspace {
     pub fn check_recipients(&self, target: &Target, document: &Document) -> Result<()> {
         let Some(config) = self.policy()? else { return Ok(()) };
         let Some((_, rule)) = config.rule_for(&target.path) else { return Ok(()) };
+        if rule.groups.len() > 1 || !document.metadata().groups.is_empty() {
+            let fits = groups::fits(rule, document);
+            return if fits { Ok(()) } else { Err(WorkspaceError::Groups(target.path.clone())) };
+        }
         if !rule.groups.is_empty() {
             return Ok(());
         }

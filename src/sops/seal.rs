@@ -129,10 +129,10 @@ impl Cleartext {
     ///
     /// # Errors
     /// [`SealError`] when the result does not read back.
-    pub fn rotate(
+    pub fn rotate<'w>(
         &self,
         new_key: &DataKey,
-        wrapped: &[WrappedKey],
+        wrapped: impl Into<Wrapped<'w>>,
         fresh: &mut Fresh<'_>,
     ) -> Result<String, SealError> {
         self.check_spliceable()?;
@@ -154,7 +154,7 @@ impl Cleartext {
             }
             _ => {}
         });
-        edits.extend(age_edits(document, wrapped)?);
+        edits.extend(age_edits(document, wrapped.into())?);
         let text = splice(document.source(), edits);
         let mac = self.mac_of(self.tree());
         let text = stamp(format, &text, mac, new_key, fresh)?;
@@ -237,22 +237,59 @@ impl Document {
     ///
     /// # Errors
     /// [`SealError`] when the result does not read back.
-    pub fn rewrap(&self, wrapped: &[WrappedKey]) -> Result<String, SealError> {
+    pub fn rewrap<'w>(&self, wrapped: impl Into<Wrapped<'w>>) -> Result<String, SealError> {
+        let wrapped = wrapped.into();
         let text = splice(self.source(), age_edits(self, wrapped)?);
         let again =
             Self::parse(self.format(), &text).map_err(|error| SealError::ReadBack(error.to_string()))?;
-        let same = again.metadata().age == wrapped
+        let same = again.metadata().age == wrapped.stanzas()
+            && again.metadata().groups.len() == self.metadata().groups.len()
             && again.metadata().mac == self.metadata().mac
             && facts(again.tree()) == facts(self.tree());
         if same { Ok(text.to_string()) } else { Err(SealError::ReadBack("recipients".into())) }
     }
 }
 
-fn age_edits(document: &Document, wrapped: &[WrappedKey]) -> Result<Vec<Edit>, SealError> {
-    let Some(entry) = &document.metadata().spans.age else {
-        return Err(SealError::Unsupported("a file without an `age` list cannot be re-wrapped"));
+/// New stanzas: around the whole data key, or around one part of it a key group.
+#[derive(Clone, Copy)]
+pub enum Wrapped<'a> {
+    Whole(&'a [WrappedKey]),
+    Groups(&'a [Vec<WrappedKey>]),
+}
+
+impl<'a> From<&'a Vec<WrappedKey>> for Wrapped<'a> {
+    fn from(stanzas: &'a Vec<WrappedKey>) -> Self {
+        Self::Whole(stanzas)
+    }
+}
+
+impl Wrapped<'_> {
+    fn stanzas(self) -> Vec<WrappedKey> {
+        match self {
+            Self::Whole(stanzas) => stanzas.to_vec(),
+            Self::Groups(groups) => groups.concat(),
+        }
+    }
+}
+
+fn age_edits(document: &Document, wrapped: Wrapped<'_>) -> Result<Vec<Edit>, SealError> {
+    let Metadata { groups, spans, .. } = document.metadata();
+    let whole;
+    let (lists, is_split) = match wrapped {
+        Wrapped::Whole(stanzas) => {
+            whole = [stanzas.to_vec()];
+            (whole.as_slice(), false)
+        }
+        Wrapped::Groups(groups) => (groups, true),
     };
-    let edits = block::replace_age(document.format(), document.source(), entry, wrapped);
+    if is_split != (groups.len() > 1) || lists.len() != spans.age.len() {
+        return Err(SealError::Unsupported("a file without an `age` list there cannot be re-wrapped"));
+    }
+    let mut edits = Vec::new();
+    for (position, (entry, stanzas)) in spans.age.iter().zip(lists).enumerate() {
+        let group = is_split.then_some(position);
+        edits.extend(block::replace_age(document.format(), document.source(), entry, group, stanzas));
+    }
     Ok(edits.into_iter().map(|(range, text)| (range, Zeroizing::new(text))).collect())
 }
 

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::groups::Stanzas;
 use super::{MAX_FILE, Result, Target, Workspace, WorkspaceError, fresh, random};
-use crate::age::{self, Recipient};
+use crate::age::Recipient;
 use crate::disk::Write;
 use crate::keyring::Tried;
 use crate::policy::config::Config;
@@ -62,6 +63,7 @@ pub enum Keys {
 pub struct Rewrapped {
     pub target: Target,
     pub write: Write,
+    /// Those of every key group.
     pub readers: Vec<Recipient>,
     /// How many values are encrypted.
     pub values: usize,
@@ -152,27 +154,32 @@ impl Workspace {
     pub fn rewrap(
         &self,
         file: &Governed,
-        readers: &[Recipient],
+        readers: &[Vec<Recipient>],
         keys: Keys,
     ) -> std::result::Result<Rewrapped, Obstacle> {
         let fail = |cause: Cause| Obstacle { path: file.target.path.clone(), cause };
         let other = |what: String| fail(Cause::Other(what));
         let foreign = &file.document.metadata().foreign;
-        if foreign.iter().any(|name| name == "key_groups") || (keys == Keys::New && !foreign.is_empty()) {
+        let is_split = !file.document.metadata().groups.is_empty();
+        if !foreign.is_empty() && (keys == Keys::New || is_split) {
             let path = &file.target.path;
             let kinds = foreign.join(", ");
-            return Err(other(format!("has keys of other kinds ({kinds}); use sops: sops rotate -i {path}")));
+            // new parts of an old key concern the foreign keys of key groups as well
+            let command = if keys == Keys::New { "rotate -i" } else { "updatekeys -y" };
+            return Err(other(format!("has keys of other kinds ({kinds}); use sops: sops {command} {path}")));
         }
         let old = self.unlock(&file.target, &file.document).map_err(|error| match error {
             WorkspaceError::Locked { tried, readers, .. } => fail(Cause::Locked { tried, readers }),
+            WorkspaceError::Integrity { fault, .. } => fail(Cause::Integrity(fault.to_string())),
             error => other(error.to_string()),
         })?;
         let clear = file.document.open(&old).map_err(|fault| fail(Cause::Integrity(fault.to_string())))?;
+        let metadata = file.document.metadata();
         let after = match keys {
-            Keys::Keep => file.document.rewrap(&age::wrap(&old, readers)),
+            Keys::Keep => file.document.rewrap(&Stanzas::new(&old, readers, metadata)),
             Keys::New => {
                 let new = DataKey::generate(&mut random);
-                let text = fresh(|fresh| clear.rotate(&new, &age::wrap(&new, readers), fresh));
+                let text = fresh(|fresh| clear.rotate(&new, &Stanzas::new(&new, readers, metadata), fresh));
                 let text = text.map_err(|error| other(error.to_string()))?;
                 prove(file.document.format(), &text, &old, &new).map_err(other)?;
                 Ok(text)
@@ -187,7 +194,7 @@ impl Workspace {
             mode: None,
         };
         let values = secret_paths(&file.document).len();
-        Ok(Rewrapped { target: file.target.clone(), write, readers: readers.to_vec(), values })
+        Ok(Rewrapped { target: file.target.clone(), write, readers: readers.concat(), values })
     }
 }
 
@@ -268,6 +275,7 @@ fn prove(format: Format, text: &str, old: &DataKey, new: &DataKey) -> std::resul
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::age;
     use crate::sops::{Fresh, Selector, seal};
 
     fn recipient() -> Recipient {

@@ -5,5 +5,6 @@ mod support;
 
 mod binary;
 mod both_ways;
+mod groups;
 mod tampered;
 mod vectors;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::age::lint;
+use crate::age::{lint, lint_part};
 use crate::policy::config::CreationRule;
 use crate::policy::{Finding, RuleId};
 use crate::sops::Document;
@@ -15,15 +15,18 @@ pub(super) fn check(
     rule: Option<&CreationRule>,
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
-    // key groups share the data key out; who reads is then no plain list
+    if let Some(rule) = rule.filter(|rule| rule.groups.len() > 1 && !document.metadata().groups.is_empty()) {
+        findings.extend(groups(path, document, rule));
+    }
     if let Some(rule) = rule.filter(|rule| rule.groups.is_empty()) {
         findings.extend(recipients(path, document, rule));
     }
     if managed {
         findings.extend(twice(path, document));
     }
+    let is_split = !document.metadata().groups.is_empty();
     for stanza in &document.metadata().age {
-        if let Err(fault) = lint(stanza) {
+        if let Err(fault) = if is_split { lint_part(stanza) } else { lint(stanza) } {
             let message = format!("the data key for {} {fault}", stanza.recipient);
             let fix = "stax secrets rotate   (after: git log -p, to see who changed it)";
             findings.push(Finding::error(RuleId::K02, path, message).fix(fix));
@@ -45,6 +48,19 @@ fn recipients(path: &str, document: &Document, rule: &CreationRule) -> Vec<Findi
     let missing =
         wanted.difference(&found).map(|key| finding(format!("not encrypted to {key}"), "add-recipient", key));
     extra.chain(missing).collect()
+}
+
+/// Key groups share the data key out, so it counts who stands in which.
+fn groups(path: &str, document: &Document, rule: &CreationRule) -> Option<Finding> {
+    let sets = |groups: Vec<Vec<&str>>| -> Vec<BTreeSet<String>> {
+        groups.into_iter().map(|keys| keys.into_iter().map(plain).collect()).collect()
+    };
+    let wanted = rule.groups.iter().map(|group| group.iter().map(|(key, _)| key.as_str()).collect());
+    let found = document.metadata().groups.iter();
+    let found = found.map(|group| group.age.iter().map(|stanza| stanza.recipient.as_str()).collect());
+    let message = "encrypted to other key groups than those of the policy";
+    let differ = sets(wanted.collect()) != sets(found.collect());
+    differ.then(|| Finding::error(RuleId::K01, path, message).fix(format!("sops updatekeys -y {path}")))
 }
 
 fn twice(path: &str, document: &Document) -> Vec<Finding> {

@@ -97,6 +97,10 @@ fn trailer(out: &mut String, document: &Document, view: &View<'_>, name: &dyn Fn
     metadata.age.iter().for_each(|stanza| stanzas.update(&stanza.enc));
     let stanzas = hex(&stanzas.finalize()[..3]);
     let _ = writeln!(out, "{RESERVED}data key {key}, mac {}, stanzas ~{stanzas}", Escaped(&mac));
+    if !metadata.groups.is_empty() {
+        let (threshold, groups) = (metadata.threshold, metadata.groups.len());
+        let _ = writeln!(out, "{RESERVED}key groups: {threshold} of {groups} give the data key");
+    }
     for stanza in &metadata.age {
         let who = name(&stanza.recipient).map(|name| format!(" {name}")).unwrap_or_default();
         let _ = writeln!(out, "{RESERVED}recipient {}{}", Escaped(&stanza.recipient), Escaped(&who));

@@ -187,6 +187,10 @@ pub(super) fn open(workspace: &Workspace, facts: &mut Facts, demand: bool) -> Re
                 checked += usize::from(result.is_ok());
                 file.opened = Some(result);
             }
+            Err(WorkspaceError::Integrity { fault, .. }) => {
+                opened += 1;
+                file.opened = Some(Err(fault));
+            }
             Err(error) => locked = locked.or(Some(error)),
         }
     }
