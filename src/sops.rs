@@ -14,6 +14,7 @@ pub mod dotenv;
 mod edit;
 mod facts;
 pub mod format;
+pub mod ini;
 pub mod json;
 mod layout;
 mod mac;
@@ -24,6 +25,7 @@ mod seal;
 pub mod selector;
 pub mod shamir;
 pub mod tree;
+mod wrapped;
 pub mod yaml;
 
 use std::ops::Range;
@@ -36,9 +38,10 @@ pub use format::Format;
 pub use layout::Layout;
 pub use mac::MacState;
 pub use metadata::{KeyGroup, Metadata};
-pub use seal::{Fresh, SealError, Wrapped, empty, seal};
+pub use seal::{Fresh, SealError, empty, seal};
 pub use selector::Selector;
 pub use tree::{Path, Scalar, Step, SyntaxError, Tree};
+pub use wrapped::Wrapped;
 
 use mac::Mac;
 use selector::Selected;
@@ -328,6 +331,11 @@ fn take_block(format: Format, source: &str, tree: &mut Tree) -> Option<(Node, Bl
         }
         let start = cut.first()?.start;
         return Some((node, Block { cut, start }));
+    }
+    if format == Format::Ini {
+        let section = remove_entry(tree.documents.first_mut()?, "sops")?;
+        let cut = ini::section_lines(source, &section.span);
+        return Some((ini::metadata(&section), Block { start: cut.start, cut: vec![cut] }));
     }
     let mut first = None;
     let mut block = Block { cut: Vec::new(), start: 0 };

@@ -70,6 +70,13 @@ impl NewBlock<'_> {
         lines.sort();
         lines.concat()
     }
+
+    /// The section of an INI file.
+    pub(super) fn ini(&self) -> String {
+        let mut fields = flat_age("age", self.age);
+        fields.extend(self.fields().into_iter().map(|(name, text)| (name.to_owned(), text)));
+        super::ini::block(fields)
+    }
 }
 
 fn yaml_age(age: &[WrappedKey], column: usize, unit: usize) -> String {
@@ -102,14 +109,21 @@ fn json_age(age: &[WrappedKey], margin: &str, unit: &str) -> String {
 }
 
 fn dotenv_age(list: &str, age: &[WrappedKey]) -> Vec<String> {
-    let mut lines = Vec::new();
-    for (index, key) in age.iter().enumerate() {
-        let enc = super::dotenv::encode(&key.enc);
-        lines.push(format!("{list}__list_{index}__map_enc={enc}\n"));
-        lines.push(format!("{list}__list_{index}__map_recipient={}\n", key.recipient));
-    }
+    let fields = flat_age(list, age);
+    let mut lines: Vec<String> =
+        fields.into_iter().map(|(name, text)| format!("{name}={}\n", super::dotenv::encode(&text))).collect();
     lines.sort();
     lines
+}
+
+/// The flattened names of a list, with their texts.
+fn flat_age(list: &str, age: &[WrappedKey]) -> Vec<(String, String)> {
+    let mut fields = Vec::new();
+    for (index, key) in age.iter().enumerate() {
+        fields.push((format!("{list}__list_{index}__map_enc"), key.enc.clone()));
+        fields.push((format!("{list}__list_{index}__map_recipient"), key.recipient.clone()));
+    }
+    fields
 }
 
 /// The edits that replace the stanzas of a document, or of one key group, and touch nothing else.
@@ -131,6 +145,10 @@ pub(super) fn replace_age(
                 " ".repeat(margin.len() / 2)
             };
             vec![(entry.node.span.clone(), json_age(age, margin, &unit))]
+        }
+        Format::Ini => {
+            let list = group.map_or("age".to_owned(), |at| format!("key_groups__list_{at}__map_age"));
+            super::ini::replace_list(source, entry, &list, &flat_age(&list, age))
         }
         Format::Dotenv => {
             let list =

@@ -8,7 +8,7 @@ use super::facts::{facts, read_back};
 use super::format::Format;
 use super::seal::{Fresh, SealError, check_single, stamp, token_range, token_text};
 use super::tree::{Entry, Item, Leaf, Node, Path, Scalar, Step, Style, Tree, Value, line_start, step};
-use super::{Cleartext, DataKey, Token, dotenv, json, splice, whole_lines, yaml};
+use super::{Cleartext, DataKey, Token, ini, json, splice, whole_lines, yaml};
 
 #[derive(Debug, thiserror::Error)]
 pub enum EditError {
@@ -69,6 +69,13 @@ impl Cleartext {
         let document = self.document();
         let source = document.source();
         let entry = self.tree().find(path).ok_or_else(|| EditError::Missing(path.clone()))?;
+        if document.format() == Format::Ini {
+            let mut tree = self.tree().clone();
+            let range =
+                ini::removal(source, &mut tree, path).ok_or_else(|| EditError::NotAValue(path.clone()))?;
+            let text = splice(source, vec![(range, Zeroizing::default())]);
+            return Ok(self.finish(&text, &tree, key, fresh)?);
+        }
         let parent = match path.0.split_last() {
             Some((_, [])) => self.tree().documents.first(),
             Some((_, parents)) => self.tree().find(&Path(parents.to_vec())).map(|entry| &entry.node),
@@ -82,7 +89,7 @@ impl Cleartext {
                 let rule = "cannot be removed without touching its neighbours: use stax secrets edit";
                 return Err(EditError::Value(path.clone(), rule));
             }
-            Format::Yaml | Format::Dotenv => whole_lines(source, &entry.span),
+            Format::Yaml | Format::Dotenv | Format::Ini => whole_lines(source, &entry.span),
         };
         let text = splice(source, vec![(range, Zeroizing::default())]);
         let mut tree = self.tree().clone();
@@ -97,12 +104,7 @@ impl Cleartext {
             return Err(EditError::Reserved(first.to_owned()));
         }
         check_single(self.tree())?;
-        if document.format() == Format::Dotenv && !dotenv::can_hold(scalar) {
-            return Err(EditError::Value(
-                path.clone(),
-                "dotenv cannot hold a backslash before `n`: SOPS reads it as a line break",
-            ));
-        }
+        document.format().check_value(scalar).map_err(|what| EditError::Value(path.clone(), what))?;
         let selector = &document.metadata().selector;
         if !allow_clear && scalar.token_type().is_some() && !selector.selects(path) {
             let (name, text) = selector.field();
@@ -142,8 +144,12 @@ impl Cleartext {
     ) -> (Range<usize>, Zeroizing<String>) {
         let text = self.stored(path, scalar, style, key, fresh);
         let range = token_range(self.document().source(), span, style);
-        let yaml_null = self.document().format() == Format::Yaml && range.is_empty();
-        let text = if yaml_null { Zeroizing::new(format!(" {}", text.as_str())) } else { text };
+        let is_empty = match self.document().format() {
+            Format::Yaml => range.is_empty(),
+            Format::Ini => self.document().source()[range.clone()].trim().is_empty(),
+            _ => false,
+        };
+        let text = if is_empty { Zeroizing::new(format!(" {}", text.as_str())) } else { text };
         (range, text)
     }
 
@@ -156,6 +162,12 @@ impl Cleartext {
         key: &DataKey,
         fresh: &mut Fresh<'_>,
     ) -> Result<(Range<usize>, Zeroizing<String>), EditError> {
+        if self.document().format() == Format::Ini {
+            let value = self.stored(path, scalar, Style::Plain, key, fresh);
+            let (source, end) = (self.document().source(), self.document().block.start);
+            return ini::insertion(source, tree, path, (&value, scalar), end)
+                .map_err(|what| EditError::Value(path.clone(), what));
+        }
         let [Step::Key(name)] = path.0.as_slice() else {
             let rule = "does not exist, and a nested key is added with: stax secrets edit";
             return Err(EditError::Value(path.clone(), rule));
@@ -174,7 +186,7 @@ impl Cleartext {
                 }
                 format!("{} {}\n", yaml::key_text(name, 4), value.as_str())
             }
-            Format::Binary => {
+            Format::Binary | Format::Ini => {
                 let rule = "does not exist: all that a binary file holds is `data`";
                 return Err(EditError::Value(path.clone(), rule));
             }

@@ -3,13 +3,14 @@
 use zeroize::Zeroizing;
 
 use super::tree::{Scalar, Style, SyntaxError, Tree};
-use super::{dotenv, json, yaml};
+use super::{dotenv, ini, json, yaml};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Format {
     Yaml,
     Json,
     Dotenv,
+    Ini,
     /// Any other file, as one value.
     Binary,
 }
@@ -30,6 +31,7 @@ impl Format {
             Some("yaml" | "yml") => Self::Yaml,
             Some("json") => Self::Json,
             Some("env") => Self::Dotenv,
+            Some("ini") => Self::Ini,
             _ => Self::Binary,
         }
     }
@@ -47,6 +49,7 @@ impl Format {
             Self::Yaml => "enc.yaml",
             Self::Json => "enc.json",
             Self::Dotenv => "enc.env",
+            Self::Ini => "enc.ini",
             Self::Binary => "enc",
         }
     }
@@ -60,6 +63,7 @@ impl Format {
             Self::Yaml => yaml::parse(source),
             Self::Json | Self::Binary => json::parse(source),
             Self::Dotenv => dotenv::parse(source),
+            Self::Ini => ini::parse(source),
         }
     }
 
@@ -72,8 +76,31 @@ impl Format {
                 Some(json::emit(tree, &unit))
             }
             Self::Dotenv => dotenv::emit(tree),
+            Self::Ini => ini::emit(tree),
             // its bytes need not be text
             Self::Binary => None,
+        }
+    }
+
+    /// A comment with its mark; `None` where it does not fit: only INI has comments of several lines.
+    pub(super) fn comment(self, text: &str) -> Option<Zeroizing<String>> {
+        match self {
+            Self::Ini => Some(ini::comment_text(text)),
+            _ if text.contains(['\n', '\r']) => None,
+            _ => Some(Zeroizing::new(format!("#{text}"))),
+        }
+    }
+
+    /// Whether SOPS prints a value of this format so that it reads it back.
+    pub(super) fn check_value(self, scalar: &Scalar) -> Result<(), &'static str> {
+        match self {
+            Self::Dotenv if !dotenv::can_hold(scalar) => {
+                Err("dotenv cannot hold a backslash before `n`: SOPS reads it as a line break")
+            }
+            Self::Ini if !ini::can_hold(scalar) => Err(
+                "INI cannot hold this value: SOPS would print its quotes or last backslash so that they are lost",
+            ),
+            _ => Ok(()),
         }
     }
 
@@ -83,6 +110,7 @@ impl Format {
             Self::Yaml => yaml::scalar_inline(scalar, style),
             Self::Json | Self::Binary => json::scalar_inline(scalar),
             Self::Dotenv => dotenv::scalar_text(scalar),
+            Self::Ini => return ini::value_text(scalar),
         })
     }
 }

@@ -102,9 +102,9 @@ fn render(document: &Document, tree: &Tree, show: &dyn Layout) -> Zeroizing<Stri
                 return;
             }
             let text = text.map_or_else(|| comment.text.clone(), Zeroizing::new);
-            // a comment holds one line; what does not fit stays encrypted
-            if !text.contains(['\n', '\r']) {
-                edits.push((comment.span.clone(), Zeroizing::new(format!("#{}", text.as_str()))));
+            // what does not fit stays encrypted
+            if let Some(text) = document.format.comment(&text) {
+                edits.push((comment.span.clone(), text));
             }
         }
         Visit::Empty(_) => {}

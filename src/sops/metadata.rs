@@ -234,7 +234,7 @@ pub(super) fn unflatten(tree: &mut Tree) -> Option<Node> {
 /// Names nest at most this deep in any file that sops writes; deeper ones are left alone.
 const MAX_NESTING: usize = 8;
 
-fn graft(node: &mut Node, name: &str, leaf: &Entry, depth: usize) {
+pub(super) fn graft(node: &mut Node, name: &str, leaf: &Entry, depth: usize) {
     let Value::Map(items) = &mut node.value else { return };
     let Some(at) = [name.find("__list_"), name.find("__map_")].into_iter().flatten().min() else {
         return items.push(Item::Entry(Entry { key: Some(name.to_owned()), ..leaf.clone() }));

@@ -9,15 +9,16 @@ use std::ops::Range;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-use super::block::{self, NewBlock};
+use super::block::NewBlock;
 use super::facts::{Fact, facts, read_back};
 use super::format::Format;
 use super::mac::Mac;
 use super::metadata::Metadata;
 use super::selector::{Selected, Selector};
 use super::tree::{Leaf, Node, Path, Scalar, Style, SyntaxError, Tree, Value, Visit};
+use super::wrapped::{Wrapped, age_edits};
 use super::{Cleartext, DataKey, Document, Random, Token, TokenType, WrappedKey};
-use super::{binary, dotenv, splice};
+use super::{binary, ini, splice};
 
 /// What makes two runs differ.
 pub struct Fresh<'a> {
@@ -41,7 +42,7 @@ pub enum SealError {
     ReadBack(String),
 }
 
-type Edit = (Range<usize>, Zeroizing<String>);
+pub(super) type Edit = (Range<usize>, Zeroizing<String>);
 
 /// Encrypts a clear text for the first time.
 ///
@@ -149,8 +150,9 @@ impl Cleartext {
             Visit::Comment(comment) if comment.token.is_some() => {
                 let (aad, plain) = (path.comment_aad(), comment.text.as_bytes());
                 let token = Token::seal(new_key, TokenType::Comment, plain, &aad, fresh.random);
-                let lead = if document.source()[comment.span.clone()].starts_with('-') { "- " } else { "#" };
-                edits.push((comment.span.clone(), Zeroizing::new(format!("{lead}{token}"))));
+                let is_item = document.source()[comment.span.clone()].starts_with('-');
+                let text = if is_item { format!("- {token}") } else { comment_token(format, &token) };
+                edits.push((comment.span.clone(), Zeroizing::new(text)));
             }
             _ => {}
         });
@@ -213,8 +215,8 @@ impl Cleartext {
             Format::Json | Format::Binary => {
                 text.trim().trim_start_matches(',').trim_end_matches(',').trim().to_owned()
             }
-            Format::Yaml | Format::Dotenv if text.ends_with('\n') => text,
-            Format::Yaml | Format::Dotenv => text + "\n",
+            Format::Yaml | Format::Dotenv | Format::Ini if text.ends_with('\n') => text,
+            Format::Yaml | Format::Dotenv | Format::Ini => text + "\n",
         }
     }
 
@@ -248,49 +250,6 @@ impl Document {
             && facts(again.tree()) == facts(self.tree());
         if same { Ok(text.to_string()) } else { Err(SealError::ReadBack("recipients".into())) }
     }
-}
-
-/// New stanzas: around the whole data key, or around one part of it a key group.
-#[derive(Clone, Copy)]
-pub enum Wrapped<'a> {
-    Whole(&'a [WrappedKey]),
-    Groups(&'a [Vec<WrappedKey>]),
-}
-
-impl<'a> From<&'a Vec<WrappedKey>> for Wrapped<'a> {
-    fn from(stanzas: &'a Vec<WrappedKey>) -> Self {
-        Self::Whole(stanzas)
-    }
-}
-
-impl Wrapped<'_> {
-    fn stanzas(self) -> Vec<WrappedKey> {
-        match self {
-            Self::Whole(stanzas) => stanzas.to_vec(),
-            Self::Groups(groups) => groups.concat(),
-        }
-    }
-}
-
-fn age_edits(document: &Document, wrapped: Wrapped<'_>) -> Result<Vec<Edit>, SealError> {
-    let Metadata { groups, spans, .. } = document.metadata();
-    let whole;
-    let (lists, is_split) = match wrapped {
-        Wrapped::Whole(stanzas) => {
-            whole = [stanzas.to_vec()];
-            (whole.as_slice(), false)
-        }
-        Wrapped::Groups(groups) => (groups, true),
-    };
-    if is_split != (groups.len() > 1) || lists.len() != spans.age.len() {
-        return Err(SealError::Unsupported("a file without an `age` list there cannot be re-wrapped"));
-    }
-    let mut edits = Vec::new();
-    for (position, (entry, stanzas)) in spans.age.iter().zip(lists).enumerate() {
-        let group = is_split.then_some(position);
-        edits.extend(block::replace_age(document.format(), document.source(), entry, group, stanzas));
-    }
-    Ok(edits.into_iter().map(|(range, text)| (range, Zeroizing::new(text))).collect())
 }
 
 /// A digest of additional data, type and plain bytes.
@@ -333,9 +292,7 @@ impl Cipher<'_, '_> {
         selector.walk(&mut expected, &mut |path, met, selected| match met {
             Selected::Leaf(leaf, span) => {
                 if let Some(kind) = leaf.scalar.token_type().filter(|_| selected) {
-                    if format == Format::Dotenv && !dotenv::can_hold(&leaf.scalar) {
-                        fault = Some(span.start);
-                    }
+                    fault = fault.or(format.check_value(&leaf.scalar).err().map(|what| (span.start, what)));
                     let (token, scalar) = self.token(path, kind, &leaf.scalar);
                     leaf.scalar = scalar;
                     edits.push((
@@ -347,13 +304,13 @@ impl Cipher<'_, '_> {
             }
             Selected::Comment(comment) if selected && !comment.text.is_empty() => {
                 let token = self.comment(path, &comment.text);
-                edits.push((comment.span.clone(), Zeroizing::new(format!("#{token}"))));
+                edits.push((comment.span.clone(), Zeroizing::new(comment_token(format, &token))));
             }
             Selected::Comment(_) => {}
         });
-        if let Some(offset) = fault {
-            let what = "dotenv cannot hold a backslash before `n`: SOPS reads it as a line break".into();
-            return Err(SealError::Value { line: super::tree::line_of(source, offset), what });
+        if let Some((offset, what)) = fault {
+            let line = super::tree::line_of(source, offset);
+            return Err(SealError::Value { line, what: what.into() });
         }
         Ok(Sealed { body: splice(source, edits).to_string(), mac, expected: facts(&expected) })
     }
@@ -389,6 +346,10 @@ pub(super) fn token_text(format: Format, token: &Token, style: Style) -> Zeroizi
     })
 }
 
+fn comment_token(format: Format, token: &Token) -> String {
+    if format == Format::Ini { format!("; {token}") } else { format!("#{token}") }
+}
+
 /// The bytes that a token replaces. A block scalar ends before the blank lines that follow it,
 /// unless its header keeps them (`+`).
 pub(super) fn token_range(source: &str, span: &Range<usize>, style: Style) -> Range<usize> {
@@ -419,6 +380,9 @@ fn parse_clear(format: Format, source: &str) -> Result<Tree, SealError> {
     }
     if format == Format::Yaml {
         check_layout(source, &tree)?;
+    }
+    if let Some((offset, what)) = ini::lost_comment(&tree).filter(|_| format == Format::Ini) {
+        return Err(SyntaxError::at(source, offset, what).into());
     }
     check_single(&tree)?;
     Ok(tree)
@@ -466,6 +430,7 @@ fn new_block(format: Format, body: &str, block: &NewBlock<'_>) -> String {
             block.json(unit)
         }
         Format::Dotenv => block.dotenv(),
+        Format::Ini => block.ini(),
     }
 }
 
@@ -476,6 +441,8 @@ pub(super) fn join(format: Format, body: &str, block: &str) -> Result<String, Se
     };
     match format {
         Format::Dotenv => Ok(with_break(body) + block),
+        Format::Ini if body.is_empty() => Ok(block.trim_start().to_owned()),
+        Format::Ini => Ok(with_break(body) + block),
         Format::Yaml => Ok(if body.trim() == "{}" { block.to_owned() } else { with_break(body) + block }),
         Format::Json | Format::Binary => {
             let Some(end) = body.rfind('}') else {

@@ -9,7 +9,7 @@ use super::cipher::{DataKey, Random};
 
 /// What one key group holds of a data key.
 #[derive(Zeroize, ZeroizeOnDrop)]
-pub struct Part([u8; Part::LEN]);
+pub struct Part([u8; DataKey::LEN + 1]);
 
 impl Part {
     pub const LEN: usize = DataKey::LEN + 1;

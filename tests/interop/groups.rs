@@ -41,15 +41,15 @@ fn stanzas(text: &str) -> Vec<&str> {
 const POLICY: &str = "creation_rules:\n  - shamir_threshold: 2\n    key_groups:\n      - age:\n          - ALICE\n      - age:\n          - BOB\n      - age:\n          - CI\n";
 
 /// A committed file of each format under a policy of three groups.
-fn split_store() -> (Sandbox, Person, [&'static str; 4]) {
+fn split_store() -> (Sandbox, Person, [&'static str; 5]) {
     let sandbox = Sandbox::new();
     let two = both(&sandbox, "alice", "bob");
     let policy = ["ALICE", "BOB", "CI"]
         .iter()
         .fold(POLICY.to_owned(), |text, name| text.replace(name, &public(&name.to_lowercase())));
     sandbox.write(".sops.yaml", policy);
-    let files = ["a.yaml", "b.json", "c.env", "d.bin"];
-    for (file, text) in files.iter().zip(["k: v\n", "{\"k\": \"v\"}\n", "k=v\n", "v\n"]) {
+    let files = ["a.yaml", "b.json", "c.env", "d.bin", "e.ini"];
+    for (file, text) in files.iter().zip(["k: v\n", "{\"k\": \"v\"}\n", "k=v\n", "v\n", "[s]\nk = v\n"]) {
         sandbox.write(file, text);
         two.sops(["encrypt", "-i", file]).ok();
     }

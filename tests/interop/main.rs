@@ -6,5 +6,6 @@ mod support;
 mod binary;
 mod both_ways;
 mod groups;
+mod ini;
 mod tampered;
 mod vectors;
