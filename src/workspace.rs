@@ -322,6 +322,10 @@ impl Workspace {
 
 /// What is about to replace a SOPS file must still be one.
 fn check_document(write: &Write) -> std::result::Result<(), String> {
+    // base64 makes a file larger, and what is written must be read again
+    if write.after.len() > MAX_FILE {
+        return Err(format!("would be larger than {} MiB", MAX_FILE >> 20));
+    }
     let Some(before) = &write.before else { return Ok(()) };
     let Some(format) = write.path.to_str().map(Format::of_path) else { return Ok(()) };
     let is_document = |bytes: &[u8]| match std::str::from_utf8(bytes) {

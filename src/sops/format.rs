@@ -85,7 +85,7 @@ impl Format {
     /// A comment with its mark; `None` where it does not fit: only INI has comments of several lines.
     pub(super) fn comment(self, text: &str) -> Option<Zeroizing<String>> {
         match self {
-            Self::Ini => Some(ini::comment_text(text)),
+            Self::Ini => Some(ini::header_comment(text)),
             _ if text.contains(['\n', '\r']) => None,
             _ => Some(Zeroizing::new(format!("#{text}"))),
         }

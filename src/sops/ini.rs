@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use super::metadata::graft;
 use super::tree::{Comment, Entry, Item, Leaf, Node, Scalar, Style, SyntaxError, Tree, Value};
 
-pub(super) use write::{block, comment_text, emit, insertion, removal, replace_list, value_text};
+pub(super) use write::{block, emit, header_comment, insertion, removal, replace_list, value_text};
 
 /// The name of the section above the first header.
 const DEFAULT: &str = "DEFAULT";
@@ -86,7 +86,7 @@ pub(super) fn lost_comment(tree: &Tree) -> Option<(usize, &'static str)> {
 /// The metadata as other formats nest it, from the flattened names of the section.
 pub(super) fn metadata(section: &Entry) -> Node {
     let mut root = Node { span: section.span.clone(), value: Value::Map(Vec::new()) };
-    for entry in section.node.entries().take(MAX_METADATA) {
+    for entry in section.node.entries() {
         let mut leaf = entry.clone();
         if let Value::Leaf(Leaf { scalar, .. }) = &mut leaf.node.value
             && let Some(text) = scalar.as_text()
@@ -148,15 +148,23 @@ impl<'a> Reader<'a> {
         match &mut self.comment {
             Some(block) => {
                 block.text.push('\n');
-                block.text.push_str(text.trim_end());
+                block.text.push_str(text);
                 block.span.end = span.end;
             }
             None => {
                 let marks: &[char] = if text.starts_with(';') { &[';', ' '] } else { &['#', ' '] };
-                let text = Zeroizing::new(text.trim_start_matches(marks).trim_end().to_owned());
+                let text = Zeroizing::new(text.trim_start_matches(marks).to_owned());
                 self.comment = Some(Comment { text, span, token: None });
             }
         }
+    }
+
+    /// The block, without blanks at its end.
+    fn take_comment(&mut self) -> Option<Comment> {
+        let mut block = self.comment.take()?;
+        let length = block.text.trim_end().len();
+        block.text.truncate(length);
+        Some(block)
     }
 
     fn header(&mut self, text: &str, span: Range<usize>) -> Result<(), SyntaxError> {
@@ -179,7 +187,7 @@ impl<'a> Reader<'a> {
     fn open(&mut self, name: &str, span: Range<usize>, key_span: Range<usize>) {
         let is_written = !key_span.is_empty();
         // the block above the metadata is dropped by SOPS like any at the end
-        let comment = if is_written && name != "sops" { self.comment.take() } else { None };
+        let comment = if is_written && name != "sops" { self.take_comment() } else { None };
         let items = comment.map(Item::Comment).into_iter().collect();
         let node = Node { span: span.end..span.end, value: Value::Map(items) };
         self.sections.push(Entry { key: Some(name.to_owned()), span, key_span, node });
@@ -205,6 +213,10 @@ impl<'a> Reader<'a> {
         }
         let (value, span) = self.value(line.start + delimiter + 1, line.end)?;
         self.count += 1;
+        let in_metadata = self.sections.last().is_some_and(|section| section.key.as_deref() == Some("sops"));
+        if in_metadata && self.keys.len() > MAX_METADATA {
+            return Err(self.error(line.start, format!("more than {MAX_METADATA} metadata lines")));
+        }
         if self.count > MAX_KEYS {
             return Err(self.error(line.start, format!("more than {MAX_KEYS} keys")));
         }
@@ -216,7 +228,7 @@ impl<'a> Reader<'a> {
             key_span: line.start..line.start + name.len(),
             node: Node { span, value: Value::Leaf(leaf) },
         };
-        let comment = self.comment.take();
+        let comment = self.take_comment();
         if let Some(section) = self.sections.last_mut() {
             section.span.end = end;
             section.node.span.end = end;

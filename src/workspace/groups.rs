@@ -44,10 +44,8 @@ impl<'a> From<&'a Stanzas> for Wrapped<'a> {
 /// The same number of groups, as many of which are needed.
 #[must_use]
 pub fn same_split(rule: &CreationRule, document: &Document) -> bool {
-    let (groups, metadata) = (rule.groups.len(), document.metadata());
-    let needed = rule.shamir_threshold.and_then(|number| usize::try_from(number).ok());
-    let needed = needed.filter(|number| *number > 0).unwrap_or(groups);
-    groups == metadata.groups.len() && needed == metadata.threshold
+    let metadata = document.metadata();
+    rule.groups.len() == metadata.groups.len() && rule.threshold() == metadata.threshold
 }
 
 /// The same split, and in each group the same readers.

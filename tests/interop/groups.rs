@@ -118,6 +118,25 @@ fn parts_of_two_splits_are_told_apart_from_a_missing_key() {
 }
 
 #[test]
+fn a_split_that_is_not_the_policys_is_a_finding_and_no_place_to_write() {
+    let (sandbox, two, _) = split_store();
+    let policy = sandbox.read(".sops.yaml");
+    let flat = format!("creation_rules:\n  - age:\n      - {}\n      - {}\n", public("alice"), public("bob"));
+    let moved = policy
+        .replace(&public("ci"), "CI")
+        .replace(&public("bob"), &public("ci"))
+        .replace("CI", &public("bob"));
+    for changed in [policy.replace("shamir_threshold: 2", "shamir_threshold: 3"), moved, flat] {
+        sandbox.write(".sops.yaml", changed);
+        two.stax(["secrets", "verify"]).exits(1).prints("K01 ").prints("sops updatekeys -y a.yaml");
+        let set = two.stax_with(["secrets", "set", "-f", "a.yaml", "k"], "x\n").exits(2).one_error();
+        set.says("other key groups").says("sops updatekeys -y a.yaml");
+        two.stax(["secrets", "rotate"]).exits(2).one_error();
+        both_print(&two, "a.yaml");
+    }
+}
+
+#[test]
 fn readers_of_key_groups_come_and_go_and_data_keys_turn() {
     let (sandbox, two, files) = split_store();
     let policy = sandbox.read(".sops.yaml");

@@ -5,7 +5,7 @@ use crate::support::{Sandbox, fixture};
 const VECTORS: [&str; 2] = ["i01-basic", "i02-comments"];
 
 /// Files as people write them; sops and stax seal them to the same meaning.
-const FILES: [&str; 9] = [
+const FILES: [&str; 10] = [
     "top=1\n\n[sec]\na = 1\nb=two words\nempty=\n\n[sec2]\nk: v\nURL=http://x?a=b\n",
     "; top\ntop=1\n[s]\n; c1\n; c2\na=1\n# hash\n\n;; more\nb=2\n",
     "[s]\nk = `a#b;c`\nq = ' two '\nd = \" x\"\nm = \"\"\"l1\nl2\"\"\"\nt = \"\"\"a`b\"\"\"\nz=end\n",
@@ -14,6 +14,7 @@ const FILES: [&str; 9] = [
     "[s]\nplain_unencrypted = clear # no\n",
     "[s]\nplain_unencrypted = clear\nsecret = x\n",
     "\n\n  [s]\n\tindented = yes\n  other=  spaced out  \n",
+    "; \té\n[s]\n;  x  \n# y\u{a0}\n\n;; z\t\nk=v\n#\nl=w\n",
     "[unicode é]\nschlüssel = wörld 🚀\n",
 ];
 

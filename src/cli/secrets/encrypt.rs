@@ -12,7 +12,8 @@ use crate::workspace::{Caller, Target, Workspace, fresh, random};
 
 /// Encrypt a clear file, or what is in clear in a half-encrypted one
 ///
-/// Recipients and rule come from .sops.yaml. A file that is a SOPS document already keeps its data
+/// YAML, JSON, dotenv and INI by their suffix; any other file is sealed whole. Recipients and rule come
+/// from .sops.yaml. A file that is a SOPS document already keeps its data
 /// key and every token; only values in clear that its rule selects are sealed.
 #[derive(clap::Args)]
 pub struct Args {

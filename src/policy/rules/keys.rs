@@ -15,16 +15,16 @@ pub(super) fn check(
     rule: Option<&CreationRule>,
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
-    if let Some(rule) = rule.filter(|rule| rule.groups.len() > 1 && !document.metadata().groups.is_empty()) {
-        findings.extend(groups(path, document, rule));
-    }
-    if let Some(rule) = rule.filter(|rule| rule.groups.is_empty()) {
-        findings.extend(recipients(path, document, rule));
+    let is_split = !document.metadata().groups.is_empty();
+    match rule {
+        Some(rule) if is_split || rule.groups.len() > 1 => findings.extend(groups(path, document, rule)),
+        // one group is no split; who stands in it beside keys of other kinds is left alone
+        Some(rule) if rule.groups.is_empty() => findings.extend(recipients(path, document, rule)),
+        _ => {}
     }
     if managed {
         findings.extend(twice(path, document));
     }
-    let is_split = !document.metadata().groups.is_empty();
     for stanza in &document.metadata().age {
         if let Err(fault) = if is_split { lint_part(stanza) } else { lint(stanza) } {
             let message = format!("the data key for {} {fault}", stanza.recipient);
@@ -59,7 +59,8 @@ fn groups(path: &str, document: &Document, rule: &CreationRule) -> Option<Findin
     let found = document.metadata().groups.iter();
     let found = found.map(|group| group.age.iter().map(|stanza| stanza.recipient.as_str()).collect());
     let message = "encrypted to other key groups than those of the policy";
-    let differ = sets(wanted.collect()) != sets(found.collect());
+    let differ =
+        sets(wanted.collect()) != sets(found.collect()) || rule.threshold() != document.metadata().threshold;
     differ.then(|| Finding::error(RuleId::K01, path, message).fix(format!("sops updatekeys -y {path}")))
 }
 

@@ -6,9 +6,7 @@ use std::ops::Range;
 use zeroize::Zeroizing;
 
 use super::DEFAULT;
-use crate::sops::tree::{
-    Comment, Entry, Item, Leaf, Node, Path, Scalar, Step, Style, Tree, Value, line_start,
-};
+use crate::sops::tree::{Entry, Item, Leaf, Node, Path, Scalar, Step, Style, Tree, Value, line_start};
 
 /// Prints a tree as `ini.v1` does: `=` in one column a section, an empty line between sections.
 #[must_use]
@@ -24,7 +22,7 @@ pub(in crate::sops) fn emit(tree: &Tree) -> Option<String> {
             Some((Item::Comment(comment), keys)) => (Some(comment), keys),
             _ => (None, items.as_slice()),
         };
-        comment.into_iter().for_each(|comment| emit_comment(comment, &mut out));
+        comment.into_iter().for_each(|comment| emit_comment(&header_comment(&comment.text), &mut out));
         if !section.key_span.is_empty() {
             let _ = writeln!(out, "[{}]", section.key.as_deref()?);
         }
@@ -32,7 +30,7 @@ pub(in crate::sops) fn emit(tree: &Tree) -> Option<String> {
         for (position, item) in keys.iter().enumerate() {
             let Item::Entry(entry) = item else { continue };
             if let Some(Item::Comment(comment)) = keys.get(position + 1) {
-                emit_comment(comment, &mut out);
+                emit_comment(&key_comment(&comment.text), &mut out);
             }
             let name = entry.key.as_deref()?;
             let blanks = " ".repeat(width.unwrap_or(0).saturating_sub(name.len()));
@@ -43,18 +41,28 @@ pub(in crate::sops) fn emit(tree: &Tree) -> Option<String> {
     Some(out)
 }
 
-fn emit_comment(comment: &Comment, out: &mut String) {
-    if !comment.text.is_empty() {
-        out.push_str(&comment_text(&comment.text));
+fn emit_comment(text: &str, out: &mut String) {
+    // an empty comment is dropped
+    if text != "; " {
+        out.push_str(text);
         out.push('\n');
     }
 }
 
-/// The lines of a comment block, each with its mark.
-pub(in crate::sops) fn comment_text(text: &str) -> Zeroizing<String> {
+/// The lines of a comment above a header, each with its mark.
+pub(in crate::sops) fn header_comment(text: &str) -> Zeroizing<String> {
+    comment_lines(text, &|line| line)
+}
+
+/// `ini.v1` trims the lines of a comment above a key.
+fn key_comment(text: &str) -> Zeroizing<String> {
+    comment_lines(text, &str::trim)
+}
+
+fn comment_lines(text: &str, unmarked: &dyn Fn(&str) -> &str) -> Zeroizing<String> {
     let line = |line: &str| match line.split_at_checked(1) {
         Some((mark @ ("#" | ";"), rest)) => format!("{mark} {}", rest.trim()),
-        _ => format!("; {}", line.trim()),
+        _ => format!("; {}", unmarked(line)),
     };
     Zeroizing::new(text.split('\n').map(line).collect::<Vec<_>>().join("\n"))
 }
