@@ -15,6 +15,7 @@ mod edit;
 mod facts;
 pub mod format;
 pub mod ini;
+mod join;
 pub mod json;
 mod layout;
 mod mac;
@@ -22,6 +23,7 @@ mod mend;
 pub mod metadata;
 pub mod pattern;
 mod seal;
+mod sealing;
 pub mod selector;
 pub mod shamir;
 pub mod tree;
@@ -38,12 +40,13 @@ pub use format::Format;
 pub use layout::Layout;
 pub use mac::MacState;
 pub use metadata::{KeyGroup, Metadata};
-pub use seal::{Fresh, SealError, empty, seal};
+pub use seal::{Fresh, SealError, Terms, empty, seal};
 pub use selector::Selector;
 pub use tree::{Path, Scalar, Step, SyntaxError, Tree};
 pub use wrapped::Wrapped;
 
 use mac::Mac;
+use metadata::Spans;
 use selector::Selected;
 use tree::{Comment, Entry, Item, Node, Value};
 
@@ -72,6 +75,8 @@ struct Block {
     cut: Vec<Range<usize>>,
     /// The start of the (first) block: new keys go right before it.
     start: usize,
+    /// Of the further documents of a YAML file: each repeats the whole block.
+    copies: Vec<Spans>,
 }
 
 /// Why a text is not a SOPS document.
@@ -129,7 +134,10 @@ impl Document {
             line: tree::line_of(source, offset),
             what,
         };
-        let (node, block) = take_block(format, source, &mut tree).ok_or(DocumentError::NotSops)?;
+        let (node, block) = match take_block(format, source, &mut tree) {
+            Ok(taken) => taken.ok_or(DocumentError::NotSops)?,
+            Err(offset) => return Err(at(offset, APPENDED.into())),
+        };
         if format == Format::Binary {
             binary::check(&tree)?;
         }
@@ -159,6 +167,17 @@ impl Document {
     #[must_use]
     pub fn metadata(&self) -> &Metadata {
         &self.metadata
+    }
+
+    /// Where the fields of every copy of the metadata stand.
+    fn blocks(&self) -> impl Iterator<Item = &Spans> {
+        std::iter::once(&self.metadata.spans).chain(&self.block.copies)
+    }
+
+    /// Whether a document is a map in braces.
+    fn is_flow(&self, document: usize) -> bool {
+        let root = self.tree.documents.get(document);
+        root.is_some_and(|root| self.source[root.span.start..].starts_with('{'))
     }
 
     /// The text of the metadata less MAC and time, which change with every value.
@@ -310,49 +329,80 @@ fn list_comments(source: &str, node: &mut Node) {
             Some(text) => {
                 let start = source[..entry.span.start].rfind('-').unwrap_or(entry.span.start);
                 let span = start..entry.span.end;
-                *item = Item::Comment(Comment { text: Zeroizing::new(text.to_owned()), span, token: None });
+                *item = Item::Comment(Comment {
+                    text: Zeroizing::new(text.to_owned()),
+                    span,
+                    token: None,
+                    stray: false,
+                });
             }
             None => list_comments(source, &mut entry.node),
         }
     }
 }
 
-/// Takes the metadata out of the tree: its node, and the bytes to cut.
-fn take_block(format: Format, source: &str, tree: &mut Tree) -> Option<(Node, Block)> {
+/// sops writes the whole block into every document and reads only the first: a document with
+/// another block, or with none, was put there by somebody else.
+const APPENDED: &str = "a document whose `sops` block is not that of the first: it was not written by SOPS";
+
+/// Takes the metadata out of the tree: its node, and the bytes to cut. The error is where a further
+/// document does not repeat it.
+fn take_block(format: Format, source: &str, tree: &mut Tree) -> Result<Option<(Node, Block)>, usize> {
     if format == Format::Dotenv {
-        let node = metadata::unflatten(tree)?;
-        let mut cut = Vec::new();
-        let mut offset = 0;
-        for line in source.split_inclusive('\n') {
-            if line.starts_with("sops_") {
-                cut.push(offset..offset + line.len());
-            }
-            offset += line.len();
-        }
-        let start = cut.first()?.start;
-        return Some((node, Block { cut, start }));
+        return Ok(take_lines(source, tree));
     }
     if format == Format::Ini {
-        let section = remove_entry(tree.documents.first_mut()?, "sops")?;
-        let cut = ini::section_lines(source, &section.span);
-        return Some((ini::metadata(&section), Block { start: cut.start, cut: vec![cut] }));
+        return Ok(take_section(source, tree));
     }
-    let mut first = None;
-    let mut block = Block { cut: Vec::new(), start: 0 };
-    for document in &mut tree.documents {
+    let mut first: Option<Node> = None;
+    let mut block = Block { cut: Vec::new(), start: 0, copies: Vec::new() };
+    for (index, document) in tree.documents.iter_mut().enumerate() {
         let position = document.entries().position(|entry| entry.key.as_deref() == Some("sops"));
-        let Some(position) = position else { continue };
+        let Some(position) = position else {
+            // whether the file is SOPS at all is decided by its first document
+            if index == 0 {
+                return Ok(None);
+            }
+            return Err(document.span.start);
+        };
         let flow =
             matches!(format, Format::Json | Format::Binary) || source[document.span.start..].starts_with('{');
         let member = flow.then(|| json::member_range(source, document, position));
-        let entry = remove_entry(document, "sops")?;
+        let Some(entry) = remove_entry(document, "sops") else { return Ok(None) };
         block.cut.push(member.unwrap_or_else(|| whole_lines(source, &entry.span)));
-        if first.is_none() {
-            block.start = if flow { entry.span.start } else { block.cut[0].start };
-            first = Some(entry.node);
+        match &first {
+            None => {
+                block.start = if flow { entry.span.start } else { block.cut[0].start };
+                first = Some(entry.node);
+            }
+            Some(first) if first.means(&entry.node) => block.copies.push(Spans::of(&entry.node)),
+            Some(_) => return Err(entry.span.start),
         }
     }
-    first.map(|node| (node, block))
+    Ok(first.map(|node| (node, block)))
+}
+
+/// The section `[sops]` of an INI file.
+fn take_section(source: &str, tree: &mut Tree) -> Option<(Node, Block)> {
+    let section = remove_entry(tree.documents.first_mut()?, "sops")?;
+    let cut = ini::section_lines(source, &section.span);
+    let block = Block { start: cut.start, cut: vec![cut], copies: Vec::new() };
+    Some((ini::metadata(&section), block))
+}
+
+/// The `sops_…` lines of a dotenv file.
+fn take_lines(source: &str, tree: &mut Tree) -> Option<(Node, Block)> {
+    let node = metadata::unflatten(tree)?;
+    let mut cut = Vec::new();
+    let mut offset = 0;
+    for line in source.split_inclusive('\n') {
+        if line.starts_with("sops_") {
+            cut.push(offset..offset + line.len());
+        }
+        offset += line.len();
+    }
+    let start = cut.first()?.start;
+    Some((node, Block { cut, start, copies: Vec::new() }))
 }
 
 fn remove_entry(document: &mut Node, key: &str) -> Option<Entry> {

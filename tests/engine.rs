@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use stax::sops::{
-    Cleartext, DataKey, Document, Format, Fresh, Path, Scalar, Selector, Token, WrappedKey, empty, seal,
+    Cleartext, DataKey, Document, Format, Fresh, Path, Scalar, Terms, Token, WrappedKey, empty, seal,
 };
 
 const FORMATS: [Format; 3] = [Format::Yaml, Format::Json, Format::Dotenv];
@@ -39,7 +39,7 @@ fn with<T>(seed: u64, now: &str, call: impl FnOnce(&mut Fresh<'_>) -> T) -> T {
 
 fn sealed(format: Format, clear: &str) -> String {
     with(1, "2026-01-02T03:04:05Z", |fresh| {
-        seal(format, clear, &Selector::default(), &wrapped(), &key(), fresh).unwrap()
+        seal(format, clear, &Terms::of(&wrapped()), &key(), fresh).unwrap()
     })
 }
 
@@ -107,7 +107,7 @@ fn a_change_of_layout_alone_keeps_every_token_and_the_mac() {
 fn an_empty_document_takes_its_first_value_and_gives_its_last_one_back() {
     for format in FORMATS {
         let text = with(6, "2026-01-02T03:04:05Z", |fresh| {
-            empty(format, &Selector::default(), &wrapped(), &key(), fresh).unwrap()
+            empty(format, &Terms::of(&wrapped()), &key(), fresh).unwrap()
         });
         let first = set(&open(format, &text), "A", Scalar::str("one")).unwrap();
         assert_eq!(open(format, &first).tree().leaves().len(), 1);
@@ -154,7 +154,7 @@ fn new_stanzas_change_nothing_else() {
 #[test]
 fn nothing_is_sealed_for_nobody() {
     let result = with(1, "2026-01-02T03:04:05Z", |fresh| {
-        seal(Format::Yaml, "A: one\n", &Selector::default(), &[], &key(), fresh)
+        seal(Format::Yaml, "A: one\n", &Terms::of(&[]), &key(), fresh)
     });
     assert!(result.unwrap_err().to_string().contains("recipient"));
 }
@@ -261,7 +261,7 @@ proptest! {
         let holds = |text: &String| format != Format::Dotenv || !text.contains("\\n");
         let values: BTreeMap<String, String> = values.into_iter().filter(|(_, text)| holds(text)).collect();
         let start = with(9, "2026-01-02T03:04:05Z", |fresh| {
-            empty(format, &Selector::default(), &wrapped(), &key(), fresh).unwrap()
+            empty(format, &Terms::of(&wrapped()), &key(), fresh).unwrap()
         });
         let mut text = start;
         for (name, value) in &values {

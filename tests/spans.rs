@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use stax::age::{parse_identities, unwrap};
-use stax::sops::{DataKey, Document, Format, Fresh, Scalar, Selector, Token, seal, tree::Style, yaml};
+use stax::sops::{DataKey, Document, Format, Fresh, Scalar, Terms, Token, seal, tree::Style, yaml};
 
 #[path = "support/real_sops.rs"]
 mod real_sops;
@@ -148,7 +148,7 @@ fn what_an_author_wrote_is_sealed_for_sops_and_comes_back_byte_for_byte() {
         let wrapped = stax::age::wrap(&key, &recipients);
         let mut fresh = Fresh { now: "2026-01-02T03:04:05Z", random: &mut random };
         let name = path.file_name().unwrap().to_str().unwrap();
-        let text = match seal(Format::Yaml, &source, &Selector::default(), &wrapped, &key, &mut fresh) {
+        let text = match seal(Format::Yaml, &source, &Terms::of(&wrapped), &key, &mut fresh) {
             Ok(text) => text,
             Err(error) => {
                 println!("{name}: {error}");

@@ -8,9 +8,11 @@ use super::block::NewBlock;
 use super::edit::EditError;
 use super::facts::read_back;
 use super::format::Format;
+use super::join::json_member;
 use super::layout::Layout;
 use super::mac::Mac;
-use super::seal::{Fresh, SealError, join, token_text};
+use super::seal::{Fresh, SealError};
+use super::sealing::token_text;
 use super::tree::{Path, Scalar, Style, Tree, Value};
 use super::{Cleartext, DataKey, DocumentError, Token, TokenType, WrappedKey};
 
@@ -63,7 +65,7 @@ pub fn seal(
     let block =
         NewBlock { age: wrapped, lastmodified: fresh.now, mac, selector: None, mac_only_encrypted: false };
     let body = format!("{{\n{unit}\"{DATA}\": {}\n}}\n", value.as_str());
-    let text = join(Format::Binary, &body, &block.json(unit))?;
+    let text = json_member(&body, &block.json(unit))?;
     let expected = [(DATA.to_owned(), scalar.type_name(), Zeroizing::new(clear.to_vec()))];
     read_back(Format::Binary, &text, key, &expected)?;
     Ok(text)

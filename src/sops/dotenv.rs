@@ -30,7 +30,8 @@ pub fn parse(source: &str) -> Result<Tree, SyntaxError> {
             continue;
         }
         if let Some(text) = line.strip_prefix('#') {
-            items.push(Item::Comment(Comment { text: Zeroizing::new(text.to_owned()), span, token: None }));
+            let text = Zeroizing::new(text.to_owned());
+            items.push(Item::Comment(Comment { text, span, token: None, stray: false }));
             continue;
         }
         let Some((key, value)) = line.split_once('=') else {
@@ -54,7 +55,7 @@ pub fn parse(source: &str) -> Result<Tree, SyntaxError> {
         items.push(Item::Entry(Entry { key: Some(key.to_owned()), span, key_span, node }));
     }
     let root = Node { span: 0..source.len(), value: Value::Map(items) };
-    Ok(Tree { documents: vec![root], has_alias: false })
+    Ok(Tree { documents: vec![root], ends: vec![source.len()], has_alias: false })
 }
 
 /// Prints a flat tree; `None` when it holds maps or lists.

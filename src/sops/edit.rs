@@ -6,7 +6,8 @@ use zeroize::Zeroizing;
 
 use super::facts::{facts, read_back};
 use super::format::Format;
-use super::seal::{Fresh, SealError, check_single, stamp, token_range, token_text};
+use super::seal::{Fresh, SealError, check_places, stamp};
+use super::sealing::{token_range, token_text};
 use super::tree::{Entry, Item, Leaf, Node, Path, Scalar, Step, Style, Tree, Value, line_start, step};
 use super::{Cleartext, DataKey, Token, ini, json, splice, whole_lines, yaml};
 
@@ -103,7 +104,7 @@ impl Cleartext {
         if first == "sops" || (document.format() == Format::Dotenv && first.starts_with("sops_")) {
             return Err(EditError::Reserved(first.to_owned()));
         }
-        check_single(self.tree())?;
+        check_places(self.tree())?;
         document.format().check_value(scalar).map_err(|what| EditError::Value(path.clone(), what))?;
         let selector = &document.metadata().selector;
         if !allow_clear && scalar.token_type().is_some() && !selector.selects(path) {

@@ -50,7 +50,7 @@ pub fn parse(source: &str) -> Result<Tree, SyntaxError> {
     // SOPS drops what stands behind the last key
     items.extend(reader.comment.map(Item::Comment));
     let root = Node { span: 0..source.len(), value: Value::Map(items) };
-    Ok(Tree { documents: vec![root], has_alias: false })
+    Ok(Tree { documents: vec![root], ends: vec![source.len()], has_alias: false })
 }
 
 /// Whether `sops decrypt` can print a value so that it reads back: the editor of SOPS would lose it.
@@ -154,7 +154,7 @@ impl<'a> Reader<'a> {
             None => {
                 let marks: &[char] = if text.starts_with(';') { &[';', ' '] } else { &['#', ' '] };
                 let text = Zeroizing::new(text.trim_start_matches(marks).to_owned());
-                self.comment = Some(Comment { text, span, token: None });
+                self.comment = Some(Comment { text, span, token: None, stray: false });
             }
         }
     }

@@ -28,7 +28,7 @@ pub fn parse(source: &str) -> Result<Tree, SyntaxError> {
     if reader.at < source.len() {
         return Err(reader.error("text after the end of the object"));
     }
-    Ok(Tree { documents: vec![root], has_alias: false })
+    Ok(Tree { documents: vec![root], ends: vec![source.len()], has_alias: false })
 }
 
 struct Reader<'a> {

@@ -2,7 +2,8 @@
 
 use super::facts::{facts, read_back};
 use super::mac::Mac;
-use super::seal::{Fresh, SealError, stamp, token_range, token_text};
+use super::seal::{Fresh, SealError, stamp};
+use super::sealing::{token_range, token_text};
 use super::selector::Selected;
 use super::tree::Path;
 use super::{DataKey, Document, OpenFault, Token, open_comments, open_leaf, splice};

@@ -52,6 +52,19 @@ pub(super) struct Spans {
     pub(super) mac: Option<Node>,
 }
 
+impl Spans {
+    pub(super) fn of(block: &Node) -> Self {
+        let groups = block.get("key_groups").map(group_entries).unwrap_or_default();
+        let lists: Vec<Entry> =
+            groups.into_iter().filter_map(|group| group.node.get("age").cloned()).collect();
+        Self {
+            age: if lists.is_empty() { block.get("age").cloned().into_iter().collect() } else { lists },
+            lastmodified: block.get("lastmodified").map(|entry| entry.node.clone()),
+            mac: block.get("mac").map(|entry| entry.node.clone()),
+        }
+    }
+}
+
 /// What is wrong with the metadata, and the byte where.
 #[derive(Clone, Debug)]
 pub(super) struct Fault {
@@ -75,7 +88,7 @@ impl Metadata {
         if version.split('.').filter(|part| part.starts_with(|c: char| c.is_ascii_digit())).count() < 3 {
             return Err(fault(block.span.start, "`sops.version` is missing or not MAJOR.MINOR.PATCH".into()));
         }
-        let (groups, mut foreign, lists) = key_groups(block)?;
+        let (groups, mut foreign) = key_groups(block)?;
         let age = match block.get("age") {
             Some(entry) if groups.is_empty() => wrapped_keys(&entry.node)?,
             Some(entry) if entry.node.entries().next().is_some() => {
@@ -113,11 +126,7 @@ impl Metadata {
             mac_only_encrypted: text("mac_only_encrypted") == "true",
             foreign,
             unknown,
-            spans: Spans {
-                age: if lists.is_empty() { block.get("age").cloned().into_iter().collect() } else { lists },
-                lastmodified: block.get("lastmodified").map(|entry| entry.node.clone()),
-                mac: block.get("mac").map(|entry| entry.node.clone()),
-            },
+            spans: Spans::of(block),
         })
     }
 }
@@ -126,15 +135,17 @@ fn holds_entries(entry: &Entry) -> bool {
     entry.node.entries().next().is_some()
 }
 
-type Groups = (Vec<KeyGroup>, Vec<String>, Vec<Entry>);
-
-/// The groups, the foreign key sources in them, and the `age` list of each.
-fn key_groups(block: &Node) -> Result<Groups, Fault> {
-    let (mut groups, mut foreign, mut lists) = (Vec::new(), Vec::new(), Vec::new());
-    let Some(list) = block.get("key_groups") else { return Ok((groups, foreign, lists)) };
+fn group_entries(list: &Entry) -> Vec<&Entry> {
     let mut entries: Vec<&Entry> = list.node.entries().collect();
     entries.sort_by_key(|entry| entry.key.as_deref().and_then(|key| key.parse::<usize>().ok()));
-    for (position, entry) in entries.into_iter().enumerate() {
+    entries
+}
+
+/// The groups, and the foreign key sources in them.
+fn key_groups(block: &Node) -> Result<(Vec<KeyGroup>, Vec<String>), Fault> {
+    let (mut groups, mut foreign) = (Vec::new(), Vec::new());
+    let Some(list) = block.get("key_groups") else { return Ok((groups, foreign)) };
+    for (position, entry) in group_entries(list).into_iter().enumerate() {
         let fault = |what: &str| Fault { offset: entry.span.start, what: what.to_owned() };
         if entry.key.as_ref().is_some_and(|key| *key != position.to_string()) {
             return Err(fault("the entries of `sops.key_groups` are not counted from 0"));
@@ -149,9 +160,8 @@ fn key_groups(block: &Node) -> Result<Groups, Fault> {
         foreign
             .extend(group.foreign.iter().filter(|name| !foreign.contains(name)).cloned().collect::<Vec<_>>());
         groups.push(group);
-        lists.extend(age.cloned());
     }
-    Ok((groups, foreign, lists))
+    Ok((groups, foreign))
 }
 
 /// Without the field every group is needed. One group is no split: SOPS ignores the threshold then.

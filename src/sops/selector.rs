@@ -123,7 +123,7 @@ impl Selector {
         for item in items {
             match item {
                 Item::Comment(comment) => {
-                    if let Some(level) = active.last_mut() {
+                    if let Some(level) = active.last_mut().filter(|_| !comment.stray) {
                         level.push(comment.text.to_string());
                     }
                     let selected = self.selects_with(path, active) && !self.keeps_clear(comment);

@@ -13,6 +13,8 @@ use super::cipher::{Token, TokenType};
 #[derive(Clone, Debug, Default)]
 pub struct Tree {
     pub documents: Vec<Node>,
+    /// Where the text of each document ends: at the marker of the next, or at the end of the file.
+    pub ends: Vec<usize>,
     /// An alias was expanded: spans of the copies overlap, so the text cannot be spliced.
     pub has_alias: bool,
 }
@@ -61,6 +63,8 @@ pub struct Comment {
     /// From the `#` to the end of the line; in an encrypted list, the whole `ENC[…]` item.
     pub span: Range<usize>,
     pub token: Option<Token>,
+    /// It stands where sops loses it: `sops decrypt` does not print it and no rule reads it.
+    pub stray: bool,
 }
 
 /// How a scalar is written.
@@ -241,6 +245,22 @@ impl Node {
     #[must_use]
     pub fn text(&self) -> Option<&str> {
         self.leaf()?.scalar.as_text()
+    }
+
+    /// Whether both say the same, wherever and however it is written.
+    #[must_use]
+    pub fn means(&self, other: &Self) -> bool {
+        match (&self.value, &other.value) {
+            (Value::Leaf(a), Value::Leaf(b)) => a.scalar == b.scalar,
+            (Value::Map(_), Value::Map(_)) | (Value::List(_), Value::List(_)) => {
+                self.entries().count() == other.entries().count()
+                    && self
+                        .entries()
+                        .zip(other.entries())
+                        .all(|(a, b)| a.key == b.key && a.node.means(&b.node))
+            }
+            _ => false,
+        }
     }
 
     #[must_use]

@@ -2,7 +2,6 @@
 
 use zeroize::Zeroizing;
 
-use super::metadata::Metadata;
 use super::seal::{Edit, SealError};
 use super::{Document, WrappedKey, block};
 
@@ -35,7 +34,7 @@ impl Wrapped<'_> {
 }
 
 pub(super) fn age_edits(document: &Document, wrapped: Wrapped<'_>) -> Result<Vec<Edit>, SealError> {
-    let Metadata { groups, spans, .. } = document.metadata();
+    let groups = &document.metadata().groups;
     let whole;
     let (lists, is_split) = match wrapped {
         Wrapped::Whole(stanzas) => {
@@ -44,13 +43,15 @@ pub(super) fn age_edits(document: &Document, wrapped: Wrapped<'_>) -> Result<Vec
         }
         Wrapped::Groups(groups) => (groups, true),
     };
-    if is_split != (groups.len() > 1) || lists.len() != spans.age.len() {
-        return Err(SealError::Unsupported("a file without an `age` list there cannot be re-wrapped"));
-    }
     let mut edits = Vec::new();
-    for (position, (entry, stanzas)) in spans.age.iter().zip(lists).enumerate() {
-        let group = is_split.then_some(position);
-        edits.extend(block::replace_age(document.format(), document.source(), entry, group, stanzas));
+    for spans in document.blocks() {
+        if is_split != (groups.len() > 1) || lists.len() != spans.age.len() {
+            return Err(SealError::Unsupported("a file without an `age` list there cannot be re-wrapped"));
+        }
+        for (position, (entry, stanzas)) in spans.age.iter().zip(lists).enumerate() {
+            let group = is_split.then_some(position);
+            edits.extend(block::replace_age(document.format(), document.source(), entry, group, stanzas));
+        }
     }
     Ok(edits.into_iter().map(|(range, text)| (range, Zeroizing::new(text))).collect())
 }

@@ -13,17 +13,19 @@ use super::tree::{Entry, Item, Leaf, Node, Scalar, Style, SyntaxError, Tree, Val
 mod comments;
 mod emit;
 mod events;
+mod placing;
 mod resolve;
+mod write_out;
 
 pub use emit::{emit, key_text, scalar_inline, scalar_text};
 use events::{Event, Kind};
 use resolve::Resolved;
+pub use write_out::write_out;
 
 const MAX_DEPTH: usize = 100;
 const MAX_NODES: usize = 200_000;
 /// What aliases and anchors may copy (bytes).
 const MAX_COPIED: usize = 64 << 20;
-const MAX_COMMENTS: usize = 20_000;
 const BOM: char = '\u{feff}';
 
 /// Parses all documents of a YAML text.
@@ -35,10 +37,18 @@ pub fn parse(source: &str) -> Result<Tree, SyntaxError> {
     if let Some(offset) = body.find(BOM) {
         return Err(SyntaxError::at(body, offset, "byte order mark inside the text"));
     }
-    let mut builder = Builder { source, shift: source.len() - body.len(), ..Builder::default() };
+    let shift = source.len() - body.len();
+    let mut builder = Builder { source, shift, ..Builder::default() };
     events::events(body, &mut |event| builder.event(event))?;
-    let mut tree = Tree { documents: builder.documents, has_alias: builder.has_alias };
-    comments::attach(source, &mut tree, &builder.opaque, &builder.starts)?;
+    let mut tree = Tree { documents: builder.documents, ends: builder.ends, has_alias: builder.has_alias };
+    if body.contains('#') {
+        let mut tokens = events::tokens(body)?;
+        let mut remarks = comments::find(body, &mut tokens)?;
+        for line in remarks.iter_mut().flat_map(|remark| &mut remark.lines) {
+            *line = line.start + shift..line.end + shift;
+        }
+        placing::place(source, &mut tree, &tokens, remarks)?;
+    }
     Ok(tree)
 }
 
@@ -50,11 +60,8 @@ struct Builder<'a> {
     shift: usize,
     stack: Vec<Frame>,
     documents: Vec<Node>,
-    /// Where each document starts.
-    starts: Vec<usize>,
+    ends: Vec<usize>,
     anchors: HashMap<String, Node>,
-    /// Spans of scalars, in which `#` is not a comment.
-    opaque: Vec<(Range<usize>, Style)>,
     nodes: usize,
     copied: usize,
     has_alias: bool,
@@ -79,11 +86,16 @@ impl Builder<'_> {
                 if version.is_some_and(|version| version != (1, 1)) {
                     return Err(self.error(&span, "%YAML other than 1.1"));
                 }
-                self.starts.push(if self.starts.is_empty() { 0 } else { span.start });
                 self.anchors.clear();
                 Ok(())
             }
-            Kind::DocumentEnd => Ok(()),
+            Kind::DocumentEnd => {
+                self.ends.push(span.start);
+                Ok(())
+            }
+            Kind::Alias(_) if self.stack.last().is_some_and(|frame| frame.is_map && frame.key.is_none()) => {
+                Err(self.error(&span, "an alias as a key: write the key out"))
+            }
             Kind::Alias(name) => {
                 let Some(mut node) = self.anchors.get(&name).cloned() else {
                     return Err(self.error(&span, "alias of an anchor that is not defined before it"));
@@ -96,7 +108,6 @@ impl Builder<'_> {
             }
             Kind::Scalar { ref value, style } => {
                 self.check_escapes(&span, style)?;
-                self.opaque.push((span.clone(), style));
                 if self.stack.last().is_some_and(|frame| frame.is_map && frame.key.is_none()) {
                     return self.key(value, style, event.tag.as_deref(), span);
                 }
@@ -259,11 +270,14 @@ fn relocate(node: &mut Node, span: &Range<usize>) -> (usize, usize) {
     };
     let mut total = (1, 0);
     for item in items {
-        if let Item::Entry(entry) = item {
-            entry.span = span.clone();
-            entry.key_span = span.clone();
-            let (nodes, bytes) = relocate(&mut entry.node, span);
-            total = (total.0 + nodes, total.1 + bytes + entry.key.as_ref().map_or(0, String::len));
+        match item {
+            Item::Entry(entry) => {
+                entry.span = span.clone();
+                entry.key_span = span.clone();
+                let (nodes, bytes) = relocate(&mut entry.node, span);
+                total = (total.0 + nodes, total.1 + bytes + entry.key.as_ref().map_or(0, String::len));
+            }
+            Item::Comment(comment) => comment.span = span.clone(),
         }
     }
     total
@@ -323,7 +337,7 @@ mod tests {
         assert!(parse(&bomb).unwrap_err().what.contains("values"));
         let wide = format!("a: &a \"{}\"\nl: [{}]\n", "A".repeat(100_000), "*a, ".repeat(20_000));
         assert!(parse(&wide).unwrap_err().what.contains("64 MiB"));
-        let comments = "k: 1 #\n".replace('k', "# c\nk") + &"#\n".repeat(20_001);
+        let comments = "k: 1 #\n".replace('k', "# c\nk") + &"#\n".repeat(200_001);
         assert!(parse(&comments).unwrap_err().what.contains("comments"));
     }
 

@@ -271,7 +271,7 @@ fn prove(format: Format, text: &str, old: &DataKey, new: &DataKey) -> std::resul
 mod tests {
     use super::*;
     use crate::age;
-    use crate::sops::{Fresh, Selector, seal};
+    use crate::sops::{Fresh, Terms, seal};
 
     fn recipient() -> Recipient {
         "age147zy7f5juz43arn96sadlx2ftg2ulshsvplc8l3q68570w9t69fsmy4d78".parse().unwrap()
@@ -279,8 +279,8 @@ mod tests {
 
     fn sealed(clear: &str, key: &DataKey) -> String {
         let mut fresh = Fresh { now: "2026-01-10T12:00:00Z", random: &mut random };
-        seal(Format::Yaml, clear, &Selector::default(), &age::wrap(key, &[recipient()]), key, &mut fresh)
-            .unwrap()
+        let wrapped = age::wrap(key, &[recipient()]);
+        seal(Format::Yaml, clear, &Terms::of(&wrapped), key, &mut fresh).unwrap()
     }
 
     #[test]

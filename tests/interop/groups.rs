@@ -41,15 +41,17 @@ fn stanzas(text: &str) -> Vec<&str> {
 const POLICY: &str = "creation_rules:\n  - shamir_threshold: 2\n    key_groups:\n      - age:\n          - ALICE\n      - age:\n          - BOB\n      - age:\n          - CI\n";
 
 /// A committed file of each format under a policy of three groups.
-fn split_store() -> (Sandbox, Person, [&'static str; 5]) {
+fn split_store() -> (Sandbox, Person, [&'static str; 6]) {
     let sandbox = Sandbox::new();
     let two = both(&sandbox, "alice", "bob");
     let policy = ["ALICE", "BOB", "CI"]
         .iter()
         .fold(POLICY.to_owned(), |text, name| text.replace(name, &public(&name.to_lowercase())));
     sandbox.write(".sops.yaml", policy);
-    let files = ["a.yaml", "b.json", "c.env", "d.bin", "e.ini"];
-    for (file, text) in files.iter().zip(["k: v\n", "{\"k\": \"v\"}\n", "k=v\n", "v\n", "[s]\nk = v\n"]) {
+    let files = ["a.yaml", "b.json", "c.env", "d.bin", "e.ini", "f.yaml"];
+    for (file, text) in
+        files.iter().zip(["k: v\n", "{\"k\": \"v\"}\n", "k=v\n", "v\n", "[s]\nk = v\n", "k: v\n---\nk: w\n"])
+    {
         sandbox.write(file, text);
         two.sops(["encrypt", "-i", file]).ok();
     }
@@ -99,9 +101,9 @@ fn a_value_changes_and_the_key_groups_keep_every_byte() {
 fn parts_of_two_splits_are_told_apart_from_a_missing_key() {
     let (sandbox, two, _) = split_store();
     let one = sandbox.read("a.yaml");
-    sandbox.write("e.yaml", "k: v\n");
-    two.sops(["encrypt", "-i", "e.yaml"]).ok();
-    let other = sandbox.read("e.yaml");
+    sandbox.write("other.yaml", "k: v\n");
+    two.sops(["encrypt", "-i", "other.yaml"]).ok();
+    let other = sandbox.read("other.yaml");
     let group = |text: &str| {
         let (_, rest) = text.split_once("- hc_vault: []\n").expect("a group");
         rest.split_once("        - hc_vault").expect("a second group").0.to_owned()

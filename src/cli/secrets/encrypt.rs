@@ -7,7 +7,7 @@ use crate::age;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::disk::Write;
-use crate::sops::{DataKey, Document, DocumentError, Format, Selector, binary, seal};
+use crate::sops::{DataKey, Document, DocumentError, Format, Selector, Terms, binary, seal};
 use crate::workspace::{Caller, Target, Workspace, fresh, random};
 
 /// Encrypt a clear file, or what is in clear in a half-encrypted one
@@ -99,7 +99,7 @@ fn whole(workspace: &Workspace, target: &Target, clear: &Clear<'_>) -> Result<St
         return Err(Failure::usage(format!("no rule of .sops.yaml governs {}", target.path))
             .hint("stax secrets init --env ENV, or add a rule with this path"));
     };
-    if !rule.groups.is_empty() || !rule.other_keys.is_empty() || rule.mac_only_encrypted {
+    if !rule.groups.is_empty() || !rule.other_keys.is_empty() {
         return Err(Failure::usage(format!(".sops.yaml:{}: this rule needs sops", rule.line))
             .hint(format!("sops encrypt -i {}", target.path)));
     }
@@ -119,11 +119,12 @@ fn whole(workspace: &Workspace, target: &Target, clear: &Clear<'_>) -> Result<St
     .unwrap_or_default();
     let key = DataKey::generate(&mut random);
     let wrapped = age::wrap(&key, &recipients);
+    let terms = Terms { selector, mac_only_encrypted: rule.mac_only_encrypted, wrapped: &wrapped };
     let indent = policy.as_ref().and_then(|policy| policy.stores.json_binary_indent);
     let unit = indent.and_then(|columns| usize::try_from(columns).ok());
     let unit = unit.map_or("\t".to_owned(), |columns| " ".repeat(columns));
     let sealed = fresh(|fresh| match clear {
-        Clear::Text(format, text) => seal(*format, text, &selector, &wrapped, &key, fresh),
+        Clear::Text(format, text) => seal(*format, text, &terms, &key, fresh),
         Clear::Bytes(bytes) => binary::seal(bytes, &unit, &wrapped, &key, fresh),
     });
     sealed.map_err(|error| Failure::usage(format!("{}: {error}", target.path)))

@@ -26,6 +26,13 @@ pub fn emit(tree: &Tree, indent: usize) -> String {
     emitter.out
 }
 
+/// The items of a container at a column; `hanging` when the first continues a line that has begun.
+pub(super) fn block_items(items: &[Item], column: usize, unit: usize, hanging: bool) -> String {
+    let mut emitter = Emitter { out: String::new(), unit };
+    emitter.items(items, column, hanging);
+    emitter.out
+}
+
 struct Emitter {
     out: String,
     unit: usize,
@@ -36,6 +43,9 @@ impl Emitter {
     fn items(&mut self, items: &[Item], column: usize, hanging: bool) {
         let mut hanging = hanging;
         for item in items {
+            if matches!(item, Item::Comment(comment) if comment.stray) {
+                continue;
+            }
             if !hanging {
                 self.out.extend(std::iter::repeat_n(' ', column));
             }

@@ -1,8 +1,8 @@
-//! The event stream of libyaml, with exact byte spans: the only `unsafe` of the crate.
+//! The event and token streams of libyaml, with exact byte spans: the only `unsafe` of the crate.
 //!
-//! The parser owns raw buffers; [`Parser`] frees them on every way out, and every event is copied
-//! into owned values before it is deleted. Pointers come from libyaml only and are read only between
-//! `yaml_parser_parse` and `yaml_event_delete`.
+//! The parser owns raw buffers; [`Parser`] frees them on every way out, and every event and token is
+//! copied into owned values before it is deleted. Pointers come from libyaml only and are read only
+//! between the call that hands one out and the call that deletes it.
 #![allow(unsafe_code)]
 
 use std::mem::MaybeUninit;
@@ -31,11 +31,62 @@ pub(super) enum Kind {
     MapEnd,
 }
 
+/// What the scanner sees, of which comments need the kind and the place.
+pub(super) struct Token {
+    pub(super) kind: TokenKind,
+    pub(super) start: usize,
+    pub(super) end: usize,
+    /// Characters from the start of the line, from 0.
+    pub(super) column: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum TokenKind {
+    DocumentStart,
+    DocumentEnd,
+    /// `%YAML` or `%TAG`
+    Directive,
+    BlockListStart,
+    BlockMapStart,
+    BlockEnd,
+    FlowListStart,
+    FlowListEnd,
+    FlowMapStart,
+    FlowMapEnd,
+    BlockEntry,
+    FlowEntry,
+    Key,
+    Value,
+    Alias(String),
+    Anchor(String),
+    Tag,
+    Scalar(Style),
+    /// The start or the end of the text.
+    Stream,
+}
+
 struct Parser(Box<MaybeUninit<sys::yaml_parser_t>>);
+
+impl Parser {
+    /// A parser that reads `source`, which must outlive it: both callers keep it for their whole body.
+    fn over(source: &str) -> Result<Self, SyntaxError> {
+        let mut raw = Box::new(MaybeUninit::<sys::yaml_parser_t>::uninit());
+        // SAFETY: the parser is initialized before any other use and deleted by `Drop`
+        unsafe {
+            if sys::yaml_parser_initialize(raw.as_mut_ptr()).fail {
+                return Err(SyntaxError { line: 1, what: "out of memory".into() });
+            }
+            let mut parser = Self(raw);
+            sys::yaml_parser_set_encoding(parser.0.as_mut_ptr(), sys::YAML_UTF8_ENCODING);
+            sys::yaml_parser_set_input_string(parser.0.as_mut_ptr(), source.as_ptr(), source.len() as u64);
+            Ok(parser)
+        }
+    }
+}
 
 impl Drop for Parser {
     fn drop(&mut self) {
-        // SAFETY: `events` initialized it before it was wrapped here
+        // SAFETY: `over` initialized it before it was wrapped here
         unsafe { sys::yaml_parser_delete(self.0.as_mut_ptr()) }
     }
 }
@@ -45,18 +96,7 @@ pub(super) fn events(
     source: &str,
     sink: &mut dyn FnMut(Event) -> Result<(), SyntaxError>,
 ) -> Result<(), SyntaxError> {
-    let mut raw = Box::new(MaybeUninit::<sys::yaml_parser_t>::uninit());
-    // SAFETY: the parser is initialized before any other use, is deleted by `Parser`, and reads
-    // `source` only through pointers that stay valid for this whole function
-    let mut parser = unsafe {
-        if sys::yaml_parser_initialize(raw.as_mut_ptr()).fail {
-            return Err(SyntaxError { line: 1, what: "out of memory".into() });
-        }
-        let mut parser = Parser(raw);
-        sys::yaml_parser_set_encoding(parser.0.as_mut_ptr(), sys::YAML_UTF8_ENCODING);
-        sys::yaml_parser_set_input_string(parser.0.as_mut_ptr(), source.as_ptr(), source.len() as u64);
-        parser
-    };
+    let mut parser = Parser::over(source)?;
     loop {
         let mut event = MaybeUninit::<sys::yaml_event_t>::uninit();
         // SAFETY: the event is read only after success, and deleted exactly once
@@ -76,6 +116,62 @@ pub(super) fn events(
         if let Some(next) = next {
             sink(next)?;
         }
+    }
+}
+
+/// Every token of the text, in order; the start and the end of the text are tokens too.
+pub(super) fn tokens(source: &str) -> Result<Vec<Token>, SyntaxError> {
+    let mut parser = Parser::over(source)?;
+    let mut tokens = Vec::new();
+    loop {
+        let mut token = MaybeUninit::<sys::yaml_token_t>::uninit();
+        // SAFETY: the token is read only after success, and deleted exactly once
+        unsafe {
+            if sys::yaml_parser_scan(parser.0.as_mut_ptr(), token.as_mut_ptr()).fail {
+                return Err(problem(source, &*parser.0.as_ptr()));
+            }
+            let mut token = token.assume_init();
+            let done = token.type_ == sys::YAML_STREAM_END_TOKEN;
+            tokens.push(owned_token(&token));
+            sys::yaml_token_delete(&raw mut token);
+            if done {
+                return Ok(tokens);
+            }
+        }
+    }
+}
+
+unsafe fn owned_token(token: &sys::yaml_token_t) -> Token {
+    // SAFETY: `type_` says which member of the union is set
+    let kind = unsafe {
+        match token.type_ {
+            sys::YAML_VERSION_DIRECTIVE_TOKEN | sys::YAML_TAG_DIRECTIVE_TOKEN => TokenKind::Directive,
+            sys::YAML_DOCUMENT_START_TOKEN => TokenKind::DocumentStart,
+            sys::YAML_DOCUMENT_END_TOKEN => TokenKind::DocumentEnd,
+            sys::YAML_BLOCK_SEQUENCE_START_TOKEN => TokenKind::BlockListStart,
+            sys::YAML_BLOCK_MAPPING_START_TOKEN => TokenKind::BlockMapStart,
+            sys::YAML_BLOCK_END_TOKEN => TokenKind::BlockEnd,
+            sys::YAML_FLOW_SEQUENCE_START_TOKEN => TokenKind::FlowListStart,
+            sys::YAML_FLOW_SEQUENCE_END_TOKEN => TokenKind::FlowListEnd,
+            sys::YAML_FLOW_MAPPING_START_TOKEN => TokenKind::FlowMapStart,
+            sys::YAML_FLOW_MAPPING_END_TOKEN => TokenKind::FlowMapEnd,
+            sys::YAML_BLOCK_ENTRY_TOKEN => TokenKind::BlockEntry,
+            sys::YAML_FLOW_ENTRY_TOKEN => TokenKind::FlowEntry,
+            sys::YAML_KEY_TOKEN => TokenKind::Key,
+            sys::YAML_VALUE_TOKEN => TokenKind::Value,
+            sys::YAML_ALIAS_TOKEN => TokenKind::Alias(text(token.data.alias.value).unwrap_or_default()),
+            sys::YAML_ANCHOR_TOKEN => TokenKind::Anchor(text(token.data.anchor.value).unwrap_or_default()),
+            sys::YAML_TAG_TOKEN => TokenKind::Tag,
+            sys::YAML_SCALAR_TOKEN => TokenKind::Scalar(style(token.data.scalar.style)),
+            _ => TokenKind::Stream,
+        }
+    };
+    let offset = |index: u64| usize::try_from(index).unwrap_or(usize::MAX);
+    Token {
+        kind,
+        start: offset(token.start_mark.index),
+        end: offset(token.end_mark.index),
+        column: offset(token.start_mark.column),
     }
 }
 

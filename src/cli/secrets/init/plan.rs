@@ -6,7 +6,7 @@ use crate::disk::Write;
 use crate::policy::config::{Config, CreationRule, render_new};
 use crate::policy::roster::Row;
 use crate::policy::vault::Vault;
-use crate::sops::{self, DataKey, Document, DocumentError, Format, Selector};
+use crate::sops::{self, DataKey, Document, DocumentError, Format, Selector, Terms};
 use crate::workspace::{POLICY, ROSTER, VAULT, Workspace, fresh, now, random};
 
 use super::templates;
@@ -117,8 +117,8 @@ impl Order<'_> {
                 Err(error) => Err(Failure::usage(format!("{}: {error}", self.path))),
             };
         }
-        if !rule.groups.is_empty() || !rule.other_keys.is_empty() || rule.mac_only_encrypted {
-            let what = "asks for key_groups, keys other than age or mac_only_encrypted";
+        if !rule.groups.is_empty() || !rule.other_keys.is_empty() {
+            let what = "asks for key_groups or keys other than age";
             return Err(Failure::usage(format!(
                 "{POLICY}: line {}: the rule for {} {what}",
                 rule.line, self.path
@@ -140,7 +140,12 @@ impl Order<'_> {
         let key = DataKey::generate(&mut random);
         let wrapped = age::wrap(&key, &recipients);
         let text = fresh(|fresh| {
-            sops::empty(self.format, &selector(rule)?, &wrapped, &key, fresh).map_err(Failure::from)
+            let terms = Terms {
+                selector: selector(rule)?,
+                mac_only_encrypted: rule.mac_only_encrypted,
+                wrapped: &wrapped,
+            };
+            sops::empty(self.format, &terms, &key, fresh).map_err(Failure::from)
         })?;
         Ok((Some(text), recipients))
     }

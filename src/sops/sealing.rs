@@ -1,0 +1,158 @@
+//! Values and comments in, tokens out.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
+
+use super::facts::{Fact, facts};
+use super::format::Format;
+use super::mac::Mac;
+use super::seal::{Edit, SealError};
+use super::selector::{Selected, Selector};
+use super::tree::{Path, Scalar, Style, Tree};
+use super::{DataKey, Document, Token, TokenType, splice};
+
+/// A digest of additional data, type and plain bytes.
+pub(super) type Key = [u8; 32];
+
+pub(super) fn value_key(aad: &str, kind: &str, plain: &[u8]) -> Key {
+    let mut hash = Sha256::new();
+    for part in [aad.as_bytes(), kind.as_bytes(), plain] {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    hash.finalize().into()
+}
+
+/// Encrypts values and comments; what is known already keeps its token.
+pub(super) struct Cipher<'a, 'b> {
+    key: &'a DataKey,
+    known: HashMap<Key, Vec<(Token, Scalar)>>,
+    pub(super) random: &'b mut dyn FnMut(&mut [u8]),
+}
+
+/// A text whose values are encrypted, while its comments are not yet.
+pub(super) struct Sealed {
+    pub(super) body: Zeroizing<String>,
+    pub(super) mac: Mac,
+    pub(super) expected: Vec<Fact>,
+    /// Values that were encrypted.
+    pub(super) count: usize,
+}
+
+impl<'a, 'b> Cipher<'a, 'b> {
+    pub(super) fn new(
+        key: &'a DataKey,
+        known: HashMap<Key, Vec<(Token, Scalar)>>,
+        random: &'b mut dyn FnMut(&mut [u8]),
+    ) -> Self {
+        Self { key, known, random }
+    }
+
+    /// Encrypts what the selector selects.
+    pub(super) fn values(
+        &mut self,
+        format: Format,
+        source: &str,
+        tree: &Tree,
+        selector: &Selector,
+        only_encrypted: bool,
+    ) -> Result<Sealed, SealError> {
+        let mut edits: Vec<Edit> = Vec::new();
+        let mut mac = Mac::new(only_encrypted);
+        let mut expected = tree.clone();
+        let mut fault = None;
+        selector.walk(&mut expected, &mut |path, met, selected| match met {
+            Selected::Leaf(leaf, span) => {
+                if let Some(kind) = leaf.scalar.token_type().filter(|_| selected) {
+                    fault = fault.or(format.check_value(&leaf.scalar).err().map(|what| (span.start, what)));
+                    let (token, scalar) = self.token(path, kind, &leaf.scalar);
+                    leaf.scalar = scalar;
+                    edits.push((
+                        token_range(source, &span, leaf.style),
+                        token_text(format, &token, leaf.style),
+                    ));
+                }
+                mac.feed(&leaf.scalar, selected);
+            }
+            Selected::Comment(_) => {}
+        });
+        if let Some((offset, what)) = fault {
+            let line = super::tree::line_of(source, offset);
+            return Err(SealError::Value { line, what: what.into() });
+        }
+        let count = edits.len();
+        Ok(Sealed { body: splice(source, edits), mac, expected: facts(&expected), count })
+    }
+
+    /// Encrypts the comments of a document that is complete otherwise. Only there it is certain in
+    /// which container sops will see each of them.
+    pub(super) fn comments(&mut self, format: Format, text: &str) -> Result<String, SealError> {
+        let document =
+            Document::parse(format, text).map_err(|error| SealError::ReadBack(error.to_string()))?;
+        let mut tree = document.tree.clone();
+        let mut edits: Vec<Edit> = Vec::new();
+        document.metadata.selector.walk(&mut tree, &mut |path, met, selected| {
+            if let Selected::Comment(comment) = met
+                && selected
+                && !comment.text.is_empty()
+            {
+                let token = self.comment(path, &comment.text);
+                edits.push((comment.span.clone(), Zeroizing::new(comment_token(format, &token))));
+            }
+        });
+        Ok(splice(text, edits).to_string())
+    }
+
+    fn token(&mut self, path: &Path, kind: TokenType, scalar: &Scalar) -> (Token, Scalar) {
+        let aad = path.aad();
+        let plain = scalar.plaintext().unwrap_or_default();
+        let key = value_key(&aad, scalar.type_name(), &plain);
+        if let Some(known) = self.known.get_mut(&key).and_then(Vec::pop) {
+            return known;
+        }
+        (Token::seal(self.key, kind, &plain, &aad, self.random), scalar.clone())
+    }
+
+    fn comment(&mut self, path: &Path, text: &str) -> Token {
+        let aad = path.comment_aad();
+        let key = value_key(&aad, "comment", text.as_bytes());
+        if let Some((token, _)) = self.known.get_mut(&key).and_then(Vec::pop) {
+            return token;
+        }
+        Token::seal(self.key, TokenType::Comment, text.as_bytes(), &aad, self.random)
+    }
+}
+
+/// A token where a value stood: quoted where the value was, so that the author's quotes come back.
+pub(super) fn token_text(format: Format, token: &Token, style: Style) -> Zeroizing<String> {
+    Zeroizing::new(match (format, style) {
+        (Format::Yaml, Style::Single) => format!("'{token}'"),
+        (Format::Json | Format::Binary, _) | (Format::Yaml, Style::Double | Style::Flow) => {
+            format!("\"{token}\"")
+        }
+        _ => token.to_string(),
+    })
+}
+
+pub(super) fn comment_token(format: Format, token: &Token) -> String {
+    if format == Format::Ini { format!("; {token}") } else { format!("#{token}") }
+}
+
+/// The bytes that a token replaces. A block scalar ends before the blank lines that follow it,
+/// unless its header keeps them (`+`).
+pub(super) fn token_range(source: &str, span: &Range<usize>, style: Style) -> Range<usize> {
+    if style != Style::Block {
+        return span.clone();
+    }
+    let text = &source[span.clone()];
+    let header = text.lines().next().unwrap_or_default();
+    let content = if header.contains('+') {
+        text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text))
+    } else {
+        text.trim_end_matches(['\n', '\r', ' '])
+    };
+    span.start..span.start + content.len()
+}
