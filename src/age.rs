@@ -14,29 +14,37 @@ use ::age::{DecryptError, Decryptor, EncryptError, Encryptor};
 use zeroize::Zeroizing;
 
 pub use identity::{Identity, IdentityFileError, parse_identities};
-pub use lint::{HeaderFault, Lint, lint};
+pub use lint::{HeaderFault, Lint, lint, lint_part};
 pub use recipient::{Recipient, RecipientError};
 
+use crate::sops::shamir::Part;
 use crate::sops::{DataKey, WrappedKey};
 
 /// Wraps the data key for each recipient: one complete armored age file each, as sops writes them
 /// (lines of 64 columns, LF, a final LF).
 #[must_use]
 pub fn wrap(key: &DataKey, recipients: &[Recipient]) -> Vec<WrappedKey> {
-    recipients
-        .iter()
-        .map(|recipient| WrappedKey {
-            recipient: recipient.to_string(),
-            enc: seal(key, recipient).expect("an age file for one X25519 key is written to memory"),
-        })
-        .collect()
+    recipients.iter().map(|recipient| wrap_bytes(key.bytes(), recipient)).collect()
 }
 
-fn seal(key: &DataKey, recipient: &Recipient) -> Result<String, EncryptError> {
+/// The same for one part of a split data key, for the readers of one key group.
+#[must_use]
+pub fn wrap_part(part: &Part, recipients: &[Recipient]) -> Vec<WrappedKey> {
+    recipients.iter().map(|recipient| wrap_bytes(part.bytes(), recipient)).collect()
+}
+
+fn wrap_bytes(plain: &[u8], recipient: &Recipient) -> WrappedKey {
+    WrappedKey {
+        recipient: recipient.to_string(),
+        enc: seal(plain, recipient).expect("an age file for one X25519 key is written to memory"),
+    }
+}
+
+fn seal(plain: &[u8], recipient: &Recipient) -> Result<String, EncryptError> {
     let encryptor = Encryptor::with_recipients(std::iter::once(recipient.key() as &dyn ::age::Recipient))?;
     let armor = ArmoredWriter::wrap_output(Vec::new(), Format::AsciiArmor)?;
     let mut writer = encryptor.wrap_output(armor)?;
-    writer.write_all(key.bytes())?;
+    writer.write_all(plain)?;
     let text = writer.finish()?.finish()?;
     Ok(String::from_utf8(text).expect("armor is ASCII"))
 }
@@ -49,7 +57,7 @@ pub enum UnwrapError {
     NotForThisIdentity,
     #[error("is not a valid age file")]
     Malformed,
-    #[error("does not hold a data key of 32 bytes")]
+    #[error("does not hold a data key of 32 bytes, or the part of one")]
     Length,
 }
 
@@ -59,6 +67,21 @@ pub enum UnwrapError {
 /// [`UnwrapError::NotForThisIdentity`] lets the caller try the next identity; the others are faults
 /// of the file.
 pub fn unwrap(wrapped: &WrappedKey, identity: &Identity) -> Result<DataKey, UnwrapError> {
+    unwrap_bytes(wrapped, identity).map(|bytes| DataKey::new(*bytes))
+}
+
+/// Opens one stanza of a key group.
+///
+/// # Errors
+/// As [`unwrap`].
+pub fn unwrap_part(wrapped: &WrappedKey, identity: &Identity) -> Result<Part, UnwrapError> {
+    unwrap_bytes(wrapped, identity).map(|bytes| Part::new(*bytes))
+}
+
+fn unwrap_bytes<const LEN: usize>(
+    wrapped: &WrappedKey,
+    identity: &Identity,
+) -> Result<Zeroizing<[u8; LEN]>, UnwrapError> {
     let malformed = |_| UnwrapError::Malformed;
     let decryptor = Decryptor::new_buffered(ArmoredReader::new(wrapped.enc.as_bytes()))
         .map_err(|_| UnwrapError::Malformed)?;
@@ -70,11 +93,9 @@ pub fn unwrap(wrapped: &WrappedKey, identity: &Identity) -> Result<DataKey, Unwr
             }
         })?;
     // one byte more than a key, so that a longer file is seen without reading it
-    let mut plain = Zeroizing::new(Vec::with_capacity(DataKey::LEN + 1));
-    reader.take(DataKey::LEN as u64 + 1).read_to_end(&mut plain).map_err(malformed)?;
-    let bytes =
-        Zeroizing::new(<[u8; DataKey::LEN]>::try_from(plain.as_slice()).map_err(|_| UnwrapError::Length)?);
-    Ok(DataKey::new(*bytes))
+    let mut plain = Zeroizing::new(Vec::with_capacity(LEN + 1));
+    reader.take(LEN as u64 + 1).read_to_end(&mut plain).map_err(malformed)?;
+    <[u8; LEN]>::try_from(plain.as_slice()).map(Zeroizing::new).map_err(|_| UnwrapError::Length)
 }
 
 #[cfg(test)]

@@ -7,12 +7,14 @@
 //! `lastmodified` and `mac`. Every text that is handed out for writing was parsed and opened again
 //! and says exactly what was meant.
 
+pub mod binary;
 mod block;
 pub mod cipher;
 pub mod dotenv;
 mod edit;
 mod facts;
 pub mod format;
+pub mod ini;
 mod join;
 pub mod json;
 mod layout;
@@ -23,7 +25,9 @@ pub mod pattern;
 mod seal;
 mod sealing;
 pub mod selector;
+pub mod shamir;
 pub mod tree;
+mod wrapped;
 pub mod yaml;
 
 use std::ops::Range;
@@ -35,10 +39,11 @@ pub use edit::EditError;
 pub use format::Format;
 pub use layout::Layout;
 pub use mac::MacState;
-pub use metadata::Metadata;
+pub use metadata::{KeyGroup, Metadata};
 pub use seal::{Fresh, SealError, Terms, empty, seal};
 pub use selector::Selector;
 pub use tree::{Path, Scalar, Step, SyntaxError, Tree};
+pub use wrapped::Wrapped;
 
 use mac::Mac;
 use metadata::Spans;
@@ -79,6 +84,8 @@ struct Block {
 pub enum DocumentError {
     #[error("no sops metadata")]
     NotSops,
+    #[error("a SOPS document of another format than its name says")]
+    Misnamed,
     #[error(transparent)]
     Syntax(#[from] SyntaxError),
     #[error("line {line}: {what}")]
@@ -94,6 +101,15 @@ pub enum OpenFault {
     Mac,
     #[error("the MAC is missing")]
     NoMac,
+    /// Of these key groups, counted from 1.
+    #[error("the parts of the data key in {} do not belong together", groups(.0))]
+    Parts(Vec<usize>),
+}
+
+/// `key groups 1, 3`
+fn groups(numbers: &[usize]) -> String {
+    let numbers: Vec<String> = numbers.iter().map(ToString::to_string).collect();
+    format!("key groups {}", numbers.join(", "))
 }
 
 /// An opened document.
@@ -110,6 +126,9 @@ impl Document {
     /// # Errors
     /// [`DocumentError::NotSops`] when there is no metadata, else the line and the rule.
     pub fn parse(format: Format, source: &str) -> Result<Self, DocumentError> {
+        if format == Format::Binary && !binary::may_be(source) {
+            return Err(DocumentError::NotSops);
+        }
         let mut tree = format.parse(source)?;
         let at = |offset: usize, what: String| DocumentError::Metadata {
             line: tree::line_of(source, offset),
@@ -119,6 +138,9 @@ impl Document {
             Ok(taken) => taken.ok_or(DocumentError::NotSops)?,
             Err(offset) => return Err(at(offset, APPENDED.into())),
         };
+        if format == Format::Binary {
+            binary::check(&tree)?;
+        }
         let metadata = Metadata::read(&node).map_err(|fault| at(fault.offset, fault.what))?;
         for document in &mut tree.documents {
             list_comments(source, document);
@@ -239,8 +261,11 @@ impl Cleartext {
 
     /// The bytes that `sops decrypt` prints; `None` for a dotenv file that holds more than lines.
     #[must_use]
-    pub fn emit(&self, indent: format::Indent) -> Option<Zeroizing<String>> {
-        self.document.format.emit(&self.tree, indent).map(Zeroizing::new)
+    pub fn emit(&self, indent: format::Indent) -> Option<Zeroizing<Vec<u8>>> {
+        self.payload().or_else(|| {
+            let text = self.document.format.emit(&self.tree, indent)?;
+            Some(Zeroizing::new(text.into_bytes()))
+        })
     }
 }
 
@@ -326,6 +351,9 @@ fn take_block(format: Format, source: &str, tree: &mut Tree) -> Result<Option<(N
     if format == Format::Dotenv {
         return Ok(take_lines(source, tree));
     }
+    if format == Format::Ini {
+        return Ok(take_section(source, tree));
+    }
     let mut first: Option<Node> = None;
     let mut block = Block { cut: Vec::new(), start: 0, copies: Vec::new() };
     for (index, document) in tree.documents.iter_mut().enumerate() {
@@ -337,7 +365,8 @@ fn take_block(format: Format, source: &str, tree: &mut Tree) -> Result<Option<(N
             }
             return Err(document.span.start);
         };
-        let flow = format == Format::Json || source[document.span.start..].starts_with('{');
+        let flow =
+            matches!(format, Format::Json | Format::Binary) || source[document.span.start..].starts_with('{');
         let member = flow.then(|| json::member_range(source, document, position));
         let Some(entry) = remove_entry(document, "sops") else { return Ok(None) };
         block.cut.push(member.unwrap_or_else(|| whole_lines(source, &entry.span)));
@@ -351,6 +380,14 @@ fn take_block(format: Format, source: &str, tree: &mut Tree) -> Result<Option<(N
         }
     }
     Ok(first.map(|node| (node, block)))
+}
+
+/// The section `[sops]` of an INI file.
+fn take_section(source: &str, tree: &mut Tree) -> Option<(Node, Block)> {
+    let section = remove_entry(tree.documents.first_mut()?, "sops")?;
+    let cut = ini::section_lines(source, &section.span);
+    let block = Block { start: cut.start, cut: vec![cut], copies: Vec::new() };
+    Some((ini::metadata(&section), block))
 }
 
 /// The `sops_…` lines of a dotenv file.

@@ -1,10 +1,14 @@
 //! Repository, policy and keyring opened together: read, unlock, save.
 
 mod error;
+pub mod groups;
+pub mod unlock;
 pub mod wrap;
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,11 +20,12 @@ use crate::policy::Holders;
 use crate::policy::config::Config;
 use crate::policy::roster::Roster;
 use crate::policy::vault::Vault;
+use crate::process;
 use crate::repo::{Repo, RepoError};
 use crate::sops::{Cleartext, DataKey, Document, DocumentError, Format, Fresh};
-use crate::{age, process};
 
 pub use error::WorkspaceError;
+use unlock::NoKey;
 
 /// The largest file that is read as a document or as policy.
 pub const MAX_FILE: usize = 32 << 20;
@@ -110,6 +115,17 @@ impl Workspace {
         }
     }
 
+    /// Whether a file below the root starts with a brace or a blank, which is cheap to know.
+    #[must_use]
+    pub fn starts_like_json(&self, path: &str) -> bool {
+        let path = self.root.join(path);
+        let is_file = std::fs::symlink_metadata(&path).is_ok_and(|found| found.is_file());
+        let mut first = [0];
+        is_file
+            && File::open(&path).and_then(|mut file| file.read_exact(&mut first)).is_ok()
+            && matches!(first[0], b'{' | b' ' | b'\t' | b'\n' | b'\r')
+    }
+
     /// A text file below the root.
     ///
     /// # Errors
@@ -149,9 +165,6 @@ impl Workspace {
         let vault = self.vault()?;
         if let Some(file) = file {
             let path = self.relative(file)?;
-            if Format::of_path(&path).is_none() {
-                return Err(WorkspaceError::Format(file.display().to_string()));
-            }
             if self.read(&path)?.is_none() {
                 return Err(WorkspaceError::Missing(file.display().to_string()));
             }
@@ -192,31 +205,35 @@ impl Workspace {
     /// A missing file, an unknown format, a text that is not a SOPS document.
     pub fn document(&self, target: &Target) -> Result<Document> {
         let path = &target.path;
-        let format = Format::of_path(path).ok_or_else(|| WorkspaceError::Format(path.clone()))?;
-        let text = self.read_text(path)?.ok_or_else(|| WorkspaceError::Missing(path.clone()))?;
-        Document::parse(format, &text)
-            .map_err(|error| WorkspaceError::Document { path: path.clone(), error: Box::new(error) })
+        let format = Format::of_path(path);
+        let bytes = self.read(path)?.ok_or_else(|| WorkspaceError::Missing(path.clone()))?;
+        let parsed = match String::from_utf8(bytes) {
+            Ok(text) => Document::parse(format, &text),
+            Err(_) if format == Format::Binary => Err(DocumentError::NotSops),
+            Err(_) => return Err(WorkspaceError::NotText(path.clone())),
+        };
+        parsed.map_err(|error| WorkspaceError::Document { path: path.clone(), error: Box::new(error) })
     }
 
-    /// The data key of a document, by the first identity that opens one of its stanzas.
+    /// The data key of a document, by the first identity that opens one of its stanzas, or by the first
+    /// ones that open enough of its key groups.
     ///
     /// # Errors
     /// [`WorkspaceError::Locked`] with what was tried and who can open it.
     pub fn unlock(&self, target: &Target, document: &Document) -> Result<DataKey> {
-        let stanzas = &document.metadata().age;
-        if let Some(first) = stanzas.first() {
+        if let Some(first) = document.metadata().age.first() {
             self.keyring.ask_for(&first.recipient);
         }
-        self.keyring
-            .open_with(&mut |identity, _| {
-                stanzas.iter().find_map(|stanza| age::unwrap(stanza, identity).ok())
-            })
-            .map_err(|locked| WorkspaceError::Locked {
+        unlock::unlock(&self.keyring, document).map_err(|error| match error {
+            NoKey::Fault(fault) => WorkspaceError::Integrity { path: target.path.clone(), fault },
+            NoKey::Locked { tried, parts } => WorkspaceError::Locked {
                 path: target.path.clone(),
                 env: target.env.clone(),
-                tried: locked.tried,
+                tried,
                 readers: self.names(document),
-            })
+                parts,
+            },
+        })
     }
 
     /// What table and policy call the holders of keys; nothing where neither can be read.
@@ -255,6 +272,10 @@ impl Workspace {
     pub fn check_recipients(&self, target: &Target, document: &Document) -> Result<()> {
         let Some(config) = self.policy()? else { return Ok(()) };
         let Some((_, rule)) = config.rule_for(&target.path) else { return Ok(()) };
+        if rule.groups.len() > 1 || !document.metadata().groups.is_empty() {
+            let fits = groups::fits(rule, document);
+            return if fits { Ok(()) } else { Err(WorkspaceError::Groups(target.path.clone())) };
+        }
         if !rule.groups.is_empty() {
             return Ok(());
         }
@@ -307,8 +328,12 @@ impl Workspace {
 
 /// What is about to replace a SOPS file must still be one.
 fn check_document(write: &Write) -> std::result::Result<(), String> {
+    // base64 makes a file larger, and what is written must be read again
+    if write.after.len() > MAX_FILE {
+        return Err(format!("would be larger than {} MiB", MAX_FILE >> 20));
+    }
     let Some(before) = &write.before else { return Ok(()) };
-    let Some(format) = write.path.to_str().and_then(Format::of_path) else { return Ok(()) };
+    let Some(format) = write.path.to_str().map(Format::of_path) else { return Ok(()) };
     let is_document = |bytes: &[u8]| match std::str::from_utf8(bytes) {
         Ok(text) => Document::parse(format, text),
         Err(_) => Err(DocumentError::NotSops),

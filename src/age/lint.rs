@@ -6,6 +6,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 
+use crate::sops::shamir::Part;
 use crate::sops::{DataKey, WrappedKey};
 
 /// A file that has the form its label promises.
@@ -37,8 +38,8 @@ pub enum HeaderFault {
     Stranger(String),
     #[error("has an X25519 stanza of the wrong length")]
     Length,
-    #[error("does not hold a data key: its payload is {0} bytes, not 64")]
-    Payload(usize),
+    #[error("does not hold a data key: its payload is {0} bytes, not {1}")]
+    Payload(usize, usize),
 }
 
 /// Checks the armor, the header, the number and the type of the stanzas and the length of the
@@ -47,6 +48,18 @@ pub enum HeaderFault {
 /// # Errors
 /// The first [`HeaderFault`].
 pub fn lint(wrapped: &WrappedKey) -> Result<Lint, HeaderFault> {
+    lint_payload(wrapped, DataKey::LEN)
+}
+
+/// The same for a stanza of a key group, which holds one part of a data key.
+///
+/// # Errors
+/// The first [`HeaderFault`].
+pub fn lint_part(wrapped: &WrappedKey) -> Result<Lint, HeaderFault> {
+    lint_payload(wrapped, Part::LEN)
+}
+
+fn lint_payload(wrapped: &WrappedKey, plain: usize) -> Result<Lint, HeaderFault> {
     let file = dearmor(&wrapped.enc).ok_or(HeaderFault::Armor)?;
     let rest = file.strip_prefix(b"age-encryption.org/v1\n").ok_or(HeaderFault::Version)?;
     let (all, payload) = parse_header(rest).ok_or(HeaderFault::Header)?;
@@ -55,8 +68,9 @@ pub fn lint(wrapped: &WrappedKey) -> Result<Lint, HeaderFault> {
     if let Some(tag) = expected {
         check_readers(&all, tag)?;
     }
-    if payload.len() != PAYLOAD {
-        return Err(HeaderFault::Payload(payload.len()));
+    let expected_length = NONCE + plain + TAG;
+    if payload.len() != expected_length {
+        return Err(HeaderFault::Payload(payload.len(), expected_length));
     }
     match expected {
         Some("X25519") => Ok(Lint::X25519 { share: share(&all)?, stanzas }),
@@ -65,8 +79,9 @@ pub fn lint(wrapped: &WrappedKey) -> Result<Lint, HeaderFault> {
     }
 }
 
-/// Nonce, data key, tag.
-const PAYLOAD: usize = 16 + DataKey::LEN + 16;
+/// Around the plain bytes of a payload.
+const NONCE: usize = 16;
+const TAG: usize = 16;
 
 /// File key and tag.
 const X25519_BODY: usize = 16 + 16;
@@ -250,8 +265,8 @@ mod tests {
             (file(V1, &stanza("X25519", 32, 33), 64), Err(F::Length)),
             (file(V1, &good.replace("-> X25519 ", "-> X25519 a "), 64), Err(F::Length)),
             (file(V1, &good.replace("-> X25519 ", "-> X25519  "), 64), Err(F::Header)),
-            (file(V1, &good, 63), Err(F::Payload(63))),
-            (file(V1, &good, 65), Err(F::Payload(65))),
+            (file(V1, &good, 63), Err(F::Payload(63, 64))),
+            (file(V1, &good, 65), Err(F::Payload(65, 64))),
             (file("age-encryption.org/v2", &good, 64), Err(F::Version)),
             (file(V1, &good, 64).replace('\n', "\r\n"), Err(F::Armor)),
             (format!("{}\n", file(V1, &good, 64)), Err(F::Armor)),

@@ -133,15 +133,19 @@ impl From<WorkspaceError> for Failure {
             }
             WorkspaceError::Integrity { .. } => Self::new(Exit::Integrity, message)
                 .hint("nothing was printed or changed; see who changed it: git log -p"),
-            WorkspaceError::Locked { tried, readers, .. } => locked(message, &tried, &readers),
+            WorkspaceError::Locked { tried, readers, parts, .. } => locked(message, parts, &tried, &readers),
+            WorkspaceError::Groups(path) => {
+                Self::usage(message).hint(format!("check the difference, then: sops updatekeys -y {path}"))
+            }
             WorkspaceError::Recipients { extra, missing, .. } => recipients(message, &extra, &missing),
             _ => Self::usage(message),
         }
     }
 }
 
-fn locked(message: String, tried: &[Tried], readers: &[String]) -> Failure {
-    let mut failure = Failure::new(Exit::Locked, message);
+fn locked(message: String, parts: Option<String>, tried: &[Tried], readers: &[String]) -> Failure {
+    let is_split = parts.is_some();
+    let mut failure = parts.into_iter().fold(Failure::new(Exit::Locked, message), Failure::detail);
     let mut own = None;
     for Tried { source, outcome } in tried {
         match outcome {
@@ -162,6 +166,9 @@ fn locked(message: String, tried: &[Tried], readers: &[String]) -> Failure {
     let Some(own) = own else {
         return failure.hint("make a key and send its public half to a reader: stax secrets keygen");
     };
+    if is_split {
+        return failure.hint("the data key is split: readers of several key groups have to put it together");
+    }
     let reader = readers.first().map_or("a reader", String::as_str);
     let reader = reader.split(" <").next().unwrap_or(reader);
     failure.hint(format!("ask {reader} to run: stax secrets add-recipient {own} --name … --role …"))

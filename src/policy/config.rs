@@ -97,6 +97,14 @@ impl CreationRule {
         groups.chain(flat).map(|(recipient, _)| recipient.as_str()).collect()
     }
 
+    /// How many key groups give the data key: all of them unless the rule says a number; 0 without groups.
+    #[must_use]
+    pub fn threshold(&self) -> usize {
+        let groups = if self.groups.len() > 1 { self.groups.len() } else { 0 };
+        let number = self.shamir_threshold.and_then(|number| usize::try_from(number).ok());
+        number.filter(|number| *number > 0 && groups > 0).unwrap_or(groups)
+    }
+
     #[must_use]
     pub fn matches(&self, path: &str) -> bool {
         self.path_regex.as_ref().is_none_or(|pattern| pattern.is_match(path))

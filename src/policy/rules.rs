@@ -54,7 +54,7 @@ pub enum Content {
     /// A link, a submodule, or a path that leads through one.
     NotRegular,
     NotText,
-    /// INI, binary: not read by this version.
+    /// A name that says another format than the content, or that no environment can have.
     OtherFormat,
     /// A readable text without SOPS metadata.
     Clear,
@@ -69,7 +69,11 @@ impl FileFacts {
     /// Reads the bytes of a file; `None` when it is not there.
     #[must_use]
     pub fn read(path: &str, managed: bool, bytes: Option<&[u8]>) -> Self {
-        let content = bytes.map_or(Content::Missing, |bytes| Content::read(path, bytes));
+        let content = match bytes {
+            None => Content::Missing,
+            Some(_) if managed && !Format::of_path(path).is_flat() => Content::OtherFormat,
+            Some(bytes) => Content::read(path, bytes),
+        };
         Self { path: path.to_owned(), managed, size: bytes.map_or(0, <[u8]>::len), content, opened: None }
     }
 
@@ -84,11 +88,14 @@ impl FileFacts {
 
 impl Content {
     fn read(path: &str, bytes: &[u8]) -> Self {
-        let Some(format) = Format::of_path(path) else { return Self::OtherFormat };
-        let Ok(text) = std::str::from_utf8(bytes) else { return Self::NotText };
+        let format = Format::of_path(path);
+        let Ok(text) = std::str::from_utf8(bytes) else {
+            return if format == Format::Binary { Self::Clear } else { Self::NotText };
+        };
         match Document::parse(format, text) {
             Ok(document) => Self::Document(Box::new(document)),
             Err(DocumentError::NotSops) => Self::Clear,
+            Err(DocumentError::Misnamed) => Self::OtherFormat,
             Err(DocumentError::Syntax(error)) => Self::Broken { line: error.line, what: error.what },
             Err(DocumentError::Metadata { line, what }) => Self::Broken { line, what },
         }

@@ -10,7 +10,7 @@ use super::seal::{Fresh, SealError, check_places, stamp};
 use super::sealing::{header_comment, token_range, token_text};
 use super::selector::Selected;
 use super::tree::{Entry, Item, Leaf, Node, Path, Scalar, Step, Style, Tree, Value, step};
-use super::{Cleartext, DataKey, Token, dotenv, splice};
+use super::{Cleartext, DataKey, Token, ini, splice};
 
 mod insert;
 mod remove;
@@ -39,7 +39,7 @@ type Edit = (Range<usize>, Zeroizing<String>);
 
 impl Cleartext {
     /// Sets one value, and makes the maps and lists around it where they are missing; `None` when it has
-    /// this type and value already. Of several documents the first is meant, as in sops.
+    /// this type and value already.
     ///
     /// # Errors
     /// [`EditError`]; `Clear` unless `allow_clear`.
@@ -56,7 +56,9 @@ impl Cleartext {
         let place = self.place(path)?;
         match &place {
             Place::Value(..) => {
-                if let Some(entry) = find_mut(&mut tree, &path.0) {
+                if let Some(entry) =
+                    tree.documents.get_mut(home(self.tree(), path)).and_then(|root| find_in(root, &path.0))
+                {
                     entry.node.value = new_leaf(&scalar);
                 }
             }
@@ -76,6 +78,13 @@ impl Cleartext {
                 let text = self.stored(path, &scalar, leaf.style, selected, key, fresh);
                 self.replacement(&entry.node.span, leaf.style, &text)
             }
+            Place::Below { .. } if self.document().format() == Format::Ini => {
+                let text = self.stored(path, &scalar, Style::Plain, selected, key, fresh);
+                let (source, end) = (self.document().source(), self.document().block.start);
+                tree = self.tree().clone();
+                ini::insertion(source, &mut tree, path, (&text, &scalar), end)
+                    .map_err(|what| EditError::Value(path.clone(), what))?
+            }
             Place::Below { container, depth } => {
                 let style = self.style_below(container, path, depth);
                 let text = self.stored(path, &scalar, style, selected, key, fresh);
@@ -92,8 +101,15 @@ impl Cleartext {
     /// [`EditError::Missing`], or what cannot be spliced.
     pub fn unset(&self, path: &Path, key: &DataKey, fresh: &mut Fresh<'_>) -> Result<String, EditError> {
         self.check(path, &Scalar::Null)?;
-        let edit = self.removal(path)?;
         let mut tree = self.tree().clone();
+        if self.document().format() == Format::Ini {
+            let source = self.document().source();
+            let range =
+                ini::removal(source, &mut tree, path).ok_or_else(|| EditError::Missing(path.clone()))?;
+            let text = splice(source, vec![(range, Zeroizing::default())]);
+            return Ok(self.finish(&text, &tree, key, fresh)?);
+        }
+        let edit = self.removal(path)?;
         remove::from_tree(&mut tree, &path.0, &edit.0);
         let text = splice(self.document().source(), vec![edit]);
         Ok(self.finish(&text, &tree, key, fresh)?)
@@ -106,22 +122,18 @@ impl Cleartext {
             return Err(EditError::Reserved(first.to_owned()));
         }
         check_places(self.tree())?;
-        if document.format() == Format::Dotenv && !dotenv::can_hold(scalar) {
-            return Err(EditError::Value(
-                path.clone(),
-                "dotenv cannot hold a backslash before `n`: SOPS reads it as a line break",
-            ));
-        }
+        document.format().check_value(scalar).map_err(|what| EditError::Value(path.clone(), what))?;
         Ok(())
     }
 
-    fn root(&self) -> Option<&Node> {
-        self.tree().documents.first()
+    /// The document that a path leads into: the first that has it, otherwise the first.
+    fn root(&self, path: &Path) -> Option<&Node> {
+        self.tree().documents.get(home(self.tree(), path))
     }
 
     /// Where a path leads: to a value, or to the container that would hold what is missing.
     fn place(&self, path: &Path) -> Result<Place<'_>, EditError> {
-        let Some(mut container) = self.root() else { return Err(EditError::Missing(path.clone())) };
+        let Some(mut container) = self.root(path) else { return Err(EditError::Missing(path.clone())) };
         for (depth, step) in path.0.iter().enumerate() {
             let found = entry_at(container, step);
             let is_last = depth + 1 == path.0.len();
@@ -183,9 +195,13 @@ impl Cleartext {
 
     fn replacement(&self, span: &Range<usize>, style: Style, text: &str) -> Edit {
         let range = token_range(self.document().source(), span, style);
-        let yaml_null = self.document().format() == Format::Yaml && range.is_empty();
+        let is_empty = match self.document().format() {
+            Format::Yaml => range.is_empty(),
+            Format::Ini => self.document().source()[range.clone()].trim().is_empty(),
+            _ => false,
+        };
         let comment = header_comment(self.document().source(), span, style);
-        let lead = if yaml_null { " " } else { "" };
+        let lead = if is_empty { " " } else { "" };
         (range, Zeroizing::new(format!("{lead}{text}{comment}")))
     }
 
@@ -216,8 +232,8 @@ fn entry_at<'a>(node: &'a Node, wanted: &Step) -> Option<&'a Entry> {
     node.entries().enumerate().find(|(index, entry)| step(entry, *index) == *wanted).map(|(_, entry)| entry)
 }
 
-fn find_mut<'a>(tree: &'a mut Tree, steps: &[Step]) -> Option<&'a mut Entry> {
-    tree.documents.first_mut().and_then(|document| find_in(document, steps))
+fn home(tree: &Tree, path: &Path) -> usize {
+    tree.documents.iter().position(|document| document.find(&path.0).is_some()).unwrap_or(0)
 }
 
 fn find_in<'a>(node: &'a mut Node, steps: &[Step]) -> Option<&'a mut Entry> {
@@ -231,11 +247,11 @@ fn find_in<'a>(node: &'a mut Node, steps: &[Step]) -> Option<&'a mut Entry> {
     if rest.is_empty() { Some(entry) } else { find_in(&mut entry.node, rest) }
 }
 
-/// The container that a path's last step is taken in.
-fn container_mut<'a>(tree: &'a mut Tree, parents: &[Step]) -> Option<&'a mut Node> {
+/// The container that the last step of a path is taken in.
+fn container_mut<'a>(root: &'a mut Node, parents: &[Step]) -> Option<&'a mut Node> {
     match parents {
-        [] => tree.documents.first_mut(),
-        _ => find_mut(tree, parents).map(|entry| &mut entry.node),
+        [] => Some(root),
+        _ => find_in(root, parents).map(|entry| &mut entry.node),
     }
 }
 

@@ -17,12 +17,13 @@ const UNIT: usize = 4;
 pub(super) fn with_new(format: Format, body: &str, block: &NewBlock<'_>) -> Result<String, SealError> {
     match format {
         Format::Yaml => yaml_documents(body, &block.yaml(UNIT), &block.json(&" ".repeat(UNIT))),
-        Format::Json => {
+        Format::Json | Format::Binary => {
             let line = body.lines().find(|line| line.starts_with([' ', '\t']) && !line.trim().is_empty());
             let unit = line.map_or("\t", |line| &line[..line.len() - line.trim_start().len()]);
             json_member(body, &block.json(unit))
         }
         Format::Dotenv => Ok(with_break(body) + &block.dotenv()),
+        Format::Ini => Ok(ini_section(body, &block.ini())),
     }
 }
 
@@ -30,8 +31,9 @@ pub(super) fn with_new(format: Format, body: &str, block: &NewBlock<'_>) -> Resu
 pub(super) fn with_old(format: Format, body: &str, block: &str) -> Result<String, SealError> {
     match format {
         Format::Yaml => yaml_documents(body, block, block),
-        Format::Json => json_member(body, block),
+        Format::Json | Format::Binary => json_member(body, block),
         Format::Dotenv => Ok(with_break(body) + block),
+        Format::Ini => Ok(ini_section(body, block)),
     }
 }
 
@@ -39,7 +41,11 @@ fn with_break(body: &str) -> String {
     if body.is_empty() || body.ends_with('\n') { body.to_owned() } else { format!("{body}\n") }
 }
 
-fn json_member(body: &str, member: &str) -> Result<String, SealError> {
+fn ini_section(body: &str, section: &str) -> String {
+    if body.is_empty() { section.trim_start().to_owned() } else { with_break(body) + section }
+}
+
+pub(super) fn json_member(body: &str, member: &str) -> Result<String, SealError> {
     let Some(end) = body.rfind('}') else {
         return Err(SealError::ReadBack("no object".into()));
     };

@@ -8,7 +8,7 @@ use super::format::{Format, Indent};
 use super::selector::Selected;
 use super::tree::{Comment, Leaf, Path, Scalar, Style, Tree, Visit, line_start};
 use super::yaml;
-use super::{Cleartext, Document, splice};
+use super::{Cleartext, Document, binary, splice};
 
 /// Columns that a literal block is indented below its key.
 const BLOCK_INDENT: usize = 4;
@@ -42,6 +42,9 @@ impl Cleartext {
     /// The same with some values replaced, for display.
     #[must_use]
     pub fn layout_with(&self, show: &dyn Layout) -> Zeroizing<String> {
+        if self.document.format == Format::Binary {
+            return binary::shown(&self.tree, show);
+        }
         if self.tree.has_alias {
             // the copies of an alias have one place in the text: print the document instead
             return masked(&self.tree, self.document.format, show);
@@ -54,6 +57,9 @@ impl Document {
     /// The encrypted document without its metadata, every token replaced by what `show` says.
     #[must_use]
     pub fn layout_with(&self, show: &dyn Layout) -> Zeroizing<String> {
+        if self.format == Format::Binary {
+            return binary::shown(&self.tree, show);
+        }
         if self.tree.has_alias {
             return masked(&self.tree, self.format, show);
         }
@@ -96,9 +102,9 @@ fn render(document: &Document, tree: &Tree, show: &dyn Layout) -> Zeroizing<Stri
                 return;
             }
             let text = text.map_or_else(|| comment.text.clone(), Zeroizing::new);
-            // a comment holds one line; what does not fit stays encrypted
-            if !text.contains(['\n', '\r']) {
-                edits.push((comment.span.clone(), Zeroizing::new(format!("#{}", text.as_str()))));
+            // what does not fit stays encrypted
+            if let Some(text) = document.format.comment(&text) {
+                edits.push((comment.span.clone(), text));
             }
         }
         Visit::Empty(_) => {}

@@ -13,7 +13,12 @@ const SCALARS: [&str; 5] = ["lastmodified", "mac", "version", "mac_only_encrypte
 
 #[derive(Clone, Debug)]
 pub struct Metadata {
+    /// Every stanza, those of key groups one group after the other.
     pub age: Vec<WrappedKey>,
+    /// Empty when the data key is whole: `key_groups` of one group are read as none.
+    pub groups: Vec<KeyGroup>,
+    /// How many groups give the data key; 0 without groups.
+    pub threshold: usize,
     /// RFC 3339, as written.
     pub lastmodified: String,
     /// The token as written; empty when the field is missing.
@@ -23,25 +28,37 @@ pub struct Metadata {
     /// The file itself names a rule; without one sops uses its default.
     pub selector_is_written: bool,
     pub mac_only_encrypted: bool,
-    /// Other key sources that hold entries (`kms`, `pgp`, …), and `key_groups`.
+    /// Other key sources that hold entries (`kms`, `pgp`, …), also inside of key groups.
     pub foreign: Vec<String>,
     /// Fields that the format does not know.
     pub unknown: Vec<String>,
     pub(super) spans: Spans,
 }
 
+/// One entry of `key_groups`: any key of it opens one part of the data key.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyGroup {
+    pub age: Vec<WrappedKey>,
+    /// Other key sources that hold entries.
+    pub foreign: Vec<String>,
+}
+
 /// Where the fields stand that an edit replaces.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Spans {
-    pub(super) age: Option<Entry>,
+    /// The `age` list, or that of each key group.
+    pub(super) age: Vec<Entry>,
     pub(super) lastmodified: Option<Node>,
     pub(super) mac: Option<Node>,
 }
 
 impl Spans {
     pub(super) fn of(block: &Node) -> Self {
+        let groups = block.get("key_groups").map(group_entries).unwrap_or_default();
+        let lists: Vec<Entry> =
+            groups.into_iter().filter_map(|group| group.node.get("age").cloned()).collect();
         Self {
-            age: block.get("age").cloned(),
+            age: if lists.is_empty() { block.get("age").cloned().into_iter().collect() } else { lists },
             lastmodified: block.get("lastmodified").map(|entry| entry.node.clone()),
             mac: block.get("mac").map(|entry| entry.node.clone()),
         }
@@ -71,24 +88,36 @@ impl Metadata {
         if version.split('.').filter(|part| part.starts_with(|c: char| c.is_ascii_digit())).count() < 3 {
             return Err(fault(block.span.start, "`sops.version` is missing or not MAJOR.MINOR.PATCH".into()));
         }
+        let (groups, mut foreign) = key_groups(block)?;
         let age = match block.get("age") {
-            Some(entry) => wrapped_keys(&entry.node)?,
-            None => Vec::new(),
+            Some(entry) if groups.is_empty() => wrapped_keys(&entry.node)?,
+            Some(entry) if entry.node.entries().next().is_some() => {
+                return Err(fault(
+                    entry.span.start,
+                    "`age` beside `key_groups`, which SOPS would ignore".into(),
+                ));
+            }
+            _ => groups.iter().flat_map(|group| group.age.clone()).collect(),
         };
+        let threshold = threshold(block, groups.len())?;
         let names = block.entries().filter_map(|entry| Some((entry.key.as_deref()?, entry)));
-        let mut foreign = Vec::new();
         let mut unknown = Vec::new();
         for (name, entry) in names {
-            if KEY_SOURCES.contains(&name) || name == "key_groups" {
-                if entry.node.entries().next().is_some() {
+            if KEY_SOURCES.contains(&name) {
+                if holds_entries(entry) {
                     foreign.push(name.to_owned());
                 }
-            } else if name != "age" && !SCALARS.contains(&name) && !Selector::FIELDS.contains(&name) {
+            } else if !["age", "key_groups"].contains(&name)
+                && !SCALARS.contains(&name)
+                && !Selector::FIELDS.contains(&name)
+            {
                 unknown.push(name.to_owned());
             }
         }
         Ok(Self {
             age,
+            groups: if groups.len() > 1 { groups } else { Vec::new() },
+            threshold,
             lastmodified: text("lastmodified"),
             mac: text("mac"),
             version,
@@ -99,6 +128,59 @@ impl Metadata {
             unknown,
             spans: Spans::of(block),
         })
+    }
+}
+
+fn holds_entries(entry: &Entry) -> bool {
+    entry.node.entries().next().is_some()
+}
+
+fn group_entries(list: &Entry) -> Vec<&Entry> {
+    let mut entries: Vec<&Entry> = list.node.entries().collect();
+    entries.sort_by_key(|entry| entry.key.as_deref().and_then(|key| key.parse::<usize>().ok()));
+    entries
+}
+
+/// The groups, and the foreign key sources in them.
+fn key_groups(block: &Node) -> Result<(Vec<KeyGroup>, Vec<String>), Fault> {
+    let (mut groups, mut foreign) = (Vec::new(), Vec::new());
+    let Some(list) = block.get("key_groups") else { return Ok((groups, foreign)) };
+    for (position, entry) in group_entries(list).into_iter().enumerate() {
+        let fault = |what: &str| Fault { offset: entry.span.start, what: what.to_owned() };
+        if entry.key.as_ref().is_some_and(|key| *key != position.to_string()) {
+            return Err(fault("the entries of `sops.key_groups` are not counted from 0"));
+        }
+        let age = entry.node.get("age");
+        let stanzas = age.map(|age| wrapped_keys(&age.node)).transpose()?.unwrap_or_default();
+        let names = KEY_SOURCES.into_iter().filter(|name| entry.node.get(name).is_some_and(holds_entries));
+        let group = KeyGroup { age: stanzas, foreign: names.map(str::to_owned).collect() };
+        if group.age.is_empty() && group.foreign.is_empty() {
+            return Err(fault("a key group without keys"));
+        }
+        foreign
+            .extend(group.foreign.iter().filter(|name| !foreign.contains(name)).cloned().collect::<Vec<_>>());
+        groups.push(group);
+    }
+    Ok((groups, foreign))
+}
+
+/// Without the field every group is needed. One group is no split: SOPS ignores the threshold then.
+fn threshold(block: &Node, groups: usize) -> Result<usize, Fault> {
+    let Some(entry) = block.get("shamir_threshold").filter(|_| groups > 1) else {
+        return Ok(if groups > 1 { groups } else { 0 });
+    };
+    let number = match entry.node.leaf().map(|leaf| &leaf.scalar) {
+        Some(Scalar::Int(number)) => usize::try_from(*number).ok(),
+        Some(Scalar::Str(_)) => entry.node.text().and_then(|text| text.parse().ok()),
+        _ => None,
+    };
+    match number {
+        Some(0) => Ok(groups),
+        Some(number) if (2..=groups).contains(&number) && groups < 256 => Ok(number),
+        _ => {
+            let what = format!("`sops.shamir_threshold` is not a number from 2 to {groups}");
+            Err(Fault { offset: entry.span.start, what })
+        }
     }
 }
 
@@ -162,7 +244,7 @@ pub(super) fn unflatten(tree: &mut Tree) -> Option<Node> {
 /// Names nest at most this deep in any file that sops writes; deeper ones are left alone.
 const MAX_NESTING: usize = 8;
 
-fn graft(node: &mut Node, name: &str, leaf: &Entry, depth: usize) {
+pub(super) fn graft(node: &mut Node, name: &str, leaf: &Entry, depth: usize) {
     let Value::Map(items) = &mut node.value else { return };
     let Some(at) = [name.find("__list_"), name.find("__map_")].into_iter().flatten().min() else {
         return items.push(Item::Entry(Entry { key: Some(name.to_owned()), ..leaf.clone() }));

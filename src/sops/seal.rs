@@ -8,16 +8,17 @@ use std::ops::Range;
 
 use zeroize::Zeroizing;
 
-use super::block::{self, NewBlock};
+use super::block::NewBlock;
 use super::facts::{facts, read_back, values};
 use super::format::Format;
 use super::join;
 use super::mac::Mac;
-use super::sealing::{Cipher, Key, Sealed, token_text, value_key};
+use super::sealing::{Cipher, Key, Sealed, comment_token, token_text, value_key};
 use super::selector::{Selected, Selector};
 use super::tree::{Leaf, Scalar, Style, SyntaxError, Tree, Value, Visit};
+use super::wrapped::{Wrapped, age_edits};
 use super::{Cleartext, DataKey, Document, Random, Token, TokenType, WrappedKey};
-use super::{splice, yaml};
+use super::{binary, ini, splice, yaml};
 
 /// What makes two runs differ.
 pub struct Fresh<'a> {
@@ -71,6 +72,9 @@ pub fn seal(
     key: &DataKey,
     fresh: &mut Fresh<'_>,
 ) -> Result<String, SealError> {
+    if format == Format::Binary {
+        return binary::seal(clear.as_bytes(), "\t", terms.wrapped, key, fresh);
+    }
     if terms.wrapped.is_empty() {
         return Err(SealError::Unsupported("without a recipient nobody could open the document"));
     }
@@ -83,7 +87,7 @@ pub fn seal(
         age: terms.wrapped,
         lastmodified: fresh.now,
         mac,
-        selector: &terms.selector,
+        selector: Some(&terms.selector),
         mac_only_encrypted: terms.mac_only_encrypted,
     };
     let text = join::with_new(format, &sealed.body, &block)?;
@@ -127,6 +131,9 @@ impl Cleartext {
         key: &DataKey,
         fresh: &mut Fresh<'_>,
     ) -> Result<Option<String>, SealError> {
+        if self.document().format() == Format::Binary {
+            return self.reseal_payload(edited.as_bytes(), key, fresh);
+        }
         let before = self.layout();
         if before.as_str() == edited {
             return Ok(None);
@@ -150,10 +157,10 @@ impl Cleartext {
     ///
     /// # Errors
     /// [`SealError`] when the result does not read back.
-    pub fn rotate(
+    pub fn rotate<'w>(
         &self,
         new_key: &DataKey,
-        wrapped: &[WrappedKey],
+        wrapped: impl Into<Wrapped<'w>>,
         fresh: &mut Fresh<'_>,
     ) -> Result<String, SealError> {
         check_places(self.tree())?;
@@ -170,12 +177,13 @@ impl Cleartext {
             Visit::Comment(comment) if comment.token.is_some() => {
                 let (aad, plain) = (path.comment_aad(), comment.text.as_bytes());
                 let token = Token::seal(new_key, TokenType::Comment, plain, &aad, fresh.random);
-                let lead = if document.source()[comment.span.clone()].starts_with('-') { "- " } else { "#" };
-                edits.push((comment.span.clone(), Zeroizing::new(format!("{lead}{token}"))));
+                let is_item = document.source()[comment.span.clone()].starts_with('-');
+                let text = if is_item { format!("- {token}") } else { comment_token(format, &token) };
+                edits.push((comment.span.clone(), Zeroizing::new(text)));
             }
             _ => {}
         });
-        edits.extend(age_edits(document, wrapped)?);
+        edits.extend(age_edits(document, wrapped.into())?);
         let text = splice(document.source(), edits);
         let mac = self.mac_of(self.tree());
         let text = stamp(format, &text, mac, new_key, fresh)?;
@@ -217,7 +225,7 @@ impl Cleartext {
     fn block_text(&self) -> String {
         let document = self.document();
         let (source, cut) = (document.source(), &document.block.cut);
-        if document.format() == Format::Dotenv {
+        if matches!(document.format(), Format::Dotenv | Format::Ini) {
             let text: String = cut.iter().map(|range| &source[range.clone()]).collect();
             return if text.ends_with('\n') { text } else { text + "\n" };
         }
@@ -247,26 +255,17 @@ impl Document {
     ///
     /// # Errors
     /// [`SealError`] when the result does not read back.
-    pub fn rewrap(&self, wrapped: &[WrappedKey]) -> Result<String, SealError> {
+    pub fn rewrap<'w>(&self, wrapped: impl Into<Wrapped<'w>>) -> Result<String, SealError> {
+        let wrapped = wrapped.into();
         let text = splice(self.source(), age_edits(self, wrapped)?);
         let again =
             Self::parse(self.format(), &text).map_err(|error| SealError::ReadBack(error.to_string()))?;
-        let same = again.metadata().age == wrapped
+        let same = again.metadata().age == wrapped.stanzas()
+            && again.metadata().groups.len() == self.metadata().groups.len()
             && again.metadata().mac == self.metadata().mac
             && facts(again.tree()) == facts(self.tree());
         if same { Ok(text.to_string()) } else { Err(SealError::ReadBack("recipients".into())) }
     }
-}
-
-fn age_edits(document: &Document, wrapped: &[WrappedKey]) -> Result<Vec<Edit>, SealError> {
-    let mut edits = Vec::new();
-    for spans in document.blocks() {
-        let Some(entry) = &spans.age else {
-            return Err(SealError::Unsupported("a file without an `age` list cannot be re-wrapped"));
-        };
-        edits.extend(block::replace_age(document.format(), document.source(), entry, wrapped));
-    }
-    Ok(edits.into_iter().map(|(range, text)| (range, Zeroizing::new(text))).collect())
 }
 
 /// A value must have a place of its own to be spliced.
@@ -300,6 +299,9 @@ fn parse_clear(format: Format, source: &str) -> Result<(Zeroizing<String>, Tree)
             let line = super::tree::line_of(source, entry.span.start);
             return Err(SealError::Reserved { line, key: entry.key.clone().unwrap_or_default() });
         }
+    }
+    if let Some((offset, what)) = ini::lost_comment(&tree).filter(|_| format == Format::Ini) {
+        return Err(SyntaxError::at(source, offset, what).into());
     }
     Ok((text, tree))
 }

@@ -12,7 +12,7 @@ use super::mac::Mac;
 use super::seal::{Edit, SealError};
 use super::selector::{Selected, Selector};
 use super::tree::{Path, Scalar, Style, Tree};
-use super::{DataKey, Document, Token, TokenType, dotenv, splice};
+use super::{DataKey, Document, Token, TokenType, splice};
 
 /// A digest of additional data, type and plain bytes.
 pub(super) type Key = [u8; 32];
@@ -67,9 +67,7 @@ impl<'a, 'b> Cipher<'a, 'b> {
         selector.walk(&mut expected, &mut |path, met, selected| match met {
             Selected::Leaf(leaf, span) => {
                 if let Some(kind) = leaf.scalar.token_type().filter(|_| selected) {
-                    if format == Format::Dotenv && !dotenv::can_hold(&leaf.scalar) {
-                        fault = Some(span.start);
-                    }
+                    fault = fault.or(format.check_value(&leaf.scalar).err().map(|what| (span.start, what)));
                     let (token, scalar) = self.token(path, kind, &leaf.scalar);
                     leaf.scalar = scalar;
                     edits.push(token_edit(format, source, &span, leaf.style, &token));
@@ -78,9 +76,9 @@ impl<'a, 'b> Cipher<'a, 'b> {
             }
             Selected::Comment(_) => {}
         });
-        if let Some(offset) = fault {
-            let what = "dotenv cannot hold a backslash before `n`: SOPS reads it as a line break".into();
-            return Err(SealError::Value { line: super::tree::line_of(source, offset), what });
+        if let Some((offset, what)) = fault {
+            let line = super::tree::line_of(source, offset);
+            return Err(SealError::Value { line, what: what.into() });
         }
         let count = edits.len();
         Ok(Sealed { body: splice(source, edits), mac, expected: facts(&expected), count })
@@ -101,7 +99,7 @@ impl<'a, 'b> Cipher<'a, 'b> {
             {
                 let token = self.comment(path, &comment.text);
                 is_hidden |= document.metadata.selector.takes_for_clear(&token);
-                edits.push((comment.span.clone(), Zeroizing::new(format!("#{token}"))));
+                edits.push((comment.span.clone(), Zeroizing::new(comment_token(format, &token))));
             }
         });
         if is_hidden {
@@ -136,7 +134,9 @@ impl<'a, 'b> Cipher<'a, 'b> {
 pub(super) fn token_text(format: Format, token: &Token, style: Style) -> Zeroizing<String> {
     Zeroizing::new(match (format, style) {
         (Format::Yaml, Style::Single) => format!("'{token}'"),
-        (Format::Json, _) | (Format::Yaml, Style::Double | Style::Flow) => format!("\"{token}\""),
+        (Format::Json | Format::Binary, _) | (Format::Yaml, Style::Double | Style::Flow) => {
+            format!("\"{token}\"")
+        }
         _ => token.to_string(),
     })
 }
@@ -161,6 +161,10 @@ pub(super) fn header_comment<'a>(source: &'a str, span: &Range<usize>, style: St
         Some(at) if style == Style::Block => &header[header[..at].trim_end().len()..],
         _ => "",
     }
+}
+
+pub(super) fn comment_token(format: Format, token: &Token) -> String {
+    if format == Format::Ini { format!("; {token}") } else { format!("#{token}") }
 }
 
 /// The bytes that a token replaces. A block scalar ends before the blank lines that follow it,

@@ -247,6 +247,18 @@ impl Node {
         self.leaf()?.scalar.as_text()
     }
 
+    /// The entry at a path below this node.
+    #[must_use]
+    pub fn find(&self, steps: &[Step]) -> Option<&Entry> {
+        let (first, rest) = steps.split_first()?;
+        let entry = match first {
+            Step::Key(key) => self.get(key)?,
+            Step::Index(index) if matches!(self.value, Value::List(_)) => self.entries().nth(*index)?,
+            Step::Index(_) => return None,
+        };
+        if rest.is_empty() { Some(entry) } else { entry.node.find(rest) }
+    }
+
     /// Whether both say the same, wherever and however it is written.
     #[must_use]
     pub fn means(&self, other: &Self) -> bool {
@@ -344,7 +356,7 @@ impl Tree {
     /// The leaf at a path of the first document that has it.
     #[must_use]
     pub fn find(&self, path: &Path) -> Option<&Entry> {
-        self.documents.iter().find_map(|document| find(document, &path.0))
+        self.documents.iter().find_map(|document| document.find(&path.0))
     }
 
     /// Every leaf with its path, in file order.
@@ -386,16 +398,6 @@ fn walk<'a>(node: &'a Node, path: &mut Path, visit: &mut dyn FnMut(&Path, Visit<
 #[must_use]
 pub fn step(entry: &Entry, index: usize) -> Step {
     entry.key.clone().map_or(Step::Index(index), Step::Key)
-}
-
-fn find<'a>(node: &'a Node, steps: &[Step]) -> Option<&'a Entry> {
-    let (first, rest) = steps.split_first()?;
-    let entry = match first {
-        Step::Key(key) => node.get(key)?,
-        Step::Index(index) if matches!(node.value, Value::List(_)) => node.entries().nth(*index)?,
-        Step::Index(_) => return None,
-    };
-    if rest.is_empty() { Some(entry) } else { find(&entry.node, rest) }
 }
 
 /// A text that is not a document: the line (from 1) and the rule that it breaks, never its content.

@@ -31,16 +31,23 @@ pub enum WorkspaceError {
     WhichEnv(Vec<String>),
     #[error("{0} does not exist")]
     Missing(String),
-    #[error("{0}: this version reads .yaml, .yml, .json and .env files")]
-    Format(String),
     #[error("{path}: {error}")]
     Document { path: String, error: Box<DocumentError> },
     #[error("no identity opens {path}{}", env.as_ref().map(|env| format!(" ({env})")).unwrap_or_default())]
-    Locked { path: String, env: Option<String>, tried: Vec<Tried>, readers: Vec<String> },
+    Locked {
+        path: String,
+        env: Option<String>,
+        tried: Vec<Tried>,
+        readers: Vec<String>,
+        /// How many key groups opened, and how many are needed.
+        parts: Option<String>,
+    },
     #[error("{path}: {fault}")]
     Integrity { path: String, fault: OpenFault },
     #[error("{path} is not encrypted to exactly the recipients of .sops.yaml")]
     Recipients { path: String, extra: Vec<String>, missing: Vec<String> },
+    #[error("{0} has other key groups than .sops.yaml")]
+    Groups(String),
     #[error("{path}: {what}")]
     Seal { path: String, what: String },
 }

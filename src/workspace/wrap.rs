@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::groups::Stanzas;
 use super::{MAX_FILE, Result, Target, Workspace, WorkspaceError, fresh, random};
-use crate::age::{self, Recipient};
+use crate::age::Recipient;
 use crate::disk::Write;
 use crate::keyring::Tried;
 use crate::policy::config::Config;
@@ -62,6 +63,7 @@ pub enum Keys {
 pub struct Rewrapped {
     pub target: Target,
     pub write: Write,
+    /// Those of every key group.
     pub readers: Vec<Recipient>,
     /// How many values are encrypted.
     pub values: usize,
@@ -127,8 +129,7 @@ impl Workspace {
             |entry: &IndexEntry| repo.blob(entry.id).is_ok_and(|bytes| parse(path, &bytes).is_some());
         // a file that the index knows as SOPS must not be passed over because its copy here is not
         let or_obstacle = |what: String| {
-            let known = Format::of_path(path).is_some() && entries.iter().any(is_sops);
-            if known { Found::Obstacle(what) } else { Found::NotSops }
+            if entries.iter().any(is_sops) { Found::Obstacle(what) } else { Found::NotSops }
         };
         if entries.iter().any(|entry| entry.stage != 0) {
             return or_obstacle("has an unfinished merge; see `git status`".into());
@@ -153,27 +154,32 @@ impl Workspace {
     pub fn rewrap(
         &self,
         file: &Governed,
-        readers: &[Recipient],
+        readers: &[Vec<Recipient>],
         keys: Keys,
     ) -> std::result::Result<Rewrapped, Obstacle> {
         let fail = |cause: Cause| Obstacle { path: file.target.path.clone(), cause };
         let other = |what: String| fail(Cause::Other(what));
         let foreign = &file.document.metadata().foreign;
-        if foreign.iter().any(|name| name == "key_groups") || (keys == Keys::New && !foreign.is_empty()) {
+        let is_split = !file.document.metadata().groups.is_empty();
+        if !foreign.is_empty() && (keys == Keys::New || is_split) {
             let path = &file.target.path;
             let kinds = foreign.join(", ");
-            return Err(other(format!("has keys of other kinds ({kinds}); use sops: sops rotate -i {path}")));
+            // new parts of an old key concern the foreign keys of key groups as well
+            let command = if keys == Keys::New { "rotate -i" } else { "updatekeys -y" };
+            return Err(other(format!("has keys of other kinds ({kinds}); use sops: sops {command} {path}")));
         }
         let old = self.unlock(&file.target, &file.document).map_err(|error| match error {
             WorkspaceError::Locked { tried, readers, .. } => fail(Cause::Locked { tried, readers }),
+            WorkspaceError::Integrity { fault, .. } => fail(Cause::Integrity(fault.to_string())),
             error => other(error.to_string()),
         })?;
         let clear = file.document.open(&old).map_err(|fault| fail(Cause::Integrity(fault.to_string())))?;
+        let metadata = file.document.metadata();
         let after = match keys {
-            Keys::Keep => file.document.rewrap(&age::wrap(&old, readers)),
+            Keys::Keep => file.document.rewrap(&Stanzas::new(&old, readers, metadata)),
             Keys::New => {
                 let new = DataKey::generate(&mut random);
-                let text = fresh(|fresh| clear.rotate(&new, &age::wrap(&new, readers), fresh));
+                let text = fresh(|fresh| clear.rotate(&new, &Stanzas::new(&new, readers, metadata), fresh));
                 let text = text.map_err(|error| other(error.to_string()))?;
                 prove(file.document.format(), &text, &old, &new).map_err(other)?;
                 Ok(text)
@@ -188,7 +194,7 @@ impl Workspace {
             mode: None,
         };
         let values = secret_paths(&file.document).len();
-        Ok(Rewrapped { target: file.target.clone(), write, readers: readers.to_vec(), values })
+        Ok(Rewrapped { target: file.target.clone(), write, readers: readers.concat(), values })
     }
 }
 
@@ -198,15 +204,10 @@ fn parse(path: &str, bytes: &[u8]) -> Option<std::result::Result<Document, Strin
         return None;
     }
     let text = std::str::from_utf8(bytes).ok()?;
-    let Some(format) = Format::of_path(path) else {
-        let is_ini = path.ends_with(".ini") && text.lines().any(|line| line.trim() == "[sops]");
-        let is_binary = || text.starts_with('{') && Document::parse(Format::Json, text).is_ok();
-        let what = "is a SOPS file of a format that this version of stax does not write; use sops";
-        return (is_ini || is_binary()).then(|| Err(what.to_owned()));
-    };
-    match Document::parse(format, text) {
+    match Document::parse(Format::of_path(path), text) {
         Ok(document) => Some(Ok(document)),
         Err(DocumentError::NotSops) => None,
+        Err(error @ DocumentError::Misnamed) => Some(Err(format!("is {error}; use sops"))),
         // what stax cannot read sops may: it must not be passed over
         Err(error) if looks_sealed(bytes) => Some(Err(format!("cannot be read: {error}"))),
         Err(_) => None,
@@ -269,6 +270,7 @@ fn prove(format: Format, text: &str, old: &DataKey, new: &DataKey) -> std::resul
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::age;
     use crate::sops::{Fresh, Terms, seal};
 
     fn recipient() -> Recipient {
@@ -304,7 +306,10 @@ mod tests {
         assert!(matches!(parse("a.yaml", text.as_bytes()), Some(Ok(_))));
         assert!(parse("a.yaml", b"sops: is a word\n").is_none());
         assert!(parse("README.md", text.as_bytes()).is_none());
-        assert!(matches!(parse("a.ini", b"[sops]\nversion = 3.11.0\n"), Some(Err(_))));
+        assert!(parse("a.ini", b"[sops]\nx = 1\n").is_none());
+        let ini = "[sops]\nversion = 3.11.0\nmac = ENC[AES256_GCM,\n";
+        assert!(matches!(parse("a.ini", ini.as_bytes()), Some(Ok(_))));
+        assert!(matches!(parse("a.ini", format!("{ini}{ini}").as_bytes()), Some(Err(_))));
     }
 
     #[test]

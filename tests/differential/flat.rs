@@ -1,4 +1,4 @@
-//! Random JSON and dotenv.
+//! Random JSON, dotenv, INI and bytes.
 
 use crate::dice::Dice;
 use crate::scalars::{number, text};
@@ -73,4 +73,62 @@ pub fn dotenv(dice: &mut Dice, values: usize) -> String {
         out.pop();
     }
     out
+}
+
+/// Sections with keys, values and comments.
+pub fn ini(dice: &mut Dice, values: usize) -> String {
+    const VALUES: [&str; 20] = [
+        "word",
+        "two words",
+        "5",
+        "1.50",
+        "true",
+        "",
+        "\"quoted\"",
+        "'single'",
+        "a=b",
+        "a:b",
+        "http://x/?q=1",
+        "%(x)s",
+        "$HOME",
+        "é я 日本",
+        "  lead",
+        "[x]",
+        "{y}",
+        "a\\b",
+        "tab\tinside",
+        "x, y, z",
+    ];
+    let mut out = String::new();
+    for index in 0..values {
+        if index > 0 && dice.often(12) {
+            let blank = *dice.pick(&["\n", "", "\n\n"]);
+            out.push_str(blank);
+            if dice.often(30) {
+                out.push_str(&format!("; about s{index}\n"));
+            }
+            out.push_str(&format!("[{}{index}]\n", dice.pick(&["s", "Section ", "a.b", "é"])));
+        }
+        if dice.often(10) {
+            out.push_str(&format!("{} comment {index}\n", dice.pick(&[";", "#"])));
+        }
+        let name = *dice.pick(&["key", "Key", "with space", "k.e-y", "x_unencrypted", "ключ"]);
+        let sign = *dice.pick(&[" = ", "=", " =", "= ", "   =   "]);
+        out.push_str(&format!("{name}{index}{sign}{}\n", dice.pick(&VALUES)));
+    }
+    out
+}
+
+/// Any bytes; now and then a text, or nothing.
+pub fn binary(dice: &mut Dice, size: usize) -> Vec<u8> {
+    match dice.below(8) {
+        0 => Vec::new(),
+        1 => text(dice).into_bytes(),
+        2 => b"{\"data\": \"x\"}\n".to_vec(),
+        _ => {
+            let mut bytes = vec![0; 1 + dice.below(size * 40)];
+            dice.fill(&mut bytes);
+            bytes
+        }
+    }
 }

@@ -8,7 +8,7 @@
 #![allow(clippy::print_stdout)]
 
 use stax::sops::tree::{Scalar, Step};
-use stax::sops::{Document, Format, Path};
+use stax::sops::{Document, EditError, Format, Path};
 
 mod dice;
 mod flat;
@@ -35,34 +35,39 @@ struct Tally {
     damaged: usize,
     survived: usize,
     moved: usize,
+    stricter: usize,
 }
 
-fn run(format: Format, author: fn(&mut Dice, usize) -> String) {
+fn run(format: Format, author: fn(&mut Dice, usize) -> Vec<u8>) {
     let (first, wanted) = (variable("STAX_TEST_SEED", 1), variable("STAX_TEST_VALUES", 1_500) as usize);
     let sops = Sops::new();
     let mut tally = Tally::default();
     let mut seed = first;
+    // a binary file is one value
+    let wanted = if format == Format::Binary { wanted / 50 } else { wanted };
     while tally.values < wanted {
         let mut dice = Dice::new(seed * 8 + format as u64);
         let size = 1 + dice.below(2 * VALUES_A_DOCUMENT);
         let clear = author(&mut dice, size);
         let rule = Rule::random(&mut dice, format);
-        let told = || format!("seed {seed}, {} {}\n{clear}", rule.field, rule.text);
+        let told =
+            || format!("seed {seed}, {} {}\n{}", rule.field, rule.text, String::from_utf8_lossy(&clear));
         check(format, &clear, &rule, &mut dice, &sops, &mut tally, &told);
         seed += 1;
     }
-    let Tally { documents, values, refused, damaged, survived, moved } = tally;
+    let Tally { documents, values, refused, damaged, survived, moved, stricter } = tally;
     println!(
-        "{format:?}: {documents} documents, {values} values, {refused} refused by both, \
+        "{format:?}: {documents} documents, {values} values, {refused} refused by both, {stricter} by stax, \
          {moved} with a comment elsewhere, {damaged} damaged of which {survived} still open"
     );
+    assert!(stricter <= documents, "{stricter} documents beside {documents} were refused by stax alone");
     assert!(refused * 5 <= documents, "{refused} of {} documents were refused", documents + refused);
 }
 
 #[allow(clippy::too_many_arguments)]
 fn check(
     format: Format,
-    clear: &str,
+    clear: &[u8],
     rule: &Rule,
     dice: &mut Dice,
     sops: &Sops,
@@ -76,6 +81,8 @@ fn check(
         (Err(_), Err(_)) => return tally.refused += 1,
         // sops writes everything in clear where a rule selects nothing
         (Ok(_), Err(why)) if why.contains("selects no value") => return tally.refused += 1,
+        // ini.v1 joins, drops or cannot print some texts that sops seals
+        (Ok(_), Err(_)) if format == Format::Ini => return tally.stricter += 1,
         (Ok(_), Err(why)) => panic!("stax refuses what sops seals: {why}\n{}", told()),
         (Err(why), Ok(_)) => panic!("stax seals what sops refuses: {why}\n{}", told()),
     };
@@ -133,7 +140,11 @@ fn edited(format: Format, text: &str, dice: &mut Dice, sops: &Sops, told: &dyn F
     let path = dice.pick(&paths).clone();
     let value = scalars::yaml_text(dice).replace("\\n", "x");
     let set = fresh(dice, |fresh| clear.set(&path, Scalar::str(&value), true, &key, fresh));
-    let set = set.unwrap_or_else(|error| panic!("set {path}: {error}\n{text}\n{}", told()));
+    let set = match set {
+        Ok(set) => set,
+        Err(EditError::Value(..)) if format == Format::Ini => return,
+        Err(error) => panic!("set {path}: {error}\n{text}\n{}", told()),
+    };
     let set = set.unwrap_or_else(|| text.to_owned());
     agree("after stax set", format, &set, sops, told);
     let path = bracketed(dice.pick(&paths));
@@ -204,7 +215,7 @@ fn open_any(format: Format, text: &str) -> Option<Vec<u8>> {
     let key =
         document.metadata().age.iter().find_map(|stanza| stax::age::unwrap(stanza, &identities[0]).ok())?;
     let clear = document.open(&key).ok()?;
-    Some(clear.emit(stax::sops::format::Indent::default())?.as_bytes().to_vec())
+    oracle::emitted(&clear)
 }
 
 /// The same bytes, or for now and then:
@@ -225,6 +236,9 @@ fn alike(format: Format, theirs: &[u8], ours: &[u8]) -> bool {
 }
 
 fn values(format: Format, text: &[u8]) -> Vec<(Path, Scalar)> {
+    if format == Format::Binary {
+        return vec![(Path::key("data"), Scalar::Str(zeroize::Zeroizing::new(text.to_vec())))];
+    }
     let tree = format.parse(std::str::from_utf8(text).unwrap()).unwrap();
     tree.leaves().into_iter().map(|(path, _, leaf)| (path, leaf.scalar.clone())).collect()
 }
@@ -245,15 +259,25 @@ fn difference(theirs: &[u8], ours: &[u8]) -> String {
 
 #[test]
 fn yaml_means_the_same_to_both() {
-    run(Format::Yaml, yaml::document);
+    run(Format::Yaml, |dice, values| yaml::document(dice, values).into_bytes());
 }
 
 #[test]
 fn json_means_the_same_to_both() {
-    run(Format::Json, flat::json);
+    run(Format::Json, |dice, values| flat::json(dice, values).into_bytes());
 }
 
 #[test]
 fn dotenv_means_the_same_to_both() {
-    run(Format::Dotenv, flat::dotenv);
+    run(Format::Dotenv, |dice, values| flat::dotenv(dice, values).into_bytes());
+}
+
+#[test]
+fn ini_means_the_same_to_both() {
+    run(Format::Ini, |dice, values| flat::ini(dice, values).into_bytes());
+}
+
+#[test]
+fn binary_means_the_same_to_both() {
+    run(Format::Binary, flat::binary);
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use stax::age::{Identity, parse_identities, unwrap, wrap};
-use stax::sops::{DataKey, Document, Format, Fresh, Selector, Terms, format::Indent, seal};
+use stax::sops::{Cleartext, DataKey, Document, Format, Fresh, Selector, Terms, format::Indent, seal};
 
 use crate::dice::Dice;
 use crate::real_sops;
@@ -22,6 +22,8 @@ pub fn names(format: Format) -> (&'static str, &'static str) {
         Format::Yaml => ("yaml", "yaml"),
         Format::Json => ("json", "json"),
         Format::Dotenv => ("dotenv", "env"),
+        Format::Ini => ("ini", "ini"),
+        Format::Binary => ("binary", "bin"),
     }
 }
 
@@ -48,8 +50,8 @@ impl Rule {
         let (field, text) = if plain { RULES[0] } else { *dice.pick(&RULES) };
         // comments exist in YAML, and dotenv has no clear type to come back to
         let comment = field.contains("comment") && format != Format::Yaml;
-        let (field, text) = if comment { RULES[0] } else { (field, text) };
-        Self { field, text, mac_only_encrypted: dice.often(15) }
+        let (field, text) = if comment || format == Format::Binary { RULES[0] } else { (field, text) };
+        Self { field, text, mac_only_encrypted: format != Format::Binary && dice.often(15) }
     }
 
     fn config(&self) -> String {
@@ -102,9 +104,9 @@ impl Sops {
         name
     }
 
-    pub fn encrypt(&self, format: Format, clear: &str, rule: &Rule) -> Result<String, String> {
+    pub fn encrypt(&self, format: Format, clear: &[u8], rule: &Rule) -> Result<String, String> {
         std::fs::write(self.folder.path().join(".sops.yaml"), rule.config()).unwrap();
-        let name = self.file(format, clear.as_bytes());
+        let name = self.file(format, clear);
         self.run(&["encrypt", &name]).map(|bytes| String::from_utf8(bytes).unwrap())
     }
 
@@ -135,9 +137,14 @@ pub fn fresh<T>(dice: &mut Dice, call: impl FnOnce(&mut Fresh<'_>) -> T) -> T {
     call(&mut Fresh { now: "2026-01-02T03:04:05Z", random: &mut |buffer: &mut [u8]| dice.fill(buffer) })
 }
 
-pub fn encrypt(dice: &mut Dice, format: Format, clear: &str, rule: &Rule) -> Result<String, String> {
+pub fn encrypt(dice: &mut Dice, format: Format, clear: &[u8], rule: &Rule) -> Result<String, String> {
     let key = DataKey::generate(&mut |buffer| dice.fill(buffer));
     let wrapped = wrap(&key, &[ALICE.parse().unwrap()]);
+    if format == Format::Binary {
+        let sealed = fresh(dice, |fresh| stax::sops::binary::seal(clear, "\t", &wrapped, &key, fresh));
+        return sealed.map_err(|error| error.to_string());
+    }
+    let clear = std::str::from_utf8(clear).unwrap();
     let terms =
         Terms { selector: rule.selector(), mac_only_encrypted: rule.mac_only_encrypted, wrapped: &wrapped };
     fresh(dice, |fresh| seal(format, clear, &terms, &key, fresh)).map_err(|error| error.to_string())
@@ -147,5 +154,9 @@ pub fn encrypt(dice: &mut Dice, format: Format, clear: &str, rule: &Rule) -> Res
 pub fn decrypt(format: Format, text: &str) -> Result<Vec<u8>, String> {
     let document = Document::parse(format, text).map_err(|error| error.to_string())?;
     let clear = document.open(&data_key(&document)).map_err(|fault| fault.to_string())?;
-    Ok(clear.emit(Indent::default()).ok_or("no form")?.as_bytes().to_vec())
+    emitted(&clear).ok_or_else(|| "no form".to_owned())
+}
+
+pub fn emitted(clear: &Cleartext) -> Option<Vec<u8>> {
+    clear.payload().or_else(|| clear.emit(Indent::default())).map(|bytes| bytes.to_vec())
 }

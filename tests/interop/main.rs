@@ -3,6 +3,9 @@
 #[path = "../journey/support.rs"]
 mod support;
 
+mod binary;
 mod both_ways;
+mod groups;
+mod ini;
 mod tampered;
 mod vectors;

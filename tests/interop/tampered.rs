@@ -77,6 +77,17 @@ const REFUSED_DOTENV: [(&str, &[i32]); 6] = [
     ("76-env-crlf.env", MALFORMED),
 ];
 
+const REFUSED_BINARY: [(&str, &[i32]); 3] = [
+    ("80-bin-tampered.bin", INTEGRITY),
+    // sops opens these two, the second as an empty file
+    ("81-bin-extra-key.bin", MALFORMED),
+    ("82-bin-data-duplicate.bin", MALFORMED),
+];
+
+fn refused() -> impl Iterator<Item = &'static (&'static str, &'static [i32])> {
+    REFUSED.iter().chain(&REFUSED_DOTENV).chain(&REFUSED_BINARY)
+}
+
 /// Values that the untouched documents hold.
 const SECRETS: [&str; 3] = ["secret-one", "secret-two", "s3cret"];
 
@@ -89,7 +100,7 @@ fn sandbox() -> Sandbox {
 #[test]
 fn tampered_documents_are_refused_with_a_code_that_says_why() {
     let sandbox = sandbox();
-    for (name, codes) in REFUSED.iter().chain(&REFUSED_DOTENV) {
+    for (name, codes) in refused() {
         let path = fixture("sops/tampered").join(name);
         let output = sandbox.stax(["secrets".as_ref(), "decrypt".as_ref(), path.as_os_str()]);
         let output = output.exits_with_one_of(codes).one_error();
@@ -116,7 +127,7 @@ fn what_stax_opens_sops_opens_with_the_same_values() {
 #[test]
 fn untouched_documents_open_as_sops_opens_them() {
     let sandbox = sandbox();
-    for name in ["base-flat.yaml", "base-doc.json", "base-app.env"] {
+    for name in ["base-flat.yaml", "base-doc.json", "base-app.env", "base-blob.bin"] {
         let path = fixture("sops/tampered").join(name);
         let theirs = sandbox.sops(["decrypt".as_ref(), path.as_os_str()]).ok();
         let ours = sandbox.stax(["secrets".as_ref(), "decrypt".as_ref(), path.as_os_str()]).ok();
@@ -127,7 +138,7 @@ fn untouched_documents_open_as_sops_opens_them() {
 #[test]
 fn textconv_shows_something_of_every_tampered_document() {
     let sandbox = sandbox();
-    for (name, _) in REFUSED.iter().chain(&REFUSED_DOTENV) {
+    for (name, _) in refused() {
         let path = fixture("sops/tampered").join(name);
         for person in [sandbox.keyless(), sandbox.person("ana")] {
             let output = person.stax(["git".as_ref(), "textconv".as_ref(), path.as_os_str()]).ok();

@@ -15,12 +15,11 @@ use std::process::ExitCode;
 
 use zeroize::Zeroizing;
 
-use crate::age;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::repo::Repo;
 use crate::sops::{Cleartext, DataKey, Document, Format, MacState, OpenFault};
-use crate::workspace::{Caller, MAX_FILE, Target, Workspace};
+use crate::workspace::{Caller, MAX_FILE, Target, Workspace, unlock};
 
 use mask::MaskKey;
 use render::{Show, View};
@@ -66,7 +65,7 @@ fn read(path: &Path) -> io::Result<(Vec<u8>, Option<File>)> {
 
 /// `None`: not a SOPS document.
 fn convert(path: &Path, bytes: &[u8]) -> Option<Zeroizing<String>> {
-    let format = Format::of_path(path.file_name()?.to_str()?)?;
+    let format = Format::of_path(path.file_name()?.to_str()?);
     let document = Document::parse(format, std::str::from_utf8(bytes).ok()?).ok()?;
     // git stands at the top of the work tree; in a bare repository there is none
     let workspace = Repo::discover(Path::new("."))
@@ -100,12 +99,7 @@ type Unlocked = (DataKey, Result<Cleartext, OpenFault>);
 /// By a stanza of the document; else, for a version from before the reader joined, by the data key
 /// of the file in the work tree, which counts only when every value and the MAC agree.
 fn open(workspace: &Workspace, path: &Path, document: &Document) -> Option<Unlocked> {
-    let unlock = |document: &Document| {
-        let stanzas = &document.metadata().age;
-        let open_one =
-            |identity: &age::Identity| stanzas.iter().find_map(|stanza| age::unwrap(stanza, identity).ok());
-        workspace.keyring.open_with(&mut |identity, _| open_one(identity)).ok()
-    };
+    let unlock = |document: &Document| unlock::unlock(&workspace.keyring, document).ok();
     if let Some(key) = unlock(document) {
         let clear = document.open_unverified(&key);
         return Some((key, clear));

@@ -10,6 +10,7 @@ use crate::disk::Write;
 use crate::policy::config::Config;
 use crate::policy::roster::Row;
 use crate::policy::{Holders, WhoError};
+use crate::workspace::groups::Readers;
 use crate::workspace::wrap::{Governed, Keys, Rewrapped};
 use crate::workspace::{POLICY, ROSTER};
 
@@ -124,7 +125,7 @@ impl Args {
         key: &str,
     ) -> Result<Vec<Rewrapped>, Failure> {
         let keys = if self.rotate { Keys::New } else { Keys::Keep };
-        let mut files: Vec<(&Governed, Vec<Recipient>)> = Vec::new();
+        let mut files: Vec<(&Governed, Readers)> = Vec::new();
         for file in rules.iter().flat_map(|rule| people.governed(*rule)).filter(|file| !file.names(key)) {
             let wanted = after.rules[file.rule].recipients();
             if let Some(stranger) = file.labels().iter().find(|label| !wanted.contains(label)) {

@@ -22,7 +22,7 @@ impl Args {
         let text = opened.clear.emit(indent(&workspace));
         let text =
             text.ok_or_else(|| Failure::usage(format!("{}: cannot be printed in this format", target.path)))?;
-        ui.bytes(text.as_bytes())?;
+        ui.bytes(&text)?;
         Ok(ExitCode::SUCCESS)
     }
 }

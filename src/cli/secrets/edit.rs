@@ -33,7 +33,9 @@ impl Args {
         workspace.check_recipients(&opened.target, opened.clear.document())?;
         let folder = PrivateDir::create()?;
         let name = target.path.rsplit('/').next().unwrap_or("secrets.yaml");
-        let file = folder.write(name, opened.clear.layout().as_bytes())?;
+        let shown = opened.clear.payload();
+        let shown = shown.unwrap_or_else(|| Zeroizing::new(opened.clear.layout().as_bytes().to_vec()));
+        let file = folder.write(name, &shown)?;
         let environment = process::Environment { add: &[], remove: IDENTITY_VARIABLES };
         loop {
             // at a terminal Ctrl-C is the editor's; without one it is meant for us
@@ -69,8 +71,11 @@ impl Args {
 
 fn seal(workspace: &Workspace, opened: &Opened, text: Zeroizing<Vec<u8>>) -> Result<Option<String>, Failure> {
     let Target { path, .. } = &opened.target;
-    let text = std::str::from_utf8(&text).map_err(|_| Failure::usage(format!("{path}: not UTF-8 text")))?;
     let seal_error = |error: crate::sops::SealError| Failure::usage(format!("{path}: {error}"));
+    if opened.clear.payload().is_some() {
+        return fresh(|fresh| opened.clear.reseal_payload(&text, &opened.key, fresh)).map_err(seal_error);
+    }
+    let text = std::str::from_utf8(&text).map_err(|_| Failure::usage(format!("{path}: not UTF-8 text")))?;
     if let Ok(tree) = opened.clear.document().format().parse(text) {
         values::check_managed(workspace, &opened.target, &tree)?;
     }

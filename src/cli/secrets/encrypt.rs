@@ -7,12 +7,13 @@ use crate::age;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::disk::Write;
-use crate::sops::{DataKey, Document, DocumentError, Format, Selector, Terms, seal};
+use crate::sops::{DataKey, Document, DocumentError, Format, Selector, Terms, binary, seal};
 use crate::workspace::{Caller, Target, Workspace, fresh, random};
 
 /// Encrypt a clear file, or what is in clear in a half-encrypted one
 ///
-/// Recipients and rule come from .sops.yaml. A file that is a SOPS document already keeps its data
+/// YAML, JSON, dotenv and INI by their suffix; any other file is sealed whole. Recipients and rule come
+/// from .sops.yaml. A file that is a SOPS document already keeps its data
 /// key and every token; only values in clear that its rule selects are sealed.
 #[derive(clap::Args)]
 pub struct Args {
@@ -26,11 +27,11 @@ impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
         let workspace = Workspace::open(Some(&self.file), Caller::Person)?;
         let target = workspace.target(None, Some(&self.file))?;
-        let format = Format::of_path(&target.path).unwrap_or(Format::Yaml);
-        let before = workspace.read_text(&target.path)?.unwrap_or_default();
-        let sealed = match Document::parse(format, &before) {
+        let before = workspace.read(&target.path)?.unwrap_or_default();
+        let clear = Clear::read(&target.path, &before)?;
+        let sealed = match clear.document() {
             Ok(document) => half_clear(ui, &workspace, &target, &document)?,
-            Err(DocumentError::NotSops) => Some(whole(&workspace, &target, format, &before)?),
+            Err(DocumentError::NotSops) => Some(whole(&workspace, &target, &clear)?),
             Err(error) => return Err(Failure::usage(format!("{}: {error}", target.path))),
         };
         let Some(sealed) = sealed else {
@@ -42,8 +43,34 @@ impl Args {
             return Ok(ExitCode::SUCCESS);
         }
         let path = target.path.clone().into();
-        workspace.save(&[Write { path, before: Some(before.into()), after: sealed.into(), mode: None }])?;
+        workspace.save(&[Write { path, before: Some(before), after: sealed.into(), mode: None }])?;
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// What a file holds: text, or for a binary file any bytes.
+enum Clear<'a> {
+    Text(Format, &'a str),
+    Bytes(&'a [u8]),
+}
+
+impl<'a> Clear<'a> {
+    fn read(path: &str, bytes: &'a [u8]) -> Result<Self, Failure> {
+        match (Format::of_path(path), std::str::from_utf8(bytes)) {
+            (Format::Binary, _) => Ok(Self::Bytes(bytes)),
+            (format, Ok(text)) => Ok(Self::Text(format, text)),
+            (_, Err(_)) => Err(Failure::usage(format!("{path} is not UTF-8 text"))),
+        }
+    }
+
+    fn document(&self) -> Result<Document, DocumentError> {
+        match self {
+            Self::Text(format, text) => Document::parse(*format, text),
+            Self::Bytes(bytes) => {
+                let text = std::str::from_utf8(bytes).map_err(|_| DocumentError::NotSops)?;
+                Document::parse(Format::Binary, text)
+            }
+        }
     }
 }
 
@@ -65,7 +92,7 @@ fn half_clear(
     }))
 }
 
-fn whole(workspace: &Workspace, target: &Target, format: Format, clear: &str) -> Result<String, Failure> {
+fn whole(workspace: &Workspace, target: &Target, clear: &Clear<'_>) -> Result<String, Failure> {
     let policy = workspace.policy()?;
     let rule = policy.as_ref().and_then(|policy| policy.rule_for(&target.path)).map(|(_, rule)| rule);
     let Some(rule) = rule else {
@@ -93,6 +120,12 @@ fn whole(workspace: &Workspace, target: &Target, format: Format, clear: &str) ->
     let key = DataKey::generate(&mut random);
     let wrapped = age::wrap(&key, &recipients);
     let terms = Terms { selector, mac_only_encrypted: rule.mac_only_encrypted, wrapped: &wrapped };
-    fresh(|fresh| seal(format, clear, &terms, &key, fresh))
-        .map_err(|error| Failure::usage(format!("{}: {error}", target.path)))
+    let indent = policy.as_ref().and_then(|policy| policy.stores.json_binary_indent);
+    let unit = indent.and_then(|columns| usize::try_from(columns).ok());
+    let unit = unit.map_or("\t".to_owned(), |columns| " ".repeat(columns));
+    let sealed = fresh(|fresh| match clear {
+        Clear::Text(format, text) => seal(*format, text, &terms, &key, fresh),
+        Clear::Bytes(bytes) => binary::seal(bytes, &unit, &wrapped, &key, fresh),
+    });
+    sealed.map_err(|error| Failure::usage(format!("{}: {error}", target.path)))
 }

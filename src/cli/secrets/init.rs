@@ -74,8 +74,10 @@ impl Args {
         let workspace = Workspace::open(None, Caller::Person)?;
         let repo = workspace.repo()?;
         let path = self.path(&workspace)?;
-        let format = Format::of_path(&path)
-            .ok_or_else(|| Failure::usage(format!("{path}: a secret file ends in .yaml, .json or .env")))?;
+        let format = Format::of_path(&path);
+        if !format.is_flat() {
+            return Err(Failure::usage(format!("{path}: a secret file ends in .yaml, .json or .env")));
+        }
         let owner = || self.owner(&workspace, repo);
         let order = Order { workspace: &workspace, env: &self.env, path: &path, format, owner: &owner };
         let plan = order.plan()?;

@@ -11,8 +11,9 @@ use crate::policy::Holders;
 use crate::policy::config::{Config, ConfigError};
 use crate::policy::roster::Roster;
 use crate::repo::{ObjectId, Repo, Revision};
+use crate::workspace::groups::{self, Readers};
 use crate::workspace::wrap::{Cause, Governed, Keys, Obstacle, Rewrapped, Survey};
-use crate::workspace::{Caller, POLICY, ROSTER, Workspace};
+use crate::workspace::{Caller, POLICY, ROSTER, Workspace, WorkspaceError};
 
 /// Which rules of the policy
 #[derive(clap::Args)]
@@ -165,7 +166,7 @@ impl People {
     pub(super) fn plan(
         &self,
         rules: &[usize],
-        files: &[(&Governed, Vec<Recipient>)],
+        files: &[(&Governed, Readers)],
         keys: Keys,
     ) -> Result<Vec<Rewrapped>, Failure> {
         let (mut planned, mut obstacles) = (Vec::new(), Vec::new());
@@ -186,18 +187,35 @@ impl People {
         config: &Config,
         file: &Governed,
         newcomer: Option<&str>,
-    ) -> Result<Vec<Recipient>, Failure> {
-        let rule = &config.rules[file.rule];
-        if rule.groups.len() > 1 || !rule.other_keys.is_empty() {
-            let what = "this rule has keys of other kinds or several key groups; use sops";
-            return Err(Failure::usage(format!("{POLICY}: line {}: {what}", rule.line)));
+    ) -> Result<Readers, Failure> {
+        let (rule, path) = (&config.rules[file.rule], &file.target.path);
+        let metadata = file.document.metadata();
+        if !rule.other_keys.is_empty() && metadata.foreign.is_empty() {
+            let what = format!("this rule has keys of other kinds, and {path} has none");
+            let failure = Failure::usage(format!("{POLICY}: line {}: {what}", rule.line));
+            return Err(failure.hint(format!("sops updatekeys -y {path}")));
         }
-        let wanted = rule.recipients().into_iter();
-        let wanted = wanted.filter(|key| file.names(key) || newcomer == Some(*key));
-        let readers = wanted.map(parse_recipient).collect::<Result<Vec<_>, _>>()?;
-        if readers.is_empty() {
-            let path = &file.target.path;
-            return Err(Failure::usage(format!("{path}: the policy names none of its readers")));
+        let is_split = rule.groups.len() > 1;
+        if (is_split || !metadata.groups.is_empty()) && !groups::same_split(rule, &file.document) {
+            return Err(WorkspaceError::Groups(path.clone()).into());
+        }
+        let lists = if is_split {
+            let names = rule.groups.iter().map(|group| group.iter().map(|(key, _)| key.as_str()).collect());
+            names.collect()
+        } else {
+            vec![rule.recipients()]
+        };
+        let mut readers = Readers::new();
+        for (position, wanted) in lists.into_iter().enumerate() {
+            let found = metadata.groups.get(position).map_or(&metadata.age, |group| &group.age);
+            let is_there = |key: &str| found.iter().any(|stanza| stanza.recipient == key);
+            let wanted = wanted.into_iter().filter(|key| is_there(key) || newcomer == Some(*key));
+            let list = wanted.map(parse_recipient).collect::<Result<Vec<_>, _>>()?;
+            if list.is_empty() {
+                let group = if is_split { format!(" in key group {}", position + 1) } else { String::new() };
+                return Err(Failure::usage(format!("{path}: the policy names none of its readers{group}")));
+            }
+            readers.push(list);
         }
         Ok(readers)
     }

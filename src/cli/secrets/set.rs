@@ -10,7 +10,7 @@ use super::Which;
 use super::values::{self, Type};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
-use crate::sops::Scalar;
+use crate::sops::{Format, Scalar};
 use crate::workspace::{Opened, fresh, random};
 
 /// Set one value, from a hidden prompt, stdin or a file
@@ -63,7 +63,10 @@ impl Args {
             let entry = clear.tree().find(&path);
             let existing = entry.and_then(|entry| entry.node.leaf()).map(|leaf| &leaf.scalar);
             let kind = self.kind.unwrap_or_else(|| values::default_type(clear.document().format(), existing));
-            let scalar = kind.read(&path, &bytes)?;
+            let scalar = match clear.document().format() {
+                Format::Binary => Scalar::Str(bytes.clone()),
+                _ => kind.read(&path, &bytes)?,
+            };
             if target.env.is_some() {
                 values::check_managed_value(&target, &path, &scalar, &allowed)?;
             }

@@ -208,10 +208,10 @@ pub fn shape(scalar: &Scalar) -> String {
     format!("{} {}B", scalar.type_name(), scalar.plaintext().unwrap_or_default().len())
 }
 
-/// Dotenv knows strings only.
+/// Dotenv, INI and binary files know strings only.
 pub fn default_type(format: Format, existing: Option<&Scalar>) -> Type {
     match (format, existing) {
-        (Format::Dotenv, _) | (_, None) => Type::Str,
+        (Format::Dotenv | Format::Ini | Format::Binary, _) | (_, None) => Type::Str,
         (_, Some(scalar)) => Type::of(scalar),
     }
 }

@@ -19,7 +19,8 @@ pub(super) fn check(file: &FileFacts) -> Vec<Finding> {
         Content::Missing => error(RuleId::F01, "is bound in .stax/vault.json but does not exist"),
         Content::NotRegular => error(RuleId::F01, "is a link, not a file of its own"),
         Content::NotText => error(RuleId::F01, "is not UTF-8 text"),
-        Content::OtherFormat => error(RuleId::F01, "is neither .yaml, .yml, .json nor .env"),
+        Content::OtherFormat if file.managed => error(RuleId::F01, "is neither .yaml, .yml, .json nor .env"),
+        Content::OtherFormat => error(RuleId::F01, "is a SOPS document of another format than its name says"),
         Content::Broken { line, what } => vec![Finding::error(RuleId::F01, &file.path, what).at(*line)],
         Content::Clear => vec![
             Finding::error(RuleId::F04, &file.path, "the whole file is in clear: it has no SOPS metadata")

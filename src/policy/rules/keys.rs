@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::age::lint;
+use crate::age::{lint, lint_part};
 use crate::policy::config::CreationRule;
 use crate::policy::{Finding, Holders, RuleId};
 use crate::sops::Document;
@@ -16,15 +16,18 @@ pub(super) fn check(
     holders: &Holders,
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
-    // several key groups share the data key out; who reads is then no plain list. Of one sops makes one
-    if let Some(rule) = rule.filter(|rule| rule.groups.len() < 2) {
-        findings.extend(recipients(path, document, rule, holders));
+    let is_split = !document.metadata().groups.is_empty();
+    match rule {
+        Some(rule) if is_split || rule.groups.len() > 1 => findings.extend(groups(path, document, rule)),
+        // of one group sops makes a plain list
+        Some(rule) => findings.extend(recipients(path, document, rule, holders)),
+        None => {}
     }
     if managed {
         findings.extend(twice(path, document, holders));
     }
     for stanza in &document.metadata().age {
-        if let Err(fault) = lint(stanza) {
+        if let Err(fault) = if is_split { lint_part(stanza) } else { lint(stanza) } {
             let message = format!("the data key for {} {fault}", holders.labelled(&stanza.recipient));
             let fix = "stax secrets rotate   (after: git log -p, to see who changed it)";
             findings.push(Finding::error(RuleId::K02, path, message).fix(fix));
@@ -47,6 +50,20 @@ fn recipients(path: &str, document: &Document, rule: &CreationRule, holders: &Ho
         .difference(&found)
         .map(|key| finding(format!("not encrypted to {}", holders.labelled(key)), "add-recipient", key));
     extra.chain(missing).collect()
+}
+
+/// Key groups share the data key out, so it counts who stands in which.
+fn groups(path: &str, document: &Document, rule: &CreationRule) -> Option<Finding> {
+    let sets = |groups: Vec<Vec<&str>>| -> Vec<BTreeSet<String>> {
+        groups.into_iter().map(|keys| keys.into_iter().map(plain).collect()).collect()
+    };
+    let wanted = rule.groups.iter().map(|group| group.iter().map(|(key, _)| key.as_str()).collect());
+    let found = document.metadata().groups.iter();
+    let found = found.map(|group| group.age.iter().map(|stanza| stanza.recipient.as_str()).collect());
+    let message = "encrypted to other key groups than those of the policy";
+    let differ =
+        sets(wanted.collect()) != sets(found.collect()) || rule.threshold() != document.metadata().threshold;
+    differ.then(|| Finding::error(RuleId::K01, path, message).fix(format!("sops updatekeys -y {path}")))
 }
 
 fn twice(path: &str, document: &Document, holders: &Holders) -> Vec<Finding> {

@@ -22,10 +22,12 @@ fn fields(path: &str, document: &Document) -> Vec<Finding> {
         .foreign
         .iter()
         .map(|name| error(format!("`sops.{name}` holds keys; only age keys can be checked")));
+    let split = (!metadata.groups.is_empty())
+        .then(|| error("`sops.key_groups` splits the data key; a bound file has one list of keys".into()));
     let unknown =
         metadata.unknown.iter().map(|name| error(format!("`sops.{name}` is no field of a SOPS file")));
     let undated = metadata.lastmodified.is_empty().then(|| error("`sops.lastmodified` is missing".into()));
-    foreign.chain(unknown).chain(undated).collect()
+    foreign.chain(split).chain(unknown).chain(undated).collect()
 }
 
 fn crypt_rule(path: &str, document: &Document) -> Vec<Finding> {

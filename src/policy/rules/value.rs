@@ -18,6 +18,10 @@ pub(super) fn check(file: &FileFacts, cannot_open: bool) -> Option<Finding> {
         Ok(MacState::Bad) | Err(OpenFault::Mac) => Some(mac()),
         // M03 says so without a key
         Ok(MacState::Ok | MacState::Missing) | Err(OpenFault::NoMac) => None,
+        Err(fault @ OpenFault::Parts(_)) => {
+            let fix = "git log -p   (who changed it)";
+            Some(Finding::error(RuleId::C02, &file.path, fault.to_string()).fix(fix))
+        }
         Err(OpenFault::Value { .. }) if cannot_open => None,
         Err(OpenFault::Value { line, path, what }) => {
             Some(Finding::error(RuleId::C02, &file.path, format!("`{path}` {what}")).at(*line).key(path))

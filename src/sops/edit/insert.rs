@@ -21,7 +21,7 @@ pub(super) fn into_tree(tree: &mut Tree, path: &Path, depth: usize, scalar: &Sca
         Step::Index(_) => None,
     };
     if let Some(Node { value: Value::Map(items) | Value::List(items), .. }) =
-        container_mut(tree, &path.0[..depth])
+        tree.documents.first_mut().and_then(|root| container_mut(root, &path.0[..depth]))
     {
         items.push(new_entry(key, value));
     }
@@ -38,7 +38,7 @@ impl Cleartext {
     fn is_in_flow(&self, path: &Path, depth: usize) -> bool {
         let source = self.document().source();
         let above = (1..=depth).filter_map(|length| self.tree().find(&Path(path.0[..length].to_vec())));
-        self.root().is_some_and(|root| is_flow(source, root))
+        self.root(path).is_some_and(|root| is_flow(source, root))
             || above.into_iter().any(|entry| is_flow(source, &entry.node))
     }
 
@@ -69,6 +69,9 @@ impl Cleartext {
                     "dotenv holds no nested keys; a name with a dot is written [\"a.b\"]",
                 )),
             },
+            Format::Binary | Format::Ini => {
+                Err(EditError::Value(path.clone(), "does not exist: all that a binary file holds is `data`"))
+            }
             Format::Json => Ok(self.member(container, rest, text)),
             Format::Yaml if self.style_below(container, path, depth) == Style::Flow => {
                 Ok(self.member(container, rest, text))
@@ -83,7 +86,7 @@ impl Cleartext {
         let document = self.document();
         let (source, is_json) = (document.source(), document.format() == Format::Json);
         let member = in_braces(steps, text, is_json);
-        let at_root = self.root().is_some_and(|root| root.span == container.span);
+        let at_root = self.tree().documents.first().is_some_and(|root| root.span == container.span);
         if let Some(last) = container.entries().last() {
             let start = line_start(source, last.span.start);
             let margin = &source[start..last.span.start];
@@ -144,8 +147,9 @@ impl Cleartext {
     /// Columns a level, as the metadata has them.
     fn unit(&self) -> usize {
         let source = self.document().source();
-        let age = self.document().metadata().spans.age.as_ref();
-        let column = age.map_or(0, |entry| entry.key_span.start - line_start(source, entry.key_span.start));
+        let time = self.document().metadata().spans.lastmodified.as_ref();
+        let line = time.map_or("", |node| &source[line_start(source, node.span.start)..]);
+        let column = line.len() - line.trim_start_matches(' ').len();
         if (1..=16).contains(&column) { column } else { 4 }
     }
 }

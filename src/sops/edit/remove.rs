@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use zeroize::Zeroizing;
 
-use super::{Edit, EditError, container_mut, entry_at, is_flow};
+use super::{Edit, EditError, container_mut, entry_at, home, is_flow};
 use crate::sops::format::Format;
 use crate::sops::tree::{Entry, Item, Node, Path, Step, Tree, Value, line_start, step};
 use crate::sops::{Cleartext, json, whole_lines};
@@ -18,7 +18,8 @@ pub(super) fn from_tree(tree: &mut Tree, steps: &[Step], lines: &Range<usize>) {
         drop_comments(document, lines);
     }
     let Some((last, parents)) = steps.split_last() else { return };
-    let parent = container_mut(tree, parents);
+    let home = home(tree, &Path(steps.to_vec()));
+    let parent = tree.documents.get_mut(home).and_then(|root| container_mut(root, parents));
     if let Some(Node { value: Value::Map(items) | Value::List(items), .. }) = parent {
         let mut index = 0;
         items.retain(|item| {
@@ -47,7 +48,7 @@ impl Cleartext {
         let missing = || EditError::Missing(path.clone());
         let (last, parents) = path.0.split_last().ok_or_else(missing)?;
         let mut owner = None;
-        let mut parent = self.root().ok_or_else(missing)?;
+        let mut parent = self.root(path).ok_or_else(missing)?;
         for step in parents {
             let entry = entry_at(parent, step).ok_or_else(missing)?;
             owner = Some(entry);
@@ -55,19 +56,21 @@ impl Cleartext {
         }
         let entry = entry_at(parent, last).ok_or_else(missing)?;
         let source = self.document().source();
-        let in_flow = || (0..path.0.len()).any(|length| self.is_flow_at(&path.0[..length]));
+        let in_flow = || (0..path.0.len()).any(|length| self.is_flow_at(path, length));
         match self.document().format() {
             Format::Json => Ok((self.member_of(parent, entry), Zeroizing::default())),
             Format::Yaml if in_flow() => Ok((self.member_of(parent, entry), Zeroizing::default())),
             Format::Yaml => self.block_removal(path, owner, parent, entry),
-            Format::Dotenv => Ok((whole_lines(source, &entry.span), Zeroizing::default())),
+            Format::Binary => Err(EditError::Value(path.clone(), "is all that a binary file holds")),
+            Format::Dotenv | Format::Ini => Ok((whole_lines(source, &entry.span), Zeroizing::default())),
         }
     }
 
-    fn is_flow_at(&self, steps: &[Step]) -> bool {
-        let node = match steps {
-            [] => self.root(),
-            _ => self.tree().find(&Path(steps.to_vec())).map(|entry| &entry.node),
+    fn is_flow_at(&self, path: &Path, length: usize) -> bool {
+        let root = self.root(path);
+        let node = match length {
+            0 => root,
+            _ => root.and_then(|root| root.find(&path.0[..length])).map(|entry| &entry.node),
         };
         node.is_some_and(|node| is_flow(self.document().source(), node))
     }
@@ -75,7 +78,7 @@ impl Cleartext {
     fn member_of(&self, parent: &Node, entry: &Entry) -> Range<usize> {
         let position = parent.entries().position(|other| other.span == entry.span).unwrap_or(0);
         let last = position + 1 == parent.entries().count();
-        let at_root = self.root().is_some_and(|root| root.span == parent.span);
+        let at_root = self.tree().documents.first().is_some_and(|root| root.span == parent.span);
         // at the top level the metadata follows the last value, so the comma behind it goes
         if at_root && last && position == 0 && self.document().block.start > entry.span.start {
             return entry.span.start..self.document().block.start;

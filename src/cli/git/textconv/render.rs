@@ -53,6 +53,10 @@ pub(super) fn render(
     let body = match view {
         View::Locked => document.layout_with(&Locked),
         View::Broken { show, .. } => layout(*show, None),
+        // bytes that no terminal can show
+        View::Open { clear, show: Show::Values, .. } if is_no_text(clear) => {
+            layout(Show::Ciphertext, Some(clear))
+        }
         View::Open { clear, show: Show::Values, .. } => clear.layout(),
         View::Open { clear, show, .. } => layout(*show, Some(clear)),
     };
@@ -69,6 +73,10 @@ pub(super) fn render(
     }
     trailer(&mut out, document, view, name);
     out
+}
+
+fn is_no_text(clear: &Cleartext) -> bool {
+    clear.payload().is_some_and(|bytes| std::str::from_utf8(&bytes).is_err())
 }
 
 fn trailer(out: &mut String, document: &Document, view: &View<'_>, name: &dyn Fn(&str) -> Option<String>) {
@@ -89,6 +97,10 @@ fn trailer(out: &mut String, document: &Document, view: &View<'_>, name: &dyn Fn
     metadata.age.iter().for_each(|stanza| stanzas.update(&stanza.enc));
     let stanzas = hex(&stanzas.finalize()[..3]);
     let _ = writeln!(out, "{RESERVED}data key {key}, mac {}, stanzas ~{stanzas}", Escaped(&mac));
+    if !metadata.groups.is_empty() {
+        let (threshold, groups) = (metadata.threshold, metadata.groups.len());
+        let _ = writeln!(out, "{RESERVED}key groups: {threshold} of {groups} give the data key");
+    }
     for stanza in &metadata.age {
         let who = name(&stanza.recipient).map(|name| format!(" {name}")).unwrap_or_default();
         let _ = writeln!(out, "{RESERVED}recipient {}{}", Escaped(&stanza.recipient), Escaped(&who));

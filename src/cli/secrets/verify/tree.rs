@@ -116,6 +116,10 @@ fn general_file(
         return Ok(None);
     }
     let marked = workspace.repo()?.attribute(path, "diff")? == Attribute::Value("stax".into());
+    // almost every file of a repository is binary by its name, and almost none is a document
+    if !marked && !was_sealed && source == Source::WorkTree && !may_start_document(workspace, path) {
+        return Ok(None);
+    }
     // an unreadable stranger is not ours to judge; `git status` names it
     let bytes = match source.read(workspace, path) {
         Ok(Some(bytes)) => bytes,
@@ -128,15 +132,19 @@ fn general_file(
     let file = FileFacts::read(path, false, Some(&bytes));
     let is_secret = match &file.content {
         Content::Document(_) => true,
+        Content::OtherFormat => marked || was_sealed,
         _ => marked || was_sealed || looks_sealed(&bytes) && !matches!(file.content, Content::Clear),
     };
     Ok(is_secret.then_some(file))
 }
 
-/// By its name: a format that is read, and not the policy of sops itself.
+/// By its name: any file but the policy of sops itself.
 pub(super) fn may_be_secret(path: &str) -> bool {
-    let name = path.rsplit('/').next().unwrap_or(path);
-    Format::of_path(path).is_some() && name != POLICY
+    path.rsplit('/').next().unwrap_or(path) != POLICY
+}
+
+fn may_start_document(workspace: &Workspace, path: &str) -> bool {
+    Format::of_path(path) != Format::Binary || workspace.starts_like_json(path)
 }
 
 pub(super) fn is_central(path: &str) -> bool {
@@ -180,6 +188,10 @@ pub(super) fn open(workspace: &Workspace, facts: &mut Facts, demand: bool) -> Re
                 // behind a value that does not open the MAC was not reached
                 checked += usize::from(result.is_ok());
                 file.opened = Some(result);
+            }
+            Err(WorkspaceError::Integrity { fault, .. }) => {
+                opened += 1;
+                file.opened = Some(Err(fault));
             }
             Err(error) => locked = locked.or(Some(error)),
         }

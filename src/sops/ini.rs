@@ -1,0 +1,299 @@
+//! INI as sops reads it (Go's `ini.v1`): sections of `key = value`, comments of `;` or `#` above them.
+//!
+//! The tree has one map a section. As in sops a comment is the block of lines above a key or a header:
+//! that of a header is the first item of its section, that of a key stands behind the key. Keys above
+//! the first header belong to the section `DEFAULT`. What `ini.v1` would lose or join is refused.
+
+mod write;
+
+use std::collections::HashSet;
+use std::ops::Range;
+
+use zeroize::Zeroizing;
+
+use super::metadata::graft;
+use super::tree::{Comment, Entry, Item, Leaf, Node, Scalar, Style, SyntaxError, Tree, Value};
+
+pub(super) use write::{block, emit, header_comment, insertion, removal, replace_list, value_text};
+
+/// The name of the section above the first header.
+const DEFAULT: &str = "DEFAULT";
+const MAX_KEYS: usize = 200_000;
+const MAX_METADATA: usize = 4096;
+
+/// Parses all sections; the metadata is one of them.
+///
+/// # Errors
+/// [`SyntaxError`]: a duplicate name, and every construct that SOPS reads otherwise than it looks.
+pub fn parse(source: &str) -> Result<Tree, SyntaxError> {
+    let mut reader = Reader {
+        source,
+        at: 0,
+        sections: Vec::new(),
+        names: HashSet::new(),
+        keys: HashSet::new(),
+        count: 0,
+        comment: None,
+    };
+    for (found, what) in [
+        (source.find('\u{feff}').filter(|at| *at == 0), "a byte order mark"),
+        (source.find('\r'), "a carriage return: SOPS writes line feeds only"),
+    ] {
+        if let Some(at) = found {
+            return Err(SyntaxError::at(source, at, what));
+        }
+    }
+    while reader.at < source.len() {
+        reader.line()?;
+    }
+    let mut items: Vec<Item> = reader.sections.into_iter().map(Item::Entry).collect();
+    // SOPS drops what stands behind the last key
+    items.extend(reader.comment.map(Item::Comment));
+    let root = Node { span: 0..source.len(), value: Value::Map(items) };
+    Ok(Tree { documents: vec![root], ends: vec![source.len()], has_alias: false })
+}
+
+/// Whether `sops decrypt` can print a value so that it reads back: the editor of SOPS would lose it.
+#[must_use]
+pub fn can_hold(scalar: &Scalar) -> bool {
+    let Some(text) = scalar.as_text() else { return !matches!(scalar, Scalar::Str(_)) };
+    write::reads_back(&write::sops_text(text), text)
+}
+
+/// A comment that would be lost, or that crashes SOPS when it is printed.
+pub(super) fn lost_comment(tree: &Tree) -> Option<(usize, &'static str)> {
+    let root = tree.documents.first()?;
+    let Value::Map(items) = &root.value else { return None };
+    let trailing = items.iter().find_map(|item| match item {
+        Item::Comment(comment) => Some(comment.span.start),
+        Item::Entry(_) => None,
+    });
+    if let Some(at) = trailing {
+        return Some((at, "a comment behind the last key, which SOPS loses: put it above a key"));
+    }
+    let sections = root.entries().filter_map(|section| match &section.node.value {
+        Value::Map(items) => Some(items),
+        _ => None,
+    });
+    let mut comments = sections.flatten().filter_map(|item| match item {
+        Item::Comment(comment) => Some(comment),
+        Item::Entry(_) => None,
+    });
+    let broken = comments.find(|comment| comment.text.starts_with('\n'))?;
+    Some((broken.span.start, "a block of comments with an empty first line, which crashes SOPS"))
+}
+
+/// The metadata as other formats nest it, from the flattened names of the section.
+pub(super) fn metadata(section: &Entry) -> Node {
+    let mut root = Node { span: section.span.clone(), value: Value::Map(Vec::new()) };
+    for entry in section.node.entries() {
+        let mut leaf = entry.clone();
+        if let Value::Leaf(Leaf { scalar, .. }) = &mut leaf.node.value
+            && let Some(text) = scalar.as_text()
+        {
+            *scalar = Scalar::str(&text.replace("\\n", "\n"));
+        }
+        graft(&mut root, entry.key.as_deref().unwrap_or_default(), &leaf, 0);
+    }
+    root
+}
+
+/// The lines of a section, and one empty line above it.
+pub(super) fn section_lines(source: &str, span: &Range<usize>) -> Range<usize> {
+    let lines = super::whole_lines(source, span);
+    let above = &source[..lines.start];
+    if above.ends_with("\n\n") || above == "\n" { lines.start - 1..lines.end } else { lines }
+}
+
+struct Reader<'a> {
+    source: &'a str,
+    at: usize,
+    sections: Vec<Entry>,
+    names: HashSet<String>,
+    /// Of the current section.
+    keys: HashSet<String>,
+    count: usize,
+    /// The block above the next key or header.
+    comment: Option<Comment>,
+}
+
+impl<'a> Reader<'a> {
+    fn error(&self, at: usize, what: impl Into<String>) -> SyntaxError {
+        SyntaxError::at(self.source, at, what)
+    }
+
+    /// The end of the line at an offset, without its line feed.
+    fn line_end(&self, at: usize) -> usize {
+        self.source[at..].find('\n').map_or(self.source.len(), |length| at + length)
+    }
+
+    fn line(&mut self) -> Result<(), SyntaxError> {
+        let end = self.line_end(self.at);
+        let line: &'a str = &self.source[self.at..end];
+        let text = line.trim_start();
+        let span = end - text.len()..end;
+        self.at = end + 1;
+        match text.chars().next() {
+            None => Ok(()),
+            Some('#' | ';') => {
+                self.comment_line(text, span);
+                Ok(())
+            }
+            Some('[') => self.header(text, span),
+            Some(_) => self.key(text, span),
+        }
+    }
+
+    fn comment_line(&mut self, text: &str, span: Range<usize>) {
+        match &mut self.comment {
+            Some(block) => {
+                block.text.push('\n');
+                block.text.push_str(text);
+                block.span.end = span.end;
+            }
+            None => {
+                let marks: &[char] = if text.starts_with(';') { &[';', ' '] } else { &['#', ' '] };
+                let text = Zeroizing::new(text.trim_start_matches(marks).to_owned());
+                self.comment = Some(Comment { text, span, token: None, stray: false });
+            }
+        }
+    }
+
+    /// The block, without blanks at its end.
+    fn take_comment(&mut self) -> Option<Comment> {
+        let mut block = self.comment.take()?;
+        let length = block.text.trim_end().len();
+        block.text.truncate(length);
+        Some(block)
+    }
+
+    fn header(&mut self, text: &str, span: Range<usize>) -> Result<(), SyntaxError> {
+        let inner = text.trim_end().strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        let Some(name) = inner.filter(|name| !name.contains([']', '['])) else {
+            return Err(self.error(span.start, "a header that is not `[section]` and nothing else"));
+        };
+        if name.is_empty() {
+            return Err(self.error(span.start, "a section without a name"));
+        }
+        if !self.names.insert(name.to_owned()) {
+            return Err(self.error(span.start, format!("duplicate section `{name}`")));
+        }
+        self.keys.clear();
+        let key_span = span.start + 1..span.start + 1 + name.len();
+        self.open(name, span.start..key_span.end + 1, key_span);
+        Ok(())
+    }
+
+    fn open(&mut self, name: &str, span: Range<usize>, key_span: Range<usize>) {
+        let is_written = !key_span.is_empty();
+        // the block above the metadata is dropped by SOPS like any at the end
+        let comment = if is_written && name != "sops" { self.take_comment() } else { None };
+        let items = comment.map(Item::Comment).into_iter().collect();
+        let node = Node { span: span.end..span.end, value: Value::Map(items) };
+        self.sections.push(Entry { key: Some(name.to_owned()), span, key_span, node });
+    }
+
+    fn key(&mut self, text: &str, line: Range<usize>) -> Result<(), SyntaxError> {
+        if text.starts_with(['"', '`']) {
+            return Err(self.error(line.start, "a name in quotes"));
+        }
+        let Some(delimiter) = text.find(['=', ':']) else {
+            return Err(self.error(line.start, "a line without `=`"));
+        };
+        let name = text[..delimiter].trim();
+        if name.is_empty() || name == "-" || name.contains(['"', '`']) {
+            return Err(self.error(line.start, "a name that SOPS would change"));
+        }
+        if self.sections.is_empty() {
+            self.names.insert(DEFAULT.to_owned());
+            self.open(DEFAULT, line.start..line.start, line.start..line.start);
+        }
+        if !self.keys.insert(name.to_owned()) {
+            return Err(self.error(line.start, format!("duplicate key `{name}`")));
+        }
+        let (value, span) = self.value(line.start + delimiter + 1, line.end)?;
+        self.count += 1;
+        let in_metadata = self.sections.last().is_some_and(|section| section.key.as_deref() == Some("sops"));
+        if in_metadata && self.keys.len() > MAX_METADATA {
+            return Err(self.error(line.start, format!("more than {MAX_METADATA} metadata lines")));
+        }
+        if self.count > MAX_KEYS {
+            return Err(self.error(line.start, format!("more than {MAX_KEYS} keys")));
+        }
+        let leaf = Leaf { scalar: Scalar::str(value), style: Style::Plain, token: None };
+        let end = span.end;
+        let entry = Entry {
+            key: Some(name.to_owned()),
+            span: line.start..end,
+            key_span: line.start..line.start + name.len(),
+            node: Node { span, value: Value::Leaf(leaf) },
+        };
+        let comment = self.take_comment();
+        if let Some(section) = self.sections.last_mut() {
+            section.span.end = end;
+            section.node.span.end = end;
+            if let Value::Map(items) = &mut section.node.value {
+                items.push(Item::Entry(entry));
+                items.extend(comment.map(Item::Comment));
+            }
+        }
+        Ok(())
+    }
+
+    /// The value that starts behind a delimiter, and its bytes with the quotes around them.
+    fn value(&mut self, start: usize, end: usize) -> Result<(&'a str, Range<usize>), SyntaxError> {
+        let rest = &self.source[start..end];
+        let text = rest.trim();
+        if text.is_empty() {
+            return Ok(("", start..end));
+        }
+        let at = end - rest.trim_start().len();
+        if let Some(quote) = ["\"\"\"", "`"].into_iter().find(|quote| text.starts_with(quote)) {
+            return self.quoted(at, end, quote);
+        }
+        let span = at..at + text.len();
+        if text.ends_with('\\') {
+            return Err(self.error(at, "a backslash at the end of a line, which joins the next one"));
+        }
+        if text.contains(['#', ';']) {
+            let what = "`#` or `;` starts a comment in the middle of a line: put the value in backquotes, or the comment above";
+            return Err(self.error(at, what));
+        }
+        for quote in ['"', '\''] {
+            let inner = text.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote));
+            if let Some(inner) = inner.filter(|inner| !inner.contains(quote)) {
+                return Ok((inner, span));
+            }
+        }
+        Ok((text, span))
+    }
+
+    /// Up to the last quote of the first line that has one; nothing may follow it.
+    fn quoted(
+        &mut self,
+        at: usize,
+        first_end: usize,
+        quote: &str,
+    ) -> Result<(&'a str, Range<usize>), SyntaxError> {
+        let inner = at + quote.len();
+        let (mut line, mut end) = (inner, first_end);
+        loop {
+            if let Some(found) = self.source[line..end].rfind(quote) {
+                let close = line + found;
+                if !self.source[close + quote.len()..end].trim().is_empty() {
+                    return Err(self.error(close, "text behind the closing quotes"));
+                }
+                self.at = end + 1;
+                return Ok((&self.source[inner..close], at..close + quote.len()));
+            }
+            if end >= self.source.len() {
+                return Err(self.error(at, "quotes that do not close"));
+            }
+            line = end + 1;
+            end = self.line_end(line);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,59 @@
+//! Key groups of a document beside those of the policy, and stanzas for either kind of document.
+
+use std::collections::BTreeSet;
+
+use crate::age::{self, Recipient};
+use crate::policy::config::CreationRule;
+use crate::sops::shamir::split;
+use crate::sops::{DataKey, Document, Metadata, Wrapped, WrappedKey};
+
+use super::random;
+
+/// Who shall read: one list, or one for each key group.
+pub type Readers = Vec<Vec<Recipient>>;
+
+/// Stanzas that give a data key to its readers.
+pub struct Stanzas {
+    lists: Vec<Vec<WrappedKey>>,
+    is_split: bool,
+}
+
+impl Stanzas {
+    /// Wraps the key, or for a document of key groups the parts of a new split of it.
+    #[must_use]
+    pub fn new(key: &DataKey, readers: &[Vec<Recipient>], metadata: &Metadata) -> Self {
+        if metadata.groups.is_empty() {
+            let lists = readers.iter().map(|list| age::wrap(key, list)).collect();
+            return Self { lists, is_split: false };
+        }
+        let parts = split(key, readers.len(), metadata.threshold, &mut random);
+        let lists = parts.iter().zip(readers).map(|(part, list)| age::wrap_part(part, list)).collect();
+        Self { lists, is_split: true }
+    }
+}
+
+impl<'a> From<&'a Stanzas> for Wrapped<'a> {
+    fn from(stanzas: &'a Stanzas) -> Self {
+        match stanzas.lists.as_slice() {
+            [list] if !stanzas.is_split => Self::Whole(list),
+            lists => Self::Groups(lists),
+        }
+    }
+}
+
+/// The same number of groups, as many of which are needed.
+#[must_use]
+pub fn same_split(rule: &CreationRule, document: &Document) -> bool {
+    let metadata = document.metadata();
+    rule.groups.len() == metadata.groups.len() && rule.threshold() == metadata.threshold
+}
+
+/// The same split, and in each group the same readers.
+#[must_use]
+pub fn fits(rule: &CreationRule, document: &Document) -> bool {
+    let wanted = rule.groups.iter();
+    let wanted = wanted.map(|group| group.iter().map(|(key, _)| key.as_str()).collect::<BTreeSet<_>>());
+    let found = document.metadata().groups.iter();
+    let found = found.map(|group| group.age.iter().map(|stanza| stanza.recipient.as_str()).collect());
+    same_split(rule, document) && wanted.eq(found)
+}

@@ -1,0 +1,69 @@
+//! The data key of a document: whole from one stanza, or put together from the parts of key groups.
+
+use std::collections::BTreeMap;
+
+use crate::age::{self, Identity};
+use crate::keyring::{Keyring, Tried};
+use crate::sops::shamir::{Part, combine};
+use crate::sops::{DataKey, Document, OpenFault};
+
+use super::wrap::has_data_key;
+
+/// Why there is no data key.
+pub enum NoKey {
+    /// No identity at hand opens enough; `parts` says how far the key groups came.
+    Locked { tried: Vec<Tried>, parts: Option<String> },
+    /// The parts that opened are not those of this document.
+    Fault(OpenFault),
+}
+
+/// Tries the identities in order and stops at the first that gives the data key, alone or together
+/// with the ones before it.
+///
+/// # Errors
+/// [`NoKey`].
+pub fn unlock(keyring: &Keyring, document: &Document) -> Result<DataKey, NoKey> {
+    let mut parts: BTreeMap<usize, Part> = BTreeMap::new();
+    let metadata = document.metadata();
+    let found = keyring.open_with(&mut |identity, _| {
+        if metadata.groups.is_empty() {
+            let key = metadata.age.iter().find_map(|stanza| age::unwrap(stanza, identity).ok());
+            return key.map(Ok);
+        }
+        collect(document, identity, &mut parts);
+        (parts.len() >= metadata.threshold).then(|| join(document, &parts))
+    });
+    match found {
+        Ok(key) => key.map_err(NoKey::Fault),
+        Err(locked) => Err(NoKey::Locked { tried: locked.tried, parts: progress(document, &parts) }),
+    }
+}
+
+fn collect(document: &Document, identity: &Identity, parts: &mut BTreeMap<usize, Part>) {
+    for (position, group) in document.metadata().groups.iter().enumerate() {
+        if !parts.contains_key(&position)
+            && let Some(part) = group.age.iter().find_map(|stanza| age::unwrap_part(stanza, identity).ok())
+        {
+            parts.insert(position, part);
+        }
+    }
+}
+
+/// Any parts give some key; whether it is the one of this document only its MAC tells.
+fn join(document: &Document, parts: &BTreeMap<usize, Part>) -> Result<DataKey, OpenFault> {
+    let fault = || OpenFault::Parts(parts.keys().map(|position| position + 1).collect());
+    let key = combine(&parts.values().collect::<Vec<_>>()).map_err(|_| fault())?;
+    let fits = document.metadata().mac.is_empty() || has_data_key(document, &key);
+    if fits { Ok(key) } else { Err(fault()) }
+}
+
+fn progress(document: &Document, parts: &BTreeMap<usize, Part>) -> Option<String> {
+    let metadata = document.metadata();
+    if metadata.groups.is_empty() {
+        return None;
+    }
+    let numbers: Vec<String> = parts.keys().map(|position| (position + 1).to_string()).collect();
+    let opened =
+        if numbers.is_empty() { "no key group".into() } else { format!("key group {}", numbers.join(", ")) };
+    Some(format!("{opened} of {} opened, and {} are needed", metadata.groups.len(), metadata.threshold))
+}
