@@ -179,10 +179,16 @@ fn damage(
 ) {
     let mut bytes = text.as_bytes().to_vec();
     for _ in 0..1 + dice.below(3) {
+        if bytes.is_empty() {
+            break;
+        }
         let at = dice.below(bytes.len());
         match dice.below(5) {
             0 => bytes[at] = *dice.pick(b"\n #:-[]{}\"'0aA,=\t"),
-            1 => drop(bytes.remove(at)),
+            1 => {
+                let end = (at + dice.below(40)).min(bytes.len());
+                drop(bytes.drain(at..end));
+            }
             2 => bytes.insert(at, *dice.pick(b"\n #:-\"'0aA,=")),
             3 => {
                 let end = (at + dice.below(80)).min(bytes.len());
@@ -190,7 +196,7 @@ fn damage(
                 let to = dice.below(bytes.len());
                 bytes.splice(to..to, piece);
             }
-            _ => drop(bytes.drain(at..(at + dice.below(40)).min(text.len()).min(at + 1))),
+            _ => drop(bytes.remove(at)),
         }
     }
     let Ok(damaged) = String::from_utf8(bytes) else { return };
