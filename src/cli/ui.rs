@@ -145,12 +145,6 @@ impl Ui {
         io::stdin().is_terminal() && io::stderr().is_terminal()
     }
 
-    /// Whether [`Self::read_value`] asks a person.
-    #[must_use]
-    pub fn is_asked(&self) -> bool {
-        io::stdin().is_terminal()
-    }
-
     /// A value: from a hidden prompt at a terminal, else all of stdin less one final newline.
     ///
     /// # Errors

@@ -210,18 +210,3 @@ fn a_file_outside_any_repository_is_read_and_changed() {
         "something is left beside it"
     );
 }
-
-#[test]
-fn an_empty_stdin_is_no_value() {
-    let sandbox = store("");
-    sandbox.write("a.yaml", "a: one\n");
-    sandbox.stax(["secrets", "encrypt", "-i", "a.yaml"]).ok();
-    sandbox
-        .stax_with(["secrets", "set", "-f", "a.yaml", "a"], "")
-        .exits(2)
-        .one_error()
-        .says("--from-file /dev/null");
-    assert_eq!(both_print(&sandbox, "a.yaml"), "a: one\n");
-    sandbox.stax(["secrets", "set", "-f", "a.yaml", "a", "--from-file", "/dev/null"]).ok();
-    assert_eq!(both_print(&sandbox, "a.yaml"), "a: \"\"\n");
-}

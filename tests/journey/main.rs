@@ -7,6 +7,7 @@ mod diff;
 mod editing;
 mod errors;
 mod guard;
+mod history;
 mod people;
 mod policy;
 mod shell;

@@ -92,14 +92,7 @@ impl Args {
             Some(path) => std::fs::read(path)
                 .map(Zeroizing::new)
                 .map_err(|error| Failure::usage(format!("{}: {error}", path.display()))),
-            None => {
-                let value = ui.read_value(&self.key)?;
-                if value.is_empty() && !ui.is_asked() {
-                    return Err(Failure::usage("nothing came on stdin")
-                        .hint("an empty value is stored with: --from-file /dev/null"));
-                }
-                Ok(value)
-            }
+            None => Ok(ui.read_value(&self.key)?),
         }
     }
 }
