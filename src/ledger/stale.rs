@@ -123,6 +123,9 @@ impl Keys {
     }
 }
 
+/// Files of one person that are shown.
+const SHOWN: usize = 8;
+
 /// How a recipient is called, and how that is known: `bob`, `named by the anchor … at 23cf99f`.
 pub type Names<'a> = &'a dyn Fn(&str) -> Option<(String, String)>;
 
@@ -143,7 +146,10 @@ fn finding(recipient: &str, files: &[&Stale], name: Option<(String, String)>, no
     let what = if files.len() == 1 { "1 file".to_owned() } else { format!("{} files", files.len()) };
     let mut finding =
         Finding::error(RuleId::K05, files[0].path.clone(), format!("{who} can still read {what}{when}"));
-    finding.detail = files.iter().map(|one| line(one)).collect();
+    finding.detail = files.iter().take(SHOWN).map(|one| line(one)).collect();
+    if files.len() > SHOWN {
+        finding.detail.push(format!("and {} more", files.len() - SHOWN));
+    }
     let known = name.map_or_else(|| "name unknown".to_owned(), |(_, how)| how);
     let paths: Vec<&str> = files.iter().map(|one| one.path.as_str()).collect();
     finding
@@ -151,7 +157,10 @@ fn finding(recipient: &str, files: &[&Stale], name: Option<(String, String)>, no
         .detail(
             "why: `sops updatekeys` keeps the data key, so a stanza from an old commit opens today's file",
         )
-        .fix(format!("stax secrets rotate {}   (needs a key, changes no value)", paths.join(" ")))
+        .fix(format!(
+            "stax secrets rotate {}   (needs a key, changes no value)",
+            if files.len() > SHOWN { "--all".to_owned() } else { paths.join(" ") }
+        ))
 }
 
 fn line(one: &Stale) -> String {
@@ -168,8 +177,12 @@ fn line(one: &Stale) -> String {
     format!("{}  {removed}{set}", one.path)
 }
 
-/// The first letters of a key.
+/// The first letters of an age key, the last of an ssh key.
 fn short(recipient: &str) -> String {
+    if let Some((kind, key)) = recipient.split_once(' ') {
+        let end = key.char_indices().rev().nth(7).map_or(0, |(at, _)| at);
+        return format!("{kind} …{}", &key[end..]);
+    }
     if recipient.len() > 16 && recipient.is_ascii() {
         format!("{}…", &recipient[..12])
     } else {

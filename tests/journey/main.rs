@@ -8,6 +8,7 @@ mod editing;
 mod errors;
 mod guard;
 mod history;
+mod honest;
 mod people;
 mod policy;
 mod shell;

@@ -160,8 +160,9 @@ impl Args {
         let repo = workspace.repo()?;
         let head = repo.head_commit()?.into_iter().collect();
         let wanted = history::candidates(&gathered.facts);
-        let wanted = |path: &str| wanted(path) || tree::is_central(path);
-        let span = Span { tips: head, ..Span::default() };
+        // without a document nobody can still read one
+        let tips = if files == 0 { Vec::new() } else { head };
+        let span = Span { tips, ..Span::default() };
         let history = History::load(repo, &span, &wanted, &mut Snapshots::new(repo))?;
         findings.extend(history.stale(repo, &gathered.facts, &|_| true, &|one| {
             range::is_accepted(gathered.vault.as_ref(), RuleId::K05, &one.path, None)
@@ -279,10 +280,10 @@ impl Report {
     fn show(&self, ui: &Ui, on_stderr: bool) {
         for finding in &self.findings {
             let fix = finding.fix.iter().map(|fix| format!("fix: {fix}"));
-            let more: Vec<String> = std::iter::once(self.location(finding))
-                .chain(finding.detail.iter().cloned())
-                .chain(fix)
-                .collect();
+            // K05 names every file with what happened to it
+            let place = (finding.rule != RuleId::K05).then(|| self.location(finding));
+            let more: Vec<String> =
+                place.into_iter().chain(finding.detail.iter().cloned()).chain(fix).collect();
             ui.finding(finding.severity, &finding.rule.to_string(), &finding.message, &more, on_stderr);
         }
     }

@@ -107,7 +107,7 @@ impl History {
         wanted: &dyn Fn(&str) -> bool,
         snapshots: &mut Snapshots<'_>,
     ) -> Result<Self, Failure> {
-        let walk = repo.changes(span, wanted)?;
+        let walk = repo.changes(span, &|path| wanted(path) || names_people(path))?;
         let mut history = Self {
             versions: Vec::new(),
             walked: walk.changed,
@@ -118,7 +118,7 @@ impl History {
         for commit in &history.walked {
             for change in &commit.paths {
                 let Some(entry) = change.new else { continue };
-                if change.path == POLICY || change.path == ROSTER {
+                if names_people(&change.path) {
                     history.central.push((commit.id.short(), change.path.clone(), entry.id));
                 } else if let Some(snapshot) = snapshots.of(&change.path, Some(entry))? {
                     history.versions.push(Version {
@@ -179,6 +179,11 @@ impl History {
         }
         names
     }
+}
+
+/// A policy, also one in a folder below the root, or the table of people.
+fn names_people(path: &str) -> bool {
+    path == ROSTER || path.rsplit('/').next() == Some(POLICY)
 }
 
 fn learn(names: &mut BTreeMap<String, (String, String)>, path: &str, text: &str, at: &str) {

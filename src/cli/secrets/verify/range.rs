@@ -33,14 +33,15 @@ pub(super) fn verify(workspace: &Workspace, span: &Span) -> Result<Ranged, Failu
     let gathered = tree::gather(workspace, Source::Commit(*tip), &|_| true, &BTreeSet::new())?;
     let wanted = candidates(&gathered.facts);
     let mut snapshots = Snapshots::new(repo);
-    let range = History::load(repo, span, &|path| wanted(path) || tree::is_central(path), &mut snapshots)?;
+    let range =
+        History::load(repo, span, &|path: &str| wanted(path) || tree::is_central(path), &mut snapshots)?;
     let changed: BTreeSet<&str> =
         range.walked.iter().flat_map(|commit| &commit.paths).map(|change| change.path.as_str()).collect();
     let central = changed.iter().any(|path| tree::is_central(path));
 
     let whole = Span { tips: span.tips.clone(), ..Span::default() };
     let history =
-        History::load(repo, &whole, &|path| wanted(path) || tree::is_central(path), &mut snapshots)?;
+        History::load(repo, &whole, &|path: &str| wanted(path) || tree::is_central(path), &mut snapshots)?;
 
     let mut findings = Vec::new();
     for commit in &range.walked {
@@ -57,7 +58,7 @@ pub(super) fn verify(workspace: &Workspace, span: &Span) -> Result<Ranged, Failu
     findings.extend(at_end);
     let whole = Span { tips: span.tips.clone(), ..Span::default() };
     let history =
-        History::load(repo, &whole, &|path| wanted(path) || tree::is_central(path), &mut snapshots)?;
+        History::load(repo, &whole, &|path: &str| wanted(path) || tree::is_central(path), &mut snapshots)?;
     findings.extend(history.stale(repo, &gathered.facts, &|path| changed.contains(path), &|one| {
         is_accepted(gathered.vault.as_ref(), RuleId::K05, &one.path, None)
     }));
