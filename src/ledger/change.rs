@@ -146,3 +146,88 @@ fn pairs<'a>(change: &Change<'a>) -> impl Iterator<Item = (&'a String, &'a Seale
     let (before, after) = (change.before, change.after);
     after.sealed.iter().filter_map(|(key, new)| Some((key, before.sealed.get(key)?, new)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sops::TokenType;
+
+    fn sealed(mark: u8, iv: u8, kind: TokenType) -> Sealed {
+        Sealed { mark: [mark; 16], iv: [iv; 32], kind }
+    }
+
+    /// A file with the key A, of one recipient.
+    fn snapshot(value: u8, mac: u8) -> Snapshot {
+        Snapshot {
+            recipients: ["age1ana".to_owned()].into(),
+            sealed: [
+                ("A".to_owned(), sealed(value, value, TokenType::Str)),
+                ("B".to_owned(), sealed(99, 99, TokenType::Str)),
+            ]
+            .into(),
+            stanzas: [[1; 16]].into(),
+            mac: Some([mac; 16]),
+            selector: "unencrypted_suffix: _unencrypted".into(),
+            ..Snapshot::default()
+        }
+    }
+
+    fn rules(before: &Snapshot, after: &Snapshot, older: &[Rc<Snapshot>]) -> Vec<RuleId> {
+        let change = Change { path: "a.yaml", managed: false, before, after, older };
+        judge(&change).iter().map(|finding| finding.rule).collect()
+    }
+
+    #[test]
+    fn each_rule_fires_on_its_change_and_not_on_an_honest_one() {
+        let before = snapshot(1, 1);
+        let with = |change: &dyn Fn(&mut Snapshot)| {
+            let mut after = snapshot(2, 2);
+            change(&mut after);
+            after
+        };
+        assert_eq!(rules(&before, &snapshot(2, 2), &[]), []);
+        assert_eq!(rules(&before, &before, &[]), []);
+        assert_eq!(rules(&before, &snapshot(2, 1), &[]), [RuleId::D11]);
+        let clear = with(&|after| {
+            *after = snapshot(1, 1);
+            after.clear.insert("host".into(), [5; 16]);
+        });
+        assert_eq!(rules(&before, &clear, &[]), [RuleId::D11]);
+        let retyped = with(&|after| {
+            after.sealed.insert("B".into(), sealed(99, 99, TokenType::Int));
+        });
+        assert_eq!(rules(&before, &retyped, &[]), [RuleId::D09]);
+        let reused = with(&|after| {
+            after.sealed.insert("A".into(), sealed(7, 1, TokenType::Str));
+        });
+        assert_eq!(rules(&before, &reused, &[]), [RuleId::D10]);
+        let selector = with(&|after| after.selector = "encrypted_regex: ^x$".into());
+        assert_eq!(rules(&before, &selector, &[]), [RuleId::D05]);
+    }
+
+    #[test]
+    fn what_is_made_anew_is_free_to_differ() {
+        let before = snapshot(1, 1);
+        let mut rotated = snapshot(2, 2);
+        rotated.sealed.insert("B".into(), sealed(98, 99, TokenType::Int));
+        rotated.stanzas = [[2; 16]].into();
+        rotated.selector = "encrypted_regex: ^x$".into();
+        assert_eq!(rules(&before, &rotated, &[]), []);
+        // somebody left, everything is new but one stanza
+        rotated.stanzas = [[1; 16]].into();
+        rotated.selector = before.selector.clone();
+        rotated.sealed.insert("B".into(), sealed(98, 98, TokenType::Str));
+        let mut two = before.clone();
+        two.recipients.insert("age1bob".into());
+        assert_eq!(rules(&two, &rotated, &[]), [RuleId::D03]);
+    }
+
+    #[test]
+    fn a_version_that_comes_back_is_told_and_not_refused() {
+        let old = Rc::new(snapshot(1, 1));
+        assert_eq!(rules(&snapshot(2, 2), &old, std::slice::from_ref(&old)), [RuleId::D06]);
+        // the repair of a file that was changed under its MAC
+        assert_eq!(rules(&snapshot(3, 1), &old, std::slice::from_ref(&old)), [RuleId::D06]);
+        assert_eq!(rules(&snapshot(3, 1), &old, &[]), [RuleId::D11]);
+    }
+}

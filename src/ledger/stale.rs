@@ -199,3 +199,108 @@ fn span(seconds: i64) -> String {
         days => plural(days / 365, "year"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::snapshot::Sealed;
+    use crate::sops::TokenType;
+
+    /// Readers, and marks of values by name; the data key is in the marks.
+    fn snapshot(readers: &[&str], values: &[(&str, u8)]) -> Rc<Snapshot> {
+        let sealed = |mark: u8| Sealed { mark: [mark; 16], iv: [mark; 32], kind: TokenType::Str };
+        Rc::new(Snapshot {
+            recipients: readers.iter().map(|reader| (*reader).to_owned()).collect(),
+            sealed: values.iter().map(|(name, mark)| ((*name).to_owned(), sealed(*mark))).collect(),
+            ..Snapshot::default()
+        })
+    }
+
+    /// Newest first, as a walk gives them.
+    fn history(versions: Commits<'_>) -> Vec<Version> {
+        let version = |(at, (path, commit, snapshot)): (usize, &(&str, &str, &Rc<Snapshot>))| Version {
+            path: (*path).to_owned(),
+            commit: (*commit).to_owned(),
+            date: "2026-01-01".into(),
+            seconds: -(at as i64),
+            snapshot: (*snapshot).clone(),
+        };
+        versions.iter().enumerate().map(version).collect()
+    }
+
+    /// Path, commit and version.
+    type Commits<'a> = &'a [(&'a str, &'a str, &'a Rc<Snapshot>)];
+    type Tips<'a> = &'a [(&'a str, &'a Rc<Snapshot>)];
+
+    fn told(versions: &[Version], tips: Tips<'_>) -> Vec<String> {
+        let tips: Vec<(String, Rc<Snapshot>)> =
+            tips.iter().map(|(path, tip)| ((*path).to_owned(), (*tip).clone())).collect();
+        let one = |stale: Stale| {
+            let commit = stale.removed.map_or("-".to_owned(), |(commit, ..)| commit);
+            let through = stale.through.map_or(String::new(), |path| format!(" through {path}"));
+            format!(
+                "{} reads {} since {commit}{through}: {}",
+                stale.recipient,
+                stale.path,
+                stale.since.join(",")
+            )
+        };
+        stale(versions, &tips).into_iter().map(one).collect()
+    }
+
+    #[test]
+    fn histories_with_known_answers() {
+        let both = snapshot(&["ana", "bob"], &[("A", 1), ("B", 2)]);
+        let kept = snapshot(&["ana"], &[("A", 1), ("B", 3)]);
+        let rotated = snapshot(&["ana"], &[("A", 11), ("B", 13)]);
+        let back = snapshot(&["ana", "bob"], &[("A", 1), ("B", 3)]);
+        let removal = [("f", "c2", &kept), ("f", "c1", &both)];
+        let cases: [(&str, Commits<'_>, Tips<'_>, &[&str]); 8] = [
+            ("nobody left", &[("f", "c1", &both)], &[("f", &both)], &[]),
+            ("removal without rotation", &removal, &[("f", &kept)], &["bob reads f since c2: B"]),
+            (
+                "removal not committed yet",
+                &[("f", "c1", &both)],
+                &[("f", &kept)],
+                &["bob reads f since -: B"],
+            ),
+            (
+                "rotation",
+                &[("f", "c3", &rotated), ("f", "c2", &kept), ("f", "c1", &both)],
+                &[("f", &rotated)],
+                &[],
+            ),
+            ("re-added", &[("f", "c3", &back), ("f", "c2", &kept), ("f", "c1", &both)], &[("f", &back)], &[]),
+            (
+                "revert of the rotation",
+                &[("f", "c4", &kept), ("f", "c3", &rotated), ("f", "c2", &kept), ("f", "c1", &both)],
+                &[("f", &kept)],
+                &["bob reads f since c2: B"],
+            ),
+            (
+                "a copy",
+                &[("g", "c3", &kept), ("f", "c2", &rotated), ("f", "c1", &both)],
+                &[("f", &rotated), ("g", &kept)],
+                &["bob reads g since - through f: B"],
+            ),
+            ("no value but the empty one", &[("f", "c1", &both)], &[("f", &snapshot(&["ana"], &[]))], &[]),
+        ];
+        for (name, versions, tips, expected) in cases {
+            assert_eq!(told(&history(versions), tips), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn one_finding_a_person_with_every_file() {
+        let both = snapshot(&["ana", "age1bobbobbobbobbob"], &[("A", 1)]);
+        let kept = snapshot(&["ana"], &[("A", 1)]);
+        let versions =
+            history(&[("f", "c2", &kept), ("g", "c2", &kept), ("f", "c1", &both), ("g", "c1", &both)]);
+        let tips = [("f".to_owned(), kept.clone()), ("g".to_owned(), kept)];
+        let findings = findings(&stale(&versions, &tips), &|_| None, 200 * 86_400);
+        let [finding] = findings.as_slice() else { panic!("{findings:?}") };
+        assert_eq!(finding.message, "age1bobbobbo… can still read 2 files, 6 months after removal");
+        assert_eq!(finding.detail.len(), 4);
+        assert!(finding.fix.as_deref().is_some_and(|fix| fix.starts_with("stax secrets rotate f g")));
+    }
+}
