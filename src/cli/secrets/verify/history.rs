@@ -96,9 +96,14 @@ pub(super) fn candidates(facts: &Facts) -> impl Fn(&str) -> bool + use<> {
 }
 
 impl History {
-    /// Of versions that are at hand.
-    pub(super) fn of(versions: Vec<Version>) -> Self {
-        Self { versions, walked: Vec::new(), commits: 0, is_partial: false, central: Vec::new() }
+    /// Of versions that HEAD holds; its names count as well.
+    pub(super) fn of_head(repo: &Repo, versions: Vec<Version>) -> Result<Self, Failure> {
+        let mut central = Vec::new();
+        for path in [ROSTER, POLICY] {
+            let entry = repo.head_entry(path)?;
+            central.extend(entry.map(|entry| ("HEAD".to_owned(), path.to_owned(), entry.id)));
+        }
+        Ok(Self { versions, walked: Vec::new(), commits: 0, is_partial: false, central })
     }
 
     pub(super) fn load(

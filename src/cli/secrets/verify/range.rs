@@ -104,7 +104,7 @@ pub(super) fn staged(
         versions.push(Version::of_parent(path, before));
         touched.insert(path.as_str());
     }
-    let history = History::of(versions);
+    let history = History::of_head(workspace.repo()?, versions)?;
     findings.extend(history.stale(
         workspace.repo()?,
         &gathered.facts,
