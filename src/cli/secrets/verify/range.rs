@@ -39,9 +39,11 @@ pub(super) fn verify(workspace: &Workspace, span: &Span) -> Result<Ranged, Failu
         range.walked.iter().flat_map(|commit| &commit.paths).map(|change| change.path.as_str()).collect();
     let central = changed.iter().any(|path| tree::is_central(path));
 
-    let whole = Span { tips: span.tips.clone(), ..Span::default() };
-    let history =
-        History::load(repo, &whole, &|path: &str| wanted(path) || tree::is_central(path), &mut snapshots)?;
+    // of the time before the range only the files that it changes are read
+    let sealed = range.versions.iter().any(|version| changed.contains(version.path.as_str()));
+    let tips = if sealed { span.tips.clone() } else { Vec::new() };
+    let whole = Span { tips, ..Span::default() };
+    let history = History::load(repo, &whole, &|path: &str| changed.contains(path), &mut snapshots)?;
 
     let mut findings = Vec::new();
     for commit in &range.walked {
