@@ -1,0 +1,121 @@
+//! `stax secrets verify` beside git in one run: 1,000 files, a range of 100 commits, and what the hook
+//! adds to `git commit`.
+//!
+//! `cargo bench --bench verify`. git's part is the least that any answer has to read.
+
+#![allow(clippy::print_stdout, clippy::unwrap_used)]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use stax::age::wrap;
+use stax::sops::{DataKey, Format, Fresh, Terms, seal};
+
+const FILES: usize = 1_000;
+const COMMITS: usize = 100;
+const ROUNDS: usize = 15;
+const ALICE: &str = "age147zy7f5juz43arn96sadlx2ftg2ulshsvplc8l3q68570w9t69fsmy4d78";
+
+fn main() {
+    let folder = tempfile::tempdir().unwrap();
+    let top = folder.path();
+    store(top);
+    println!("{:44} {:>10} {:>10} {:>8}   medians of {ROUNDS} alternating runs", "", "stax", "git", "ratio");
+    let tree = ["grep", "-c", "-e", "type:str"];
+    compare(top, "1,000 files, no key", &["secrets", "verify", "--keyless"], &tree);
+    let range = format!("HEAD~{COMMITS}..HEAD");
+    let ours = ["secrets", "verify", "--keyless", "--range", &range];
+    compare(top, "a range of 100 commits", &ours, &["log", "-p", "--no-textconv", &range]);
+    hook(top);
+}
+
+/// 1,000 files of ten values under one rule, 100 of them changed by a commit each.
+fn store(top: &Path) {
+    git(top, &["init", "--quiet", "--initial-branch=main"]);
+    fs::write(top.join(".sops.yaml"), format!("creation_rules:\n  - path_regex: ^s/\n    age: {ALICE}\n"))
+        .unwrap();
+    for file in 0..FILES {
+        let path = top.join(format!("s/{}/{file}.yaml", file % 20));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, sealed(file, 0)).unwrap();
+    }
+    git(top, &["add", "--all"]);
+    git(top, &["commit", "--quiet", "-m", "all"]);
+    for commit in 0..COMMITS {
+        fs::write(top.join(format!("s/{}/{commit}.yaml", commit % 20)), sealed(commit, commit + 1)).unwrap();
+        git(top, &["commit", "--quiet", "-am", "one"]);
+    }
+}
+
+fn sealed(file: usize, version: usize) -> String {
+    let mut counter = (file * 1_000 + version) as u64;
+    let mut random = |buffer: &mut [u8]| {
+        for byte in buffer {
+            counter = counter.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            *byte = (counter >> 56) as u8;
+        }
+    };
+    let key = DataKey::generate(&mut random);
+    let wrapped = wrap(&key, &[ALICE.parse().unwrap()]);
+    let clear: String =
+        (0..10).map(|value| format!("KEY_{value}: value {file} {version} {value}\n")).collect();
+    let mut fresh = Fresh { now: "2026-01-02T03:04:05Z", random: &mut random };
+    seal(Format::Yaml, &clear, &Terms::of(&wrapped), &key, &mut fresh).unwrap()
+}
+
+fn compare(top: &Path, name: &str, ours: &[&str], theirs: &[&str]) {
+    let mut times = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        times.0.push(time(command(top, env!("CARGO_BIN_EXE_stax"), ours)));
+        times.1.push(time(command(top, "git", theirs)));
+    }
+    line(name, median(times.0), median(times.1));
+}
+
+/// A commit of one changed file, with the hook and without.
+fn hook(top: &Path) {
+    time(command(top, env!("CARGO_BIN_EXE_stax"), &["secrets", "install"]));
+    let mut times = (Vec::new(), Vec::new());
+    for round in 0..2 * ROUNDS {
+        fs::write(top.join("s/0/0.yaml"), sealed(0, 1_000 + round)).unwrap();
+        git(top, &["add", "--all"]);
+        let skip: &[&str] = if round % 2 == 0 { &[] } else { &["--no-verify"] };
+        let arguments = [&["commit", "--quiet", "-m", "one"], skip].concat();
+        let list = if round % 2 == 0 { &mut times.0 } else { &mut times.1 };
+        list.push(time(command(top, "git", &arguments)));
+    }
+    line("git commit of one file, with and without hook", median(times.0), median(times.1));
+}
+
+fn line(name: &str, ours: Duration, theirs: Duration) {
+    let ratio = ours.as_secs_f64() / theirs.as_secs_f64();
+    println!("{name:44} {ours:>10.1?} {theirs:>10.1?} {ratio:>7.2}x");
+}
+
+fn command(top: &Path, program: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(top).stdout(Stdio::null()).stderr(Stdio::null());
+    command.env("HOME", top).env("GIT_CONFIG_NOSYSTEM", "1");
+    for who in ["GIT_AUTHOR", "GIT_COMMITTER"] {
+        command.env(format!("{who}_NAME"), "Ana").env(format!("{who}_EMAIL"), "ana@example.com");
+    }
+    command
+}
+
+fn git(top: &Path, arguments: &[&str]) {
+    time(command(top, "git", arguments));
+}
+
+fn time(mut command: Command) -> Duration {
+    let start = Instant::now();
+    let status = command.status().expect("the command starts");
+    assert!(status.success(), "{command:?}: {status}");
+    start.elapsed()
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times[times.len() / 2]
+}
