@@ -2,10 +2,12 @@
 
 mod support;
 
+mod adopt;
 mod bootstrap;
 mod diff;
 mod editing;
 mod errors;
+mod formats;
 mod guard;
 mod people;
 mod policy;
