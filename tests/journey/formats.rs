@@ -153,6 +153,24 @@ fn github_gets_commands_and_a_summary_that_nothing_escapes_from() {
 }
 
 #[test]
+fn github_learns_that_verify_could_not_run() {
+    let sandbox = Sandbox::with_store();
+    sandbox.write(".stax/vault.json", "{\n");
+    let output = sandbox.stax(["secrets", "verify", "--format", "github"]).exits(2).says("error: ");
+    output.prints("::error title=stax secrets verify could not run::.stax/vault.json: line");
+    sandbox.stax(["secrets", "verify"]).exits(2).prints_exactly("");
+}
+
+#[test]
+fn a_path_is_no_command_in_a_plain_log_either() {
+    let sandbox = with_plaintext();
+    sandbox.write("::stop-commands::x.yaml", sandbox.bytes(PROD));
+    sandbox.git(["add", "--all"]).ok();
+    let output = sandbox.stax(["secrets", "verify"]).exits(1).prints("  ./::stop-commands::x.yaml:2\n");
+    assert!(!output.stdout.lines().any(|line| line.trim_start().starts_with("::")), "{output}");
+}
+
+#[test]
 fn every_rule_explains_itself_by_id_and_name() {
     let sandbox = Sandbox::without_git();
     let by_id = sandbox.stax(["secrets", "verify", "--explain", "k01"]).ok();

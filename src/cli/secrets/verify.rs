@@ -76,7 +76,8 @@ impl Args {
         }
         // git names the index in the environment of every hook that checks one
         let in_hook = self.staged && std::env::var_os("GIT_INDEX_FILE").is_some();
-        let report = if self.staged { self.staged()? } else { self.work_tree(ui)? };
+        let report = if self.staged { self.staged() } else { self.work_tree(ui) };
+        let report = report.inspect_err(|failure| self.output().announce(failure, ui))?;
         report.show_as(self.output(), in_hook, ui)?;
         Ok(if report.errors() == 0 { ExitCode::SUCCESS } else { Exit::No.into() })
     }

@@ -49,6 +49,11 @@ fn command(finding: &Finding) -> String {
     format!("::{level} file={file},line={line},title={title}::{}", lines.join("%0A"))
 }
 
+/// `::error title=stax::…`
+pub(super) fn failed(message: &str) -> String {
+    format!("::error title=stax secrets verify could not run::{}\n", data(message))
+}
+
 fn data(text: &str) -> String {
     Escaped(text).to_string().replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }

@@ -22,6 +22,15 @@ pub(super) enum Output {
     Github,
 }
 
+impl Output {
+    /// A check that could not run is shown where findings would be; stderr has it anyway.
+    pub(super) fn announce(self, failure: &Failure, ui: &Ui) {
+        if self == Self::Github {
+            let _ = ui.bytes(github::failed(&failure.message).as_bytes());
+        }
+    }
+}
+
 impl Report {
     pub(super) fn show_as(&self, output: Output, in_hook: bool, ui: &Ui) -> Result<(), Failure> {
         match output {
@@ -41,7 +50,9 @@ impl Report {
     fn location(&self, finding: &Finding) -> String {
         let line = finding.line.map(|line| format!(":{line}")).unwrap_or_default();
         let staged = if self.changes.is_some() { " (staged)" } else { "" };
-        format!("{}{line}{staged}", finding.path)
+        // in a log of GitHub a line that begins with `::` would be a command
+        let here = if finding.path.starts_with("::") { "./" } else { "" };
+        format!("{here}{}{line}{staged}", finding.path)
     }
 
     /// `with_why`: the reason of each rule, once, and where to read on.

@@ -27,7 +27,7 @@ pub(super) fn log(report: &Report) -> Value {
         "runs": [{
             "tool": {"driver": {"name": "stax", "version": env!("CARGO_PKG_VERSION"), "rules": rules}},
             "originalUriBaseIds": {
-                "SRCROOT": {"description": {"text": "The root of the repository."}},
+                "%SRCROOT%": {"description": {"text": "The root of the repository."}},
             },
             "columnKind": "unicodeCodePoints",
             "results": results,
@@ -78,7 +78,7 @@ fn result(finding: &Finding) -> Value {
         "message": {"text": message(&text)},
         "locations": [{
             "physicalLocation": {
-                "artifactLocation": {"uri": uri(&finding.path), "uriBaseId": "SRCROOT"},
+                "artifactLocation": {"uri": uri(&finding.path), "uriBaseId": "%SRCROOT%"},
                 "region": {"startLine": finding.line.unwrap_or(1).max(1)},
             },
         }],
