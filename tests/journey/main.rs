@@ -10,6 +10,7 @@ mod errors;
 mod formats;
 mod guard;
 mod people;
+mod places;
 mod policy;
 mod shell;
 mod whole;
