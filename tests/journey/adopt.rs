@@ -140,7 +140,7 @@ fn a_document_is_found_whatever_its_name_says() {
         output.prints("warning[F01 parse]: holds SOPS YAML, but by its name sops reads it as binary\n");
     let output =
         output.prints("holds SOPS dotenv, but by its name").prints("--input-type yaml --output-type yaml");
-    output.prints("3 files: 2 warnings; MAC and values checked in 3").hides("notes.txt");
+    output.prints("3 files, 2 commits: 2 warnings; MAC and values checked in 3").hides("notes.txt");
 
     // the guard knows such a file too
     let clear =

@@ -56,7 +56,7 @@ fn text_says_what_why_and_the_command() {
         "error[F04 plaintext]: `STRIPE_SECRET_KEY` is in clear\n  {PROD}:2\n  why: everybody who can read the \
          repository can read the value, also after a later commit seals it\n  fix: stax secrets encrypt -i {PROD}"
     );
-    output.prints(&expected).prints("1 file: 1 error; keyless: MACs and values not checked\n");
+    output.prints(&expected).prints("1 file, 1 commit: 1 error; keyless: MACs and values not checked\n");
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn github_gets_commands_and_a_summary_that_nothing_escapes_from() {
     output.clone().prints("::error file=a|b<img>\\u{a}%3A%3Aerror%3A%3Ax%2Cline=1 [y](z).yaml,line=");
     let commands = output.stdout.lines().filter(|line| !line.starts_with("::error file="));
     let rest: Vec<&str> = commands.collect();
-    assert!(rest.len() == 1 && rest[0].starts_with("2 files: "), "{rest:?}");
+    assert!(rest.len() == 1 && rest[0].starts_with("2 files, 1 commit: "), "{rest:?}");
 
     let page = fs::read_to_string(&summary).expect("the summary");
     assert!(page.starts_with("before\n## stax secrets verify\n"), "{page}");
@@ -159,6 +159,39 @@ fn github_learns_that_verify_could_not_run() {
     let output = sandbox.stax(["secrets", "verify", "--format", "github"]).exits(2).says("error: ");
     output.prints("::error title=stax secrets verify could not run::.stax/vault.json: line");
     sandbox.stax(["secrets", "verify"]).exits(2).prints_exactly("");
+}
+
+#[test]
+fn who_is_gone_and_still_reads_is_told_in_every_form() {
+    let sandbox = Sandbox::with_store();
+    let bob = sandbox.person("bob");
+    sandbox.add_recipient(&bob, "Bob", "sre").ok();
+    sandbox.commit_all("add Bob");
+    let policy = sandbox.read(".sops.yaml");
+    let without: Vec<&str> = policy.lines().filter(|line| !line.contains(&bob.key())).collect();
+    sandbox.write(".sops.yaml", without.join("\n") + "\n");
+    sandbox.sops(["updatekeys", "-y", PROD]).ok();
+    sandbox.git(["add", "--all"]).ok();
+    sandbox.git(["commit", "--no-verify", "-qm", "Bob leaves"]).ok();
+    let log = sarif(&sandbox, 1);
+    let results = log["runs"][0]["results"].as_array().expect("results");
+    let stale = results.iter().find(|result| result["ruleId"] == "K05").expect("K05");
+    assert!(
+        stale["message"]["text"].as_str().expect("a text").contains("can still read 1 file"),
+        "{stale:#}"
+    );
+    let output = sandbox.stax(["secrets", "verify", "--format", "github"]).exits(1);
+    output.prints(",title=K05 stale-data-key::").prints("%0Awhy: `sops updatekeys` keeps the data key");
+
+    // a clone without history says that it cannot know
+    let shallow = sandbox.place().join("shallow");
+    let from = format!("file://{}", sandbox.dir.display());
+    sandbox.git(["clone", "-q", "--depth", "1", &from, &shallow.to_string_lossy()]).ok();
+    let there = sandbox.at(&shallow);
+    let output = there.stax(["secrets", "verify", "--require-history", "--format", "github"]).exits(1);
+    output.prints("::warning title=stax::this clone holds not all history");
+    let log = there.stax(["secrets", "verify", "--format", "sarif"]);
+    assert!(log.stdout.contains("this clone holds not all history"), "{log}");
 }
 
 #[test]

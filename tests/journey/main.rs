@@ -9,6 +9,8 @@ mod editing;
 mod errors;
 mod formats;
 mod guard;
+mod history;
+mod honest;
 mod people;
 mod places;
 mod policy;

@@ -7,17 +7,21 @@ use std::process::ExitCode;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::ui::Ui;
 use crate::policy::rules::{self, depends_on_policy};
+use crate::policy::vault::Vault;
 use crate::policy::{Finding, RuleId, Severity};
-use crate::repo::{Repo, StagedChange};
+use crate::repo::{Repo, Span, StagedChange};
 use crate::workspace::{Caller, Workspace};
 
 mod explain;
 mod github;
+mod history;
 pub(in crate::cli) mod opinion;
 mod output;
+mod range;
 mod sarif;
 mod tree;
 
+use history::{History, Snapshots};
 use output::Output;
 use tree::{Gathered, Source};
 
@@ -25,7 +29,7 @@ use tree::{Gathered, Source};
 ///
 /// Judges the bound files and every SOPS file of the index. With a key at hand it also checks MACs and
 /// values, and says so. Exit codes: 0 no error, 1 errors found, 2 could not run.
-#[derive(clap::Args)]
+#[derive(clap::Args, Default)]
 pub struct Args {
     /// Only these files and folders
     #[arg(value_name = "PATH")]
@@ -33,6 +37,16 @@ pub struct Args {
     /// What the next commit would hold; errors only for what it changes, or for the PATHs that are named
     #[arg(long)]
     staged: bool,
+    /// Every commit of A..B against its parents, and the tree at B; without a value what pre-commit
+    /// says in PRE_COMMIT_FROM_REF and PRE_COMMIT_TO_REF
+    #[arg(long, value_name = "A..B", num_args = 0..=1, default_missing_value = "", conflicts_with_all = ["staged", "paths"])]
+    range: Option<String>,
+    /// Every commit behind HEAD
+    #[arg(long, conflicts_with_all = ["staged", "paths", "range"])]
+    history: bool,
+    /// Fail (1) where the clone holds too little history to tell who knew older data keys
+    #[arg(long)]
+    require_history: bool,
     /// Use no key
     #[arg(long, conflicts_with = "with_key")]
     keyless: bool,
@@ -61,6 +75,10 @@ struct Report {
     files: usize,
     checked_with_key: usize,
     changes: Option<Vec<StagedChange>>,
+    /// Commits that were looked at; `None` where history plays no part.
+    commits: Option<usize>,
+    /// The clone holds too little history.
+    is_partial: bool,
 }
 
 /// A finding that the repository accepts, and why.
@@ -76,10 +94,51 @@ impl Args {
         }
         // git names the index in the environment of every hook that checks one
         let in_hook = self.staged && std::env::var_os("GIT_INDEX_FILE").is_some();
-        let report = if self.staged { self.staged() } else { self.work_tree(ui) };
-        let report = report.inspect_err(|failure| self.output().announce(failure, ui))?;
+        let report = self.report(ui).inspect_err(|failure| self.output().announce(failure, ui))?;
         report.show_as(self.output(), in_hook, ui)?;
-        Ok(if report.errors() == 0 { ExitCode::SUCCESS } else { Exit::No.into() })
+        let is_unknown = self.require_history && report.is_partial;
+        Ok(if report.errors() == 0 && !is_unknown { ExitCode::SUCCESS } else { Exit::No.into() })
+    }
+
+    fn report(&self, ui: &Ui) -> Result<Report, Failure> {
+        match self.span()? {
+            Some(range) => self.range(&range),
+            None if self.staged => self.staged(),
+            None => self.work_tree(ui),
+        }
+    }
+
+    /// The range to judge, as `git log` would take it.
+    fn span(&self) -> Result<Option<String>, Failure> {
+        if self.history {
+            return Ok(Some("HEAD".into()));
+        }
+        let Some(range) = &self.range else { return Ok(None) };
+        if !range.is_empty() {
+            return Ok(Some(range.clone()));
+        }
+        let named = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
+        match (named("PRE_COMMIT_FROM_REF"), named("PRE_COMMIT_TO_REF")) {
+            (Some(from), Some(to)) => Ok(Some(format!("{from}..{to}"))),
+            _ => Err(Failure::usage("--range needs A..B, or PRE_COMMIT_FROM_REF and PRE_COMMIT_TO_REF")),
+        }
+    }
+
+    fn range(&self, range: &str) -> Result<Report, Failure> {
+        let workspace = Workspace::over(Repo::from_env_without_work_tree()?, self.caller());
+        let span = workspace.repo()?.span(range)?;
+        let mut ranged = range::verify(&workspace, &span)?;
+        let checked_with_key = self.open_with_key(&workspace, &mut ranged.gathered)?;
+        Ok(Report {
+            findings: ranged.findings,
+            older: ranged.older,
+            accepted: ranged.accepted,
+            files: ranged.gathered.facts.files.len(),
+            checked_with_key,
+            changes: None,
+            commits: Some(ranged.commits),
+            is_partial: ranged.is_partial,
+        })
     }
 
     fn output(&self) -> Output {
@@ -115,8 +174,19 @@ impl Args {
             ));
         }
         let checked_with_key = self.open_with_key(&workspace, &mut gathered)?;
-        let (findings, accepted) = judge(&gathered);
-        Ok(Report { findings, accepted, files, checked_with_key, ..Report::default() })
+        let (mut findings, accepted) = judge(&gathered);
+        let repo = workspace.repo()?;
+        let head = repo.head_commit()?.into_iter().collect();
+        let wanted = history::candidates(&gathered.facts);
+        // without a document nobody can still read one
+        let tips = if files == 0 { Vec::new() } else { head };
+        let span = Span { tips, ..Span::default() };
+        let history = History::load(repo, &span, &wanted, &mut Snapshots::new(repo))?;
+        findings.extend(history.stale(repo, &gathered.facts, &|_| true, &|one| {
+            range::is_accepted(gathered.vault.as_ref(), RuleId::K05, &one.path, None)
+        }));
+        let (commits, is_partial) = (Some(history.commits), history.is_partial);
+        Ok(Report { findings, accepted, files, checked_with_key, commits, is_partial, ..Report::default() })
     }
 
     fn scope(&self, workspace: &Workspace) -> Result<Vec<String>, Failure> {
@@ -165,13 +235,17 @@ impl Args {
             return Ok(nothing(changes));
         }
         let checked_with_key = self.open_with_key(&workspace, &mut gathered)?;
-        let (findings, accepted) = judge(&gathered);
+        let (findings, mut accepted) = judge(&gathered);
         let is_new =
             |finding: &Finding| changed.contains(&finding.path) || (central && depends_on_policy(finding));
-        let (findings, older): (Vec<Finding>, Vec<Finding>) = findings.into_iter().partition(is_new);
+        let (mut findings, older): (Vec<Finding>, Vec<Finding>) = findings.into_iter().partition(is_new);
+        let of_changes = range::staged(&workspace, &changes, &gathered)?;
+        findings.extend(of_changes.0);
+        accepted.extend(of_changes.1);
         let older = older.iter().filter(|finding| finding.severity == Severity::Error).count();
         let files = gathered.facts.files.len();
-        Ok(Report { findings, older, accepted, files, checked_with_key, changes: Some(changes) })
+        let changes = Some(changes);
+        Ok(Report { findings, older, accepted, files, checked_with_key, changes, ..Report::default() })
     }
 }
 
@@ -182,16 +256,24 @@ fn is_beneath(path: &str, folder: &str) -> bool {
 
 /// The findings, and apart from them those that the repository accepts.
 fn judge(gathered: &Gathered) -> (Vec<Finding>, Vec<Accepted>) {
-    let mut accepted = Vec::new();
     let mut findings = rules::judge(&gathered.facts);
-    findings.retain(|finding| {
-        let vault = gathered.vault.as_ref();
-        let allow =
-            vault.and_then(|vault| vault.allowed(finding.rule, &finding.path, finding.key.as_deref()));
-        accepted.extend(allow.map(|allow| Accepted { finding: finding.clone(), why: allow.why.clone() }));
-        allow.is_none()
-    });
+    let accepted = take_accepted(&mut findings, gathered.vault.as_ref());
     (findings, accepted)
+}
+
+/// Takes out what the repository accepts, and says why. K05 is about several files at once, so its files
+/// are left out where it is made.
+fn take_accepted(findings: &mut Vec<Finding>, vault: Option<&Vault>) -> Vec<Accepted> {
+    let mut accepted = Vec::new();
+    findings.retain(|finding| {
+        let allowed = |vault: &'_ Vault| {
+            vault.allowed(finding.rule, &finding.path, finding.key.as_deref()).map(|allow| allow.why.clone())
+        };
+        let why = vault.filter(|_| finding.rule != RuleId::K05).and_then(allowed);
+        accepted.extend(why.clone().map(|why| Accepted { finding: finding.clone(), why }));
+        why.is_none()
+    });
+    accepted
 }
 
 /// `1 file`, `2 files`
@@ -201,15 +283,7 @@ pub(super) fn count(number: usize, what: &str) -> String {
 
 /// What a hook runs: the commit that git is about to make, from the index that git names.
 pub(in crate::cli) fn staged_in_hook(ui: &Ui) -> Result<ExitCode, Failure> {
-    let args = Args {
-        paths: Vec::new(),
-        staged: true,
-        keyless: false,
-        with_key: false,
-        format: Output::Text,
-        json: false,
-        explain: None,
-    };
+    let args = Args { staged: true, ..Args::default() };
     let report = args.staged()?;
     report.refuse(ui);
     Ok(if report.errors() == 0 { ExitCode::SUCCESS } else { Exit::No.into() })

@@ -9,6 +9,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 use super::Report;
+use super::output::PARTIAL;
 use crate::cli::escape::Escaped;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
@@ -21,6 +22,9 @@ pub(super) fn print(report: &Report, ui: &Ui) -> Result<(), Failure> {
     let mut out = String::new();
     for finding in &report.findings {
         let _ = writeln!(out, "{}", command(finding));
+    }
+    if report.is_partial {
+        let _ = writeln!(out, "::warning title=stax::{PARTIAL}");
     }
     let _ = writeln!(out, "{}", report.summary());
     ui.bytes(out.as_bytes())?;
@@ -64,6 +68,9 @@ fn property(text: &str) -> String {
 
 fn summary(report: &Report) -> String {
     let mut page = format!("## stax secrets verify\n\n{}\n", markdown(&report.summary()));
+    if report.is_partial {
+        let _ = writeln!(page, "\n⚠️ {}; `fetch-depth: 0` brings it all", markdown(PARTIAL));
+    }
     if !report.findings.is_empty() {
         page.push_str("\n| | rule | where | what | fix |\n|---|---|---|---|---|\n");
         for finding in report.findings.iter().take(MAX_ROWS) {

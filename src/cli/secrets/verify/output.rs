@@ -10,9 +10,13 @@ use crate::cli::ui::Ui;
 use crate::policy::rules::docs::RuleDoc;
 use crate::policy::{Finding, RuleId, Severity};
 
-#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+/// Unknown is said loudly, in every form.
+pub(super) const PARTIAL: &str = "this clone holds not all history: who knew older data keys is unknown";
+
+#[derive(Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Output {
     /// For people
+    #[default]
     Text,
     /// One object with "schema": 1
     Json,
@@ -59,7 +63,9 @@ impl Report {
     pub(super) fn show(&self, ui: &Ui, on_stderr: bool, with_why: bool) {
         let mut told = BTreeSet::new();
         for finding in &self.findings {
-            let mut more = vec![self.location(finding)];
+            // K05 names every file with what happened to it
+            let place = (finding.rule != RuleId::K05).then(|| self.location(finding));
+            let mut more = Vec::from_iter(place);
             more.extend(finding.detail.iter().cloned());
             let is_first = with_why && told.insert(finding.rule);
             if is_first && !finding.detail.iter().any(|line| line.starts_with("why: ")) {
@@ -88,7 +94,9 @@ impl Report {
             0 => "keyless: MACs and values not checked".to_owned(),
             checked => format!("MAC and values checked in {checked}"),
         };
-        format!("{}: {found}{accepted}; {depth}", count(self.files, "file"))
+        let commits =
+            self.commits.map_or_else(String::new, |commits| format!(", {}", count(commits, "commit")));
+        format!("{}{commits}: {found}{accepted}; {depth}", count(self.files, "file"))
     }
 
     /// For a person or CI: findings and a summary on stdout.
@@ -100,7 +108,15 @@ impl Report {
             let what = format!("accepted {} in {}: {}", finding.rule, finding.path, finding.message);
             ui.note(format!("{what} ({why})"));
         }
+        self.warn_partial(ui);
         self.note_older(ui);
+    }
+
+    pub(super) fn warn_partial(&self, ui: &Ui) {
+        if self.is_partial {
+            ui.warning(PARTIAL);
+            ui.note("the whole history: fetch-depth: 0 in actions/checkout, or git fetch --unshallow");
+        }
     }
 
     /// For a hook: silent unless something is wrong, and then on stderr.
@@ -156,6 +172,8 @@ impl Report {
             "accepted": self.accepted.len(),
             "accepted_findings": accepted.collect::<Vec<_>>(),
             "older": self.older,
+            "commits": self.commits,
+            "history_is_complete": !self.is_partial,
         })
     }
 }

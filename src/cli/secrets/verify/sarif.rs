@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::Report;
+use super::output::PARTIAL;
 use crate::cli::escape::Escaped;
 use crate::policy::rules::docs::RuleDoc;
 use crate::policy::{Finding, RuleId, Severity};
@@ -21,6 +22,11 @@ pub(super) fn log(report: &Report) -> Value {
         result["suppressions"] = json!([{"kind": "external", "status": "accepted", "justification": why}]);
         result
     }));
+    let notifications: Vec<Value> = report
+        .is_partial
+        .then(|| json!({"level": "warning", "message": {"text": PARTIAL}}))
+        .into_iter()
+        .collect();
     json!({
         "$schema": SCHEMA,
         "version": "2.1.0",
@@ -31,6 +37,7 @@ pub(super) fn log(report: &Report) -> Value {
             },
             "columnKind": "unicodeCodePoints",
             "results": results,
+            "invocations": [{"executionSuccessful": true, "toolExecutionNotifications": notifications}],
         }],
     })
 }
@@ -103,7 +110,10 @@ fn message(text: &str) -> String {
 
 /// What stays the same while lines move and time passes: rule, file, key and the words of the message.
 fn fingerprint(finding: &Finding) -> String {
-    let words: String = finding.message.chars().filter(|c| !c.is_ascii_digit()).collect();
+    // behind the comma K05 says how long ago
+    let stays = if finding.rule == RuleId::K05 { ',' } else { '\0' };
+    let message = finding.message.split(stays).next().unwrap_or_default();
+    let words: String = message.chars().filter(|c| !c.is_ascii_digit()).collect();
     let mut hash = Sha256::new();
     for part in [finding.rule.id(), &finding.path, finding.key.as_deref().unwrap_or_default(), &words] {
         hash.update(part.as_bytes());

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::cli::failure::Failure;
 use crate::policy::rules::{Content, Facts, FileFacts, looks_sealed, mentions};
 use crate::policy::vault::Vault;
-use crate::repo::{Attribute, RepoError, StagedChange};
+use crate::repo::{Attribute, ObjectId, RepoError, StagedChange};
 use crate::sops::Format;
 use crate::workspace::{POLICY, ROSTER, Target, VAULT, Workspace, WorkspaceError};
 
@@ -14,6 +14,8 @@ use crate::workspace::{POLICY, ROSTER, Target, VAULT, Workspace, WorkspaceError}
 pub(super) enum Source {
     WorkTree,
     Index,
+    /// A server or a CI job judges this, whatever is checked out.
+    Commit(ObjectId),
 }
 
 /// The facts of one tree, and the exceptions that it accepts.
@@ -33,6 +35,7 @@ impl Source {
         match self {
             Self::WorkTree => workspace.read(path),
             Self::Index => Ok(workspace.repo()?.index_blob(path)?),
+            Self::Commit(commit) => Ok(workspace.repo()?.blob_at(commit, path)?),
         }
     }
 
@@ -60,7 +63,7 @@ pub(super) fn gather(
     let vault = source.vault(workspace)?;
     let bound: BTreeSet<&str> =
         vault.iter().flat_map(|vault| &vault.files).map(|file| file.path.as_str()).collect();
-    let candidates = candidates(workspace)?;
+    let candidates = candidates(workspace, source)?;
     let paths = candidates.iter().map(|candidate| candidate.path.clone()).collect();
     let mut files = Vec::new();
     for path in &bound {
@@ -82,8 +85,14 @@ pub(super) fn gather(
     Ok(Gathered { facts, vault })
 }
 
-fn candidates(workspace: &Workspace) -> Result<Vec<Candidate>, Failure> {
+fn candidates(workspace: &Workspace, source: Source) -> Result<Vec<Candidate>, Failure> {
     let mut candidates: Vec<Candidate> = Vec::new();
+    if let Source::Commit(commit) = source {
+        let files = workspace.repo()?.files_of(commit)?.into_iter();
+        return Ok(files
+            .map(|(path, entry)| Candidate { path, is_regular: entry.mode & 0o170_000 == 0o100_000 })
+            .collect());
+    }
     for entry in workspace.repo()?.index_entries()? {
         let is_regular = entry.mode & 0o170_000 == 0o100_000;
         // an unmerged path stands there once a side
@@ -115,7 +124,11 @@ fn general_file(
     if !may_be_secret(path) {
         return Ok(None);
     }
-    let marked = workspace.repo()?.attribute(path, "diff")? == Attribute::Value("stax".into());
+    let is_commit = matches!(source, Source::Commit(_));
+    let marked = !is_commit && workspace.repo()?.attribute(path, "diff")? == Attribute::Value("stax".into());
+    if is_commit && Format::of_path(path) == Format::Binary && !has_secret_name(path) {
+        return Ok(None);
+    }
     // almost every file of a repository is binary by its name, and almost none is a document
     if !marked && !was_sealed && source == Source::WorkTree && !may_start_document(workspace, path) {
         return Ok(None);
@@ -136,6 +149,12 @@ fn general_file(
         _ => marked || was_sealed || looks_sealed(&bytes) && !matches!(file.content, Content::Clear),
     };
     Ok(is_secret.then_some(file))
+}
+
+/// What is binary by its name is read from a commit only when that name speaks of secrets.
+fn has_secret_name(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    !name.contains('.') || ["sops", "enc", "secret"].iter().any(|part| name.contains(part))
 }
 
 /// By its name: any file but the policy of sops itself.
