@@ -11,6 +11,7 @@ mod failure;
 mod git;
 mod secrets;
 mod ui;
+mod vault;
 
 use failure::Failure;
 use ui::Ui;
@@ -50,6 +51,9 @@ enum Command {
     /// Secrets of this repository
     #[command(subcommand)]
     Secrets(secrets::Secrets),
+    /// Which files hold the environments of this repository
+    #[command(subcommand)]
+    Vault(vault::Vault),
     /// Print the completions of a shell
     Completions {
         shell: clap_complete::Shell,
@@ -76,6 +80,7 @@ impl Cli {
         match self.command {
             Command::Demo(args) => args.run(ui),
             Command::Secrets(command) => command.run(ui),
+            Command::Vault(command) => command.run(ui),
             Command::Git(command) => command.run(ui),
             Command::Completions { shell } => {
                 let mut script = Vec::new();

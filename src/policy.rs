@@ -101,10 +101,10 @@ impl Finding {
 }
 
 macro_rules! rules {
-    ($($(#[$doc:meta])* $id:ident = $name:literal,)*) => {
+    ($($(#[doc = $doc:literal])* $id:ident = $name:literal,)*) => {
         /// The rules of verify. Each has an id and a name; both select it.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum RuleId { $($(#[$doc])* $id,)* }
+        pub enum RuleId { $($(#[doc = $doc])* $id,)* }
 
         impl RuleId {
             pub const ALL: &[Self] = &[$(Self::$id,)*];
@@ -118,10 +118,17 @@ macro_rules! rules {
             pub fn name(self) -> &'static str {
                 match self { $(Self::$id => $name,)* }
             }
+
+            /// What holds where the rule finds nothing: the comment above its line in this list.
+            #[must_use]
+            pub fn summary(self) -> &'static str {
+                match self { $(Self::$id => concat!($($doc),*).trim_ascii(),)* }
+            }
         }
     };
 }
 
+// a new rule: one line here, one entry in `rules/docs`, and docs/rules.md written anew
 rules! {
     /// `.sops.yaml` is read strictly and governs the file.
     P01 = "policy",

@@ -8,7 +8,7 @@ pub mod wrap;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ use crate::keyring::{CommandSource, Environment, IDENTITY_VARIABLES, Keyring};
 use crate::policy::Holders;
 use crate::policy::config::Config;
 use crate::policy::roster::Roster;
+use crate::policy::rules::mentions;
 use crate::policy::vault::Vault;
 use crate::process;
 use crate::repo::{Repo, RepoError};
@@ -29,6 +30,8 @@ use unlock::NoKey;
 
 /// The largest file that is read as a document or as policy.
 pub const MAX_FILE: usize = 32 << 20;
+/// Where a document whose name says nothing shows itself: room for a PGP block behind the MAC.
+const TAIL: u64 = 8 << 10;
 pub const POLICY: &str = ".sops.yaml";
 pub const VAULT: &str = ".stax/vault.json";
 pub const ROSTER: &str = "infra/secrets/recipients.md";
@@ -116,15 +119,13 @@ impl Workspace {
         }
     }
 
-    /// Whether a file below the root starts with a brace or a blank, which is cheap to know.
+    /// Whether a file below the root may be a SOPS document whatever its name says: it starts like JSON, or
+    /// speaks of `sops` or of a token near its end, where the metadata stand. Cheap to know.
     #[must_use]
-    pub fn starts_like_json(&self, path: &str) -> bool {
+    pub fn may_hold_document(&self, path: &str) -> bool {
         let path = self.root.join(path);
         let is_file = std::fs::symlink_metadata(&path).is_ok_and(|found| found.is_file());
-        let mut first = [0];
-        is_file
-            && File::open(&path).and_then(|mut file| file.read_exact(&mut first)).is_ok()
-            && matches!(first[0], b'{' | b' ' | b'\t' | b'\n' | b'\r')
+        is_file && File::open(&path).and_then(|file| has_marks(&file)).unwrap_or(false)
     }
 
     /// A text file below the root.
@@ -363,6 +364,19 @@ impl Workspace {
         disk::commit(root, &repo.common_dir().join("stax"), writes, check)?;
         Ok(())
     }
+}
+
+fn has_marks(mut file: &File) -> std::io::Result<bool> {
+    let mut first = [0];
+    file.read_exact(&mut first)?;
+    if matches!(first[0], b'{' | b' ' | b'\t' | b'\n' | b'\r') {
+        return Ok(true);
+    }
+    let size = file.metadata()?.len();
+    file.seek(SeekFrom::Start(size.saturating_sub(TAIL)))?;
+    let mut end = Vec::new();
+    file.take(TAIL).read_to_end(&mut end)?;
+    Ok([b"sops".as_slice(), b"ENC[AES256_GCM,"].iter().any(|word| mentions(&end, word)))
 }
 
 /// What is about to replace a SOPS file must still be one.

@@ -4,6 +4,7 @@
 //! writes itself. Any other SOPS file is *general*: only what its own selector and MAC promise is
 //! required of it, so that an honest file of another tool is never an error.
 
+pub mod docs;
 mod file;
 mod keys;
 mod metadata;
@@ -72,7 +73,12 @@ impl FileFacts {
         let content = match bytes {
             None => Content::Missing,
             Some(_) if managed && !Format::of_path(path).is_flat() => Content::OtherFormat,
-            Some(bytes) => Content::read(path, bytes),
+            Some(bytes) => match Content::read(path, bytes) {
+                sound @ Content::Document(_) => sound,
+                // a bound file has to be what its name says
+                other if managed => other,
+                other => Content::sniffed(path, bytes).unwrap_or(other),
+            },
         };
         Self { path: path.to_owned(), managed, size: bytes.map_or(0, <[u8]>::len), content, opened: None }
     }
@@ -87,6 +93,16 @@ impl FileFacts {
 }
 
 impl Content {
+    /// A document under a name that says another format, such as YAML in `secrets.yaml.enc`: its owner
+    /// names the format at every call of sops.
+    fn sniffed(path: &str, bytes: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(bytes).ok().filter(|_| looks_sealed(bytes))?;
+        // the narrow ones first: YAML reads JSON too
+        let formats = [Format::Binary, Format::Json, Format::Yaml, Format::Ini, Format::Dotenv];
+        let mut others = formats.into_iter().filter(|format| *format != Format::of_path(path));
+        others.find_map(|format| Document::parse(format, text).ok()).map(|found| Self::Document(found.into()))
+    }
+
     fn read(path: &str, bytes: &[u8]) -> Self {
         let format = Format::of_path(path);
         let Ok(text) = std::str::from_utf8(bytes) else {

@@ -85,7 +85,7 @@ impl Metadata {
             let what = "the file was converted to CRLF line ends, which SOPS cannot read in dotenv".into();
             return Err(fault(block.span.start, what));
         }
-        if version.split('.').filter(|part| part.starts_with(|c: char| c.is_ascii_digit())).count() < 3 {
+        if !is_version(&version) {
             return Err(fault(block.span.start, "`sops.version` is missing or not MAJOR.MINOR.PATCH".into()));
         }
         let (groups, mut foreign) = key_groups(block)?;
@@ -264,4 +264,13 @@ pub(super) fn graft(node: &mut Node, name: &str, leaf: &Entry, depth: usize) {
         entry.node.span.end = leaf.span.end;
         graft(&mut entry.node, rest, leaf, depth + 1);
     }
+}
+
+/// What sops asks of a version: three numbers, behind the last one whatever `-` or `+` begins.
+fn is_version(text: &str) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let parts: Vec<&str> = text.splitn(3, '.').collect();
+    let [major, minor, rest] = parts.as_slice() else { return false };
+    let patch = rest.split(['-', '+']).next().unwrap_or_default();
+    is_number(major) && is_number(minor) && is_number(patch)
 }

@@ -2,14 +2,17 @@
 
 mod support;
 
+mod adopt;
 mod bootstrap;
 mod diff;
 mod editing;
 mod errors;
+mod formats;
 mod guard;
 mod history;
 mod honest;
 mod people;
+mod places;
 mod policy;
 mod shell;
 mod whole;

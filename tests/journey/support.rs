@@ -214,8 +214,11 @@ impl Person {
     pub fn script(&self, text: &str) -> PathBuf {
         let number = fs::read_dir(&self.home).map_or(0, Iterator::count);
         let path = self.home.join(format!("script-{number}"));
-        fs::write(&path, format!("#!/bin/sh\n{text}\n")).expect("the script");
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("an executable script");
+        // by a child: a file that this process has open for writing is inherited by what another test
+        // starts meanwhile, and then the script is busy
+        let write = "cat > \"$0\" && chmod 755 \"$0\"";
+        let script = format!("#!/bin/sh\n{text}\n");
+        self.run("sh", [OsStr::new("-c"), OsStr::new(write), path.as_os_str()], script.as_bytes()).ok();
         path
     }
 

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use crate::age::Recipient;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::secrets::install::install;
+use crate::cli::secrets::verify::opinion;
 use crate::cli::ui::Ui;
 use crate::disk::Write;
 use crate::policy::vault::check_env;
@@ -92,6 +93,9 @@ impl Args {
         self.show(ui, &workspace, &plan, "created");
         install(repo)?.report(ui);
         self.warn(ui, &workspace, &plan);
+        if plan.adopts {
+            opinion::tell(ui, &workspace, &path)?;
+        }
         self.close(ui, &workspace, &plan, first);
         Ok(ExitCode::SUCCESS)
     }
@@ -193,7 +197,10 @@ impl Args {
         let which = if first { String::new() } else { format!(" -e {}", self.env) };
         let message =
             if first { "bootstrap encrypted store".to_owned() } else { format!("add {}", self.env) };
-        let mut next = vec![format!("stax secrets set{which} DATABASE_URL      # hidden prompt")];
+        let mut next = Vec::new();
+        if !plan.adopts {
+            next.push(format!("stax secrets set{which} DATABASE_URL      # hidden prompt"));
+        }
         let here = std::env::current_dir().and_then(|here| here.canonicalize()).ok();
         if here != workspace.root().canonicalize().ok() {
             let root = workspace.root().to_string_lossy();

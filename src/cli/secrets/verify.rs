@@ -4,20 +4,25 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use serde_json::json;
-
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::ui::Ui;
 use crate::policy::rules::{self, depends_on_policy};
+use crate::policy::vault::Vault;
 use crate::policy::{Finding, RuleId, Severity};
 use crate::repo::{Repo, Span, StagedChange};
 use crate::workspace::{Caller, Workspace};
 
+mod explain;
+mod github;
 mod history;
+pub(in crate::cli) mod opinion;
+mod output;
 mod range;
+mod sarif;
 mod tree;
 
 use history::{History, Snapshots};
+use output::Output;
 use tree::{Gathered, Source};
 
 /// Check policy, recipients and plaintext; without a key, and with one more
@@ -27,9 +32,9 @@ use tree::{Gathered, Source};
 #[derive(clap::Args, Default)]
 pub struct Args {
     /// Only these files and folders
-    #[arg(value_name = "PATH", conflicts_with = "staged")]
+    #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// What the next commit would hold; errors only for what it changes
+    /// What the next commit would hold; errors only for what it changes, or for the PATHs that are named
     #[arg(long)]
     staged: bool,
     /// Every commit of A..B against its parents, and the tree at B; without a value what pre-commit
@@ -49,24 +54,24 @@ pub struct Args {
     #[arg(long)]
     with_key: bool,
     /// How to print the findings
-    #[arg(long, value_enum, default_value = "text")]
+    #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
     format: Output,
-}
-
-#[derive(Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
-enum Output {
-    #[default]
-    Text,
-    Json,
+    /// The same as --format json
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+    /// Say what a rule means, why, and how to mend it; by id or name
+    #[arg(long, value_name = "RULE", value_parser = explain::rule)]
+    explain: Option<RuleId>,
 }
 
 /// What a run found.
+#[derive(Default)]
 struct Report {
     findings: Vec<Finding>,
     /// Errors of files that the commit leaves alone.
     older: usize,
     /// Findings that `.stax/vault.json` accepts.
-    accepted: usize,
+    accepted: Vec<Accepted>,
     files: usize,
     checked_with_key: usize,
     changes: Option<Vec<StagedChange>>,
@@ -76,22 +81,31 @@ struct Report {
     is_partial: bool,
 }
 
+/// A finding that the repository accepts, and why.
+struct Accepted {
+    finding: Finding,
+    why: String,
+}
+
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
+        if let Some(rule) = self.explain {
+            return explain::print(rule, self.output(), ui);
+        }
         // git names the index in the environment of every hook that checks one
         let in_hook = self.staged && std::env::var_os("GIT_INDEX_FILE").is_some();
-        let report = match self.span()? {
-            Some(range) => self.range(&range)?,
-            None if self.staged => self.staged()?,
-            None => self.work_tree(ui)?,
-        };
-        match self.format {
-            Output::Json => ui.json(&report.json())?,
-            Output::Text if in_hook => report.refuse(ui),
-            Output::Text => report.print(ui),
-        }
+        let report = self.report(ui).inspect_err(|failure| self.output().announce(failure, ui))?;
+        report.show_as(self.output(), in_hook, ui)?;
         let is_unknown = self.require_history && report.is_partial;
         Ok(if report.errors() == 0 && !is_unknown { ExitCode::SUCCESS } else { Exit::No.into() })
+    }
+
+    fn report(&self, ui: &Ui) -> Result<Report, Failure> {
+        match self.span()? {
+            Some(range) => self.range(&range),
+            None if self.staged => self.staged(),
+            None => self.work_tree(ui),
+        }
     }
 
     /// The range to judge, as `git log` would take it.
@@ -125,6 +139,10 @@ impl Args {
             commits: Some(ranged.commits),
             is_partial: ranged.is_partial,
         })
+    }
+
+    fn output(&self) -> Output {
+        if self.json { Output::Json } else { self.format }
     }
 
     fn caller(&self) -> Caller {
@@ -168,16 +186,7 @@ impl Args {
             range::is_accepted(gathered.vault.as_ref(), RuleId::K05, &one.path, None)
         }));
         let (commits, is_partial) = (Some(history.commits), history.is_partial);
-        Ok(Report {
-            findings,
-            older: 0,
-            accepted,
-            files,
-            checked_with_key,
-            changes: None,
-            commits,
-            is_partial,
-        })
+        Ok(Report { findings, accepted, files, checked_with_key, commits, is_partial, ..Report::default() })
     }
 
     fn scope(&self, workspace: &Workspace) -> Result<Vec<String>, Failure> {
@@ -193,20 +202,25 @@ impl Args {
         self.paths.iter().map(relative).collect()
     }
 
+    /// The paths whose errors count: what the commit changes, or the files that are named. Those count
+    /// also where they are as in HEAD (`pre-commit run --all-files`); a deleted file always does, because
+    /// no hook names it.
+    fn blamed(&self, workspace: &Workspace, changes: &[StagedChange]) -> Result<BTreeSet<String>, Failure> {
+        let scope = self.scope(workspace)?;
+        if scope.is_empty() {
+            return Ok(changes.iter().map(|change| change.path.clone()).collect());
+        }
+        let gone = changes.iter().filter(|change| change.new.is_none()).map(|change| change.path.clone());
+        let there = workspace.repo()?.index_entries()?.into_iter().map(|entry| entry.path);
+        let named = there.filter(|path| scope.iter().any(|folder| is_beneath(path, folder)));
+        Ok(named.chain(gone).collect())
+    }
+
     fn staged(&self) -> Result<Report, Failure> {
         let workspace = Workspace::over(Repo::from_env()?, self.caller());
         let changes = workspace.repo()?.staged_changes()?;
-        let changed: BTreeSet<String> = changes.iter().map(|change| change.path.clone()).collect();
-        let nothing = |changes| Report {
-            findings: Vec::new(),
-            older: 0,
-            accepted: 0,
-            files: 0,
-            checked_with_key: 0,
-            changes: Some(changes),
-            commits: None,
-            is_partial: false,
-        };
+        let changed = self.blamed(&workspace, &changes)?;
+        let nothing = |changes| Report { changes: Some(changes), ..Report::default() };
         if !changed.iter().any(|path| tree::is_central(path) || tree::may_be_secret(path)) {
             let bound = Source::Index.vault(&workspace)?.map(|vault| vault.files).unwrap_or_default();
             if !bound.iter().any(|file| changed.contains(&file.path)) {
@@ -221,24 +235,17 @@ impl Args {
             return Ok(nothing(changes));
         }
         let checked_with_key = self.open_with_key(&workspace, &mut gathered)?;
-        let (findings, accepted) = judge(&gathered);
+        let (findings, mut accepted) = judge(&gathered);
         let is_new =
             |finding: &Finding| changed.contains(&finding.path) || (central && depends_on_policy(finding));
         let (mut findings, older): (Vec<Finding>, Vec<Finding>) = findings.into_iter().partition(is_new);
-        findings.extend(range::staged(&workspace, &changes, &gathered)?);
+        let of_changes = range::staged(&workspace, &changes, &gathered)?;
+        findings.extend(of_changes.0);
+        accepted.extend(of_changes.1);
         let older = older.iter().filter(|finding| finding.severity == Severity::Error).count();
         let files = gathered.facts.files.len();
         let changes = Some(changes);
-        Ok(Report {
-            findings,
-            older,
-            accepted,
-            files,
-            checked_with_key,
-            changes,
-            commits: None,
-            is_partial: false,
-        })
+        Ok(Report { findings, older, accepted, files, checked_with_key, changes, ..Report::default() })
     }
 }
 
@@ -247,143 +254,31 @@ fn is_beneath(path: &str, folder: &str) -> bool {
         || path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// The findings, less those that the repository accepts, and how many those are.
-fn judge(gathered: &Gathered) -> (Vec<Finding>, usize) {
-    let all = rules::judge(&gathered.facts);
-    let before = all.len();
-    let is_accepted = |finding: &Finding| {
-        let vault = gathered.vault.as_ref();
-        vault
-            .is_some_and(|vault| vault.allowed(finding.rule, &finding.path, finding.key.as_deref()).is_some())
-    };
-    let findings: Vec<Finding> = all.into_iter().filter(|finding| !is_accepted(finding)).collect();
-    let accepted = before - findings.len();
+/// The findings, and apart from them those that the repository accepts.
+fn judge(gathered: &Gathered) -> (Vec<Finding>, Vec<Accepted>) {
+    let mut findings = rules::judge(&gathered.facts);
+    let accepted = take_accepted(&mut findings, gathered.vault.as_ref());
     (findings, accepted)
+}
+
+/// Takes out what the repository accepts, and says why. K05 is about several files at once, so its files
+/// are left out where it is made.
+fn take_accepted(findings: &mut Vec<Finding>, vault: Option<&Vault>) -> Vec<Accepted> {
+    let mut accepted = Vec::new();
+    findings.retain(|finding| {
+        let allowed = |vault: &'_ Vault| {
+            vault.allowed(finding.rule, &finding.path, finding.key.as_deref()).map(|allow| allow.why.clone())
+        };
+        let why = vault.filter(|_| finding.rule != RuleId::K05).and_then(allowed);
+        accepted.extend(why.clone().map(|why| Accepted { finding: finding.clone(), why }));
+        why.is_none()
+    });
+    accepted
 }
 
 /// `1 file`, `2 files`
 pub(super) fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
-}
-
-impl Report {
-    fn errors(&self) -> usize {
-        self.findings.iter().filter(|finding| finding.severity == Severity::Error).count()
-    }
-
-    fn location(&self, finding: &Finding) -> String {
-        let line = finding.line.map(|line| format!(":{line}")).unwrap_or_default();
-        let staged = if self.changes.is_some() { " (staged)" } else { "" };
-        format!("{}{line}{staged}", finding.path)
-    }
-
-    fn show(&self, ui: &Ui, on_stderr: bool) {
-        for finding in &self.findings {
-            let fix = finding.fix.iter().map(|fix| format!("fix: {fix}"));
-            // K05 names every file with what happened to it
-            let place = (finding.rule != RuleId::K05).then(|| self.location(finding));
-            let more: Vec<String> =
-                place.into_iter().chain(finding.detail.iter().cloned()).chain(fix).collect();
-            ui.finding(finding.severity, &finding.rule.to_string(), &finding.message, &more, on_stderr);
-        }
-    }
-
-    /// For a person or CI: findings and a summary on stdout.
-    fn print(&self, ui: &Ui) {
-        self.show(ui, false);
-        let warnings = self.findings.len() - self.errors();
-        let found = match (self.errors(), warnings) {
-            (0, 0) => "no finding".to_owned(),
-            (errors, 0) => count(errors, "error"),
-            (0, warnings) => count(warnings, "warning"),
-            (errors, warnings) => format!("{}, {}", count(errors, "error"), count(warnings, "warning")),
-        };
-        let accepted = if self.accepted > 0 {
-            format!("; {} accepted in .stax/vault.json", self.accepted)
-        } else {
-            String::new()
-        };
-        let depth = match self.checked_with_key {
-            0 => "keyless: MACs and values not checked".to_owned(),
-            checked => format!("MAC and values checked in {checked}"),
-        };
-        let commits =
-            self.commits.map_or_else(String::new, |commits| format!(", {}", count(commits, "commit")));
-        ui.line(format!("{}{commits}: {found}{accepted}; {depth}", count(self.files, "file")));
-        if self.is_partial {
-            ui.warning("this clone holds not all history: who knew older data keys is unknown");
-            ui.note("the whole history: fetch-depth: 0 in actions/checkout, or git fetch --unshallow");
-        }
-        self.note_older(ui);
-    }
-
-    /// For a hook: silent unless something is wrong, and then on stderr.
-    fn refuse(&self, ui: &Ui) {
-        self.show(ui, true);
-        self.note_older(ui);
-        let changes = self.changes.as_deref().unwrap_or_default();
-        let errors = self.errors();
-        if errors == 0 {
-            return;
-        }
-        let broken: BTreeSet<&str> = self
-            .findings
-            .iter()
-            .filter(|finding| finding.severity == Severity::Error)
-            .map(|finding| finding.path.as_str())
-            .collect();
-        ui.say(format!(
-            "stax: commit refused: {} in {}, {} staged; your work tree is as you left it",
-            count(errors, "error"),
-            count(broken.len(), "file"),
-            changes.len()
-        ));
-        for path in
-            self.findings.iter().filter(|f| f.rule == RuleId::F04).map(|f| &f.path).collect::<BTreeSet<_>>()
-        {
-            let blob = changes.iter().find(|change| change.path == *path).and_then(|change| change.new);
-            if let Some(blob) = blob {
-                let id = blob.id.short();
-                ui.note(format!("git already stored the clear text as blob {id}, reachable from nothing"));
-            }
-        }
-    }
-
-    fn note_older(&self, ui: &Ui) {
-        if self.older > 0 {
-            let files = count(self.older, "older finding");
-            ui.note(format!("{files} in files that this commit leaves alone: stax secrets verify"));
-        }
-    }
-
-    fn json(&self) -> serde_json::Value {
-        let findings: Vec<serde_json::Value> = self
-            .findings
-            .iter()
-            .map(|finding| {
-                json!({
-                    "rule": finding.rule.id(),
-                    "name": finding.rule.name(),
-                    "severity": finding.severity.to_string(),
-                    "path": finding.path,
-                    "line": finding.line,
-                    "key": finding.key,
-                    "message": finding.message,
-                    "fix": finding.fix,
-                })
-            })
-            .collect();
-        json!({
-            "schema": 1,
-            "findings": findings,
-            "files": self.files,
-            "checked_with_key": self.checked_with_key,
-            "accepted": self.accepted,
-            "older": self.older,
-            "commits": self.commits,
-            "history_is_complete": !self.is_partial,
-        })
-    }
 }
 
 /// What a hook runs: the commit that git is about to make, from the index that git names.

@@ -4,7 +4,7 @@ use super::{Content, FileFacts};
 use crate::policy::{Finding, RuleId};
 use crate::sops::selector::Selected;
 use crate::sops::tree::{Entry, Leaf, Path};
-use crate::sops::{Document, Scalar, Token, TokenType};
+use crate::sops::{Document, Format, Scalar, Token, TokenType};
 
 /// The caps of a managed file: bytes, keys, bytes a value.
 const MAX_SIZE: usize = 1 << 20;
@@ -31,7 +31,35 @@ pub(super) fn check(file: &FileFacts) -> Vec<Finding> {
             .chain(shape(file, document))
             .chain(values(file, document))
             .collect(),
-        Content::Document(document) => values(file, document),
+        Content::Document(document) => {
+            misnamed(file, document).into_iter().chain(values(file, document)).collect()
+        }
+    }
+}
+
+/// A warning, because a repository may well name the format at every call of sops.
+fn misnamed(file: &FileFacts, document: &Document) -> Option<Finding> {
+    let (found, said) = (document.format(), Format::of_path(&file.path));
+    if found == said {
+        return None;
+    }
+    let (found, said) = (name_of(found), name_of(said));
+    let message = format!("holds SOPS {found}, but by its name sops reads it as {said}");
+    let word = found.to_lowercase();
+    let fix = format!(
+        "give it a name that ends in .{}   (or tell sops every time: --input-type {word} --output-type {word})",
+        document.format().suffix().trim_start_matches("enc."),
+    );
+    Some(Finding::warning(RuleId::F01, &file.path, message).fix(fix))
+}
+
+fn name_of(format: Format) -> &'static str {
+    match format {
+        Format::Yaml => "YAML",
+        Format::Json => "JSON",
+        Format::Dotenv => "dotenv",
+        Format::Ini => "INI",
+        Format::Binary => "binary",
     }
 }
 

@@ -239,3 +239,34 @@ fn a_name_in_the_policy_is_enough_where_nothing_is_bound() {
         assert_eq!(found, expected);
     }
 }
+
+#[test]
+fn a_document_is_known_by_its_content_where_its_name_says_nothing() {
+    let json = include_str!("../../../fixtures/sops/j02-nested.enc.json");
+    let dotenv = include_str!("../../../fixtures/sops/d01-flat.enc.env");
+    let ini = include_str!("../../../fixtures/sops/i01-basic.enc.ini");
+    let binary = include_str!("../../../fixtures/sops/b01-text.enc.txt");
+    let table = [
+        ("secrets.yaml.enc", THREE, Format::Yaml, 1),
+        ("secrets.json.enc", json, Format::Json, 1),
+        (".env.sops", dotenv, Format::Dotenv, 1),
+        ("app.ini.sops", ini, Format::Ini, 1),
+        (".sops", binary, Format::Binary, 0),
+        ("app.env", binary, Format::Binary, 1),
+        ("app.json", THREE, Format::Yaml, 1),
+        // sops reads JSON as YAML without a word
+        ("app.yaml", json, Format::Yaml, 0),
+    ];
+    for (path, text, format, warnings) in table {
+        let file = FileFacts::read(path, false, Some(text.as_bytes()));
+        assert_eq!(file.document().map(Document::format), Some(format), "{path}");
+        let facts = Facts { files: vec![file], ..Facts::default() };
+        let found = judge(&facts);
+        assert!(found.iter().all(|f| (f.rule, f.severity) == (RuleId::F01, Severity::Warning)), "{found:?}");
+        assert_eq!(found.len(), warnings, "{path}: {found:?}");
+    }
+    for (path, text) in [("manual.md", "# `sops:` and ENC[AES256_GCM,…]\n"), ("a.enc", "A: 1\n")] {
+        let file = FileFacts::read(path, false, Some(text.as_bytes()));
+        assert!(file.document().is_none(), "{path}");
+    }
+}

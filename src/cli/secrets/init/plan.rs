@@ -41,6 +41,8 @@ pub struct Plan {
     pub recipients: Vec<Recipient>,
     /// Recipients without a row in `recipients.md`.
     pub nameless: Vec<String>,
+    /// The file was there and is bound only now.
+    pub adopts: bool,
 }
 
 impl Order<'_> {
@@ -65,6 +67,7 @@ impl Order<'_> {
             (ROSTER, Some(roster)),
             (self.path, document),
         ];
+        let is_there = texts.iter().any(|(_, text)| text.is_none());
         let mut writes = Vec::new();
         for (path, text) in texts {
             let Some(text) = text else { continue };
@@ -73,7 +76,8 @@ impl Order<'_> {
                 writes.push(write);
             }
         }
-        Ok(Plan { writes, recipients, nameless })
+        let adopts = is_there && writes.iter().any(|write| write.path.as_os_str() == VAULT);
+        Ok(Plan { writes, recipients, nameless, adopts })
     }
 
     fn vault(&self) -> Result<String, Failure> {

@@ -14,12 +14,13 @@ use crate::workspace::Workspace;
 
 use super::history::{History, Snapshots, candidates, day};
 use super::tree::{self, Gathered, Source};
+use super::{Accepted, take_accepted};
 
 /// What a range holds.
 pub(super) struct Ranged {
     pub(super) findings: Vec<Finding>,
     pub(super) older: usize,
-    pub(super) accepted: usize,
+    pub(super) accepted: Vec<Accepted>,
     pub(super) commits: usize,
     pub(super) is_partial: bool,
     pub(super) gathered: Gathered,
@@ -64,12 +65,7 @@ pub(super) fn verify(workspace: &Workspace, span: &Span) -> Result<Ranged, Failu
     findings.extend(history.stale(repo, &gathered.facts, &|path| changed.contains(path), &|one| {
         is_accepted(gathered.vault.as_ref(), RuleId::K05, &one.path, None)
     }));
-    let before = findings.len();
-    findings.retain(|finding| {
-        let key = finding.key.as_deref();
-        finding.rule == RuleId::K05 || !is_accepted(gathered.vault.as_ref(), finding.rule, &finding.path, key)
-    });
-    let accepted = before - findings.len();
+    let accepted = take_accepted(&mut findings, gathered.vault.as_ref());
     Ok(Ranged {
         findings,
         older: older.iter().filter(|finding| finding.severity == Severity::Error).count(),
@@ -85,7 +81,7 @@ pub(super) fn staged(
     workspace: &Workspace,
     changes: &[StagedChange],
     gathered: &Gathered,
-) -> Result<Vec<Finding>, Failure> {
+) -> Result<(Vec<Finding>, Vec<Accepted>), Failure> {
     let mut snapshots = Snapshots::new(workspace.repo()?);
     let mut findings = Vec::new();
     let (mut versions, mut touched) = (Vec::new(), BTreeSet::new());
@@ -113,11 +109,8 @@ pub(super) fn staged(
         &|path| touched.contains(path),
         &|one| is_accepted(gathered.vault.as_ref(), RuleId::K05, &one.path, None),
     ));
-    findings.retain(|finding| {
-        let key = finding.key.as_deref();
-        finding.rule == RuleId::K05 || !is_accepted(gathered.vault.as_ref(), finding.rule, &finding.path, key)
-    });
-    Ok(findings)
+    let accepted = take_accepted(&mut findings, gathered.vault.as_ref());
+    Ok((findings, accepted))
 }
 
 pub(super) fn is_accepted(vault: Option<&Vault>, rule: RuleId, path: &str, key: Option<&str>) -> bool {

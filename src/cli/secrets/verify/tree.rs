@@ -163,7 +163,7 @@ pub(super) fn may_be_secret(path: &str) -> bool {
 }
 
 fn may_start_document(workspace: &Workspace, path: &str) -> bool {
-    Format::of_path(path) != Format::Binary || workspace.starts_like_json(path)
+    Format::of_path(path) != Format::Binary || workspace.may_hold_document(path)
 }
 
 pub(super) fn is_central(path: &str) -> bool {

@@ -1,0 +1,158 @@
+//! SARIF 2.1.0, for code scanning: <https://docs.oasis-open.org/sarif/sarif/v2.1.0/>.
+
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use super::Report;
+use super::output::PARTIAL;
+use crate::cli::escape::Escaped;
+use crate::policy::rules::docs::RuleDoc;
+use crate::policy::{Finding, RuleId, Severity};
+
+const SCHEMA: &str =
+    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
+
+/// The whole log, with every rule of this version, so that a reader can tell what was looked for.
+pub(super) fn log(report: &Report) -> Value {
+    let rules: Vec<Value> = RuleId::ALL.iter().map(|rule| descriptor(*rule)).collect();
+    let mut results: Vec<Value> = report.findings.iter().map(result).collect();
+    results.extend(report.accepted.iter().map(|accepted| {
+        let mut result = result(&accepted.finding);
+        let why = Escaped(&accepted.why).to_string();
+        result["suppressions"] = json!([{"kind": "external", "status": "accepted", "justification": why}]);
+        result
+    }));
+    let notifications: Vec<Value> = report
+        .is_partial
+        .then(|| json!({"level": "warning", "message": {"text": PARTIAL}}))
+        .into_iter()
+        .collect();
+    json!({
+        "$schema": SCHEMA,
+        "version": "2.1.0",
+        "runs": [{
+            "tool": {"driver": {"name": "stax", "version": env!("CARGO_PKG_VERSION"), "rules": rules}},
+            "originalUriBaseIds": {
+                "%SRCROOT%": {"description": {"text": "The root of the repository."}},
+            },
+            "columnKind": "unicodeCodePoints",
+            "results": results,
+            "invocations": [{"executionSuccessful": true, "toolExecutionNotifications": notifications}],
+        }],
+    })
+}
+
+fn descriptor(rule: RuleId) -> Value {
+    let doc = RuleDoc::of(rule);
+    let steps: String = doc.mend.iter().map(|step| format!("\n- {step}")).collect();
+    let help = format!("{} Example: {}.\n\nTo mend it:{steps}", sentence(doc.why), doc.example);
+    json!({
+        "id": rule.id(),
+        "name": rule.name(),
+        "shortDescription": {"text": rule.summary()},
+        "fullDescription": {"text": sentence(doc.why)},
+        "help": {"text": help, "markdown": help},
+        "defaultConfiguration": {"level": level(doc.severity())},
+        "properties": {"tags": ["security", "secrets"]},
+    })
+}
+
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|first| format!("{}{}.", first.to_uppercase(), chars.as_str())).unwrap_or_default()
+}
+
+fn level(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+        Severity::Notice => "note",
+    }
+}
+
+fn result(finding: &Finding) -> Value {
+    let mut text = finding.message.clone();
+    let fix = finding.fix.iter().map(|fix| format!("fix: {fix}"));
+    for line in finding.detail.iter().cloned().chain(fix) {
+        text.push_str("; ");
+        text.push_str(&line);
+    }
+    let print = fingerprint(finding);
+    json!({
+        "ruleId": finding.rule.id(),
+        "ruleIndex": finding.rule as usize,
+        "level": level(finding.severity),
+        "message": {"text": message(&text)},
+        "locations": [{
+            "physicalLocation": {
+                "artifactLocation": {"uri": uri(&finding.path), "uriBaseId": "%SRCROOT%"},
+                "region": {"startLine": finding.line.unwrap_or(1).max(1)},
+            },
+        }],
+        // the first is the one that GitHub compares
+        "partialFingerprints": {"primaryLocationLineHash": format!("{print}:1"), "stax/v1": print},
+    })
+}
+
+/// The text of a message: brackets would begin a link, braces a placeholder (SARIF 3.11).
+fn message(text: &str) -> String {
+    let mut out = String::new();
+    for c in Escaped(text).to_string().chars() {
+        match c {
+            '[' | ']' | '\\' => out.extend(['\\', c]),
+            '{' => out.push_str("{{"),
+            '}' => out.push_str("}}"),
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
+/// What stays the same while lines move and time passes: rule, file, key and the words of the message.
+fn fingerprint(finding: &Finding) -> String {
+    // behind the comma K05 says how long ago
+    let stays = if finding.rule == RuleId::K05 { ',' } else { '\0' };
+    let message = finding.message.split(stays).next().unwrap_or_default();
+    let words: String = message.chars().filter(|c| !c.is_ascii_digit()).collect();
+    let mut hash = Sha256::new();
+    for part in [finding.rule.id(), &finding.path, finding.key.as_deref().unwrap_or_default(), &words] {
+        hash.update(part.as_bytes());
+        hash.update([0]);
+    }
+    hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A path as the relative reference of RFC 3986.
+fn uri(path: &str) -> String {
+    path.bytes().fold(String::new(), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte) {
+            out.push(byte as char);
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+        out
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_a_relative_reference() {
+        assert_eq!(uri("infra/a b:c.yaml"), "infra/a%20b%3Ac.yaml");
+        assert_eq!(uri("ä#?%"), "%C3%A4%23%3F%25");
+    }
+
+    #[test]
+    fn a_message_is_no_link_and_no_placeholder() {
+        assert_eq!(message("a [b](c) {0}\n"), "a \\[b\\](c) {{0}}\\\\u{{a}}");
+    }
+
+    #[test]
+    fn a_fingerprint_survives_moved_lines_and_time() {
+        let finding = |line, message: &str| Finding::error(RuleId::F04, "a.yaml", message).at(line).key("A");
+        assert_eq!(fingerprint(&finding(1, "for 8 months")), fingerprint(&finding(4, "for 9 months")));
+        assert_ne!(fingerprint(&finding(1, "x")), fingerprint(&finding(1, "y")));
+    }
+}
