@@ -81,6 +81,16 @@ pub struct ConfigError {
     pub what: String,
 }
 
+impl ConfigError {
+    /// Whether a pattern is not RE2; the text then begins with the name of its field and a colon.
+    #[must_use]
+    pub fn is_pattern(&self) -> bool {
+        self.what
+            .split_once("`: ")
+            .is_some_and(|(field, _)| field.starts_with('`') && field.ends_with("_regex"))
+    }
+}
+
 impl From<SyntaxError> for ConfigError {
     fn from(error: SyntaxError) -> Self {
         Self { line: error.line, what: error.what }
