@@ -7,7 +7,7 @@ use crate::policy::names::{NameError, check_name};
 use crate::policy::{Finding, RuleId};
 use crate::sops::selector::Selected;
 use crate::sops::tree::{Entry, Leaf, Path};
-use crate::sops::{Document, Scalar, Token, TokenType};
+use crate::sops::{Document, Format, Scalar, Token, TokenType};
 
 /// The caps of a managed file: bytes, keys, bytes a value.
 const MAX_SIZE: usize = 1 << 20;
@@ -139,7 +139,8 @@ fn values(file: &FileFacts, document: &Document) -> Vec<Finding> {
     document.metadata().selector.walk(&mut tree, &mut |path, met, selected| {
         let Selected::Leaf(leaf, span) = met else { return };
         if selected && !file.managed && is_empty(&leaf.scalar) {
-            empty.push(path.to_string());
+            // an empty file of another format is an empty file
+            empty.extend((document.format() != Format::Binary).then(|| path.to_string()));
         } else if file.managed || selected {
             let finding = value(file, path, leaf).map(|finding| finding.at(document.line_of(span.start)));
             findings.extend(finding.map(|finding| finding.key(path.to_string())));
