@@ -177,6 +177,7 @@ pub fn judge(facts: &Facts) -> Vec<Finding> {
         let rule = policies.rule_for(&file.path, file.managed).map(|(_, rule)| rule);
         findings.extend(judge_file(facts, file, rule, &holders));
     }
+    findings.extend(metadata::drifts(facts, &policies));
     findings.extend(shared::check(&facts.files, &holders));
     findings.extend(git::check(facts));
     findings.sort_by(|a, b| (&a.path, a.line, a.rule).cmp(&(&b.path, b.line, b.rule)));
@@ -195,7 +196,7 @@ fn judge_file(
         findings.extend(clear::check(file, document));
         findings.extend(nonce::check(&file.path, document));
         findings.extend(keys::check(&file.path, file.managed, document, rule, holders));
-        findings.extend(metadata::check(file, document, rule, facts.now.as_deref()));
+        findings.extend(metadata::check(file, document, facts.now.as_deref()));
         findings.extend(value::check(file, cannot_open));
         findings.extend(value::stanzas(file, holders));
     }

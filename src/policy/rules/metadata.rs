@@ -1,25 +1,21 @@
 //! M01 to M05: the metadata. A managed file is held to what stax writes, any other to what some SOPS wrote.
 
+use std::collections::BTreeMap;
 use std::str::FromStr as _;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::FileFacts;
-use crate::policy::config::CreationRule;
+use super::policies::Policies;
+use super::{Facts, FileFacts};
 use crate::policy::{Finding, RuleId};
-use crate::sops::{Document, Token, TokenType};
+use crate::sops::{Document, Format, Token, TokenType};
 
 /// The hexadecimal digits of a SHA-512.
 const MAC_LENGTH: usize = 128;
 /// A clock may be wrong by this much.
 const SKEW: SignedDuration = SignedDuration::from_hours(24);
 
-pub(super) fn check(
-    file: &FileFacts,
-    document: &Document,
-    rule: Option<&CreationRule>,
-    now: Option<&str>,
-) -> Vec<Finding> {
+pub(super) fn check(file: &FileFacts, document: &Document, now: Option<&str>) -> Vec<Finding> {
     let path = &file.path;
     let mut findings = fields(path, document);
     findings.extend(mac(path, document));
@@ -27,8 +23,6 @@ pub(super) fn check(
     if file.managed {
         findings.extend(managed_fields(path, document));
         findings.extend(crypt_rule(path, document));
-    } else {
-        findings.extend(rule.and_then(|rule| drift(path, document, rule)));
     }
     findings
 }
@@ -67,18 +61,33 @@ fn time(path: &str, document: &Document, now: Option<&str>) -> Option<Finding> {
     is_ahead.then(|| Finding::warning(RuleId::M04, path, "`sops.lastmodified` lies more than a day ahead"))
 }
 
-/// sops never applies a changed policy to an old file, so this is for the author to know.
-fn drift(path: &str, document: &Document, rule: &CreationRule) -> Option<Finding> {
-    let metadata = document.metadata();
-    let found = metadata.selector.field();
-    let wanted = rule
-        .crypt
-        .as_ref()
-        .map_or(("unencrypted_suffix", "_unencrypted"), |crypt| (crypt.field, crypt.value.as_str()));
-    let message = format!("selects values by `{}`, and the policy by `{}`", found.0, wanted.0);
-    let message =
-        if found.0 == wanted.0 { format!("has another `{}` than the policy", found.0) } else { message };
-    (found != wanted).then(|| Finding::notice(RuleId::M05, path, message))
+/// sops never applies a changed policy to an old file, so this is for the author to know: one notice a rule.
+pub(super) fn drifts(facts: &Facts, policies: &Policies) -> Vec<Finding> {
+    let mut drifted: BTreeMap<(String, usize), Vec<&str>> = BTreeMap::new();
+    for file in facts.files.iter().filter(|file| !file.managed) {
+        let Some(document) = file.document() else { continue };
+        let Some((policy, rule)) = policies.rule_for(&file.path, false) else { continue };
+        let wanted = rule
+            .crypt
+            .as_ref()
+            .map_or(("unencrypted_suffix", "_unencrypted"), |crypt| (crypt.field, crypt.value.as_str()));
+        // a binary file is one value, which every rule is to encrypt
+        if document.format() != Format::Binary && document.metadata().selector.field() != wanted {
+            drifted.entry((policy, rule.line)).or_default().push(&file.path);
+        }
+    }
+    let notice = |((policy, line), paths): ((String, usize), Vec<&str>)| {
+        let message = match paths.as_slice() {
+            [path] => format!("{path} selects its values otherwise than this rule"),
+            paths => format!(
+                "{} files select their values otherwise than this rule, such as {}",
+                paths.len(),
+                paths[0]
+            ),
+        };
+        Finding::notice(RuleId::M05, policy, message).at(line)
+    };
+    drifted.into_iter().map(notice).collect()
 }
 
 fn crypt_rule(path: &str, document: &Document) -> Vec<Finding> {

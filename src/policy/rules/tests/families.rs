@@ -193,7 +193,7 @@ fn what_stands_in_clear_is_weighed() {
     // sops takes such a rule and encrypts nothing
     let nothing = format!("host: db.example.com\n{}", &NESTED[NESTED.find("sops:").unwrap()..])
         .replace("unencrypted_suffix: _unencrypted", "encrypted_regex: ^data$");
-    assert_eq!(of_text(&nothing, false), [(RuleId::F04Z, W), (RuleId::M05, N)]);
+    assert_eq!(of_text(&nothing, false), [(RuleId::M05, N), (RuleId::F04Z, W)]);
     let sealed = |line: &str| K8S.replacen("type: Opaque", &format!("type: Opaque\n{line}"), 1);
     let general = |line: &str| {
         let mut found = of_text(&sealed(line), false);
