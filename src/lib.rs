@@ -8,6 +8,7 @@
 //! | 0     | [`sops`]      | documents: parse, open, reseal, rewrap, rotate; pure                   |
 //! | 0     | [`age`]       | recipients, identities, wrapping a data key, strict header lint        |
 //! | 0     | [`policy`]    | `.sops.yaml`, `.stax/vault.json`, `recipients.md`, findings, the rules |
+//! | 0     | [`ledger`]    | what the commit log says: data keys, former readers, change rules      |
 //! | 1     | [`repo`]      | git; the only user of `git2`                                           |
 //! | 1     | [`keyring`]   | where identities come from                                             |
 //! | 1     | [`disk`]      | atomic writes, lock, journal, private folders                          |
@@ -19,6 +20,7 @@ pub mod age;
 pub mod cli;
 pub mod disk;
 pub mod keyring;
+pub mod ledger;
 pub mod policy;
 pub mod process;
 pub mod repo;

@@ -172,6 +172,20 @@ rules! {
     K03 = "copied-stanza",
     /// No other file has the same data key, as equal tokens or stanzas show.
     K04 = "shared-data-key",
+    /// Nobody who was removed can still open the file: a removal made a new data key.
+    K05 = "stale-data-key",
+    /// After a removal no stanza of the older version is left.
+    D03 = "kept-stanza",
+    /// The file's own rule changed while its tokens stayed.
+    D05 = "crypt-rule-changed",
+    /// The token of an older version is back.
+    D06 = "old-token",
+    /// A token changed its type and nothing else.
+    D09 = "type-changed",
+    /// A value changed under the iv that it had.
+    D10 = "iv-reused",
+    /// Values changed under the MAC of the version before.
+    D11 = "mac-unchanged",
     /// The metadata has only known fields and no other kinds of keys.
     M01 = "metadata",
     /// The file selects what is encrypted as the policy does.

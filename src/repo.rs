@@ -1,5 +1,6 @@
 //! git, through libgit2. The only module that names `git2`; what leaves it is owned and plain.
 
+mod changes;
 mod config;
 mod error;
 mod history;
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use git2::{AttrCheckFlags, AttrValue, ErrorCode, Repository};
 
+pub use changes::{Commit, PathChange, Span, Walk};
 pub use error::RepoError;
 pub use history::{Revision, Time};
 pub use index::{IndexEntry, StagedChange};
@@ -53,6 +55,16 @@ impl Repo {
     /// As [`discover`](Self::discover).
     pub fn from_env() -> Result<Self, RepoError> {
         Self::new(Repository::open_from_env().map_err(|e| RepoError::opening(&e, Path::new(".")))?)
+    }
+
+    /// The same for a server's hook: a bare repository will do, its root is its own folder.
+    ///
+    /// # Errors
+    /// As [`discover`](Self::discover), but for the bare one.
+    pub fn from_env_without_work_tree() -> Result<Self, RepoError> {
+        let git = Repository::open_from_env().map_err(|e| RepoError::opening(&e, Path::new(".")))?;
+        let root = plain(git.workdir().unwrap_or_else(|| git.path()));
+        Ok(Self { git, root })
     }
 
     fn new(git: Repository) -> Result<Self, RepoError> {

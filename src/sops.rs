@@ -367,7 +367,7 @@ fn take_block(format: Format, source: &str, tree: &mut Tree) -> Result<Option<(N
         };
         let flow =
             matches!(format, Format::Json | Format::Binary) || source[document.span.start..].starts_with('{');
-        let member = flow.then(|| json::member_range(source, document, position));
+        let member = flow.then(|| member_range(source, document, position));
         let Some(entry) = remove_entry(document, "sops") else { return Ok(None) };
         block.cut.push(member.unwrap_or_else(|| whole_lines(source, &entry.span)));
         match &first {
@@ -388,6 +388,16 @@ fn take_section(source: &str, tree: &mut Tree) -> Option<(Node, Block)> {
     let cut = ini::section_lines(source, &section.span);
     let block = Block { start: cut.start, cut: vec![cut], copies: Vec::new() };
     Some((ini::metadata(&section), block))
+}
+
+/// As [`json::member_range`]; comments before the member stay, and with them the comma.
+fn member_range(source: &str, document: &Node, position: usize) -> Range<usize> {
+    let range = json::member_range(source, document, position);
+    let member = document.entries().nth(position).map_or(range.start, |entry| entry.span.start);
+    if !source[range.start..member].contains('#') {
+        return range;
+    }
+    source[..member].trim_end_matches([' ', '\t', '\n']).len()..range.end
 }
 
 /// The `sops_…` lines of a dotenv file.

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use crate::disk::{self, DiskError, Write};
+use crate::disk::{self, DiskError, PrivateDir, Write};
 use crate::keyring::{CommandSource, Environment, IDENTITY_VARIABLES, Keyring};
 use crate::policy::Holders;
 use crate::policy::config::Config;
@@ -34,6 +34,7 @@ pub const POLICY: &str = ".sops.yaml";
 pub const VAULT: &str = ".stax/vault.json";
 pub const ROSTER: &str = "infra/secrets/recipients.md";
 
+type Check<'a> = &'a dyn Fn(&Write) -> std::result::Result<(), String>;
 type Result<T> = std::result::Result<T, WorkspaceError>;
 
 pub struct Workspace {
@@ -332,10 +333,48 @@ impl Workspace {
     /// # Errors
     /// As [`disk::commit`].
     pub fn save(&self, writes: &[Write]) -> Result<()> {
-        let repo = self.repo()?;
+        self.commit(&self.root, writes, &check_document)
+    }
+
+    /// Writes a whole file, inside or outside the repository; what is new is for its owner alone.
+    ///
+    /// # Errors
+    /// As [`disk::commit`]; a path without a folder.
+    pub fn write_to(&self, file: &Path, bytes: Vec<u8>) -> Result<()> {
+        self.write_whole(file, bytes, &check_document)
+    }
+
+    /// The same for clear text, which may also replace a SOPS document.
+    ///
+    /// # Errors
+    /// As [`Self::write_to`].
+    pub fn write_in_clear(&self, file: &Path, bytes: Vec<u8>) -> Result<()> {
+        self.write_whole(file, bytes, &|_| Ok(()))
+    }
+
+    fn write_whole(&self, file: &Path, bytes: Vec<u8>, check: Check<'_>) -> Result<()> {
+        let name = file.file_name().ok_or_else(|| WorkspaceError::Outside(file.to_owned()))?;
+        let parent = file.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
+        let folder =
+            parent.canonicalize().map_err(|_| WorkspaceError::Missing(parent.display().to_string()))?;
+        let before = match disk::read_beneath(&folder, Path::new(name), MAX_FILE) {
+            Ok(bytes) => Some(bytes),
+            Err(DiskError::NotFound(_)) => None,
+            Err(error) => return Err(error.into()),
+        };
+        let mode = before.is_none().then_some(0o600);
+        self.commit(&folder, &[Write { path: name.into(), before, after: bytes, mode }], check)
+    }
+
+    fn commit(&self, root: &Path, writes: &[Write], check: Check<'_>) -> Result<()> {
+        let Some(repo) = &self.repo else {
+            // a file outside any repository: the folder of the lock lives as long as the write
+            let folder = PrivateDir::create()?;
+            return Ok(disk::commit(root, folder.path(), writes, check)?);
+        };
         // a crash may leave a temporary file; git shall not offer it
         let _ = repo.add_exclude_line(".stax-*.tmp");
-        disk::commit(&self.root, &repo.common_dir().join("stax"), writes, &check_document)?;
+        disk::commit(root, &repo.common_dir().join("stax"), writes, check)?;
         Ok(())
     }
 }

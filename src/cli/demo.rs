@@ -52,7 +52,14 @@ const fn bob(command: &'static str, shows: &'static str) -> Act {
     Act { who: Who::Bob, command, outcome: Outcome::Shows(shows) }
 }
 
-const STEPS: [Step; 6] = [
+/// Shown as the command of sops, which need not be installed, and done by the engine of stax.
+const UPDATEKEYS: &str = "sops updatekeys -y infra/secrets/prod.enc.yaml";
+
+const fn refused(command: &'static str, shows: &'static str) -> Act {
+    Act { who: Who::Ana, command, outcome: Outcome::Refuses(shows) }
+}
+
+const STEPS: [Step; 7] = [
     Step {
         title: "a store",
         says: "Ana makes a key and starts a store; nothing in it is secret yet",
@@ -91,7 +98,7 @@ const STEPS: [Step; 6] = [
                 "{ echo 'STRIPE_WEBHOOK_SECRET: whsec_77'; cat infra/secrets/prod.enc.yaml; } > new && mv new infra/secrets/prod.enc.yaml",
                 "",
             ),
-            Act { who: Who::Ana, command: "git commit -am wip", outcome: Outcome::Refuses("F04") },
+            refused("git commit -am wip", "F04"),
             ana("git restore infra/secrets/prod.enc.yaml", ""),
         ],
     },
@@ -103,6 +110,21 @@ const STEPS: [Step; 6] = [
             ana("stax secrets add-recipient BOBS_KEY --name 'Bob <bob@example.com>' --role engineer", "Bob"),
             ana("git commit --quiet -am 'chore(secrets): add Bob'", ""),
             bob("stax secrets get STRIPE_SECRET_KEY", "sk_live_9f31"),
+        ],
+    },
+    Step {
+        title: "Bob leaves, wrongly",
+        says: "the policy without Bob and new stanzas, as `sops updatekeys` makes them (done here by stax): the data key stays, and Bob has it",
+        acts: &[
+            ana(
+                "sed -i.old '/BOBS_KEY/d' .sops.yaml infra/secrets/recipients.md && rm .sops.yaml.old infra/secrets/recipients.md.old",
+                "",
+            ),
+            ana(UPDATEKEYS, ""),
+            refused("git commit -am 'chore: remove Bob'", "K05"),
+            ana("git commit --quiet --no-verify -am 'chore: remove Bob'", ""),
+            refused("stax secrets verify", "can still read 1 file"),
+            ana("git reset --quiet --hard HEAD~1", ""),
         ],
     },
     Step {
@@ -157,6 +179,10 @@ fn perform(ui: &Ui, place: &Place, act: &Act) -> Result<(), Failure> {
     };
     let as_bob = if act.who == Who::Bob { "   # as Bob" } else { "" };
     ui.line(format!("$ {command}{as_bob}"));
+    if act.command == UPDATEKEYS {
+        let (ana, bob) = (place.key_file(Who::Ana)?, place.public_key(Who::Bob)?);
+        return place.write(FILE, &proof::without(&place.read(FILE)?, &ana, &bob)?);
+    }
     let (output, success) = place.run(act.who, &command)?;
     if !output.is_empty() {
         ui.line(output.trim_end_matches('\n'));

@@ -26,6 +26,8 @@ pub enum RepoError {
     IndexExtension(String, &'static str),
     #[error("object {0} is not in this clone; `git fetch` it first")]
     Missing(ObjectId),
+    #[error("git knows no revision `{0}` in this clone")]
+    Revision(String),
     #[error("object {id} is too large: {size} bytes")]
     TooLarge { id: ObjectId, size: usize },
     #[error("object {0} is not what git says it is")]

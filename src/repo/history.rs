@@ -115,16 +115,16 @@ impl Repo {
     }
 }
 
-fn time(time: git2::Time) -> Time {
+pub(super) fn time(time: git2::Time) -> Time {
     Time { seconds: time.seconds(), offset_minutes: time.offset_minutes() }
 }
 
 /// Hashing every object again and caching it costs more than the walk itself. The switches are
 /// global to the process, so they are put back.
-struct FastReads;
+pub(super) struct FastReads;
 
 impl FastReads {
-    fn begin() -> Self {
+    pub(super) fn begin() -> Self {
         git2::opts::strict_hash_verification(false);
         git2::opts::enable_caching(false);
         Self
@@ -243,11 +243,11 @@ impl Reader<'_> {
     }
 }
 
-const TREE: u32 = 0o040_000;
-const SUBMODULE: u32 = 0o160_000;
+pub(super) const TREE: u32 = 0o040_000;
+pub(super) const SUBMODULE: u32 = 0o160_000;
 
 /// The entries of a raw tree: octal mode, blank, name, NUL, 20 bytes. `None` for a broken tree.
-struct TreeEntries<'a>(&'a [u8]);
+pub(super) struct TreeEntries<'a>(&'a [u8]);
 
 impl<'a> Iterator for TreeEntries<'a> {
     type Item = Option<(u32, &'a [u8], Oid)>;
@@ -265,6 +265,10 @@ impl<'a> Iterator for TreeEntries<'a> {
 }
 
 impl<'a> TreeEntries<'a> {
+    pub(super) fn new(tree: &'a [u8]) -> Self {
+        Self(tree)
+    }
+
     fn take(&mut self) -> Option<(u32, &'a [u8], Oid)> {
         let blank = self.0.iter().position(|byte| *byte == b' ')?;
         let nul = blank + self.0[blank..].iter().position(|byte| *byte == 0)?;
@@ -278,7 +282,7 @@ impl<'a> TreeEntries<'a> {
 }
 
 /// The tree and the parents of a raw commit: they are its first lines.
-fn parse_commit(data: &[u8]) -> Option<(Oid, Vec<Oid>)> {
+pub(super) fn parse_commit(data: &[u8]) -> Option<(Oid, Vec<Oid>)> {
     let mut lines = data.split(|byte| *byte == b'\n');
     let oid = |hex: &[u8]| Oid::from_str(std::str::from_utf8(hex).ok()?).ok();
     let tree = oid(lines.next()?.strip_prefix(b"tree ")?)?;

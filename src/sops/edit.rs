@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::facts::{facts, read_back};
 use super::format::Format;
 use super::seal::{Fresh, SealError, check_places, stamp};
-use super::sealing::{header_comment, token_range, token_text};
+use super::sealing::{header_comment, rehome, token_range, token_text};
 use super::selector::Selected;
 use super::tree::{Entry, Item, Leaf, Node, Path, Scalar, Step, Style, Tree, Value, step};
 use super::{Cleartext, DataKey, Token, ini, splice};
@@ -213,7 +213,8 @@ impl Cleartext {
         fresh: &mut Fresh<'_>,
     ) -> Result<String, SealError> {
         let format = self.document().format();
-        let text = stamp(format, text, self.mac_of(tree), key, fresh)?;
+        let text = rehome(format, text, self.tree(), key, fresh.random)?;
+        let text = stamp(format, &text, self.mac_of(tree), key, fresh)?;
         read_back(format, &text, key, &facts(tree))?;
         Ok(text)
     }

@@ -55,10 +55,14 @@ pub(super) fn json_member(body: &str, member: &str) -> Result<String, SealError>
 /// `inside` up to its closing brace, with one more member.
 fn member_before(inside: &str, member: &str) -> String {
     let inside = inside.trim_end();
-    let comma = if inside.ends_with(['{', ',']) { "" } else { "," };
+    let comma = if inside.ends_with('{') { "" } else { "," };
+    format!("{inside}{comma}\n{}\n", with_unit(member))
+}
+
+/// The member at the column of its closing brace.
+fn with_unit(member: &str) -> String {
     let line = member.lines().last().unwrap_or_default();
-    let unit = &line[..line.len() - line.trim_start().len()];
-    format!("{inside}{comma}\n{unit}{member}\n")
+    format!("{}{member}", &line[..line.len() - line.trim_start().len()])
 }
 
 /// `block` behind the entries of a block map, `member` into a map in braces.
@@ -74,15 +78,26 @@ fn yaml_documents(body: &str, block: &str, member: &str) -> Result<String, SealE
     let mut edits: Vec<Edit> = Vec::new();
     for (root, end) in tree.documents.iter().zip(&tree.ends) {
         let is_flow = body[root.span.start..].starts_with('{');
-        if is_flow && root.entries().next().is_some() {
+        if let Some(last) = root.entries().last().filter(|_| is_flow) {
             if !is_member {
                 return Err(SealError::Unsupported(
                     "a block in braces needs its metadata in braces: keep the style of the file",
                 ));
             }
-            let inside = &body[root.span.start..root.span.end - 1];
-            let text = member_before(inside, member);
-            edits.push((root.span.start..root.span.end - 1, Zeroizing::new(text)));
+            let (at, close) = (last.span.end, root.span.end - 1);
+            let tail = &body[at..close];
+            if tail.contains('#') {
+                // behind the comments, whose lines end with them
+                let code = tail.lines().map(|line| line.split('#').next().unwrap_or_default());
+                if !code.collect::<String>().contains(',') {
+                    edits.push((at..at, Zeroizing::new(",".into())));
+                }
+                edits.push((close..close, Zeroizing::new(format!("{}\n", with_unit(member)))));
+            } else {
+                let comma = if tail.contains(',') { "" } else { "," };
+                let end = at + tail.trim_end().len();
+                edits.push((end..close, Zeroizing::new(format!("{comma}\n{}\n", with_unit(member)))));
+            }
             continue;
         }
         edits.push((empty_root(body, root), Zeroizing::default()));

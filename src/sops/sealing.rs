@@ -11,7 +11,7 @@ use super::format::Format;
 use super::mac::Mac;
 use super::seal::{Edit, SealError};
 use super::selector::{Selected, Selector};
-use super::tree::{Path, Scalar, Style, Tree};
+use super::tree::{Comment, Path, Scalar, Style, Tree, Visit};
 use super::{DataKey, Document, Token, TokenType, splice};
 
 /// A digest of additional data, type and plain bytes.
@@ -128,6 +128,40 @@ impl<'a, 'b> Cipher<'a, 'b> {
         }
         Token::seal(self.key, TokenType::Comment, text.as_bytes(), &aad, self.random)
     }
+}
+
+/// Seals again the comments that an edit moved into another container, of which sops takes the path.
+/// `opened` is the tree before the edit, its comments in clear.
+pub(super) fn rehome(
+    format: Format,
+    text: &str,
+    opened: &Tree,
+    key: &DataKey,
+    random: &mut dyn FnMut(&mut [u8]),
+) -> Result<String, SealError> {
+    let mut known: HashMap<Token, Zeroizing<String>> = HashMap::new();
+    opened.walk(&mut |_, visit| {
+        if let Visit::Comment(Comment { text, token: Some(token), .. }) = visit {
+            known.insert(token.clone(), text.clone());
+        }
+    });
+    if known.is_empty() {
+        return Ok(text.to_owned());
+    }
+    let document = Document::parse(format, text).map_err(|error| SealError::ReadBack(error.to_string()))?;
+    let mut edits: Vec<Edit> = Vec::new();
+    document.tree.walk(&mut |path, visit| {
+        let Visit::Comment(comment) = visit else { return };
+        let Ok(token) = Token::parse(&comment.text) else { return };
+        let aad = path.comment_aad();
+        if let Some(plain) = known.get(&token).filter(|_| token.open(key, &aad).is_err()) {
+            let token = Token::seal(key, TokenType::Comment, plain.as_bytes(), &aad, random);
+            let is_item = text[comment.span.clone()].starts_with('-');
+            let shown = if is_item { format!("- {token}") } else { comment_token(format, &token) };
+            edits.push((comment.span.clone(), Zeroizing::new(shown)));
+        }
+    });
+    Ok(splice(text, edits).to_string())
 }
 
 /// A token where a value stood: quoted where the value was, so that the author's quotes come back.

@@ -36,6 +36,7 @@ struct Tally {
     survived: usize,
     moved: usize,
     stricter: usize,
+    unreadable: usize,
 }
 
 fn run(format: Format, author: fn(&mut Dice, usize) -> Vec<u8>) {
@@ -55,12 +56,13 @@ fn run(format: Format, author: fn(&mut Dice, usize) -> Vec<u8>) {
         check(format, &clear, &rule, &mut dice, &sops, &mut tally, &told);
         seed += 1;
     }
-    let Tally { documents, values, refused, damaged, survived, moved, stricter } = tally;
+    let Tally { documents, values, refused, damaged, survived, moved, stricter, unreadable } = tally;
     println!(
-        "{format:?}: {documents} documents, {values} values, {refused} refused by both, {stricter} by stax, \
+        "{format:?}: {documents} documents, {values} values, {refused} refused by both, {stricter} by stax, {unreadable} unreadable to sops that wrote them, \
          {moved} with a comment elsewhere, {damaged} damaged of which {survived} still open"
     );
     assert!(stricter <= documents, "{stricter} documents beside {documents} were refused by stax alone");
+    assert!(unreadable * 10 <= documents, "sops could not read {unreadable} documents of its own");
     assert!(refused * 5 <= documents, "{refused} of {} documents were refused", documents + refused);
 }
 
@@ -86,7 +88,8 @@ fn check(
         (Ok(_), Err(why)) => panic!("stax refuses what sops seals: {why}\n{}", told()),
         (Err(why), Ok(_)) => panic!("stax seals what sops refuses: {why}\n{}", told()),
     };
-    let meaning = sops.decrypt(format, &theirs).unwrap_or_else(|why| panic!("{why}\n{}", told()));
+    // sops moves comments when it writes a document, and then cannot always read its own selection
+    let Ok(meaning) = sops.decrypt(format, &theirs) else { return tally.unreadable += 1 };
     let same = |what: &str, text: &str, found: Result<Vec<u8>, String>| match found {
         Ok(found) if alike(format, &meaning, &found) => {}
         Ok(found) => panic!("{what}: {}\n{text}\n{}", difference(&meaning, &found), told()),
@@ -179,10 +182,16 @@ fn damage(
 ) {
     let mut bytes = text.as_bytes().to_vec();
     for _ in 0..1 + dice.below(3) {
+        if bytes.is_empty() {
+            break;
+        }
         let at = dice.below(bytes.len());
         match dice.below(5) {
             0 => bytes[at] = *dice.pick(b"\n #:-[]{}\"'0aA,=\t"),
-            1 => drop(bytes.remove(at)),
+            1 => {
+                let end = (at + dice.below(40)).min(bytes.len());
+                drop(bytes.drain(at..end));
+            }
             2 => bytes.insert(at, *dice.pick(b"\n #:-\"'0aA,=")),
             3 => {
                 let end = (at + dice.below(80)).min(bytes.len());
@@ -190,7 +199,7 @@ fn damage(
                 let to = dice.below(bytes.len());
                 bytes.splice(to..to, piece);
             }
-            _ => drop(bytes.drain(at..(at + dice.below(40)).min(text.len()).min(at + 1))),
+            _ => drop(bytes.remove(at)),
         }
     }
     let Ok(damaged) = String::from_utf8(bytes) else { return };

@@ -7,5 +7,6 @@ mod binary;
 mod both_ways;
 mod groups;
 mod ini;
+mod layouts;
 mod tampered;
 mod vectors;

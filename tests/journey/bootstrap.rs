@@ -239,6 +239,11 @@ fn demo_runs_through_without_a_terminal_and_leaves_nothing_behind() {
     let sandbox = Sandbox::without_git();
     let output = sandbox.stax(["demo"]).ok();
     output.prints("stax secrets init --env production").prints("F04").prints("remove-recipient");
+    let output = sandbox.stax(["demo"]).ok();
+    output
+        .prints("error[K05 stale-data-key]: Bob <bob@example.com> can still read 1 file\n")
+        .prints("Bob <bob@example.com> can still read 1 file, less than a day after removal")
+        .prints("Bob's saved data key opens 0 of 3 values");
     let left: Vec<_> = files_beneath(&sandbox.place());
     assert_eq!(left, [sandbox.home.join(".gitconfig")]);
 }

@@ -70,6 +70,10 @@ impl Place {
         Ok(fs::read_to_string(self.root.join("repo").join(path))?)
     }
 
+    pub fn write(&self, path: &str, text: &str) -> Result<(), Failure> {
+        Ok(fs::write(self.root.join("repo").join(path), text)?)
+    }
+
     pub fn key_file(&self, who: Who) -> Result<String, Failure> {
         Ok(fs::read_to_string(home(&self.root, who).join(".config/sops/age/keys.txt"))?)
     }

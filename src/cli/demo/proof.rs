@@ -1,6 +1,6 @@
 //! What somebody who left can still open.
 
-use crate::age::{parse_identities, unwrap};
+use crate::age::{Recipient, parse_identities, unwrap, wrap};
 use crate::cli::failure::Failure;
 use crate::sops::{Document, Format, Token};
 
@@ -29,4 +29,18 @@ pub fn try_old_key(old: &str, new: &str, key_file: &str) -> Result<Found, Failur
     };
     let opened = leaves.iter().filter(|(path, node, _)| opens(node, &path.aad())).count();
     Ok(Found { values: leaves.len(), opened, identity_opens: open(&new).is_some() })
+}
+
+/// The file re-wrapped to everybody but `leaver` under the data key that it has.
+pub fn without(text: &str, key_file: &str, leaver: &str) -> Result<String, Failure> {
+    let no = |error: &dyn std::fmt::Display| Failure::no(error.to_string());
+    let document = Document::parse(Format::Yaml, text).map_err(|error| no(&error))?;
+    let identities = parse_identities(key_file).map_err(|error| no(&error))?;
+    let stanzas = &document.metadata().age;
+    let mut opened = stanzas.iter().flat_map(|stanza| identities.iter().map(move |own| unwrap(stanza, own)));
+    let key = opened.find_map(Result::ok).ok_or_else(|| Failure::no("no key opens the file"))?;
+    let stay =
+        stanzas.iter().map(|stanza| stanza.recipient.as_str()).filter(|recipient| *recipient != leaver);
+    let stay: Vec<Recipient> = stay.map(str::parse).collect::<Result<_, _>>().map_err(|error| no(&error))?;
+    document.rewrap(&wrap(&key, &stay)).map_err(|error| no(&error))
 }

@@ -9,9 +9,17 @@ use crate::sops::format::Indent;
 use crate::workspace::{Caller, Workspace};
 
 /// Print a whole file in clear, as `sops decrypt` does
+///
+/// What is written into a new file is for its owner alone (mode 0600).
 #[derive(clap::Args)]
 pub struct Args {
     file: PathBuf,
+    /// Write the clear text into the file itself; `git commit` will refuse it
+    #[arg(short, long)]
+    in_place: bool,
+    /// Write the clear text into this file
+    #[arg(short, long, value_name = "FILE", conflicts_with = "in_place")]
+    output: Option<PathBuf>,
 }
 
 impl Args {
@@ -22,7 +30,14 @@ impl Args {
         let text = opened.clear.emit(indent(&workspace));
         let text =
             text.ok_or_else(|| Failure::usage(format!("{}: cannot be printed in this format", target.path)))?;
-        ui.bytes(&text)?;
+        let output = self.output.as_ref().or(self.in_place.then_some(&self.file));
+        let Some(output) = output else {
+            ui.bytes(&text)?;
+            return Ok(ExitCode::SUCCESS);
+        };
+        workspace.write_in_clear(output, text.to_vec())?;
+        let output = output.display();
+        ui.note(format!("{output} is in clear; seal it again with: stax secrets encrypt -i {output}"));
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -21,6 +21,9 @@ pub struct Args {
     /// Write the result into the file itself
     #[arg(short, long)]
     in_place: bool,
+    /// Write the result into this file
+    #[arg(short, long, value_name = "FILE", conflicts_with = "in_place")]
+    output: Option<PathBuf>,
 }
 
 impl Args {
@@ -38,12 +41,14 @@ impl Args {
             ui.note(format!("{}: nothing is in clear that should not be", target.path));
             return Ok(ExitCode::SUCCESS);
         };
-        if !self.in_place {
-            ui.bytes(sealed.as_bytes())?;
-            return Ok(ExitCode::SUCCESS);
+        match &self.output {
+            Some(output) => workspace.write_to(output, sealed.into())?,
+            None if self.in_place => {
+                let path = target.path.clone().into();
+                workspace.save(&[Write { path, before: Some(before), after: sealed.into(), mode: None }])?;
+            }
+            None => ui.bytes(sealed.as_bytes())?,
         }
-        let path = target.path.clone().into();
-        workspace.save(&[Write { path, before: Some(before), after: sealed.into(), mode: None }])?;
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -99,7 +104,7 @@ fn whole(workspace: &Workspace, target: &Target, clear: &Clear<'_>) -> Result<St
         return Err(Failure::usage(format!("no rule of .sops.yaml governs {}", target.path))
             .hint("stax secrets init --env ENV, or add a rule with this path"));
     };
-    if !rule.groups.is_empty() || !rule.other_keys.is_empty() {
+    if rule.groups.len() > 1 || !rule.other_keys.is_empty() {
         return Err(Failure::usage(format!(".sops.yaml:{}: this rule needs sops", rule.line))
             .hint(format!("sops encrypt -i {}", target.path)));
     }

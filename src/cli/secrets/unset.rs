@@ -14,6 +14,9 @@ pub struct Args {
     key: String,
     #[command(flatten)]
     which: Which,
+    /// Succeed when there is no such value
+    #[arg(long)]
+    idempotent: bool,
     /// Say what would change and write nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
@@ -22,10 +25,17 @@ pub struct Args {
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
         let (workspace, target) = self.which.open()?;
-        values::update(&workspace, &target, self.dry_run, &mut |opened| {
+        let changed = values::update(&workspace, &target, self.dry_run, &mut |opened| {
             let path = values::parse_path(&self.key, opened.clear.tree())?;
+            if self.idempotent && opened.clear.tree().find(&path).is_none() {
+                return Ok(None);
+            }
             Ok(Some(fresh(|fresh| opened.clear.unset(&path, &opened.key, fresh))?))
         })?;
+        if !changed {
+            ui.note(format!("{}: there is no {}; nothing changed", target.path, self.key));
+            return Ok(ExitCode::SUCCESS);
+        }
         let verb = if self.dry_run { "would remove" } else { "removed" };
         ui.note(format!("{}: {verb} {}; older versions in git still hold it", target.path, self.key));
         Ok(ExitCode::SUCCESS)

@@ -10,18 +10,21 @@ use crate::cli::failure::{Exit, Failure};
 use crate::cli::ui::Ui;
 use crate::policy::rules::{self, depends_on_policy};
 use crate::policy::{Finding, RuleId, Severity};
-use crate::repo::{Repo, StagedChange};
+use crate::repo::{Repo, Span, StagedChange};
 use crate::workspace::{Caller, Workspace};
 
+mod history;
+mod range;
 mod tree;
 
+use history::{History, Snapshots};
 use tree::{Gathered, Source};
 
 /// Check policy, recipients and plaintext; without a key, and with one more
 ///
 /// Judges the bound files and every SOPS file of the index. With a key at hand it also checks MACs and
 /// values, and says so. Exit codes: 0 no error, 1 errors found, 2 could not run.
-#[derive(clap::Args)]
+#[derive(clap::Args, Default)]
 pub struct Args {
     /// Only these files and folders
     #[arg(value_name = "PATH", conflicts_with = "staged")]
@@ -29,6 +32,16 @@ pub struct Args {
     /// What the next commit would hold; errors only for what it changes
     #[arg(long)]
     staged: bool,
+    /// Every commit of A..B against its parents, and the tree at B; without a value what pre-commit
+    /// says in PRE_COMMIT_FROM_REF and PRE_COMMIT_TO_REF
+    #[arg(long, value_name = "A..B", num_args = 0..=1, default_missing_value = "", conflicts_with_all = ["staged", "paths"])]
+    range: Option<String>,
+    /// Every commit behind HEAD
+    #[arg(long, conflicts_with_all = ["staged", "paths", "range"])]
+    history: bool,
+    /// Fail (1) where the clone holds too little history to tell who knew older data keys
+    #[arg(long)]
+    require_history: bool,
     /// Use no key
     #[arg(long, conflicts_with = "with_key")]
     keyless: bool,
@@ -40,8 +53,9 @@ pub struct Args {
     format: Output,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 enum Output {
+    #[default]
     Text,
     Json,
 }
@@ -56,19 +70,61 @@ struct Report {
     files: usize,
     checked_with_key: usize,
     changes: Option<Vec<StagedChange>>,
+    /// Commits that were looked at; `None` where history plays no part.
+    commits: Option<usize>,
+    /// The clone holds too little history.
+    is_partial: bool,
 }
 
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
         // git names the index in the environment of every hook that checks one
         let in_hook = self.staged && std::env::var_os("GIT_INDEX_FILE").is_some();
-        let report = if self.staged { self.staged()? } else { self.work_tree(ui)? };
+        let report = match self.span()? {
+            Some(range) => self.range(&range)?,
+            None if self.staged => self.staged()?,
+            None => self.work_tree(ui)?,
+        };
         match self.format {
             Output::Json => ui.json(&report.json())?,
             Output::Text if in_hook => report.refuse(ui),
             Output::Text => report.print(ui),
         }
-        Ok(if report.errors() == 0 { ExitCode::SUCCESS } else { Exit::No.into() })
+        let is_unknown = self.require_history && report.is_partial;
+        Ok(if report.errors() == 0 && !is_unknown { ExitCode::SUCCESS } else { Exit::No.into() })
+    }
+
+    /// The range to judge, as `git log` would take it.
+    fn span(&self) -> Result<Option<String>, Failure> {
+        if self.history {
+            return Ok(Some("HEAD".into()));
+        }
+        let Some(range) = &self.range else { return Ok(None) };
+        if !range.is_empty() {
+            return Ok(Some(range.clone()));
+        }
+        let named = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
+        match (named("PRE_COMMIT_FROM_REF"), named("PRE_COMMIT_TO_REF")) {
+            (Some(from), Some(to)) => Ok(Some(format!("{from}..{to}"))),
+            _ => Err(Failure::usage("--range needs A..B, or PRE_COMMIT_FROM_REF and PRE_COMMIT_TO_REF")),
+        }
+    }
+
+    fn range(&self, range: &str) -> Result<Report, Failure> {
+        let workspace = Workspace::over(Repo::from_env_without_work_tree()?, self.caller());
+        let span = workspace.repo()?.span(range)?;
+        let mut ranged = range::verify(&workspace, &span)?;
+        let checked_with_key = self.open_with_key(&workspace, &mut ranged.gathered)?;
+        Ok(Report {
+            findings: ranged.findings,
+            older: ranged.older,
+            accepted: ranged.accepted,
+            files: ranged.gathered.facts.files.len(),
+            checked_with_key,
+            changes: None,
+            commits: Some(ranged.commits),
+            is_partial: ranged.is_partial,
+        })
     }
 
     fn caller(&self) -> Caller {
@@ -100,8 +156,28 @@ impl Args {
             ));
         }
         let checked_with_key = self.open_with_key(&workspace, &mut gathered)?;
-        let (findings, accepted) = judge(&gathered);
-        Ok(Report { findings, older: 0, accepted, files, checked_with_key, changes: None })
+        let (mut findings, accepted) = judge(&gathered);
+        let repo = workspace.repo()?;
+        let head = repo.head_commit()?.into_iter().collect();
+        let wanted = history::candidates(&gathered.facts);
+        // without a document nobody can still read one
+        let tips = if files == 0 { Vec::new() } else { head };
+        let span = Span { tips, ..Span::default() };
+        let history = History::load(repo, &span, &wanted, &mut Snapshots::new(repo))?;
+        findings.extend(history.stale(repo, &gathered.facts, &|_| true, &|one| {
+            range::is_accepted(gathered.vault.as_ref(), RuleId::K05, &one.path, None)
+        }));
+        let (commits, is_partial) = (Some(history.commits), history.is_partial);
+        Ok(Report {
+            findings,
+            older: 0,
+            accepted,
+            files,
+            checked_with_key,
+            changes: None,
+            commits,
+            is_partial,
+        })
     }
 
     fn scope(&self, workspace: &Workspace) -> Result<Vec<String>, Failure> {
@@ -128,6 +204,8 @@ impl Args {
             files: 0,
             checked_with_key: 0,
             changes: Some(changes),
+            commits: None,
+            is_partial: false,
         };
         if !changed.iter().any(|path| tree::is_central(path) || tree::may_be_secret(path)) {
             let bound = Source::Index.vault(&workspace)?.0.map(|vault| vault.files).unwrap_or_default();
@@ -147,10 +225,21 @@ impl Args {
         let (findings, accepted) = judge(&gathered);
         let is_new =
             |finding: &Finding| changed.contains(&finding.path) || (central && depends_on_policy(finding));
-        let (findings, older): (Vec<Finding>, Vec<Finding>) = findings.into_iter().partition(is_new);
+        let (mut findings, older): (Vec<Finding>, Vec<Finding>) = findings.into_iter().partition(is_new);
+        findings.extend(range::staged(&workspace, &changes, &gathered)?);
         let older = older.iter().filter(|finding| finding.severity == Severity::Error).count();
         let files = gathered.facts.files.len();
-        Ok(Report { findings, older, accepted, files, checked_with_key, changes: Some(changes) })
+        let changes = Some(changes);
+        Ok(Report {
+            findings,
+            older,
+            accepted,
+            files,
+            checked_with_key,
+            changes,
+            commits: None,
+            is_partial: false,
+        })
     }
 }
 
@@ -192,10 +281,10 @@ impl Report {
     fn show(&self, ui: &Ui, on_stderr: bool) {
         for finding in &self.findings {
             let fix = finding.fix.iter().map(|fix| format!("fix: {fix}"));
-            let more: Vec<String> = std::iter::once(self.location(finding))
-                .chain(finding.detail.iter().cloned())
-                .chain(fix)
-                .collect();
+            // K05 names every file with what happened to it
+            let place = (finding.rule != RuleId::K05).then(|| self.location(finding));
+            let more: Vec<String> =
+                place.into_iter().chain(finding.detail.iter().cloned()).chain(fix).collect();
             ui.finding(finding.severity, &finding.rule.to_string(), &finding.message, &more, on_stderr);
         }
     }
@@ -219,7 +308,13 @@ impl Report {
             0 => "keyless: MACs and values not checked".to_owned(),
             checked => format!("MAC and values checked in {checked}"),
         };
-        ui.line(format!("{}: {found}{accepted}; {depth}", count(self.files, "file")));
+        let commits =
+            self.commits.map_or_else(String::new, |commits| format!(", {}", count(commits, "commit")));
+        ui.line(format!("{}{commits}: {found}{accepted}; {depth}", count(self.files, "file")));
+        if self.is_partial {
+            ui.warning("this clone holds not all history: who knew older data keys is unknown");
+            ui.note("the whole history: fetch-depth: 0 in actions/checkout, or git fetch --unshallow");
+        }
         self.note_older(ui);
     }
 
@@ -286,14 +381,15 @@ impl Report {
             "checked_with_key": self.checked_with_key,
             "accepted": self.accepted,
             "older": self.older,
+            "commits": self.commits,
+            "history_is_complete": !self.is_partial,
         })
     }
 }
 
 /// What a hook runs: the commit that git is about to make, from the index that git names.
 pub(in crate::cli) fn staged_in_hook(ui: &Ui) -> Result<ExitCode, Failure> {
-    let args =
-        Args { paths: Vec::new(), staged: true, keyless: false, with_key: false, format: Output::Text };
+    let args = Args { staged: true, ..Args::default() };
     let report = args.staged()?;
     report.refuse(ui);
     Ok(if report.errors() == 0 { ExitCode::SUCCESS } else { Exit::No.into() })

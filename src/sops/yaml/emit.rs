@@ -16,7 +16,6 @@ pub fn emit(tree: &Tree, indent: usize) -> String {
     let mut emitter = Emitter { out: String::new(), unit: indent.max(1) };
     for (position, document) in tree.documents.iter().enumerate() {
         if position > 0 {
-            emitter.end_line();
             emitter.out.push_str("---\n");
         }
         let (Value::Map(items) | Value::List(items)) = &document.value else { continue };
@@ -25,7 +24,6 @@ pub fn emit(tree: &Tree, indent: usize) -> String {
             emitter.out.push_str("{}\n");
         }
     }
-    emitter.end_line();
     emitter.out
 }
 
@@ -93,17 +91,7 @@ impl Emitter {
         }
     }
 
-    fn end_line(&mut self) {
-        if !self.out.is_empty() && !self.out.ends_with('\n') {
-            self.out.push('\n');
-        }
-    }
-
     fn indent(&mut self, column: usize, hanging: &mut bool) {
-        // a literal that ended in a line separator ended its line with it, but not for the first column
-        if column == 0 && !*hanging {
-            self.end_line();
-        }
         if !*hanging {
             self.out.extend(std::iter::repeat_n(' ', column));
         }
@@ -137,7 +125,10 @@ impl Emitter {
                     _ => scalar_text(&leaf.scalar, self.next(column), self.unit),
                 };
                 self.out.push_str(&text);
-                if !(text.starts_with('|') && text.ends_with(['\u{2028}', '\u{2029}'])) {
+                // a literal that ends in a line separator ends its line with it
+                let separator =
+                    leaf.scalar.as_text().is_some_and(|text| text.ends_with(['\u{2028}', '\u{2029}']));
+                if !(separator && text.starts_with('|')) {
                     self.out.push('\n');
                 }
             }

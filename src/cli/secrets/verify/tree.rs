@@ -6,7 +6,7 @@ use crate::cli::failure::Failure;
 use crate::cli::secrets::values::allowed_names;
 use crate::policy::rules::{Content, Facts, FileFacts, looks_sealed, mentions};
 use crate::policy::vault::Vault;
-use crate::repo::{Attribute, RepoError, StagedChange};
+use crate::repo::{Attribute, ObjectId, RepoError, StagedChange};
 use crate::sops::Format;
 use crate::workspace::{POLICY, ROSTER, Target, VAULT, Workspace, WorkspaceError, now};
 
@@ -17,6 +17,8 @@ mod around;
 pub(super) enum Source {
     WorkTree,
     Index,
+    /// A server or a CI job judges this, whatever is checked out.
+    Commit(ObjectId),
 }
 
 /// The facts of one tree, and the exceptions that it accepts.
@@ -46,6 +48,7 @@ impl Source {
         match self {
             Self::WorkTree => workspace.read(path),
             Self::Index => Ok(workspace.repo()?.index_blob(path)?),
+            Self::Commit(commit) => Ok(workspace.repo()?.blob_at(commit, path)?),
         }
     }
 
@@ -76,7 +79,7 @@ pub(super) fn gather(
     let (vault, vault_fault) = source.vault(workspace)?;
     let bound: BTreeSet<&str> =
         vault.iter().flat_map(|vault| &vault.files).map(|file| file.path.as_str()).collect();
-    let candidates = candidates(workspace)?;
+    let candidates = candidates(workspace, source)?;
     let modes: BTreeMap<&str, u32> =
         candidates.iter().map(|candidate| (candidate.path.as_str(), candidate.mode)).collect();
     let mut files = Vec::new();
@@ -120,8 +123,12 @@ fn driver(workspace: &Workspace, path: &str, name: &str) -> Result<Option<String
     })
 }
 
-fn candidates(workspace: &Workspace) -> Result<Vec<Candidate>, Failure> {
+fn candidates(workspace: &Workspace, source: Source) -> Result<Vec<Candidate>, Failure> {
     let mut candidates: Vec<Candidate> = Vec::new();
+    if let Source::Commit(commit) = source {
+        let files = workspace.repo()?.files_of(commit)?.into_iter();
+        return Ok(files.map(|(path, entry)| Candidate { path, mode: entry.mode }).collect());
+    }
     for entry in workspace.repo()?.index_entries()? {
         // an unmerged path stands there once a side
         if candidates.last().is_none_or(|last| last.path != entry.path) {
@@ -152,7 +159,11 @@ fn general_file(
     if !may_be_secret(path) {
         return Ok(None);
     }
-    let marked = workspace.repo()?.attribute(path, "diff")? == Attribute::Value("stax".into());
+    let is_commit = matches!(source, Source::Commit(_));
+    let marked = !is_commit && workspace.repo()?.attribute(path, "diff")? == Attribute::Value("stax".into());
+    if is_commit && Format::of_path(path) == Format::Binary && !has_secret_name(path) {
+        return Ok(None);
+    }
     // almost every file of a repository is binary by its name, and almost none is a document
     if !marked && !was_sealed && source == Source::WorkTree && !may_start_document(workspace, path) {
         return Ok(None);
@@ -173,6 +184,12 @@ fn general_file(
         _ => marked || was_sealed || looks_sealed(&bytes) && !matches!(file.content, Content::Clear),
     };
     Ok(is_secret.then_some(file))
+}
+
+/// What is binary by its name is read from a commit only when that name speaks of secrets.
+fn has_secret_name(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    !name.contains('.') || ["sops", "enc", "secret"].iter().any(|part| name.contains(part))
 }
 
 /// By its name: any file but the policy of sops itself.

@@ -121,7 +121,7 @@ fn leaks(
     candidates: &[Candidate],
 ) -> Result<Vec<Leak>, Failure> {
     let changed: Option<BTreeSet<String>> = match source {
-        Source::WorkTree => None,
+        Source::WorkTree | Source::Commit(_) => None,
         Source::Index => {
             let changes = workspace.repo()?.staged_changes()?;
             Some(
@@ -138,7 +138,7 @@ fn leaks(
     let scan = |candidate: &Candidate| {
         let bytes = match source {
             Source::WorkTree => workspace.read_small(&candidate.path, MAX_SCANNED),
-            Source::Index => source.read(workspace, &candidate.path).ok().flatten(),
+            Source::Index | Source::Commit(_) => source.read(workspace, &candidate.path).ok().flatten(),
         };
         let line = secret_key_line(&bytes.filter(|bytes| bytes.len() <= MAX_SCANNED)?)?;
         Some(Leak { path: candidate.path.clone(), line })

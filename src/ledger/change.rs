@@ -1,0 +1,233 @@
+//! Change rules: a version of a file against the one before it.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use super::Snapshot;
+use super::snapshot::{Mark, Sealed};
+use crate::policy::{Finding, RuleId};
+
+/// A changed file.
+pub struct Change<'a> {
+    pub path: &'a str,
+    /// Bound in `.stax/vault.json`.
+    pub managed: bool,
+    pub before: &'a Snapshot,
+    pub after: &'a Snapshot,
+    /// Versions of the file older than `before`; empty where nobody looked.
+    pub older: &'a [Rc<Snapshot>],
+}
+
+/// What no honest writer of SOPS does, and what a reviewer should know.
+#[must_use]
+pub fn judge(change: &Change<'_>) -> Vec<Finding> {
+    let rules: [fn(&Change<'_>) -> Option<Finding>; 6] =
+        [stale_mac, other_type, reused_iv, other_selector, kept_stanza, old_token];
+    rules.iter().filter_map(|rule| rule(change)).collect()
+}
+
+fn error(change: &Change<'_>, rule: RuleId, message: String) -> Finding {
+    Finding::error(rule, change.path, message)
+        .fix("git log -p, to see who changed it; then restore or edit the file")
+}
+
+/// D11: every writer of SOPS makes a new MAC for a new value.
+fn stale_mac(change: &Change<'_>) -> Option<Finding> {
+    let Change { before, after, .. } = change;
+    // a whole version that comes back brings the MAC of its own
+    let is_restored = || change.older.iter().any(|older| **older == **after);
+    if before.mac.is_none() || before.mac != after.mac || is_restored() {
+        return None;
+    }
+    let marks = |snapshot: &Snapshot| -> Vec<(String, Mark)> {
+        snapshot.sealed.iter().map(|(path, sealed)| (path.clone(), sealed.mark)).collect()
+    };
+    let (tokens, clear) = (marks(before) != marks(after), before.clear != after.clear);
+    let names = |keys: Vec<String>| {
+        let more = if keys.len() > 3 { format!(" and {} more", keys.len() - 3) } else { String::new() };
+        format!("`{}`{more}", keys.iter().take(3).cloned().collect::<Vec<_>>().join("`, `"))
+    };
+    if tokens {
+        let keys = differing(&marks(before), &marks(after));
+        let message = format!("{} changed without the data key: the MAC is the one before", names(keys));
+        return Some(error(change, RuleId::D11, message));
+    }
+    let list = |map: &std::collections::BTreeMap<String, Mark>| -> Vec<(String, Mark)> {
+        map.iter().map(|(path, mark)| (path.clone(), *mark)).collect()
+    };
+    clear.then(|| {
+        let keys = names(differing(&list(&before.clear), &list(&after.clear)));
+        let message = format!("{keys} changed in clear under the old MAC: sops will refuse this file");
+        match change.managed {
+            true => error(change, RuleId::D11, message),
+            // GitOps tools edit clear fields and do not look at the MAC
+            false => Finding::warning(RuleId::D11, change.path, message)
+                .fix(format!("stax secrets edit -f {}   (any change makes a new MAC)", change.path)),
+        }
+    })
+}
+
+fn differing(before: &[(String, Mark)], after: &[(String, Mark)]) -> Vec<String> {
+    let only = |a: &[(String, Mark)], b: &[(String, Mark)]| -> Vec<String> {
+        a.iter().filter(|pair| !b.contains(pair)).map(|(path, _)| path.clone()).collect()
+    };
+    let mut keys = only(before, after);
+    keys.extend(only(after, before));
+    keys.sort();
+    keys.dedup();
+    keys
+}
+
+/// D09: the type of a token is not authenticated.
+fn other_type(change: &Change<'_>) -> Option<Finding> {
+    let (key, ..) = pairs(change).find(|(_, old, new)| old.mark == new.mark && old.kind != new.kind)?;
+    let message = format!("`{key}` has another type and the same token: the type is not authenticated");
+    Some(error(change, RuleId::D09, message))
+}
+
+/// D10: a new value gets a new iv.
+fn reused_iv(change: &Change<'_>) -> Option<Finding> {
+    if !change.before.shares_key_with(change.after) {
+        return None;
+    }
+    let (key, ..) = pairs(change).find(|(_, old, new)| old.iv == new.iv && old.mark != new.mark)?;
+    let message = format!("`{key}` changed under the same iv: a damaged token, or a broken writer");
+    Some(error(change, RuleId::D10, message))
+}
+
+/// D05: a rule changed by hand makes the next honest edit write plaintext.
+fn other_selector(change: &Change<'_>) -> Option<Finding> {
+    let Change { before, after, .. } = change;
+    let survives = before.shares_key_with(after) || (before.mac.is_some() && before.mac == after.mac);
+    (before.selector != after.selector && survives).then(|| {
+        let message = format!(
+            "the rule of the file changed from `{}` to `{}` while its tokens stayed",
+            before.selector, after.selector
+        );
+        error(change, RuleId::D05, message)
+    })
+}
+
+/// D03: after a removal every stanza is made anew.
+fn kept_stanza(change: &Change<'_>) -> Option<Finding> {
+    let Change { before, after, .. } = change;
+    let removed = before.recipients.difference(&after.recipients).next()?;
+    let tokens = |snapshot: &Snapshot| -> BTreeSet<Mark> {
+        snapshot.sealed.values().map(|sealed| sealed.mark).collect()
+    };
+    let rotated = tokens(before).is_disjoint(&tokens(after)) && !after.sealed.is_empty();
+    (rotated && !before.stanzas.is_disjoint(&after.stanzas)).then(|| {
+        let message = format!("a stanza from before the removal of {removed} is still there");
+        error(change, RuleId::D03, message)
+    })
+}
+
+/// D06: an old value is back; a revert does that too.
+fn old_token(change: &Change<'_>) -> Option<Finding> {
+    let marks = |snapshot: &Snapshot| -> BTreeSet<Mark> {
+        snapshot.sealed.values().map(|sealed| sealed.mark).collect()
+    };
+    let before = marks(change.before);
+    let older: BTreeSet<Mark> = change.older.iter().flat_map(|older| marks(older)).collect();
+    let back: Vec<&str> = change
+        .after
+        .sealed
+        .iter()
+        .filter(|(_, sealed)| !before.contains(&sealed.mark) && older.contains(&sealed.mark))
+        .map(|(key, _)| key.as_str())
+        .collect();
+    let first = back.first()?;
+    let more = if back.len() > 1 { format!(" and {} more", back.len() - 1) } else { String::new() };
+    let message = format!("`{first}`{more}: the token of an older version is back");
+    Some(Finding::new(RuleId::D06, crate::policy::Severity::Notice, change.path, message))
+}
+
+fn pairs<'a>(change: &Change<'a>) -> impl Iterator<Item = (&'a String, &'a Sealed, &'a Sealed)> {
+    let (before, after) = (change.before, change.after);
+    after.sealed.iter().filter_map(|(key, new)| Some((key, before.sealed.get(key)?, new)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sops::TokenType;
+
+    fn sealed(mark: u8, iv: u8, kind: TokenType) -> Sealed {
+        Sealed { mark: [mark; 16], iv: [iv; 32], kind }
+    }
+
+    /// A file with the key A, of one recipient.
+    fn snapshot(value: u8, mac: u8) -> Snapshot {
+        Snapshot {
+            recipients: ["age1ana".to_owned()].into(),
+            sealed: [
+                ("A".to_owned(), sealed(value, value, TokenType::Str)),
+                ("B".to_owned(), sealed(99, 99, TokenType::Str)),
+            ]
+            .into(),
+            stanzas: [[1; 16]].into(),
+            mac: Some([mac; 16]),
+            selector: "unencrypted_suffix: _unencrypted".into(),
+            ..Snapshot::default()
+        }
+    }
+
+    fn rules(before: &Snapshot, after: &Snapshot, older: &[Rc<Snapshot>]) -> Vec<RuleId> {
+        let change = Change { path: "a.yaml", managed: false, before, after, older };
+        judge(&change).iter().map(|finding| finding.rule).collect()
+    }
+
+    #[test]
+    fn each_rule_fires_on_its_change_and_not_on_an_honest_one() {
+        let before = snapshot(1, 1);
+        let with = |change: &dyn Fn(&mut Snapshot)| {
+            let mut after = snapshot(2, 2);
+            change(&mut after);
+            after
+        };
+        assert_eq!(rules(&before, &snapshot(2, 2), &[]), []);
+        assert_eq!(rules(&before, &before, &[]), []);
+        assert_eq!(rules(&before, &snapshot(2, 1), &[]), [RuleId::D11]);
+        let clear = with(&|after| {
+            *after = snapshot(1, 1);
+            after.clear.insert("host".into(), [5; 16]);
+        });
+        assert_eq!(rules(&before, &clear, &[]), [RuleId::D11]);
+        let retyped = with(&|after| {
+            after.sealed.insert("B".into(), sealed(99, 99, TokenType::Int));
+        });
+        assert_eq!(rules(&before, &retyped, &[]), [RuleId::D09]);
+        let reused = with(&|after| {
+            after.sealed.insert("A".into(), sealed(7, 1, TokenType::Str));
+        });
+        assert_eq!(rules(&before, &reused, &[]), [RuleId::D10]);
+        let selector = with(&|after| after.selector = "encrypted_regex: ^x$".into());
+        assert_eq!(rules(&before, &selector, &[]), [RuleId::D05]);
+    }
+
+    #[test]
+    fn what_is_made_anew_is_free_to_differ() {
+        let before = snapshot(1, 1);
+        let mut rotated = snapshot(2, 2);
+        rotated.sealed.insert("B".into(), sealed(98, 99, TokenType::Int));
+        rotated.stanzas = [[2; 16]].into();
+        rotated.selector = "encrypted_regex: ^x$".into();
+        assert_eq!(rules(&before, &rotated, &[]), []);
+        // somebody left, everything is new but one stanza
+        rotated.stanzas = [[1; 16]].into();
+        rotated.selector = before.selector.clone();
+        rotated.sealed.insert("B".into(), sealed(98, 98, TokenType::Str));
+        let mut two = before.clone();
+        two.recipients.insert("age1bob".into());
+        assert_eq!(rules(&two, &rotated, &[]), [RuleId::D03]);
+    }
+
+    #[test]
+    fn a_version_that_comes_back_is_told_and_not_refused() {
+        let old = Rc::new(snapshot(1, 1));
+        assert_eq!(rules(&snapshot(2, 2), &old, std::slice::from_ref(&old)), [RuleId::D06]);
+        // the repair of a file that was changed under its MAC
+        assert_eq!(rules(&snapshot(3, 1), &old, std::slice::from_ref(&old)), [RuleId::D06]);
+        assert_eq!(rules(&snapshot(3, 1), &old, &[]), [RuleId::D11]);
+    }
+}

@@ -1,0 +1,99 @@
+//! One version of a SOPS file, reduced to what can be compared without a key.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sha2::{Digest as _, Sha256};
+
+use crate::sops::tree::Scalar;
+use crate::sops::{Document, Token, TokenType};
+
+/// A digest of something that only one data key, or one wrapping of it, can have made.
+pub type Mark = [u8; 16];
+
+/// An encrypted value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sealed {
+    /// Of data, iv and tag. Nobody makes the same again without the same data key and iv.
+    pub mark: Mark,
+    pub iv: [u8; 32],
+    pub kind: TokenType,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    pub recipients: BTreeSet<String>,
+    /// By path; in a file of several documents with their number.
+    pub sealed: BTreeMap<String, Sealed>,
+    /// Values in clear that the MAC covers.
+    pub clear: BTreeMap<String, Mark>,
+    pub stanzas: BTreeSet<Mark>,
+    /// `None` without a MAC.
+    pub mac: Option<Mark>,
+    /// The rule that selects what is encrypted, the default of SOPS spelled out.
+    pub selector: String,
+}
+
+impl Snapshot {
+    #[must_use]
+    pub fn of(document: &Document) -> Self {
+        let metadata = document.metadata();
+        let (field, text) = metadata.selector.field();
+        let mut snapshot = Self {
+            recipients: metadata.age.iter().map(|stanza| plain(&stanza.recipient)).collect(),
+            stanzas: metadata.age.iter().map(|stanza| mark(&[stanza.enc.as_bytes()])).collect(),
+            mac: (!metadata.mac.is_empty()).then(|| mark(&[metadata.mac.as_bytes()])),
+            selector: format!("{field}: {text}"),
+            ..Self::default()
+        };
+        let tree = document.tree();
+        for (path, node, leaf) in tree.leaves() {
+            let number = tree.ends.iter().take_while(|end| **end <= node.span.start).count();
+            let path =
+                if number == 0 { path.to_string() } else { format!("{path} (document {})", number + 1) };
+            match leaf.scalar.as_text().and_then(|text| Token::parse(text).ok()) {
+                Some(token) => {
+                    let mark = mark(&[&token.data, &token.iv, &token.tag]);
+                    snapshot.sealed.insert(path, Sealed { mark, iv: token.iv, kind: token.kind });
+                }
+                // the MAC covers neither null nor the empty string, nor, where it says so, what is clear
+                None if leaf.scalar == Scalar::Null || leaf.scalar.is_empty_str() => {}
+                None if metadata.mac_only_encrypted => {}
+                None => {
+                    let bytes = leaf.scalar.plaintext().unwrap_or_default();
+                    snapshot.clear.insert(path, mark(&[&bytes]));
+                }
+            }
+        }
+        snapshot
+    }
+
+    /// Everything that proves the data key of this version.
+    pub fn marks(&self) -> impl Iterator<Item = &Mark> {
+        self.sealed.values().map(|sealed| &sealed.mark).chain(&self.stanzas)
+    }
+
+    /// Whether both versions provably have one data key.
+    #[must_use]
+    pub fn shares_key_with(&self, other: &Self) -> bool {
+        let marks: BTreeSet<&Mark> = self.marks().collect();
+        other.marks().any(|mark| marks.contains(mark))
+    }
+}
+
+/// An ssh key without its comment, which people change.
+fn plain(recipient: &str) -> String {
+    if recipient.starts_with("ssh-") {
+        return recipient.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
+    }
+    recipient.to_owned()
+}
+
+fn mark(parts: &[&[u8]]) -> Mark {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    let digest = hash.finalize();
+    std::array::from_fn(|at| digest[at])
+}
