@@ -206,7 +206,8 @@ impl Builder<'_> {
         span: Range<usize>,
     ) -> Result<(), SyntaxError> {
         let is_text = matches!(resolve::resolve(text, style, tag), Resolved::Scalar(Scalar::Str(_)));
-        if !is_text && !(self.nameless_keys && text.is_empty()) {
+        let is_nameless = self.nameless_keys && text.is_empty();
+        if !(is_text || is_nameless) {
             return Err(self.error(&span, "a key that is not a string: quote it"));
         }
         let duplicate = {

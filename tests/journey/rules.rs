@@ -165,7 +165,7 @@ const METADATA_ATTACKS: &[(&str, &[&str], Attack)] = &[
         let entry = "    hc_vault:\n        - vault_address: http://127.0.0.1:1\n          engine_path: x\n          key_name: x\n          created_at: \"2024-01-01T00:00:00Z\"\n          enc: vault:v1:x";
         edit(sandbox, |text| in_metadata(text, entry));
     }),
-    ("no recipient at all", &["K01", "M01"], |sandbox| {
+    ("no recipient at all", &["K01", "K05", "M01"], |sandbox| {
         edit(sandbox, |text| {
             let (start, end) =
                 (text.find("    age:").expect("it"), text.find("    lastmodified:").expect("it"));
@@ -311,7 +311,7 @@ fn the_index_is_judged_and_not_the_work_tree() {
     edit(&sandbox, |text| format!("LEAK: {CANARY}\n{text}"));
     sandbox.git(["add", PROD]).ok();
     sandbox.write(PROD, honest);
-    assert_eq!(errors(&sandbox, &["--staged"]), BTreeSet::from(["F04".to_owned()]), "T43");
+    assert_eq!(errors(&sandbox, &["--staged"]), BTreeSet::from(["D11".to_owned(), "F04".to_owned()]), "T43");
     sandbox.git(["reset", "--quiet", "--hard"]).ok();
     let key = std::fs::read_to_string(sandbox.key_file()).expect("the key file");
     sandbox.write("notes.md", &key);
@@ -330,6 +330,11 @@ fn the_index_is_judged_and_not_the_work_tree() {
     sandbox.git(["add", "src.txt"]).ok();
     sandbox.git(["commit", "-qm", "an older leak stops nobody"]).ok();
     finds("T58", &sandbox, &[], &["G05"]);
+    sandbox.git(["rm", "-q", "notes.md"]).ok();
+    sandbox.git(["commit", "-qm", "no notes"]).ok();
+    finds("T58 taken out", &sandbox, &[], &[]);
+    finds("T58 in a range", &sandbox, &["--range", "HEAD~3..HEAD"], &["G05"]);
+    finds("T58 after the range", &sandbox, &["--range", "HEAD~1..HEAD"], &[]);
 }
 
 #[test]

@@ -12,6 +12,8 @@ use crate::workspace::{POLICY, ROSTER, Target, VAULT, Workspace, WorkspaceError,
 
 mod around;
 
+pub(super) use around::leaks_in;
+
 /// Where bytes are read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Source {

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Candidate, Gathered, Source};
 use crate::cli::failure::Failure;
+use crate::policy::Finding;
 use crate::policy::rules::{
-    Facts, Leak, Link, OtherPolicy, Plain, Policies, looks_sealed, says_secret, secret_key_line,
+    self, Facts, Leak, Link, OtherPolicy, Plain, Policies, looks_sealed, says_secret, secret_key_line,
 };
-use crate::repo::Attribute;
+use crate::repo::{Attribute, Repo, RepoError, Span};
 use crate::workspace::{POLICY, Workspace};
 
 /// Larger files are no key files.
@@ -36,7 +37,7 @@ pub(super) fn add(
     facts.others = others(workspace, source, candidates);
     facts.plain = plain(workspace, source, wanted, candidates, facts);
     let links = candidates.iter().filter(|candidate| candidate.is_link() && wanted(&candidate.path));
-    facts.links = links.filter_map(|link| target(workspace, &link.path)).collect();
+    facts.links = links.filter_map(|link| target(workspace, source, &link.path)).collect();
     facts.leaks = leaks(workspace, source, wanted, candidates)?;
     facts.caches = caches(workspace, facts)?;
     Ok(())
@@ -108,8 +109,10 @@ fn sample<'a>(
     some.map(|path| (*path, is_sealed(path))).collect()
 }
 
-fn target(workspace: &Workspace, path: &str) -> Option<Link> {
-    let bytes = workspace.repo().ok()?.index_blob(path).ok().flatten()?;
+fn target(workspace: &Workspace, source: Source, path: &str) -> Option<Link> {
+    // in the work tree a link is never followed; its text stands in the index as well
+    let source = if source == Source::WorkTree { Source::Index } else { source };
+    let bytes = source.read(workspace, path).ok().flatten()?;
     Some(Link { path: path.to_owned(), target: String::from_utf8(bytes).ok()? })
 }
 
@@ -121,7 +124,9 @@ fn leaks(
     candidates: &[Candidate],
 ) -> Result<Vec<Leak>, Failure> {
     let changed: Option<BTreeSet<String>> = match source {
-        Source::WorkTree | Source::Commit(_) => None,
+        Source::WorkTree => None,
+        // a range is judged by its commits: see `leaks_in`
+        Source::Commit(_) => return Ok(Vec::new()),
         Source::Index => {
             let changes = workspace.repo()?.staged_changes()?;
             Some(
@@ -144,6 +149,34 @@ fn leaks(
         Some(Leak { path: candidate.path.clone(), line })
     };
     Ok(candidates.iter().filter(is_scanned).filter_map(scan).collect())
+}
+
+/// Rule G05 in every commit of a range, because a key once pushed is known.
+pub(in crate::cli::secrets::verify) fn leaks_in(repo: &Repo, span: &Span) -> Result<Vec<Finding>, Failure> {
+    let mut seen = BTreeSet::new();
+    let mut findings = Vec::new();
+    for commit in repo.changes(span, &|_| true)?.changed {
+        for change in &commit.paths {
+            let Some(entry) = change.new.filter(|entry| entry.mode & 0o170_000 == 0o100_000) else {
+                continue;
+            };
+            if !seen.insert((change.path.clone(), entry.id)) {
+                continue;
+            }
+            let bytes = match repo.blob(entry.id) {
+                Ok(bytes) if bytes.len() <= MAX_SCANNED => bytes,
+                Ok(_) | Err(RepoError::TooLarge { .. } | RepoError::Missing(_)) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            if let Some(line) = secret_key_line(&bytes) {
+                let leaks = vec![Leak { path: change.path.clone(), line }];
+                let found = rules::judge(&Facts { leaks, ..Facts::default() });
+                let place = format!("in commit {}: {}", commit.id.short(), commit.summary);
+                findings.extend(found.into_iter().map(|finding| finding.detail(place.clone())));
+            }
+        }
+    }
+    Ok(findings)
 }
 
 /// Of the drivers that the SOPS files have.
