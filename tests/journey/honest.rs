@@ -105,7 +105,7 @@ const HISTORIES: [(&str, &str); 34] = [
     ),
     (
         "clear fields under mac_only_encrypted",
-        "printf 'creation_rules:\\n  - path_regex: ^s/\\n    age: %s\\n    encrypted_regex: ^secret$\\n    mac_only_encrypted: true\\n' \"$ANA\" > .sops.yaml; rm s/a.yaml s/k.yaml; printf 'image: v1\\nsecret: x\\n' > s/r.yaml; sops encrypt -i s/r.yaml; c; sed -i s/v1/v2/ s/r.yaml; c; sed -i s/v2/v3/ s/r.yaml; c",
+        "printf 'creation_rules:\\n  - path_regex: ^s/\\n    age: %s\\n    encrypted_regex: ^secret$\\n    mac_only_encrypted: true\\n' \"$ANA\" > .sops.yaml; rm s/a.yaml s/k.yaml; printf 'image: v1\\nsecret: x\\n' > s/r.yaml; sops encrypt -i s/r.yaml; c; sed -i 's/image: v1/image: v2/' s/r.yaml; c; sed -i 's/image: v2/image: v3/' s/r.yaml; c",
     ),
     (
         "a repair after a half-done change",
