@@ -76,6 +76,11 @@ impl Finding {
     }
 
     #[must_use]
+    pub fn notice(rule: RuleId, path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::new(rule, Severity::Notice, path, message)
+    }
+
+    #[must_use]
     pub fn at(mut self, line: usize) -> Self {
         self.line = Some(line);
         self
@@ -132,6 +137,18 @@ macro_rules! rules {
 rules! {
     /// `.sops.yaml` is read strictly and governs the file.
     P01 = "policy",
+    /// No other `.sops.yaml` stands nearer to a bound file, and none is a link.
+    P02 = "other-policy",
+    /// A file falls to the rule that is meant for it.
+    P03 = "rule-order",
+    /// Every pattern compiles as Go's RE2, and the rule of a bound file encrypts everything to age keys.
+    P04 = "policy-rule",
+    /// A rule decides about some file.
+    P05 = "idle-rule",
+    /// `.stax/vault.json` is read strictly.
+    B01 = "binding",
+    /// A file that the policy names is encrypted.
+    B02 = "unsealed",
     /// `recipients.md` and the policy name the same keys.
     R01 = "roster",
     /// The file is what its format says: UTF-8, one document, no duplicate keys, within the caps.
@@ -144,10 +161,24 @@ rules! {
     F04 = "plaintext",
     /// An empty value or null, which SOPS cannot encrypt.
     F04E = "empty-value",
+    /// The crypt rule of a file selects none of its values.
+    F04Z = "nothing-encrypted",
+    /// A comment of a managed file is in clear.
+    F05 = "comment",
+    /// A merge left a value unresolved.
+    F06 = "conflict",
+    /// A value that the crypt rule leaves in clear looks like a credential.
+    F07 = "clear-secret",
+    /// Two values of a file never share an iv.
+    V01 = "nonce",
     /// The file is encrypted to exactly the recipients of the policy.
     K01 = "recipients",
     /// Every wrapped key is one stanza that fits its label.
     K02 = "stanza",
+    /// No two wrapped keys of a file are copies of one.
+    K03 = "copied-stanza",
+    /// No other file has the same data key, as equal tokens or stanzas show.
+    K04 = "shared-data-key",
     /// Nobody who was removed can still open the file: a removal made a new data key.
     K05 = "stale-data-key",
     /// After a removal no stanza of the older version is left.
@@ -168,10 +199,28 @@ rules! {
     M02 = "crypt-rule",
     /// The MAC is there and has the form of one.
     M03 = "mac",
+    /// The time of the last change is a time, and not in the future.
+    M04 = "lastmodified",
+    /// The crypt rule of a file is still that of the policy.
+    M05 = "crypt-drift",
+    /// `.gitattributes` gives a bound file the diff and the merge of stax.
+    G01 = "drivers",
+    /// A SOPS file is a plain file, not executable and not a link.
+    G02 = "mode",
+    /// git keeps no decrypted text in `refs/notes/textconv`.
+    G03 = "textconv-cache",
+    /// No tracked file holds the secret key of a reader.
+    G05 = "age-key",
+    /// With a key: every stanza opens for the one that its label names.
+    C01 = "label",
     /// With a key: every value opens under its own path and has its type's canonical text.
     C02 = "value",
     /// With a key: the MAC is that of the values.
     C03 = "mac-value",
+    /// With a key: no other file has the same data key.
+    C05 = "same-data-key",
+    /// A managed file names nothing that programs obey.
+    C06 = "env-name",
 }
 
 /// `F04 plaintext`

@@ -151,6 +151,20 @@ impl Repo {
         Ok(tips)
     }
 
+    /// The diff drivers of which git keeps converted text, by the last part of `refs/notes/textconv/…`.
+    ///
+    /// # Errors
+    /// [`RepoError::Git`] when the references cannot be read.
+    pub fn textconv_caches(&self) -> Result<Vec<String>, RepoError> {
+        let mut names = Vec::new();
+        for reference in self.git.references_glob("refs/notes/textconv/*")? {
+            let reference = reference?;
+            let name = String::from_utf8_lossy(reference.name_bytes()).into_owned();
+            names.extend(name.strip_prefix("refs/notes/textconv/").map(str::to_owned));
+        }
+        Ok(names)
+    }
+
     /// Adds a line to `info/exclude` unless it is there; says whether it did.
     ///
     /// # Errors

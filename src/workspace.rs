@@ -19,7 +19,7 @@ use crate::keyring::{CommandSource, Environment, IDENTITY_VARIABLES, Keyring};
 use crate::policy::Holders;
 use crate::policy::config::Config;
 use crate::policy::roster::Roster;
-use crate::policy::rules::mentions;
+use crate::policy::rules::{StanzaFault, mentions};
 use crate::policy::vault::Vault;
 use crate::process;
 use crate::repo::{Repo, RepoError};
@@ -236,6 +236,19 @@ impl Workspace {
                 parts,
             },
         })
+    }
+
+    /// Stanzas that open for another one than their label names, as far as the first identity tells that
+    /// has to do with the document.
+    #[must_use]
+    pub fn stanza_faults(&self, document: &Document) -> Vec<StanzaFault> {
+        unlock::stanza_faults(&self.keyring, document)
+    }
+
+    /// The bytes of a file below the root, where it is a plain file of at most `limit` bytes.
+    #[must_use]
+    pub fn read_small(&self, path: &str, limit: usize) -> Option<Vec<u8>> {
+        disk::read_beneath(&self.root, Path::new(path), limit).ok()
     }
 
     /// What table and policy call the holders of keys; nothing where neither can be read.

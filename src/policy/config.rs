@@ -81,6 +81,16 @@ pub struct ConfigError {
     pub what: String,
 }
 
+impl ConfigError {
+    /// Whether a pattern is not RE2; the text then begins with the name of its field and a colon.
+    #[must_use]
+    pub fn is_pattern(&self) -> bool {
+        self.what
+            .split_once("`: ")
+            .is_some_and(|(field, _)| field.starts_with('`') && field.ends_with("_regex"))
+    }
+}
+
 impl From<SyntaxError> for ConfigError {
     fn from(error: SyntaxError) -> Self {
         Self { line: error.line, what: error.what }
@@ -118,7 +128,7 @@ impl Config {
     /// [`ConfigError`]: not YAML as sops reads it, a near-miss field name, a value of the wrong type, a
     /// pattern that is not RE2, or more than one crypt rule in a creation rule.
     pub fn parse(text: &str) -> Result<(Self, Vec<Warning>), ConfigError> {
-        let tree = yaml::parse(text)?;
+        let tree = yaml::parse_policy(text)?;
         if let Some(second) = tree.documents.get(1) {
             let line = line_of(text, second.span.start);
             return Err(ConfigError { line, what: "a second document, which sops would ignore".into() });

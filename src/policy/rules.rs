@@ -4,20 +4,30 @@
 //! writes itself. Any other SOPS file is *general*: only what its own selector and MAC promise is
 //! required of it, so that an honest file of another tool is never an error.
 
+mod binding;
+mod clear;
 pub mod docs;
 mod file;
+mod git;
 mod keys;
 mod metadata;
+mod nonce;
+mod policies;
 mod policy;
 mod roster;
+mod shared;
 mod value;
 
 use super::config::{Config, CreationRule};
 use super::roster::Roster;
 use super::{Finding, Holders, RuleId};
 use crate::sops::{Document, DocumentError, Format, MacState, OpenFault};
+pub use binding::{Plain, says_secret};
+pub use git::{Leak, Link, secret_key_line};
+pub use policies::Policies;
 
 const POLICY: &str = ".sops.yaml";
+const VAULT: &str = ".stax/vault.json";
 const ROSTER: &str = "infra/secrets/recipients.md";
 
 /// Everything that the rules look at, of one tree.
@@ -29,9 +39,31 @@ pub struct Facts {
     pub roster: Option<String>,
     /// There is a `.stax/vault.json`.
     pub has_vault: bool,
+    /// Why it cannot be read.
+    pub vault_fault: Option<String>,
+    /// The other files called `.sops.yaml`, and the one at the root when it is a link.
+    pub others: Vec<OtherPolicy>,
     /// Every path of the index; `None` when nobody looked.
     pub paths: Option<Vec<String>>,
     pub files: Vec<FileFacts>,
+    /// Files that the policy names and that are no SOPS documents.
+    pub plain: Vec<Plain>,
+    pub links: Vec<Link>,
+    pub leaks: Vec<Leak>,
+    /// Diff drivers of which git keeps the decrypted text.
+    pub caches: Vec<String>,
+    /// RFC 3339; `None` when nobody looked at a clock.
+    pub now: Option<String>,
+    /// Names that the user lets into the environment in spite of what they do.
+    pub allowed_names: Vec<String>,
+}
+
+/// A `.sops.yaml` that is not the policy of the repository.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtherPolicy {
+    pub path: String,
+    /// `None` for a link, or what is not text.
+    pub text: Option<String>,
 }
 
 /// One file that must be, or is, a SOPS document.
@@ -44,8 +76,27 @@ pub struct FileFacts {
     /// Bytes.
     pub size: usize,
     pub content: Content,
+    /// As git has it; `None` where the index does not hold the file.
+    pub mode: Option<u32>,
+    /// The attributes `diff` and `merge`; `None` when nobody looked.
+    pub drivers: Option<(Option<String>, Option<String>)>,
     /// What a key told: the state of the MAC, or the value that does not open. `None` without one.
     pub opened: Option<Result<MacState, OpenFault>>,
+    /// What a key told of the stanzas.
+    pub stanzas: Vec<StanzaFault>,
+    /// The data key, hashed.
+    pub key_digest: Option<[u8; 32]>,
+}
+
+/// A stanza that opens for another one than its label names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StanzaFault {
+    /// The label is the public key at hand, whose secret key does not open it.
+    Locked { label: String },
+    /// The secret key of `by` opens it.
+    Mislabelled { label: String, by: String },
+    /// Two stanzas that open give different keys.
+    Differs { label: String },
 }
 
 /// What a file holds.
@@ -80,7 +131,17 @@ impl FileFacts {
                 other => Content::sniffed(path, bytes).unwrap_or(other),
             },
         };
-        Self { path: path.to_owned(), managed, size: bytes.map_or(0, <[u8]>::len), content, opened: None }
+        Self {
+            path: path.to_owned(),
+            managed,
+            size: bytes.map_or(0, <[u8]>::len),
+            content,
+            mode: None,
+            drivers: None,
+            opened: None,
+            stanzas: Vec::new(),
+            key_digest: None,
+        }
     }
 
     #[must_use]
@@ -121,25 +182,39 @@ impl Content {
 /// Every finding of the tree, by path and line.
 #[must_use]
 pub fn judge(facts: &Facts) -> Vec<Finding> {
-    let (config, mut findings) = policy::check(facts);
+    let policies = Policies::read(facts);
+    let config = policies.root();
+    let mut findings = policy::check(facts, &policies);
     let table = facts.roster.as_deref().and_then(|text| Roster::parse(text).ok()).unwrap_or_default();
-    let holders = Holders::new(&table, config.as_ref());
-    findings.extend(roster::check(facts, config.as_ref(), &holders));
+    let holders = Holders::new(&table, config);
+    findings.extend(roster::check(facts, config, &holders));
+    findings.extend(binding::check(facts));
     for file in &facts.files {
-        let rule = config.as_ref().and_then(|config| config.rule_for(&file.path)).map(|(_, rule)| rule);
-        findings.extend(judge_file(file, rule, &holders));
+        let rule = policies.rule_for(&file.path, file.managed).map(|(_, rule)| rule);
+        findings.extend(judge_file(facts, file, rule, &holders));
     }
+    findings.extend(metadata::drifts(facts, &policies));
+    findings.extend(shared::check(&facts.files, &holders));
+    findings.extend(git::check(facts));
     findings.sort_by(|a, b| (&a.path, a.line, a.rule).cmp(&(&b.path, b.line, b.rule)));
     findings
 }
 
-fn judge_file(file: &FileFacts, rule: Option<&CreationRule>, holders: &Holders) -> Vec<Finding> {
-    let mut findings = file::check(file);
+fn judge_file(
+    facts: &Facts,
+    file: &FileFacts,
+    rule: Option<&CreationRule>,
+    holders: &Holders,
+) -> Vec<Finding> {
+    let mut findings = file::check(file, &facts.allowed_names);
     if let Some(document) = file.document() {
         let cannot_open = findings.iter().any(|finding| matches!(finding.rule, RuleId::F03 | RuleId::F04));
+        findings.extend(clear::check(file, document));
+        findings.extend(nonce::check(&file.path, document));
         findings.extend(keys::check(&file.path, file.managed, document, rule, holders));
-        findings.extend(metadata::check(&file.path, file.managed, document));
+        findings.extend(metadata::check(file, document, facts.now.as_deref()));
         findings.extend(value::check(file, cannot_open));
+        findings.extend(value::stanzas(file, holders));
     }
     findings
 }
@@ -161,8 +236,8 @@ pub fn mentions(bytes: &[u8], word: &[u8]) -> bool {
 /// The rules that read names and keys of the whole policy, so that a change of it may break any file.
 #[must_use]
 pub fn depends_on_policy(finding: &Finding) -> bool {
-    use super::RuleId::{K01, P01, R01};
-    matches!(finding.rule, P01 | R01 | K01)
+    use super::RuleId::{K01, P01, P02, P03, P04, R01};
+    matches!(finding.rule, P01 | P02 | P03 | P04 | R01 | K01)
 }
 
 fn governing<'a>(facts: &Facts, config: &'a Config) -> Vec<&'a CreationRule> {

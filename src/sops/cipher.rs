@@ -9,6 +9,7 @@ use aes_gcm::aes::Aes256;
 use aes_gcm::{AesGcm, Nonce, Tag};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest as _, Sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 /// The 32 bytes that encrypt every value of one file. Never printed, never cloned by accident.
@@ -33,6 +34,15 @@ impl DataKey {
     #[must_use]
     pub fn bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+
+    /// A hash that tells whether two files have one key, and nothing else of it.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        hash.update(b"stax data key\0");
+        hash.update(self.0);
+        hash.finalize().into()
     }
 }
 

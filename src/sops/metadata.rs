@@ -101,7 +101,7 @@ impl Metadata {
         };
         let threshold = threshold(block, groups.len())?;
         let names = block.entries().filter_map(|entry| Some((entry.key.as_deref()?, entry)));
-        let mut unknown = Vec::new();
+        let mut unknown = strange_in_stanzas(block);
         for (name, entry) in names {
             if KEY_SOURCES.contains(&name) {
                 if holds_entries(entry) {
@@ -129,6 +129,20 @@ impl Metadata {
             spans: Spans::of(block),
         })
     }
+}
+
+/// A stanza has a label and an armored file; what stands beside them no reader looks at.
+fn strange_in_stanzas(block: &Node) -> Vec<String> {
+    let groups = block.get("key_groups").map(group_entries).unwrap_or_default();
+    let lists = groups.into_iter().filter_map(|group| group.node.get("age")).chain(block.get("age"));
+    let fields = lists.flat_map(|list| list.node.entries()).flat_map(|stanza| stanza.node.entries());
+    let mut names: Vec<String> = fields
+        .filter_map(|field| field.key.as_deref())
+        .filter(|name| !["recipient", "enc"].contains(name))
+        .map(|name| format!("age.{name}"))
+        .collect();
+    names.dedup();
+    names
 }
 
 fn holds_entries(entry: &Entry) -> bool {

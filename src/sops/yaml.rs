@@ -33,12 +33,25 @@ const BOM: char = '\u{feff}';
 /// # Errors
 /// [`SyntaxError`] with the line and the rule; the text itself never appears.
 pub fn parse(source: &str) -> Result<Tree, SyntaxError> {
+    parse_with(source, false)
+}
+
+/// The same for a `.sops.yaml`, in which sops passes over fields that it does not know whatever their keys
+/// are: `- &users:` in a list of anchors is a key without a name.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_policy(source: &str) -> Result<Tree, SyntaxError> {
+    parse_with(source, true)
+}
+
+fn parse_with(source: &str, nameless_keys: bool) -> Result<Tree, SyntaxError> {
     let body = source.strip_prefix(BOM).unwrap_or(source);
     if let Some(offset) = body.find(BOM) {
         return Err(SyntaxError::at(body, offset, "byte order mark inside the text"));
     }
     let shift = source.len() - body.len();
-    let mut builder = Builder { source, shift, ..Builder::default() };
+    let mut builder = Builder { source, shift, nameless_keys, ..Builder::default() };
     events::events(body, &mut |event| builder.event(event))?;
     let mut tree = Tree { documents: builder.documents, ends: builder.ends, has_alias: builder.has_alias };
     if body.contains('#') {
@@ -65,6 +78,8 @@ struct Builder<'a> {
     nodes: usize,
     copied: usize,
     has_alias: bool,
+    /// An empty key is one.
+    nameless_keys: bool,
 }
 
 struct Frame {
@@ -191,7 +206,8 @@ impl Builder<'_> {
         span: Range<usize>,
     ) -> Result<(), SyntaxError> {
         let is_text = matches!(resolve::resolve(text, style, tag), Resolved::Scalar(Scalar::Str(_)));
-        if !is_text {
+        let is_nameless = self.nameless_keys && text.is_empty();
+        if !(is_text || is_nameless) {
             return Err(self.error(&span, "a key that is not a string: quote it"));
         }
         let duplicate = {

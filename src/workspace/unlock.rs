@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::age::{self, Identity};
 use crate::keyring::{Keyring, Tried};
+use crate::policy::rules::StanzaFault;
 use crate::sops::shamir::{Part, combine};
-use crate::sops::{DataKey, Document, OpenFault};
+use crate::sops::{DataKey, Document, OpenFault, WrappedKey};
 
 use super::wrap::has_data_key;
 
@@ -55,6 +56,50 @@ fn join(document: &Document, parts: &BTreeMap<usize, Part>) -> Result<DataKey, O
     let key = combine(&parts.values().collect::<Vec<_>>()).map_err(|_| fault())?;
     let fits = document.metadata().mac.is_empty() || has_data_key(document, &key);
     if fits { Ok(key) } else { Err(fault()) }
+}
+
+/// Rule C01, with the first identity that a label names or that opens a stanza.
+pub fn stanza_faults(keyring: &Keyring, document: &Document) -> Vec<StanzaFault> {
+    let found = keyring.open_with(&mut |identity, _| {
+        let own = identity.recipient().to_string();
+        let opened: Vec<(&str, Option<[u8; 32]>)> = all_stanzas(document)
+            .map(|(group, stanza)| (stanza.recipient.as_str(), open_one(group, stanza, identity)))
+            .collect();
+        let concerns = opened.iter().any(|(label, key)| *label == own || key.is_some());
+        concerns.then(|| faults(&own, &opened, document.metadata().groups.is_empty()))
+    });
+    found.unwrap_or_default()
+}
+
+/// Each stanza with the key group it stands in.
+fn all_stanzas(document: &Document) -> impl Iterator<Item = (Option<usize>, &WrappedKey)> {
+    let metadata = document.metadata();
+    let groups = metadata.groups.iter().enumerate();
+    let parts =
+        groups.flat_map(|(position, group)| group.age.iter().map(move |stanza| (Some(position), stanza)));
+    let whole = metadata.age.iter().filter(|_| metadata.groups.is_empty()).map(|stanza| (None, stanza));
+    parts.chain(whole)
+}
+
+/// A digest of what a stanza holds; of a part of a key only that it opens.
+fn open_one(group: Option<usize>, stanza: &WrappedKey, identity: &Identity) -> Option<[u8; 32]> {
+    match group {
+        None => age::unwrap(stanza, identity).ok().map(|key| key.digest()),
+        Some(_) => age::unwrap_part(stanza, identity).ok().map(|_| [0; 32]),
+    }
+}
+
+fn faults(own: &str, opened: &[(&str, Option<[u8; 32]>)], is_whole: bool) -> Vec<StanzaFault> {
+    let first = opened.iter().find_map(|(_, key)| *key);
+    let fault = |(label, key): &(&str, Option<[u8; 32]>)| {
+        let label = (*label).to_owned();
+        match key {
+            None => (label == own).then_some(StanzaFault::Locked { label }),
+            Some(_) if label != own => Some(StanzaFault::Mislabelled { label, by: own.to_owned() }),
+            Some(_) => (is_whole && *key != first).then_some(StanzaFault::Differs { label }),
+        }
+    };
+    opened.iter().filter_map(fault).collect()
 }
 
 fn progress(document: &Document, parts: &BTreeMap<usize, Part>) -> Option<String> {

@@ -145,7 +145,7 @@ fn recipients_and_data_keys_of_ini_files_turn() {
         both_print(&sandbox, file);
         bob.stax(["secrets", "decrypt", file]).exits(3);
     }
-    sandbox.stax(["secrets", "verify"]).exits(1).prints("R01").hides("F0").hides("K0").hides("M0");
+    sandbox.stax(["secrets", "verify"]).ok().prints("warning[R01").hides("F0").hides("K0").hides("M0");
 }
 
 #[test]

@@ -14,5 +14,7 @@ mod honest;
 mod people;
 mod places;
 mod policy;
+mod quiet;
+mod rules;
 mod shell;
 mod whole;

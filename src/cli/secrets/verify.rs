@@ -222,7 +222,7 @@ impl Args {
         let changed = self.blamed(&workspace, &changes)?;
         let nothing = |changes| Report { changes: Some(changes), ..Report::default() };
         if !changed.iter().any(|path| tree::is_central(path) || tree::may_be_secret(path)) {
-            let bound = Source::Index.vault(&workspace)?.map(|vault| vault.files).unwrap_or_default();
+            let bound = Source::Index.vault(&workspace)?.0.map(|vault| vault.files).unwrap_or_default();
             if !bound.iter().any(|file| changed.contains(&file.path)) {
                 return Ok(nothing(changes));
             }
@@ -231,7 +231,8 @@ impl Args {
         let sealed = tree::sealed_before(&workspace, &changes)?;
         let wanted = |path: &str| central || changed.contains(path);
         let mut gathered = tree::gather(&workspace, Source::Index, &wanted, &sealed)?;
-        if !central && !gathered.facts.files.iter().any(|file| changed.contains(&file.path)) {
+        let touches_secret = gathered.facts.files.iter().any(|file| changed.contains(&file.path));
+        if !central && !touches_secret && !gathered.finds_more() {
             return Ok(nothing(changes));
         }
         let checked_with_key = self.open_with_key(&workspace, &mut gathered)?;
@@ -294,5 +295,6 @@ pub(super) fn verdict(workspace: &Workspace) -> Result<(usize, usize, usize), Fa
     let gathered = tree::gather(workspace, Source::WorkTree, &|_| true, &BTreeSet::new())?;
     let (findings, _) = judge(&gathered);
     let errors = findings.iter().filter(|finding| finding.severity == Severity::Error).count();
-    Ok((errors, findings.len() - errors, gathered.facts.files.len()))
+    let warnings = findings.iter().filter(|finding| finding.severity == Severity::Warning).count();
+    Ok((errors, warnings, gathered.facts.files.len()))
 }

@@ -62,7 +62,7 @@ impl Config {
     fn append(&self, rule: usize, recipient: &str, name: Option<&str>) -> Result<String, ConfigError> {
         let line = self.rules[rule].line;
         let task = format!("add `- {recipient}` to the rule in line {line}");
-        let tree = yaml::parse(&self.text)?;
+        let tree = yaml::parse_policy(&self.text)?;
         let anchors = Anchors::of(&self.text, &tree);
         let nodes = anchors.age_nodes(rule);
         let [node] = nodes.as_slice() else { return Err(by_hand(line, &task)) };
@@ -114,7 +114,7 @@ impl Config {
     /// Takes one mention of a recipient out of a rule.
     fn take(&self, rule: usize, recipient: &str) -> Option<String> {
         let text = self.text.as_str();
-        let tree = yaml::parse(text).ok()?;
+        let tree = yaml::parse_policy(text).ok()?;
         let anchors = Anchors::of(text, &tree);
         anchors.all_age_nodes(rule).into_iter().find_map(|node| {
             let entry = node
@@ -250,7 +250,7 @@ fn moved(anchors: &Anchors<'_>, own: &Definition<'_>) -> Option<Option<Splice>> 
 fn without_anchor(mut text: String, recipient: &str) -> String {
     loop {
         let Ok((now, _)) = Config::parse(&text) else { return text };
-        let Ok(tree) = yaml::parse(&text) else { return text };
+        let Ok(tree) = yaml::parse_policy(&text) else { return text };
         if now.rules.iter().any(|rule| mentions(rule, recipient)) {
             return text;
         }

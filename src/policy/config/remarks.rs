@@ -41,7 +41,7 @@ impl Config {
     /// claims of the author: one line, without control characters.
     #[must_use]
     pub fn holders(&self) -> Vec<Holder> {
-        let Ok(tree) = yaml::parse(&self.text) else { return Vec::new() };
+        let Ok(tree) = yaml::parse_policy(&self.text) else { return Vec::new() };
         let mut found: Vec<Holder> = Vec::new();
         let mut note = |recipient: &str, anchor: Option<&str>, remark: Option<&str>| {
             if anchor.is_none() && remark.is_none() {

@@ -155,7 +155,7 @@ impl Config {
     ) -> Result<Option<(Vec<Splice>, bool)>, ConfigError> {
         let text = self.text.as_str();
         let newline = layout::newline(text);
-        let tree = yaml::parse(text)?;
+        let tree = yaml::parse_policy(text)?;
         let list = tree.documents.first().and_then(|root| root.get("creation_rules"));
         let rules: Vec<&Entry> = list.iter().flat_map(|list| list.node.entries()).collect();
         let anchors = Anchors::of(text, &tree);

@@ -37,6 +37,13 @@ fn reads_what_sops_reads() {
 }
 
 #[test]
+fn a_list_of_anchors_may_have_a_key_without_a_name() {
+    let text =
+        "keys:\n  - &users:\n    - &ana age1ana\ncreation_rules:\n  - key_groups:\n      - age: [*ana]\n";
+    assert_eq!(config(text).rules[0].recipients(), ["age1ana"]);
+}
+
+#[test]
 fn a_rule_takes_over_what_a_merge_key_brings() {
     let text = "common: &common\n  age: age1x\n  encrypted_regex: a\ncreation_rules:\n  - <<: *common\n    path_regex: b\n    encrypted_regex: c\n";
     let (config, warnings) = Config::parse(text).unwrap();

@@ -6,7 +6,9 @@ use std::fmt::Write as _;
 
 use super::super::{RuleId, Severity};
 
+mod around;
 mod change;
+mod content;
 mod tree;
 
 /// The texts of one rule. Lower case, no full stop; backticks round what is typed.
@@ -26,7 +28,7 @@ pub struct RuleDoc {
 }
 
 /// Every family; a new one adds its list here.
-const FAMILIES: &[&[RuleDoc]] = &[tree::DOCS, change::DOCS];
+const FAMILIES: &[&[RuleDoc]] = &[tree::DOCS, content::DOCS, around::DOCS, change::DOCS];
 
 const _: () = assert!(first_missing(RuleId::ALL) == RuleId::ALL.len(), "a rule has no entry in `rules/docs`");
 

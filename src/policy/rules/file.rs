@@ -1,6 +1,9 @@
-//! F01 to F04E: the form of a file and of every value in it.
+//! F01 to F04E: the form of a file and of every value in it. C06: the names in a managed file.
+
+use std::collections::BTreeMap;
 
 use super::{Content, FileFacts};
+use crate::policy::names::{NameError, check_name};
 use crate::policy::{Finding, RuleId};
 use crate::sops::selector::Selected;
 use crate::sops::tree::{Entry, Leaf, Path};
@@ -13,7 +16,7 @@ const MAX_VALUE: usize = 64 << 10;
 
 /// What makes a managed file unreadable or wrong in form; values last, so that a reader of the list
 /// knows whether the document can be opened at all.
-pub(super) fn check(file: &FileFacts) -> Vec<Finding> {
+pub(super) fn check(file: &FileFacts, allowed_names: &[String]) -> Vec<Finding> {
     let error = |rule, message: &str| vec![Finding::error(rule, &file.path, message)];
     match &file.content {
         Content::Missing => error(RuleId::F01, "is bound in .stax/vault.json but does not exist"),
@@ -29,6 +32,8 @@ pub(super) fn check(file: &FileFacts) -> Vec<Finding> {
         Content::Document(document) if file.managed => caps(file, document)
             .into_iter()
             .chain(shape(file, document))
+            .chain(twins(file, document))
+            .chain(names(file, document, allowed_names))
             .chain(values(file, document))
             .collect(),
         Content::Document(document) => {
@@ -61,6 +66,48 @@ fn name_of(format: Format) -> &'static str {
         Format::Ini => "INI",
         Format::Binary => "binary",
     }
+}
+
+/// Some readers of an environment do not tell `token` from `TOKEN`.
+fn twins(file: &FileFacts, document: &Document) -> Vec<Finding> {
+    let mut seen: BTreeMap<String, &str> = BTreeMap::new();
+    let mut findings = Vec::new();
+    for entry in document.tree().documents.iter().flat_map(|root| root.entries()) {
+        let key = entry.key.as_deref().unwrap_or_default();
+        if let Some(other) = seen.insert(key.to_lowercase(), key) {
+            let message = format!("`{key}` and `{other}` differ only in case");
+            let line = document.line_of(entry.span.start);
+            findings.push(Finding::warning(RuleId::F02, &file.path, message).at(line).key(key));
+        }
+    }
+    findings
+}
+
+/// A program obeys some names when they are merely there, and whoever can write to the repository can add an
+/// empty value without a key. What has no form of a name is F02.
+fn names(file: &FileFacts, document: &Document, allowed: &[String]) -> Vec<Finding> {
+    let entries = document.tree().documents.iter().flat_map(|root| root.entries());
+    entries
+        .filter_map(|entry| {
+            let key = entry.key.as_deref().unwrap_or_default();
+            let error @ NameError::Refused(_) = check_name(key, allowed).err()? else { return None };
+            let is_empty = entry.node.leaf().is_some_and(|leaf| is_empty(&leaf.scalar));
+            let finding = if is_empty {
+                Finding::error(
+                    RuleId::F04E,
+                    &file.path,
+                    format!("`{key}` is empty, and its name alone has an effect"),
+                )
+            } else {
+                Finding::warning(RuleId::C06, &file.path, error.to_string())
+            };
+            Some(finding.at(document.line_of(entry.span.start)).key(key))
+        })
+        .collect()
+}
+
+fn is_empty(scalar: &Scalar) -> bool {
+    *scalar == Scalar::Null || scalar.is_empty_str()
 }
 
 fn caps(file: &FileFacts, document: &Document) -> Vec<Finding> {
@@ -115,23 +162,43 @@ fn value_size(leaf: &Leaf) -> usize {
 /// general one those that its own selector selects.
 fn values(file: &FileFacts, document: &Document) -> Vec<Finding> {
     let mut findings = Vec::new();
+    let mut empty = Vec::new();
     let mut tree = document.tree().clone();
     document.metadata().selector.walk(&mut tree, &mut |path, met, selected| {
         let Selected::Leaf(leaf, span) = met else { return };
-        if file.managed || selected {
+        if selected && !file.managed && is_empty(&leaf.scalar) {
+            // an empty file of another format is an empty file
+            empty.extend((document.format() != Format::Binary).then(|| path.to_string()));
+        } else if file.managed || selected {
             let finding = value(file, path, leaf).map(|finding| finding.at(document.line_of(span.start)));
             findings.extend(finding.map(|finding| finding.key(path.to_string())));
         }
     });
+    findings.extend(empties(file, &empty));
     findings
 }
 
+/// Honest files have them (`VAR=`), so one notice tells of all.
+fn empties(file: &FileFacts, paths: &[String]) -> Option<Finding> {
+    let message = match paths {
+        [] => return None,
+        [path] => format!("`{path}` is empty, which SOPS neither encrypts nor authenticates"),
+        [path, ..] => format!(
+            "{} values are empty, such as `{path}`: SOPS neither encrypts nor authenticates them",
+            paths.len()
+        ),
+    };
+    Some(Finding::notice(RuleId::F04E, &file.path, message))
+}
+
 fn value(file: &FileFacts, path: &Path, leaf: &Leaf) -> Option<Finding> {
-    if leaf.scalar == Scalar::Null || leaf.scalar.is_empty_str() {
+    if is_empty(&leaf.scalar) {
         // SOPS cannot encrypt it and the MAC does not cover it, so anyone may have put it there; yet an
-        // author may mean it, and no list of intended ones exists: a warning
+        // author may mean it: a warning, unless the name alone has an effect
         let message = format!("`{path}` is empty, which SOPS neither encrypts nor authenticates");
-        return file.managed.then(|| Finding::warning(RuleId::F04E, &file.path, message));
+        let is_name =
+            path.keys().last().is_none_or(|key| !matches!(check_name(key, &[]), Err(NameError::Refused(_))));
+        return is_name.then(|| Finding::warning(RuleId::F04E, &file.path, message));
     }
     let text = leaf.scalar.as_text().unwrap_or_default();
     match Token::parse(text) {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{Facts, POLICY, ROSTER, governing};
 use crate::policy::config::Config;
 use crate::policy::roster::{Roster, RosterError};
-use crate::policy::{Finding, Holders, RuleId};
+use crate::policy::{Finding, Holders, RuleId, Severity};
 
 pub(super) fn check(facts: &Facts, config: Option<&Config>, holders: &Holders) -> Vec<Finding> {
     let Some(text) = &facts.roster else {
@@ -16,13 +16,28 @@ pub(super) fn check(facts: &Facts, config: Option<&Config>, holders: &Holders) -
     };
     let roster = match Roster::parse(text) {
         Ok(roster) => roster,
-        Err(error) => return vec![unreadable(&error)],
+        Err(error) => return vec![of(facts, unreadable(&error))],
     };
     let Some(config) = config else { return Vec::new() };
     missing_rows(facts, config, &roster, holders)
         .into_iter()
         .chain(stray_rows(config, &roster, holders))
+        .map(|finding| of(facts, finding))
+        .chain(nameless(&roster))
         .collect()
+}
+
+/// Where nothing is bound the table is a courtesy, and may be of another tool.
+fn of(facts: &Facts, finding: Finding) -> Finding {
+    let severity = if facts.has_vault { finding.severity } else { Severity::Warning };
+    Finding { severity, ..finding }
+}
+
+fn nameless(roster: &Roster) -> impl Iterator<Item = Finding> {
+    let rows = roster.rows().filter(|(_, row)| row.name.trim().is_empty());
+    rows.map(|(line, row)| {
+        Finding::warning(RuleId::R01, ROSTER, format!("the row of {} names nobody", row.recipient)).at(line)
+    })
 }
 
 fn unreadable(error: &RosterError) -> Finding {

@@ -1,7 +1,8 @@
-//! With a key: C02, every value opens under its own path; C03, the MAC is that of the values.
+//! With a key: C01, every stanza opens for whom its label names; C02, every value opens under its own path;
+//! C03, the MAC is that of the values.
 
-use super::FileFacts;
-use crate::policy::{Finding, RuleId};
+use super::{FileFacts, StanzaFault};
+use crate::policy::{Finding, Holders, RuleId};
 use crate::sops::{MacState, OpenFault};
 
 /// `cannot_open`: the form of a value is already found wrong, so that this would repeat it.
@@ -27,4 +28,22 @@ pub(super) fn check(file: &FileFacts, cannot_open: bool) -> Option<Finding> {
             Some(Finding::error(RuleId::C02, &file.path, format!("`{path}` {what}")).at(*line).key(path))
         }
     }
+}
+
+pub(super) fn stanzas(file: &FileFacts, holders: &Holders) -> Vec<Finding> {
+    let told = |fault: &StanzaFault| match fault {
+        StanzaFault::Locked { label } => {
+            format!("the data key for {} is not encrypted to that key", holders.labelled(label))
+        }
+        StanzaFault::Mislabelled { label, by } => {
+            let (label, by) = (holders.labelled(label), holders.labelled(by));
+            format!("the data key for {label} is encrypted to {by}")
+        }
+        StanzaFault::Differs { label } => {
+            format!("the stanza for {} holds another data key", holders.labelled(label))
+        }
+    };
+    let fix = "stax secrets rotate   (after: git log -p, to see who changed it)";
+    let finding = |fault| Finding::error(RuleId::C01, &file.path, told(fault)).fix(fix);
+    file.stanzas.iter().map(finding).collect()
 }

@@ -59,6 +59,7 @@ pub(super) fn verify(workspace: &Workspace, span: &Span) -> Result<Ranged, Failu
     let (at_end, older): (Vec<Finding>, Vec<Finding>) =
         rules::judge(&gathered.facts).into_iter().partition(in_range);
     findings.extend(at_end);
+    findings.extend(tree::leaks_in(repo, span)?);
     let whole = Span { tips: span.tips.clone(), ..Span::default() };
     let history =
         History::load(repo, &whole, &|path: &str| wanted(path) || tree::is_central(path), &mut snapshots)?;
@@ -187,7 +188,8 @@ fn leaks(path: &str, managed: bool, bytes: &[u8], before: Option<&Snapshot>) -> 
     let facts = Facts { files: vec![file], ..Facts::default() };
     let mut findings = rules::judge(&facts);
     findings.retain(|finding| {
-        matches!(finding.rule, RuleId::F03 | RuleId::F04 | RuleId::K02) && finding.severity == Severity::Error
+        matches!(finding.rule, RuleId::F03 | RuleId::F04 | RuleId::F07 | RuleId::K02)
+            && finding.severity == Severity::Error
     });
     findings
 }

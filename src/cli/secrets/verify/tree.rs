@@ -1,13 +1,18 @@
 //! Gathers the facts that the rules judge: from the work tree, or from the index that git names.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cli::failure::Failure;
+use crate::cli::secrets::values::allowed_names;
 use crate::policy::rules::{Content, Facts, FileFacts, looks_sealed, mentions};
 use crate::policy::vault::Vault;
 use crate::repo::{Attribute, ObjectId, RepoError, StagedChange};
 use crate::sops::Format;
-use crate::workspace::{POLICY, ROSTER, Target, VAULT, Workspace, WorkspaceError};
+use crate::workspace::{POLICY, ROSTER, Target, VAULT, Workspace, WorkspaceError, now};
+
+mod around;
+
+pub(super) use around::leaks_in;
 
 /// Where bytes are read.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -24,10 +29,20 @@ pub(super) struct Gathered {
     pub(super) vault: Option<Vault>,
 }
 
-/// Any file of the index: its path, and whether it is a plain file.
+/// Any file of the index.
 struct Candidate {
     path: String,
-    is_regular: bool,
+    mode: u32,
+}
+
+impl Candidate {
+    fn is_regular(&self) -> bool {
+        self.mode & 0o170_000 == 0o100_000
+    }
+
+    fn is_link(&self) -> bool {
+        self.mode & 0o170_000 == 0o120_000
+    }
 }
 
 impl Source {
@@ -45,10 +60,13 @@ impl Source {
         Ok(Some(text))
     }
 
-    pub(super) fn vault(self, workspace: &Workspace) -> Result<Option<Vault>, Failure> {
-        let Some(text) = self.text(workspace, VAULT)? else { return Ok(None) };
-        let vault = Vault::parse(&text).map_err(|error| WorkspaceError::Vault(error.to_string()))?;
-        Ok(Some(vault))
+    /// The bindings, and what is wrong with them.
+    pub(super) fn vault(self, workspace: &Workspace) -> Result<(Option<Vault>, Option<String>), Failure> {
+        let Some(text) = self.text(workspace, VAULT)? else { return Ok((None, None)) };
+        Ok(match Vault::parse(&text) {
+            Ok(vault) => (Some(vault), None),
+            Err(error) => (None, Some(error.to_string())),
+        })
     }
 }
 
@@ -60,44 +78,63 @@ pub(super) fn gather(
     wanted: &dyn Fn(&str) -> bool,
     were_sealed: &BTreeSet<String>,
 ) -> Result<Gathered, Failure> {
-    let vault = source.vault(workspace)?;
+    let (vault, vault_fault) = source.vault(workspace)?;
     let bound: BTreeSet<&str> =
         vault.iter().flat_map(|vault| &vault.files).map(|file| file.path.as_str()).collect();
     let candidates = candidates(workspace, source)?;
-    let paths = candidates.iter().map(|candidate| candidate.path.clone()).collect();
+    let modes: BTreeMap<&str, u32> =
+        candidates.iter().map(|candidate| (candidate.path.as_str(), candidate.mode)).collect();
     let mut files = Vec::new();
     for path in &bound {
-        let is_link = candidates.iter().any(|other| other.path == *path && !other.is_regular);
+        let is_link = modes.get(path).is_some_and(|mode| mode & 0o170_000 != 0o100_000);
         files.push(bound_file(workspace, source, path, is_link));
     }
-    for Candidate { path, is_regular } in candidates {
-        if is_regular && !bound.contains(path.as_str()) && wanted(&path) {
-            files.extend(general_file(workspace, source, &path, were_sealed.contains(&path))?);
+    for candidate in candidates.iter().filter(|candidate| candidate.is_regular()) {
+        let path = candidate.path.as_str();
+        if !bound.contains(path) && wanted(path) {
+            files.extend(general_file(workspace, source, path, were_sealed.contains(path))?);
         }
     }
-    let facts = Facts {
-        policy: source.text(workspace, POLICY)?,
+    for file in &mut files {
+        file.mode = modes.get(file.path.as_str()).copied();
+        if file.managed {
+            file.drivers =
+                Some((driver(workspace, &file.path, "diff")?, driver(workspace, &file.path, "merge")?));
+        }
+    }
+    let policy_is_link = modes.get(POLICY).is_some_and(|mode| mode & 0o170_000 != 0o100_000);
+    let mut facts = Facts {
+        policy: if policy_is_link { None } else { source.text(workspace, POLICY)? },
         roster: source.text(workspace, ROSTER)?,
-        has_vault: vault.is_some(),
-        paths: Some(paths),
+        has_vault: vault.is_some() || vault_fault.is_some(),
+        vault_fault,
+        paths: Some(candidates.iter().map(|candidate| candidate.path.clone()).collect()),
         files,
+        now: Some(now()),
+        allowed_names: allowed_names(workspace)?,
+        ..Facts::default()
     };
+    around::add(workspace, source, wanted, &candidates, &mut facts)?;
     Ok(Gathered { facts, vault })
+}
+
+fn driver(workspace: &Workspace, path: &str, name: &str) -> Result<Option<String>, Failure> {
+    Ok(match workspace.repo()?.attribute(path, name)? {
+        Attribute::Value(value) => Some(value),
+        _ => None,
+    })
 }
 
 fn candidates(workspace: &Workspace, source: Source) -> Result<Vec<Candidate>, Failure> {
     let mut candidates: Vec<Candidate> = Vec::new();
     if let Source::Commit(commit) = source {
         let files = workspace.repo()?.files_of(commit)?.into_iter();
-        return Ok(files
-            .map(|(path, entry)| Candidate { path, is_regular: entry.mode & 0o170_000 == 0o100_000 })
-            .collect());
+        return Ok(files.map(|(path, entry)| Candidate { path, mode: entry.mode }).collect());
     }
     for entry in workspace.repo()?.index_entries()? {
-        let is_regular = entry.mode & 0o170_000 == 0o100_000;
         // an unmerged path stands there once a side
         if candidates.last().is_none_or(|last| last.path != entry.path) {
-            candidates.push(Candidate { path: entry.path, is_regular });
+            candidates.push(Candidate { path: entry.path, mode: entry.mode });
         }
     }
     Ok(candidates)
@@ -203,10 +240,13 @@ pub(super) fn open(workspace: &Workspace, facts: &mut Facts, demand: bool) -> Re
         match workspace.unlock(&target, document) {
             Ok(key) => {
                 let result = document.open_unverified(&key).map(|clear| clear.mac());
+                let stanzas = workspace.stanza_faults(document);
                 opened += 1;
                 // behind a value that does not open the MAC was not reached
                 checked += usize::from(result.is_ok());
                 file.opened = Some(result);
+                file.stanzas = stanzas;
+                file.key_digest = Some(key.digest());
             }
             Err(WorkspaceError::Integrity { fault, .. }) => {
                 opened += 1;

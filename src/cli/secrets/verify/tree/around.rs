@@ -1,0 +1,196 @@
+//! What stands around the documents: other policies, files that a policy names, links, keys, git's own copies.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Candidate, Gathered, Source};
+use crate::cli::failure::Failure;
+use crate::policy::Finding;
+use crate::policy::rules::{
+    self, Facts, Leak, Link, OtherPolicy, Plain, Policies, looks_sealed, says_secret, secret_key_line,
+};
+use crate::repo::{Attribute, Repo, RepoError, Span};
+use crate::workspace::{POLICY, Workspace};
+
+/// Larger files are no key files.
+const MAX_SCANNED: usize = 1 << 20;
+/// So many neighbours tell whether a rule names secrets.
+const MAX_NEIGHBOURS: usize = 32;
+
+impl Gathered {
+    /// Whether there is something to say although no SOPS file changed.
+    pub(in crate::cli::secrets::verify) fn finds_more(&self) -> bool {
+        let facts = &self.facts;
+        !(facts.leaks.is_empty()
+            && facts.plain.is_empty()
+            && facts.links.is_empty()
+            && facts.others.is_empty())
+    }
+}
+
+pub(super) fn add(
+    workspace: &Workspace,
+    source: Source,
+    wanted: &dyn Fn(&str) -> bool,
+    candidates: &[Candidate],
+    facts: &mut Facts,
+) -> Result<(), Failure> {
+    facts.others = others(workspace, source, candidates);
+    facts.plain = plain(workspace, source, wanted, candidates, facts);
+    let links = candidates.iter().filter(|candidate| candidate.is_link() && wanted(&candidate.path));
+    facts.links = links.filter_map(|link| target(workspace, source, &link.path)).collect();
+    facts.leaks = leaks(workspace, source, wanted, candidates)?;
+    facts.caches = caches(workspace, facts)?;
+    Ok(())
+}
+
+fn others(workspace: &Workspace, source: Source, candidates: &[Candidate]) -> Vec<OtherPolicy> {
+    let is_other = |candidate: &&Candidate| {
+        candidate.path.ends_with("/.sops.yaml") || candidate.path == POLICY && !candidate.is_regular()
+    };
+    let read = |candidate: &Candidate| {
+        let bytes = source.read(workspace, &candidate.path).ok().flatten();
+        let bytes = bytes.filter(|_| candidate.is_regular());
+        OtherPolicy {
+            path: candidate.path.clone(),
+            text: bytes.and_then(|bytes| String::from_utf8(bytes).ok()),
+        }
+    };
+    candidates.iter().filter(is_other).map(read).collect()
+}
+
+/// Files that a rule with a pattern names and that are no SOPS documents, with what their neighbours are.
+fn plain(
+    workspace: &Workspace,
+    source: Source,
+    wanted: &dyn Fn(&str) -> bool,
+    candidates: &[Candidate],
+    facts: &Facts,
+) -> Vec<Plain> {
+    let policies = Policies::read(facts);
+    let known: BTreeSet<&str> = facts.files.iter().map(|file| file.path.as_str()).collect();
+    let mut named: BTreeMap<(String, usize), Vec<&str>> = BTreeMap::new();
+    for candidate in candidates.iter().filter(|candidate| candidate.is_regular()) {
+        let Some((policy, rule)) = policies.rule_for(&candidate.path, false) else { continue };
+        if rule.path_regex.is_some() && !candidate.path.ends_with(POLICY) {
+            named.entry((policy, rule.line)).or_default().push(&candidate.path);
+        }
+    }
+    let mut found = Vec::new();
+    for paths in named.values() {
+        let sample = sample(workspace, source, paths, &known);
+        for path in paths.iter().filter(|path| wanted(path) && !known.contains(*path)) {
+            let neighbours = sample.iter().filter(|(other, _)| other != path);
+            let sealed = neighbours.clone().filter(|(_, is_sealed)| *is_sealed).count();
+            let others = neighbours.count();
+            // a rule for all manifests of a cluster names thousands of files
+            if !says_secret(path) && sealed * 2 < others {
+                continue;
+            }
+            let Some(bytes) = source.read(workspace, path).ok().flatten() else { continue };
+            found.push(Plain { others, sealed, ..Plain::read(path, &bytes) });
+        }
+    }
+    found.retain(|plain| plain.line.is_some());
+    found
+}
+
+/// Some of the files that a rule names, and whether they are sealed.
+fn sample<'a>(
+    workspace: &Workspace,
+    source: Source,
+    paths: &[&'a str],
+    known: &BTreeSet<&str>,
+) -> Vec<(&'a str, bool)> {
+    let is_sealed = |path: &str| {
+        let read = || source.read(workspace, path).ok().flatten();
+        known.contains(path) || read().is_some_and(|bytes| looks_sealed(&bytes))
+    };
+    let some = paths.iter().step_by(paths.len() / MAX_NEIGHBOURS + 1);
+    some.map(|path| (*path, is_sealed(path))).collect()
+}
+
+fn target(workspace: &Workspace, source: Source, path: &str) -> Option<Link> {
+    // in the work tree a link is never followed; its text stands in the index as well
+    let source = if source == Source::WorkTree { Source::Index } else { source };
+    let bytes = source.read(workspace, path).ok().flatten()?;
+    Some(Link { path: path.to_owned(), target: String::from_utf8(bytes).ok()? })
+}
+
+/// In an index only what the commit changes: older files were there before.
+fn leaks(
+    workspace: &Workspace,
+    source: Source,
+    wanted: &dyn Fn(&str) -> bool,
+    candidates: &[Candidate],
+) -> Result<Vec<Leak>, Failure> {
+    let changed: Option<BTreeSet<String>> = match source {
+        Source::WorkTree => None,
+        // a range is judged by its commits: see `leaks_in`
+        Source::Commit(_) => return Ok(Vec::new()),
+        Source::Index => {
+            let changes = workspace.repo()?.staged_changes()?;
+            Some(
+                changes.into_iter().filter(|change| change.new.is_some()).map(|change| change.path).collect(),
+            )
+        }
+    };
+    let is_scanned = |candidate: &&Candidate| {
+        let path = &candidate.path;
+        candidate.is_regular()
+            && wanted(path)
+            && changed.as_ref().is_none_or(|changed| changed.contains(path))
+    };
+    let scan = |candidate: &Candidate| {
+        let bytes = match source {
+            Source::WorkTree => workspace.read_small(&candidate.path, MAX_SCANNED),
+            Source::Index | Source::Commit(_) => source.read(workspace, &candidate.path).ok().flatten(),
+        };
+        let line = secret_key_line(&bytes.filter(|bytes| bytes.len() <= MAX_SCANNED)?)?;
+        Some(Leak { path: candidate.path.clone(), line })
+    };
+    Ok(candidates.iter().filter(is_scanned).filter_map(scan).collect())
+}
+
+/// Rule G05 in every commit of a range, because a key once pushed is known.
+pub(in crate::cli::secrets::verify) fn leaks_in(repo: &Repo, span: &Span) -> Result<Vec<Finding>, Failure> {
+    let mut seen = BTreeSet::new();
+    let mut findings = Vec::new();
+    for commit in repo.changes(span, &|_| true)?.changed {
+        for change in &commit.paths {
+            let Some(entry) = change.new.filter(|entry| entry.mode & 0o170_000 == 0o100_000) else {
+                continue;
+            };
+            if !seen.insert((change.path.clone(), entry.id)) {
+                continue;
+            }
+            let bytes = match repo.blob(entry.id) {
+                Ok(bytes) if bytes.len() <= MAX_SCANNED => bytes,
+                Ok(_) | Err(RepoError::TooLarge { .. } | RepoError::Missing(_)) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            if let Some(line) = secret_key_line(&bytes) {
+                let leaks = vec![Leak { path: change.path.clone(), line }];
+                let found = rules::judge(&Facts { leaks, ..Facts::default() });
+                let place = format!("in commit {}: {}", commit.id.short(), commit.summary);
+                findings.extend(found.into_iter().map(|finding| finding.detail(place.clone())));
+            }
+        }
+    }
+    Ok(findings)
+}
+
+/// Of the drivers that the SOPS files have.
+fn caches(workspace: &Workspace, facts: &Facts) -> Result<Vec<String>, Failure> {
+    let repo = workspace.repo()?;
+    let kept = repo.textconv_caches()?;
+    if kept.is_empty() {
+        return Ok(kept);
+    }
+    let mut used = BTreeSet::new();
+    for file in &facts.files {
+        if let Attribute::Value(driver) = repo.attribute(&file.path, "diff")? {
+            used.insert(driver);
+        }
+    }
+    Ok(kept.into_iter().filter(|driver| used.contains(driver)).collect())
+}

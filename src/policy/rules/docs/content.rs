@@ -1,0 +1,97 @@
+//! The rules over what a file holds, and what only a key tells.
+
+use super::RuleDoc;
+use crate::policy::RuleId;
+use crate::policy::Severity::{Error, Notice, Warning};
+
+pub(super) const DOCS: &[RuleDoc] = &[
+    RuleDoc {
+        rule: RuleId::F04Z,
+        bound: None,
+        general: Some(Warning),
+        why: "the file carries a `sops` block and looks sealed, and not one value of it is encrypted",
+        example: "`encrypted_regex: ^(data|stringData)$` over a Talos or Helm file, which has no such field",
+        mend: &[
+            "correct the crypt rule in `.sops.yaml`, take the `sops` block out, then: `stax secrets encrypt -i FILE`",
+        ],
+    },
+    RuleDoc {
+        rule: RuleId::F05,
+        bound: Some(Warning),
+        general: None,
+        why: "comments are not authenticated: anybody who can push can write one, and people believe them",
+        example: "`# old password: hunter2` above a token",
+        mend: &["seal it: `stax secrets encrypt -i FILE`"],
+    },
+    RuleDoc {
+        rule: RuleId::F06,
+        bound: Some(Error),
+        general: Some(Error),
+        why: "a merge left both sides of a value, and one of them would be lost unseen",
+        example: "a line `# stax-conflict KEY` at the top of the file",
+        mend: &["choose the value: `stax secrets edit -f FILE`, and take the line out"],
+    },
+    RuleDoc {
+        rule: RuleId::F07,
+        bound: None,
+        general: Some(Error),
+        why: "a value that looks like a credential stands in clear beside encrypted ones: the crypt rule does not reach it",
+        example: "`apiToken: ghp_…` in a Helm file under `encrypted_regex: ^data$`",
+        mend: &[
+            "widen the crypt rule in `.sops.yaml`, seal the file anew, and replace the value: it is in history",
+            "it is no secret: an exception with a reason in `.stax/vault.json`",
+        ],
+    },
+    RuleDoc {
+        rule: RuleId::V01,
+        bound: Some(Error),
+        general: Some(Error),
+        why: "two different values under one iv tell their difference to everybody, and let tokens be forged",
+        example: "two keys whose tokens have the same `iv:` and other data",
+        mend: &["make new ivs: `stax secrets rotate FILE`; the writer that made them is broken"],
+    },
+    RuleDoc {
+        rule: RuleId::K03,
+        bound: Some(Error),
+        general: Some(Error),
+        why: "a stanza is made anew for every reader; two equal ones mean that one label lies",
+        example: "one `enc` block under two `recipient` lines",
+        mend: &["wrap the data key again, to everybody in the policy: `stax secrets rotate FILE`"],
+    },
+    RuleDoc {
+        rule: RuleId::M04,
+        bound: Some(Error),
+        general: Some(Error),
+        why: "the time belongs to the MAC: one that is no time was put there by hand, and sops does not open the file",
+        example: "`lastmodified: yesterday`; a time more than a day ahead is a warning",
+        mend: &[
+            "see who changed it: `git log -p -- FILE`, and restore it: `git restore --source=COMMIT FILE`",
+        ],
+    },
+    RuleDoc {
+        rule: RuleId::M05,
+        bound: None,
+        general: Some(Notice),
+        why: "sops never applies a changed crypt rule to a file that is there: it goes on as it was first sealed",
+        example: "`encrypted_regex: ^data$` in the policy, `unencrypted_suffix: _unencrypted` in the file",
+        mend: &["to follow the policy: `stax secrets decrypt -i FILE`, then `stax secrets encrypt -i FILE`"],
+    },
+    RuleDoc {
+        rule: RuleId::C01,
+        bound: Some(Error),
+        general: Some(Error),
+        why: "the label of a stanza is not authenticated: it may say Bob and open for somebody else",
+        example: "a stanza labelled with your key that your key does not open",
+        mend: &["see who changed it: `git log -p -- FILE`, then wrap it again: `stax secrets rotate FILE`"],
+    },
+    RuleDoc {
+        rule: RuleId::C06,
+        bound: Some(Warning),
+        general: None,
+        why: "`export` would hand a name to programs that changes how they are found or started; it refuses the whole file then",
+        example: "`LD_PRELOAD`, `NODE_OPTIONS` or `GIT_SSH_COMMAND` as a key",
+        mend: &[
+            "rename it: `stax secrets edit`, or allow it here: `git config --local --add stax.allowEnv NAME`",
+        ],
+    },
+];

@@ -1,0 +1,50 @@
+//! Which `.sops.yaml` governs a file.
+//!
+//! sops takes the first `.sops.yaml` upwards from the folder where it is started, and people start it beside
+//! the file. So the nearest policy above a file that has a rule for it decides; a bound file answers to the
+//! one at the root alone, which is the only one that the commands of stax read and write.
+
+use super::{Facts, POLICY};
+use crate::policy::config::{Config, CreationRule};
+
+/// The policies of one tree that can be read, the deepest first.
+#[derive(Debug, Default)]
+pub struct Policies {
+    /// Each with its folder: `""` or `a/b/`.
+    list: Vec<(String, Config)>,
+}
+
+impl Policies {
+    #[must_use]
+    pub fn read(facts: &Facts) -> Self {
+        let nested = facts.others.iter().filter(|other| other.path != POLICY);
+        let texts = nested.filter_map(|other| Some((other.path.as_str(), other.text.as_deref()?)));
+        let root = facts.policy.as_deref().map(|text| (POLICY, text));
+        let mut list: Vec<(String, Config)> = texts
+            .chain(root)
+            .filter_map(|(path, text)| Some((folder(path).to_owned(), Config::parse(text).ok()?.0)))
+            .collect();
+        list.sort_by(|(a, _), (b, _)| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        Self { list }
+    }
+
+    #[must_use]
+    pub fn root(&self) -> Option<&Config> {
+        self.list.iter().find(|(folder, _)| folder.is_empty()).map(|(_, config)| config)
+    }
+
+    /// The rule of a file, and the path of the policy that it stands in.
+    #[must_use]
+    pub fn rule_for(&self, path: &str, managed: bool) -> Option<(String, &CreationRule)> {
+        let above = self.list.iter().filter(|(folder, _)| !managed || folder.is_empty());
+        above
+            .filter_map(|(folder, config)| Some((folder, config, path.strip_prefix(folder.as_str())?)))
+            .find_map(|(folder, config, inner)| Some((folder, config.rule_for(inner)?.1)))
+            .map(|(folder, rule)| (format!("{folder}{POLICY}"), rule))
+    }
+}
+
+/// The folder of a path with its slash: `""` or `a/b/`.
+pub(super) fn folder(path: &str) -> &str {
+    path.rfind('/').map_or("", |slash| &path[..=slash])
+}
