@@ -7,6 +7,8 @@ use zeroize::Zeroizing;
 
 use super::tree::{Comment, Entry, Item, Leaf, Node, Scalar, Style, SyntaxError, Tree, Value};
 
+/// Values and comments.
+const MAX_LINES: usize = 200_000;
 /// Some thousand recipients.
 const MAX_METADATA: usize = 4096;
 
@@ -28,6 +30,10 @@ pub fn parse(source: &str) -> Result<Tree, SyntaxError> {
         start = span.end + 1;
         if line.is_empty() {
             continue;
+        }
+        if items.len() >= MAX_LINES {
+            let what = format!("more than {MAX_LINES} values and comments");
+            return Err(SyntaxError::at(source, span.start, what));
         }
         if let Some(text) = line.strip_prefix('#') {
             let text = Zeroizing::new(text.to_owned());
@@ -54,6 +60,7 @@ pub fn parse(source: &str) -> Result<Tree, SyntaxError> {
         let node = Node { span: key_span.end + 1..span.end, value: Value::Leaf(leaf) };
         items.push(Item::Entry(Entry { key: Some(key.to_owned()), span, key_span, node }));
     }
+    items.shrink_to_fit();
     let root = Node { span: 0..source.len(), value: Value::Map(items) };
     Ok(Tree { documents: vec![root], ends: vec![source.len()], has_alias: false })
 }

@@ -51,12 +51,13 @@ fn caps(file: &FileFacts, document: &Document) -> Vec<Finding> {
 }
 
 fn shape(file: &FileFacts, document: &Document) -> Vec<Finding> {
+    let lines = document.lines();
     let entries = document.tree().documents.iter().flat_map(|root| root.entries());
     entries
         .filter_map(|entry| {
             let key = entry.key.as_deref().unwrap_or_default();
             let message = format!("`{key}` {}", shape_fault(key, entry)?);
-            let line = document.line_of(entry.span.start);
+            let line = lines.at(entry.span.start);
             Some(Finding::error(RuleId::F02, &file.path, message).at(line).key(key))
         })
         .collect()
@@ -88,10 +89,11 @@ fn value_size(leaf: &Leaf) -> usize {
 fn values(file: &FileFacts, document: &Document) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut tree = document.tree().clone();
+    let lines = document.lines();
     document.metadata().selector.walk(&mut tree, &mut |path, met, selected| {
         let Selected::Leaf(leaf, span) = met else { return };
         if file.managed || selected {
-            let finding = value(file, path, leaf).map(|finding| finding.at(document.line_of(span.start)));
+            let finding = value(file, path, leaf).map(|finding| finding.at(lines.at(span.start)));
             findings.extend(finding.map(|finding| finding.key(path.to_string())));
         }
     });
