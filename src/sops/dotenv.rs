@@ -18,9 +18,6 @@ const MAX_METADATA: usize = 4096;
 /// [`SyntaxError`] for a line without `=`, a duplicate name, a leading byte order mark, or a line
 /// that ends in CR alone (a file converted to CRLF, which sops cannot read).
 pub fn parse(source: &str) -> Result<Tree, SyntaxError> {
-    if source.starts_with('\u{feff}') {
-        return Err(SyntaxError::at(source, 0, "a byte order mark would become part of the first name"));
-    }
     let mut items = Vec::new();
     let mut names = HashSet::new();
     let mut metadata = 0;
@@ -30,6 +27,11 @@ pub fn parse(source: &str) -> Result<Tree, SyntaxError> {
         start = span.end + 1;
         if line.is_empty() {
             continue;
+        }
+        // also behind empty lines, which are not printed: it would come first
+        if line.starts_with('\u{feff}') {
+            let what = "a byte order mark would become part of the first name";
+            return Err(SyntaxError::at(source, span.start, what));
         }
         if items.len() >= MAX_LINES {
             let what = format!("more than {MAX_LINES} values and comments");

@@ -1,7 +1,7 @@
 //! F01 to F04E: the form of a file and of every value in it.
 
 use super::{Content, FileFacts};
-use crate::policy::{Finding, RuleId};
+use crate::policy::{Finding, RuleId, Severity};
 use crate::sops::selector::Selected;
 use crate::sops::tree::{Entry, Leaf, Path};
 use crate::sops::{Document, Scalar, Token, TokenType};
@@ -10,6 +10,8 @@ use crate::sops::{Document, Scalar, Token, TokenType};
 const MAX_SIZE: usize = 1 << 20;
 const MAX_KEYS: usize = 4096;
 const MAX_VALUE: usize = 64 << 10;
+/// Values of one file that are named one by one: nobody reads more, and a hostile file has many.
+const MAX_NAMED: usize = 1000;
 
 /// What makes a managed file unreadable or wrong in form; values last, so that a reader of the list
 /// knows whether the document can be opened at all.
@@ -87,16 +89,26 @@ fn value_size(leaf: &Leaf) -> usize {
 /// F03, F04 and F04E of every value that must be encrypted: in a managed file all of them, in a
 /// general one those that its own selector selects.
 fn values(file: &FileFacts, document: &Document) -> Vec<Finding> {
-    let mut findings = Vec::new();
+    let mut findings: Vec<Finding> = Vec::new();
+    let mut rest: Option<(RuleId, usize)> = None;
     let mut tree = document.tree().clone();
     let lines = document.lines();
     document.metadata().selector.walk(&mut tree, &mut |path, met, selected| {
         let Selected::Leaf(leaf, span) = met else { return };
         if file.managed || selected {
-            let finding = value(file, path, leaf).map(|finding| finding.at(lines.at(span.start)));
-            findings.extend(finding.map(|finding| finding.key(path.to_string())));
+            let Some(finding) = value(file, path, leaf) else { return };
+            if findings.len() < MAX_NAMED {
+                findings.push(finding.at(lines.at(span.start)).key(path.to_string()));
+            } else if finding.severity == Severity::Error {
+                let (_, count) = rest.get_or_insert((finding.rule, 0));
+                *count += 1;
+            }
         }
     });
+    let rest = rest.map(|(rule, count)| {
+        Finding::error(rule, &file.path, format!("and {count} more values that are in clear or malformed"))
+    });
+    findings.extend(rest);
     findings
 }
 
