@@ -190,7 +190,7 @@ fn damage(
                 let to = dice.below(bytes.len());
                 bytes.splice(to..to, piece);
             }
-            _ => drop(bytes.drain(at..(at + dice.below(40)).min(text.len()).min(at + 1))),
+            _ => drop(bytes.drain(at..(at + dice.below(40)).min(bytes.len()).min(at + 1))),
         }
     }
     let Ok(damaged) = String::from_utf8(bytes) else { return };
