@@ -31,6 +31,7 @@ mod wrapped;
 pub mod yaml;
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
@@ -58,15 +59,15 @@ pub struct WrappedKey {
     pub enc: String,
 }
 
-/// An encrypted document, parsed without a key.
+/// An encrypted document, parsed without a key. A copy costs nothing: an opened document keeps one.
 #[derive(Clone, Debug)]
 pub struct Document {
     format: Format,
-    source: String,
+    source: Arc<str>,
     /// Values only; the `sops` block is taken out.
-    tree: Tree,
-    metadata: Metadata,
-    block: Block,
+    tree: Arc<Tree>,
+    metadata: Arc<Metadata>,
+    block: Arc<Block>,
 }
 
 /// The bytes of the metadata: what to cut to see the values alone.
@@ -145,7 +146,13 @@ impl Document {
         for document in &mut tree.documents {
             list_comments(source, document);
         }
-        Ok(Self { format, source: source.to_owned(), tree, metadata, block })
+        Ok(Self {
+            format,
+            source: source.into(),
+            tree: Arc::new(tree),
+            metadata: Arc::new(metadata),
+            block: Arc::new(block),
+        })
     }
 
     #[must_use]
@@ -196,6 +203,12 @@ impl Document {
         text
     }
 
+    /// For whoever asks for many lines.
+    #[must_use]
+    pub fn lines(&self) -> tree::Lines {
+        tree::Lines::of(&self.source)
+    }
+
     #[must_use]
     pub fn line_of(&self, offset: usize) -> usize {
         tree::line_of(&self.source, offset)
@@ -219,7 +232,7 @@ impl Document {
     /// # Errors
     /// [`OpenFault::Value`] names the first value that does not decrypt.
     pub fn open_unverified(&self, key: &DataKey) -> Result<Cleartext, OpenFault> {
-        let mut tree = self.tree.clone();
+        let mut tree = Tree::clone(&self.tree);
         for document in &mut tree.documents {
             open_comments(document, &mut Path::default(), key);
         }
@@ -281,7 +294,7 @@ fn open_leaf(leaf: &mut tree::Leaf, path: &Path, key: &DataKey) -> Result<(), St
     let plain = token.open(key, &path.aad()).map_err(|error| error.to_string())?;
     let scalar = Scalar::from_plaintext(token.kind, &plain);
     leaf.scalar = scalar.ok_or_else(|| format!("does not hold a canonical {}", token.kind.name()))?;
-    leaf.token = Some(token);
+    leaf.token = Some(Box::new(token));
     Ok(())
 }
 
@@ -312,7 +325,7 @@ fn open_comment(comment: &mut Comment, path: &Path, key: &DataKey) {
             && let Ok(text) = std::str::from_utf8(&plain)
         {
             comment.text = Zeroizing::new(text.to_owned());
-            comment.token = Some(token);
+            comment.token = Some(Box::new(token));
             return;
         }
     }
@@ -321,13 +334,17 @@ fn open_comment(comment: &mut Comment, path: &Path, key: &DataKey) {
 /// sops writes a comment inside a list as an item `- ENC[…,type:comment]`.
 fn list_comments(source: &str, node: &mut Node) {
     let is_list = matches!(node.value, Value::List(_));
+    // the dash stands behind the item before
+    let mut floor = node.span.start;
     let (Value::Map(items) | Value::List(items)) = &mut node.value else { return };
     for item in items {
         let Item::Entry(entry) = item else { continue };
+        let before = std::mem::replace(&mut floor, entry.span.end).min(entry.span.start);
         let text = if is_list { entry.node.text() } else { None };
         match text.filter(|text| Token::parse(text).is_ok_and(|token| token.kind == TokenType::Comment)) {
             Some(text) => {
-                let start = source[..entry.span.start].rfind('-').unwrap_or(entry.span.start);
+                let dash = source[before..entry.span.start].rfind('-');
+                let start = dash.map_or(entry.span.start, |dash| before + dash);
                 let span = start..entry.span.end;
                 *item = Item::Comment(Comment {
                     text: Zeroizing::new(text.to_owned()),

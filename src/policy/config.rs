@@ -7,7 +7,7 @@
 
 use crate::sops::Selector;
 use crate::sops::pattern::Pattern;
-use crate::sops::tree::{Entry, Node, Scalar, SyntaxError, Value, line_of};
+use crate::sops::tree::{Entry, Lines, Node, Scalar, SyntaxError, Value, line_of};
 use crate::sops::yaml;
 
 mod anchors;
@@ -133,7 +133,7 @@ impl Config {
             let line = line_of(text, second.span.start);
             return Err(ConfigError { line, what: "a second document, which sops would ignore".into() });
         }
-        let mut reader = Reader { text, warnings: Vec::new() };
+        let mut reader = Reader { text, lines: Lines::of(text), warnings: Vec::new() };
         let mut config = Self { text: text.to_owned(), rules: Vec::new(), stores: Stores::default() };
         if let Some(root) = tree.documents.first() {
             for field in reader.fields(root, Level::Top)? {
@@ -163,6 +163,10 @@ impl Config {
     }
 }
 
+/// Each rule may hold patterns, and each recipient is compared with the others.
+const MAX_RULES: usize = 1000;
+const MAX_RECIPIENTS: usize = 4096;
+
 /// A field that sops knows, under the name that sops gives it.
 struct Field<'a> {
     name: &'static str,
@@ -171,12 +175,13 @@ struct Field<'a> {
 
 struct Reader<'a> {
     text: &'a str,
+    lines: Lines,
     warnings: Vec<Warning>,
 }
 
 impl Reader<'_> {
     fn line(&self, node: &Node) -> usize {
-        line_of(self.text, node.span.start)
+        self.lines.at(node.span.start)
     }
 
     fn error<T>(&self, node: &Node, what: impl Into<String>) -> Result<T, ConfigError> {
@@ -217,7 +222,7 @@ impl Reader<'_> {
     }
 
     fn field(&mut self, key: &str, entry: &Entry, level: Level) -> Result<Option<&'static str>, ConfigError> {
-        let line = line_of(self.text, entry.key_span.start);
+        let line = self.lines.at(entry.key_span.start);
         match fields::judge(key, level) {
             Verdict::Known(name) => Ok(Some(name)),
             Verdict::Normal => Ok(None),
@@ -239,6 +244,9 @@ impl Reader<'_> {
 
     fn rules(&mut self, node: &Node) -> Result<Vec<CreationRule>, ConfigError> {
         match &node.value {
+            Value::List(_) if node.entries().count() > MAX_RULES => {
+                self.error(node, format!("more than {MAX_RULES} rules"))
+            }
             Value::List(_) => node.entries().map(|entry| self.rule(&entry.node)).collect(),
             _ if is_null(node) => Ok(Vec::new()),
             _ => self.error(node, "`creation_rules` must be a list"),
@@ -373,8 +381,11 @@ impl Reader<'_> {
             let mut cursor = string.span.start;
             for recipient in split(text) {
                 let at = self.text[cursor..string.span.end].find(recipient).map(|at| cursor + at);
-                found.push((recipient.to_owned(), line_of(self.text, at.unwrap_or(cursor))));
+                found.push((recipient.to_owned(), self.lines.at(at.unwrap_or(cursor))));
                 cursor = at.map_or(cursor, |at| at + recipient.len());
+                if found.len() > MAX_RECIPIENTS {
+                    return self.error(string, format!("more than {MAX_RECIPIENTS} recipients"));
+                }
             }
         }
         Ok(found)
@@ -408,6 +419,9 @@ impl Reader<'_> {
             if !group.iter().any(|(known, _)| *known == recipient.0) {
                 group.push(recipient);
             }
+        }
+        if group.len() > MAX_RECIPIENTS {
+            return self.error(node, format!("more than {MAX_RECIPIENTS} recipients"));
         }
         Ok(group)
     }

@@ -7,6 +7,8 @@ use zeroize::Zeroizing;
 
 use super::tree::{Comment, Entry, Item, Leaf, Node, Scalar, Style, SyntaxError, Tree, Value};
 
+/// Values and comments.
+const MAX_LINES: usize = 200_000;
 /// Some thousand recipients.
 const MAX_METADATA: usize = 4096;
 
@@ -16,9 +18,6 @@ const MAX_METADATA: usize = 4096;
 /// [`SyntaxError`] for a line without `=`, a duplicate name, a leading byte order mark, or a line
 /// that ends in CR alone (a file converted to CRLF, which sops cannot read).
 pub fn parse(source: &str) -> Result<Tree, SyntaxError> {
-    if source.starts_with('\u{feff}') {
-        return Err(SyntaxError::at(source, 0, "a byte order mark would become part of the first name"));
-    }
     let mut items = Vec::new();
     let mut names = HashSet::new();
     let mut metadata = 0;
@@ -28,6 +27,15 @@ pub fn parse(source: &str) -> Result<Tree, SyntaxError> {
         start = span.end + 1;
         if line.is_empty() {
             continue;
+        }
+        // also behind empty lines, which are not printed: it would come first
+        if line.starts_with('\u{feff}') {
+            let what = "a byte order mark would become part of the first name";
+            return Err(SyntaxError::at(source, span.start, what));
+        }
+        if items.len() >= MAX_LINES {
+            let what = format!("more than {MAX_LINES} values and comments");
+            return Err(SyntaxError::at(source, span.start, what));
         }
         if let Some(text) = line.strip_prefix('#') {
             let text = Zeroizing::new(text.to_owned());
@@ -54,6 +62,7 @@ pub fn parse(source: &str) -> Result<Tree, SyntaxError> {
         let node = Node { span: key_span.end + 1..span.end, value: Value::Leaf(leaf) };
         items.push(Item::Entry(Entry { key: Some(key.to_owned()), span, key_span, node }));
     }
+    items.shrink_to_fit();
     let root = Node { span: 0..source.len(), value: Value::Map(items) };
     Ok(Tree { documents: vec![root], ends: vec![source.len()], has_alias: false })
 }

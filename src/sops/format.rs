@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use super::tree::{Scalar, Style, SyntaxError, Tree};
+use super::tree::{Scalar, Style, SyntaxError, Tree, check_paths};
 use super::{dotenv, ini, json, yaml};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -59,12 +59,14 @@ impl Format {
     /// # Errors
     /// [`SyntaxError`] with line and rule.
     pub fn parse(self, source: &str) -> Result<Tree, SyntaxError> {
-        match self {
+        let tree = match self {
             Self::Yaml => yaml::parse(source),
             Self::Json | Self::Binary => json::parse(source),
             Self::Dotenv => dotenv::parse(source),
             Self::Ini => ini::parse(source),
-        }
+        }?;
+        check_paths(source, &tree)?;
+        Ok(tree)
     }
 
     /// Prints a clear tree as `sops decrypt` does.

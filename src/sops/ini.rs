@@ -18,6 +18,7 @@ pub(super) use write::{block, emit, header_comment, insertion, removal, replace_
 
 /// The name of the section above the first header.
 const DEFAULT: &str = "DEFAULT";
+/// Keys and sections.
 const MAX_KEYS: usize = 200_000;
 const MAX_METADATA: usize = 4096;
 
@@ -109,9 +110,9 @@ struct Reader<'a> {
     source: &'a str,
     at: usize,
     sections: Vec<Entry>,
-    names: HashSet<String>,
+    names: HashSet<&'a str>,
     /// Of the current section.
-    keys: HashSet<String>,
+    keys: HashSet<&'a str>,
     count: usize,
     /// The block above the next key or header.
     comment: Option<Comment>,
@@ -167,7 +168,7 @@ impl<'a> Reader<'a> {
         Some(block)
     }
 
-    fn header(&mut self, text: &str, span: Range<usize>) -> Result<(), SyntaxError> {
+    fn header(&mut self, text: &'a str, span: Range<usize>) -> Result<(), SyntaxError> {
         let inner = text.trim_end().strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
         let Some(name) = inner.filter(|name| !name.contains([']', '['])) else {
             return Err(self.error(span.start, "a header that is not `[section]` and nothing else"));
@@ -175,16 +176,28 @@ impl<'a> Reader<'a> {
         if name.is_empty() {
             return Err(self.error(span.start, "a section without a name"));
         }
-        if !self.names.insert(name.to_owned()) {
+        if !self.names.insert(name) {
             return Err(self.error(span.start, format!("duplicate section `{name}`")));
         }
         self.keys.clear();
+        self.count(span.start)?;
         let key_span = span.start + 1..span.start + 1 + name.len();
         self.open(name, span.start..key_span.end + 1, key_span);
         Ok(())
     }
 
+    fn count(&mut self, at: usize) -> Result<(), SyntaxError> {
+        self.count += 1;
+        if self.count > MAX_KEYS {
+            return Err(self.error(at, format!("more than {MAX_KEYS} keys and sections")));
+        }
+        Ok(())
+    }
+
     fn open(&mut self, name: &str, span: Range<usize>, key_span: Range<usize>) {
+        if let Some(Entry { node: Node { value: Value::Map(items), .. }, .. }) = self.sections.last_mut() {
+            items.shrink_to_fit();
+        }
         let is_written = !key_span.is_empty();
         // the block above the metadata is dropped by SOPS like any at the end
         let comment = if is_written && name != "sops" { self.take_comment() } else { None };
@@ -193,7 +206,7 @@ impl<'a> Reader<'a> {
         self.sections.push(Entry { key: Some(name.to_owned()), span, key_span, node });
     }
 
-    fn key(&mut self, text: &str, line: Range<usize>) -> Result<(), SyntaxError> {
+    fn key(&mut self, text: &'a str, line: Range<usize>) -> Result<(), SyntaxError> {
         if text.starts_with(['"', '`']) {
             return Err(self.error(line.start, "a name in quotes"));
         }
@@ -205,21 +218,18 @@ impl<'a> Reader<'a> {
             return Err(self.error(line.start, "a name that SOPS would change"));
         }
         if self.sections.is_empty() {
-            self.names.insert(DEFAULT.to_owned());
+            self.names.insert(DEFAULT);
             self.open(DEFAULT, line.start..line.start, line.start..line.start);
         }
-        if !self.keys.insert(name.to_owned()) {
+        if !self.keys.insert(name) {
             return Err(self.error(line.start, format!("duplicate key `{name}`")));
         }
         let (value, span) = self.value(line.start + delimiter + 1, line.end)?;
-        self.count += 1;
         let in_metadata = self.sections.last().is_some_and(|section| section.key.as_deref() == Some("sops"));
         if in_metadata && self.keys.len() > MAX_METADATA {
             return Err(self.error(line.start, format!("more than {MAX_METADATA} metadata lines")));
         }
-        if self.count > MAX_KEYS {
-            return Err(self.error(line.start, format!("more than {MAX_KEYS} keys")));
-        }
+        self.count(line.start)?;
         let leaf = Leaf { scalar: Scalar::str(value), style: Style::Plain, token: None };
         let end = span.end;
         let entry = Entry {

@@ -3,12 +3,11 @@
 //! sops 3.11 reads every number as a double and keeps duplicate names; here integers stay integers
 //! (as in sops 3.13) and a second name of an object is an error.
 
-use std::collections::HashSet;
 use std::ops::Range;
 
 use zeroize::Zeroizing;
 
-use super::tree::{Entry, Item, Leaf, Node, Scalar, Style, SyntaxError, Tree, Value, keep_point};
+use super::tree::{Entry, Item, Leaf, Node, Scalar, Style, SyntaxError, Tree, Value, duplicate, keep_point};
 
 const MAX_DEPTH: usize = 100;
 const MAX_NODES: usize = 200_000;
@@ -80,7 +79,6 @@ impl Reader<'_> {
 
     fn members(&mut self, depth: usize) -> Result<Vec<Item>, SyntaxError> {
         let mut items = Vec::new();
-        let mut names = HashSet::new();
         self.at += 1;
         self.blank();
         while self.peek() != Some(b'}') {
@@ -91,10 +89,6 @@ impl Reader<'_> {
             let start = self.at;
             let key = self.string()?;
             let key_span = start..self.at;
-            if !names.insert(key.to_string()) {
-                self.at = start;
-                return Err(self.error(format!("duplicate key `{}`", key.as_str())));
-            }
             self.blank();
             self.expect(b':')?;
             self.blank();
@@ -103,6 +97,10 @@ impl Reader<'_> {
             items.push(Item::Entry(Entry { key: Some(key.to_string()), span, key_span, node }));
             self.blank();
         }
+        if let Some((key, span)) = duplicate(&items) {
+            return Err(SyntaxError::at(self.source, span.start, format!("duplicate key `{key}`")));
+        }
+        items.shrink_to_fit();
         self.at += 1;
         Ok(items)
     }
@@ -121,6 +119,7 @@ impl Reader<'_> {
             items.push(Item::Entry(Entry { key: None, key_span: span.start..span.start, span, node }));
             self.blank();
         }
+        items.shrink_to_fit();
         self.at += 1;
         Ok(items)
     }

@@ -6,7 +6,7 @@ use super::seal::{Fresh, SealError, stamp};
 use super::sealing::token_edit;
 use super::selector::Selected;
 use super::tree::Path;
-use super::{DataKey, Document, OpenFault, Token, open_comments, open_leaf, splice};
+use super::{DataKey, Document, OpenFault, Token, Tree, open_comments, open_leaf, splice};
 
 impl Document {
     /// Seals what is in clear and should not be, and nothing else; `None` when nothing is. The MAC is
@@ -19,7 +19,7 @@ impl Document {
         key: &DataKey,
         fresh: &mut Fresh<'_>,
     ) -> Result<Option<(String, Vec<Path>)>, SealError> {
-        let mut tree = self.tree.clone();
+        let mut tree = Tree::clone(&self.tree);
         for document in &mut tree.documents {
             open_comments(document, &mut Path::default(), key);
         }
@@ -38,13 +38,15 @@ impl Document {
                     sealed.push(path.clone());
                 }
                 Some(_) => {
-                    let line = self.line_of(span.start);
                     let opened = open_leaf(leaf, path, key);
-                    fault = fault.take().or(opened.err().map(|what| OpenFault::Value {
-                        line,
-                        path: path.to_string(),
-                        what,
-                    }));
+                    fault = fault.take().or_else(|| {
+                        let what = opened.err()?;
+                        Some(OpenFault::Value {
+                            line: self.line_of(span.start),
+                            path: path.to_string(),
+                            what,
+                        })
+                    });
                 }
                 None => {}
             }

@@ -89,7 +89,7 @@ impl<'a, 'b> Cipher<'a, 'b> {
     pub(super) fn comments(&mut self, format: Format, text: &str) -> Result<String, SealError> {
         let document =
             Document::parse(format, text).map_err(|error| SealError::ReadBack(error.to_string()))?;
-        let mut tree = document.tree.clone();
+        let mut tree = Tree::clone(&document.tree);
         let mut edits: Vec<Edit> = Vec::new();
         let mut is_hidden = false;
         document.metadata.selector.walk(&mut tree, &mut |path, met, selected| {
@@ -142,7 +142,7 @@ pub(super) fn rehome(
     let mut known: HashMap<Token, Zeroizing<String>> = HashMap::new();
     opened.walk(&mut |_, visit| {
         if let Visit::Comment(Comment { text, token: Some(token), .. }) = visit {
-            known.insert(token.clone(), text.clone());
+            known.insert(Token::clone(token), text.clone());
         }
     });
     if known.is_empty() {

@@ -76,18 +76,34 @@ impl Selector {
     /// Whether a value at this path is encrypted, with no comment above it.
     #[must_use]
     pub fn selects(&self, path: &Path) -> bool {
-        self.selects_with(path, &[])
+        self.selects_below(path.keys().any(|key| self.names(key)))
     }
 
-    fn selects_with(&self, path: &Path, active: &[Vec<String>]) -> bool {
-        let commented = |pattern: &Pattern| active.iter().flatten().any(|text| pattern.is_match(text));
+    /// Whether the values below a key, or behind a comment, that the rule names are encrypted, or the
+    /// others.
+    fn selects_below(&self, is_named: bool) -> bool {
         match self {
-            Self::UnencryptedSuffix(suffix) => !path.keys().any(|key| key.ends_with(suffix)),
-            Self::EncryptedSuffix(suffix) => path.keys().any(|key| key.ends_with(suffix)),
-            Self::UnencryptedRegex(pattern) => !path.keys().any(|key| pattern.is_match(key)),
-            Self::EncryptedRegex(pattern) => path.keys().any(|key| pattern.is_match(key)),
-            Self::UnencryptedCommentRegex(pattern) => !commented(pattern),
-            Self::EncryptedCommentRegex(pattern) => commented(pattern),
+            Self::EncryptedSuffix(_) | Self::EncryptedRegex(_) | Self::EncryptedCommentRegex(_) => is_named,
+            Self::UnencryptedSuffix(_) | Self::UnencryptedRegex(_) | Self::UnencryptedCommentRegex(_) => {
+                !is_named
+            }
+        }
+    }
+
+    fn names(&self, key: &str) -> bool {
+        match self {
+            Self::UnencryptedSuffix(suffix) | Self::EncryptedSuffix(suffix) => key.ends_with(suffix),
+            Self::UnencryptedRegex(pattern) | Self::EncryptedRegex(pattern) => pattern.is_match(key),
+            Self::UnencryptedCommentRegex(_) | Self::EncryptedCommentRegex(_) => false,
+        }
+    }
+
+    fn names_by(&self, comment: &Comment) -> bool {
+        match self {
+            Self::UnencryptedCommentRegex(pattern) | Self::EncryptedCommentRegex(pattern) => {
+                pattern.is_match(&comment.text)
+            }
+            _ => false,
         }
     }
 
@@ -105,7 +121,7 @@ impl Selector {
     /// selected. Comments must be in clear.
     pub fn walk(&self, tree: &mut Tree, visit: &mut dyn FnMut(&Path, Selected<'_>, bool)) {
         for document in &mut tree.documents {
-            self.walk_node(document, &mut Path::default(), &mut Vec::new(), visit);
+            self.walk_node(document, &mut Path::default(), false, visit);
         }
     }
 
@@ -113,40 +129,36 @@ impl Selector {
         &self,
         node: &mut Node,
         path: &mut Path,
-        active: &mut Vec<Vec<String>>,
+        is_named: bool,
         visit: &mut dyn FnMut(&Path, Selected<'_>, bool),
     ) {
         let span = node.span.clone();
         let items = match &mut node.value {
             Value::Leaf(leaf) => {
-                let selected = self.selects_with(path, active);
-                return visit(path, Selected::Leaf(leaf, span), selected);
+                return visit(path, Selected::Leaf(leaf, span), self.selects_below(is_named));
             }
             Value::Map(items) | Value::List(items) => items,
         };
-        active.push(Vec::new());
+        // a comment is in force up to the end of the entry behind it
+        let mut is_marked = is_named;
         let mut index = 0;
         for item in items {
             match item {
                 Item::Comment(comment) => {
-                    if let Some(level) = active.last_mut().filter(|_| !comment.stray) {
-                        level.push(comment.text.to_string());
-                    }
-                    let selected = self.selects_with(path, active) && !self.keeps_clear(comment);
+                    is_marked = is_marked || !comment.stray && self.names_by(comment);
+                    let selected = self.selects_below(is_marked) && !self.keeps_clear(comment);
                     visit(path, Selected::Comment(comment), selected);
                 }
                 Item::Entry(entry) => {
+                    let is_named_here = entry.key.as_ref().is_some_and(|key| self.names(key));
                     path.0.push(step(entry, index));
                     index += 1;
-                    self.walk_node(&mut entry.node, path, active, visit);
+                    self.walk_node(&mut entry.node, path, is_marked || is_named_here, visit);
                     path.0.pop();
-                    if let Some(level) = active.last_mut() {
-                        level.clear();
-                    }
+                    is_marked = is_named;
                 }
             }
         }
-        active.pop();
     }
 }
 

@@ -9,6 +9,10 @@ use zeroize::Zeroizing;
 
 use super::cipher::{Token, TokenType};
 
+mod bounds;
+
+pub(super) use bounds::{check_paths, duplicate};
+
 /// All documents of a file; only YAML can have more than one. Each root is a map.
 #[derive(Clone, Debug, Default)]
 pub struct Tree {
@@ -52,8 +56,8 @@ pub struct Entry {
 pub struct Leaf {
     pub scalar: Scalar,
     pub style: Style,
-    /// The token that an opened value came from.
-    pub token: Option<Token>,
+    /// The token that an opened value came from; boxed, because most nodes have none.
+    pub token: Option<Box<Token>>,
 }
 
 /// Text after `#`, blanks included.
@@ -62,7 +66,7 @@ pub struct Comment {
     pub text: Zeroizing<String>,
     /// From the `#` to the end of the line; in an encrypted list, the whole `ENC[…]` item.
     pub span: Range<usize>,
-    pub token: Option<Token>,
+    pub token: Option<Box<Token>>,
     /// It stands where sops loses it: `sops decrypt` does not print it and no rule reads it.
     pub stray: bool,
 }
@@ -419,6 +423,22 @@ impl SyntaxError {
 pub fn line_of(source: &str, offset: usize) -> usize {
     let end = offset.min(source.len());
     source.as_bytes()[..end].iter().filter(|byte| **byte == b'\n').count() + 1
+}
+
+/// The lines of a text, for whoever asks for many of them: each costs a search instead of a count.
+pub struct Lines(Vec<usize>);
+
+impl Lines {
+    #[must_use]
+    pub fn of(source: &str) -> Self {
+        Self(source.match_indices('\n').map(|(at, _)| at).collect())
+    }
+
+    /// As [`line_of`].
+    #[must_use]
+    pub fn at(&self, offset: usize) -> usize {
+        self.0.partition_point(|newline| *newline < offset) + 1
+    }
 }
 
 /// The offset at which the line of an offset starts.

@@ -5,10 +5,10 @@
 //! than sops where it is lax: duplicate keys are refused at every level of every document, and
 //! depth, nodes and alias expansion are bounded.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::ops::Range;
 
-use super::tree::{Entry, Item, Leaf, Node, Scalar, Style, SyntaxError, Tree, Value};
+use super::tree::{Entry, Item, Leaf, Node, Scalar, Style, SyntaxError, Tree, Value, duplicate};
 
 mod comments;
 mod emit;
@@ -24,8 +24,11 @@ pub use write_out::write_out;
 
 const MAX_DEPTH: usize = 100;
 const MAX_NODES: usize = 200_000;
-/// What aliases and anchors may copy (bytes).
-const MAX_COPIED: usize = 64 << 20;
+/// What aliases and anchors may copy: values, and bytes beside four times those of the text.
+const MAX_COPIES: usize = 100_000;
+const MAX_COPIED: usize = 8 << 20;
+/// The scanner compares each with all before it.
+const MAX_DIRECTIVES: usize = 100;
 const BOM: char = '\u{feff}';
 
 /// Parses all documents of a YAML text.
@@ -50,6 +53,7 @@ fn parse_with(source: &str, nameless_keys: bool) -> Result<Tree, SyntaxError> {
     if let Some(offset) = body.find(BOM) {
         return Err(SyntaxError::at(body, offset, "byte order mark inside the text"));
     }
+    check_directives(body)?;
     let shift = source.len() - body.len();
     let mut builder = Builder { source, shift, nameless_keys, ..Builder::default() };
     events::events(body, &mut |event| builder.event(event))?;
@@ -60,9 +64,18 @@ fn parse_with(source: &str, nameless_keys: bool) -> Result<Tree, SyntaxError> {
         for line in remarks.iter_mut().flat_map(|remark| &mut remark.lines) {
             *line = line.start + shift..line.end + shift;
         }
-        placing::place(source, &mut tree, &tokens, remarks)?;
+        placing::place((source, body), &mut tree, &tokens, remarks)?;
     }
     Ok(tree)
+}
+
+fn check_directives(body: &str) -> Result<(), SyntaxError> {
+    let at_start = |at: usize| at == 0 || body[..at].ends_with(comments::is_break_char);
+    let mut directives = body.match_indices("%TAG").map(|(at, _)| at).filter(|at| at_start(*at));
+    match directives.nth(MAX_DIRECTIVES) {
+        Some(at) => Err(SyntaxError::at(body, at, format!("more than {MAX_DIRECTIVES} directives"))),
+        None => Ok(()),
+    }
 }
 
 /// Builds nodes from events with its own stack, so that depth is bounded by a rule and not by ours.
@@ -76,6 +89,7 @@ struct Builder<'a> {
     ends: Vec<usize>,
     anchors: HashMap<String, Node>,
     nodes: usize,
+    copies: usize,
     copied: usize,
     has_alias: bool,
     /// An empty key is one.
@@ -87,7 +101,8 @@ struct Frame {
     flow: bool,
     start: usize,
     items: Vec<Item>,
-    keys: HashSet<String>,
+    /// How many nodes there were before this one.
+    nodes: usize,
     key: Option<(String, Range<usize>)>,
     anchor: Option<String>,
 }
@@ -117,7 +132,7 @@ impl Builder<'_> {
                 };
                 let (nodes, bytes) = relocate(&mut node, &span);
                 self.nodes += nodes;
-                self.copy(bytes, &span)?;
+                self.copy(nodes, bytes, &span)?;
                 self.has_alias = true;
                 self.value(node)
             }
@@ -133,7 +148,7 @@ impl Builder<'_> {
                 let flow = self.stack.last().is_some_and(|frame| frame.flow);
                 let style = if flow { Style::Flow } else { style };
                 let node = Node { span, value: Value::Leaf(Leaf { scalar, style, token: None }) };
-                self.remember(event.anchor, &node)?;
+                self.remember(event.anchor, &node, 1)?;
                 self.value(node)
             }
             Kind::ListStart { flow } => self.open(false, flow, span.start, event.anchor),
@@ -175,7 +190,7 @@ impl Builder<'_> {
             flow,
             start,
             items: Vec::new(),
-            keys: HashSet::new(),
+            nodes: self.nodes,
             key: None,
             anchor,
         });
@@ -183,9 +198,16 @@ impl Builder<'_> {
     }
 
     fn close(&mut self, end: Range<usize>) -> Result<(), SyntaxError> {
-        let Some(frame) = self.stack.pop() else {
+        let Some(mut frame) = self.stack.pop() else {
             return Err(self.error(&end, "not YAML"));
         };
+        if frame.is_map
+            && let Some((key, span)) = duplicate(&frame.items)
+        {
+            return Err(self.error(span, format!("duplicate key `{key}`")));
+        }
+        frame.items.shrink_to_fit();
+        let nodes = self.nodes - frame.nodes + 1;
         // the end of a block container lies behind the comments that follow it
         let last = frame.items.iter().rev().find_map(|item| match item {
             Item::Entry(entry) => Some(entry.span.end),
@@ -194,7 +216,7 @@ impl Builder<'_> {
         let end = if frame.flow { end.end } else { last.unwrap_or(end.end) };
         let value = if frame.is_map { Value::Map(frame.items) } else { Value::List(frame.items) };
         let node = Node { span: frame.start..end, value };
-        self.remember(frame.anchor, &node)?;
+        self.remember(frame.anchor, &node, nodes)?;
         self.value(node)
     }
 
@@ -210,12 +232,10 @@ impl Builder<'_> {
         if !(is_text || is_nameless) {
             return Err(self.error(&span, "a key that is not a string: quote it"));
         }
-        let duplicate = {
-            let Some(frame) = self.stack.last_mut() else { return Ok(()) };
-            frame.key = Some((text.to_owned(), span.clone()));
-            !frame.keys.insert(text.to_owned())
-        };
-        if duplicate { Err(self.error(&span, format!("duplicate key `{text}`"))) } else { Ok(()) }
+        if let Some(frame) = self.stack.last_mut() {
+            frame.key = Some((text.to_owned(), span));
+        }
+        Ok(())
     }
 
     fn value(&mut self, node: Node) -> Result<(), SyntaxError> {
@@ -243,18 +263,22 @@ impl Builder<'_> {
         Ok(())
     }
 
-    fn remember(&mut self, anchor: Option<String>, node: &Node) -> Result<(), SyntaxError> {
+    fn remember(&mut self, anchor: Option<String>, node: &Node, nodes: usize) -> Result<(), SyntaxError> {
         if let Some(anchor) = anchor {
-            self.copy(node.span.len(), &node.span)?;
+            self.copy(nodes, node.span.len(), &node.span)?;
             self.anchors.insert(anchor, node.clone());
         }
         Ok(())
     }
 
-    fn copy(&mut self, bytes: usize, span: &Range<usize>) -> Result<(), SyntaxError> {
+    fn copy(&mut self, nodes: usize, bytes: usize, span: &Range<usize>) -> Result<(), SyntaxError> {
+        self.copies += nodes;
         self.copied = self.copied.saturating_add(bytes);
-        if self.copied > MAX_COPIED {
-            return Err(self.error(span, "aliases that expand to more than 64 MiB"));
+        if self.copies > MAX_COPIES {
+            return Err(self.error(span, format!("anchors and aliases of more than {MAX_COPIES} values")));
+        }
+        if self.copied > MAX_COPIED + self.source.len().saturating_mul(4) {
+            return Err(self.error(span, "anchors and aliases that expand to far more than the text"));
         }
         Ok(())
     }
@@ -351,8 +375,12 @@ mod tests {
             bomb += &format!("l{level}: &l{level} [{}]\n", vec![item; 10].join(", "));
         }
         assert!(parse(&bomb).unwrap_err().what.contains("values"));
-        let wide = format!("a: &a \"{}\"\nl: [{}]\n", "A".repeat(100_000), "*a, ".repeat(20_000));
-        assert!(parse(&wide).unwrap_err().what.contains("64 MiB"));
+        let nested: String = (0..90).map(|level| format!("&a{level} [")).collect();
+        let nested = format!("a: {nested}{}{}", "0,".repeat(10_000), "]".repeat(90));
+        assert!(parse(&nested).unwrap_err().what.contains("anchors"));
+        let wide = format!("a: &a \"{}\"\nl: [{}]\n", "A".repeat(100_000), "*a, ".repeat(200));
+        assert!(parse(&wide).unwrap_err().what.contains("expand"));
+        assert!(parse(&"%TAG !a! b\n".repeat(101)).unwrap_err().what.contains("directives"));
         let comments = "k: 1 #\n".replace('k', "# c\nk") + &"#\n".repeat(200_001);
         assert!(parse(&comments).unwrap_err().what.contains("comments"));
     }

@@ -190,15 +190,13 @@ fn every_document_of_the_fixtures() {
     assert_eq!(wrong, [""; 0], "{output}");
 }
 
-/// What is quadratic in the files shows here.
+/// What is quadratic in the files would not end here.
 #[test]
-fn a_thousand_files_are_judged_in_a_moment() {
+fn a_thousand_copies_are_one_notice() {
     let sandbox = with_policy("");
     sealed(&sandbox, "secrets/0.yaml", "A: 1\nB: 2\nC: 3\n");
     sandbox.sh("for n in $(seq 1 999); do cp secrets/0.yaml secrets/$n.yaml; done").ok();
     sandbox.git(["add", "--all"]).ok();
-    let start = std::time::Instant::now();
-    sandbox.stax(["secrets", "verify", "--keyless"]).ok().prints("1000 files").prints("notice[K04");
-    let taken = start.elapsed();
-    assert!(taken.as_secs() < 10, "an unoptimised build took {taken:?}");
+    let output = sandbox.stax(["secrets", "verify", "--keyless"]).ok().prints("1000 files");
+    assert_eq!(output.stdout.matches("notice[K04").count(), 1, "{output}");
 }

@@ -1,5 +1,6 @@
 //! The comments and anchors by which an author says whose key it is.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use super::Config;
@@ -43,12 +44,12 @@ impl Config {
     pub fn holders(&self) -> Vec<Holder> {
         let Ok(tree) = yaml::parse_policy(&self.text) else { return Vec::new() };
         let mut found: Vec<Holder> = Vec::new();
+        let mut places: HashMap<String, usize> = HashMap::new();
         let mut note = |recipient: &str, anchor: Option<&str>, remark: Option<&str>| {
             if anchor.is_none() && remark.is_none() {
                 return;
             }
-            let position = found.iter().position(|holder| holder.recipient == recipient);
-            let position = position.unwrap_or_else(|| {
+            let position = *places.entry(recipient.to_owned()).or_insert_with(|| {
                 let recipient = recipient.to_owned();
                 found.push(Holder { recipient, anchors: Vec::new(), remark: None });
                 found.len() - 1
@@ -125,6 +126,9 @@ impl Manner {
 
 /// The comment at the end of the line of an item that has the line to itself.
 fn behind<'a>(text: &'a str, item: &Range<usize>) -> Option<&'a str> {
+    if !has_short_line(text, item) {
+        return None;
+    }
     let start = line_start(text, item.start);
     let inside = text.get(start..item.end)?;
     if inside.contains('\n') || text[start..item.start].contains(',') {
@@ -137,6 +141,9 @@ fn behind<'a>(text: &'a str, item: &Range<usize>) -> Option<&'a str> {
 /// A comment that is the whole line above an item, in its column, with its range; one of several such
 /// lines is prose.
 pub(super) fn above<'a>(text: &'a str, item: &Range<usize>) -> Option<(Range<usize>, &'a str)> {
+    if !has_short_line(text, item) {
+        return None;
+    }
     let start = line_start(text, item.start);
     let prefix = &text[start..item.start];
     let indent = &prefix[..prefix.len() - prefix.trim_start().len()];
@@ -154,6 +161,17 @@ pub(super) fn above<'a>(text: &'a str, item: &Range<usize>) -> Option<(Range<usi
         return None;
     }
     Some((range, name(body.trim_end())?))
+}
+
+/// Nobody names one of many keys on a line this long, and every one would look through all of it.
+const MAX_LINE: usize = 4096;
+
+fn has_short_line(text: &str, item: &Range<usize>) -> bool {
+    let bytes = text.as_bytes();
+    let before = &bytes[item.start.saturating_sub(MAX_LINE)..item.start];
+    let behind = &bytes[item.end..bytes.len().min(item.end + MAX_LINE)];
+    let ends = |part: &[u8]| part.len() < MAX_LINE || part.contains(&b'\n');
+    ends(before) && ends(behind)
 }
 
 /// A comment, when it can be a name; a key that was commented out is none.

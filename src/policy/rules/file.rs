@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Content, FileFacts};
 use crate::policy::names::{NameError, check_name};
-use crate::policy::{Finding, RuleId};
+use crate::policy::{Finding, RuleId, Severity};
 use crate::sops::selector::Selected;
 use crate::sops::tree::{Entry, Leaf, Path};
 use crate::sops::{Document, Format, Scalar, Token, TokenType};
@@ -13,6 +13,8 @@ use crate::sops::{Document, Format, Scalar, Token, TokenType};
 const MAX_SIZE: usize = 1 << 20;
 const MAX_KEYS: usize = 4096;
 const MAX_VALUE: usize = 64 << 10;
+/// Values of one file that are named one by one: nobody reads more, and a hostile file has many.
+const MAX_NAMED: usize = 1000;
 
 /// What makes a managed file unreadable or wrong in form; values last, so that a reader of the list
 /// knows whether the document can be opened at all.
@@ -126,12 +128,13 @@ fn caps(file: &FileFacts, document: &Document) -> Vec<Finding> {
 }
 
 fn shape(file: &FileFacts, document: &Document) -> Vec<Finding> {
+    let lines = document.lines();
     let entries = document.tree().documents.iter().flat_map(|root| root.entries());
     entries
         .filter_map(|entry| {
             let key = entry.key.as_deref().unwrap_or_default();
             let message = format!("`{key}` {}", shape_fault(key, entry)?);
-            let line = document.line_of(entry.span.start);
+            let line = lines.at(entry.span.start);
             Some(Finding::error(RuleId::F02, &file.path, message).at(line).key(key))
         })
         .collect()
@@ -161,19 +164,30 @@ fn value_size(leaf: &Leaf) -> usize {
 /// F03, F04 and F04E of every value that must be encrypted: in a managed file all of them, in a
 /// general one those that its own selector selects.
 fn values(file: &FileFacts, document: &Document) -> Vec<Finding> {
-    let mut findings = Vec::new();
+    let mut findings: Vec<Finding> = Vec::new();
     let mut empty = Vec::new();
+    let mut rest: Option<(RuleId, usize)> = None;
     let mut tree = document.tree().clone();
+    let lines = document.lines();
     document.metadata().selector.walk(&mut tree, &mut |path, met, selected| {
         let Selected::Leaf(leaf, span) = met else { return };
         if selected && !file.managed && is_empty(&leaf.scalar) {
             // an empty file of another format is an empty file
             empty.extend((document.format() != Format::Binary).then(|| path.to_string()));
         } else if file.managed || selected {
-            let finding = value(file, path, leaf).map(|finding| finding.at(document.line_of(span.start)));
-            findings.extend(finding.map(|finding| finding.key(path.to_string())));
+            let Some(finding) = value(file, path, leaf) else { return };
+            if findings.len() < MAX_NAMED {
+                findings.push(finding.at(lines.at(span.start)).key(path.to_string()));
+            } else if finding.severity == Severity::Error {
+                let (_, count) = rest.get_or_insert((finding.rule, 0));
+                *count += 1;
+            }
         }
     });
+    let rest = rest.map(|(rule, count)| {
+        Finding::error(rule, &file.path, format!("and {count} more values that are in clear or malformed"))
+    });
+    findings.extend(rest);
     findings.extend(empties(file, &empty));
     findings
 }

@@ -268,7 +268,9 @@ fn a_document_is_known_by_its_content_where_its_name_says_nothing() {
         let file = FileFacts::read(path, false, Some(text.as_bytes()));
         assert_eq!(file.document().map(Document::format), Some(format), "{path}");
         let facts = Facts { files: vec![file], ..Facts::default() };
-        let found = judge(&facts);
+        let mut found = judge(&facts);
+        // the documents of sops have empty values, which are told
+        found.retain(|finding| finding.severity > Severity::Notice);
         assert!(found.iter().all(|f| (f.rule, f.severity) == (RuleId::F01, Severity::Warning)), "{found:?}");
         assert_eq!(found.len(), warnings, "{path}: {found:?}");
     }

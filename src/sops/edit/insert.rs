@@ -173,7 +173,7 @@ fn in_braces(steps: &[Step], text: &str, is_json: bool) -> String {
 fn block_text(steps: &[Step], text: &str, column: usize, unit: usize, is_list: bool) -> String {
     let (rest, head, inner) = match steps.split_first() {
         None => return format!(" {text}\n"),
-        Some((Step::Key(key), rest)) if !is_list => (rest, yaml::key_text(key, column + unit), column + unit),
+        Some((Step::Key(key), rest)) if !is_list => (rest, yaml::key_text(key, column, unit), column + unit),
         Some((_, rest)) => (rest, "-".to_owned(), column + 2),
     };
     match rest.first() {

@@ -8,9 +8,10 @@ use crate::sops::tree::{Comment, Item, Scalar, Style, Tree, Value, keep_point};
 
 /// Prints every document as `sops decrypt` does, with `indent` columns a level.
 ///
-/// Two differences, on purpose, both for strings of several lines: one that starts with a tab is
-/// written in double quotes, where sops writes `null` and loses it; so is one that starts with a blank
-/// or a line break and is an item of a list, where sops writes YAML that cannot be read.
+/// Differences, on purpose, all for strings of several lines: one that starts with a tab is written in
+/// double quotes, where sops writes `null` and loses it; so is one that starts with a blank or a line
+/// break and is an item of a list, where sops writes YAML that cannot be read, as it does in a map below
+/// a list, where the header of the block says here how far it is really indented.
 #[must_use]
 pub fn emit(tree: &Tree, indent: usize) -> String {
     let mut emitter = Emitter { out: String::new(), unit: indent.max(1) };
@@ -55,7 +56,7 @@ impl Emitter {
                     }
                     self.indent(column, &mut hanging);
                     match &entry.key {
-                        Some(key) => self.out.push_str(&key_text(key, self.next(column))),
+                        Some(key) => self.out.push_str(&key_text(key, column, self.unit)),
                         None => self.out.push('-'),
                     }
                     self.value(&entry.node.value, lead.len(), column, entry.key.is_none());
@@ -122,7 +123,7 @@ impl Emitter {
                     // sops announces more columns here than it writes, and nobody can read that
                     Some(text) if in_list && is_announced(text) => double_quoted(text),
                     _ if in_list => scalar_text(&leaf.scalar, column + 2, self.unit),
-                    _ => scalar_text(&leaf.scalar, self.next(column), self.unit),
+                    _ => scalar_text(&leaf.scalar, self.next(column), self.next(column) - column),
                 };
                 self.out.push_str(&text);
                 // a literal that ends in a line separator ends its line with it
@@ -183,13 +184,14 @@ fn is_empty(items: &[Item]) -> bool {
     !items.iter().any(|item| matches!(item, Item::Entry(_)))
 }
 
-/// A key with its colon; long or multi-line keys take the explicit form.
+/// A key at a column, with its colon; long or multi-line keys take the explicit form.
 #[must_use]
-pub fn key_text(key: &str, indent: usize) -> String {
-    let text = scalar_text(&Scalar::str(key), indent, indent.max(1));
+pub fn key_text(key: &str, column: usize, unit: usize) -> String {
+    let unit = unit.max(1);
+    let indent = (column / unit + 1) * unit;
+    let text = scalar_text(&Scalar::str(key), indent, indent - column);
     if key.len() > 128 || key.contains('\n') {
-        let margin = " ".repeat(indent.saturating_sub(4));
-        format!("? {text}\n{margin}:")
+        format!("? {text}\n{}:", " ".repeat(column))
     } else {
         text + ":"
     }

@@ -40,7 +40,8 @@ pub(super) struct Token {
     pub(super) column: usize,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Without the names of anchors and aliases, which stand in the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TokenKind {
     DocumentStart,
     DocumentEnd,
@@ -57,8 +58,8 @@ pub(super) enum TokenKind {
     FlowEntry,
     Key,
     Value,
-    Alias(String),
-    Anchor(String),
+    Alias,
+    Anchor,
     Tag,
     Scalar(Style),
     /// The start or the end of the text.
@@ -159,8 +160,8 @@ unsafe fn owned_token(token: &sys::yaml_token_t) -> Token {
             sys::YAML_FLOW_ENTRY_TOKEN => TokenKind::FlowEntry,
             sys::YAML_KEY_TOKEN => TokenKind::Key,
             sys::YAML_VALUE_TOKEN => TokenKind::Value,
-            sys::YAML_ALIAS_TOKEN => TokenKind::Alias(text(token.data.alias.value).unwrap_or_default()),
-            sys::YAML_ANCHOR_TOKEN => TokenKind::Anchor(text(token.data.anchor.value).unwrap_or_default()),
+            sys::YAML_ALIAS_TOKEN => TokenKind::Alias,
+            sys::YAML_ANCHOR_TOKEN => TokenKind::Anchor,
             sys::YAML_TAG_TOKEN => TokenKind::Tag,
             sys::YAML_SCALAR_TOKEN => TokenKind::Scalar(style(token.data.scalar.style)),
             _ => TokenKind::Stream,

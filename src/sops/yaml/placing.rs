@@ -11,18 +11,19 @@ use zeroize::Zeroizing;
 use super::comments::{Remark, Role};
 use super::events::{Token, TokenKind};
 use super::relocate;
-use crate::sops::tree::{Comment, Entry, Item, Node, SyntaxError, Tree, Value};
+use crate::sops::tree::{Comment, Item, Node, SyntaxError, Tree, Value};
 
-/// Puts every comment into the tree. Those that go-yaml loses on its way are there too, marked as
+/// Puts every comment into the tree; `body` is the source less a byte order mark. Those that go-yaml loses on its way are there too, marked as
 /// stray: the author wrote them, and they may be secret.
 pub(super) fn place(
-    source: &str,
+    (source, body): (&str, &str),
     tree: &mut Tree,
     tokens: &[Token],
     remarks: Vec<Remark>,
 ) -> Result<(), SyntaxError> {
     let mut walk = Walk {
         source,
+        body,
         tokens,
         remarks: remarks.into_iter().peekable(),
         next: 0,
@@ -51,8 +52,16 @@ struct Marks {
     stray: Lines,
 }
 
+impl Marks {
+    fn is_empty(&self) -> bool {
+        [&self.head, &self.line, &self.foot, &self.stray].iter().all(|lines| lines.is_empty())
+    }
+}
+
 struct Walk<'a> {
     source: &'a str,
+    /// What the places of tokens refer to.
+    body: &'a str,
     tokens: &'a [Token],
     remarks: std::iter::Peekable<std::vec::IntoIter<Remark>>,
     next: usize,
@@ -61,11 +70,11 @@ struct Walk<'a> {
     foot: Lines,
     /// What stood above the dash of a list item that is a container itself.
     stem: Lines,
-    anchors: HashMap<String, (Node, Marks)>,
+    anchors: HashMap<&'a str, (Node, Marks)>,
     keep_anchors: bool,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
     /// The kind of the next token; comments that belong to it are taken up.
     fn peek(&mut self) -> TokenKind {
         let Some(token) = self.tokens.get(self.next) else { return TokenKind::Stream };
@@ -80,7 +89,7 @@ impl Walk<'_> {
                 Role::Foot => self.foot.extend(remark.lines),
             }
         }
-        token.kind.clone()
+        token.kind
     }
 
     fn skip(&mut self) {
@@ -135,16 +144,22 @@ impl Walk<'_> {
         Ok(())
     }
 
+    /// That of the anchor or alias here, behind its mark.
+    fn name(&self) -> &'a str {
+        let span = self.tokens.get(self.next).map_or(0..0, |token| token.start + 1..token.end);
+        self.body.get(span).unwrap_or_default()
+    }
+
     /// One node with its anchor and tag.
     fn node(&mut self, node: &mut Node) -> Result<Marks, SyntaxError> {
         let mut anchor = None;
         let mut kind = self.peek();
-        if let TokenKind::Alias(name) = kind {
-            return Ok(self.alias(node, &name));
+        if kind == TokenKind::Alias {
+            return Ok(self.alias(node, self.name()));
         }
-        while matches!(kind, TokenKind::Anchor(_) | TokenKind::Tag) {
-            if let TokenKind::Anchor(name) = kind {
-                anchor = Some(name);
+        while matches!(kind, TokenKind::Anchor | TokenKind::Tag) {
+            if kind == TokenKind::Anchor {
+                anchor = Some(self.name());
             }
             self.next += 1;
             kind = self.peek();
@@ -204,9 +219,9 @@ impl Walk<'_> {
 
     fn list(&mut self, node: &mut Node) -> Result<(), SyntaxError> {
         let Value::List(items) = &mut node.value else { return self.expect(&TokenKind::Stream) };
-        let mut placed = Vec::with_capacity(items.len());
-        for item in std::mem::take(items) {
-            let Item::Entry(mut entry) = item else { continue };
+        let mut inserts = Inserts::default();
+        for (position, item) in items.iter_mut().enumerate() {
+            let Item::Entry(entry) = item else { continue };
             self.peek();
             let above = self.head.len();
             self.expect(&TokenKind::BlockEntry)?;
@@ -220,18 +235,17 @@ impl Walk<'_> {
                 TokenKind::BlockEntry | TokenKind::BlockEnd | TokenKind::Key | TokenKind::Value
             );
             let marks = if is_empty { Marks::default() } else { self.node(&mut entry.node)? };
-            self.item(&mut placed, entry, marks);
+            self.item(&mut inserts, position, marks);
         }
-        *items = placed;
+        inserts.into_items(items);
         Ok(())
     }
 
-    fn item(&self, placed: &mut Vec<Item>, entry: Entry, marks: Marks) {
-        placed.extend(comments(self.source, marks.head, false));
-        placed.extend(comments(self.source, marks.line, false));
-        placed.extend(comments(self.source, marks.stray, true));
-        placed.push(Item::Entry(entry));
-        placed.extend(comments(self.source, marks.foot, false));
+    fn item(&self, inserts: &mut Inserts, position: usize, marks: Marks) {
+        inserts.at(position, comments(self.source, marks.head, false));
+        inserts.at(position, comments(self.source, marks.line, false));
+        inserts.at(position, comments(self.source, marks.stray, true));
+        inserts.at(position + 1, comments(self.source, marks.foot, false));
     }
 
     /// The entries of a block map up to its end, whose comments are the answer.
@@ -240,9 +254,9 @@ impl Walk<'_> {
             self.expect(&TokenKind::Stream)?;
             return Ok(Marks::default());
         };
-        let mut pairs: Vec<Pair> = Vec::with_capacity(items.len());
-        for item in std::mem::take(items) {
-            let Item::Entry(mut entry) = item else { continue };
+        let mut inserts = Inserts::default();
+        let mut last: Option<Pair> = None;
+        for position in 0..items.len() {
             let mut key = Marks::default();
             if self.peek() == TokenKind::Key {
                 self.next += 1;
@@ -251,10 +265,12 @@ impl Walk<'_> {
                 }
             }
             // a foot above a key belongs to the entry before, whose own foot it replaces
-            if let Some(before) = pairs.last_mut().filter(|_| !key.foot.is_empty()) {
+            if let Some(before) = last.as_mut().filter(|_| !key.foot.is_empty()) {
                 let old = std::mem::replace(&mut before.key.foot, std::mem::take(&mut key.foot));
                 before.key.stray.extend(old);
             }
+            self.pair(&mut inserts, items, last.take());
+            let Item::Entry(entry) = &mut items[position] else { continue };
             let mut value = Marks::default();
             if self.peek() == TokenKind::Value {
                 self.next += 1;
@@ -262,15 +278,16 @@ impl Walk<'_> {
                     value = self.node(&mut entry.node)?;
                 }
             }
-            pairs.push(Pair::new(entry, key, value));
+            last = Some(Pair::new(position, key, value));
         }
         self.peek();
         let mut end = self.take();
-        if let Some(last) = pairs.last_mut().filter(|_| !end.foot.is_empty()) {
+        if let Some(last) = last.as_mut().filter(|_| !end.foot.is_empty()) {
             let old = std::mem::replace(&mut last.key.foot, std::mem::take(&mut end.foot));
             last.key.stray.extend(old);
         }
-        *items = self.pairs(pairs);
+        self.pair(&mut inserts, items, last);
+        inserts.into_items(items);
         Ok(end)
     }
 
@@ -294,9 +311,9 @@ impl Walk<'_> {
 
     fn flow_list(&mut self, node: &mut Node) -> Result<(), SyntaxError> {
         let Value::List(items) = &mut node.value else { return self.expect(&TokenKind::Stream) };
-        let mut placed = Vec::with_capacity(items.len());
-        for item in std::mem::take(items) {
-            let Item::Entry(mut entry) = item else { continue };
+        let mut inserts = Inserts::default();
+        for (position, item) in items.iter_mut().enumerate() {
+            let Item::Entry(entry) = item else { continue };
             if self.peek() == TokenKind::FlowEntry {
                 self.next += 1;
             }
@@ -306,12 +323,12 @@ impl Walk<'_> {
             } else {
                 self.node(&mut entry.node)?
             };
-            self.item(&mut placed, entry, marks);
+            self.item(&mut inserts, position, marks);
         }
         if self.peek() == TokenKind::FlowEntry {
             self.next += 1;
         }
-        *items = placed;
+        inserts.into_items(items);
         match self.peek() {
             TokenKind::FlowListEnd => Ok(()),
             _ => self.expect(&TokenKind::FlowListEnd),
@@ -321,14 +338,19 @@ impl Walk<'_> {
     /// `[a: b]`: a map of one entry without braces.
     fn single_pair(&mut self, node: &mut Node) -> Result<(), SyntaxError> {
         let Value::Map(items) = &mut node.value else { return self.expect(&TokenKind::Stream) };
-        if let Some(Item::Entry(entry)) = items.pop() {
-            let pair = self.flow_pair(entry)?;
-            *items = self.pairs(vec![pair]);
-        }
+        let mut inserts = Inserts::default();
+        self.flow_pair(&mut inserts, items, 0)?;
+        inserts.into_items(items);
         Ok(())
     }
 
-    fn flow_pair(&mut self, mut entry: Entry) -> Result<Pair, SyntaxError> {
+    fn flow_pair(
+        &mut self,
+        inserts: &mut Inserts,
+        items: &mut [Item],
+        position: usize,
+    ) -> Result<(), SyntaxError> {
+        let Some(Item::Entry(entry)) = items.get_mut(position) else { return Ok(()) };
         let ends = |kind: &TokenKind| {
             matches!(kind, TokenKind::FlowEntry | TokenKind::FlowListEnd | TokenKind::FlowMapEnd)
         };
@@ -348,51 +370,42 @@ impl Walk<'_> {
                 value = self.node(&mut entry.node)?;
             }
         }
-        Ok(Pair::new(entry, key, value))
+        self.pair(inserts, items, Some(Pair::new(position, key, value)));
+        Ok(())
     }
 
     fn flow_map(&mut self, node: &mut Node) -> Result<(), SyntaxError> {
         let Value::Map(items) = &mut node.value else { return self.expect(&TokenKind::Stream) };
-        let mut pairs = Vec::with_capacity(items.len());
-        for item in std::mem::take(items) {
-            let Item::Entry(entry) = item else { continue };
+        let mut inserts = Inserts::default();
+        for position in 0..items.len() {
             if self.peek() == TokenKind::FlowEntry {
                 self.next += 1;
             }
-            pairs.push(self.flow_pair(entry)?);
+            self.flow_pair(&mut inserts, items, position)?;
         }
         if self.peek() == TokenKind::FlowEntry {
             self.next += 1;
         }
-        *items = self.pairs(pairs);
+        inserts.into_items(items);
         match self.peek() {
             TokenKind::FlowMapEnd => Ok(()),
             _ => self.expect(&TokenKind::FlowMapEnd),
         }
     }
 
-    fn pairs(&self, pairs: Vec<Pair>) -> Vec<Item> {
-        let mut items = Vec::with_capacity(pairs.len());
-        for Pair { mut entry, key, mut value } in pairs {
-            items.extend(comments(self.source, key.head, false));
-            items.extend(comments(self.source, key.line, false));
-            items.extend(comments(self.source, key.stray, true));
-            let is_container =
-                !matches!(entry.node.value, Value::Leaf(_)) && !self.is_alias(&entry.node.span);
-            let mut below = Vec::new();
-            if is_container {
-                self.enclose(&mut entry.node, value);
-            } else {
-                items.extend(comments(self.source, std::mem::take(&mut value.head), false));
-                items.extend(comments(self.source, std::mem::take(&mut value.line), false));
-                items.extend(comments(self.source, std::mem::take(&mut value.stray), true));
-                below = value.foot;
-            }
-            items.push(Item::Entry(entry));
-            items.extend(comments(self.source, below, false));
-            items.extend(comments(self.source, key.foot, false));
+    fn pair(&self, inserts: &mut Inserts, items: &mut [Item], pair: Option<Pair>) {
+        let Some(Pair { position, key, value }) = pair else { return };
+        let Some(Item::Entry(entry)) = items.get_mut(position) else { return };
+        inserts.at(position, comments(self.source, key.head, false));
+        inserts.at(position, comments(self.source, key.line, false));
+        inserts.at(position, comments(self.source, key.stray, true));
+        let is_container = !matches!(entry.node.value, Value::Leaf(_)) && !self.is_alias(&entry.node.span);
+        if is_container {
+            self.enclose(&mut entry.node, value);
+        } else {
+            self.item(inserts, position, value);
         }
-        items
+        inserts.at(position + 1, comments(self.source, key.foot, false));
     }
 
     fn is_alias(&self, span: &Range<usize>) -> bool {
@@ -402,6 +415,9 @@ impl Walk<'_> {
     /// The comments of a container stand inside it.
     fn enclose(&self, node: &mut Node, marks: Marks) {
         let (Value::Map(items) | Value::List(items)) = &mut node.value else { return };
+        if marks.is_empty() {
+            return;
+        }
         let inner = std::mem::take(items);
         items.extend(comments(self.source, marks.head, false));
         items.extend(comments(self.source, marks.line, false));
@@ -411,18 +427,44 @@ impl Walk<'_> {
     }
 }
 
+/// Comments and the items that they stand before, in order.
+#[derive(Default)]
+struct Inserts(Vec<(usize, Item)>);
+
+impl Inserts {
+    fn at(&mut self, position: usize, comments: impl Iterator<Item = Item>) {
+        self.0.extend(comments.map(|comment| (position, comment)));
+    }
+
+    fn into_items(self, items: &mut Vec<Item>) {
+        if self.0.is_empty() {
+            return;
+        }
+        let mut merged = Vec::with_capacity(items.len() + self.0.len());
+        let mut inserts = self.0.into_iter().peekable();
+        for (position, item) in std::mem::take(items).into_iter().enumerate() {
+            while let Some((_, comment)) = inserts.next_if(|(before, _)| *before <= position) {
+                merged.push(comment);
+            }
+            merged.push(item);
+        }
+        merged.extend(inserts.map(|(_, comment)| comment));
+        *items = merged;
+    }
+}
+
 struct Pair {
-    entry: Entry,
+    position: usize,
     key: Marks,
     value: Marks,
 }
 
 impl Pair {
-    fn new(entry: Entry, mut key: Marks, mut value: Marks) -> Self {
+    fn new(position: usize, mut key: Marks, mut value: Marks) -> Self {
         if key.foot.is_empty() {
             key.foot = std::mem::take(&mut value.foot);
         }
-        Self { entry, key, value }
+        Self { position, key, value }
     }
 }
 

@@ -35,8 +35,8 @@ fn visit(source: &str, node: &Node, flow: bool, found: &mut dyn FnMut(&Entry, bo
 fn replacement(source: &str, entry: &Entry, flow: bool) -> String {
     let node = &entry.node;
     let (Value::Map(items) | Value::List(items)) = &node.value else { return in_line(node, flow) };
-    let rest = source[node.span.end..].lines().next().unwrap_or_default();
-    if flow || items.is_empty() || !rest.trim().is_empty() {
+    let shares_line = || !source[node.span.end..].lines().next().unwrap_or_default().trim().is_empty();
+    if flow || items.is_empty() || shares_line() {
         return in_line(node, true);
     }
     let column = |at: usize| source[line_start(source, at)..at].chars().count();

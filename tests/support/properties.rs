@@ -1,0 +1,269 @@
+//! What holds for every input, however hostile: shared by the fuzz targets and by the test that
+//! replays what they found.
+
+use stax::age::{lint, lint_part, parse_identities, unwrap};
+use stax::policy::config::Config;
+use stax::policy::roster::Roster;
+use stax::policy::rules::{Facts, FileFacts, judge};
+use stax::policy::vault::Vault;
+use stax::sops::tree::{Comment, Leaf, Visit};
+use stax::sops::{
+    Cleartext, DataKey, Document, Format, Fresh, Layout, Path, Scalar, Terms, Token, Tree, WrappedKey,
+    dotenv, ini, json, seal, yaml,
+};
+
+/// A property and its name, which is also its folder in `fixtures/fuzz`.
+pub type Property = (&'static str, fn(&[u8]));
+
+#[allow(dead_code)] // each fuzz target uses one of them
+pub const ALL: [Property; 9] = [
+    ("yaml", yaml),
+    ("json", json),
+    ("dotenv", dotenv),
+    ("ini", ini),
+    ("token", token),
+    ("metadata", metadata),
+    ("lint", header),
+    ("policy", policy),
+    ("roundtrip", roundtrip),
+];
+
+const ALICE: &str = include_str!("../../fixtures/sops/keys/alice.txt");
+
+fn key() -> DataKey {
+    DataKey::new([42; 32])
+}
+
+fn wrapped() -> Vec<WrappedKey> {
+    vec![WrappedKey { recipient: "age1first".into(), enc: "armor\n".into() }]
+}
+
+fn with<T>(call: impl FnOnce(&mut Fresh<'_>) -> T) -> T {
+    let mut state = 1_u64;
+    let mut random = |buffer: &mut [u8]| {
+        for byte in buffer {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            *byte = (state >> 56) as u8;
+        }
+    };
+    call(&mut Fresh { now: "2026-01-02T03:04:05Z", random: &mut random })
+}
+
+/// Paths and values. sops prints the float 1 as `1` and -0 as `-0`, so the type is left out.
+fn values(tree: &Tree) -> Vec<(String, Option<Vec<u8>>)> {
+    let mut values = Vec::new();
+    tree.walk(&mut |path, visit| {
+        if let Visit::Leaf(_, leaf) = visit {
+            let plain = match &leaf.scalar {
+                Scalar::Float(0.0) => Some(b"0".to_vec()),
+                scalar => scalar.plaintext().map(|plain| plain.to_vec()),
+            };
+            values.push((path.to_string(), plain));
+        }
+    });
+    values
+}
+
+/// What is printed reads back as the same values.
+pub fn yaml(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(tree) = yaml::parse(text) else { return };
+    for indent in [2, 4] {
+        let printed = yaml::emit(&tree, indent);
+        let again = yaml::parse(&printed).unwrap_or_else(|error| panic!("{error} in {printed:?}"));
+        assert_eq!(values(&tree), values(&again), "{printed:?}");
+    }
+    if tree.has_alias {
+        let written = yaml::write_out(text, &tree);
+        if let Ok(again) = yaml::parse(&written) {
+            let _ = values(&again);
+        }
+    }
+}
+
+/// The same for JSON, comments and duplicate names excluded by its grammar.
+pub fn json(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(tree) = json::parse(text) else { return };
+    let printed = json::emit(&tree, "\t");
+    let again = json::parse(&printed).unwrap_or_else(|error| panic!("{error} in {printed:?}"));
+    assert_eq!(values(&tree), values(&again), "{printed:?}");
+}
+
+pub fn dotenv(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(tree) = dotenv::parse(text) else { return };
+    let printed = dotenv::emit(&tree).expect("a dotenv tree is flat");
+    let again = dotenv::parse(&printed).unwrap_or_else(|error| panic!("{error} in {printed:?}"));
+    assert_eq!(values(&tree), values(&again), "{printed:?}");
+}
+
+/// `ini.v1` loses some values that it reads; those that it can hold come back from a sealed file.
+pub fn ini(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(tree) = ini::parse(text) else { return };
+    let mut holds = true;
+    tree.walk(&mut |_, visit| {
+        if let Visit::Leaf(_, leaf) = visit {
+            holds &= ini::can_hold(&leaf.scalar);
+        }
+    });
+    if holds {
+        sealed_and_opened(Format::Ini, text, &Scalar::str("new"));
+    }
+}
+
+/// One text for each token.
+pub fn token(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Ok(token) = Token::parse(text) {
+        assert_eq!(token.to_string(), text);
+        assert!(token.open(&key(), "A:").is_err());
+    }
+}
+
+/// Shows nothing of a document but paths and types.
+pub struct Masked;
+
+impl Layout for Masked {
+    fn value(&self, path: &Path, leaf: &Leaf) -> Option<String> {
+        Some(format!("{path} {}", leaf.scalar.type_name()))
+    }
+
+    fn comment(&self, _: &Path, comment: &Comment) -> Option<String> {
+        Some(comment.text.len().to_string())
+    }
+}
+
+/// A document of a stranger, in every format: read, judged, shown, and never opened by another key.
+pub fn metadata(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    for (format, path) in [
+        (Format::Yaml, "a.enc.yaml"),
+        (Format::Json, "a.enc.json"),
+        (Format::Dotenv, "a.enc.env"),
+        (Format::Ini, "a.enc.ini"),
+        (Format::Binary, "a.enc"),
+    ] {
+        let Ok(document) = Document::parse(format, text) else { continue };
+        assert!(document.open(&key()).is_err(), "{format:?} opens with a wrong key");
+        if let Ok(clear) = document.open_unverified(&key()) {
+            let _ = (
+                clear.layout(),
+                clear.layout_with(&Masked),
+                clear.emit(stax::sops::format::Indent::default()),
+            );
+            let _ = with(|fresh| clear.set(&Path::key("new"), Scalar::str("x"), true, &key(), fresh));
+            let _ = with(|fresh| clear.unset(&Path::key("a"), &key(), fresh));
+            let _ = with(|fresh| clear.rotate(&key(), &wrapped(), fresh));
+        }
+        let _ = (document.layout_with(&Masked), document.lasting_metadata());
+        let _ = document.rewrap(&wrapped());
+        let _ = with(|fresh| document.seal_clear(&key(), fresh));
+        let files = [false, true].map(|managed| FileFacts::read(path, managed, Some(data)));
+        let _ = judge(&Facts { files: files.into(), ..Facts::default() });
+    }
+}
+
+/// The header of an age file, as it stands in a document.
+pub fn header(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let alice = parse_identities(ALICE).expect("a key file").remove(0);
+    let (recipient, enc) = text.split_once('\n').unwrap_or(("", text));
+    for (recipient, enc) in [("age1first", text), (recipient, enc)] {
+        let entry = WrappedKey { recipient: recipient.into(), enc: enc.into() };
+        let _ = (lint(&entry), lint_part(&entry), unwrap(&entry, &alice));
+    }
+}
+
+/// The three files that say who may read what.
+pub fn policy(data: &[u8]) {
+    const KEY: &str = "age147zy7f5juz43arn96sadlx2ftg2ulshsvplc8l3q68570w9t69fsmy4d78";
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Ok(vault) = Vault::parse(text) {
+        assert_eq!(Vault::parse(&vault.render()).map(|again| again.render()).ok(), Some(vault.render()));
+    }
+    if let Ok(roster) = Roster::parse(text) {
+        assert_eq!(roster.render(), text);
+    }
+    let Ok((config, _)) = Config::parse(text) else { return };
+    let _ = config.rule_for("infra/secrets/prod.enc.yaml");
+    for rule in 0..config.rules.len().min(3) {
+        if let Ok(with) = config.with_recipient(&[rule], KEY, Some("Ana")) {
+            let (again, _) = Config::parse(&with).expect("what was written is read back");
+            assert!(again.rules[rule].recipients().contains(&KEY));
+        }
+        let old = config.rules[rule].recipients().first().map(|old| (*old).to_owned());
+        if let Some(old) = old
+            && let Ok(without) = config.without_recipient(&[rule], &old)
+        {
+            let (again, _) = Config::parse(&without).expect("what was written is read back");
+            assert!(again.rules.get(rule).is_none_or(|rule| !rule.recipients().contains(&old.as_str())));
+        }
+    }
+    if let Ok(with) = config.with_rule("^new/", KEY, None) {
+        assert!(Config::parse(&with).is_ok());
+    }
+}
+
+/// The first byte chooses the format, the rest is a clear text.
+pub fn roundtrip(data: &[u8]) {
+    let Some((first, rest)) = data.split_first() else { return };
+    let Ok(text) = std::str::from_utf8(rest) else { return };
+    let formats = [Format::Yaml, Format::Json, Format::Dotenv, Format::Ini, Format::Binary];
+    let scalar = match first / 8 % 4 {
+        0 => Scalar::str("new\nlines"),
+        1 => Scalar::Int(-5),
+        2 => Scalar::str("a: b # c"),
+        _ => Scalar::Bool(true),
+    };
+    sealed_and_opened(formats[usize::from(*first) % 8 % 5], text, &scalar);
+}
+
+/// Sealed, it opens to the same values; shown and saved, it stays as it is; one new value changes its
+/// own line, the time and the MAC.
+fn sealed_and_opened(format: Format, clear: &str, scalar: &Scalar) {
+    let wrapped = wrapped();
+    let Ok(text) = with(|fresh| seal(format, clear, &Terms::of(&wrapped), &key(), fresh)) else { return };
+    let document = Document::parse(format, &text).expect("what was sealed is a document");
+    assert!(document.open(&DataKey::new([1; 32])).is_err(), "another key opens it");
+    let opened = document.open(&key()).expect("what was sealed opens");
+    if format == Format::Binary {
+        assert_eq!(opened.payload().expect("a payload").as_slice(), clear.as_bytes());
+    } else {
+        let before = values(&format.parse(clear).expect("it was sealed"));
+        assert_eq!(before, values(opened.tree()), "{text}");
+    }
+    let layout = opened.layout();
+    assert_eq!(with(|fresh| opened.reseal(&layout, &key(), fresh)).expect("a no-op"), None);
+    if format != Format::Binary && !layout.is_empty() {
+        let commented = match format {
+            Format::Json => layout.to_string() + "\n",
+            _ => format!("# new\n{}", layout.as_str()),
+        };
+        if let Ok(Some(resealed)) = with(|fresh| opened.reseal(&commented, &key(), fresh)) {
+            let again = Document::parse(format, &resealed).expect("resealed").open(&key()).expect("opens");
+            assert_eq!(values(opened.tree()), values(again.tree()));
+        }
+    }
+    change_one(&opened, &text, scalar);
+}
+
+fn change_one(opened: &Cleartext, text: &str, scalar: &Scalar) {
+    let leaves = opened.tree().leaves();
+    let Some((path, node, _)) = leaves.last() else { return };
+    let lines = text[node.span.clone()].lines().count().max(1);
+    let Ok(Some(changed)) = with(|fresh| opened.set(path, scalar.clone(), true, &key(), fresh)) else {
+        return;
+    };
+    let kept: std::collections::HashSet<&str> = changed.lines().collect();
+    let gone = text.lines().filter(|line| !kept.contains(line)).count();
+    // every document repeats the metadata
+    assert!(gone <= lines + 2 * opened.tree().documents.len(), "{gone} lines changed:\n{text}\n{changed}");
+    let again =
+        Document::parse(opened.document().format(), &changed).expect("set").open(&key()).expect("opens");
+    let others = |tree: &Tree| -> Vec<(String, Option<Vec<u8>>)> {
+        values(tree).into_iter().filter(|(other, _)| *other != path.to_string()).collect()
+    };
+    assert_eq!(others(opened.tree()), others(again.tree()));
+}
