@@ -136,6 +136,16 @@ impl Repo {
         self.head_entry(path)?.map(|entry| self.blob(entry.id)).transpose()
     }
 
+    /// How many bytes a commit holds at a path.
+    ///
+    /// # Errors
+    /// As [`blob_at`](Self::blob_at).
+    pub fn size_at(&self, commit: ObjectId, path: &str) -> Result<Option<usize>, RepoError> {
+        let Some(entry) = entry_in(&self.tree_of(commit)?, path)? else { return Ok(None) };
+        let header = self.git.odb()?.read_header(entry.id.oid());
+        Ok(Some(header.map_err(|error| RepoError::reading(&error, entry.id))?.0))
+    }
+
     /// The bytes that a commit holds at a path.
     ///
     /// # Errors

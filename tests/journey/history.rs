@@ -160,12 +160,8 @@ fn a_server_judges_what_is_pushed_before_it_is_in() {
     let server = sandbox.path("../server.git");
     let server = server.to_str().expect("UTF-8");
     sandbox.git(["init", "--quiet", "--bare", server]).ok();
-    let hook = format!(
-        "#!/bin/sh\nstatus=0\nwhile read -r old new ref; do\n  case $new in *[!0]*) ;; *) continue ;; esac\n  '{}' secrets verify --keyless --range \"$old..$new\" || status=1\ndone\nexit $status\n",
-        env!("CARGO_BIN_EXE_stax")
-    );
     let path = "../server.git/hooks/pre-receive";
-    sandbox.write(path, hook);
+    sandbox.write(path, include_str!("../../docs/ci/pre-receive"));
     sandbox.sh(&format!("chmod +x {path}")).ok();
     sandbox
         .git(["push", "--quiet", server, "HEAD:main"])

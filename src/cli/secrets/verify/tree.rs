@@ -163,7 +163,11 @@ fn general_file(
     }
     let is_commit = matches!(source, Source::Commit(_));
     let marked = !is_commit && workspace.repo()?.attribute(path, "diff")? == Attribute::Value("stax".into());
-    if is_commit && Format::of_path(path) == Format::Binary && !has_secret_name(path) {
+    if let Source::Commit(commit) = source
+        && Format::of_path(path) == Format::Binary
+        && !has_secret_name(path)
+        && workspace.repo()?.size_at(commit, path)?.is_none_or(|size| size > LARGE)
+    {
         return Ok(None);
     }
     // almost every file of a repository is binary by its name, and almost none is a document
@@ -188,7 +192,10 @@ fn general_file(
     Ok(is_secret.then_some(file))
 }
 
-/// What is binary by its name is read from a commit only when that name speaks of secrets.
+/// What is binary by its name is read from a commit when it is small, as sealed keys and tokens are
+/// (bytes), or when its name speaks of secrets.
+const LARGE: usize = 16 << 10;
+
 fn has_secret_name(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
     !name.contains('.') || ["sops", "enc", "secret"].iter().any(|part| name.contains(part))
