@@ -187,6 +187,8 @@ rules! {
     D05 = "crypt-rule-changed",
     /// The token of an older version is back.
     D06 = "old-token",
+    /// Everything in a bound file is new: a rotation, or a replacement by anybody who can push.
+    D08 = "all-replaced",
     /// A token changed its type and nothing else.
     D09 = "type-changed",
     /// A value changed under the iv that it had.

@@ -21,8 +21,8 @@ pub struct Change<'a> {
 /// What no honest writer of SOPS does, and what a reviewer should know.
 #[must_use]
 pub fn judge(change: &Change<'_>) -> Vec<Finding> {
-    let rules: [fn(&Change<'_>) -> Option<Finding>; 6] =
-        [stale_mac, other_type, reused_iv, other_selector, kept_stanza, old_token];
+    let rules: [fn(&Change<'_>) -> Option<Finding>; 7] =
+        [stale_mac, other_type, reused_iv, other_selector, kept_stanza, old_token, replaced];
     rules.iter().filter_map(|rule| rule(change)).collect()
 }
 
@@ -140,6 +140,19 @@ fn old_token(change: &Change<'_>) -> Option<Finding> {
     let more = if back.len() > 1 { format!(" and {} more", back.len() - 1) } else { String::new() };
     let message = format!("`{first}`{more}: the token of an older version is back");
     Some(Finding::new(RuleId::D06, crate::policy::Severity::Notice, change.path, message))
+}
+
+/// D08: public keys are enough to write a whole new file, and nothing inside tells it from a rotation. Of
+/// general files home-labs make hundreds, which decrypt in place, edit and encrypt.
+fn replaced(change: &Change<'_>) -> Option<Finding> {
+    let Change { before, after, managed, .. } = change;
+    let is_new =
+        *managed && !after.sealed.is_empty() && !before.sealed.is_empty() && !before.shares_key_with(after);
+    (is_new && before.recipients == after.recipients).then(|| {
+        let message = "every value and stanza is new: a rotation, or another file in its place";
+        Finding::new(RuleId::D08, crate::policy::Severity::Notice, change.path, message)
+            .fix("somebody with a key: git diff, which shows whether the values are the same")
+    })
 }
 
 fn pairs<'a>(change: &Change<'a>) -> impl Iterator<Item = (&'a String, &'a Sealed, &'a Sealed)> {

@@ -175,3 +175,21 @@ fn a_server_judges_what_is_pushed_before_it_is_in() {
     sandbox.commit_all("notes");
     sandbox.git(["push", "--quiet", server, "HEAD:main"]).ok();
 }
+
+#[test]
+fn an_old_file_and_another_file_in_its_place_are_told() {
+    let sandbox = Sandbox::with_store();
+    let prod = crate::support::PROD;
+    let first = sandbox.read(prod);
+    sandbox.set("PORT", "6543").ok();
+    sandbox.commit_all("another port");
+    sandbox.write(prod, &first);
+    sandbox.commit_all("the old file");
+    let range = ["secrets", "verify", "--keyless", "--range", "HEAD~1..HEAD"];
+    sandbox.stax(range).ok().prints("notice[D06 old-token]: `PORT`");
+    // anybody who knows the public keys can do this
+    sandbox.write(prod, "STRIPE_SECRET_KEY: sk_live_mine\n");
+    sandbox.sops(["encrypt", "-i", prod]).ok();
+    sandbox.commit_all("chore: rotate");
+    sandbox.stax(range).ok().prints("notice[D08 all-replaced]");
+}

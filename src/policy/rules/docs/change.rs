@@ -47,6 +47,14 @@ pub(super) const DOCS: &[RuleDoc] = &[
         mend: &["a revert was meant: nothing to do", "else set the value again: `stax secrets set KEY`"],
     },
     RuleDoc {
+        rule: RuleId::D08,
+        bound: Some(Notice),
+        general: None,
+        why: "public keys are enough to write a whole new file with a valid MAC; without a key nobody can tell that from a rotation",
+        example: "a commit that says `chore: rotate` and brings a database address of somebody else",
+        mend: &["compare the values with a key: `git show COMMIT`, where the driver of stax is installed"],
+    },
+    RuleDoc {
         rule: RuleId::D09,
         bound: Some(Error),
         general: Some(Error),
