@@ -4,6 +4,6 @@ mod change;
 mod snapshot;
 mod stale;
 
-pub use change::{Change, judge};
+pub use change::{Change, Past, Track, judge};
 pub use snapshot::Snapshot;
 pub use stale::{Stale, Version, findings, stale};

@@ -1,6 +1,6 @@
 //! Change rules: a version of a file against the one before it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
 use super::Snapshot;
@@ -14,8 +14,50 @@ pub struct Change<'a> {
     pub managed: bool,
     pub before: &'a Snapshot,
     pub after: &'a Snapshot,
-    /// Versions of the file older than `before`; empty where nobody looked.
-    pub older: &'a [Rc<Snapshot>],
+    pub past: Past<'a>,
+}
+
+/// All versions of one file, newest first.
+#[derive(Debug, Default)]
+pub struct Track {
+    versions: Vec<Rc<Snapshot>>,
+    /// The place of the oldest version that holds a token, or has a MAC.
+    oldest: HashMap<Mark, usize>,
+}
+
+impl Track {
+    #[must_use]
+    pub fn new(versions: Vec<Rc<Snapshot>>) -> Self {
+        let mut oldest = HashMap::new();
+        for (at, version) in versions.iter().enumerate() {
+            oldest.extend(version.sealed.values().map(|sealed| (sealed.mark, at)));
+            oldest.extend(version.mac.map(|mac| (mac, at)));
+        }
+        Self { versions, oldest }
+    }
+
+    /// The versions from a place on.
+    #[must_use]
+    pub fn from(&self, place: usize) -> Past<'_> {
+        Past { track: Some(self), from: place }
+    }
+}
+
+/// Versions older than the one before a change; none where nobody looked.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Past<'a> {
+    track: Option<&'a Track>,
+    from: usize,
+}
+
+impl<'a> Past<'a> {
+    fn holds(&self, mark: &Mark) -> bool {
+        self.track.and_then(|track| track.oldest.get(mark)).is_some_and(|oldest| *oldest >= self.from)
+    }
+
+    fn versions(&self) -> impl Iterator<Item = &'a Rc<Snapshot>> + use<'a> {
+        self.track.into_iter().flat_map(|track| &track.versions).skip(self.from)
+    }
 }
 
 /// What no honest writer of SOPS does, and what a reviewer should know.
@@ -34,11 +76,15 @@ fn error(change: &Change<'_>, rule: RuleId, message: String) -> Finding {
 /// D11: every writer of SOPS makes a new MAC for a new value.
 fn stale_mac(change: &Change<'_>) -> Option<Finding> {
     let Change { before, after, .. } = change;
+    let mac = after.mac.filter(|mac| before.mac == Some(*mac) || change.past.holds(mac))?;
     // a whole version that comes back brings the MAC of its own
-    let is_restored = || change.older.iter().any(|older| **older == **after);
-    if before.mac.is_none() || before.mac != after.mac || is_restored() {
+    if *before == *after || change.past.versions().any(|older| **older == **after) {
         return None;
     }
+    let before = match before.mac == Some(mac) {
+        true => *before,
+        false => change.past.versions().find(|older| older.mac == Some(mac))?,
+    };
     let marks = |snapshot: &Snapshot| -> Vec<(String, Mark)> {
         snapshot.sealed.iter().map(|(path, sealed)| (path.clone(), sealed.mark)).collect()
     };
@@ -80,7 +126,20 @@ fn differing(before: &[(String, Mark)], after: &[(String, Mark)]) -> Vec<String>
 
 /// D09: the type of a token is not authenticated.
 fn other_type(change: &Change<'_>) -> Option<Finding> {
-    let (key, ..) = pairs(change).find(|(_, old, new)| old.mark == new.mark && old.kind != new.kind)?;
+    let direct = pairs(change).find(|(_, old, new)| old.mark == new.mark && old.kind != new.kind);
+    // also when the token was away for a while
+    let is_other = |key: &str, new: &Sealed| {
+        change.past.holds(&new.mark)
+            && change
+                .past
+                .versions()
+                .filter_map(|older| older.sealed.get(key))
+                .any(|old| old.mark == new.mark && old.kind != new.kind)
+    };
+    let key = match direct {
+        Some((key, ..)) => key,
+        None => change.after.sealed.iter().find(|(key, new)| is_other(key, new))?.0,
+    };
     let message = format!("`{key}` has another type and the same token: the type is not authenticated");
     Some(error(change, RuleId::D09, message))
 }
@@ -124,16 +183,12 @@ fn kept_stanza(change: &Change<'_>) -> Option<Finding> {
 
 /// D06: an old value is back; a revert does that too.
 fn old_token(change: &Change<'_>) -> Option<Finding> {
-    let marks = |snapshot: &Snapshot| -> BTreeSet<Mark> {
-        snapshot.sealed.values().map(|sealed| sealed.mark).collect()
-    };
-    let before = marks(change.before);
-    let older: BTreeSet<Mark> = change.older.iter().flat_map(|older| marks(older)).collect();
+    let before: BTreeSet<Mark> = change.before.sealed.values().map(|sealed| sealed.mark).collect();
     let back: Vec<&str> = change
         .after
         .sealed
         .iter()
-        .filter(|(_, sealed)| !before.contains(&sealed.mark) && older.contains(&sealed.mark))
+        .filter(|(_, sealed)| !before.contains(&sealed.mark) && change.past.holds(&sealed.mark))
         .map(|(key, _)| key.as_str())
         .collect();
     let first = back.first()?;
@@ -186,7 +241,8 @@ mod tests {
     }
 
     fn rules(before: &Snapshot, after: &Snapshot, older: &[Rc<Snapshot>]) -> Vec<RuleId> {
-        let change = Change { path: "a.yaml", managed: false, before, after, older };
+        let track = Track::new(older.to_vec());
+        let change = Change { path: "a.yaml", managed: false, before, after, past: track.from(0) };
         judge(&change).iter().map(|finding| finding.rule).collect()
     }
 
@@ -242,5 +298,14 @@ mod tests {
         // the repair of a file that was changed under its MAC
         assert_eq!(rules(&snapshot(3, 1), &old, std::slice::from_ref(&old)), [RuleId::D06]);
         assert_eq!(rules(&snapshot(3, 1), &old, &[]), [RuleId::D11]);
+    }
+
+    #[test]
+    fn a_detour_over_a_broken_version_launders_nothing() {
+        let old = Rc::new(snapshot(1, 1));
+        let mut retyped = (*old).clone();
+        retyped.sealed.insert("A".into(), sealed(1, 1, TokenType::Int));
+        let found = rules(&snapshot(3, 3), &retyped, std::slice::from_ref(&old));
+        assert_eq!(found, [RuleId::D09, RuleId::D06]);
     }
 }

@@ -19,13 +19,22 @@ pub struct Version {
     pub date: String,
     pub seconds: i64,
     pub snapshot: Rc<Snapshot>,
+    /// What the parents of its commit hold at the path.
+    pub parents: Vec<Rc<Snapshot>>,
 }
 
 impl Version {
     /// What HEAD holds, against a change that is not committed yet.
     #[must_use]
     pub fn of_parent(path: &str, snapshot: Rc<Snapshot>) -> Self {
-        Self { path: path.to_owned(), commit: String::new(), date: String::new(), seconds: 0, snapshot }
+        Self {
+            path: path.to_owned(),
+            commit: String::new(),
+            date: String::new(),
+            seconds: 0,
+            snapshot,
+            parents: Vec::new(),
+        }
     }
 }
 
@@ -34,9 +43,11 @@ impl Version {
 pub struct Stale {
     pub recipient: String,
     pub path: String,
-    /// The commit that removed them from this file, its date and its time; `None` when that is not
-    /// committed yet, or when they never were in this file but in one with the same data key.
+    /// The commit that removed them from this file, its date and its time; `None` when there is none, or
+    /// when they never were in this file but in one with the same data key.
     pub removed: Option<(String, String, i64)>,
+    /// The file at the tip is a version of the commit log.
+    pub committed: bool,
     /// Another file through which they know the data key.
     pub through: Option<String>,
     /// Values that were set after the removal.
@@ -66,19 +77,24 @@ pub fn stale(versions: &[Version], tips: &[(String, Rc<Snapshot>)]) -> Vec<Stale
             let held = |at: &usize| {
                 classes[*at] == Some(class) && versions[*at].snapshot.recipients.contains(*recipient)
             };
-            let last = mine.iter().position(held);
-            let removed = last.and_then(|last| last.checked_sub(1)).map(|next| {
-                let version = &versions[mine[next]];
-                (version.commit.clone(), version.date.clone(), version.seconds)
+            // the newest change from a version with them to one without
+            let removal = mine.iter().map(|at| &versions[*at]).find(|version| {
+                !version.snapshot.recipients.contains(*recipient)
+                    && version.parents.iter().any(|parent| parent.recipients.contains(*recipient))
             });
-            let source = last.map(|last| mine[last]).or_else(|| (0..versions.len()).find(held));
+            let source = mine.iter().copied().find(held).or_else(|| (0..versions.len()).find(held));
             let Some(source) = source.map(|at| &versions[at]) else { continue };
-            let known: BTreeSet<&Mark> = source.snapshot.sealed.values().map(|sealed| &sealed.mark).collect();
+            let known: BTreeSet<&Mark> = (0..versions.len())
+                .filter(held)
+                .flat_map(|at| versions[at].snapshot.sealed.values())
+                .map(|sealed| &sealed.mark)
+                .collect();
             let since = tip.sealed.iter().filter(|(_, sealed)| !known.contains(&sealed.mark));
             found.push(Stale {
                 recipient: (*recipient).to_owned(),
                 path: path.clone(),
-                removed,
+                removed: removal.map(|it| (it.commit.clone(), it.date.clone(), it.seconds)),
+                committed: mine.iter().any(|at| versions[*at].snapshot == *tip),
                 through: (source.path != *path).then(|| source.path.clone()),
                 since: since.map(|(key, _)| key.clone()).collect(),
             });
@@ -111,15 +127,18 @@ impl Keys {
         }
     }
 
-    fn root(&self, mut at: usize) -> usize {
+    /// The class of a mark; ways that were walked are shorter the next time.
+    fn root(&mut self, mut at: usize) -> usize {
         while self.parent[at] != at {
+            self.parent[at] = self.parent[self.parent[at]];
             at = self.parent[at];
         }
         at
     }
 
-    fn class(&self, snapshot: &Snapshot) -> Option<usize> {
-        snapshot.marks().next().and_then(|mark| self.of.get(mark)).map(|at| self.root(*at))
+    fn class(&mut self, snapshot: &Snapshot) -> Option<usize> {
+        let at = *snapshot.marks().next().and_then(|mark| self.of.get(mark))?;
+        Some(self.root(at))
     }
 }
 
@@ -167,6 +186,7 @@ fn line(one: &Stale) -> String {
     let removed = match (&one.removed, &one.through) {
         (Some((commit, date, _)), _) => format!("removed {date} {commit}, data key kept"),
         (None, Some(other)) => format!("has the data key of {other}, which they could read"),
+        (None, None) if one.committed => "removed in a merge, data key kept".to_owned(),
         (None, None) => "removed by a change that is not committed yet, data key kept".to_owned(),
     };
     let set = match one.since.as_slice() {
@@ -174,7 +194,9 @@ fn line(one: &Stale) -> String {
         keys if keys.len() <= 3 => format!("; set since: {}", keys.join(", ")),
         keys => format!("; set since: {} and {} more", keys[..3].join(", "), keys.len() - 3),
     };
-    format!("{}  {removed}{set}", one.path)
+    // no path may start a line that a CI system takes for a command
+    let guard = if one.path.starts_with(':') { "./" } else { "" };
+    format!("{guard}{}  {removed}{set}", one.path)
 }
 
 /// The first letters of an age key, the last of an ssh key.
@@ -218,7 +240,12 @@ mod tests {
 
     /// Newest first, as a walk gives them.
     fn history(versions: Commits<'_>) -> Vec<Version> {
+        let parents = |at: usize, path: &str| {
+            let older = versions[at + 1..].iter().find(|(other, ..)| *other == path);
+            older.map(|(_, _, snapshot)| (*snapshot).clone()).into_iter().collect()
+        };
         let version = |(at, (path, commit, snapshot)): (usize, &(&str, &str, &Rc<Snapshot>))| Version {
+            parents: parents(at, path),
             path: (*path).to_owned(),
             commit: (*commit).to_owned(),
             date: "2026-01-01".into(),

@@ -37,6 +37,8 @@ pub struct Commit {
     /// The first paragraph of the message, on one line.
     pub summary: String,
     pub paths: Vec<PathChange>,
+    /// Where something wanted is new: what the commit takes away and nobody asked for.
+    pub gone: Vec<PathChange>,
 }
 
 /// A path that differs from what every parent holds. A merge is not responsible for what it took from a
@@ -91,14 +93,12 @@ impl Repo {
             order.hide(hidden.oid())?;
         }
         if span.hide_references {
-            for reference in self.git.references()?.flatten() {
-                if let Some(id) = reference.target().filter(|id| !span.tips.contains(&(*id).into())) {
-                    order.hide(id)?;
-                }
+            for known in self.known_commits(span)? {
+                order.hide(known)?;
             }
         }
         let odb = self.git.odb()?;
-        let mut trees = Trees { odb: &odb, known: HashMap::new(), wanted };
+        let mut trees = Trees { odb: &odb, known: HashMap::new() };
         let mut walk = Walk::default();
         for id in order {
             let id = id?;
@@ -113,16 +113,48 @@ impl Repo {
                     Err(error) => return Err(error),
                 }
             }
-            let mut paths = Vec::new();
-            trees.compare("", Some(tree), &sides, &mut paths)?;
+            let mut all = Vec::new();
+            trees.compare("", Some(tree), &sides, &mut all)?;
+            let (paths, mut gone): (Vec<_>, Vec<_>) =
+                all.into_iter().partition(|change| wanted(&change.path));
+            let is_new =
+                |change: &PathChange| change.new.is_some() && !change.old.iter().any(Option::is_some);
+            gone.retain(|change| change.new.is_none());
+            if !paths.iter().any(is_new) || sides.is_empty() {
+                gone.clear();
+            }
             if !paths.is_empty() {
-                walk.changed.push(self.commit_with(id, paths)?);
+                walk.changed.push(self.commit_with(id, paths, gone)?);
             }
         }
         Ok(walk)
     }
 
-    fn commit_with(&self, id: Oid, paths: Vec<PathChange>) -> Result<Commit, RepoError> {
+    /// What the references hold already. While a push is in quarantine none of them is its own; otherwise
+    /// those that hold the tip came with it.
+    fn known_commits(&self, span: &Span) -> Result<Vec<Oid>, RepoError> {
+        let in_quarantine = std::env::var_os("GIT_QUARANTINE_PATH").is_some();
+        let mut known = Vec::new();
+        for reference in self.git.references()?.flatten() {
+            // a tag may name a tree or a blob
+            let Ok(commit) = reference.peel_to_commit() else { continue };
+            let holds = |tip: &ObjectId| {
+                tip.oid() == commit.id()
+                    || self.git.graph_descendant_of(commit.id(), tip.oid()).unwrap_or(false)
+            };
+            if in_quarantine || !span.tips.iter().any(holds) {
+                known.push(commit.id());
+            }
+        }
+        Ok(known)
+    }
+
+    fn commit_with(
+        &self,
+        id: Oid,
+        paths: Vec<PathChange>,
+        gone: Vec<PathChange>,
+    ) -> Result<Commit, RepoError> {
         let commit = self.git.find_commit(id)?;
         let author = commit.author();
         Ok(Commit {
@@ -131,6 +163,7 @@ impl Repo {
             author_time: time(author.when()),
             summary: String::from_utf8_lossy(commit.summary_bytes().unwrap_or_default()).into_owned(),
             paths,
+            gone,
         })
     }
 
@@ -140,7 +173,7 @@ impl Repo {
     /// [`RepoError::Missing`] when a tree is not in this clone.
     pub fn files_of(&self, commit: ObjectId) -> Result<Vec<(String, Entry)>, RepoError> {
         let odb = self.git.odb()?;
-        let mut trees = Trees { odb: &odb, known: HashMap::new(), wanted: &|_| true };
+        let mut trees = Trees { odb: &odb, known: HashMap::new() };
         let (tree, _) = trees.commit(commit.oid())?;
         let mut paths = Vec::new();
         trees.compare("", Some(tree), &[], &mut paths)?;
@@ -173,7 +206,6 @@ struct Trees<'a> {
     odb: &'a Odb<'a>,
     /// A tree is read as the one of its commit and again as the one of a parent.
     known: HashMap<Oid, Names>,
-    wanted: &'a dyn Fn(&str) -> bool,
 }
 
 /// Trees that are kept in memory.
@@ -241,10 +273,7 @@ impl Trees<'_> {
                 plain.map(|(mode, id)| Entry { id: id.into(), mode })
             };
             let (new, old): (_, Vec<Option<Entry>>) = (file(here), there.into_iter().map(file).collect());
-            if (new.is_some() || old.iter().any(Option::is_some))
-                && !old.contains(&new)
-                && (self.wanted)(&path)
-            {
+            if (new.is_some() || old.iter().any(Option::is_some)) && !old.contains(&new) {
                 found.push(PathChange { path, new, old });
             }
         }

@@ -193,3 +193,86 @@ fn an_old_file_and_another_file_in_its_place_are_told() {
     sandbox.commit_all("chore: rotate");
     sandbox.stax(range).ok().prints("notice[D08 all-replaced]");
 }
+
+#[test]
+fn a_range_looks_at_every_path_that_was_ever_secret() {
+    // no rule names the path, and at the end the file is gone or has another name
+    let sandbox = Sandbox::new();
+    sandbox.write(".sops.yaml", format!("creation_rules:\n  - age: {}\n", sandbox.key()));
+    sandbox.write("config/prod.yaml", "PASSWORD: canary-in-clear\nHOST: db\n");
+    sandbox.sops(["encrypt", "-i", "config/prod.yaml"]).ok();
+    sandbox.commit_all("sealed");
+    sandbox.git(["tag", "base"]).ok();
+    let leaks: [(&str, &str); 4] = [
+        ("in place", "decrypt config/prod.yaml > x; mv x config/prod.yaml; c; git rm -q config/prod.yaml; c"),
+        (
+            "under a new name",
+            "decrypt config/prod.yaml > other.yaml; git rm -q config/prod.yaml; c; git rm -q other.yaml; c",
+        ),
+        (
+            "not readable any more",
+            "{ cat config/prod.yaml; echo 'HOST: x'; } > x; mv x config/prod.yaml; c; git revert --no-edit HEAD",
+        ),
+        ("at the end", "decrypt config/prod.yaml > x; mv x config/prod.yaml; c"),
+    ];
+    for (name, script) in leaks {
+        sandbox.git(["reset", "--quiet", "--hard", "base"]).ok();
+        let ana = sandbox.with("SOPS", crate::support::real_sops::path());
+        let prelude =
+            "set -e; decrypt() { \"$SOPS\" decrypt \"$1\"; }; c() { git add -A; git commit -qm oops; }";
+        ana.sh(&format!("{prelude}; {script}")).ok();
+        for args in [&["--range", "base..HEAD"][..], &["--history"]] {
+            let all = [&["secrets", "verify", "--keyless"], args].concat();
+            sandbox.stax(all).exits(1).prints("in commit ").prints("oops").hides("canary-in-clear");
+        }
+        assert!(!name.is_empty());
+    }
+}
+
+#[test]
+fn a_new_branch_is_judged_by_what_the_server_lacks() {
+    let (sandbox, _) = left_by_updatekeys();
+    let zeros = format!("{}..HEAD", "0".repeat(40));
+    let range = ["secrets", "verify", "--keyless", "--range", &zeros];
+    // a tag on the tip, a stacked branch and a tag on a file hide nothing and stop nothing
+    sandbox.git(["tag", "-am", "v1", "v1"]).ok();
+    sandbox.git(["branch", "stacked"]).ok();
+    sandbox.sh("git tag file HEAD:.sops.yaml").ok();
+    sandbox.stax(range).exits(1).prints("K05 stale-data-key");
+    sandbox.git(["branch", "known", "HEAD~1"]).ok();
+    sandbox.stax(range).exits(1).prints("1 file, 1 commit: ");
+}
+
+#[test]
+fn a_removal_is_blamed_on_its_commit_also_behind_a_merge() {
+    let (sandbox, bob) = left_by_updatekeys();
+    let removal = sandbox.git(["rev-parse", "--short=7", "HEAD~1"]).stdout;
+    sandbox.git(["checkout", "--quiet", "-b", "side", "HEAD~2"]).ok();
+    sandbox.sops(["set", FILE, r#"["SIDE"]"#, r#""x""#]).ok();
+    sandbox.commit_all("on the side, with bob");
+    sandbox.git(["checkout", "--quiet", "-"]).ok();
+    sandbox.git(["checkout", "--quiet", "main"]).ok();
+    sandbox.git(["merge", "--quiet", "-s", "ours", "--no-edit", "side"]).ok();
+    let output = verify(&sandbox.keyless()).exits(1);
+    output.prints(removal.trim()).prints("set since: STRIPE_KEY\n").hides("not committed yet");
+    drop(bob);
+}
+
+#[test]
+fn a_rename_beside_the_removal_hides_nothing() {
+    let (sandbox, bob) = left_by_updatekeys();
+    sandbox.stax(["secrets", "rotate", FILE]).ok();
+    sandbox.commit_all("rotate");
+    sandbox.write(".sops.yaml", format!("creation_rules:\n  - age: {},{}\n", sandbox.key(), bob.key()));
+    sandbox.write("c/a.yaml", "A: 1\n");
+    sandbox.sops(["encrypt", "-i", "c/a.yaml"]).ok();
+    sandbox.commit_all("a file under a rule for everything");
+    sandbox.write(".sops.yaml", format!("creation_rules:\n  - age: {}\n", sandbox.key()));
+    sandbox.git(["mv", "c/a.yaml", "c/b.yaml"]).ok();
+    sandbox.sops(["updatekeys", "-y", "c/b.yaml"]).ok();
+    sandbox.git(["add", "--all"]).ok();
+    let staged = sandbox.stax(["secrets", "verify", "--keyless", "--staged"]).exits(1);
+    staged.prints("c/b.yaml  has the data key of c/a.yaml");
+    sandbox.commit_all("a better name, without bob");
+    verify(&sandbox.keyless()).exits(1).prints("c/b.yaml  has the data key of c/a.yaml");
+}

@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
 use crate::cli::failure::Failure;
-use crate::ledger::{self, Snapshot, Stale, Version};
+use crate::ledger::{self, Past, Snapshot, Stale, Track, Version};
 use crate::policy::config::Config;
 use crate::policy::roster::Roster;
-use crate::policy::rules::{Facts, mentions};
+use crate::policy::rules::{Facts, FileFacts, mentions};
 use crate::policy::{Finding, Holders};
-use crate::repo::{Commit, Entry, ObjectId, Repo, RepoError, Span, Time};
-use crate::sops::{Document, Format};
+use crate::repo::{Commit, Entry, ObjectId, Repo, RepoError, Span, Time, Walk};
+use crate::sops::Format;
 use crate::workspace::{POLICY, ROSTER};
 
 /// What a walk over commits found.
@@ -73,9 +73,8 @@ impl<'a> Snapshots<'a> {
         if !mentions(&bytes, b"sops") {
             return Ok(None);
         }
-        let Ok(text) = String::from_utf8(bytes) else { return Ok(None) };
-        let document = Document::parse(Format::of_path(path), &text).ok();
-        Ok(document.map(|document| Rc::new(Snapshot::of(&document))))
+        let file = FileFacts::read(path, false, Some(&bytes));
+        Ok(file.document().map(|document| Rc::new(Snapshot::of(document))))
     }
 }
 
@@ -112,11 +111,22 @@ impl History {
         wanted: &dyn Fn(&str) -> bool,
         snapshots: &mut Snapshots<'_>,
     ) -> Result<Self, Failure> {
-        let walk = repo.changes(span, &|path| wanted(path) || names_people(path))?;
+        let mut sources: BTreeSet<String> = BTreeSet::new();
+        let mut walk = repo.changes(span, &|path| wanted(path) || names_people(path))?;
+        // a secret file may have had another name before; its readers then still know the data key
+        for _ in 0..RENAMES {
+            let found = sources_of(&walk, snapshots, &|path| wanted(path) || sources.contains(path))?;
+            if found.is_empty() {
+                break;
+            }
+            sources.extend(found);
+            walk =
+                repo.changes(span, &|path| wanted(path) || names_people(path) || sources.contains(path))?;
+        }
         let mut history = Self {
             versions: Vec::new(),
-            walked: walk.changed,
             commits: walk.commits,
+            walked: walk.changed,
             is_partial: repo.is_shallow(),
             central: Vec::new(),
         };
@@ -126,12 +136,17 @@ impl History {
                 if names_people(&change.path) {
                     history.central.push((commit.id.short(), change.path.clone(), entry.id));
                 } else if let Some(snapshot) = snapshots.of(&change.path, Some(entry))? {
+                    let mut parents = Vec::new();
+                    for old in &change.old {
+                        parents.extend(snapshots.of(&change.path, *old)?);
+                    }
                     history.versions.push(Version {
                         path: change.path.clone(),
                         commit: commit.id.short(),
                         date: day(commit.author_time),
                         seconds: commit.author_time.seconds,
                         snapshot,
+                        parents,
                     });
                 }
             }
@@ -140,11 +155,17 @@ impl History {
         Ok(history)
     }
 
-    /// The versions of a path older than the one of a commit, and than the one before that.
-    pub(super) fn before(&self, commit: &str, path: &str) -> Vec<Rc<Snapshot>> {
-        let mine = self.versions.iter().filter(|version| version.path == path);
-        let older = mine.skip_while(|version| version.commit != commit).skip(2);
-        older.map(|version| version.snapshot.clone()).collect()
+    /// The versions of every path, and where each commit stands among them.
+    pub(super) fn tracks(&self) -> Tracks {
+        let mut lists: BTreeMap<&str, Vec<Rc<Snapshot>>> = BTreeMap::new();
+        let mut places = HashMap::new();
+        for version in &self.versions {
+            let list = lists.entry(&version.path).or_default();
+            places.insert((version.path.clone(), version.commit.clone()), list.len());
+            list.push(version.snapshot.clone());
+        }
+        let tracks = lists.into_iter().map(|(path, list)| (path.to_owned(), Track::new(list)));
+        Tracks { tracks: tracks.collect(), places }
     }
 
     /// Rule K05 over the files of a tree; `accepted` says which the repository lives with.
@@ -184,6 +205,46 @@ impl History {
         }
         names
     }
+}
+
+/// The versions of every path.
+pub(super) struct Tracks {
+    tracks: HashMap<String, Track>,
+    places: HashMap<(String, String), usize>,
+}
+
+impl Tracks {
+    /// What is older than the version before that of a commit.
+    pub(super) fn past(&self, path: &str, commit: &str) -> Past<'_> {
+        let place = self.places.get(&(path.to_owned(), commit.to_owned()));
+        match (self.tracks.get(path), place) {
+            (Some(track), Some(place)) => track.from(place + 2),
+            _ => Past::default(),
+        }
+    }
+}
+
+/// How many renames of one file are followed.
+const RENAMES: usize = 4;
+
+/// SOPS files that a commit takes away while it adds one of the wanted.
+fn sources_of(
+    walk: &Walk,
+    snapshots: &mut Snapshots<'_>,
+    wanted: &dyn Fn(&str) -> bool,
+) -> Result<BTreeSet<String>, Failure> {
+    let mut found = BTreeSet::new();
+    for commit in &walk.changed {
+        for change in &commit.gone {
+            if !wanted(&change.path)
+                && let Some(old) = change.old.iter().flatten().next()
+                && snapshots.of(&change.path, Some(*old))?.is_some()
+            {
+                found.insert(change.path.clone());
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// A policy, also one in a folder below the root, or the table of people.

@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use crate::cli::failure::Failure;
-use crate::ledger::{self, Change, Snapshot, Version};
+use crate::ledger::{self, Change, Past, Snapshot, Track, Version};
 use crate::policy::rules::{self, Content, Facts, FileFacts, depends_on_policy};
 use crate::policy::vault::Vault;
 use crate::policy::{Finding, RuleId, Severity};
-use crate::repo::{Commit, PathChange, Span, StagedChange};
+use crate::repo::{Commit, PathChange, RepoError, Span, StagedChange};
 use crate::sops::Format;
 use crate::workspace::Workspace;
 
-use super::history::{History, Snapshots, candidates, day};
+use super::history::{History, Snapshots, day};
 use super::tree::{self, Gathered, Source};
 use super::{Accepted, take_accepted};
 
@@ -32,25 +32,27 @@ pub(super) fn verify(workspace: &Workspace, span: &Span) -> Result<Ranged, Failu
     let repo = workspace.repo()?;
     let Some(tip) = span.tips.first() else { return Err(Failure::usage("the range has no end")) };
     let gathered = tree::gather(workspace, Source::Commit(*tip), &|_| true, &BTreeSet::new())?;
-    let wanted = candidates(&gathered.facts);
     let mut snapshots = Snapshots::new(repo);
-    let range =
-        History::load(repo, span, &|path: &str| wanted(path) || tree::is_central(path), &mut snapshots)?;
+    // a file may have been secret only in between: every path that a commit changes is looked at
+    let range = History::load(repo, span, &|_| true, &mut snapshots)?;
+    let sealed: BTreeSet<&str> = range.versions.iter().map(|version| version.path.as_str()).collect();
     let changed: BTreeSet<&str> =
         range.walked.iter().flat_map(|commit| &commit.paths).map(|change| change.path.as_str()).collect();
     let central = changed.iter().any(|path| tree::is_central(path));
 
     // of the time before the range only the files that it changes are read
-    let sealed = range.versions.iter().any(|version| changed.contains(version.path.as_str()));
-    let tips = if sealed { span.tips.clone() } else { Vec::new() };
+    let tips = if sealed.is_empty() { Vec::new() } else { span.tips.clone() };
     let whole = Span { tips, ..Span::default() };
-    let history = History::load(repo, &whole, &|path: &str| changed.contains(path), &mut snapshots)?;
+    let history = History::load(repo, &whole, &|path: &str| sealed.contains(path), &mut snapshots)?;
+    let tracks = history.tracks();
 
     let mut findings = Vec::new();
     for commit in &range.walked {
+        let gone = taken_away(commit, &mut snapshots)?;
         for change in &commit.paths {
-            let older = history.before(&commit.id.short(), &change.path);
-            findings.extend(of_change(workspace, commit, change, (&gathered, &older), &mut snapshots)?);
+            let context =
+                Context { tip: &gathered, past: tracks.past(&change.path, &commit.id.short()), gone: &gone };
+            findings.extend(of_change(workspace, commit, change, &context, &mut snapshots)?);
         }
     }
     let in_range = |finding: &Finding| {
@@ -60,9 +62,6 @@ pub(super) fn verify(workspace: &Workspace, span: &Span) -> Result<Ranged, Failu
         rules::judge(&gathered.facts).into_iter().partition(in_range);
     findings.extend(at_end);
     findings.extend(tree::leaks_in(repo, span)?);
-    let whole = Span { tips: span.tips.clone(), ..Span::default() };
-    let history =
-        History::load(repo, &whole, &|path: &str| wanted(path) || tree::is_central(path), &mut snapshots)?;
     findings.extend(history.stale(repo, &gathered.facts, &|path| changed.contains(path), &|one| {
         is_accepted(gathered.vault.as_ref(), RuleId::K05, &one.path, None)
     }));
@@ -88,20 +87,23 @@ pub(super) fn staged(
     let (mut versions, mut touched) = (Vec::new(), BTreeSet::new());
     for change in changes {
         let path = &change.path;
-        let before = snapshots.of(path, change.old)?;
-        let (Some(before), Some(after)) = (before, snapshots.of(path, change.new)?) else { continue };
+        let (before, after) = (snapshots.of(path, change.old)?, snapshots.of(path, change.new)?);
+        touched.insert(path.as_str());
+        // also of a file that goes: it may have another name now
+        versions.extend(before.iter().map(|before| Version::of_parent(path, before.clone())));
+        let (Some(before), Some(after)) = (before, after) else { continue };
         let managed = gathered.vault.iter().flat_map(|vault| &vault.files).any(|file| file.path == *path);
-        let judge = |older: &[Rc<Snapshot>]| {
-            ledger::judge(&Change { path, managed, before: &before, after: &after, older })
-        };
-        let mut found = judge(&[]);
-        if found.iter().any(|finding| finding.rule == RuleId::D11) {
-            // history is read only where it can excuse: the repair of a file that was changed by hand
-            found = judge(&snapshots.history(path)?);
+        let judge = |past| ledger::judge(&Change { path, managed, before: &before, after: &after, past });
+        let mut found = judge(Past::default());
+        let is_rotated = !before.shares_key_with(&after);
+        if is_rotated || found.iter().any(|finding| finding.rule == RuleId::D11) {
+            // history is read only where it tells more: the repair of a file that was changed by hand, and
+            // a rotation, which may be the revert of one
+            let older = snapshots.history(path)?;
+            versions.extend(older.iter().map(|older| Version::of_parent(path, older.clone())));
+            found = judge(Track::new(older).from(0));
         }
         findings.extend(found);
-        versions.push(Version::of_parent(path, before));
-        touched.insert(path.as_str());
     }
     let history = History::of_head(workspace.repo()?, versions)?;
     findings.extend(history.stale(
@@ -118,14 +120,49 @@ pub(super) fn is_accepted(vault: Option<&Vault>, rule: RuleId, path: &str, key: 
     vault.is_some_and(|vault| vault.allowed(rule, path, key).is_some())
 }
 
+/// What a change is judged with.
+struct Context<'a> {
+    tip: &'a Gathered,
+    past: Past<'a>,
+    /// Documents that the same commit takes away.
+    gone: &'a [Rc<Snapshot>],
+}
+
+fn taken_away(commit: &Commit, snapshots: &mut Snapshots<'_>) -> Result<Vec<Rc<Snapshot>>, Failure> {
+    let mut gone = Vec::new();
+    for change in commit.paths.iter().filter(|change| change.new.is_none()) {
+        for old in &change.old {
+            gone.extend(snapshots.of(&change.path, *old)?);
+        }
+    }
+    Ok(gone)
+}
+
+/// Whether a clear file has at least half of the names of a sealed one.
+fn is_copy_of(path: &str, bytes: &[u8], gone: &Snapshot) -> bool {
+    let names = clear_names(path, bytes);
+    let known = gone.sealed.keys().filter(|key| names.contains(*key)).count();
+    known > 0 && known * 2 >= gone.sealed.len()
+}
+
+fn clear_names(path: &str, bytes: &[u8]) -> BTreeSet<String> {
+    let format = Format::of_path(path);
+    if format == Format::Binary {
+        // all of it is one value
+        return BTreeSet::from(["data".to_owned()]);
+    }
+    let tree = std::str::from_utf8(bytes).ok().and_then(|text| format.parse(text).ok());
+    tree.iter().flat_map(|tree| tree.leaves()).map(|(path, ..)| path.to_string()).collect()
+}
+
 fn of_change(
     workspace: &Workspace,
     commit: &Commit,
     change: &PathChange,
-    (tip, older): (&Gathered, &[Rc<Snapshot>]),
+    context: &Context<'_>,
     snapshots: &mut Snapshots<'_>,
 ) -> Result<Vec<Finding>, Failure> {
-    let path = &change.path;
+    let (path, tip) = (&change.path, context.tip);
     let after = snapshots.of(path, change.new)?;
     let managed = tip.vault.iter().flat_map(|vault| &vault.files).any(|file| file.path == *path);
     let mut findings = Vec::new();
@@ -133,16 +170,25 @@ fn of_change(
     for old in &change.old {
         let Some(before) = snapshots.of(path, *old)? else { continue };
         if let Some(after) = &after {
-            let change = Change { path, managed, before: &before, after, older };
+            let change = Change { path, managed, before: &before, after, past: context.past };
             findings.extend(ledger::judge(&change));
         }
         was_sealed = Some(before);
     }
+    let is_new = was_sealed.is_none() && !context.gone.is_empty();
     if let Some(entry) = change.new.filter(|entry| entry.mode & 0o170_000 == 0o100_000)
-        && (after.is_some() || was_sealed.is_some())
+        && (after.is_some() || was_sealed.is_some() || is_new)
     {
-        let bytes = workspace.repo()?.blob(entry.id)?;
-        findings.extend(leaks(path, managed, &bytes, was_sealed.as_deref()));
+        let bytes = match workspace.repo()?.blob(entry.id) {
+            Err(RepoError::TooLarge { .. }) => return Ok(findings),
+            blob => blob?,
+        };
+        let renamed =
+            context.gone.iter().find(|gone| is_new && after.is_none() && is_copy_of(path, &bytes, gone));
+        let before = was_sealed.as_deref().or(renamed.map(|gone| &**gone));
+        if after.is_some() || before.is_some() {
+            findings.extend(leaks(path, managed, &bytes, before));
+        }
     }
     findings.dedup();
     let short = commit.id.short();
@@ -179,11 +225,19 @@ fn heal(
     Ok(())
 }
 
+const PUBLISHED: &str = "replace the value at its source: everybody who can fetch this commit can read it";
+
 /// Values that the commit itself publishes, also when a later one hides them.
 fn leaks(path: &str, managed: bool, bytes: &[u8], before: Option<&Snapshot>) -> Vec<Finding> {
     let file = FileFacts::read(path, managed, Some(bytes));
-    if let (Content::Clear, Some(before)) = (&file.content, before) {
-        return opened(path, bytes, before);
+    match (&file.content, before) {
+        (Content::Clear, Some(before)) => return opened(path, bytes, before),
+        // what nobody can read as a document may well hold the values in clear
+        (Content::Broken { .. } | Content::NotText | Content::OtherFormat, Some(_)) => {
+            let message = "was a SOPS document before and cannot be read as one: values may be in clear";
+            return vec![Finding::error(RuleId::F01, path, message).fix(PUBLISHED)];
+        }
+        _ => {}
     }
     let facts = Facts { files: vec![file], ..Facts::default() };
     let mut findings = rules::judge(&facts);
@@ -196,16 +250,10 @@ fn leaks(path: &str, managed: bool, bytes: &[u8], before: Option<&Snapshot>) -> 
 
 /// A file that was a SOPS document and holds values in clear where tokens were.
 fn opened(path: &str, bytes: &[u8], before: &Snapshot) -> Vec<Finding> {
-    let tree = std::str::from_utf8(bytes).ok().and_then(|text| Format::of_path(path).parse(text).ok());
-    let keys: Vec<String> =
-        tree.iter().flat_map(|tree| tree.leaves()).map(|(path, ..)| path.to_string()).collect();
-    let clear: Vec<&String> = keys.iter().filter(|key| before.sealed.contains_key(*key)).collect();
+    let names = clear_names(path, bytes);
+    let clear: Vec<&String> = before.sealed.keys().filter(|key| names.contains(*key)).collect();
     let Some(first) = clear.first() else { return Vec::new() };
     let more = if clear.len() > 1 { format!(" and {} more", clear.len() - 1) } else { String::new() };
     let message = format!("`{first}`{more} is in clear: the file was a SOPS document before");
-    vec![
-        Finding::error(RuleId::F04, path, message)
-            .key(first.as_str())
-            .fix("replace the value at its source: everybody who can fetch this commit can read it"),
-    ]
+    vec![Finding::error(RuleId::F04, path, message).key(first.as_str()).fix(PUBLISHED)]
 }

@@ -71,7 +71,7 @@ fn plain(
     let mut named: BTreeMap<(String, usize), Vec<&str>> = BTreeMap::new();
     for candidate in candidates.iter().filter(|candidate| candidate.is_regular()) {
         let Some((policy, rule)) = policies.rule_for(&candidate.path, false) else { continue };
-        if rule.path_regex.is_some() && !candidate.path.ends_with(POLICY) {
+        if rule.path_regex.is_some() && super::may_be_secret(&candidate.path) {
             named.entry((policy, rule.line)).or_default().push(&candidate.path);
         }
     }
