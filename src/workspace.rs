@@ -352,6 +352,17 @@ impl Workspace {
         self.write_whole(file, bytes, &|_| Ok(()))
     }
 
+    /// Puts the clear text in the place of an opened document; it fails when the file changed meanwhile.
+    ///
+    /// # Errors
+    /// As [`Self::write_to`].
+    pub fn replace_in_clear(&self, opened: &Opened, bytes: Vec<u8>) -> Result<()> {
+        let before = opened.clear.document().source().as_bytes().to_vec();
+        let path = opened.target.path.clone().into();
+        let write = Write { path, before: Some(before), after: bytes, mode: None };
+        self.commit(&self.root, &[write], &|_| Ok(()))
+    }
+
     fn write_whole(&self, file: &Path, bytes: Vec<u8>, check: Check<'_>) -> Result<()> {
         let name = file.file_name().ok_or_else(|| WorkspaceError::Outside(file.to_owned()))?;
         let parent = file.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));

@@ -151,12 +151,12 @@ impl Cleartext {
                     if *step != Step::Index(length) {
                         return Err(EditError::Index { path: path.clone(), length });
                     }
-                    return Ok(Place::Below { container, depth });
+                    return below(container, path, depth);
                 }
                 (None, _) if matches!(step, Step::Index(_)) => {
                     return Err(EditError::Value(path.clone(), "an index into a map"));
                 }
-                (None, _) => return Ok(Place::Below { container, depth }),
+                (None, _) => return below(container, path, depth),
             }
         }
         Err(EditError::Missing(path.clone()))
@@ -165,7 +165,9 @@ impl Cleartext {
     /// Whether the rule of the file selects the value at a path of this tree, comments considered.
     fn selected(&self, tree: &Tree, path: &Path) -> bool {
         let mut found = None;
-        self.document().metadata().selector.walk(&mut tree.clone(), &mut |at, met, selected| {
+        let home = tree.documents.get(home(tree, path)).cloned().into_iter().collect();
+        let mut tree = Tree { documents: home, ..Tree::default() };
+        self.document().metadata().selector.walk(&mut tree, &mut |at, met, selected| {
             if matches!(met, Selected::Leaf(..)) && at == path && found.is_none() {
                 found = Some(selected);
             }
@@ -229,12 +231,26 @@ enum Place<'a> {
     },
 }
 
+/// A new list starts with its first item.
+fn below<'a>(container: &'a Node, path: &Path, depth: usize) -> Result<Place<'a>, EditError> {
+    if path.0[depth + 1..].iter().any(|step| matches!(step, Step::Index(index) if *index > 0)) {
+        return Err(EditError::Index { path: path.clone(), length: 0 });
+    }
+    Ok(Place::Below { container, depth })
+}
+
 fn entry_at<'a>(node: &'a Node, wanted: &Step) -> Option<&'a Entry> {
     node.entries().enumerate().find(|(index, entry)| step(entry, *index) == *wanted).map(|(_, entry)| entry)
 }
 
+/// The document that has the most of a path; the first where several do.
 fn home(tree: &Tree, path: &Path) -> usize {
-    tree.documents.iter().position(|document| document.find(&path.0).is_some()).unwrap_or(0)
+    let known = |document: &Node| {
+        (1..=path.0.len()).rev().find(|length| document.find(&path.0[..*length]).is_some()).unwrap_or(0)
+    };
+    let depths: Vec<usize> = tree.documents.iter().map(known).collect();
+    let most = depths.iter().copied().max().unwrap_or(0);
+    depths.iter().position(|depth| *depth == most).unwrap_or(0)
 }
 
 fn find_in<'a>(node: &'a mut Node, steps: &[Step]) -> Option<&'a mut Entry> {

@@ -19,6 +19,7 @@ impl Document {
         key: &DataKey,
         fresh: &mut Fresh<'_>,
     ) -> Result<Option<(String, Vec<Path>)>, SealError> {
+        super::seal::check_places(&self.tree)?;
         let mut tree = Tree::clone(&self.tree);
         for document in &mut tree.documents {
             open_comments(document, &mut Path::default(), key);

@@ -188,13 +188,24 @@ pub(super) fn token_edit(
     (token_range(source, span, style), text)
 }
 
-/// ` # comment` behind the `|` or `>` of a block scalar.
+/// ` # comment` behind the `|` or `>` of a block scalar, or behind the tag or the anchor of a scalar that
+/// starts on a later line.
 pub(super) fn header_comment<'a>(source: &'a str, span: &Range<usize>, style: Style) -> &'a str {
-    let header = source[span.clone()].lines().next().unwrap_or_default();
-    match header.find('#') {
-        Some(at) if style == Style::Block => &header[header[..at].trim_end().len()..],
-        _ => "",
-    }
+    let text = &source[span.clone()];
+    let header = text.lines().next().unwrap_or_default();
+    let starts = match style {
+        Style::Block => header.find('#'),
+        _ if text.starts_with(['!', '&']) && header.len() < text.len() => {
+            let mut rest = header;
+            while rest.starts_with(['!', '&']) {
+                let word = rest.find([' ', '\t']).unwrap_or(rest.len());
+                rest = rest[word..].trim_start_matches([' ', '\t']);
+            }
+            rest.starts_with('#').then(|| header.len() - rest.len())
+        }
+        _ => None,
+    };
+    starts.map_or("", |at| &header[header[..at].trim_end().len()..])
 }
 
 pub(super) fn comment_token(format: Format, token: &Token) -> String {

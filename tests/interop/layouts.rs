@@ -210,3 +210,56 @@ fn a_file_outside_any_repository_is_read_and_changed() {
         "something is left beside it"
     );
 }
+
+#[test]
+fn a_comment_behind_the_end_marker_is_sealed_too() {
+    let sandbox = store("");
+    sandbox.write("a.yaml", "a: 1\nb: !!str # of b\n  x\n... # PW=hunter2\n");
+    sandbox.stax(["secrets", "encrypt", "-i", "a.yaml"]).ok();
+    let sealed = sandbox.read("a.yaml");
+    assert!(!sealed.contains("hunter2") && !sealed.contains("of b"), "{sealed}");
+    assert_eq!(both_print(&sandbox, "a.yaml"), "a: 1\n# of b\nb: x\n");
+    sandbox.editing("cp \"$1\" \"$0.seen\"").stax(["secrets", "edit", "-f", "a.yaml"]).ok();
+}
+
+#[test]
+fn a_new_key_goes_where_its_neighbours_are() {
+    let sandbox = store("");
+    sandbox.write("k.yaml", "kind: A\n---\nkind: B\nstringData:\n  pw: old\n  list: [a]\n");
+    sandbox.stax(["secrets", "encrypt", "-i", "k.yaml"]).ok();
+    for (path, value) in
+        [("stringData.pw", "new"), ("stringData.user", "u"), ("stringData.list[1]", "b"), ("top", "t")]
+    {
+        sandbox.stax_with(["secrets", "set", "-f", "k.yaml", path], value).ok();
+    }
+    let expected = "kind: A\ntop: t\n---\nkind: B\nstringData:\n    pw: new\n    list:\n        - a\n        - b\n    user: u\n";
+    assert_eq!(both_print(&sandbox, "k.yaml"), expected);
+    let refused = sandbox.stax_with(["secrets", "set", "-f", "k.yaml", "fresh[1]"], "x").exits(2).one_error();
+    refused.says("the next one is [0]");
+}
+
+#[test]
+fn what_is_removed_takes_its_own_comments_along() {
+    let sandbox = store("");
+    sandbox.write("a.yaml", "a:\n  b: 1\n  # inside a\nl:\n  - x\n  # inside l\ne: 3\n");
+    sandbox.stax(["secrets", "encrypt", "-i", "a.yaml"]).ok();
+    sandbox.stax(["secrets", "unset", "-f", "a.yaml", "a"]).ok();
+    sandbox.stax(["secrets", "unset", "-f", "a.yaml", "l"]).ok();
+    assert_eq!(both_print(&sandbox, "a.yaml"), "e: 3\n");
+}
+
+#[test]
+fn a_result_is_named_like_its_source_and_a_dash_is_stdout() {
+    let sandbox = store("");
+    sandbox.write("a.yaml", "a: one\n");
+    let refused = sandbox.stax(["secrets", "encrypt", "a.yaml", "-o", "a.json"]).exits(2).one_error();
+    refused.says("end it as a.yaml ends");
+    sandbox.stax(["secrets", "encrypt", "a.yaml", "-o", "-"]).ok().prints("ENC[AES256_GCM");
+    sandbox.stax(["secrets", "encrypt", "-i", "a.yaml"]).ok();
+    sandbox.stax(["secrets", "decrypt", "a.yaml", "-o", "-"]).ok().prints_exactly("a: one\n");
+    sandbox.write("tpl.txt", "{ \"sops\" \"mac\" template }\n");
+    sandbox.stax(["secrets", "encrypt", "-i", "tpl.txt"]).ok();
+    assert_eq!(both_print(&sandbox, "tpl.txt"), "{ \"sops\" \"mac\" template }\n");
+    sandbox.write("m.yaml", sandbox.read("a.yaml").replace("a: ENC", "m: &m\n  k: S\n  j: T\nn: *m\na: ENC"));
+    sandbox.stax(["secrets", "encrypt", "m.yaml"]).exits(2).one_error().says("aliases");
+}

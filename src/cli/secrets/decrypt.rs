@@ -30,12 +30,20 @@ impl Args {
         let text = opened.clear.emit(indent(&workspace));
         let text =
             text.ok_or_else(|| Failure::usage(format!("{}: cannot be printed in this format", target.path)))?;
-        let output = self.output.as_ref().or(self.in_place.then_some(&self.file));
-        let Some(output) = output else {
-            ui.bytes(&text)?;
-            return Ok(ExitCode::SUCCESS);
+        let output = match &self.output {
+            Some(output) if output.as_os_str() != "-" => {
+                workspace.write_in_clear(output, text.to_vec())?;
+                output
+            }
+            None if self.in_place => {
+                workspace.replace_in_clear(&opened, text.to_vec())?;
+                &self.file
+            }
+            _ => {
+                ui.bytes(&text)?;
+                return Ok(ExitCode::SUCCESS);
+            }
         };
-        workspace.write_in_clear(output, text.to_vec())?;
         let output = output.display();
         ui.note(format!("{output} is in clear; seal it again with: stax secrets encrypt -i {output}"));
         Ok(ExitCode::SUCCESS)

@@ -30,6 +30,7 @@ impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
         let workspace = Workspace::open(Some(&self.file), Caller::Person)?;
         let target = workspace.target(None, Some(&self.file))?;
+        self.check_name(&target.path)?;
         let before = workspace.read(&target.path)?.unwrap_or_default();
         let clear = Clear::read(&target.path, &before)?;
         let sealed = match clear.document() {
@@ -42,14 +43,28 @@ impl Args {
             return Ok(ExitCode::SUCCESS);
         };
         match &self.output {
-            Some(output) => workspace.write_to(output, sealed.into())?,
+            Some(output) if output.as_os_str() != "-" => workspace.write_to(output, sealed.into())?,
             None if self.in_place => {
                 let path = target.path.clone().into();
                 workspace.save(&[Write { path, before: Some(before), after: sealed.into(), mode: None }])?;
             }
-            None => ui.bytes(sealed.as_bytes())?,
+            _ => ui.bytes(sealed.as_bytes())?,
         }
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Args {
+    /// The format goes by the name, so the result must be named like what it was made of.
+    fn check_name(&self, path: &str) -> Result<(), Failure> {
+        let Some(output) = self.output.as_ref().filter(|output| output.as_os_str() != "-") else {
+            return Ok(());
+        };
+        if output.to_str().map(Format::of_path) == Some(Format::of_path(path)) {
+            return Ok(());
+        }
+        let what = format!("{}: by its name sops would read another format", output.display());
+        Err(Failure::usage(what).hint(format!("end it as {path} ends")))
     }
 }
 
@@ -73,7 +88,11 @@ impl<'a> Clear<'a> {
             Self::Text(format, text) => Document::parse(*format, text),
             Self::Bytes(bytes) => {
                 let text = std::str::from_utf8(bytes).map_err(|_| DocumentError::NotSops)?;
-                Document::parse(Format::Binary, text)
+                // a template that only looks like a document is a file like any other
+                Document::parse(Format::Binary, text).map_err(|error| match error {
+                    DocumentError::Syntax(_) if !text.contains("ENC[AES256_GCM,") => DocumentError::NotSops,
+                    error => error,
+                })
             }
         }
     }

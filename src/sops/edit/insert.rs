@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use super::{Edit, EditError, container_mut, is_flow, new_entry, new_leaf};
+use super::{Edit, EditError, container_mut, home, is_flow, new_entry, new_leaf};
 use crate::sops::format::Format;
 use crate::sops::tree::{Node, Path, Scalar, Step, Style, Tree, Value, line_start};
 use crate::sops::{Cleartext, json, yaml};
@@ -20,8 +20,10 @@ pub(super) fn into_tree(tree: &mut Tree, path: &Path, depth: usize, scalar: &Sca
         Step::Key(key) => Some(key.clone()),
         Step::Index(_) => None,
     };
+    let home = home(tree, path);
+    let home_root = tree.documents.get_mut(home);
     if let Some(Node { value: Value::Map(items) | Value::List(items), .. }) =
-        tree.documents.first_mut().and_then(|root| container_mut(root, &path.0[..depth]))
+        home_root.and_then(|root| container_mut(root, &path.0[..depth]))
     {
         items.push(new_entry(key, value));
     }
@@ -52,11 +54,6 @@ impl Cleartext {
         text: &str,
     ) -> Result<Edit, EditError> {
         let document = self.document();
-        for pair in path.0[depth..].windows(2) {
-            if matches!(pair[1], Step::Index(index) if index > 0) {
-                return Err(EditError::Index { path: path.clone(), length: 0 });
-            }
-        }
         let rest = &path.0[depth..];
         match document.format() {
             Format::Dotenv => match rest {

@@ -38,6 +38,13 @@ pub(super) fn place(
     for document in &mut tree.documents {
         walk.document(document)?;
     }
+    // behind the end marker of the last document nobody reads on; the author wrote it all the same
+    let rest: Lines = walk.remarks.by_ref().flat_map(|remark| remark.lines).collect();
+    let read = walk.take();
+    let lost = [read.head, read.line, read.foot, rest].concat();
+    if let Some(Value::Map(items)) = tree.documents.last_mut().map(|root| &mut root.value) {
+        items.extend(comments(source, lost, true));
+    }
     Ok(())
 }
 
