@@ -129,7 +129,8 @@ fn other_type(change: &Change<'_>) -> Option<Finding> {
     let direct = pairs(change).find(|(_, old, new)| old.mark == new.mark && old.kind != new.kind);
     // also when the token was away for a while
     let is_other = |key: &str, new: &Sealed| {
-        change.past.holds(&new.mark)
+        change.before.sealed.get(key).is_none_or(|old| old.mark != new.mark)
+            && change.past.holds(&new.mark)
             && change
                 .past
                 .versions()
