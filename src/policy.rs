@@ -195,6 +195,8 @@ rules! {
     D10 = "iv-reused",
     /// Values changed under the MAC of the version before.
     D11 = "mac-unchanged",
+    /// What decides about readers, drivers and environments changed: look at it.
+    D12 = "guard-changed",
     /// The metadata has only known fields and no other kinds of keys.
     M01 = "metadata",
     /// The file selects what is encrypted as the policy does.

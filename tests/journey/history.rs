@@ -118,7 +118,12 @@ fn a_range_finds_what_its_end_hides() {
         .prints(", 2 commits: ")
         .hides("canary-in-clear");
     sandbox.keyless().stax(["secrets", "verify", "--range", "HEAD~1..HEAD"]).exits(0);
-    sandbox.keyless().stax(["secrets", "verify", "--history"]).exits(1).prints("oops");
+    sandbox
+        .keyless()
+        .stax(["secrets", "verify", "--history"])
+        .exits(1)
+        .prints("oops")
+        .prints("notice[D12 guard-changed]: changed in ");
     let by_env = sandbox.keyless().with("PRE_COMMIT_FROM_REF", "base").with("PRE_COMMIT_TO_REF", "HEAD");
     by_env.stax(["secrets", "verify", "--range"]).exits(1).prints("oops");
     sandbox.stax(["secrets", "verify", "--range"]).exits(2).one_error();

@@ -1,6 +1,6 @@
 //! Every commit of a range against each of its parents, and the tree at its end.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use crate::cli::failure::Failure;
@@ -10,7 +10,7 @@ use crate::policy::vault::Vault;
 use crate::policy::{Finding, RuleId, Severity};
 use crate::repo::{Commit, PathChange, RepoError, Span, StagedChange};
 use crate::sops::Format;
-use crate::workspace::Workspace;
+use crate::workspace::{POLICY, VAULT, Workspace};
 
 use super::history::{History, Snapshots, day};
 use super::tree::{self, Gathered, Source};
@@ -46,7 +46,7 @@ pub(super) fn verify(workspace: &Workspace, span: &Span) -> Result<Ranged, Failu
     let history = History::load(repo, &whole, &|path: &str| sealed.contains(path), &mut snapshots)?;
     let tracks = history.tracks();
 
-    let mut findings = Vec::new();
+    let mut findings = guards(&range.walked);
     for commit in &range.walked {
         let gone = taken_away(commit, &mut snapshots)?;
         for change in &commit.paths {
@@ -119,6 +119,28 @@ pub(super) fn staged(
 pub(super) fn is_accepted(vault: Option<&Vault>, rule: RuleId, path: &str, key: Option<&str>) -> bool {
     vault.is_some_and(|vault| vault.allowed(rule, path, key).is_some())
 }
+
+/// D12: one notice for each file that decides about the others, with the commits that change it.
+fn guards(walked: &[Commit]) -> Vec<Finding> {
+    let mut changed: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for commit in walked {
+        for change in commit.paths.iter().filter(|change| GUARDS.contains(&change.path.as_str())) {
+            changed.entry(&change.path).or_default().push(commit.id.short());
+        }
+    }
+    let notice = |(path, mut commits): (&str, Vec<String>)| {
+        let more = commits.len().saturating_sub(SHOWN);
+        commits.truncate(SHOWN);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let message = format!("changed in {}{more}: it decides about the other files", commits.join(", "));
+        Finding::new(RuleId::D12, Severity::Notice, path, message).fix(format!("git log -p -- {path}"))
+    };
+    changed.into_iter().map(notice).collect()
+}
+
+const GUARDS: [&str; 4] = [POLICY, VAULT, ".gitattributes", ".envrc"];
+/// Commits that a notice names.
+const SHOWN: usize = 5;
 
 /// What a change is judged with.
 struct Context<'a> {

@@ -87,4 +87,12 @@ pub(super) const DOCS: &[RuleDoc] = &[
             "the change is meant: make it with `stax secrets edit -f FILE`, which makes a new MAC",
         ],
     },
+    RuleDoc {
+        rule: RuleId::D12,
+        bound: Some(Notice),
+        general: Some(Notice),
+        why: "these files decide who reads, what git runs and what a shell loads; a change of them deserves its own look",
+        example: "a commit of a range that touches `.sops.yaml`, `.stax/vault.json`, `.gitattributes` or `.envrc`",
+        mend: &["read it: `git show COMMIT -- FILE`"],
+    },
 ];
