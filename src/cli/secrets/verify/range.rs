@@ -147,26 +147,35 @@ struct Context<'a> {
     tip: &'a Gathered,
     past: Past<'a>,
     /// Documents that the same commit takes away.
-    gone: &'a [Rc<Snapshot>],
+    gone: &'a [(String, Rc<Snapshot>)],
 }
 
-fn taken_away(commit: &Commit, snapshots: &mut Snapshots<'_>) -> Result<Vec<Rc<Snapshot>>, Failure> {
+fn taken_away(
+    commit: &Commit,
+    snapshots: &mut Snapshots<'_>,
+) -> Result<Vec<(String, Rc<Snapshot>)>, Failure> {
     let mut gone = Vec::new();
     for change in commit.paths.iter().filter(|change| change.new.is_none()) {
         for old in &change.old {
-            gone.extend(snapshots.of(&change.path, *old)?);
+            gone.extend(snapshots.of(&change.path, *old)?.map(|snapshot| (change.path.clone(), snapshot)));
         }
     }
     Ok(gone)
 }
 
-/// Whether a clear file has at least half of the names of a sealed one.
-fn is_copy_of(path: &str, bytes: &[u8], gone: &Snapshot) -> bool {
+/// Whether a clear file is a sealed one that was taken away, under another name: it has at least half of
+/// the names, or, where all of it is one value, the same file name in another folder.
+fn is_copy_of(path: &str, bytes: &[u8], (other, gone): &(String, Rc<Snapshot>)) -> bool {
+    let name = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
+    if Format::of_path(path) == Format::Binary || Format::of_path(other) == Format::Binary {
+        return name(path) == name(other);
+    }
     let names = clear_names(path, bytes);
     let known = gone.sealed.keys().filter(|key| names.contains(*key)).count();
     known > 0 && known * 2 >= gone.sealed.len()
 }
 
+/// The names of the values of a clear file; a reference to a value that is elsewhere is none.
 fn clear_names(path: &str, bytes: &[u8]) -> BTreeSet<String> {
     let format = Format::of_path(path);
     if format == Format::Binary {
@@ -174,7 +183,19 @@ fn clear_names(path: &str, bytes: &[u8]) -> BTreeSet<String> {
         return BTreeSet::from(["data".to_owned()]);
     }
     let tree = std::str::from_utf8(bytes).ok().and_then(|text| format.parse(text).ok());
-    tree.iter().flat_map(|tree| tree.leaves()).map(|(path, ..)| path.to_string()).collect()
+    let leaves = tree.iter().flat_map(|tree| tree.leaves());
+    let values = leaves.filter(|(_, _, leaf)| match leaf.scalar.as_text() {
+        Some(text) => !text.is_empty() && !is_reference(text),
+        None => leaf.scalar.token_type().is_some(),
+    });
+    values.map(|(path, ..)| path.to_string()).collect()
+}
+
+/// `${NAME}` of Flux, `{{ … }}` of Helm, and what vault plugins fetch.
+fn is_reference(text: &str) -> bool {
+    text.contains("${")
+        || text.contains("{{")
+        || ["<path:", "ref+", "op://"].iter().any(|lead| text.starts_with(lead))
 }
 
 fn of_change(
@@ -197,7 +218,7 @@ fn of_change(
         }
         was_sealed = Some(before);
     }
-    let is_new = was_sealed.is_none() && !context.gone.is_empty();
+    let is_new = !change.old.iter().any(Option::is_some) && !context.gone.is_empty();
     if let Some(entry) = change.new.filter(|entry| entry.mode & 0o170_000 == 0o100_000)
         && (after.is_some() || was_sealed.is_some() || is_new)
     {
@@ -207,7 +228,7 @@ fn of_change(
         };
         let renamed =
             context.gone.iter().find(|gone| is_new && after.is_none() && is_copy_of(path, &bytes, gone));
-        let before = was_sealed.as_deref().or(renamed.map(|gone| &**gone));
+        let before = was_sealed.as_deref().or(renamed.map(|(_, gone)| &**gone));
         if after.is_some() || before.is_some() {
             findings.extend(leaks(path, managed, &bytes, before));
         }
