@@ -230,13 +230,14 @@ fn open_any(format: Format, text: &str) -> Option<Vec<u8>> {
 /// The same bytes, or for now and then:
 /// - sops could not read a comment of its own file (it wrote it with the path of one container and reads
 ///   it in another) and printed the token: only the values count;
-/// - sops prints the comments behind a list that ends in a container some lines too late: the same lines.
+/// - sops prints the comments behind a list that ends in a container some lines too late, or between the
+///   dash and the container of the next item: the same lines, dashes aside.
 fn alike(format: Format, theirs: &[u8], ours: &[u8]) -> bool {
     let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
     let (a, b) = (text(theirs), text(ours));
     let lines = |text: &str| {
-        let mut lines: Vec<String> =
-            text.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect();
+        let bare = text.lines().map(|line| line.trim_start_matches(['-', ' ']).trim_end().to_owned());
+        let mut lines: Vec<String> = bare.filter(|line| !line.is_empty()).collect();
         lines.sort();
         lines
     };
