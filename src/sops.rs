@@ -49,7 +49,7 @@ pub use wrapped::Wrapped;
 use mac::Mac;
 use metadata::Spans;
 use selector::Selected;
-use tree::{Comment, Entry, Item, Node, Value};
+use tree::{Comment, Entry, Item, Node, Value, Visit};
 
 /// One entry of the `sops.age` list: a label that nobody authenticates, and an armored age file
 /// that holds the 32 bytes of the data key.
@@ -236,7 +236,7 @@ impl Document {
         for document in &mut tree.documents {
             open_comments(document, &mut Path::default(), key);
         }
-        let mut fault = None;
+        let mut fault = self.locked_item(&tree);
         let mut mac = Mac::new(self.metadata.mac_only_encrypted);
         self.metadata.selector.walk(&mut tree, &mut |path, met, selected| {
             let Selected::Leaf(leaf, span) = met else { return };
@@ -253,6 +253,24 @@ impl Document {
             Some(fault) => Err(fault),
             None => Ok(Cleartext { document: self.clone(), tree, mac: mac.check(key, &self.metadata) }),
         }
+    }
+
+    /// To sops a comment that is written as an item of a list is a value: where it does not
+    /// authenticate, the document does not open.
+    fn locked_item(&self, tree: &Tree) -> Option<OpenFault> {
+        let mut fault = None;
+        tree.walk(&mut |path, met| {
+            if fault.is_none()
+                && let Visit::Comment(comment) = met
+                && comment.token.is_none()
+                && !self.source[comment.span.start..].starts_with('#')
+            {
+                let what = "holds a comment that does not authenticate".into();
+                let line = self.line_of(comment.span.end);
+                fault = Some(OpenFault::Value { line, path: path.to_string(), what });
+            }
+        });
+        fault
     }
 }
 
@@ -298,8 +316,8 @@ fn open_leaf(leaf: &mut tree::Leaf, path: &Path, key: &DataKey) -> Result<(), St
     Ok(())
 }
 
-/// A comment that does not decrypt stays as it is: comments are not authenticated, and sops only
-/// warns. Its container decides the additional data; where two readers may disagree on the
+/// A comment behind a `#` that does not decrypt stays as it is: comments are not authenticated, and
+/// sops only warns. Its container decides the additional data; where two readers may disagree on the
 /// container, the ones around it are tried too.
 fn open_comments(node: &mut Node, path: &mut Path, key: &DataKey) {
     let (Value::Map(items) | Value::List(items)) = &mut node.value else { return };

@@ -263,3 +263,28 @@ fn a_result_is_named_like_its_source_and_a_dash_is_stdout() {
     sandbox.write("m.yaml", sandbox.read("a.yaml").replace("a: ENC", "m: &m\n  k: S\n  j: T\nn: *m\na: ENC"));
     sandbox.stax(["secrets", "encrypt", "m.yaml"]).exits(2).one_error().says("aliases");
 }
+
+#[test]
+fn a_damaged_comment_is_forgiven_behind_its_mark_and_not_as_an_item_of_a_list() {
+    let sandbox = store("");
+    sandbox.write("a.yaml", "A: x\n# above\nL:\n    # inside\n    - one\n    - two\n");
+    sandbox.sops(["encrypt", "-i", "a.yaml"]).ok();
+    let sealed = sandbox.read("a.yaml");
+    both_print(&sandbox, "a.yaml");
+    for (lead, opens) in [("#", true), ("    - ", false)] {
+        let is_comment = |line: &&str| line.starts_with(lead) && line.contains("type:comment]");
+        let line = sealed.lines().find(is_comment).expect("a sealed comment");
+        let tag = line.find("tag:").expect("a token") + 4;
+        let other = if line[tag..].starts_with('A') { "B" } else { "A" };
+        let damaged = format!("{}{other}{}", &line[..tag], &line[tag + 1..]);
+        sandbox.write("a.yaml", sealed.replace(line, &damaged));
+        assert_eq!(sandbox.sops(["decrypt", "a.yaml"]).code == 0, opens, "sops, {lead}");
+        let output = sandbox.stax(["secrets", "decrypt", "a.yaml"]);
+        assert_eq!(output.code, if opens { 0 } else { 4 }, "{output}");
+        assert_eq!(
+            output.stderr.contains("`L` holds a comment that does not authenticate"),
+            !opens,
+            "{output}"
+        );
+    }
+}
