@@ -3,7 +3,9 @@
 mod change;
 mod snapshot;
 mod stale;
+mod version;
 
 pub use change::{Change, Past, Track, judge};
 pub use snapshot::Snapshot;
-pub use stale::{Stale, Version, findings, stale};
+pub use stale::{Stale, findings, stale};
+pub use version::{Origin, Version, short};

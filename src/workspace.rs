@@ -2,6 +2,7 @@
 
 mod error;
 pub mod groups;
+pub mod history;
 pub mod unlock;
 pub mod wrap;
 

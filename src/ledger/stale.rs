@@ -6,37 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
-use super::Snapshot;
 use super::snapshot::Mark;
+use super::{Snapshot, Version};
 use crate::policy::{Finding, RuleId};
-
-/// One version of a file.
-#[derive(Clone)]
-pub struct Version {
-    pub path: String,
-    /// The commit in short and its date (YYYY-MM-DD, the author's), with seconds since 1970.
-    pub commit: String,
-    pub date: String,
-    pub seconds: i64,
-    pub snapshot: Rc<Snapshot>,
-    /// What the parents of its commit hold at the path.
-    pub parents: Vec<Rc<Snapshot>>,
-}
-
-impl Version {
-    /// What HEAD holds, against a change that is not committed yet.
-    #[must_use]
-    pub fn of_parent(path: &str, snapshot: Rc<Snapshot>) -> Self {
-        Self {
-            path: path.to_owned(),
-            commit: String::new(),
-            date: String::new(),
-            seconds: 0,
-            snapshot,
-            parents: Vec::new(),
-        }
-    }
-}
 
 /// A former recipient who still opens a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,7 +65,8 @@ pub fn stale(versions: &[Version], tips: &[(String, Rc<Snapshot>)]) -> Vec<Stale
             found.push(Stale {
                 recipient: (*recipient).to_owned(),
                 path: path.clone(),
-                removed: removal.map(|it| (it.commit.clone(), it.date.clone(), it.seconds)),
+                removed: removal
+                    .map(|it| (it.origin.short().to_owned(), it.origin.date.clone(), it.origin.seconds)),
                 committed: mine.iter().any(|at| versions[*at].snapshot == *tip),
                 through: (source.path != *path).then(|| source.path.clone()),
                 since: since.map(|(key, _)| key.clone()).collect(),
@@ -225,6 +198,7 @@ fn span(seconds: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ledger::Origin;
     use crate::ledger::snapshot::Sealed;
     use crate::sops::TokenType;
 
@@ -247,9 +221,13 @@ mod tests {
         let version = |(at, (path, commit, snapshot)): (usize, &(&str, &str, &Rc<Snapshot>))| Version {
             parents: parents(at, path),
             path: (*path).to_owned(),
-            commit: (*commit).to_owned(),
-            date: "2026-01-01".into(),
-            seconds: -(at as i64),
+            blob: String::new(),
+            origin: Rc::new(Origin {
+                commit: (*commit).to_owned(),
+                date: "2026-01-01".into(),
+                seconds: -(at as i64),
+                ..Origin::default()
+            }),
             snapshot: (*snapshot).clone(),
         };
         versions.iter().enumerate().map(version).collect()

@@ -33,9 +33,15 @@ pub struct Walk {
 pub struct Commit {
     pub id: ObjectId,
     pub author_name: String,
+    pub author_email: String,
     pub author_time: Time,
     /// The first paragraph of the message, on one line.
     pub summary: String,
+    /// It carries a signature; nobody has checked it.
+    pub signed: bool,
+    /// The commit on the first-parent line of the first tip that brought it there, unless it stands
+    /// there itself.
+    pub landed: Option<ObjectId>,
     pub paths: Vec<PathChange>,
     /// Where something wanted is new: what the commit takes away and nobody asked for.
     pub gone: Vec<PathChange>,
@@ -100,10 +106,12 @@ impl Repo {
         let odb = self.git.odb()?;
         let mut trees = Trees { odb: &odb, known: HashMap::new() };
         let mut walk = Walk::default();
+        let mut landing = Landing::new(span.tips.first().map(|tip| tip.oid()));
         for id in order {
             let id = id?;
             walk.commits += 1;
             let (tree, parents) = trees.commit(id)?;
+            let landed = landing.pass(id, &parents);
             let mut sides = Vec::new();
             for parent in parents {
                 // beyond the edge of a shallow clone there is nothing to compare with
@@ -124,7 +132,7 @@ impl Repo {
                 gone.clear();
             }
             if !paths.is_empty() {
-                walk.changed.push(self.commit_with(id, paths, gone)?);
+                walk.changed.push(self.commit_with(id, landed, paths, gone)?);
             }
         }
         Ok(walk)
@@ -152,6 +160,7 @@ impl Repo {
     fn commit_with(
         &self,
         id: Oid,
+        landed: Option<Oid>,
         paths: Vec<PathChange>,
         gone: Vec<PathChange>,
     ) -> Result<Commit, RepoError> {
@@ -160,8 +169,11 @@ impl Repo {
         Ok(Commit {
             id: id.into(),
             author_name: String::from_utf8_lossy(author.name_bytes()).into_owned(),
+            author_email: String::from_utf8_lossy(author.email_bytes()).into_owned(),
             author_time: time(author.when()),
             summary: String::from_utf8_lossy(commit.summary_bytes().unwrap_or_default()).into_owned(),
+            signed: commit.header_field_bytes("gpgsig").is_ok(),
+            landed: landed.map(ObjectId::from),
             paths,
             gone,
         })
@@ -178,6 +190,44 @@ impl Repo {
         let mut paths = Vec::new();
         trees.compare("", Some(tree), &[], &mut paths)?;
         Ok(paths.into_iter().filter_map(|change| Some((change.path, change.new?))).collect())
+    }
+}
+
+/// Which commit of the first-parent line brought a commit there: the oldest that has it behind it. Commits
+/// come children first, so that each knows its own when its turn comes.
+struct Landing {
+    next: Option<Oid>,
+    /// For commits that are still to come: the place on the line, from the tip, and the commit there.
+    known: HashMap<Oid, (usize, Oid)>,
+    place: usize,
+}
+
+impl Landing {
+    fn new(tip: Option<Oid>) -> Self {
+        Self { next: tip, known: HashMap::new(), place: 0 }
+    }
+
+    /// `None` on the line itself, and for what the tip does not hold.
+    fn pass(&mut self, id: Oid, parents: &[Oid]) -> Option<Oid> {
+        let known = self.known.remove(&id);
+        let is_on_line = self.next == Some(id);
+        let here = if is_on_line {
+            self.place += 1;
+            self.next = parents.first().copied();
+            Some((self.place, id))
+        } else {
+            known
+        };
+        let below = if is_on_line { &parents[parents.len().min(1)..] } else { parents };
+        if let Some(here) = here {
+            for parent in below {
+                let entry = self.known.entry(*parent).or_insert(here);
+                if entry.0 < here.0 {
+                    *entry = here;
+                }
+            }
+        }
+        if is_on_line { None } else { known.map(|(_, commit)| commit) }
     }
 }
 

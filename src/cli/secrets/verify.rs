@@ -10,6 +10,7 @@ use crate::policy::rules::{self, depends_on_policy};
 use crate::policy::vault::Vault;
 use crate::policy::{Finding, RuleId, Severity};
 use crate::repo::{Repo, Span, StagedChange};
+use crate::workspace::history::{History, Snapshots, candidates};
 use crate::workspace::{Caller, Workspace};
 
 mod explain;
@@ -21,7 +22,6 @@ mod range;
 mod sarif;
 mod tree;
 
-use history::{History, Snapshots};
 use output::Output;
 use tree::{Gathered, Source};
 
@@ -177,12 +177,13 @@ impl Args {
         let (mut findings, accepted) = judge(&gathered);
         let repo = workspace.repo()?;
         let head = repo.head_commit()?.into_iter().collect();
-        let wanted = history::candidates(&gathered.facts);
+        let now = gathered.facts.files.iter().map(|file| file.path.clone()).collect();
+        let wanted = candidates(now, gathered.facts.policy.as_deref());
         // without a document nobody can still read one
         let tips = if files == 0 { Vec::new() } else { head };
         let span = Span { tips, ..Span::default() };
         let history = History::load(repo, &span, &wanted, &mut Snapshots::new(repo))?;
-        findings.extend(history.stale(repo, &gathered.facts, &|_| true, &|one| {
+        findings.extend(history::stale(&history, repo, &gathered.facts, &|_| true, &|one| {
             range::is_accepted(gathered.vault.as_ref(), RuleId::K05, &one.path, None)
         }));
         let (commits, is_partial) = (Some(history.commits), history.is_partial);

@@ -10,9 +10,10 @@ use crate::policy::vault::Vault;
 use crate::policy::{Finding, RuleId, Severity};
 use crate::repo::{Commit, PathChange, RepoError, Span, StagedChange};
 use crate::sops::Format;
+use crate::workspace::history::{History, Snapshots, day};
 use crate::workspace::{POLICY, VAULT, Workspace};
 
-use super::history::{History, Snapshots, day};
+use super::history;
 use super::tree::{self, Gathered, Source};
 use super::{Accepted, take_accepted};
 
@@ -62,9 +63,13 @@ pub(super) fn verify(workspace: &Workspace, span: &Span) -> Result<Ranged, Failu
         rules::judge(&gathered.facts).into_iter().partition(in_range);
     findings.extend(at_end);
     findings.extend(tree::leaks_in(repo, span)?);
-    findings.extend(history.stale(repo, &gathered.facts, &|path| changed.contains(path), &|one| {
-        is_accepted(gathered.vault.as_ref(), RuleId::K05, &one.path, None)
-    }));
+    findings.extend(history::stale(
+        &history,
+        repo,
+        &gathered.facts,
+        &|path| changed.contains(path),
+        &|one| is_accepted(gathered.vault.as_ref(), RuleId::K05, &one.path, None),
+    ));
     let accepted = take_accepted(&mut findings, gathered.vault.as_ref());
     Ok(Ranged {
         findings,
@@ -106,7 +111,8 @@ pub(super) fn staged(
         findings.extend(found);
     }
     let history = History::of_head(workspace.repo()?, versions)?;
-    findings.extend(history.stale(
+    findings.extend(history::stale(
+        &history,
         workspace.repo()?,
         &gathered.facts,
         &|path| touched.contains(path),

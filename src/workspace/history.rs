@@ -1,0 +1,335 @@
+//! Versions of SOPS files, of policies and of the table of people, as the commit log has them.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
+
+use super::{POLICY, ROSTER, WorkspaceError};
+use crate::ledger::{Origin, Past, Snapshot, Track, Version};
+use crate::policy::Holders;
+use crate::policy::config::Config;
+use crate::policy::roster::Roster;
+use crate::policy::rules::{Content, FileFacts, mentions};
+use crate::repo::{Commit, Entry, ObjectId, Repo, RepoError, Span, Time, Walk};
+use crate::sops::{Document, Format};
+
+type Result<T> = std::result::Result<T, WorkspaceError>;
+
+/// What a walk over commits found.
+pub struct History {
+    /// Newest first.
+    pub versions: Vec<Version>,
+    pub walked: Vec<Commit>,
+    pub commits: usize,
+    /// The clone is cut off, or lacks blobs: what is older is unknown.
+    pub is_partial: bool,
+    /// Versions of the policies and of `recipients.md`, newest first.
+    pub central: Vec<Central>,
+    /// Versions that speak of SOPS and cannot be read: `path at 1234567: why`.
+    pub unreadable: Vec<String>,
+}
+
+/// A version of a file that names people.
+#[derive(Clone, Debug)]
+pub struct Central {
+    pub path: String,
+    pub origin: Rc<Origin>,
+    /// `None`: the file is gone.
+    pub blob: Option<ObjectId>,
+    /// What the parents of its commit hold at the path.
+    pub parents: Vec<Option<ObjectId>>,
+}
+
+/// Snapshots by blob: most versions stand in many commits.
+pub struct Snapshots<'a> {
+    repo: &'a Repo,
+    known: HashMap<(ObjectId, Format), Option<Rc<Snapshot>>>,
+    is_partial: Cell<bool>,
+    /// Blobs that speak of SOPS and cannot be read, and why.
+    broken: RefCell<HashMap<ObjectId, String>>,
+}
+
+impl<'a> Snapshots<'a> {
+    #[must_use]
+    pub fn new(repo: &'a Repo) -> Self {
+        Self { repo, known: HashMap::new(), is_partial: Cell::new(false), broken: RefCell::default() }
+    }
+
+    /// `None` for what is no SOPS document.
+    ///
+    /// # Errors
+    /// When git cannot read the blob.
+    pub fn of(&mut self, path: &str, entry: Option<Entry>) -> Result<Option<Rc<Snapshot>>> {
+        let Some(entry) = entry.filter(|entry| entry.mode & 0o170_000 == 0o100_000) else { return Ok(None) };
+        let format = Format::of_path(path);
+        if let Some(known) = self.known.get(&(entry.id, format)) {
+            return Ok(known.clone());
+        }
+        let snapshot = self.read(path, entry.id)?;
+        self.known.insert((entry.id, format), snapshot.clone());
+        Ok(snapshot)
+    }
+
+    /// Every version of one path behind HEAD.
+    ///
+    /// # Errors
+    /// When git cannot read the commits.
+    pub fn history(&mut self, path: &str) -> Result<Vec<Rc<Snapshot>>> {
+        let mut versions = Vec::new();
+        for revision in self.repo.history(path)? {
+            let entry = revision.blob.map(|id| Entry { id, mode: 0o100_644 });
+            versions.extend(self.of(path, entry)?);
+        }
+        Ok(versions)
+    }
+
+    fn read(&self, path: &str, id: ObjectId) -> Result<Option<Rc<Snapshot>>> {
+        let bytes = match self.repo.blob(id) {
+            Ok(bytes) => bytes,
+            Err(RepoError::TooLarge { .. }) => return Ok(None),
+            Err(RepoError::Missing(_)) => {
+                self.is_partial.set(true);
+                return Ok(None);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if !mentions(&bytes, b"sops") {
+            return Ok(None);
+        }
+        let file = FileFacts::read(path, false, Some(&bytes));
+        if let Content::Broken { line, what } = &file.content {
+            self.broken.borrow_mut().insert(id, format!("line {line}: {what}"));
+        }
+        Ok(file.document().map(|document| Rc::new(Snapshot::of(document))))
+    }
+}
+
+/// Paths whose versions are worth reading: those that hold secrets now, those that the policy names, and
+/// those whose name says it.
+pub fn candidates(now: BTreeSet<String>, policy: Option<&str>) -> impl Fn(&str) -> bool + use<> {
+    let config = policy.and_then(|text| Config::parse(text).ok()).map(|(config, _)| config);
+    move |path: &str| {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        let named = [".sops", ".enc", "secret"].iter().any(|part| name.contains(part));
+        let governed = config.as_ref().and_then(|config| config.rule_for(path));
+        now.contains(path)
+            || path == ROSTER
+            || named
+            || governed.is_some_and(|(_, rule)| rule.path_regex.is_some())
+    }
+}
+
+impl History {
+    /// Of versions that HEAD holds; its names count as well.
+    ///
+    /// # Errors
+    /// When git cannot read HEAD.
+    pub fn of_head(repo: &Repo, versions: Vec<Version>) -> Result<Self> {
+        let mut history = Self::empty();
+        history.versions = versions;
+        for path in [ROSTER, POLICY] {
+            if let Some(entry) = repo.head_entry(path)? {
+                let origin = Rc::new(Origin { commit: "HEAD".into(), ..Origin::default() });
+                let (path, blob) = (path.to_owned(), Some(entry.id));
+                history.central.push(Central { path, origin, blob, parents: Vec::new() });
+            }
+        }
+        Ok(history)
+    }
+
+    fn empty() -> Self {
+        Self {
+            versions: Vec::new(),
+            walked: Vec::new(),
+            commits: 0,
+            is_partial: false,
+            central: Vec::new(),
+            unreadable: Vec::new(),
+        }
+    }
+
+    /// Every version of the wanted paths in a span, under their older names too, and of what names people.
+    ///
+    /// # Errors
+    /// When git cannot read the commits.
+    pub fn load(
+        repo: &Repo,
+        span: &Span,
+        wanted: &dyn Fn(&str) -> bool,
+        snapshots: &mut Snapshots<'_>,
+    ) -> Result<Self> {
+        let mut sources: BTreeSet<String> = BTreeSet::new();
+        let mut walk = repo.changes(span, &|path| wanted(path) || names_people(path))?;
+        // a secret file may have had another name before; its readers then still know the data key
+        for _ in 0..RENAMES {
+            let found = sources_of(&walk, snapshots, &|path| wanted(path) || sources.contains(path))?;
+            if found.is_empty() {
+                break;
+            }
+            sources.extend(found);
+            walk =
+                repo.changes(span, &|path| wanted(path) || names_people(path) || sources.contains(path))?;
+        }
+        let mut history = Self { commits: walk.commits, walked: walk.changed, ..Self::empty() };
+        for commit in &history.walked {
+            let origin = Rc::new(origin(commit));
+            for change in &commit.paths {
+                if names_people(&change.path) {
+                    history.central.push(Central {
+                        path: change.path.clone(),
+                        origin: origin.clone(),
+                        blob: change.new.map(|entry| entry.id),
+                        parents: change.old.iter().map(|old| old.map(|entry| entry.id)).collect(),
+                    });
+                    continue;
+                }
+                let Some(entry) = change.new else { continue };
+                let Some(snapshot) = snapshots.of(&change.path, Some(entry))? else {
+                    if let Some(why) = snapshots.broken.borrow().get(&entry.id) {
+                        history.unreadable.push(format!("{} at {}: {why}", change.path, origin.short()));
+                    }
+                    continue;
+                };
+                let mut parents = Vec::new();
+                for old in &change.old {
+                    parents.extend(snapshots.of(&change.path, *old)?);
+                }
+                let (path, blob) = (change.path.clone(), entry.id.to_string());
+                history.versions.push(Version { path, blob, origin: origin.clone(), snapshot, parents });
+            }
+        }
+        history.is_partial = repo.is_shallow() || snapshots.is_partial.get();
+        Ok(history)
+    }
+
+    /// The versions of every path, and where each commit stands among them.
+    #[must_use]
+    pub fn tracks(&self) -> Tracks {
+        let mut lists: BTreeMap<&str, Vec<Rc<Snapshot>>> = BTreeMap::new();
+        let mut places = HashMap::new();
+        for version in &self.versions {
+            let list = lists.entry(&version.path).or_default();
+            places.insert((version.path.clone(), version.origin.short().to_owned()), list.len());
+            list.push(version.snapshot.clone());
+        }
+        let tracks = lists.into_iter().map(|(path, list)| (path.to_owned(), Track::new(list)));
+        Tracks { tracks: tracks.collect(), places }
+    }
+
+    /// Every key that ever had a name, and where it has it: what stands now wins, then the newest.
+    #[must_use]
+    pub fn names(
+        &self,
+        repo: &Repo,
+        roster: Option<&str>,
+        policy: Option<&str>,
+    ) -> BTreeMap<String, (String, String)> {
+        let mut names = BTreeMap::new();
+        for (path, text) in [(ROSTER, roster), (POLICY, policy)] {
+            if let Some(text) = text {
+                learn(&mut names, path, text, "");
+            }
+        }
+        for Central { path, origin, blob, .. } in &self.central {
+            let text = blob.and_then(|blob| repo.blob(blob).ok());
+            if let Some(text) = text.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()) {
+                learn(&mut names, path, &text, &format!(" at {}", origin.short()));
+            }
+        }
+        names
+    }
+}
+
+/// The versions of every path.
+pub struct Tracks {
+    tracks: HashMap<String, Track>,
+    places: HashMap<(String, String), usize>,
+}
+
+impl Tracks {
+    /// What is older than the version before that of a commit.
+    #[must_use]
+    pub fn past(&self, path: &str, commit: &str) -> Past<'_> {
+        let place = self.places.get(&(path.to_owned(), commit.to_owned()));
+        match (self.tracks.get(path), place) {
+            (Some(track), Some(place)) => track.from(place + 2),
+            _ => Past::default(),
+        }
+    }
+}
+
+/// How many renames of one file are followed.
+const RENAMES: usize = 4;
+
+/// SOPS files that a commit takes away while it adds one of the wanted.
+fn sources_of(
+    walk: &Walk,
+    snapshots: &mut Snapshots<'_>,
+    wanted: &dyn Fn(&str) -> bool,
+) -> Result<BTreeSet<String>> {
+    let mut found = BTreeSet::new();
+    for commit in &walk.changed {
+        for change in &commit.gone {
+            if !wanted(&change.path)
+                && let Some(old) = change.old.iter().flatten().next()
+                && snapshots.of(&change.path, Some(*old))?.is_some()
+            {
+                found.insert(change.path.clone());
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// A policy, also one in a folder below the root, or the table of people.
+#[must_use]
+pub fn names_people(path: &str) -> bool {
+    path == ROSTER || path.rsplit('/').next() == Some(POLICY)
+}
+
+fn learn(names: &mut BTreeMap<String, (String, String)>, path: &str, text: &str, at: &str) {
+    let (roster, config) = if path == ROSTER {
+        (Roster::parse(text).unwrap_or_default(), None)
+    } else {
+        (Roster::default(), Config::parse(text).ok().map(|(config, _)| config))
+    };
+    let holders = Holders::new(&roster, config.as_ref());
+    for key in holders.keys() {
+        let Some(name) = holders.name(key) else { continue };
+        let how = format!("named in {path}{at}");
+        names.entry(key.to_owned()).or_insert_with(|| (name.to_owned(), how));
+    }
+}
+
+fn origin(commit: &Commit) -> Origin {
+    Origin {
+        commit: commit.id.to_string(),
+        author: commit.author_name.clone(),
+        email: commit.author_email.clone(),
+        date: day(commit.author_time),
+        seconds: commit.author_time.seconds,
+        summary: commit.summary.clone(),
+        signed: commit.signed,
+        landed: commit.landed.map(|commit| commit.to_string()),
+    }
+}
+
+/// The document of a version.
+///
+/// # Errors
+/// When git cannot read it.
+pub fn document_of(repo: &Repo, version: &Version) -> Result<Option<Document>> {
+    let Ok(id) = version.blob.parse::<ObjectId>() else { return Ok(None) };
+    let file = FileFacts::read(&version.path, false, Some(&repo.blob(id)?));
+    Ok(match file.content {
+        Content::Document(document) => Some(*document),
+        _ => None,
+    })
+}
+
+/// YYYY-MM-DD, as its author's calendar had it.
+#[must_use]
+pub fn day(time: Time) -> String {
+    let local = jiff::Timestamp::from_second(time.seconds + i64::from(time.offset_minutes) * 60);
+    local.map_or_else(|_| "?".to_owned(), |local| local.strftime("%Y-%m-%d").to_string())
+}
