@@ -1,11 +1,23 @@
 //! What the commit log says about SOPS files, without a key: pure, over versions that `repo` read.
 
 mod change;
+mod epoch;
+mod exposure;
+#[cfg(test)]
+mod hand_made;
+mod keylog;
+mod line;
 mod snapshot;
 mod stale;
+mod timeline;
 mod version;
 
 pub use change::{Change, Past, Track, judge};
-pub use snapshot::Snapshot;
+pub use epoch::{Epoch, Epochs, Insight};
+pub use exposure::{Doubt, FileExposure, Item, Ledger, Readable, State, Why};
+pub use keylog::{Blame, Entry, Event, KeyChange, KeyEvent, blame, key_change, key_log};
+pub use line::{Removal, Step, line};
+pub use snapshot::{Mark, Snapshot};
 pub use stale::{Stale, findings, stale};
+pub use timeline::{FileChange, Interval, Moment, Move, Place, Readers, Row, intervals, timeline};
 pub use version::{Origin, Version, short};

@@ -72,6 +72,28 @@ impl Snapshot {
         self.sealed.values().map(|sealed| &sealed.mark).chain(&self.stanzas)
     }
 
+    /// Every key with a value, encrypted or in clear.
+    pub fn keys(&self) -> impl Iterator<Item = &String> {
+        self.sealed.keys().chain(self.clear.keys())
+    }
+
+    #[must_use]
+    pub fn has(&self, key: &str) -> bool {
+        self.sealed.contains_key(key) || self.clear.contains_key(key)
+    }
+
+    /// What stands for the value of a key: of a token or of clear text.
+    #[must_use]
+    pub fn value_of(&self, key: &str) -> Option<&Mark> {
+        self.sealed.get(key).map(|sealed| &sealed.mark).or_else(|| self.clear.get(key))
+    }
+
+    /// Whether a value has this token.
+    #[must_use]
+    pub fn holds(&self, mark: &Mark) -> bool {
+        self.sealed.values().any(|sealed| sealed.mark == *mark)
+    }
+
     /// Whether both versions provably have one data key.
     #[must_use]
     pub fn shares_key_with(&self, other: &Self) -> bool {

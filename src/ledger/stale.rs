@@ -3,11 +3,11 @@
 //! An identical token or stanza proves that two versions have one data key: whoever could open any of
 //! them opens all. Copies and renames are linked by the same proof.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::snapshot::Mark;
-use super::{Snapshot, Version};
+use super::{Epoch, Epochs, Insight, Snapshot, Version};
 use crate::policy::{Finding, RuleId};
 
 /// A former recipient who still opens a file.
@@ -29,30 +29,21 @@ pub struct Stale {
 /// Every former recipient of the files at the tip. `versions` are newest first.
 #[must_use]
 pub fn stale(versions: &[Version], tips: &[(String, Rc<Snapshot>)]) -> Vec<Stale> {
-    let mut keys = Keys::default();
-    for snapshot in versions.iter().map(|version| &version.snapshot).chain(tips.iter().map(|(_, tip)| tip)) {
-        keys.link(snapshot);
-    }
-    let classes: Vec<Option<usize>> = versions.iter().map(|version| keys.class(&version.snapshot)).collect();
-    let mut readers: HashMap<usize, BTreeSet<&str>> = HashMap::new();
-    for (version, class) in versions.iter().zip(&classes) {
-        if let Some(class) = class {
-            readers.entry(*class).or_default().extend(version.snapshot.recipients.iter().map(String::as_str));
-        }
-    }
+    let others: Vec<&Snapshot> = tips.iter().map(|(_, tip)| &**tip).collect();
+    let epochs = Epochs::of(versions, &others, &Insight::default());
+    let classes: Vec<Option<Epoch>> = versions.iter().map(|version| epochs.at(&version.snapshot)).collect();
     let mut found = Vec::new();
     for (path, tip) in tips {
-        let Some(class) = keys.class(tip) else { continue };
+        let Some(epoch) = epochs.at(tip) else { continue };
         let mine: Vec<usize> = (0..versions.len()).filter(|at| versions[*at].path == *path).collect();
-        let former = readers.get(&class).into_iter().flatten().filter(|key| !tip.recipients.contains(**key));
-        for recipient in former {
+        for recipient in epochs.readers(epoch).filter(|key| !tip.recipients.contains(*key)) {
             let held = |at: &usize| {
-                classes[*at] == Some(class) && versions[*at].snapshot.recipients.contains(*recipient)
+                classes[*at] == Some(epoch) && versions[*at].snapshot.recipients.contains(recipient)
             };
             // the newest change from a version with them to one without
             let removal = mine.iter().map(|at| &versions[*at]).find(|version| {
-                !version.snapshot.recipients.contains(*recipient)
-                    && version.parents.iter().any(|parent| parent.recipients.contains(*recipient))
+                !version.snapshot.recipients.contains(recipient)
+                    && version.parents.iter().any(|parent| parent.recipients.contains(recipient))
             });
             let source = mine.iter().copied().find(held).or_else(|| (0..versions.len()).find(held));
             let Some(source) = source.map(|at| &versions[at]) else { continue };
@@ -63,7 +54,7 @@ pub fn stale(versions: &[Version], tips: &[(String, Rc<Snapshot>)]) -> Vec<Stale
                 .collect();
             let since = tip.sealed.iter().filter(|(_, sealed)| !known.contains(&sealed.mark));
             found.push(Stale {
-                recipient: (*recipient).to_owned(),
+                recipient: recipient.to_owned(),
                 path: path.clone(),
                 removed: removal
                     .map(|it| (it.origin.short().to_owned(), it.origin.date.clone(), it.origin.seconds)),
@@ -74,45 +65,6 @@ pub fn stale(versions: &[Version], tips: &[(String, Rc<Snapshot>)]) -> Vec<Stale
         }
     }
     found
-}
-
-/// Data keys, known by what only they can have made.
-#[derive(Default)]
-struct Keys {
-    parent: Vec<usize>,
-    of: HashMap<Mark, usize>,
-}
-
-impl Keys {
-    fn link(&mut self, snapshot: &Snapshot) {
-        let mut class = None;
-        for mark in snapshot.marks() {
-            let fresh = self.parent.len();
-            let own = *self.of.entry(*mark).or_insert(fresh);
-            if own == fresh {
-                self.parent.push(fresh);
-            }
-            let (own, known) = (self.root(own), class.map(|class| self.root(class)));
-            match known {
-                Some(known) => self.parent[own] = known,
-                None => class = Some(own),
-            }
-        }
-    }
-
-    /// The class of a mark; ways that were walked are shorter the next time.
-    fn root(&mut self, mut at: usize) -> usize {
-        while self.parent[at] != at {
-            self.parent[at] = self.parent[self.parent[at]];
-            at = self.parent[at];
-        }
-        at
-    }
-
-    fn class(&mut self, snapshot: &Snapshot) -> Option<usize> {
-        let at = *snapshot.marks().next().and_then(|mark| self.of.get(mark))?;
-        Some(self.root(at))
-    }
 }
 
 /// Files of one person that are shown.
@@ -198,43 +150,8 @@ fn span(seconds: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::Origin;
-    use crate::ledger::snapshot::Sealed;
-    use crate::sops::TokenType;
+    use crate::ledger::hand_made::{Commits, log, snapshot};
 
-    /// Readers, and marks of values by name; the data key is in the marks.
-    fn snapshot(readers: &[&str], values: &[(&str, u8)]) -> Rc<Snapshot> {
-        let sealed = |mark: u8| Sealed { mark: [mark; 16], iv: [mark; 32], kind: TokenType::Str };
-        Rc::new(Snapshot {
-            recipients: readers.iter().map(|reader| (*reader).to_owned()).collect(),
-            sealed: values.iter().map(|(name, mark)| ((*name).to_owned(), sealed(*mark))).collect(),
-            ..Snapshot::default()
-        })
-    }
-
-    /// Newest first, as a walk gives them.
-    fn history(versions: Commits<'_>) -> Vec<Version> {
-        let parents = |at: usize, path: &str| {
-            let older = versions[at + 1..].iter().find(|(other, ..)| *other == path);
-            older.map(|(_, _, snapshot)| (*snapshot).clone()).into_iter().collect()
-        };
-        let version = |(at, (path, commit, snapshot)): (usize, &(&str, &str, &Rc<Snapshot>))| Version {
-            parents: parents(at, path),
-            path: (*path).to_owned(),
-            blob: String::new(),
-            origin: Rc::new(Origin {
-                commit: (*commit).to_owned(),
-                date: "2026-01-01".into(),
-                seconds: -(at as i64),
-                ..Origin::default()
-            }),
-            snapshot: (*snapshot).clone(),
-        };
-        versions.iter().enumerate().map(version).collect()
-    }
-
-    /// Path, commit and version.
-    type Commits<'a> = &'a [(&'a str, &'a str, &'a Rc<Snapshot>)];
     type Tips<'a> = &'a [(&'a str, &'a Rc<Snapshot>)];
 
     fn told(versions: &[Version], tips: Tips<'_>) -> Vec<String> {
@@ -291,7 +208,7 @@ mod tests {
             ("no value but the empty one", &[("f", "c1", &both)], &[("f", &snapshot(&["ana"], &[]))], &[]),
         ];
         for (name, versions, tips, expected) in cases {
-            assert_eq!(told(&history(versions), tips), expected, "{name}");
+            assert_eq!(told(&log(versions), tips), expected, "{name}");
         }
     }
 
@@ -299,8 +216,7 @@ mod tests {
     fn one_finding_a_person_with_every_file() {
         let both = snapshot(&["ana", "age1bobbobbobbobbob"], &[("A", 1)]);
         let kept = snapshot(&["ana"], &[("A", 1)]);
-        let versions =
-            history(&[("f", "c2", &kept), ("g", "c2", &kept), ("f", "c1", &both), ("g", "c1", &both)]);
+        let versions = log(&[("f", "c2", &kept), ("g", "c2", &kept), ("f", "c1", &both), ("g", "c1", &both)]);
         let tips = [("f".to_owned(), kept.clone()), ("g".to_owned(), kept)];
         let findings = findings(&stale(&versions, &tips), &|_| None, 200 * 86_400);
         let [finding] = findings.as_slice() else { panic!("{findings:?}") };

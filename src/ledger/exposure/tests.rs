@@ -1,0 +1,171 @@
+use super::*;
+use crate::ledger::hand_made::{Commits, log, origin, snapshot};
+
+type Tips<'a> = &'a [(&'a str, &'a Rc<Snapshot>)];
+
+/// A key holder reads tokens whose numbers differ by tens as one value.
+fn insight(marks: &[u8]) -> Insight {
+    Insight {
+        keys: marks.iter().map(|mark| ([*mark; 16], [mark / 10; 32])).collect(),
+        values: marks.iter().map(|mark| ([*mark; 16], [mark % 10; 16])).collect(),
+    }
+}
+
+fn told_of(
+    versions: &[Version],
+    removals: &[Removal],
+    tips: Tips<'_>,
+    insight: &Insight,
+    who: &str,
+) -> Vec<String> {
+    let tips: Vec<(String, Rc<Snapshot>)> =
+        tips.iter().map(|(path, tip)| ((*path).to_owned(), (*tip).clone())).collect();
+    let others: Vec<&Snapshot> = tips.iter().map(|(_, tip)| &**tip).collect();
+    let epochs = Epochs::of(versions, &others, insight);
+    let accepted = |_: &str, key: &str| (key == "PORT").then(|| "not a secret".to_owned());
+    let ledger = Ledger { versions, removals, tips: &tips, epochs: &epochs, insight, accepted: &accepted };
+    let commit = |origin: &Option<Rc<Origin>>| origin.as_ref().map_or("-".into(), |it| it.commit.clone());
+    let state = |state: &State| match state {
+        State::Exposed(Why::Elsewhere { path, key }) => format!("exposed as {key} of {path}"),
+        State::Exposed(why) => format!("exposed {why:?}"),
+        State::Replaced(by) => format!("replaced {}", commit(by)),
+        State::Accepted(why) => format!("accepted {why}"),
+        State::Unknown(Doubt::Reencrypted { set_again }) => format!("unknown, set {}", commit(set_again)),
+        State::Unknown(Doubt::Gone { removed }) => format!("unknown, gone {}", commit(removed)),
+    };
+    let mut lines = Vec::new();
+    for file in ledger.exposure(who) {
+        lines.push(format!("{} {}..{}", file.path, file.from.commit, commit(&file.until)));
+        for item in &file.items {
+            let seen: Vec<String> =
+                item.readable.iter().map(|it| format!("{}@{}", it.token[0], it.origin.commit)).collect();
+            lines.push(format!("  {} [{}] {}", item.key, seen.join(" "), state(&item.state)));
+        }
+    }
+    lines
+}
+
+fn told(commits: Commits<'_>, tips: Tips<'_>, insight: &Insight) -> Vec<String> {
+    told_of(&log(commits), &[], tips, insight, "bob")
+}
+
+const NO_KEY: fn() -> Insight = Insight::default;
+
+#[test]
+fn a_removal_without_a_new_data_key_exposes_what_came_later_too() {
+    let both = snapshot(&["ana", "bob"], &[("A", 1), ("PORT", 2)]);
+    let kept = snapshot(&["ana"], &[("A", 1), ("B", 3), ("PORT", 2)]);
+    let found = told(&[("f", "c2", &kept), ("f", "c1", &both)], &[("f", &kept)], &NO_KEY());
+    assert_eq!(
+        found,
+        [
+            "f c1..-",
+            "  A [1@c1] exposed KeepsDataKey",
+            "  B [3@c2] exposed KeepsDataKey",
+            "  PORT [2@c1] accepted not a secret"
+        ]
+    );
+}
+
+#[test]
+fn a_rotation_leaves_the_values_exposed_until_each_is_replaced_and_without_a_key_unknown() {
+    let both = snapshot(&["ana", "bob"], &[("A", 1), ("B", 2), ("C", 3)]);
+    let rotated = snapshot(&["ana"], &[("A", 11), ("B", 12), ("C", 13)]);
+    let set = snapshot(&["ana"], &[("A", 11), ("B", 15), ("C", 13)]);
+    let gone = snapshot(&["ana"], &[("A", 11), ("B", 15)]);
+    let commits: Commits<'_> =
+        &[("f", "c4", &gone), ("f", "c3", &set), ("f", "c2", &rotated), ("f", "c1", &both)];
+    let tips: Tips<'_> = &[("f", &gone)];
+    assert_eq!(
+        told(commits, tips, &NO_KEY()),
+        [
+            "f c1..c2",
+            "  A [1@c1] unknown, set -",
+            "  B [2@c1] unknown, set c3",
+            "  C [3@c1] unknown, gone c4"
+        ]
+    );
+    assert_eq!(
+        told(commits, tips, &insight(&[1, 2, 3, 11, 12, 13, 15])),
+        ["f c1..c2", "  A [1@c1] exposed SameValue", "  B [2@c1] replaced c3", "  C [3@c1] unknown, gone c4"]
+    );
+    // set in the work tree and not committed yet
+    let now = snapshot(&["ana"], &[("A", 16), ("B", 15)]);
+    let found = told(commits, &[("f", &now)], &insight(&[1, 2, 3, 11, 12, 13, 15, 16]));
+    assert_eq!(found[1], "  A [1@c1] replaced -");
+}
+
+#[test]
+fn who_is_back_reads_today_and_a_reverted_rotation_opens_again() {
+    let both = snapshot(&["ana", "bob"], &[("A", 1)]);
+    let rotated = snapshot(&["ana"], &[("A", 11)]);
+    let back = snapshot(&["ana", "bob"], &[("A", 12)]);
+    let commits: Commits<'_> = &[("f", "c3", &back), ("f", "c2", &rotated), ("f", "c1", &both)];
+    assert_eq!(
+        told(commits, &[("f", &back)], &NO_KEY()),
+        ["f c1..-", "  A [1@c1 11@c2 12@c3] exposed ReadsToday"].map(|line| {
+            // the second data key is another one than the third only for who has no key
+            line.replace(" 11@c2", "")
+        })
+    );
+    let kept = snapshot(&["ana"], &[("A", 1)]);
+    let reverted: Commits<'_> =
+        &[("f", "c4", &kept), ("f", "c3", &rotated), ("f", "c2", &kept), ("f", "c1", &both)];
+    assert_eq!(told(reverted, &[("f", &kept)], &NO_KEY()), ["f c1..-", "  A [1@c1] exposed KeepsDataKey"]);
+}
+
+#[test]
+fn a_copy_in_another_env_and_a_value_under_another_name_are_found() {
+    let both = snapshot(&["ana", "bob"], &[("A", 1)]);
+    let rotated = snapshot(&["ana"], &[("A", 12)]);
+    let copy = snapshot(&["ana"], &[("A", 1)]);
+    let commits: Commits<'_> = &[("g", "c3", &copy), ("f", "c2", &rotated), ("f", "c1", &both)];
+    let found = told(commits, &[("f", &rotated), ("g", &copy)], &insight(&[1, 12]));
+    assert_eq!(found, ["f c1..c2", "  A [1@c1] replaced c2", "g c1..-", "  A [1@c1] exposed KeepsDataKey"]);
+    let other = snapshot(&["ana"], &[("OLD_A", 31)]);
+    let none = snapshot(&["ana"], &[("X", 15)]);
+    let commits: Commits<'_> = &[("h", "c3", &other), ("f", "c2", &none), ("f", "c1", &both)];
+    let found = told(commits, &[("f", &none), ("h", &other)], &insight(&[1, 15, 31]));
+    assert_eq!(found, ["f c1..c2", "  A [1@c1] exposed as OLD_A of h"]);
+}
+
+#[test]
+fn a_file_that_is_gone_is_not_forgotten() {
+    let both = snapshot(&["ana", "bob"], &[("A", 1)]);
+    let versions = log(&[("f", "c1", &both)]);
+    let removals =
+        [Removal { path: "f".into(), origin: origin("c2", 0), before: vec![both.clone()], place: 0 }];
+    let found = told_of(&versions, &removals, &[], &NO_KEY(), "bob");
+    assert_eq!(found, ["f c1..c2", "  A [1@c1] unknown, gone c2"]);
+}
+
+#[test]
+fn former_is_who_lost_a_file_and_not_who_reads_another_deleted_one() {
+    let both = snapshot(&["ana", "bob"], &[("A", 1)]);
+    let ana = snapshot(&["ana"], &[("A", 11)]);
+    let versions = log(&[("f", "c2", &ana), ("old", "c1", &both), ("f", "c0", &both)]);
+    let tips = [("f".to_owned(), ana.clone())];
+    let (epochs, insight) = (Epochs::of(&versions, &[], &NO_KEY()), NO_KEY());
+    let ledger = Ledger {
+        versions: &versions,
+        removals: &[],
+        tips: &tips,
+        epochs: &epochs,
+        insight: &insight,
+        accepted: &|_, _| None,
+    };
+    assert_eq!(ledger.former(), ["bob".to_owned()].into());
+    assert!(ledger.exposure("carol").is_empty());
+}
+
+#[test]
+fn a_recipient_of_another_branch_counts() {
+    // bob was in the file on a branch that was never merged
+    let main = snapshot(&["ana"], &[("A", 1)]);
+    let side = snapshot(&["ana", "bob"], &[("A", 1), ("B", 2)]);
+    let commits: Commits<'_> = &[("f", "side", &side), ("f", "c1", &main)];
+    assert_eq!(
+        told(commits, &[("f", &main)], &NO_KEY()),
+        ["f c1..-", "  A [1@c1] exposed KeepsDataKey", "  B [2@side] unknown, gone -"]
+    );
+}
