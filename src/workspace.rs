@@ -3,6 +3,8 @@
 mod error;
 pub mod groups;
 pub mod history;
+pub mod reading;
+pub mod register;
 pub mod unlock;
 pub mod wrap;
 

@@ -7,6 +7,7 @@ use super::failure::Failure;
 use super::ui::Ui;
 
 mod add_recipient;
+mod blame;
 mod decrypt;
 mod edit;
 mod encrypt;
@@ -17,6 +18,8 @@ mod init;
 mod install;
 mod keygen;
 mod list;
+mod log;
+mod past;
 mod people;
 mod pubkey;
 mod recipients;
@@ -48,6 +51,8 @@ pub enum Secrets {
     AddRecipient(add_recipient::Args),
     RemoveRecipient(remove_recipient::Args),
     Rotate(rotate::Args),
+    Log(log::Args),
+    Blame(blame::Args),
     Status(status::Args),
 }
 
@@ -72,6 +77,8 @@ impl Secrets {
             Self::AddRecipient(args) => args.run(ui),
             Self::RemoveRecipient(args) => args.run(ui),
             Self::Rotate(args) => args.run(ui),
+            Self::Log(args) => args.run(ui),
+            Self::Blame(args) => args.run(ui),
             Self::Status(args) => args.run(ui),
         }
     }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::sops::tree::Scalar;
-use crate::sops::{Document, Token, TokenType};
+use crate::sops::tree::{Leaf, Scalar};
+use crate::sops::{Document, Path, Token, TokenType};
 
 /// A digest of something that only one data key, or one wrapping of it, can have made.
 pub type Mark = [u8; 16];
@@ -45,14 +45,10 @@ impl Snapshot {
             selector: format!("{field}: {text}"),
             ..Self::default()
         };
-        let tree = document.tree();
-        for (path, node, leaf) in tree.leaves() {
-            let number = tree.ends.iter().take_while(|end| **end <= node.span.start).count();
-            let path =
-                if number == 0 { path.to_string() } else { format!("{path} (document {})", number + 1) };
-            match leaf.scalar.as_text().and_then(|text| Token::parse(text).ok()) {
+        for (path, _, leaf, token) in cells(document) {
+            match token {
                 Some(token) => {
-                    let mark = mark(&[&token.data, &token.iv, &token.tag]);
+                    let mark = token_mark(&token);
                     snapshot.sealed.insert(path, Sealed { mark, iv: token.iv, kind: token.kind });
                 }
                 // the MAC covers neither null nor the empty string, nor, where it says so, what is clear
@@ -100,6 +96,32 @@ impl Snapshot {
         let marks: BTreeSet<&Mark> = self.marks().collect();
         other.marks().any(|mark| marks.contains(mark))
     }
+}
+
+/// Every value: its name among all documents, its address in its own, and the token where it is one.
+fn cells(document: &Document) -> impl Iterator<Item = (String, Path, &Leaf, Option<Token>)> {
+    let tree = document.tree();
+    tree.leaves().into_iter().map(|(path, node, leaf)| {
+        let number = tree.ends.iter().take_while(|end| **end <= node.span.start).count();
+        let name = if number == 0 { path.to_string() } else { format!("{path} (document {})", number + 1) };
+        let token = leaf.scalar.as_text().and_then(|text| Token::parse(text).ok());
+        (name, path, leaf, token)
+    })
+}
+
+/// The tokens of a document with their marks and addresses.
+pub fn tokens(document: &Document) -> impl Iterator<Item = (Mark, Path, Token)> {
+    cells(document).filter_map(|(_, path, _, token)| token.map(|token| (token_mark(&token), path, token)))
+}
+
+/// The names of the encrypted values, in the order of the document.
+#[must_use]
+pub fn sealed_names(document: &Document) -> Vec<String> {
+    cells(document).filter(|cell| cell.3.is_some()).map(|(name, ..)| name).collect()
+}
+
+fn token_mark(token: &Token) -> Mark {
+    mark(&[&token.data, &token.iv, &token.tag])
 }
 
 /// An ssh key without its comment, which people change.

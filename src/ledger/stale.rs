@@ -86,7 +86,7 @@ pub fn findings(stale: &[Stale], names: Names<'_>, now: i64) -> Vec<Finding> {
 fn finding(recipient: &str, files: &[&Stale], name: Option<(String, String)>, now: i64) -> Finding {
     let since = files.iter().filter_map(|one| one.removed.as_ref()).map(|(_, _, seconds)| *seconds).min();
     let when = since.map_or_else(String::new, |seconds| format!(", {} after removal", span(now - seconds)));
-    let who = name.as_ref().map_or_else(|| short(recipient), |(name, _)| name.clone());
+    let who = name.as_ref().map_or_else(|| short_key(recipient), |(name, _)| name.clone());
     let what = if files.len() == 1 { "1 file".to_owned() } else { format!("{} files", files.len()) };
     let mut finding =
         Finding::error(RuleId::K05, files[0].path.clone(), format!("{who} can still read {what}{when}"));
@@ -125,7 +125,8 @@ fn line(one: &Stale) -> String {
 }
 
 /// The first letters of an age key, the last of an ssh key.
-fn short(recipient: &str) -> String {
+#[must_use]
+pub fn short_key(recipient: &str) -> String {
     if let Some((kind, key)) = recipient.split_once(' ') {
         let end = key.char_indices().rev().nth(7).map_or(0, |(at, _)| at);
         return format!("{kind} …{}", &key[end..]);

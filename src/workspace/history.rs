@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
 use super::{POLICY, ROSTER, WorkspaceError};
-use crate::ledger::{Origin, Past, Snapshot, Track, Version};
+use crate::ledger::{Origin, Past, Removal, Snapshot, Track, Version};
 use crate::policy::Holders;
 use crate::policy::config::Config;
 use crate::policy::roster::Roster;
 use crate::policy::rules::{Content, FileFacts, mentions};
-use crate::repo::{Commit, Entry, ObjectId, Repo, RepoError, Span, Time, Walk};
+use crate::repo::{Commit, Entry, ObjectId, PathChange, Repo, RepoError, Span, Time, Walk};
 use crate::sops::{Document, Format};
 
 type Result<T> = std::result::Result<T, WorkspaceError>;
@@ -19,6 +19,8 @@ type Result<T> = std::result::Result<T, WorkspaceError>;
 pub struct History {
     /// Newest first.
     pub versions: Vec<Version>,
+    /// Commits that took a secret file away, newest first.
+    pub removals: Vec<Removal>,
     pub walked: Vec<Commit>,
     pub commits: usize,
     /// The clone is cut off, or lacks blobs: what is older is unknown.
@@ -140,6 +142,7 @@ impl History {
     fn empty() -> Self {
         Self {
             versions: Vec::new(),
+            removals: Vec::new(),
             walked: Vec::new(),
             commits: 0,
             is_partial: false,
@@ -170,8 +173,8 @@ impl History {
             walk =
                 repo.changes(span, &|path| wanted(path) || names_people(path) || sources.contains(path))?;
         }
-        let mut history = Self { commits: walk.commits, walked: walk.changed, ..Self::empty() };
-        for commit in &history.walked {
+        let mut history = Self { commits: walk.commits, ..Self::empty() };
+        for commit in &walk.changed {
             let origin = Rc::new(origin(commit));
             for change in &commit.paths {
                 if names_people(&change.path) {
@@ -183,23 +186,42 @@ impl History {
                     });
                     continue;
                 }
-                let Some(entry) = change.new else { continue };
-                let Some(snapshot) = snapshots.of(&change.path, Some(entry))? else {
-                    if let Some(why) = snapshots.broken.borrow().get(&entry.id) {
-                        history.unreadable.push(format!("{} at {}: {why}", change.path, origin.short()));
-                    }
-                    continue;
-                };
-                let mut parents = Vec::new();
-                for old in &change.old {
-                    parents.extend(snapshots.of(&change.path, *old)?);
-                }
-                let (path, blob) = (change.path.clone(), entry.id.to_string());
-                history.versions.push(Version { path, blob, origin: origin.clone(), snapshot, parents });
+                history.note(change, &origin, snapshots)?;
             }
         }
+        history.walked = walk.changed;
         history.is_partial = repo.is_shallow() || snapshots.is_partial.get();
         Ok(history)
+    }
+
+    /// One file that a commit changed.
+    fn note(
+        &mut self,
+        change: &PathChange,
+        origin: &Rc<Origin>,
+        snapshots: &mut Snapshots<'_>,
+    ) -> Result<()> {
+        let path = change.path.clone();
+        let mut parents = Vec::new();
+        for old in &change.old {
+            parents.extend(snapshots.of(&path, *old)?);
+        }
+        let Some(entry) = change.new else {
+            if !parents.is_empty() {
+                let place = self.versions.len();
+                self.removals.push(Removal { path, origin: origin.clone(), before: parents, place });
+            }
+            return Ok(());
+        };
+        let Some(snapshot) = snapshots.of(&path, Some(entry))? else {
+            if let Some(why) = snapshots.broken.borrow().get(&entry.id) {
+                self.unreadable.push(format!("{path} at {}: {why}", origin.short()));
+            }
+            return Ok(());
+        };
+        let (blob, origin) = (entry.id.to_string(), origin.clone());
+        self.versions.push(Version { path, blob, origin, snapshot, parents });
+        Ok(())
     }
 
     /// The versions of every path, and where each commit stands among them.
@@ -218,12 +240,7 @@ impl History {
 
     /// Every key that ever had a name, and where it has it: what stands now wins, then the newest.
     #[must_use]
-    pub fn names(
-        &self,
-        repo: &Repo,
-        roster: Option<&str>,
-        policy: Option<&str>,
-    ) -> BTreeMap<String, (String, String)> {
+    pub fn names(&self, repo: &Repo, roster: Option<&str>, policy: Option<&str>) -> BTreeMap<String, Named> {
         let mut names = BTreeMap::new();
         for (path, text) in [(ROSTER, roster), (POLICY, policy)] {
             if let Some(text) = text {
@@ -287,7 +304,25 @@ pub fn names_people(path: &str) -> bool {
     path == ROSTER || path.rsplit('/').next() == Some(POLICY)
 }
 
-fn learn(names: &mut BTreeMap<String, (String, String)>, path: &str, text: &str, at: &str) {
+/// How a key is or was called.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Named {
+    pub name: String,
+    pub role: String,
+    /// `named in .sops.yaml at 1234567`
+    pub how: String,
+}
+
+impl Named {
+    /// The name before a mail.
+    #[must_use]
+    pub fn short(&self) -> &str {
+        let short = self.name.split(" <").next().unwrap_or_default().trim();
+        if short.is_empty() { &self.name } else { short }
+    }
+}
+
+fn learn(names: &mut BTreeMap<String, Named>, path: &str, text: &str, at: &str) {
     let (roster, config) = if path == ROSTER {
         (Roster::parse(text).unwrap_or_default(), None)
     } else {
@@ -296,8 +331,9 @@ fn learn(names: &mut BTreeMap<String, (String, String)>, path: &str, text: &str,
     let holders = Holders::new(&roster, config.as_ref());
     for key in holders.keys() {
         let Some(name) = holders.name(key) else { continue };
-        let how = format!("named in {path}{at}");
-        names.entry(key.to_owned()).or_insert_with(|| (name.to_owned(), how));
+        let role = roster.get(key).map(|(_, row)| row.role.clone()).unwrap_or_default();
+        let named = Named { name: name.to_owned(), role, how: format!("named in {path}{at}") };
+        names.entry(key.to_owned()).or_insert(named);
     }
 }
 

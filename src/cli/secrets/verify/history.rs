@@ -27,5 +27,9 @@ pub(super) fn stale(
         return Vec::new();
     }
     let names = history.names(repo, facts.roster.as_deref(), facts.policy.as_deref());
-    ledger::findings(&stale, &|key| names.get(key).cloned(), jiff::Timestamp::now().as_second())
+    ledger::findings(
+        &stale,
+        &|key| names.get(key).map(|it| (it.name.clone(), it.how.clone())),
+        jiff::Timestamp::now().as_second(),
+    )
 }

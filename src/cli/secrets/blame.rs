@@ -1,0 +1,103 @@
+//! `stax secrets blame`
+
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use super::Which;
+use super::past::{Keys, commit_and_date, note_depth, origin_json, warn_gaps};
+use crate::cli::failure::Failure;
+use crate::cli::ui::Ui;
+use crate::ledger::{Blame, blame, key_log, line};
+use crate::workspace::Target;
+use crate::workspace::register::Register;
+
+/// Who gave each key the value that it has
+///
+/// The commit that set the value of today; a re-encryption under another data key changes none, which only a
+/// key can tell: without one the line says since when it is not sure.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    which: Which,
+    #[command(flatten)]
+    keys: Keys,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// One key of today, and the commit that set it.
+pub(super) struct Found<'a> {
+    pub(super) key: String,
+    /// `None`: not committed yet.
+    pub(super) blame: Option<Blame<'a>>,
+}
+
+impl Args {
+    pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
+        let (workspace, target) = self.which.open()?;
+        // a missing or damaged file says so
+        workspace.document(&target)?;
+        let workspace = match self.keys.caller() {
+            crate::workspace::Caller::Person => workspace,
+            caller => crate::workspace::Workspace::open(self.which.file.as_deref(), caller)?,
+        };
+        let register = workspace.register_of(&target, self.keys.depth())?;
+        warn_gaps(ui, &register.history);
+        let found = of_today(&register, &target);
+        if self.json {
+            let keys = found.iter().map(|Found { key, blame }| {
+                json!({
+                    "key": key,
+                    "set": blame.map(|blame| origin_json(blame.origin)),
+                    "unsure_since": blame.and_then(|blame| blame.unsure).map(|origin| origin_json(origin)),
+                })
+            });
+            let keys: Vec<_> = keys.collect();
+            ui.json(&json!({"schema": 1, "file": target.path, "env": target.env, "keys": keys}))?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let author = |found: &Found<'_>| found.blame.map_or(0, |it| it.origin.author.chars().count());
+        let width = found.iter().map(author).max().unwrap_or(0).max(NOT_YET.len());
+        for Found { key, blame } in &found {
+            let Some(blame) = blame else {
+                ui.line(format!("{:7} {:10}  {NOT_YET:width$}  {key}", "-", "-"));
+                continue;
+            };
+            let unsure = blame.unsure.map_or_else(String::new, |origin| {
+                format!("   re-encrypted in {}: only a key can tell whether it changed", origin.short())
+            });
+            let author = &blame.origin.author;
+            ui.line(format!("{}  {author:width$}  {key}{unsure}", commit_and_date(blame.origin)));
+        }
+        let has_doubts = found.iter().any(|found| found.blame.is_some_and(|blame| blame.unsure.is_some()));
+        note_depth(ui, &register, has_doubts);
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+const NOT_YET: &str = "not committed";
+
+/// Every encrypted key of the work tree, in its order.
+pub(super) fn of_today<'a>(register: &'a Register, target: &Target) -> Vec<Found<'a>> {
+    let history = &register.history;
+    let insight = &register.reading.insight;
+    let steps = line(&history.versions, &history.removals, &target.path);
+    let log = key_log(&steps, &history.removals, &register.epochs, insight);
+    let newest = steps.first().and_then(|step| step.version);
+    let mut found = Vec::new();
+    for (path, tip) in register.tips.iter().filter(|(path, _)| *path == target.path) {
+        let order = register.today.iter().find(|(other, _)| other == path);
+        let names = order.map(|(_, document)| crate::ledger::sealed_names(document)).unwrap_or_default();
+        for key in names {
+            let Some(today) = tip.sealed.get(&key) else { continue };
+            let committed = newest.and_then(|version| version.snapshot.sealed.get(&key));
+            let is_same =
+                committed.is_some_and(|old| insight.same_value(&old.mark, &today.mark) == Some(true));
+            let blame = if is_same { blame(&log, &key) } else { None };
+            found.push(Found { key, blame });
+        }
+    }
+    found
+}

@@ -1,0 +1,186 @@
+//! `stax secrets log`
+
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use super::Which;
+use super::past::{Keys, Names, commit_and_date, moment, note_depth, origin_json, warn_gaps};
+use crate::cli::failure::Failure;
+use crate::cli::ui::Ui;
+use crate::ledger::{Entry, Event, KeyChange, KeyEvent, key_log, line};
+use crate::workspace::register::Register;
+
+/// What happened to each value: by whom, in which commit
+///
+/// Newest first. `+` a new key, `~` another value, `-` a key that went, `=` a value that was encrypted anew
+/// under another data key. Without a key a changed token within one data key is a changed value, and across
+/// two nobody can tell; with a silent key at hand stax sees through rotations. Side branches and older names
+/// of the file belong to it. Names and dates are what the commits claim.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Only what happened to this key
+    #[arg(value_name = "KEY")]
+    key: Option<String>,
+    #[command(flatten)]
+    which: Which,
+    /// At most this many commits
+    #[arg(short = 'n', long, value_name = "N")]
+    max_count: Option<usize>,
+    /// Not older than a date or a span: 2026-03-02, 90d
+    #[arg(long, value_name = "WHEN", value_parser = moment)]
+    since: Option<i64>,
+    /// Oldest first
+    #[arg(long)]
+    reverse: bool,
+    #[command(flatten)]
+    keys: Keys,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Args {
+    pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
+        let (workspace, target) = self.which.open_past(self.keys.caller())?;
+        let register = workspace.register_of(&target, self.keys.depth())?;
+        warn_gaps(ui, &register.history);
+        let history = &register.history;
+        let steps = line(&history.versions, &history.removals, &target.path);
+        let mut log = key_log(&steps, &history.removals, &register.epochs, &register.reading.insight);
+        if log.is_empty() {
+            return Err(Failure::no(format!("no commit holds {} as a SOPS document", target.path)));
+        }
+        if let Some(key) = &self.key {
+            log.iter_mut().for_each(|entry| entry.keys.retain(|event| event.key == *key));
+            log.retain(|entry| !entry.keys.is_empty());
+            if log.is_empty() {
+                return Err(Failure::no(format!("no commit of {} has a key `{key}`", target.path))
+                    .hint("see the names: stax secrets list"));
+            }
+        }
+        log.retain(|entry| self.since.is_none_or(|since| entry.origin().seconds >= since));
+        log.truncate(self.max_count.unwrap_or(usize::MAX));
+        if self.reverse {
+            log.reverse();
+        }
+        if self.json {
+            let entries: Vec<_> = log.iter().map(entry_json).collect();
+            let partial = history.is_partial;
+            ui.json(&json!({"schema": 1, "file": target.path, "env": target.env, "entries": entries, "history_is_complete": !partial}))?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let names = Names(workspace.names_of(history)?);
+        self.print(ui, &log, &register, &names);
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn print(&self, ui: &Ui, log: &[Entry<'_>], register: &Register, names: &Names) {
+        let width = log.iter().map(|entry| entry.origin().author.chars().count()).max().unwrap_or(0);
+        for entry in log {
+            let origin = entry.origin();
+            let what = if self.key.is_some() { of_key(entry) } else { of_file(entry, names) };
+            ui.line(format!("{}  {:width$}  {what}", commit_and_date(origin), origin.author));
+        }
+        let is_unsure = |event: &KeyEvent| event.event == Event::Reencrypted { same: None };
+        note_depth(ui, register, log.iter().any(|entry| entry.keys.iter().any(is_unsure)));
+    }
+}
+
+/// What one commit did to the only key in question.
+fn of_key(entry: &Entry<'_>) -> String {
+    let what = entry.keys.first().map_or("", |event| match event.event {
+        Event::Added => "+ added",
+        Event::Changed => "~ changed",
+        Event::Removed => "- removed",
+        Event::Reencrypted { same: Some(true) } => "= re-encrypted, same value",
+        Event::Reencrypted { .. } => "= re-encrypted under another data key",
+        Event::Sealed => "~ encrypted; it was in clear",
+        Event::Unsealed => "~ in clear; it was encrypted",
+    });
+    format!("{what}{}", name(entry))
+}
+
+/// What one commit did to the file.
+fn of_file(entry: &Entry<'_>, names: &Names) -> String {
+    let keys = |wanted: &dyn Fn(&Event) -> bool| -> Vec<&str> {
+        let found = entry.keys.iter().filter(|event| wanted(&event.event));
+        found.map(|event| event.key.as_str()).collect()
+    };
+    let mut parts = Vec::new();
+    for (sign, keys, tail) in [
+        ("+", keys(&|event| *event == Event::Added), ""),
+        ("~", keys(&|event| *event == Event::Changed), ""),
+        ("-", keys(&|event| *event == Event::Removed), ""),
+        ("~", keys(&|event| *event == Event::Sealed), " now encrypted"),
+        ("~", keys(&|event| *event == Event::Unsealed), " now in clear"),
+    ] {
+        if !keys.is_empty() {
+            parts.push(format!("{sign} {}{tail}", few(&keys)));
+        }
+    }
+    let again = keys(&|event| matches!(event, Event::Reencrypted { .. })).len();
+    if again > 0 {
+        let same = entry.keys.iter().all(|event| event.event != Event::Reencrypted { same: None });
+        let same = if same { ", same values" } else { "" };
+        parts.push(format!("= {again} of {} re-encrypted{same}", entry.values));
+    }
+    match entry.data_key {
+        KeyChange::New => parts.push("new data key".into()),
+        KeyChange::ProbablyNew => parts.push("probably a new data key".into()),
+        KeyChange::First | KeyChange::Kept => {}
+    }
+    if entry.data_key != KeyChange::First {
+        for (sign, people) in [("joined", &entry.joined), ("left", &entry.left)] {
+            if !people.is_empty() {
+                parts.push(format!("{} {sign}", names.shorts(people)));
+            }
+        }
+    }
+    if parts.is_empty() {
+        parts.push(if entry.step.version.is_none() { "- the file".into() } else { "no value".into() });
+    }
+    format!("{}{}", parts.join("; "), name(entry))
+}
+
+/// Where the file came from.
+fn name(entry: &Entry<'_>) -> String {
+    entry.step.source.map_or_else(String::new, |source| format!("; came from {}", source.path))
+}
+
+/// Keys that one line names.
+const FEW: usize = 6;
+
+fn few(keys: &[&str]) -> String {
+    let more = keys.len().saturating_sub(FEW);
+    let shown = keys.iter().take(FEW).copied().collect::<Vec<_>>().join(", ");
+    if more > 0 { format!("{shown} and {more} more") } else { shown }
+}
+
+fn entry_json(entry: &Entry<'_>) -> serde_json::Value {
+    let keys = entry.keys.iter().map(|event| {
+        let (what, same) = match event.event {
+            Event::Added => ("added", None),
+            Event::Changed => ("changed", Some(false)),
+            Event::Removed => ("removed", None),
+            Event::Reencrypted { same } => ("reencrypted", same),
+            Event::Sealed => ("sealed", None),
+            Event::Unsealed => ("unsealed", None),
+        };
+        json!({"key": event.key, "event": what, "same_value": same})
+    });
+    let data_key = match entry.data_key {
+        KeyChange::First => "first",
+        KeyChange::Kept => "kept",
+        KeyChange::New => "new",
+        KeyChange::ProbablyNew => "probably-new",
+    };
+    let mut value = origin_json(entry.origin());
+    value["path"] = entry.step.path.into();
+    value["came_from"] = entry.step.source.map(|source| source.path.clone()).into();
+    value["data_key"] = data_key.into();
+    value["joined"] = entry.joined.clone().into();
+    value["left"] = entry.left.clone().into();
+    value["keys"] = keys.collect::<Vec<_>>().into();
+    value
+}

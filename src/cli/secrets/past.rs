@@ -1,0 +1,189 @@
+//! What the commands about the commit log share: which keys to use, spans of time, and what is not known.
+
+use std::collections::BTreeMap;
+
+use super::Which;
+use crate::cli::failure::Failure;
+use crate::cli::ui::Ui;
+use crate::ledger::Origin;
+use crate::workspace::history::{History, Named};
+use crate::workspace::register::{Depth, Register};
+use crate::workspace::{Caller, Target, Workspace};
+
+/// With which keys
+#[derive(clap::Args, Clone, Copy, Default)]
+pub(super) struct Keys {
+    /// Use no key
+    #[arg(long, conflicts_with = "with_key")]
+    keyless: bool,
+    /// Fail (3) when no key opens any version
+    #[arg(long)]
+    with_key: bool,
+}
+
+impl Keys {
+    pub(super) fn depth(self) -> Depth {
+        match (self.keyless, self.with_key) {
+            (true, _) => Depth::Keyless,
+            (_, true) => Depth::WithKey,
+            _ => Depth::Silent,
+        }
+    }
+
+    /// Only who demands a key is asked for one.
+    pub(super) fn caller(self) -> Caller {
+        if self.with_key { Caller::Person } else { Caller::Git }
+    }
+}
+
+impl Which {
+    /// As [`open`](Self::open), for a file that need not be there any more.
+    pub(super) fn open_past(&self, caller: Caller) -> Result<(Workspace, Target), Failure> {
+        let workspace = Workspace::open(self.file.as_deref(), caller)?;
+        if let Some(file) = &self.file
+            && let Ok(path) = workspace.relative(file)
+            && workspace.read(&path)?.is_none()
+        {
+            return Ok((workspace, Target { path, env: None }));
+        }
+        let target = workspace.target(self.env.as_deref(), self.file.as_deref())?;
+        Ok((workspace, target))
+    }
+}
+
+/// What the log cannot tell is said, never passed over.
+pub(super) fn warn_gaps(ui: &Ui, history: &History) {
+    for version in history.unreadable.iter().take(SHOWN) {
+        ui.warning(format!("not readable as a SOPS document, so passed over: {version}"));
+    }
+    if history.unreadable.len() > SHOWN {
+        ui.warning(format!("and {} more versions that are not readable", history.unreadable.len() - SHOWN));
+    }
+    if history.is_partial {
+        ui.warning("this clone holds not all history: what is older than its edge is unknown");
+        ui.note("the whole history: git fetch --unshallow, or a clone without --filter");
+    }
+}
+
+/// Versions that a warning names.
+const SHOWN: usize = 5;
+
+/// Says which kinds of answer are missing without a key.
+pub(super) fn note_depth(ui: &Ui, register: &Register, has_doubts: bool) {
+    let reading = &register.reading;
+    match (reading.opened, reading.locked) {
+        _ if !has_doubts => {}
+        (0, _) => ui.note("no key used: across two data keys nobody can tell whether a value changed"),
+        (_, locked) => ui.note(format!(
+            "no key at hand opens {}: what changed across them nobody can tell",
+            super::verify::count(locked, "older data key")
+        )),
+    }
+}
+
+/// A date `2026-03-02`, a time, or a span such as `90d` or `2 weeks` back from now; in seconds since 1970.
+pub(super) fn moment(text: &str) -> Result<i64, String> {
+    let now = jiff::Timestamp::now();
+    if let Ok(time) = text.parse::<jiff::Timestamp>() {
+        return Ok(time.as_second());
+    }
+    if text.parse::<jiff::civil::Date>().is_ok()
+        && let Ok(time) = format!("{text}T00:00:00Z").parse::<jiff::Timestamp>()
+    {
+        return Ok(time.as_second());
+    }
+    span(text).map(|seconds| now.as_second() - seconds)
+}
+
+/// `90d`, `12h`, `2 weeks`, `3 months` (of 30 days), `1y` (of 365); in seconds.
+pub(super) fn span(text: &str) -> Result<i64, String> {
+    let wrong = || format!("`{text}` is no date and no span like 90d, 12h or 2w");
+    let text = text.trim();
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let number: i64 = number.parse().map_err(|_| wrong())?;
+    let seconds = match unit.trim() {
+        "h" | "hour" | "hours" => 3_600,
+        "d" | "day" | "days" => 86_400,
+        "w" | "week" | "weeks" => 7 * 86_400,
+        "month" | "months" => 30 * 86_400,
+        "y" | "year" | "years" => 365 * 86_400,
+        _ => return Err(wrong()),
+    };
+    number.checked_mul(seconds).ok_or_else(wrong)
+}
+
+/// `77ab01c 2026-02-04`; `not committed`
+pub(super) fn commit_and_date(origin: &Origin) -> String {
+    format!("{} {}", origin.short(), origin.date)
+}
+
+/// The commit as JSON has it.
+pub(super) fn origin_json(origin: &Origin) -> serde_json::Value {
+    serde_json::json!({
+        "commit": origin.commit,
+        "author": origin.author,
+        "email": origin.email,
+        "date": origin.date,
+        "time": origin.seconds,
+        "summary": origin.summary,
+        "signed": origin.signed,
+        "landed": origin.landed,
+    })
+}
+
+/// How people are called, in the past too.
+pub(super) struct Names(pub(super) BTreeMap<String, Named>);
+
+impl Names {
+    /// Name and mail, else the key.
+    pub(super) fn full<'a>(&'a self, key: &'a str) -> &'a str {
+        self.0.get(key).map_or(key, |named| named.name.as_str())
+    }
+
+    /// The name before a mail, else the first letters of the key.
+    pub(super) fn short<'a>(&'a self, key: &'a str) -> std::borrow::Cow<'a, str> {
+        match self.0.get(key) {
+            Some(named) => named.short().into(),
+            None => crate::ledger::short_key(key).into(),
+        }
+    }
+
+    pub(super) fn shorts<'a>(&'a self, keys: impl IntoIterator<Item = &'a String>) -> String {
+        keys.into_iter().map(|key| self.short(key)).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The key that WHO means among some.
+    pub(super) fn resolve<'a>(
+        &self,
+        who: &str,
+        keys: impl Iterator<Item = &'a str>,
+    ) -> Result<String, Failure> {
+        let known: Vec<(&str, &str)> =
+            keys.map(|key| (key, self.0.get(key).map_or("", |named| named.name.as_str()))).collect();
+        crate::policy::resolve_who(who, &known).map_err(|error| {
+            Failure::usage(error.to_string()).hint("see who ever could read: stax secrets history")
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_read_as_people_write_them() {
+        for (text, seconds) in
+            [("90d", 7_776_000), ("12 hours", 43_200), ("2w", 1_209_600), ("1y", 31_536_000)]
+        {
+            assert_eq!(span(text), Ok(seconds), "{text}");
+        }
+        for text in ["", "d", "90", "-3d", "90 fortnights", "99999999999999999d"] {
+            assert!(span(text).is_err(), "{text}");
+        }
+        assert_eq!(moment("2026-01-01"), Ok(1_767_225_600));
+        assert_eq!(moment("2026-01-01T00:00:01Z"), Ok(1_767_225_601));
+        assert!(moment("90d").is_ok_and(|time| time < jiff::Timestamp::now().as_second()));
+        assert!(moment("yesterday").is_err());
+    }
+}

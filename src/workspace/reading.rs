@@ -1,0 +1,137 @@
+//! What the keys at hand tell of versions: their data keys and values.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use super::history::document_of;
+use super::unlock::unlock;
+use super::{Workspace, WorkspaceError, random};
+use crate::ledger::{Epoch, Epochs, Insight, Mark, Version, tokens};
+use crate::sops::{DataKey, Document, Scalar};
+
+type Result<T> = std::result::Result<T, WorkspaceError>;
+
+/// Values by their tokens, and what they tell the ledger.
+#[derive(Default)]
+pub struct Reading {
+    pub insight: Insight,
+    values: HashMap<Mark, Scalar>,
+    /// Data keys that opened, and those that did not.
+    pub opened: usize,
+    pub locked: usize,
+}
+
+impl Reading {
+    #[must_use]
+    pub fn value(&self, token: &Mark) -> Option<&Scalar> {
+        self.values.get(token)
+    }
+
+    fn open(&mut self, document: &Document, key: &DataKey, secret: &[u8; 32]) {
+        for (mark, path, token) in tokens(document) {
+            if self.values.contains_key(&mark) {
+                continue;
+            }
+            // what does not authenticate tells nothing
+            let Ok(plain) = token.open(key, &path.aad()) else { continue };
+            let Some(scalar) = Scalar::from_plaintext(token.kind, &plain) else { continue };
+            self.insight.values.insert(mark, digest(secret, scalar.type_name(), &plain));
+            self.values.insert(mark, scalar);
+        }
+    }
+}
+
+/// Equal for equal values of one run, and worth nothing outside of it.
+fn digest(secret: &[u8; 32], kind: &str, plain: &[u8]) -> Mark {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret).expect("HMAC takes a key of any length");
+    mac.update(kind.as_bytes());
+    mac.update(&[0]);
+    mac.update(plain);
+    let digest = mac.finalize().into_bytes();
+    std::array::from_fn(|at| digest[at])
+}
+
+impl Workspace {
+    /// Opens every epoch of some versions, and of documents of today, for which an identity is at hand.
+    ///
+    /// # Errors
+    /// When git cannot read a version.
+    pub fn reading(&self, versions: &[&Version], today: &[&Document], epochs: &Epochs) -> Result<Reading> {
+        let mut groups: BTreeMap<Epoch, Vec<Source<'_>>> = BTreeMap::new();
+        for document in today {
+            if let Some(epoch) = epochs.at(&crate::ledger::Snapshot::of(document)) {
+                groups.entry(epoch).or_default().push(Source::Today(document));
+            }
+        }
+        for version in versions {
+            if let Some(epoch) = epochs.at(&version.snapshot) {
+                groups.entry(epoch).or_default().push(Source::Version(version));
+            }
+        }
+        let mut reading = Reading::default();
+        let mut secret = Zeroizing::new([0; 32]);
+        random(&mut *secret);
+        for sources in groups.values() {
+            let Some(key) = self.key_of(sources)? else {
+                reading.locked += 1;
+                continue;
+            };
+            reading.opened += 1;
+            let mut seen = BTreeSet::new();
+            for source in sources.iter().filter(|source| seen.insert(source.blob())) {
+                if let Some(document) = source.document(self)? {
+                    let first = crate::ledger::Snapshot::of(&document).marks().next().copied();
+                    reading.insight.keys.extend(first.map(|mark| (mark, key.digest())));
+                    reading.open(&document, &key, &secret);
+                }
+            }
+        }
+        Ok(reading)
+    }
+
+    /// One of the versions with a data key is enough; those with the same readers need one try.
+    fn key_of(&self, sources: &[Source<'_>]) -> Result<Option<DataKey>> {
+        let mut tried = BTreeSet::new();
+        for source in sources {
+            if tried.insert(source.readers())
+                && let Some(document) = source.document(self)?
+                && let Ok(key) = unlock(&self.keyring, &document)
+            {
+                return Ok(Some(key));
+            }
+        }
+        Ok(None)
+    }
+}
+
+enum Source<'a> {
+    Today(&'a Document),
+    Version(&'a Version),
+}
+
+impl Source<'_> {
+    /// Versions with one blob are one document.
+    fn blob(&self) -> String {
+        match self {
+            Self::Today(document) => format!("{:p}", *document),
+            Self::Version(version) => format!("{} {}", version.blob, version.path),
+        }
+    }
+
+    fn readers(&self) -> BTreeSet<String> {
+        match self {
+            Self::Today(document) => document.metadata().age.iter().map(|it| it.recipient.clone()).collect(),
+            Self::Version(version) => version.snapshot.recipients.clone(),
+        }
+    }
+
+    fn document(&self, workspace: &Workspace) -> Result<Option<Document>> {
+        match self {
+            Self::Today(document) => Ok(Some((*document).clone())),
+            Self::Version(version) => document_of(workspace.repo()?, version),
+        }
+    }
+}
