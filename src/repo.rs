@@ -4,6 +4,7 @@ mod changes;
 mod commits;
 mod config;
 mod error;
+mod graph;
 mod index;
 mod object;
 mod paths;

@@ -1,8 +1,9 @@
 //! What commits change: each against each of its parents, in one walk over raw trees.
 
-use git2::{Mailmap, Oid};
+use git2::Mailmap;
 
 use super::commits::{Commits, NONE, RawCommit};
+use super::graph::Graph;
 use super::trees::Trees;
 use super::{Entry, ObjectId, Repo, RepoError};
 
@@ -116,8 +117,17 @@ impl Repo {
     /// [`RepoError::Missing`] when a commit or tree is not in this clone.
     pub fn changes(&self, span: &Span, wanted: &dyn Fn(&str) -> bool) -> Result<Walk, RepoError> {
         let _fast = FastReads::begin();
+        self.with_graph(span, |graph| self.changes_by(span, wanted, graph))
+    }
+
+    fn changes_by(
+        &self,
+        span: &Span,
+        wanted: &dyn Fn(&str) -> bool,
+        graph: Option<&Graph>,
+    ) -> Result<Walk, RepoError> {
         let odb = self.git.odb()?;
-        let commits = self.commits(&odb, span)?;
+        let commits = self.commits(&odb, span, graph)?;
         let mut trees = Trees::new(&odb);
         let mut told = Told::new(self, &commits, span)?;
         for row in commits.order() {
@@ -198,20 +208,28 @@ impl<'a> Told<'a> {
         gone: Vec<PathChange>,
     ) -> Result<(), RepoError> {
         let landed = Some(self.landings[row as usize]).filter(|row| *row != NONE);
-        let commit = self.repo.commit_of(self.commits.id(row), &self.mailmap)?;
+        let id = self.commits.id(row);
+        let reading = |error| RepoError::reading(&error, id.into());
+        let commit = self.repo.git.find_commit(id).map_err(reading)?;
+        let parents = self.commits.parents(row).iter().map(|parent| self.commits.id(*parent));
+        if self.commits.is_from_graph(row)
+            && (commit.tree_id() != self.commits.tree(row) || !commit.parent_ids().eq(parents))
+        {
+            return Err(RepoError::Corrupt(id.into()));
+        }
+        let commit = Commit::of(&commit, &self.mailmap)?;
         let landed = landed.map(|row| self.commits.id(row).into());
         self.walk.changed.push(Commit { landed, paths, choices, gone, ..commit });
         Ok(())
     }
 }
 
-impl Repo {
-    /// A commit without what it changes.
-    fn commit_of(&self, id: Oid, mailmap: &Mailmap) -> Result<Commit, RepoError> {
-        let commit = self.git.find_commit(id).map_err(|error| RepoError::reading(&error, id.into()))?;
+impl Commit {
+    /// Without what it changes.
+    fn of(commit: &git2::Commit<'_>, mailmap: &Mailmap) -> Result<Self, RepoError> {
         let author = commit.author_with_mailmap(mailmap)?;
-        Ok(Commit {
-            id: id.into(),
+        Ok(Self {
+            id: commit.id().into(),
             author_name: String::from_utf8_lossy(author.name_bytes()).into_owned(),
             author_email: String::from_utf8_lossy(author.email_bytes()).into_owned(),
             author_time: Time {

@@ -1,4 +1,4 @@
-//! The commits of a span in flat memory: each is read once, from git's objects.
+//! The commits of a span in flat memory: each is read once, from the commit-graph or from its object.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry::{Occupied, Vacant};
@@ -6,6 +6,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use git2::{Odb, Oid, Sort};
 
+use super::graph::{Filters, Graph};
 use super::{Repo, RepoError, Span};
 
 /// No row.
@@ -38,7 +39,14 @@ pub(super) struct Commits {
     /// Where the parents of a row begin; one more than rows.
     starts: Vec<u32>,
     parents: Vec<u32>,
+    /// The place of each row in the commit-graph, else [`NONE`].
+    positions: Vec<u32>,
+    /// The row of each commit of the commit-graph, else [`NONE`].
+    by_position: Vec<u32>,
+    /// The rows of the other commits.
     rows: ByName<u32>,
+    /// Rows of commits that are not in this (shallow) clone, ascending.
+    absent: Vec<u32>,
     /// Those of the span, children first.
     order: Vec<u32>,
     /// Of a whole walk: the committer's time, later than that of every parent.
@@ -87,15 +95,21 @@ fn seconds(line: &[u8]) -> i64 {
 impl Repo {
     /// The commits of a span and their parents. A span that hides commits is left to libgit2, which stops
     /// early; of a whole history it would read every commit twice.
-    pub(super) fn commits(&self, odb: &Odb<'_>, span: &Span) -> Result<Commits, RepoError> {
+    pub(super) fn commits(
+        &self,
+        odb: &Odb<'_>,
+        span: &Span,
+        graph: Option<&Graph>,
+    ) -> Result<Commits, RepoError> {
         let tips = span.tips.iter().map(|tip| tip.oid());
         let shallow = self.shallow_edge();
         let mut commits = Commits::default();
-        if span.hidden.is_empty() && !span.hide_references {
+        if span.is_whole() {
+            commits.by_position = vec![NONE; graph.map_or(0, |graph| graph.len() as usize)];
             for tip in tips {
-                commits.row(tip);
+                commits.row(tip, graph);
             }
-            commits.read_all(odb, &shallow, usize::MAX)?;
+            commits.read_all(odb, graph, shallow.as_deref(), usize::MAX)?;
             commits.sort()?;
             return Ok(commits);
         }
@@ -113,11 +127,24 @@ impl Repo {
             }
         }
         for id in order {
-            let row = commits.row(id?);
+            let row = commits.row(id?, None);
             commits.order.push(row);
         }
-        commits.read_all(odb, &shallow, commits.order.len())?;
+        commits.read_all(odb, None, shallow.as_deref(), commits.order.len())?;
         Ok(commits)
+    }
+
+    /// Walks a whole history by the commit-graph, and once more without it if that does not work out.
+    pub(super) fn with_graph<T>(
+        &self,
+        span: &Span,
+        walk: impl Fn(Option<&Graph>) -> Result<T, RepoError>,
+    ) -> Result<T, RepoError> {
+        let graph = if span.is_whole() { Graph::open(self) } else { None };
+        match graph.map(|graph| walk(Some(&graph))) {
+            Some(Ok(found)) => Ok(found),
+            Some(Err(_)) | None => walk(None),
+        }
     }
 
     /// `None` in a full clone, else the commits whose parents are beyond the edge.
@@ -149,66 +176,115 @@ impl Repo {
     }
 }
 
+impl Span {
+    /// Nothing is hidden.
+    fn is_whole(&self) -> bool {
+        self.hidden.is_empty() && !self.hide_references
+    }
+}
+
+fn short(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(NONE)
+}
+
 impl Commits {
-    fn row(&mut self, id: Oid) -> u32 {
+    fn row(&mut self, id: Oid, graph: Option<&Graph>) -> u32 {
+        if let Some(position) = graph.and_then(|graph| graph.find(&id)) {
+            return self.row_at(position, || Some(id)).unwrap_or(NONE);
+        }
         match self.rows.entry(id) {
             Occupied(known) => *known.get(),
             Vacant(place) => {
-                let row = u32::try_from(self.ids.len()).unwrap_or(NONE);
+                let row = short(self.ids.len());
                 self.ids.push(id);
+                self.positions.push(NONE);
                 *place.insert(row)
             }
         }
+    }
+
+    fn row_at(&mut self, position: u32, id: impl Fn() -> Option<Oid>) -> Option<u32> {
+        let known = self.by_position.get_mut(position as usize)?;
+        if *known == NONE {
+            *known = short(self.ids.len());
+            self.ids.push(id()?);
+            self.positions.push(position);
+        }
+        Some(*known)
     }
 
     /// Reads the rows in turn; the first `walked` ones add their parents behind the others.
     fn read_all(
         &mut self,
         odb: &Odb<'_>,
-        shallow: &Option<Vec<Oid>>,
+        graph: Option<&Graph>,
+        shallow: Option<&[Oid]>,
         walked: usize,
     ) -> Result<(), RepoError> {
-        let mut absent = Vec::new();
         let (mut at, wanted) = (0, self.ids.len());
         while at < self.ids.len() {
-            let id = self.ids[at];
-            self.starts.push(u32::try_from(self.parents.len()).unwrap_or(NONE));
+            let (id, position) = (self.ids[at], self.positions[at]);
+            self.starts.push(short(self.parents.len()));
+            if let Some(graph) = graph
+                && position != NONE
+                // the tips are read from git, so a graph of something else is seen
+                && at >= wanted
+            {
+                self.take(graph, position).ok_or(RepoError::Corrupt(id.into()))?;
+                at += 1;
+                continue;
+            }
             let commit = match RawCommit::read(odb, id) {
                 Err(RepoError::Missing(_)) if shallow.is_some() && at >= wanted => {
-                    absent.push(u32::try_from(at).unwrap_or(NONE));
+                    self.absent.push(short(at));
                     RawCommit { tree: Oid::ZERO_SHA1, parents: Vec::new(), time: 0 }
                 }
                 commit => commit?,
             };
             self.trees.push(commit.tree);
             self.times.push(commit.time);
-            if at < walked && !shallow.as_ref().is_some_and(|edge| edge.contains(&id)) {
+            if at < walked && !shallow.is_some_and(|edge| edge.contains(&id)) {
                 for parent in commit.parents {
-                    let row = self.row(parent);
+                    let row = self.row(parent, graph);
                     self.parents.push(row);
                 }
             }
             at += 1;
         }
-        self.starts.push(u32::try_from(self.parents.len()).unwrap_or(NONE));
-        self.leave_out(&absent);
+        self.starts.push(short(self.parents.len()));
+        self.leave_out_absent();
         Ok(())
     }
 
+    /// A row of the commit-graph; `None` when the file is damaged.
+    fn take(&mut self, graph: &Graph, position: u32) -> Option<()> {
+        let commit = graph.commit(position)?;
+        self.trees.push(commit.tree);
+        self.times.push(commit.time);
+        for parent in commit.parents() {
+            let row = self.row_at(parent, || graph.id(parent))?;
+            self.parents.push(row);
+        }
+        Some(())
+    }
+
     /// Beyond the edge of a shallow clone there is nothing to compare with.
-    fn leave_out(&mut self, absent: &[u32]) {
-        if absent.is_empty() {
+    fn leave_out_absent(&mut self) {
+        if self.absent.is_empty() {
             return;
         }
         let old = std::mem::take(&mut self.parents);
         for row in 0..self.ids.len() {
             let range = self.starts[row] as usize..self.starts[row + 1] as usize;
-            self.starts[row] = u32::try_from(self.parents.len()).unwrap_or(NONE);
-            self.parents.extend(old[range].iter().filter(|parent| !absent.contains(parent)));
+            self.starts[row] = short(self.parents.len());
+            self.parents
+                .extend(old[range].iter().filter(|parent| self.absent.binary_search(parent).is_err()));
         }
-        self.starts[self.ids.len()] = u32::try_from(self.parents.len()).unwrap_or(NONE);
-        // a row that is missing is nobody's child either, so it has no place in the order
-        self.rows.retain(|_, row| !absent.contains(row));
+        self.starts[self.ids.len()] = short(self.parents.len());
+    }
+
+    fn present(&self) -> Vec<u32> {
+        (0..short(self.ids.len())).filter(|row| self.absent.binary_search(row).is_err()).collect()
     }
 
     /// Children before parents, the newest first. A commit that claims to be older than a parent counts as a
@@ -218,7 +294,8 @@ impl Commits {
         for parent in &self.parents {
             children[*parent as usize] += 1;
         }
-        let mut order: Vec<u32> = self.rows.values().copied().collect();
+        let mut order = self.present();
+        let all = order.len();
         order.retain(|row| children[*row as usize] == 0);
         let mut at = 0;
         while at < order.len() {
@@ -230,7 +307,8 @@ impl Commits {
             }
             at += 1;
         }
-        if order.len() != self.rows.len() {
+        if order.len() != all {
+            // only a damaged commit-graph has a circle
             return Err(RepoError::Corrupt(self.ids[0].into()));
         }
         let mut dates = self.times.clone();
@@ -274,6 +352,16 @@ impl Commits {
         self.ids[row as usize]
     }
 
+    /// The commit-graph says so.
+    pub(super) fn is_from_graph(&self, row: u32) -> bool {
+        self.positions[row as usize] != NONE
+    }
+
+    /// The commit certainly holds at all paths of the filters what its first parent holds there.
+    pub(super) fn is_ruled_out(&self, row: u32, filters: &Filters<'_>) -> bool {
+        self.is_from_graph(row) && filters.rule_out(self.positions[row as usize])
+    }
+
     pub(super) fn tree(&self, row: u32) -> Oid {
         self.trees[row as usize]
     }
@@ -287,12 +375,12 @@ impl Commits {
     pub(super) fn landings(&self, tip: Option<Oid>) -> Vec<u32> {
         let mut place = vec![NONE; self.ids.len()];
         let mut line = Vec::new();
-        let mut next = tip.and_then(|tip| self.rows.get(&tip)).copied();
+        let mut next = tip.and_then(|tip| self.ids.iter().position(|id| *id == tip)).map(short);
         for row in &self.order {
             let is_on_line = next == Some(*row);
             let parents = self.parents(*row);
             if is_on_line {
-                place[*row as usize] = u32::try_from(line.len()).unwrap_or(NONE);
+                place[*row as usize] = short(line.len());
                 line.push(*row);
                 next = parents.first().copied();
             }

@@ -11,6 +11,7 @@ use git2::{ErrorCode, Odb, Oid};
 
 use super::changes::{FastReads, Told, changed};
 use super::commits::{Commits, NONE, RawCommit};
+use super::graph::Graph;
 use super::trees::{TreeEntries, Trees};
 use super::{Entry, ObjectId, PathChange, Repo, RepoError, Span, Walk};
 
@@ -22,15 +23,21 @@ impl Repo {
     /// [`RepoError::Missing`] when a commit or tree is not in this clone.
     pub fn changes_of(&self, span: &Span, paths: &[&str]) -> Result<Walk, RepoError> {
         let _fast = FastReads::begin();
-        let odb = self.git.odb()?;
-        let commits = self.commits(&odb, span)?;
         let wanted: BTreeSet<&str> = paths.iter().copied().collect();
-        let plan = Plan::new(&wanted);
+        self.with_graph(span, |graph| self.changes_of_by(span, &wanted, graph))
+    }
+
+    fn changes_of_by(
+        &self,
+        span: &Span,
+        wanted: &BTreeSet<&str>,
+        graph: Option<&Graph>,
+    ) -> Result<Walk, RepoError> {
+        let odb = self.git.odb()?;
+        let commits = self.commits(&odb, span, graph)?;
+        let plan = Plan::new(wanted);
         let mut reader = Reader::new(&odb, &plan);
-        let mut states = vec![NONE; commits.len()];
-        for row in commits.parents_first() {
-            states[row as usize] = reader.state(0, commits.tree(row))?;
-        }
+        let states = reader.states_of(&commits, graph)?;
         let mut trees = Trees::new(&odb);
         let mut told = Told::new(self, &commits, span)?;
         for row in commits.order() {
@@ -162,6 +169,21 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     fn new(odb: &'a Odb<'a>, plan: &'a Plan<'a>) -> Self {
         Self { odb, plan, memo: HashMap::new(), states: Vec::new(), places: HashMap::new() }
+    }
+
+    /// The state of each commit, by its row. A filter speaks of the first parent alone.
+    fn states_of(&mut self, commits: &Commits, graph: Option<&Graph>) -> Result<Vec<u32>, RepoError> {
+        let paths: Vec<&str> = self.plan.paths.iter().map(|(path, _)| *path).collect();
+        let filters = graph.map(|graph| graph.filters(&paths));
+        let mut states = vec![NONE; commits.len()];
+        for row in commits.parents_first() {
+            let is_ruled_out = filters.as_ref().is_some_and(|filters| commits.is_ruled_out(row, filters));
+            states[row as usize] = match commits.parents(row).first() {
+                Some(parent) if is_ruled_out => states[*parent as usize],
+                _ => self.state(0, commits.tree(row))?,
+            };
+        }
+        Ok(states)
     }
 
     /// The state of one node of the plan for one tree, by its place in `states`.

@@ -340,3 +340,5 @@ fn an_exclude_line_is_added_once() {
     let text = fs::read_to_string(sandbox.top().join(".git/info/exclude")).unwrap();
     assert_eq!(text, "no newline\n.stax-*.tmp\n");
 }
+
+mod histories;
