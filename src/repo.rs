@@ -1,11 +1,14 @@
 //! git, through libgit2. The only module that names `git2`; what leaves it is owned and plain.
 
 mod changes;
+mod commits;
 mod config;
 mod error;
-mod history;
+mod graph;
 mod index;
 mod object;
+mod paths;
+mod trees;
 
 use std::fs;
 use std::io::Write as _;
@@ -13,9 +16,8 @@ use std::path::{Path, PathBuf};
 
 use git2::{AttrCheckFlags, AttrValue, ErrorCode, Repository};
 
-pub use changes::{Commit, PathChange, Span, Walk};
+pub use changes::{Commit, PathChange, Span, Time, Walk};
 pub use error::RepoError;
-pub use history::{Revision, Time};
 pub use index::{IndexEntry, StagedChange};
 pub use object::{Entry, ObjectId};
 

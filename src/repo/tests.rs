@@ -71,8 +71,12 @@ impl Sandbox {
     }
 }
 
-fn commits(history: &[Revision]) -> Vec<ObjectId> {
-    history.iter().map(|revision| revision.commit).collect()
+fn history(repo: &Repo, paths: &[&str]) -> Walk {
+    repo.changes_of(&repo.head_span().unwrap(), paths).unwrap()
+}
+
+fn ids(walk: &Walk, path: &str) -> Vec<ObjectId> {
+    walk.versions(path).map(|(commit, _)| commit.id).collect()
 }
 
 #[test]
@@ -272,24 +276,23 @@ fn history_keeps_side_branches_and_matches_git() {
         let expected = sandbox.git(&["log", "--full-history", "--no-merges", "--format=%H", "--", path]);
         let expected: Vec<ObjectId> = expected.lines().map(|line| line.parse().unwrap()).collect();
         let expected = if path == "d" { Vec::new() } else { expected };
-        assert_eq!(commits(&repo.history(path).unwrap()), expected, "{path}");
+        assert_eq!(ids(&history(&repo, &[path]), path), expected, "{path}");
     }
-    let lists = repo.histories(&["other", "d/s", "d"]).unwrap();
-    assert_eq!(lists.iter().map(Vec::len).collect::<Vec<_>>(), [2, 4, 0]);
-    let (removed, created) = (&lists[1][0], &lists[1][3]);
-    assert_eq!((removed.commit, removed.blob, removed.summary.as_str()), (last, None, "remove and more"));
-    assert_eq!(removed.parent_blobs, [repo_blob(&repo, first)]);
-    assert_eq!((created.commit, created.parents.len()), (first, 0));
+    let walk = history(&repo, &["other", "d/s", "d"]);
+    assert_eq!(["other", "d/s", "d"].map(|path| ids(&walk, path).len()), [2, 4, 0]);
+    let versions: Vec<_> = walk.versions("d/s").collect();
+    let ((removed, gone), (created, new)) = (versions[0], versions[3]);
+    assert_eq!((removed.id, gone.new, removed.summary.as_str()), (last, None, "remove and more"));
+    assert_eq!((gone.old.as_slice(), new.old.len()), ([new.new].as_slice(), 0));
+    assert_eq!(repo.entry_at(first, "d/s").unwrap(), new.new);
+    assert_eq!(repo.entry_at(first, "d").unwrap(), None);
+    assert_eq!((created.id, repo.parents_of(first).unwrap().len()), (first, 0));
     assert_eq!(
         (created.author_name.as_str(), created.author_email.as_str()),
         ("Ana Silva", "ana@example.com")
     );
     assert_eq!(created.author_time.offset_minutes, 60);
     assert_eq!(repo.blob_at(first, "d/s").unwrap().unwrap(), b"1");
-}
-
-fn repo_blob(repo: &Repo, commit: ObjectId) -> Option<ObjectId> {
-    repo.history("d/s").unwrap().into_iter().find(|revision| revision.commit == commit)?.blob
 }
 
 #[test]
@@ -303,8 +306,8 @@ fn a_shallow_clone_says_so_and_ends_at_its_edge() {
     sandbox.git(&["clone", "-q", "--depth=1", &url, clone.to_str().unwrap()]);
     let repo = Repo::discover(&clone).unwrap();
     assert!(repo.is_shallow() && !sandbox.open().is_shallow());
-    let history = repo.history("a").unwrap();
-    assert_eq!((commits(&history), history[0].parents.len()), (vec![edge], 0));
+    let walk = history(&repo, &["a"]);
+    assert_eq!((ids(&walk, "a"), walk.changed[0].paths[0].old.len()), (vec![edge], 0));
     let tips = repo.branch_tips().unwrap();
     assert_eq!(tips, [("main".to_owned(), edge), ("origin/main".to_owned(), edge)]);
 }
@@ -314,7 +317,7 @@ fn an_empty_repository_has_no_history_and_a_missing_object_is_named() {
     let sandbox = Sandbox::new();
     let repo = sandbox.open();
     assert_eq!(repo.head_commit().unwrap(), None);
-    assert!(repo.history("a").unwrap().is_empty());
+    assert_eq!(history(&repo, &["a"]), Walk::default());
     assert_eq!(repo.head_blob("a").unwrap(), None);
     let id: ObjectId = "0123456789abcdef0123456789abcdef01234567".parse().unwrap();
     assert!(matches!(repo.blob(id), Err(RepoError::Missing(missing)) if missing == id));
@@ -337,3 +340,5 @@ fn an_exclude_line_is_added_once() {
     let text = fs::read_to_string(sandbox.top().join(".git/info/exclude")).unwrap();
     assert_eq!(text, "no newline\n.stax-*.tmp\n");
 }
+
+mod histories;

@@ -78,9 +78,9 @@ impl<'a> Snapshots<'a> {
     /// When git cannot read the commits.
     pub fn history(&mut self, path: &str) -> Result<Vec<Rc<Snapshot>>> {
         let mut versions = Vec::new();
-        for revision in self.repo.history(path)? {
-            let entry = revision.blob.map(|id| Entry { id, mode: 0o100_644 });
-            versions.extend(self.of(path, entry)?);
+        let walk = self.repo.changes_of(&self.repo.head_span()?, &[path])?;
+        for (_, change) in walk.versions(path) {
+            versions.extend(self.of(path, change.new)?);
         }
         Ok(versions)
     }

@@ -169,8 +169,10 @@ impl Args {
 
 fn note_older_versions(ui: &Ui, people: &People, planned: &[Rewrapped], key: &str) -> Result<(), Failure> {
     let paths: Vec<&str> = planned.iter().map(|file| file.target.path.as_str()).collect();
-    let histories = people.workspace.repo()?.histories(&paths)?;
-    let first = histories.iter().filter_map(|history| history.last()).map(super::people::Since::of).min();
+    let repo = people.workspace.repo()?;
+    let walk = repo.changes_of(&repo.head_span()?, &paths)?;
+    let oldest = paths.iter().filter_map(|path| walk.versions(path).last());
+    let first = oldest.map(|(commit, _)| super::people::Since::of(commit)).min();
     if let Some(first) = first {
         let name = people.short(key);
         ui.note(format!(

@@ -10,7 +10,7 @@ use crate::disk::Write;
 use crate::policy::Holders;
 use crate::policy::config::{Config, ConfigError};
 use crate::policy::roster::Roster;
-use crate::repo::{ObjectId, Repo, Revision};
+use crate::repo::{Commit, Entry, ObjectId, Repo};
 use crate::workspace::groups::{self, Readers};
 use crate::workspace::wrap::{Cause, Governed, Keys, Obstacle, Rewrapped, Survey};
 use crate::workspace::{Caller, POLICY, ROSTER, Workspace, WorkspaceError};
@@ -48,8 +48,8 @@ pub(super) struct Since {
 }
 
 impl Since {
-    pub(super) fn of(revision: &Revision) -> Self {
-        Self { date: date(revision.author_time.seconds), commit: revision.commit.short() }
+    pub(super) fn of(commit: &Commit) -> Self {
+        Self { date: date(commit.author_time.seconds), commit: commit.id.short() }
     }
 }
 
@@ -297,11 +297,14 @@ fn quoted(message: &str) -> String {
 pub(super) fn onboarded(repo: &Repo) -> Result<BTreeMap<String, Since>, Failure> {
     let mut parsed: BTreeMap<ObjectId, Vec<String>> = BTreeMap::new();
     let mut since = BTreeMap::new();
-    for revision in repo.history(POLICY)?.iter().rev() {
-        let Some(blob) = revision.blob else { continue };
+    let walk = repo.changes_of(&repo.head_span()?, &[POLICY])?;
+    let mut versions: Vec<_> = walk.versions(POLICY).collect();
+    versions.reverse();
+    for (commit, change) in versions {
+        let Some(Entry { id: blob, .. }) = change.new else { continue };
         let keys = parsed.entry(blob).or_insert_with(|| recipients_of(repo, blob));
         for key in keys.iter() {
-            since.entry(key.clone()).or_insert_with(|| Since::of(revision));
+            since.entry(key.clone()).or_insert_with(|| Since::of(commit));
         }
     }
     Ok(since)

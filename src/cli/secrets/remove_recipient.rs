@@ -110,12 +110,13 @@ fn announce(ui: &Ui, people: &People, key: &str, what: &str, writes: &[Write], p
 fn revisions(people: &People, file: &Governed, key: &str) -> Result<Vec<(Since, Document)>, Failure> {
     let repo = people.workspace.repo()?;
     let mut found = Vec::new();
-    for revision in repo.history(&file.target.path)? {
-        let text =
-            revision.blob.and_then(|id| repo.blob(id).ok()).and_then(|bytes| String::from_utf8(bytes).ok());
+    let walk = repo.changes_of(&repo.head_span()?, &[&file.target.path])?;
+    for (commit, change) in walk.versions(&file.target.path) {
+        let bytes = change.new.and_then(|entry| repo.blob(entry.id).ok());
+        let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
         let document = text.and_then(|text| Document::parse(file.document.format(), &text).ok());
         if let Some(document) = document.filter(|d| d.metadata().age.iter().any(|s| s.recipient == key)) {
-            found.push((Since::of(&revision), document));
+            found.push((Since::of(commit), document));
         }
     }
     Ok(found)

@@ -1,0 +1,293 @@
+//! Random histories: the walks against `git log`, with and without a commit-graph, whole or damaged.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::process::Stdio;
+
+use super::*;
+
+const PATHS: [&str; 7] =
+    [".sops.yaml", "a/b.yaml", "a/c/d.yaml", "a.b", "z/dé/ü.yaml", "x/y", "infra/secrets/recipients.md"];
+/// Where it is a file, `x/y` is not.
+const CONFLICT: &str = "x";
+
+pub(super) struct Dice(u64);
+
+impl Dice {
+    pub(super) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub(super) fn below(&mut self, end: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap() % end
+    }
+}
+
+type Tree = BTreeMap<&'static str, usize>;
+
+/// A history that grows: each commit goes on from some of the last ones, with side branches, merges that
+/// choose or mix, criss-cross, octopuses, renames, roots of its own and clocks that go wrong.
+pub(super) struct Growth {
+    pub dice: Dice,
+    commits: Vec<Tree>,
+    clock: i64,
+}
+
+impl Growth {
+    pub(super) fn new(seed: u64) -> Self {
+        Self { dice: Dice::new(seed), commits: Vec::new(), clock: 1_700_000_000 }
+    }
+
+    /// Adds commits to branch `name` of a repository.
+    pub(super) fn grow(&mut self, sandbox: &Sandbox, count: usize, name: &str) {
+        let mut stream = String::new();
+        for _ in 0..count {
+            let mark = self.commits.len();
+            let mut parents = BTreeSet::new();
+            if mark > 0 && self.dice.below(40) > 0 {
+                for _ in 0..[1, 1, 1, 1, 2, 2, 2, 3][self.dice.below(8)] {
+                    parents.insert(mark - 1 - self.dice.below(mark.min(6)));
+                }
+            }
+            let mut parents: Vec<usize> = parents.into_iter().collect();
+            if self.dice.below(4) > 0 {
+                parents.reverse();
+            }
+            let tree = self.tree(&parents);
+            self.clock += [60, 60, 0, -3000][self.dice.below(4).min(self.dice.below(9))];
+            let who = format!("Ana <ana@example.com> {} +0100", self.clock);
+            let _ = write!(stream, "commit refs/heads/{name}\nmark :{}\nauthor {who}\n", mark + 1);
+            let _ = write!(stream, "committer {who}\ndata 2\nc\n\n");
+            for (at, parent) in parents.iter().enumerate() {
+                let word = if at == 0 { "from" } else { "merge" };
+                let _ = writeln!(stream, "{word} :{}", parent + 1);
+            }
+            stream.push_str("deleteall\n");
+            for (path, value) in &tree {
+                let text = value.to_string();
+                let _ = write!(stream, "M 100644 inline {path}\ndata {}\n{text}\n", text.len());
+            }
+            self.commits.push(tree);
+        }
+        let marks = sandbox.top().join(".git/marks");
+        let (import, export) = (
+            format!("--import-marks-if-exists={}", marks.display()),
+            format!("--export-marks={}", marks.display()),
+        );
+        sandbox.git_with(&["fast-import", "--quiet", "--force", &import, &export], stream.as_bytes());
+    }
+
+    fn tree(&mut self, parents: &[usize]) -> Tree {
+        let mut tree = parents.first().map(|parent| self.commits[*parent].clone()).unwrap_or_default();
+        for parent in parents.iter().skip(1) {
+            for path in PATHS {
+                if self.dice.below(2) == 0 {
+                    tree.remove(path);
+                    tree.extend(self.commits[*parent].get_key_value(path));
+                }
+            }
+        }
+        let changes = self.dice.below(3);
+        for _ in 0..changes {
+            let path = PATHS[self.dice.below(PATHS.len())];
+            match self.dice.below(6) {
+                0 => drop(tree.remove(path)),
+                1 => {
+                    let moved = tree.remove(path);
+                    tree.extend(moved.map(|value| (PATHS[self.dice.below(PATHS.len())], value)));
+                }
+                2 => drop(tree.insert("other", self.dice.below(90))),
+                3 if path == "x/y" => drop(tree.insert(CONFLICT, 1)),
+                _ => drop(tree.insert(path, self.dice.below(4))),
+            }
+        }
+        if tree.contains_key(CONFLICT) && tree.contains_key("x/y") {
+            tree.remove(if self.dice.below(2) == 0 { CONFLICT } else { "x/y" });
+        }
+        tree
+    }
+}
+
+impl Sandbox {
+    pub(super) fn git_with(&self, args: &[&str], input: &[u8]) -> String {
+        let mut child = Command::new("git")
+            .args(args)
+            .current_dir(self.top())
+            .env_clear()
+            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // some commands do not read it
+        let _ = child.stdin.take().unwrap().write_all(input);
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "git {args:?}");
+        String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+    }
+}
+
+fn grown(seed: u64, count: usize) -> Sandbox {
+    let sandbox = Sandbox::new();
+    Growth::new(seed).grow(&sandbox, count, "main");
+    sandbox
+}
+
+fn walk(sandbox: &Sandbox) -> Walk {
+    history(&sandbox.open(), &PATHS)
+}
+
+/// The walk by a list equals that by a pattern, but for the choices.
+fn assert_same_as_changes(sandbox: &Sandbox, walk: &Walk) {
+    let repo = sandbox.open();
+    let all = repo.changes(&repo.head_span().unwrap(), &|path| PATHS.contains(&path)).unwrap();
+    assert_eq!(all.commits, walk.commits);
+    let mut changed = walk.changed.clone();
+    changed.iter_mut().for_each(|commit| commit.choices.clear());
+    changed.retain(|commit| !commit.paths.is_empty());
+    assert_eq!(all.changed, changed);
+}
+
+#[test]
+fn every_path_has_the_commits_of_git_log() {
+    for seed in 0..6 {
+        let sandbox = grown(seed, 120);
+        let walk = walk(&sandbox);
+        assert_same_as_changes(&sandbox, &walk);
+        for path in PATHS {
+            let log = sandbox.git(&["log", "--full-history", "--format=%H", "--", path]);
+            let expected: BTreeSet<ObjectId> = log.lines().map(|line| line.parse().unwrap()).collect();
+            let is_told = |commit: &&Commit| {
+                commit.paths.iter().chain(&commit.choices).any(|change| change.path == path)
+            };
+            let found: BTreeSet<ObjectId> =
+                walk.changed.iter().filter(is_told).map(|commit| commit.id).collect();
+            assert_eq!(found, expected, "seed {seed}, {path}");
+        }
+        let place = |id: &str| walk.changed.iter().position(|commit| commit.id == id.parse().unwrap());
+        for line in sandbox.git(&["log", "--format=%H %P"]).lines() {
+            let (child, parents) = line.split_once(' ').unwrap_or((line, ""));
+            for parent in parents.split_whitespace() {
+                let (child, parent) = (place(child), place(parent));
+                assert!(child.zip(parent).is_none_or(|(child, parent)| child < parent), "seed {seed}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_commit_graph_of_any_kind_changes_nothing() {
+    let version_2 = ["-c", "commitGraph.changedPathsVersion=2"];
+    let write = ["commit-graph", "write"];
+    for seed in 10..14 {
+        let sandbox = grown(seed, 120);
+        let expected = walk(&sandbox);
+        let half = sandbox.git(&["rev-list", "HEAD"]).lines().nth(30).unwrap().to_owned();
+        let variants: [&[&[&str]]; 7] = [
+            &[&write, &["--reachable"]],
+            &[&write, &["--reachable", "--changed-paths"]],
+            &[&version_2, &write, &["--reachable", "--changed-paths"]],
+            &[&write, &["--stdin-commits"]],
+            &[&write, &["--stdin-commits", "--changed-paths"]],
+            &[&write, &["--stdin-commits", "--split=no-merge", "--changed-paths"]],
+            // upon the one before: a chain
+            &[&write, &["--reachable", "--split=no-merge", "--changed-paths"]],
+        ];
+        for (at, variant) in variants.iter().enumerate() {
+            if at == 0 || !variant.concat().contains(&"--split=no-merge") {
+                let _ = fs::remove_dir_all(sandbox.top().join(".git/objects/info/commit-graphs"));
+            }
+            let _ = fs::remove_file(sandbox.top().join(".git/objects/info/commit-graph"));
+            sandbox.git_with(&variant.concat(), half.as_bytes());
+            assert!(graph::Graph::open(&sandbox.open()).is_some_and(|graph| graph.len() > 0), "{at}");
+            let found = walk(&sandbox);
+            assert!(found == expected, "seed {seed}, variant {at}");
+            assert_same_as_changes(&sandbox, &found);
+        }
+    }
+}
+
+#[test]
+fn a_damaged_commit_graph_is_as_none() {
+    let sandbox = grown(20, 80);
+    let expected = walk(&sandbox);
+    sandbox.git(&["commit-graph", "write", "--reachable", "--changed-paths"]);
+    let path = sandbox.top().join(".git/objects/info/commit-graph");
+    let sound = fs::read(&path).unwrap();
+    fs::remove_file(&path).unwrap();
+    let head = 8 + (usize::from(sound[6]) + 1) * 12;
+    let places = (0..head).chain((head..head + 1024).step_by(37)).chain((0..1024).step_by(100));
+    for place in places {
+        for mask in [1, 0x80, 0xff] {
+            let mut bytes = sound.clone();
+            bytes[place] ^= mask;
+            fs::write(&path, &bytes).unwrap();
+            assert!(walk(&sandbox) == expected, "byte {place}, mask {mask}");
+        }
+    }
+    for length in (0..sound.len()).step_by(97) {
+        fs::write(&path, &sound[..length]).unwrap();
+        assert!(walk(&sandbox) == expected, "cut at {length}");
+    }
+    // anything else may go wrong in it, but not with a panic or without an end
+    for place in (head..sound.len()).step_by(13) {
+        let mut bytes = sound.clone();
+        bytes[place] ^= 0x55;
+        fs::write(&path, &bytes).unwrap();
+        assert!(walk(&sandbox).commits > 0);
+    }
+    // the graph of another repository
+    let other = grown(21, 80);
+    other.git(&["commit-graph", "write", "--reachable"]);
+    fs::copy(other.top().join(".git/objects/info/commit-graph"), &path).unwrap();
+    assert!(walk(&sandbox) == expected);
+}
+
+#[test]
+fn replaced_objects_and_a_switch_turn_the_commit_graph_off() {
+    let sandbox = grown(30, 30);
+    sandbox.git(&["commit-graph", "write", "--reachable"]);
+    assert!(graph::Graph::open(&sandbox.open()).is_some());
+    sandbox.git(&["config", "core.commitGraph", "false"]);
+    assert!(graph::Graph::open(&sandbox.open()).is_none());
+    sandbox.git(&["config", "core.commitGraph", "true"]);
+    sandbox.git(&["replace", "HEAD", "HEAD~2"]);
+    assert!(graph::Graph::open(&sandbox.open()).is_none());
+}
+
+#[test]
+fn tips_bases_and_names_are_those_of_git() {
+    let sandbox = grown(40, 60);
+    sandbox.git(&["tag", "-a", "-m", "v1", "v1", "HEAD~1"]);
+    sandbox.git(&["tag", "tree", "HEAD^{tree}"]);
+    sandbox.git(&["update-ref", "refs/stash", "HEAD~2"]);
+    sandbox.git(&["branch", "same"]);
+    let repo = sandbox.open();
+    let id = |name: &str| sandbox.id(name);
+    let tips = repo.ref_tips().unwrap();
+    assert_eq!(tips[0], id("HEAD"));
+    let expected = BTreeSet::from([id("HEAD"), id("HEAD~1"), id("HEAD~2")]);
+    assert_eq!((tips.len(), tips.into_iter().collect::<BTreeSet<_>>()), (3, expected));
+    let all: Vec<ObjectId> =
+        sandbox.git(&["rev-list", "HEAD"]).lines().map(|id| id.parse().unwrap()).collect();
+    for pair in all.chunks_exact(2).step_by(4) {
+        let names = [pair[0].to_string(), pair[1].to_string()];
+        let line = Command::new("git")
+            .args(["merge-base", "--all", &names[0], &names[1]])
+            .current_dir(sandbox.top())
+            .output()
+            .unwrap();
+        let text = String::from_utf8(line.stdout).unwrap();
+        let expected: BTreeSet<ObjectId> = text.lines().map(|id| id.parse().unwrap()).collect();
+        let found = repo.merge_bases(pair[0], pair[1]).unwrap();
+        assert_eq!(found.into_iter().collect::<BTreeSet<_>>(), expected);
+    }
+    sandbox.write(".mailmap", "Ana Silva <ana@new.example> <ana@example.com>\n");
+    let walk = walk(&sandbox);
+    assert_eq!(walk.changed[0].author_email, "ana@new.example");
+    assert_eq!(walk.changed[0].author_name, "Ana Silva");
+}

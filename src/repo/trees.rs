@@ -1,0 +1,218 @@
+//! Raw trees, compared without an object or an allocation for each entry.
+
+use std::cmp::Ordering;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use git2::{Odb, OdbObject, Oid};
+
+use super::commits::ByName;
+use super::{Entry, RepoError};
+
+pub(super) const TREE: u32 = 0o040_000;
+pub(super) const SUBMODULE: u32 = 0o160_000;
+
+/// Half of the bytes of trees that are kept: a tree is read as the one of its commit and again as the one
+/// of a parent, soon after.
+const KEPT: usize = 8 << 20;
+
+/// One line of a raw tree.
+#[derive(Clone, Copy)]
+pub(super) struct RawEntry<'a> {
+    pub mode: u32,
+    pub name: &'a [u8],
+    pub id: Oid,
+}
+
+impl RawEntry<'_> {
+    pub(super) fn is_tree(&self) -> bool {
+        self.mode == TREE
+    }
+
+    /// What is neither a folder nor a submodule.
+    pub(super) fn file(&self) -> Option<Entry> {
+        let is_file = self.mode != TREE && self.mode != SUBMODULE;
+        is_file.then(|| Entry { id: self.id.into(), mode: self.mode })
+    }
+
+    /// git sorts folders as if their names ended in a slash. A file and a folder of one name are two.
+    fn place(&self, other: &RawEntry<'_>) -> Ordering {
+        let common = self.name.len().min(other.name.len());
+        let next = |entry: &RawEntry<'_>| match entry.name.get(common) {
+            Some(byte) => *byte,
+            None if entry.is_tree() => b'/',
+            None => 0,
+        };
+        self.name[..common].cmp(&other.name[..common]).then_with(|| next(self).cmp(&next(other)))
+    }
+}
+
+/// The entries of a raw tree: octal mode, blank, name, NUL, 20 bytes. `None` for a broken tree.
+pub(super) struct TreeEntries<'a>(&'a [u8]);
+
+impl<'a> Iterator for TreeEntries<'a> {
+    type Item = Option<RawEntry<'a>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let entry = self.peek();
+        self.0 = match self.len() {
+            Some(len) if entry.is_some() => &self.0[len..],
+            _ => &[],
+        };
+        Some(entry)
+    }
+}
+
+impl<'a> TreeEntries<'a> {
+    pub(super) fn new(tree: &'a [u8]) -> Self {
+        Self(tree)
+    }
+
+    /// How many bytes the first entry has.
+    fn len(&self) -> Option<usize> {
+        let end = self.0.iter().position(|byte| *byte == 0)? + 21;
+        (end <= self.0.len()).then_some(end)
+    }
+
+    fn peek(&self) -> Option<RawEntry<'a>> {
+        let entry = &self.0[..self.len()?];
+        let (text, id) = entry.split_at(entry.len() - 21);
+        let blank = text.iter().position(|byte| *byte == b' ')?;
+        let mode = u32::from_str_radix(std::str::from_utf8(&text[..blank]).ok()?, 8).ok()?;
+        Some(RawEntry { mode, name: &text[blank + 1..], id: Oid::from_bytes(&id[1..]).ok()? })
+    }
+
+    /// Passes over what both trees begin with.
+    fn skip_equal(&mut self, other: &mut Self) {
+        while let Some(len) = self.len() {
+            if other.0.get(..len) != Some(&self.0[..len]) {
+                return;
+            }
+            (self.0, other.0) = (&self.0[len..], &other.0[len..]);
+        }
+    }
+}
+
+type Pair<'a> = (Option<RawEntry<'a>>, Option<RawEntry<'a>>);
+
+/// What two raw trees hold differently. `None` for a broken tree.
+fn differing<'a>(new: &'a [u8], old: &'a [u8]) -> Option<Vec<Pair<'a>>> {
+    let (mut new, mut old) = (TreeEntries(new), TreeEntries(old));
+    let mut pairs = Vec::new();
+    loop {
+        new.skip_equal(&mut old);
+        let here = if new.0.is_empty() { None } else { Some(new.peek()?) };
+        let there = if old.0.is_empty() { None } else { Some(old.peek()?) };
+        let order = match (&here, &there) {
+            (None, None) => return Some(pairs),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(here), Some(there)) => here.place(there),
+        };
+        let here = if order.is_le() { new.next().flatten() } else { None };
+        let there = if order.is_ge() { old.next().flatten() } else { None };
+        pairs.push((here, there));
+    }
+}
+
+/// Trees of one repository, the last ones kept.
+pub(super) struct Trees<'a> {
+    odb: &'a Odb<'a>,
+    young: ByName<Rc<OdbObject<'a>>>,
+    old: ByName<Rc<OdbObject<'a>>>,
+    /// Bytes in `young`.
+    bytes: usize,
+}
+
+/// What a path holds, and what it holds in each parent.
+pub(super) type Visit<'v> = &'v mut dyn FnMut(&str, Option<Entry>, &[Option<Entry>]);
+
+impl<'a> Trees<'a> {
+    pub(super) fn new(odb: &'a Odb<'a>) -> Self {
+        Self { odb, young: HashMap::default(), old: HashMap::default(), bytes: 0 }
+    }
+
+    fn read(&mut self, tree: Oid) -> Result<Rc<OdbObject<'a>>, RepoError> {
+        if let Some(known) = self.young.get(&tree) {
+            return Ok(known.clone());
+        }
+        let object = match self.old.remove(&tree) {
+            Some(known) => known,
+            None => Rc::new(self.odb.read(tree).map_err(|error| RepoError::reading(&error, tree.into()))?),
+        };
+        self.bytes += object.len();
+        if self.bytes > KEPT {
+            self.old = std::mem::take(&mut self.young);
+            self.bytes = object.len();
+        }
+        self.young.insert(tree, object.clone());
+        Ok(object)
+    }
+
+    /// Shows each file that differs from what every parent holds. A folder equal to that of any parent holds
+    /// no such file and is not entered.
+    pub(super) fn compare(
+        &mut self,
+        new: Option<Oid>,
+        old: &[Option<Oid>],
+        visit: Visit<'_>,
+    ) -> Result<(), RepoError> {
+        self.compare_below(&mut String::new(), new, old, visit)
+    }
+
+    fn compare_below(
+        &mut self,
+        path: &mut String,
+        new: Option<Oid>,
+        old: &[Option<Oid>],
+        visit: Visit<'_>,
+    ) -> Result<(), RepoError> {
+        if old.contains(&new) {
+            return Ok(());
+        }
+        let mut read = |tree: &Option<Oid>| tree.map(|tree| self.read(tree)).transpose();
+        let new_object = read(&new)?;
+        let old_objects = old.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        let bytes = |object: &Option<Rc<OdbObject<'a>>>| object.clone();
+        let held: Vec<_> = old_objects.iter().map(bytes).collect();
+        let sides: Vec<&[u8]> =
+            held.iter().map(|side| side.as_ref().map_or(&[][..], |object| object.data())).collect();
+        let here = new_object.as_ref().map_or(&[][..], |object| object.data());
+        // what differs from every parent differs from the first
+        let pairs = differing(here, sides.first().copied().unwrap_or_default());
+        let broken =
+            || RepoError::Corrupt(new.or(old.first().copied().flatten()).unwrap_or(Oid::ZERO_SHA1).into());
+        for (here, first) in pairs.ok_or_else(broken)? {
+            let Some(entry) = here.or(first) else { continue };
+            let Ok(name) = std::str::from_utf8(entry.name) else { continue };
+            let mut there = Vec::with_capacity(sides.len());
+            there.extend((!sides.is_empty()).then_some(first));
+            for side in sides.iter().skip(1) {
+                there.push(find(side, &entry));
+            }
+            let length = path.len();
+            path.push_str(if length == 0 { "" } else { "/" });
+            path.push_str(name);
+            if entry.is_tree() {
+                let id = |entry: &Option<RawEntry<'_>>| entry.map(|entry| entry.id);
+                self.compare_below(path, id(&here), &there.iter().map(id).collect::<Vec<_>>(), visit)?;
+            } else {
+                let file = |entry: &Option<RawEntry<'_>>| entry.and_then(|entry| entry.file());
+                let (new, old) = (file(&here), there.iter().map(file).collect::<Vec<_>>());
+                if (new.is_some() || old.iter().any(Option::is_some)) && !old.contains(&new) {
+                    visit(path, new, &old);
+                }
+            }
+            path.truncate(length);
+        }
+        Ok(())
+    }
+}
+
+/// The entry of the same name and kind.
+fn find<'a>(tree: &'a [u8], wanted: &RawEntry<'_>) -> Option<RawEntry<'a>> {
+    TreeEntries(tree).flatten().find(|entry| entry.place(wanted).is_eq())
+}
