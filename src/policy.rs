@@ -151,6 +151,8 @@ rules! {
     B02 = "unsealed",
     /// `recipients.md` and the policy name the same keys.
     R01 = "roster",
+    /// `recipients.md` gives nobody a later date than the commit log proves.
+    R02 = "onboarded",
     /// The file is what its format says: UTF-8, one document, no duplicate keys, within the caps.
     F01 = "parse",
     /// A managed file is flat and its keys are names.
@@ -181,6 +183,10 @@ rules! {
     K04 = "shared-data-key",
     /// Nobody who was removed can still open the file: a removal made a new data key.
     K05 = "stale-data-key",
+    /// With `--exposure`: no former recipient could read a value that is still in use.
+    K06 = "exposed-value",
+    /// With `--max-age`: every value was set within that span.
+    K07 = "old-value",
     /// After a removal no stanza of the older version is left.
     D03 = "kept-stanza",
     /// The file's own rule changed while its tokens stayed.

@@ -5,6 +5,7 @@ pub mod groups;
 pub mod history;
 pub mod reading;
 pub mod register;
+pub mod stories;
 pub mod unlock;
 pub mod wrap;
 

@@ -13,7 +13,9 @@ mod edit;
 mod encrypt;
 mod exec;
 mod export;
+mod exposure;
 mod get;
+mod history;
 mod init;
 mod install;
 mod keygen;
@@ -53,6 +55,8 @@ pub enum Secrets {
     Rotate(rotate::Args),
     Log(log::Args),
     Blame(blame::Args),
+    History(history::Args),
+    Exposure(exposure::Args),
     Status(status::Args),
 }
 
@@ -79,6 +83,8 @@ impl Secrets {
             Self::Rotate(args) => args.run(ui),
             Self::Log(args) => args.run(ui),
             Self::Blame(args) => args.run(ui),
+            Self::History(args) => args.run(ui),
+            Self::Exposure(args) => args.run(ui),
             Self::Status(args) => args.run(ui),
         }
     }

@@ -173,6 +173,37 @@ impl History {
             walk =
                 repo.changes(span, &|path| wanted(path) || names_people(path) || sources.contains(path))?;
         }
+        Self::of_walk(repo, walk, snapshots)
+    }
+
+    /// The same of paths by name, which reads no tree that holds none of them. A new file may be a copy of one
+    /// of the `others`; what is found so is followed as well.
+    ///
+    /// # Errors
+    /// When git cannot read the commits.
+    pub fn load_paths(
+        repo: &Repo,
+        span: &Span,
+        mut paths: BTreeSet<String>,
+        others: &[String],
+        snapshots: &mut Snapshots<'_>,
+    ) -> Result<Self> {
+        let mut walk = Walk::default();
+        for _ in 0..=RENAMES {
+            let names: Vec<&str> = paths.iter().map(String::as_str).collect();
+            walk = repo.changes_of(span, &names)?;
+            let mut found = sources_of(&walk, snapshots, &|path| paths.contains(path))?;
+            found
+                .extend(copied(repo, &walk, others, snapshots)?.into_iter().filter(|it| !paths.contains(it)));
+            if found.is_empty() {
+                break;
+            }
+            paths.extend(found);
+        }
+        Self::of_walk(repo, walk, snapshots)
+    }
+
+    fn of_walk(repo: &Repo, walk: Walk, snapshots: &mut Snapshots<'_>) -> Result<Self> {
         let mut history = Self { commits: walk.commits, ..Self::empty() };
         for commit in &walk.changed {
             let origin = Rc::new(origin(commit));
@@ -289,9 +320,35 @@ fn sources_of(
         for change in &commit.gone {
             if !wanted(&change.path)
                 && let Some(old) = change.old.iter().flatten().next()
-                && snapshots.of(&change.path, Some(*old))?.is_some()
+                && (names_people(&change.path) || snapshots.of(&change.path, Some(*old))?.is_some())
             {
                 found.insert(change.path.clone());
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Files from which a new one was copied: they stood in the parent, with one of its tokens.
+fn copied(
+    repo: &Repo,
+    walk: &Walk,
+    others: &[String],
+    snapshots: &mut Snapshots<'_>,
+) -> Result<BTreeSet<String>> {
+    let mut found = BTreeSet::new();
+    for commit in &walk.changed {
+        for change in commit.paths.iter().filter(|change| !change.old.iter().any(Option::is_some)) {
+            let Some(new) = snapshots.of(&change.path, change.new)? else { continue };
+            let Some(parent) = repo.parents_of(commit.id)?.first().copied() else { continue };
+            for other in others.iter().filter(|other| **other != change.path) {
+                // beyond the edge of a shallow clone there is nothing to ask
+                let Ok(entry) = repo.entry_at(parent, other) else { break };
+                if let Some(old) = snapshots.of(other, entry)?
+                    && old.sealed.values().any(|sealed| new.holds(&sealed.mark))
+                {
+                    found.insert(other.clone());
+                }
             }
         }
     }
@@ -337,7 +394,7 @@ fn learn(names: &mut BTreeMap<String, Named>, path: &str, text: &str, at: &str) 
     }
 }
 
-fn origin(commit: &Commit) -> Origin {
+pub(super) fn origin(commit: &Commit) -> Origin {
     Origin {
         commit: commit.id.to_string(),
         author: commit.author_name.clone(),

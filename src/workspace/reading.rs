@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::history::document_of;
 use super::unlock::unlock;
 use super::{Workspace, WorkspaceError, random};
-use crate::ledger::{Epoch, Epochs, Insight, Mark, Version, tokens};
+use crate::ledger::{Epoch, Epochs, Insight, Mark, Snapshot, Version, tokens};
 use crate::sops::{DataKey, Document, Scalar};
 
 type Result<T> = std::result::Result<T, WorkspaceError>;
@@ -62,7 +62,7 @@ impl Workspace {
     pub fn reading(&self, versions: &[&Version], today: &[&Document], epochs: &Epochs) -> Result<Reading> {
         let mut groups: BTreeMap<Epoch, Vec<Source<'_>>> = BTreeMap::new();
         for document in today {
-            if let Some(epoch) = epochs.at(&crate::ledger::Snapshot::of(document)) {
+            if let Some(epoch) = epochs.at(&Snapshot::of(document)) {
                 groups.entry(epoch).or_default().push(Source::Today(document));
             }
         }
@@ -83,13 +83,33 @@ impl Workspace {
             let mut seen = BTreeSet::new();
             for source in sources.iter().filter(|source| seen.insert(source.blob())) {
                 if let Some(document) = source.document(self)? {
-                    let first = crate::ledger::Snapshot::of(&document).marks().next().copied();
-                    reading.insight.keys.extend(first.map(|mark| (mark, key.digest())));
+                    reading.insight.keys.extend(source.mark().map(|mark| (mark, key.digest())));
                     reading.open(&document, &key, &secret);
                 }
             }
         }
         Ok(reading)
+    }
+
+    /// Only the data keys, of one version an epoch.
+    ///
+    /// # Errors
+    /// When git cannot read a version.
+    pub fn data_keys(&self, versions: &[Version], epochs: &Epochs) -> Result<Insight> {
+        let mut groups: BTreeMap<Epoch, Vec<Source<'_>>> = BTreeMap::new();
+        for version in versions {
+            if let Some(epoch) = epochs.at(&version.snapshot) {
+                groups.entry(epoch).or_default().push(Source::Version(version));
+            }
+        }
+        let mut insight = Insight::default();
+        for sources in groups.values() {
+            if let Some(key) = self.key_of(sources)? {
+                let mark = sources.iter().find_map(Source::mark);
+                insight.keys.extend(mark.map(|mark| (mark, key.digest())));
+            }
+        }
+        Ok(insight)
     }
 
     /// One of the versions with a data key is enough; those with the same readers need one try.
@@ -118,6 +138,13 @@ impl Source<'_> {
         match self {
             Self::Today(document) => format!("{:p}", *document),
             Self::Version(version) => format!("{} {}", version.blob, version.path),
+        }
+    }
+
+    fn mark(&self) -> Option<Mark> {
+        match self {
+            Self::Today(document) => Snapshot::of(document).marks().next().copied(),
+            Self::Version(version) => version.snapshot.marks().next().copied(),
         }
     }
 

@@ -76,8 +76,9 @@ impl Workspace {
             None => Vec::new(),
         };
         let span = Span { tips, ..Span::default() };
-        let wanted = |path: &str| path == target.path || path == ROSTER;
-        let history = History::load(repo, &span, &wanted, &mut Snapshots::new(repo))?;
+        let paths = [target.path.as_str(), POLICY, ROSTER].map(str::to_owned).into();
+        let others: Vec<String> = self.secret_files()?.into_iter().map(|(path, _)| path).collect();
+        let history = History::load_paths(repo, &span, paths, &others, &mut Snapshots::new(repo))?;
         self.register(history, today, depth)
     }
 

@@ -9,6 +9,7 @@ use super::super::{RuleId, Severity};
 mod around;
 mod change;
 mod content;
+mod past;
 mod tree;
 
 /// The texts of one rule. Lower case, no full stop; backticks round what is typed.
@@ -28,7 +29,7 @@ pub struct RuleDoc {
 }
 
 /// Every family; a new one adds its list here.
-const FAMILIES: &[&[RuleDoc]] = &[tree::DOCS, content::DOCS, around::DOCS, change::DOCS];
+const FAMILIES: &[&[RuleDoc]] = &[tree::DOCS, content::DOCS, around::DOCS, change::DOCS, past::DOCS];
 
 const _: () = assert!(first_missing(RuleId::ALL) == RuleId::ALL.len(), "a rule has no entry in `rules/docs`");
 

@@ -1,0 +1,148 @@
+//! `stax secrets exposure`
+
+mod output;
+
+use std::collections::BTreeSet;
+use std::process::ExitCode;
+
+use super::past::{Keys, Names, note_depth, warn_gaps};
+use crate::cli::failure::{Exit, Failure};
+use crate::cli::ui::Ui;
+use crate::ledger::{Doubt, FileExposure, Ledger, State};
+use crate::policy::RuleId;
+use crate::policy::vault::Vault;
+use crate::workspace::Workspace;
+use crate::workspace::register::Register;
+
+/// Which values somebody could ever decrypt, and which of them must still be replaced
+///
+/// Everybody who was named by one version of a file knows its data key, and reads every version under it: on
+/// any branch, under older names, and in copies. Each value is exposed, replaced, accepted (`allow` with
+/// rule K06 in .stax/vault.json) or unknown. Across two data keys only a key can tell that a value was
+/// replaced. Without WHO it is about everybody who was removed. Exit codes: 0 nothing is exposed, 1 something
+/// is.
+#[derive(clap::Args)]
+pub struct Args {
+    /// A key, a unique prefix of one, a name or a mail
+    #[arg(value_name = "WHO")]
+    who: Option<String>,
+    #[command(flatten)]
+    keys: Keys,
+    /// Exit with 1 where something is unknown too
+    #[arg(long)]
+    strict: bool,
+    /// How to print it
+    #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
+    format: Format,
+    /// The same as --format json
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// One object with "schema": 1
+    Json,
+    /// A checklist in Markdown
+    Md,
+}
+
+/// One recipient and what they could read.
+struct Person {
+    key: String,
+    files: Vec<FileExposure>,
+}
+
+impl Args {
+    pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
+        let workspace = Workspace::open(None, self.keys.caller())?;
+        let tips = workspace.repo()?.ref_tips()?;
+        let register = workspace.register_of_all(tips, self.keys.depth())?;
+        let names = Names(workspace.names_of(&register.history)?);
+        let vault = workspace.vault()?;
+        let people = with_ledger(&register, vault.as_ref(), &|ledger| self.people(ledger, &names))?;
+        warn_gaps(ui, &register.history);
+        let told =
+            output::Told { people: &people, names: &names, vault: vault.as_ref(), register: &register };
+        match self.format {
+            _ if self.json => ui.json(&told.json())?,
+            Format::Json => ui.json(&told.json())?,
+            Format::Md => ui.bytes(told.markdown().as_bytes())?,
+            Format::Text => told.print(ui),
+        }
+        let count = count(&people);
+        note_depth(ui, &register, count.unknown > 0);
+        let is_open =
+            count.exposed > 0 || (self.strict && (count.unknown > 0 || register.history.is_partial));
+        Ok(if is_open { Exit::No.into() } else { ExitCode::SUCCESS })
+    }
+
+    fn people(&self, ledger: &Ledger<'_>, names: &Names) -> Result<Vec<Person>, Failure> {
+        let keys = match &self.who {
+            None => ledger.former(),
+            Some(who) => {
+                let ever: BTreeSet<&str> = ledger
+                    .versions
+                    .iter()
+                    .map(|version| &version.snapshot)
+                    .chain(ledger.tips.iter().map(|(_, tip)| tip))
+                    .flat_map(|snapshot| &snapshot.recipients)
+                    .map(String::as_str)
+                    .collect();
+                BTreeSet::from([names.resolve(who, ever.into_iter())?])
+            }
+        };
+        let person = |key: String| Person { files: ledger.exposure(&key), key };
+        Ok(keys
+            .into_iter()
+            .map(person)
+            .filter(|person| self.who.is_some() || !person.files.is_empty())
+            .collect())
+    }
+}
+
+/// Calls `with` with the ledger of a register.
+pub(super) fn with_ledger<T>(
+    register: &Register,
+    vault: Option<&Vault>,
+    with: &dyn Fn(&Ledger<'_>) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let accepted = |path: &str, key: &str| {
+        vault.and_then(|vault| vault.allowed(RuleId::K06, path, Some(key))).map(|allow| allow.why.clone())
+    };
+    with(&Ledger {
+        versions: &register.history.versions,
+        removals: &register.history.removals,
+        tips: &register.tips,
+        epochs: &register.epochs,
+        insight: &register.reading.insight,
+        accepted: &accepted,
+    })
+}
+
+/// How many keys are in which state.
+#[derive(Clone, Copy, Default)]
+struct Count {
+    exposed: usize,
+    unknown: usize,
+    /// No longer in the file.
+    gone: usize,
+    all: usize,
+}
+
+fn count(people: &[Person]) -> Count {
+    let mut count = Count::default();
+    for item in people.iter().flat_map(|person| &person.files).flat_map(|file| &file.items) {
+        count.all += 1;
+        match &item.state {
+            State::Exposed(_) => count.exposed += 1,
+            State::Unknown(Doubt::Gone { .. }) => count.gone += 1,
+            State::Unknown(_) => count.unknown += 1,
+            State::Replaced(_) | State::Accepted(_) => {}
+        }
+    }
+    count.unknown += count.gone;
+    count
+}

@@ -1,0 +1,226 @@
+//! The ledger for people, as Markdown and as JSON.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use serde_json::json;
+
+use super::super::past::{Names, origin_json};
+use super::super::verify::count as counted;
+use super::{Person, count};
+use crate::cli::escape::Escaped;
+use crate::cli::ui::Ui;
+use crate::ledger::{Doubt, FileExposure, Item, Mark, Origin, State, Why};
+use crate::policy::vault::Vault;
+use crate::workspace::register::Register;
+
+/// What no clone can know.
+const NOT_COVERED: &str =
+    "Not covered: copies outside git, what people were told, deleted branches, refs this clone does not have";
+
+pub(super) struct Told<'a> {
+    pub(super) people: &'a [Person],
+    pub(super) names: &'a Names,
+    pub(super) vault: Option<&'a Vault>,
+    pub(super) register: &'a Register,
+}
+
+impl Told<'_> {
+    pub(super) fn print(&self, ui: &Ui) {
+        if self.people.is_empty() {
+            ui.line("nobody was removed from a file that this clone knows");
+        }
+        for (position, person) in self.people.iter().enumerate() {
+            if position > 0 {
+                ui.line("");
+            }
+            let name = self.names.full(&person.key);
+            if person.files.is_empty() {
+                ui.line(format!("{name} could read no version that this clone has"));
+            }
+            for file in &person.files {
+                ui.line(format!("{name} could read {}", self.headline(file)));
+                self.table(ui, file);
+            }
+        }
+        let count = count(self.people);
+        if count.all > 0 {
+            ui.line(self.summary());
+        }
+    }
+
+    /// `production from 23cf99f (2026-01-10) until ae7349b (2026-03-02): 4 keys, 5 values`
+    fn headline(&self, file: &FileExposure) -> String {
+        let commit = |origin: &Origin| format!("{} ({})", origin.short(), origin.date);
+        let until = match &file.until {
+            Some(origin) => format!("until {}", commit(origin)),
+            None if file.reads_today => "and reads it today".to_owned(),
+            None if file.is_there => "until a change that is not committed yet".to_owned(),
+            None => "until it was removed".to_owned(),
+        };
+        let (keys, values) = (counted(file.items.len(), "key"), counted(self.values(file), "value"));
+        format!("{} from {} {until}: {keys}, {values}", self.place(&file.path), commit(&file.from))
+    }
+
+    /// What they could read differs; without a key a re-encryption counts again.
+    fn values(&self, file: &FileExposure) -> usize {
+        let insight = &self.register.reading.insight;
+        let distinct = |item: &Item| {
+            let seen: BTreeSet<Mark> = item
+                .readable
+                .iter()
+                .map(|it| insight.values.get(&it.token).copied().unwrap_or(it.token))
+                .collect();
+            seen.len()
+        };
+        file.items.iter().map(distinct).sum()
+    }
+
+    /// The environment of a bound file, the path of another one.
+    fn place(&self, path: &str) -> String {
+        self.env(path).unwrap_or(path).to_owned()
+    }
+
+    fn env(&self, path: &str) -> Option<&str> {
+        self.vault.and_then(|vault| vault.env_for_path(path))
+    }
+
+    fn table(&self, ui: &Ui, file: &FileExposure) {
+        let width = file.items.iter().map(|item| item.key.chars().count()).max().unwrap_or(0);
+        for item in &file.items {
+            let (state, detail) = self.told(file, item);
+            ui.line(format!("{:width$}  {state:9}  {detail}", item.key));
+        }
+    }
+
+    /// The state, and what is to do.
+    fn told(&self, file: &FileExposure, item: &Item) -> (&'static str, String) {
+        let by = |origin: &Origin| format!("{} {} {}", origin.short(), origin.date, origin.author);
+        let set = || format!("; {}", self.command(&file.path, &item.key));
+        match &item.state {
+            State::Exposed(why) => {
+                let why = match why {
+                    Why::ReadsToday => return ("exposed", "reads it today".to_owned()),
+                    Why::KeepsDataKey => {
+                        return (
+                            "exposed",
+                            format!(
+                                "the data key is still theirs; stax secrets rotate {}, then replace it",
+                                file.path
+                            ),
+                        );
+                    }
+                    Why::SameValue => "same value today".to_owned(),
+                    Why::InClear => "in clear today".to_owned(),
+                    Why::Elsewhere { path, key } => format!("same value today as {key} in {path}"),
+                };
+                ("exposed", why + &set())
+            }
+            State::Replaced(Some(origin)) => ("replaced", by(origin)),
+            State::Replaced(None) => ("replaced", "not committed yet".to_owned()),
+            State::Accepted(why) => ("accepted", format!(".stax/vault.json: \"{why}\"")),
+            State::Unknown(Doubt::Reencrypted { set_again: Some(origin) }) => {
+                ("unknown", format!("set again in {}; a key tells whether to another value", by(origin)))
+            }
+            State::Unknown(Doubt::Reencrypted { set_again: None }) => {
+                ("unknown", format!("re-encrypted; a key tells whether it changed{}", set()))
+            }
+            State::Unknown(Doubt::Gone { removed: Some(origin) }) => {
+                ("unknown", format!("removed in {}; revoke it at its source", by(origin)))
+            }
+            State::Unknown(Doubt::Gone { removed: None }) => {
+                ("unknown", "not in the file of today; revoke it at its source".to_owned())
+            }
+        }
+    }
+
+    fn command(&self, path: &str, key: &str) -> String {
+        let key = shell_words::quote(key);
+        let several = self.vault.is_some_and(|vault| vault.files.len() > 1);
+        match self.env(path) {
+            Some(env) if several => format!("stax secrets set {key} -e {env}"),
+            Some(_) => format!("stax secrets set {key}"),
+            None => format!("stax secrets set {key} -f {}", shell_words::quote(path)),
+        }
+    }
+
+    fn summary(&self) -> String {
+        let count = count(self.people);
+        let unknown = if count.unknown > 0 { format!(", {} unknown", count.unknown) } else { String::new() };
+        let partial = if self.register.history.is_partial { ", and history that was cut off" } else { "" };
+        format!("{} of {} still exposed{unknown}. {NOT_COVERED}{partial}", count.exposed, count.all)
+    }
+
+    pub(super) fn markdown(&self) -> String {
+        let cell = |text: &str| Escaped(text).to_string().replace('|', "\\|").replace('<', "\\<");
+        let mut out = String::new();
+        for person in self.people {
+            let _ = writeln!(
+                out,
+                "# What {} could read\n\n`{}`\n",
+                cell(self.names.full(&person.key)),
+                person.key
+            );
+            for file in &person.files {
+                let _ = writeln!(out, "## {}\n", cell(&self.headline(file)));
+                for item in &file.items {
+                    let (state, detail) = self.told(file, item);
+                    let is_done = matches!(item.state, State::Replaced(_) | State::Accepted(_));
+                    let mark = if is_done { "x" } else { " " };
+                    let commits: Vec<&str> = item.readable.iter().map(|it| it.origin.short()).collect();
+                    let (key, detail) = (cell(&item.key), cell(&detail));
+                    let _ = writeln!(
+                        out,
+                        "- [{mark}] **{key}** {state}: {detail} (readable: {})",
+                        commits.join(", ")
+                    );
+                }
+                out.push('\n');
+            }
+        }
+        let _ = writeln!(out, "{}", self.summary());
+        out
+    }
+
+    pub(super) fn json(&self) -> serde_json::Value {
+        let count = count(self.people);
+        let people = self.people.iter().map(|person| {
+            let named = self.names.0.get(&person.key);
+            json!({
+                "recipient": person.key,
+                "name": named.map(|named| named.name.clone()),
+                "files": person.files.iter().map(|file| self.file_json(file)).collect::<Vec<_>>(),
+            })
+        });
+        json!({
+            "schema": 1,
+            "people": people.collect::<Vec<_>>(),
+            "exposed": count.exposed,
+            "unknown": count.unknown,
+            "keys": count.all,
+            "data_keys_opened": self.register.reading.opened,
+            "history_is_complete": !self.register.history.is_partial,
+        })
+    }
+
+    fn file_json(&self, file: &FileExposure) -> serde_json::Value {
+        let items = file.items.iter().map(|item| {
+            let (state, detail) = self.told(file, item);
+            let readable = item.readable.iter().map(|it| {
+                let mut value = origin_json(&it.origin);
+                value["path"] = it.path.clone().into();
+                value
+            });
+            json!({"key": item.key, "state": state, "detail": detail, "readable": readable.collect::<Vec<_>>()})
+        });
+        json!({
+            "path": file.path,
+            "env": self.env(&file.path),
+            "is_there": file.is_there,
+            "from": origin_json(&file.from),
+            "until": file.until.as_ref().map(|origin| origin_json(origin)),
+            "reads_today": file.reads_today,
+            "keys": items.collect::<Vec<_>>(),
+        })
+    }
+}

@@ -1,0 +1,266 @@
+//! One part of a history: a file, or the files of one rule, and what each commit made of their readers.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use super::super::past::Names;
+use super::commits;
+use crate::cli::ui::Ui;
+use crate::ledger::{FileChange, KeyChange, Move, Origin, Place, Row, timeline};
+use crate::workspace::stories::{Story, Subject};
+
+/// A row, and in how many files of the block it happened.
+pub(super) struct Line {
+    row: Row,
+    /// For each move.
+    files: Vec<usize>,
+    rotated: usize,
+    back_to: Option<Rc<Origin>>,
+    /// History is cut off right before it, or starts there.
+    is_first: bool,
+}
+
+impl AsRef<Row> for Line {
+    fn as_ref(&self) -> &Row {
+        &self.row
+    }
+}
+
+pub(super) struct Block<'a> {
+    title: String,
+    /// Every row of every file.
+    pub(super) rows: Vec<Row>,
+    lines: Vec<Line>,
+    stories: Vec<&'a Story>,
+}
+
+impl<'a> Block<'a> {
+    /// A block for each bound file and each rule without a file, and one for the general files that have the
+    /// same readers in the same commits, the time of their coming aside.
+    pub(super) fn all(stories: &'a [Story]) -> Vec<Self> {
+        let mut groups: Vec<(Vec<String>, Vec<&Story>)> = Vec::new();
+        for story in stories {
+            let is_shared = matches!(&story.subject, Subject::File { env: None, .. });
+            let key = shape(story);
+            let known = groups.iter_mut().find(|(other, list)| {
+                is_shared && *other == key && matches!(&list[0].subject, Subject::File { env: None, .. })
+            });
+            match known {
+                Some((_, list)) => list.push(story),
+                None => groups.push((key, vec![story])),
+            }
+        }
+        groups.into_iter().map(|(_, stories)| Self::of(stories)).collect()
+    }
+
+    fn of(stories: Vec<&'a Story>) -> Self {
+        let title = match (&stories[0].subject, stories.len()) {
+            (Subject::File { path, env: Some(env) }, _) => format!("{env}  {path}"),
+            (Subject::File { path, .. }, 1) => path.clone(),
+            (Subject::File { path, .. }, count) => format!("{path} and {} more files", count - 1),
+            (Subject::Rule { policy, pattern: Some(pattern) }, _) => {
+                format!("{policy}  {pattern}  (governs no file)")
+            }
+            (Subject::Rule { policy, pattern: None }, _) => format!("{policy}  (governs no file)"),
+        };
+        let of_each: Vec<Vec<Row>> = stories.iter().map(|story| timeline(&story.moments)).collect();
+        let mut lines: Vec<Line> = Vec::new();
+        let is_single = stories.len() == 1;
+        for (story, rows) in stories.iter().zip(&of_each) {
+            for row in rows.iter().filter(|row| is_single || !is_quiet_start(row)) {
+                add(&mut lines, story, row);
+            }
+        }
+        // the files were walked one after the other
+        lines.sort_by(|a, b| {
+            b.row
+                .origin
+                .seconds
+                .cmp(&a.row.origin.seconds)
+                .then_with(|| a.row.origin.commit.cmp(&b.row.origin.commit))
+        });
+        if is_single {
+            let order: Vec<&str> = of_each[0].iter().map(|row| row.origin.commit.as_str()).collect();
+            lines.sort_by_key(|line| order.iter().position(|commit| *commit == line.row.origin.commit));
+        }
+        Self { title, rows: of_each.into_iter().flatten().collect(), lines, stories }
+    }
+
+    pub(super) fn print(&self, ui: &Ui, names: &Names, cut: &dyn Fn(&[Line]) -> Vec<&Line>) {
+        ui.line(&self.title);
+        if self.stories.len() > 1 {
+            for story in &self.stories {
+                if let Subject::File { path, .. } = &story.subject {
+                    ui.line(format!("  {path}"));
+                }
+            }
+        }
+        let all = self.stories.len();
+        let lines = cut(&self.lines);
+        for line in &lines {
+            ui.line(format!("  {}", told(line, names, all)));
+        }
+        if lines.len() < self.lines.len() {
+            ui.line(format!("  and {} more", commits(self.lines.len() - lines.len())));
+        }
+        let quiet = self.rows.iter().filter(|row| all > 1 && is_quiet_start(row));
+        let dates: BTreeSet<&str> = quiet.map(|row| row.origin.date.as_str()).collect();
+        if let (Some(first), Some(last)) = (dates.first(), dates.last()) {
+            ui.line(format!("  {first} to {last}  {all} files came with the readers that the policy had"));
+        }
+        ui.line(self.today(names));
+    }
+
+    /// `today: Ana, Ravi; policy and file agreed in all 3 commits`
+    fn today(&self, names: &Names) -> String {
+        let Some(now) = self.stories[0].moments.first().map(|moment| &moment.now) else {
+            return "not committed yet".to_owned();
+        };
+        let readers = now.file.as_ref().or(now.policy.as_ref());
+        let people = readers.map(|readers| names.shorts(readers)).filter(|people| !people.is_empty());
+        let people = people.unwrap_or_else(|| "nobody".to_owned());
+        if now.file.is_none() {
+            return format!("today: {people}");
+        }
+        let lists = match (&now.policy, &now.table) {
+            (None, _) => return format!("today: {people}; no rule of a policy governs it"),
+            (Some(_), None) => "policy and file",
+            (Some(_), Some(_)) => "policy, recipients.md and file",
+        };
+        let (mut all, mut differing) = (BTreeSet::new(), BTreeMap::new());
+        for row in &self.rows {
+            all.insert(row.origin.commit.as_str());
+            if !row.agree {
+                differing.insert(row.origin.commit.as_str(), row.origin.short());
+            }
+        }
+        if differing.is_empty() {
+            let every = if all.len() == 1 {
+                "in the only commit".into()
+            } else {
+                format!("in all {}", commits(all.len()))
+            };
+            return format!("today: {people}; {lists} agreed {every}");
+        }
+        let shown: Vec<&str> = differing.values().take(5).copied().collect();
+        let more = if differing.len() > 5 { ", …" } else { "" };
+        format!(
+            "today: {people}; {lists} disagreed after {} of {}: {}{more}",
+            differing.len(),
+            commits(all.len()),
+            shown.join(", ")
+        )
+    }
+}
+
+/// A new file with exactly the readers of its rule.
+fn is_quiet_start(row: &Row) -> bool {
+    row.file == FileChange::Created
+        && row.agree
+        && row.moves.iter().all(|step| step.place == Place::FileFollows)
+}
+
+/// What makes files stand in one block.
+fn shape(story: &Story) -> Vec<String> {
+    let rows = timeline(&story.moments);
+    let told = rows.iter().filter(|row| !is_quiet_start(row));
+    let one = |row: &Row| {
+        let steps: Vec<String> =
+            row.moves.iter().map(|step| format!("{}{}{:?}", step.came, step.recipient, step.place)).collect();
+        format!("{}{:?}", row.origin.commit, steps)
+    };
+    let mut shape: Vec<String> = told.map(one).collect();
+    let now = story.moments.first().map(|moment| &moment.now);
+    shape.push(format!("{:?}", now.map(|now| (&now.policy, &now.file))));
+    shape
+}
+
+fn add(lines: &mut Vec<Line>, story: &Story, row: &Row) {
+    let rotated = usize::from(matches!(row.data_key, Some(KeyChange::New | KeyChange::ProbablyNew)));
+    if let Some(line) = lines.iter_mut().find(|line| line.row.origin == row.origin) {
+        line.rotated += rotated;
+        for step in &row.moves {
+            match line.row.moves.iter().position(|known| known == step) {
+                Some(at) => line.files[at] += 1,
+                None => {
+                    line.row.moves.push(step.clone());
+                    line.files.push(1);
+                }
+            }
+        }
+        return;
+    }
+    let moment = story.moments.iter().find(|moment| moment.origin == row.origin);
+    lines.push(Line {
+        row: row.clone(),
+        files: vec![1; row.moves.len()],
+        rotated,
+        back_to: story.back_to.get(&row.origin.commit).cloned(),
+        is_first: moment.is_some_and(|moment| moment.before.is_empty()),
+    });
+}
+
+/// `2026-03-02 ae7349b  - Bob  by Ana Silva; new data key, every value re-encrypted`
+fn told(line: &Line, names: &Names, all: usize) -> String {
+    let Line { row, files, .. } = line;
+    let is_new_file = row.file == FileChange::Created;
+    let step = |(step, files): (&Move, &usize)| {
+        let role = names
+            .0
+            .get(&step.recipient)
+            .map(|named| named.role.as_str())
+            .filter(|role| step.came && !role.is_empty());
+        let role = role.map_or_else(String::new, |role| format!(" ({role})"));
+        let sign = if step.came { "+" } else { "-" };
+        let place = match step.place {
+            Place::PolicyOnly => " (policy only)",
+            Place::FileOnly => " (file only)",
+            Place::PolicyFollows => " (policy follows)",
+            Place::FileFollows if !is_new_file => " (file follows)",
+            Place::FileFollows | Place::Both => "",
+        };
+        let undone = if step.undone { " (the merge took the change of a side back)" } else { "" };
+        let many = if *files < all { format!(" in {files} of {all} files") } else { String::new() };
+        format!("{sign} {}{role}{place}{undone}{many}", names.short(&step.recipient))
+    };
+    let mut what: Vec<String> = row.moves.iter().zip(files).map(step).collect();
+    if row.file == FileChange::Removed {
+        what = vec!["the file was removed".to_owned()];
+    } else if what.is_empty() {
+        what.push(if is_new_file { "the file came".to_owned() } else { "= rotated".to_owned() });
+    }
+    let merged = row.origin.landed.as_ref();
+    let merged = merged.map_or_else(String::new, |it| format!(", merged in {}", crate::ledger::short(it)));
+    let date = format!("{} {}", row.origin.date, row.origin.short());
+    let notes = notes(line, all);
+    format!("{date}  {}  by {}{merged}{notes}", what.join(", "), row.origin.author)
+}
+
+fn notes(line: &Line, all: usize) -> String {
+    let row = &line.row;
+    let in_file = |step: &&Move| !matches!(step.place, Place::PolicyOnly | Place::PolicyFollows);
+    let left = row.moves.iter().filter(in_file).any(|step| !step.came) && row.file != FileChange::Removed;
+    let came = row.moves.iter().filter(in_file).any(|step| step.came) && row.file == FileChange::None;
+    let many = if line.rotated < all && line.rotated > 0 {
+        format!(" in {} of {all} files", line.rotated)
+    } else {
+        String::new()
+    };
+    let mut notes = Vec::new();
+    match row.data_key {
+        Some(KeyChange::New) => notes.push(format!("new data key, every value re-encrypted{many}")),
+        Some(KeyChange::ProbablyNew) => {
+            notes.push(format!("every value re-encrypted, probably under a new data key{many}"));
+        }
+        Some(KeyChange::Kept) if left => notes.push("data key kept: who left still opens it".to_owned()),
+        Some(KeyChange::Kept) if came => {
+            let back = line.back_to.as_ref().filter(|back| back.commit != row.origin.commit);
+            notes.extend(back.map(|back| format!("opens versions back to {}", back.short())));
+        }
+        _ => {}
+    }
+    if line.is_first && row.file != FileChange::Created && row.moves.is_empty() {
+        notes.push("the oldest commit here".to_owned());
+    }
+    notes.iter().fold(String::new(), |text, note| format!("{text}; {note}"))
+}

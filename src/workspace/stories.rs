@@ -1,0 +1,379 @@
+//! Who could read each secret file since when: the moments of the log that the ledger tells as a timeline.
+
+use std::collections::{BTreeSet, HashMap};
+use std::rc::Rc;
+
+use super::history::{History, Snapshots, names_people, origin};
+use super::register::Depth;
+use super::{POLICY, ROSTER, Workspace, WorkspaceError};
+use crate::ledger::{Epochs, Insight, Moment, Readers, Snapshot, key_change};
+use crate::policy::Holders;
+use crate::policy::config::Config;
+use crate::policy::roster::Roster;
+use crate::repo::{Commit, Entry, ObjectId, PathChange, Repo, Span};
+use crate::sops::Document;
+
+type Result<T> = std::result::Result<T, WorkspaceError>;
+
+/// Of which list of readers a story tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// Of a file of today, with the path that it has.
+    File { path: String, env: Option<String> },
+    /// Of a rule that governs no file: the policy and its pattern.
+    Rule { policy: String, pattern: Option<String> },
+}
+
+pub struct Story {
+    pub subject: Subject,
+    /// Newest first.
+    pub moments: Vec<Moment>,
+    /// For commits that made a version: the oldest commit with the same data key.
+    pub back_to: HashMap<String, Rc<crate::ledger::Origin>>,
+}
+
+/// A key whose name changed.
+pub struct LabelChange {
+    pub origin: Rc<crate::ledger::Origin>,
+    pub recipient: String,
+    pub from: String,
+    pub to: String,
+}
+
+pub struct Stories {
+    pub stories: Vec<Story>,
+    /// Newest first.
+    pub labels: Vec<LabelChange>,
+    pub history: History,
+}
+
+impl Workspace {
+    /// The stories of every secret file of the work tree (of `only` one), and of the rules that govern none.
+    ///
+    /// # Errors
+    /// When git cannot read the commits.
+    pub fn stories(&self, only: Option<&str>, depth: Depth) -> Result<Stories> {
+        let repo = self.repo()?;
+        let vault = self.vault()?;
+        let mut files = self.secret_files()?;
+        let all: Vec<String> = files.iter().map(|(path, _)| path.clone()).collect();
+        files.retain(|(path, _)| only.is_none_or(|only| only == path));
+        let index = repo.index_entries()?.into_iter().map(|entry| entry.path);
+        let mut paths: BTreeSet<String> = index.filter(|path| names_people(path)).collect();
+        paths.extend([POLICY, ROSTER].map(str::to_owned));
+        paths.extend(files.iter().map(|(path, _)| path.clone()));
+        let span = Span { tips: repo.head_commit()?.into_iter().collect(), ..Span::default() };
+        let mut snapshots = Snapshots::new(repo);
+        let others: &[String] = if only.is_some() { &all } else { &[] };
+        let history = History::load_paths(repo, &span, paths, others, &mut snapshots)?;
+        let mut epochs = Epochs::of(&history.versions, &[], &Insight::default());
+        if depth != Depth::Keyless {
+            let insight = self.data_keys(&history.versions, &epochs)?;
+            epochs = Epochs::of(&history.versions, &[], &insight);
+        }
+        let mut past = Past::new(repo, &history, snapshots);
+        let mut stories = Vec::new();
+        for (path, _) in &files {
+            let env = vault.as_ref().and_then(|vault| vault.env_for_path(path)).map(str::to_owned);
+            let mut story = past.of_file(path, env.is_some(), &history.walked, &epochs)?;
+            story.back_to = back_to(&history, &epochs, path);
+            if let Subject::File { env: of_story, .. } = &mut story.subject {
+                *of_story = env;
+            }
+            stories.push(story);
+        }
+        if only.is_none() {
+            stories.extend(past.of_idle_rules(&files, &history.walked, self)?);
+        }
+        let labels = past.label_changes(&history);
+        Ok(Stories { stories, labels, history })
+    }
+}
+
+fn back_to(history: &History, epochs: &Epochs, path: &str) -> HashMap<String, Rc<crate::ledger::Origin>> {
+    let steps = crate::ledger::line(&history.versions, &history.removals, path);
+    let versions: Vec<_> = steps.iter().filter_map(|step| step.version).collect();
+    let oldest = |epoch| versions.iter().rfind(|it| epochs.at(&it.snapshot) == Some(epoch));
+    let back = |version: &&crate::ledger::Version| {
+        let oldest = oldest(epochs.at(&version.snapshot)?)?;
+        Some((version.origin.commit.clone(), oldest.origin.clone()))
+    };
+    versions.iter().filter_map(back).collect()
+}
+
+/// What any commit held, remembered.
+struct Past<'a> {
+    repo: &'a Repo,
+    snapshots: Snapshots<'a>,
+    /// Every policy that the walk met, the deepest first.
+    policies: Vec<String>,
+    configs: HashMap<ObjectId, Option<Rc<Config>>>,
+    tables: HashMap<ObjectId, Rc<BTreeSet<String>>>,
+    central: HashMap<ObjectId, Rc<Center>>,
+}
+
+/// The policies and the table of one commit.
+struct Center {
+    /// With the folder that each governs: `""` or `a/b/`.
+    policies: Vec<(String, Rc<Config>)>,
+    table: Option<Rc<BTreeSet<String>>>,
+}
+
+impl Center {
+    /// The nearest policy with a rule decides; a bound file answers to the one at the root.
+    fn readers(&self, path: &str, managed: bool) -> Option<BTreeSet<String>> {
+        let above = self.policies.iter().filter(|(folder, _)| !managed || folder.is_empty());
+        let mut rules =
+            above.filter_map(|(folder, config)| config.rule_for(path.strip_prefix(folder.as_str())?));
+        let (_, rule) = rules.next()?;
+        Some(rule.recipients().into_iter().map(str::to_owned).collect())
+    }
+}
+
+impl<'a> Past<'a> {
+    fn new(repo: &'a Repo, history: &History, snapshots: Snapshots<'a>) -> Self {
+        let all: BTreeSet<&str> =
+            history.central.iter().map(|it| it.path.as_str()).filter(|path| *path != ROSTER).collect();
+        let mut policies: Vec<String> = all.into_iter().map(str::to_owned).collect();
+        policies.sort_by_key(|path| std::cmp::Reverse(path.len()));
+        Self {
+            repo,
+            snapshots,
+            policies,
+            configs: HashMap::new(),
+            tables: HashMap::new(),
+            central: HashMap::new(),
+        }
+    }
+
+    fn center(&mut self, commit: ObjectId) -> Result<Rc<Center>> {
+        if let Some(known) = self.central.get(&commit) {
+            return Ok(known.clone());
+        }
+        let mut policies = Vec::new();
+        for path in self.policies.clone() {
+            if let Some(entry) = self.repo.entry_at(commit, &path)?
+                && let Some(config) = self.config(entry.id)
+            {
+                policies.push((path[..path.len() - POLICY.len()].to_owned(), config));
+            }
+        }
+        let table = self.repo.entry_at(commit, ROSTER)?.and_then(|entry| self.table(entry.id));
+        let center = Rc::new(Center { policies, table });
+        self.central.insert(commit, center.clone());
+        Ok(center)
+    }
+
+    /// Old policies that cannot be read govern nothing.
+    fn config(&mut self, blob: ObjectId) -> Option<Rc<Config>> {
+        let repo = self.repo;
+        let read = || {
+            let text = String::from_utf8(repo.blob(blob).ok()?).ok()?;
+            Some(Rc::new(Config::parse(&text).ok()?.0))
+        };
+        self.configs.entry(blob).or_insert_with(read).clone()
+    }
+
+    fn table(&mut self, blob: ObjectId) -> Option<Rc<BTreeSet<String>>> {
+        if let Some(known) = self.tables.get(&blob) {
+            return Some(known.clone());
+        }
+        let text = String::from_utf8(self.repo.blob(blob).ok()?).ok()?;
+        let rows = Roster::parse(&text).ok()?;
+        let keys = Rc::new(rows.rows().map(|(_, row)| row.recipient.clone()).collect::<BTreeSet<_>>());
+        self.tables.insert(blob, keys.clone());
+        Some(keys)
+    }
+
+    /// From the table and from anchors and comments of the policies.
+    fn label_changes(&mut self, history: &History) -> Vec<LabelChange> {
+        let mut found = Vec::new();
+        for change in &history.central {
+            let Some(now) = change.blob.and_then(|blob| self.holders(&change.path, blob)) else { continue };
+            let Some(before) = change.parents.iter().flatten().next().copied() else { continue };
+            let Some(before) = self.holders(&change.path, before) else { continue };
+            for key in now.keys() {
+                let (Some(from), Some(to)) = (before.name(key), now.name(key)) else { continue };
+                if from != to {
+                    let (from, to) = (from.to_owned(), to.to_owned());
+                    let (origin, recipient) = (change.origin.clone(), key.to_owned());
+                    found.push(LabelChange { origin, recipient, from, to });
+                }
+            }
+        }
+        found
+    }
+
+    fn holders(&mut self, path: &str, blob: ObjectId) -> Option<Holders> {
+        if path == ROSTER {
+            let text = String::from_utf8(self.repo.blob(blob).ok()?).ok()?;
+            return Some(Holders::new(&Roster::parse(&text).ok()?, None));
+        }
+        Some(Holders::new(&Roster::new(), Some(&*self.config(blob)?)))
+    }
+
+    fn of_file(&mut self, path: &str, managed: bool, walked: &[Commit], epochs: &Epochs) -> Result<Story> {
+        let mut name = path.to_owned();
+        let mut moments = Vec::new();
+        for commit in walked {
+            let all = || commit.paths.iter().chain(&commit.choices);
+            let own = all().find(|change| change.path == name).cloned();
+            if own.is_none() && !all().any(|change| names_people(&change.path)) {
+                continue;
+            }
+            let source = own.as_ref().map_or(Ok(None), |own| self.source(commit, own))?;
+            let before_name = source.clone().unwrap_or_else(|| name.clone());
+            let subject = Named { now: &name, before: &before_name, managed };
+            moments.extend(self.moment(commit, &subject, own.as_ref(), epochs)?);
+            name = before_name;
+        }
+        let subject = Subject::File { path: path.to_owned(), env: None };
+        Ok(Story { subject, moments, back_to: HashMap::new() })
+    }
+
+    /// Under which name a file stood that is new under this one.
+    fn source(&mut self, commit: &Commit, change: &PathChange) -> Result<Option<String>> {
+        if change.old.iter().any(Option::is_some) {
+            return Ok(None);
+        }
+        let Some(new) = self.snapshots.of(&change.path, change.new)? else { return Ok(None) };
+        let gone = commit.gone.iter().chain(commit.paths.iter().filter(|it| it.new.is_none()));
+        for other in gone.filter(|other| other.path != change.path) {
+            for old in &other.old {
+                if let Some(old) = self.snapshots.of(&other.path, *old)?
+                    && old.shares_key_with(&new)
+                {
+                    return Ok(Some(other.path.clone()));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn moment(
+        &mut self,
+        commit: &Commit,
+        subject: &Named<'_>,
+        own: Option<&PathChange>,
+        epochs: &Epochs,
+    ) -> Result<Option<Moment>> {
+        let parents: Vec<ObjectId> = if self.repo.is_shallow() {
+            self.known_parents(commit)?
+        } else {
+            self.repo.parents_of(commit.id)?
+        };
+        let policy = self.center(commit.id)?.readers(subject.now, subject.managed);
+        let mut same = own.is_none();
+        for parent in &parents {
+            same &= self.center(*parent)?.readers(subject.before, subject.managed) == policy;
+        }
+        if same && !parents.is_empty() {
+            return Ok(None);
+        }
+        let (now, snapshot) = self.readers(commit.id, subject.now, subject.managed)?;
+        let (mut before, mut snapshots) = (Vec::new(), Vec::new());
+        for parent in &parents {
+            let (readers, snapshot) = self.readers(*parent, subject.before, subject.managed)?;
+            before.push(readers);
+            snapshots.extend(snapshot);
+        }
+        let mut bases = Vec::new();
+        if let [first, second] = parents.as_slice()
+            && before[0] != before[1]
+        {
+            for base in self.repo.merge_bases(*first, *second)? {
+                bases.push(self.readers(base, subject.before, subject.managed)?.0);
+            }
+        }
+        let is_changed = own.is_some_and(|own| commit.paths.contains(own));
+        let data_key = snapshot
+            .filter(|_| is_changed)
+            .map(|now| key_change(&now, &snapshots.iter().collect::<Vec<_>>(), epochs));
+        Ok(Some(Moment { origin: Rc::new(origin(commit)), now, before, bases, data_key }))
+    }
+
+    /// Beyond the edge of a shallow clone there is nothing to compare with.
+    fn known_parents(&self, commit: &Commit) -> Result<Vec<ObjectId>> {
+        let mut parents = self.repo.parents_of(commit.id)?;
+        parents.retain(|parent| self.repo.parents_of(*parent).is_ok());
+        Ok(parents)
+    }
+
+    fn readers(
+        &mut self,
+        commit: ObjectId,
+        path: &str,
+        managed: bool,
+    ) -> Result<(Readers, Option<Rc<Snapshot>>)> {
+        let center = self.center(commit)?;
+        let entry: Option<Entry> = self.repo.entry_at(commit, path)?;
+        let snapshot = self.snapshots.of(path, entry)?;
+        let readers = Readers {
+            policy: center.readers(path, managed),
+            file: snapshot.as_ref().map(|snapshot| snapshot.recipients.clone()),
+            table: center.table.as_ref().map(|table| (**table).clone()),
+        };
+        Ok((readers, snapshot))
+    }
+
+    /// Rules of the policies of HEAD that govern no file of today.
+    fn of_idle_rules(
+        &mut self,
+        files: &[(String, Document)],
+        walked: &[Commit],
+        workspace: &Workspace,
+    ) -> Result<Vec<Story>> {
+        let Some(head) = self.repo.head_commit()? else { return Ok(Vec::new()) };
+        let center = self.center(head)?;
+        let bound = workspace.vault()?;
+        let mut stories = Vec::new();
+        for (folder, config) in &center.policies {
+            let governed: BTreeSet<usize> = files
+                .iter()
+                .filter(|(path, _)| {
+                    let managed = bound.as_ref().is_some_and(|bound| bound.env_for_path(path).is_some());
+                    !managed || folder.is_empty()
+                })
+                .filter_map(|(path, _)| Some(config.rule_for(path.strip_prefix(folder.as_str())?)?.0))
+                .collect();
+            for (_, rule) in config.rules.iter().enumerate().filter(|(at, _)| !governed.contains(at)) {
+                let pattern = rule.path_regex.as_ref().map(|pattern| pattern.as_str().to_owned());
+                let policy = format!("{folder}{POLICY}");
+                let moments = self.of_rule(&policy, pattern.as_deref(), walked)?;
+                let subject = Subject::Rule { policy, pattern };
+                stories.push(Story { subject, moments, back_to: HashMap::new() });
+            }
+        }
+        Ok(stories)
+    }
+
+    fn of_rule(&mut self, policy: &str, pattern: Option<&str>, walked: &[Commit]) -> Result<Vec<Moment>> {
+        let mut moments = Vec::new();
+        for commit in walked {
+            let Some(change) = commit.paths.iter().find(|change| change.path == policy) else { continue };
+            let mut list = |entry: Option<Entry>| {
+                let config = entry.and_then(|entry| self.config(entry.id));
+                let rule = config.as_ref().and_then(|config| {
+                    let is_it = |rule: &&crate::policy::config::CreationRule| {
+                        rule.path_regex.as_ref().map(|pattern| pattern.as_str()) == pattern
+                    };
+                    config.rules.iter().find(is_it)
+                });
+                let keys = rule.map(|rule| rule.recipients().into_iter().map(str::to_owned).collect());
+                Readers { policy: keys, ..Readers::default() }
+            };
+            let now = list(change.new);
+            let before = change.old.iter().map(|old| list(*old)).collect();
+            let origin = Rc::new(origin(commit));
+            moments.push(Moment { origin, now, before, bases: Vec::new(), data_key: None });
+        }
+        Ok(moments)
+    }
+}
+
+/// A file at a commit and before it.
+struct Named<'a> {
+    now: &'a str,
+    before: &'a str,
+    managed: bool,
+}
