@@ -59,7 +59,9 @@ const fn refused(command: &'static str, shows: &'static str) -> Act {
     Act { who: Who::Ana, command, outcome: Outcome::Refuses(shows) }
 }
 
-const STEPS: [Step; 7] = [
+const LEAVES: &str = "Bob leaves, really";
+
+const STEPS: [Step; 8] = [
     Step {
         title: "a store",
         says: "Ana makes a key and starts a store; nothing in it is secret yet",
@@ -128,11 +130,21 @@ const STEPS: [Step; 7] = [
         ],
     },
     Step {
-        title: "Bob leaves, really",
+        title: LEAVES,
         says: "Bob kept the data key; a new one makes it worthless for what comes next",
         acts: &[
             ana("stax secrets remove-recipient bob@example.com", "Bob"),
             ana("git commit --quiet -am 'chore(secrets): remove Bob'", ""),
+        ],
+    },
+    Step {
+        title: "what Bob saw",
+        says: "what he could read he may have kept; the list shrinks as each value is replaced at its source",
+        acts: &[
+            refused("stax secrets exposure bob", "3 of 3 still exposed"),
+            ana("printf sk_live_5d07 | stax secrets set STRIPE_SECRET_KEY", ""),
+            ana("git commit --quiet -am 'chore: roll the Stripe key after Bob'", ""),
+            refused("stax secrets exposure bob", "2 of 3 still exposed"),
         ],
     },
 ];
@@ -149,7 +161,7 @@ impl Args {
                 break;
             }
             ui.line(format!("\n{}/{} {}: {}", position + 1, STEPS.len(), step.title, step.says));
-            let leaves = position + 1 == STEPS.len();
+            let leaves = step.title == LEAVES;
             if leaves {
                 saved = place.read(FILE)?;
             }

@@ -90,6 +90,41 @@ impl Workspace {
     }
 }
 
+impl Workspace {
+    /// What each commit made of the list of all whom any policy names, newest first.
+    ///
+    /// # Errors
+    /// When git cannot read the commits.
+    pub fn policy_moments(&self) -> Result<Vec<Moment>> {
+        let repo = self.repo()?;
+        let index = repo.index_entries()?.into_iter().map(|entry| entry.path);
+        let mut paths: BTreeSet<String> = index.filter(|path| names_people(path)).collect();
+        paths.insert(POLICY.to_owned());
+        let span = Span { tips: repo.head_commit()?.into_iter().collect(), ..Span::default() };
+        let mut snapshots = Snapshots::new(repo);
+        let history = History::load_paths(repo, &span, paths, &[], &mut snapshots)?;
+        let mut past = Past::new(repo, &history, snapshots);
+        let mut moments = Vec::new();
+        for commit in &history.walked {
+            let mut list = |commit| {
+                let center = past.center(commit)?;
+                let rules = center.policies.iter().flat_map(|(_, config)| &config.rules);
+                let policy = rules.flat_map(|rule| rule.recipients()).map(str::to_owned).collect();
+                Ok(Readers { policy: Some(policy), ..Readers::default() })
+            };
+            let now = list(commit.id)?;
+            let parents = repo.parents_of(commit.id)?.into_iter().map(&mut list);
+            let before = match repo.is_shallow() {
+                true => parents.filter_map(Result::ok).collect(),
+                false => parents.collect::<Result<Vec<_>>>()?,
+            };
+            let origin = Rc::new(origin(commit));
+            moments.push(Moment { origin, now, before, bases: Vec::new(), data_key: None });
+        }
+        Ok(moments)
+    }
+}
+
 fn back_to(history: &History, epochs: &Epochs, path: &str) -> HashMap<String, Rc<crate::ledger::Origin>> {
     let steps = crate::ledger::line(&history.versions, &history.removals, path);
     let versions: Vec<_> = steps.iter().filter_map(|step| step.version).collect();

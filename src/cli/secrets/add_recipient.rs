@@ -172,7 +172,7 @@ fn note_older_versions(ui: &Ui, people: &People, planned: &[Rewrapped], key: &st
     let repo = people.workspace.repo()?;
     let walk = repo.changes_of(&repo.head_span()?, &paths)?;
     let oldest = paths.iter().filter_map(|path| walk.versions(path).last());
-    let first = oldest.map(|(commit, _)| super::people::Since::of(commit)).min();
+    let first = oldest.map(|(commit, _)| super::people::Since::from(commit)).min();
     if let Some(first) = first {
         let name = people.short(key);
         ui.note(format!(

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::Which;
-use super::past::{Keys, commit_and_date, note_depth, origin_json, warn_gaps};
+use super::ledger::{Keys, commit_and_date, note_depth, origin_json, warn_gaps};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::ledger::{Blame, blame, key_log, line};

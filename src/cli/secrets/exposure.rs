@@ -5,7 +5,7 @@ mod output;
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
-use super::past::{Keys, Names, note_depth, warn_gaps};
+use super::ledger::{Keys, Names, note_depth, warn_gaps};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::ui::Ui;
 use crate::ledger::{Doubt, FileExposure, Ledger, State};

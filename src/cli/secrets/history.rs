@@ -6,7 +6,7 @@ mod signatures;
 
 use std::process::ExitCode;
 
-use super::past::{Keys, Names, moment, warn_gaps};
+use super::ledger::{Keys, Names, moment, warn_gaps};
 use super::{Which, verify};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;

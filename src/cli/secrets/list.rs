@@ -5,9 +5,13 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::Which;
+use super::blame::of_today;
+use super::ledger::{Keys, note_depth, warn_gaps};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
+use crate::ledger::Origin;
 use crate::sops::{Document, Token};
+use crate::workspace::{Target, Workspace};
 
 /// List names, types and lengths
 ///
@@ -16,6 +20,11 @@ use crate::sops::{Document, Token};
 pub struct Args {
     #[command(flatten)]
     which: Which,
+    /// Since when each value is what it is, by the commit log
+    #[arg(long)]
+    age: bool,
+    #[command(flatten)]
+    keys: Keys,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -26,16 +35,36 @@ struct Row {
     kind: &'static str,
     bytes: usize,
     encrypted: bool,
+    age: Option<Age>,
+}
+
+/// When a value was set.
+struct Age {
+    /// Of the commit; nothing where it is not committed yet.
+    set: Option<(i64, String)>,
+    /// It was encrypted anew since, and only a key can tell whether it changed.
+    unsure: Option<(i64, String)>,
 }
 
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
         let (workspace, target) = self.which.open()?;
-        let rows = rows(&workspace.document(&target)?);
+        let mut rows = rows(&workspace.document(&target)?);
+        if self.age {
+            self.add_ages(ui, &target, &mut rows)?;
+        }
         if self.json {
             let values: Vec<_> = rows
                 .iter()
-                .map(|row| json!({"key": row.key, "type": row.kind, "bytes": row.bytes, "encrypted": row.encrypted}))
+                .map(|row| {
+                    let mut value = json!({"key": row.key, "type": row.kind, "bytes": row.bytes, "encrypted": row.encrypted});
+                    if let Some(age) = &row.age {
+                        let at = |set: &Option<(i64, String)>| set.as_ref().map(|(time, commit)| json!({"time": time, "commit": commit}));
+                        value["set"] = at(&age.set).into();
+                        value["unsure_since"] = at(&age.unsure).into();
+                    }
+                    value
+                })
                 .collect();
             ui.json(&json!({"schema": 1, "file": target.path, "env": target.env, "values": values}))?;
             return Ok(ExitCode::SUCCESS);
@@ -43,7 +72,8 @@ impl Args {
         let width = rows.iter().map(|row| row.key.chars().count()).max().unwrap_or(0);
         for row in &rows {
             let clear = if row.encrypted || row.bytes == 0 { "" } else { "  in clear" };
-            ui.line(format!("{:width$}  {:5}  {:>5} B{clear}", row.key, row.kind, row.bytes));
+            let age = row.age.as_ref().map_or_else(String::new, |age| format!("  {}", age.told()));
+            ui.line(format!("{:width$}  {:5}  {:>5} B{clear}{age}", row.key, row.kind, row.bytes));
         }
         if rows.is_empty() {
             ui.note(format!("{} holds no values", target.path));
@@ -52,15 +82,52 @@ impl Args {
     }
 }
 
+impl Args {
+    fn add_ages(&self, ui: &Ui, target: &Target, rows: &mut [Row]) -> Result<(), Failure> {
+        let workspace = Workspace::open(self.which.file.as_deref(), self.keys.caller())?;
+        let register = workspace.register_of(target, self.keys.depth())?;
+        warn_gaps(ui, &register.history);
+        let found = of_today(&register, target);
+        let at = |origin: &Origin| (origin.seconds, origin.short().to_owned());
+        for row in rows {
+            let blame = found.iter().find(|found| found.key == row.key).map(|found| found.blame);
+            row.age = blame.map(|blame| Age {
+                set: blame.map(|blame| at(blame.origin)),
+                unsure: blame.and_then(|blame| blame.unsure).map(|origin| at(origin)),
+            });
+        }
+        let has_doubts = found.iter().any(|found| found.blame.is_some_and(|blame| blame.unsure.is_some()));
+        note_depth(ui, &register, has_doubts);
+        Ok(())
+    }
+}
+
+impl Age {
+    /// `  12 d  77ab01c`; `12 to 40 d` where only a key can tell more
+    fn told(&self) -> String {
+        let now = jiff::Timestamp::now().as_second();
+        let days = |time: i64| (now - time).max(0) / 86_400;
+        match (&self.set, &self.unsure) {
+            (None, _) => "not committed".to_owned(),
+            (Some((time, commit)), None) => format!("{:>4} d  {commit}", days(*time)),
+            (Some((time, commit)), Some((later, other))) => {
+                format!("{} to {} d  {other} or {commit}", days(*later), days(*time))
+            }
+        }
+    }
+}
+
 fn rows(document: &Document) -> Vec<Row> {
     let leaves = document.tree().leaves();
     let row = |(path, _, leaf): &(crate::sops::Path, _, &crate::sops::tree::Leaf)| {
         let key = path.to_string();
         match leaf.scalar.as_text().map(Token::parse) {
-            Some(Ok(token)) => Row { key, kind: token.kind.name(), bytes: token.data.len(), encrypted: true },
+            Some(Ok(token)) => {
+                Row { key, kind: token.kind.name(), bytes: token.data.len(), encrypted: true, age: None }
+            }
             _ => {
                 let bytes = leaf.scalar.plaintext().unwrap_or_default().len();
-                Row { key, kind: leaf.scalar.type_name(), bytes, encrypted: false }
+                Row { key, kind: leaf.scalar.type_name(), bytes, encrypted: false, age: None }
             }
         }
     };

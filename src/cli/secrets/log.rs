@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::Which;
-use super::past::{Keys, Names, commit_and_date, moment, note_depth, origin_json, warn_gaps};
+use super::ledger::{Keys, Names, commit_and_date, moment, note_depth, origin_json, warn_gaps};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::ledger::{Entry, Event, KeyChange, KeyEvent, key_log, line};

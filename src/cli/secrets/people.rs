@@ -7,10 +7,11 @@ use crate::age::Recipient;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::ui::Ui;
 use crate::disk::Write;
+use crate::ledger::{Origin, intervals};
 use crate::policy::Holders;
 use crate::policy::config::{Config, ConfigError};
 use crate::policy::roster::Roster;
-use crate::repo::{Commit, Entry, ObjectId, Repo};
+use crate::repo::Commit;
 use crate::workspace::groups::{self, Readers};
 use crate::workspace::wrap::{Cause, Governed, Keys, Obstacle, Rewrapped, Survey};
 use crate::workspace::{Caller, POLICY, ROSTER, Workspace, WorkspaceError};
@@ -45,15 +46,24 @@ pub(super) struct Since {
     /// `YYYY-MM-DD`, UTC, author date.
     pub date: String,
     pub commit: String,
+    /// Times in between when they were not there: from, until.
+    pub away: Vec<(Since, Since)>,
 }
 
 impl Since {
-    pub(super) fn of(commit: &Commit) -> Self {
-        Self { date: date(commit.author_time.seconds), commit: commit.id.short() }
+    pub(super) fn of(origin: &Origin) -> Self {
+        Self { date: date(origin.seconds), commit: origin.short().to_owned(), away: Vec::new() }
     }
 }
 
-fn date(seconds: i64) -> String {
+impl From<&Commit> for Since {
+    fn from(commit: &Commit) -> Self {
+        Self { date: date(commit.author_time.seconds), commit: commit.id.short(), away: Vec::new() }
+    }
+}
+
+/// `YYYY-MM-DD`, UTC
+pub(super) fn date(seconds: i64) -> String {
     let time = jiff::Timestamp::from_second(seconds).unwrap_or_default();
     time.strftime("%Y-%m-%d").to_string()
 }
@@ -69,7 +79,7 @@ impl People {
             Failure::usage("there is no .sops.yaml here").hint("stax secrets init --env production")
         })?;
         let (roster, survey) = (workspace.roster()?, workspace.governed(&config)?);
-        let since = onboarded(workspace.repo()?)?;
+        let since = onboarded(&workspace)?;
         let holders = Holders::new(&roster, Some(&config));
         Ok(Self { workspace, config, roster, holders, survey, since })
     }
@@ -292,30 +302,24 @@ fn quoted(message: &str) -> String {
     }
 }
 
-/// The first commit in which each recipient is in the policy; old policies that do not parse are
-/// passed over.
-pub(super) fn onboarded(repo: &Repo) -> Result<BTreeMap<String, Since>, Failure> {
-    let mut parsed: BTreeMap<ObjectId, Vec<String>> = BTreeMap::new();
+/// The first commit in which each recipient is in a policy, and when they were away since; old policies that
+/// do not parse are passed over.
+pub(super) fn onboarded(workspace: &Workspace) -> Result<BTreeMap<String, Since>, Failure> {
+    let moments = workspace.policy_moments()?;
+    let ever = moments.iter().filter_map(|moment| moment.now.policy.as_ref()).flatten();
     let mut since = BTreeMap::new();
-    let walk = repo.changes_of(&repo.head_span()?, &[POLICY])?;
-    let mut versions: Vec<_> = walk.versions(POLICY).collect();
-    versions.reverse();
-    for (commit, change) in versions {
-        let Some(Entry { id: blob, .. }) = change.new else { continue };
-        let keys = parsed.entry(blob).or_insert_with(|| recipients_of(repo, blob));
-        for key in keys.iter() {
-            since.entry(key.clone()).or_insert_with(|| Since::of(commit));
+    for key in ever.collect::<BTreeSet<_>>() {
+        let intervals = intervals(&moments, key, true);
+        let Some(first) = intervals.first() else { continue };
+        let mut found = Since::of(&first.from);
+        for (before, after) in intervals.iter().zip(intervals.iter().skip(1)) {
+            if let Some(until) = &before.until {
+                found.away.push((Since::of(until), Since::of(&after.from)));
+            }
         }
+        since.insert(key.clone(), found);
     }
     Ok(since)
-}
-
-fn recipients_of(repo: &Repo, blob: ObjectId) -> Vec<String> {
-    let Some(text) = repo.blob(blob).ok().and_then(|bytes| String::from_utf8(bytes).ok()) else {
-        return Vec::new();
-    };
-    let Ok((config, _)) = Config::parse(&text) else { return Vec::new() };
-    config.rules.iter().flat_map(|rule| rule.recipients()).map(str::to_owned).collect()
 }
 
 fn refused(obstacles: Vec<Obstacle>, several_rules: bool) -> Failure {

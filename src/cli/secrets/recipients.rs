@@ -51,6 +51,8 @@ struct Reader {
     role: String,
     onboarded: String,
     commit: Option<String>,
+    /// Dates between which they were not in the policy.
+    away: Vec<(String, String)>,
     /// By table, anchor or comment.
     has_name: bool,
     /// The table claims a later date than the log proves.
@@ -72,6 +74,11 @@ fn readers(people: &People, rule: usize) -> Vec<Reader> {
             is_late: claimed.is_some_and(|claimed| claimed > onboarded),
             onboarded,
             commit: since.map(|since| since.commit.to_string()),
+            away: since
+                .map(|since| {
+                    since.away.iter().map(|(from, to)| (from.date.clone(), to.date.clone())).collect()
+                })
+                .unwrap_or_default(),
             has_name: people.holders.name(key).is_some(),
         }
     };
@@ -87,8 +94,11 @@ fn table(ui: &Ui, readers: &[Reader]) {
     let role = width(&|reader| &reader.role, "Role");
     ui.line(format!("  {:name$}  {:role$}  {:10}  Key", "Name", "Role", "Onboarded"));
     for reader in readers {
-        let Reader { name: who, role: what, onboarded, key, .. } = reader;
+        let Reader { name: who, role: what, onboarded, key, away, .. } = reader;
         ui.line(format!("  {who:name$}  {what:role$}  {onboarded:10}  {key}"));
+        for (from, to) in away {
+            ui.line(format!("  {:name$}  {:role$}  away from {from} to {to}", "", ""));
+        }
     }
 }
 
@@ -108,6 +118,7 @@ fn list(people: &People, rules: &[(usize, Vec<Reader>)]) -> Vec<serde_json::Valu
             serde_json::json!({
                 "key": reader.key, "name": text(&reader.name), "role": text(&reader.role),
                 "onboarded": reader.onboarded, "commit": reader.commit, "environments": envs,
+                "away": reader.away.iter().map(|(from, to)| serde_json::json!({"from": from, "to": to})).collect::<Vec<_>>(),
             })
         })
         .collect()

@@ -3,13 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
+use super::exposure::with_ledger;
 use super::people::{People, Scope, Since, roster_write};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::disk::Write;
+use crate::ledger::{Item, State};
 use crate::policy::config::Config;
+use crate::repo::ObjectId;
 use crate::sops::Document;
 use crate::workspace::POLICY;
+use crate::workspace::groups::Readers;
+use crate::workspace::register::Depth;
 use crate::workspace::wrap::{Governed, Keys, Rewrapped, has_data_key, secret_paths};
 
 /// End somebody's access: new data keys, every value re-encrypted, and what must be replaced
@@ -27,7 +32,7 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
-        let mut people = People::open(self.scope.file.as_deref())?;
+        let people = People::open(self.scope.file.as_deref())?;
         let key = people.resolve(&self.who)?;
         let (name, short) = (people.name(&key), people.short(&key));
         let open = |file: &&Governed| file.names(&key) || knows_data_key(&people, file, &key);
@@ -66,8 +71,8 @@ impl Args {
         if !files.is_empty() {
             ui.line(format!("{short} could read these values and encryption cannot take that back. Replace each at its source, then:"));
         }
-        for (file, _) in &files {
-            checklist(ui, &people, file, &key)?;
+        if !files.is_empty() {
+            checklists(ui, &people, &files, &key)?;
         }
         people.warn_missing(ui, &after, &rules, &key);
         if self.dry_run {
@@ -76,8 +81,13 @@ impl Args {
         }
         let message = format!("chore(secrets): remove {name} from {what}");
         let next = people.finish(ui, &writes, &message)?;
-        people.roster = roster;
         ui.next(&next);
+        if !files.is_empty() {
+            ui.note(format!(
+                "the list shrinks as values change: stax secrets exposure {}",
+                shell_words::quote(&key)
+            ));
+        }
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -116,7 +126,7 @@ fn revisions(people: &People, file: &Governed, key: &str) -> Result<Vec<(Since, 
         let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
         let document = text.and_then(|text| Document::parse(file.document.format(), &text).ok());
         if let Some(document) = document.filter(|d| d.metadata().age.iter().any(|s| s.recipient == key)) {
-            found.push((Since::of(commit), document));
+            found.push((Since::from(commit), document));
         }
     }
     Ok(found)
@@ -132,17 +142,43 @@ fn knows_data_key(people: &People, file: &Governed, key: &str) -> bool {
             .is_ok_and(|data_key| past.iter().any(|(_, document)| has_data_key(document, &data_key)))
 }
 
-fn checklist(ui: &Ui, people: &People, file: &Governed, key: &str) -> Result<(), Failure> {
-    let mut first: BTreeMap<String, Since> = BTreeMap::new();
-    for (since, document) in revisions(people, file, key)? {
-        for path in secret_paths(&document) {
-            first.insert(path.to_string(), since.clone());
+/// What they could read and nobody has replaced, by the ledger of the whole log.
+fn checklists(ui: &Ui, people: &People, files: &[(&Governed, Readers)], key: &str) -> Result<(), Failure> {
+    let workspace = &people.workspace;
+    let register = workspace.register_of_all(workspace.repo()?.ref_tips()?, Depth::Silent)?;
+    let vault = workspace.vault()?;
+    let exposure = with_ledger(&register, vault.as_ref(), &|ledger| Ok(ledger.exposure(key)))?;
+    let branches = branches(people)?;
+    for (file, _) in files {
+        let items = exposure.iter().filter(|it| it.path == file.target.path).flat_map(|it| &it.items);
+        checklist(ui, file, &items.collect::<Vec<_>>());
+        for (branch, tip) in &branches {
+            let text =
+                workspace.repo()?.blob_at(*tip, &file.target.path)?.and_then(|it| String::from_utf8(it).ok());
+            if text.is_some_and(|text| text.contains(key)) {
+                ui.warning(format!("branch `{branch}` still has the old data key; what is set there before it merges, {} can read", people.short(key)));
+            }
         }
     }
+    Ok(())
+}
+
+fn checklist(ui: &Ui, file: &Governed, items: &[&Item]) {
     let mut groups: BTreeMap<Option<Since>, Vec<String>> = BTreeMap::new();
-    for path in secret_paths(&file.document) {
-        let name = path.to_string();
-        groups.entry(first.remove(&name)).or_default().push(name);
+    let mut gone = Vec::new();
+    let today: Vec<String> = secret_paths(&file.document).iter().map(ToString::to_string).collect();
+    for name in &today {
+        let item = items.iter().find(|item| item.key == *name);
+        if item.is_some_and(|item| matches!(item.state, State::Replaced(_) | State::Accepted(_))) {
+            continue;
+        }
+        let since = item.and_then(|item| item.readable.first()).map(|first| Since::of(&first.origin));
+        groups.entry(since).or_default().push(name.clone());
+    }
+    for item in items.iter().filter(|item| !today.contains(&item.key)) {
+        if !matches!(item.state, State::Replaced(_) | State::Accepted(_)) {
+            gone.extend(item.readable.first().map(|first| (&item.key, Since::of(&first.origin))));
+        }
     }
     for (since, names) in groups {
         let since =
@@ -154,19 +190,16 @@ fn checklist(ui: &Ui, people: &People, file: &Governed, key: &str) -> Result<(),
             file.target.path
         ));
     }
-    for (name, since) in first {
+    for (name, since) in gone {
         ui.line(format!(
             "  [ ] {name}   since {} {}   no longer in the file; revoke it at its source",
             since.date, since.commit
         ));
     }
+}
+
+fn branches(people: &People) -> Result<Vec<(String, ObjectId)>, Failure> {
     let repo = people.workspace.repo()?;
     let head = repo.head_commit()?;
-    for (branch, tip) in repo.branch_tips()?.into_iter().filter(|(_, tip)| Some(*tip) != head) {
-        let text = repo.blob_at(tip, &file.target.path)?.and_then(|bytes| String::from_utf8(bytes).ok());
-        if text.is_some_and(|text| text.contains(key)) {
-            ui.warning(format!("branch `{branch}` still has the old data key; what is set there before it merges, {} can read", people.short(key)));
-        }
-    }
-    Ok(())
+    Ok(repo.branch_tips()?.into_iter().filter(|(_, tip)| Some(*tip) != head).collect())
 }

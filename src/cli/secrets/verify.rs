@@ -18,6 +18,7 @@ mod github;
 mod history;
 pub(in crate::cli) mod opinion;
 mod output;
+mod past;
 mod range;
 mod sarif;
 mod tree;
@@ -47,6 +48,12 @@ pub struct Args {
     /// Fail (1) where the clone holds too little history to tell who knew older data keys
     #[arg(long)]
     require_history: bool,
+    /// Fail too where a former recipient could read a value that is still in use
+    #[arg(long, conflicts_with = "staged")]
+    exposure: bool,
+    /// Fail too where a value was set longer ago: 90d, 26w
+    #[arg(long, value_name = "SPAN", value_parser = super::ledger::span, conflicts_with = "staged")]
+    max_age: Option<i64>,
     /// Use no key
     #[arg(long, conflicts_with = "with_key")]
     keyless: bool,
@@ -129,6 +136,7 @@ impl Args {
         let span = workspace.repo()?.span(range)?;
         let mut ranged = range::verify(&workspace, &span)?;
         let checked_with_key = self.open_with_key(&workspace, &mut ranged.gathered)?;
+        ranged.findings.extend(past::check(self, &workspace, ranged.gathered.vault.as_ref())?);
         Ok(Report {
             findings: ranged.findings,
             older: ranged.older,
@@ -187,6 +195,8 @@ impl Args {
             range::is_accepted(gathered.vault.as_ref(), RuleId::K05, &one.path, None)
         }));
         let (commits, is_partial) = (Some(history.commits), history.is_partial);
+        findings.extend(past::late_rows(&workspace, gathered.facts.roster.as_deref())?);
+        findings.extend(past::check(self, &workspace, gathered.vault.as_ref())?);
         Ok(Report { findings, accepted, files, checked_with_key, commits, is_partial, ..Report::default() })
     }
 

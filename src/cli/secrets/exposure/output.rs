@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
-use super::super::past::{Names, origin_json};
+use super::super::ledger::{Names, origin_json};
 use super::super::verify::count as counted;
 use super::{Person, count};
 use crate::cli::escape::Escaped;

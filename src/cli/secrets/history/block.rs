@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use super::super::past::Names;
+use super::super::ledger::Names;
 use super::commits;
 use crate::cli::ui::Ui;
 use crate::ledger::{FileChange, KeyChange, Move, Origin, Place, Row, timeline};

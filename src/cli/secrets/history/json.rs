@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::super::past::{Names, origin_json};
+use super::super::ledger::{Names, origin_json};
 use super::signatures::Signatures;
 use crate::ledger::{FileChange, Interval, KeyChange, Place, Row, intervals, timeline};
 use crate::workspace::stories::{Stories, Story, Subject};

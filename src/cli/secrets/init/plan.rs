@@ -163,7 +163,7 @@ impl Order<'_> {
             return Ok((roster.render(), Vec::new()));
         }
         let (holders, owner) = (Holders::new(&roster, Some(config)), (self.owner)().ok());
-        let since = onboarded(self.workspace.repo()?)?;
+        let since = onboarded(self.workspace)?;
         let mut nameless = Vec::new();
         for key in missing.into_iter().collect::<BTreeSet<_>>() {
             let own = owner.as_ref().filter(|owner| owner.recipient.as_str() == key);

@@ -1,0 +1,135 @@
+//! What `verify` judges by the whole log when it is asked to: exposed values, old values; and dates of the
+//! table of people.
+
+use super::Args;
+use crate::cli::failure::Failure;
+use crate::cli::secrets::blame::of_today;
+use crate::cli::secrets::exposure::with_ledger;
+use crate::cli::secrets::ledger::Names;
+use crate::ledger::{Doubt, State};
+use crate::policy::roster::Roster;
+use crate::policy::vault::Vault;
+use crate::policy::{Finding, RuleId, Severity};
+use crate::workspace::register::{Depth, Register};
+use crate::workspace::{ROSTER, Target, Workspace};
+
+/// Rules K06 and K07, as far as they are asked for.
+pub(super) fn check(
+    args: &Args,
+    workspace: &Workspace,
+    vault: Option<&Vault>,
+) -> Result<Vec<Finding>, Failure> {
+    if !args.exposure && args.max_age.is_none() {
+        return Ok(Vec::new());
+    }
+    let depth = match (args.keyless, args.with_key) {
+        (true, _) => Depth::Keyless,
+        (_, true) => Depth::WithKey,
+        _ => Depth::Silent,
+    };
+    let register = workspace.register_of_all(workspace.repo()?.ref_tips()?, depth)?;
+    let mut findings = Vec::new();
+    if args.exposure {
+        findings.extend(exposed(workspace, &register, vault)?);
+    }
+    if let Some(limit) = args.max_age {
+        let now = jiff::Timestamp::now().as_second();
+        findings.extend(register.tips.iter().flat_map(|(path, _)| old(&register, path, limit, now)));
+    }
+    Ok(findings)
+}
+
+/// K06: one finding a person and file.
+fn exposed(
+    workspace: &Workspace,
+    register: &Register,
+    vault: Option<&Vault>,
+) -> Result<Vec<Finding>, Failure> {
+    let names = Names(workspace.names_of(&register.history)?);
+    with_ledger(register, vault, &|ledger| {
+        let mut findings = Vec::new();
+        for recipient in ledger.former() {
+            let who = names.short(&recipient).into_owned();
+            for file in ledger.exposure(&recipient) {
+                let keys = |wanted: &dyn Fn(&State) -> bool| -> Vec<&str> {
+                    let items = file.items.iter().filter(|item| wanted(&item.state));
+                    items.map(|item| item.key.as_str()).collect()
+                };
+                let open = keys(&|state| matches!(state, State::Exposed(_)));
+                let unsure = keys(&|state| matches!(state, State::Unknown(Doubt::Reencrypted { .. })));
+                let see = format!("stax secrets exposure {}", shell_words::quote(&who));
+                if !open.is_empty() {
+                    let message = format!("{who} could read values that are still in use: {}", list(&open));
+                    findings.push(Finding::error(RuleId::K06, &file.path, message).fix(see.clone()));
+                }
+                if !unsure.is_empty() {
+                    let message = format!("only a key can tell whether {who} still knows {}", list(&unsure));
+                    findings.push(Finding::new(RuleId::K06, Severity::Notice, &file.path, message).fix(see));
+                }
+            }
+        }
+        Ok(findings)
+    })
+}
+
+/// K07: one finding a file. What a re-encryption may have changed is no finding but a notice.
+fn old(register: &Register, path: &str, limit: i64, now: i64) -> Vec<Finding> {
+    let target = Target { path: path.to_owned(), env: None };
+    let (mut too_old, mut unsure) = (Vec::new(), Vec::new());
+    let found = of_today(register, &target);
+    for found in &found {
+        let Some(blame) = found.blame.filter(|blame| now - blame.origin.seconds > limit) else { continue };
+        match blame.unsure {
+            Some(origin) if now - origin.seconds <= limit => unsure.push(found.key.as_str()),
+            _ => too_old.push(found.key.as_str()),
+        }
+    }
+    let days = limit / 86_400;
+    let mut findings = Vec::new();
+    if !too_old.is_empty() {
+        let message = format!("set more than {days} days ago: {}", list(&too_old));
+        findings.push(Finding::error(RuleId::K07, path, message).fix("stax secrets list --age"));
+    }
+    if !unsure.is_empty() {
+        let message = format!(
+            "re-encrypted within {days} days, and only a key can tell whether changed: {}",
+            list(&unsure)
+        );
+        findings
+            .push(Finding::new(RuleId::K07, Severity::Notice, path, message).fix("stax secrets list --age"));
+    }
+    findings
+}
+
+fn list(keys: &[&str]) -> String {
+    let more = keys.len().saturating_sub(5);
+    let shown = keys.iter().take(5).map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ");
+    if more > 0 { format!("{shown} and {more} more") } else { shown }
+}
+
+/// R02: dates of the table that are later than the log proves.
+pub(super) fn late_rows(workspace: &Workspace, roster: Option<&str>) -> Result<Vec<Finding>, Failure> {
+    let Some(table) = roster.and_then(|text| Roster::parse(text).ok()) else { return Ok(Vec::new()) };
+    let dated = |row: &&crate::policy::roster::Row| row.onboarded.parse::<jiff::civil::Date>().is_ok();
+    if !table.rows().any(|(_, row)| dated(&row)) {
+        return Ok(Vec::new());
+    }
+    let moments = workspace.policy_moments()?;
+    let mut findings = Vec::new();
+    for (line, row) in table.rows().filter(|(_, row)| dated(row)) {
+        let intervals = crate::ledger::intervals(&moments, &row.recipient, true);
+        let Some(first) = intervals.first() else { continue };
+        let date = crate::cli::secrets::people::date(first.from.seconds);
+        if row.onboarded > date {
+            let message = format!(
+                "{} is in the policy since {date} {}, not since {}",
+                row.name,
+                first.from.short(),
+                row.onboarded
+            );
+            findings
+                .push(Finding::warning(RuleId::R02, ROSTER, message).at(line).fix("stax secrets recipients"));
+        }
+    }
+    Ok(findings)
+}
