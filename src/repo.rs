@@ -17,7 +17,7 @@ pub use changes::{Commit, PathChange, Span, Walk};
 pub use error::RepoError;
 pub use history::{Revision, Time};
 pub use index::{IndexEntry, StagedChange};
-pub use object::{Entry, ObjectId};
+pub use object::{Entry, ObjectId, State};
 
 /// The largest blob that is read. SOPS files of the general profile end at the same size.
 pub const BLOB_LIMIT: usize = 32 << 20;
