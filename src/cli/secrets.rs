@@ -7,7 +7,9 @@ use super::failure::Failure;
 use super::ui::Ui;
 
 mod add_recipient;
+mod compare;
 mod decrypt;
+mod diff;
 mod edit;
 mod encrypt;
 mod exec;
@@ -17,10 +19,12 @@ mod init;
 mod install;
 mod keygen;
 mod list;
+mod past;
 mod people;
 mod pubkey;
 mod recipients;
 mod remove_recipient;
+mod revert;
 mod rotate;
 mod set;
 mod status;
@@ -48,6 +52,9 @@ pub enum Secrets {
     AddRecipient(add_recipient::Args),
     RemoveRecipient(remove_recipient::Args),
     Rotate(rotate::Args),
+    Diff(diff::Args),
+    Revert(revert::Args),
+    Compare(compare::Args),
     Status(status::Args),
 }
 
@@ -72,6 +79,9 @@ impl Secrets {
             Self::AddRecipient(args) => args.run(ui),
             Self::RemoveRecipient(args) => args.run(ui),
             Self::Rotate(args) => args.run(ui),
+            Self::Diff(args) => args.run(ui),
+            Self::Revert(args) => args.run(ui),
+            Self::Compare(args) => args.run(ui),
             Self::Status(args) => args.run(ui),
         }
     }

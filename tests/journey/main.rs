@@ -17,4 +17,5 @@ mod policy;
 mod quiet;
 mod rules;
 mod shell;
+mod values;
 mod whole;
