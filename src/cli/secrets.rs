@@ -15,6 +15,7 @@ mod encrypt;
 mod exec;
 mod export;
 mod get;
+mod import;
 mod init;
 mod install;
 mod keygen;
@@ -43,6 +44,7 @@ pub enum Secrets {
     Unset(unset::Args),
     Get(get::Args),
     List(list::Args),
+    Import(import::Args),
     Export(export::Args),
     Exec(exec::Args),
     Decrypt(decrypt::Args),
@@ -70,6 +72,7 @@ impl Secrets {
             Self::Unset(args) => args.run(ui),
             Self::Get(args) => args.run(ui),
             Self::List(args) => args.run(ui),
+            Self::Import(args) => args.run(ui),
             Self::Export(args) => args.run(ui),
             Self::Exec(args) => args.run(ui),
             Self::Decrypt(args) => args.run(ui),

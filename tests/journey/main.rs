@@ -11,6 +11,7 @@ mod formats;
 mod guard;
 mod history;
 mod honest;
+mod import;
 mod people;
 mod places;
 mod policy;
