@@ -56,6 +56,15 @@ fn prune_removes_what_the_file_does_not_have() {
 }
 
 #[test]
+fn an_empty_pipe_prunes_nothing() {
+    let sandbox = Sandbox::with_store();
+    let before = sandbox.read(PROD);
+    sandbox.stax_with(["secrets", "import", "-", "--prune"], "# nothing\n").exits(2).one_error();
+    sandbox.stax_with(["secrets", "import", "-"], "").ok().says("nothing changed");
+    assert_eq!(sandbox.read(PROD), before);
+}
+
+#[test]
 fn whatever_is_wrong_is_listed_at_once_and_nothing_is_written() {
     let sandbox = Sandbox::with_store();
     let before = sandbox.read(PROD);
@@ -155,4 +164,8 @@ fn five_hundred_keys_take_no_time() {
     assert!(start.elapsed().as_secs() < 10, "{:?}", start.elapsed());
     sandbox.get("KEY_499").ok().prints_exactly("value-499\n");
     sops_reads(&sandbox, PROD, "KEY_250: value-250\n");
+    let start = std::time::Instant::now();
+    sandbox.stax_with(["secrets", "import", "-", "--prune"], "PORT=5432\n").ok().says("1 same, 502 removed");
+    assert!(start.elapsed().as_secs() < 10, "{:?}", start.elapsed());
+    sandbox.sops(["decrypt", PROD]).ok().prints_exactly("PORT: 5432\n");
 }

@@ -349,6 +349,19 @@ fn damage_is_named_and_stops_nothing() {
 }
 
 #[test]
+fn an_unmerged_file_is_named() {
+    let sandbox = three_versions();
+    sandbox.git(["checkout", "-qb", "other", "HEAD~1"]).ok();
+    sandbox.set("STRIPE_SECRET_KEY", CANARY).ok();
+    sandbox.commit_all("another way");
+    sandbox.git(["merge", "-q", "main"]).exits(1);
+    for args in [&[][..], &["--staged"], &["HEAD"]] {
+        let output = quiet(diff(&sandbox, args)).ok().prints(PROD);
+        assert!(args == ["HEAD"] || output.stdout.contains("is unmerged"), "{output}");
+    }
+}
+
+#[test]
 fn long_values_are_compared_by_line_and_cannot_forge_one() {
     let sandbox = Sandbox::with_store();
     let long = |middle: &str| format!("first\n{middle}\nlast\n+ FORGED: x\n");

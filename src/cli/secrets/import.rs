@@ -53,6 +53,10 @@ pub struct Args {
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
         let given = self.read(ui)?;
+        if self.prune && given.is_empty() {
+            return Err(Failure::usage("there are no values to import, and --prune would remove every key")
+                .hint("if that is meant: stax secrets unset KEY"));
+        }
         let (workspace, target) = self.which.open()?;
         let allowed = if target.env.is_some() { values::allowed_names(&workspace)? } else { Vec::new() };
         let mut plan = Plan::default();

@@ -2,12 +2,12 @@
 
 use std::collections::HashSet;
 
-use super::{Edit, EditError, Place, find_in, home, insert, new_leaf};
+use super::{Edit, EditError, Place, find_in, home, insert, new_leaf, remove};
 use crate::sops::format::Format;
-use crate::sops::seal::Fresh;
+use crate::sops::seal::{Fresh, SealError};
 use crate::sops::selector::Selected;
 use crate::sops::tree::{Path, Scalar, Style, Tree};
-use crate::sops::{Cleartext, DataKey, splice};
+use crate::sops::{Cleartext, DataKey, Document, splice};
 
 impl Cleartext {
     /// Whether a value can stand at a path at all: its name and what the format can carry.
@@ -67,6 +67,57 @@ impl Cleartext {
         Ok(Some(self.finish(&text, &tree, key, fresh)?))
     }
 
+    /// Removes several entries of maps; together where their texts do not touch, else half by half.
+    ///
+    /// # Errors
+    /// As [`Self::unset`], for the first that cannot be removed.
+    pub fn unset_all(
+        &self,
+        paths: &[Path],
+        key: &DataKey,
+        fresh: &mut Fresh<'_>,
+    ) -> Result<String, EditError> {
+        match paths {
+            [] => return Ok(self.document().source().to_owned()),
+            [path] => return self.unset(path, key, fresh),
+            _ => {}
+        }
+        if let Ok(text) = self.unset_at_once(paths, key, fresh) {
+            return Ok(text);
+        }
+        let (first, second) = paths.split_at(paths.len() / 2);
+        let text = self.unset_all(first, key, fresh)?;
+        let again = Document::parse(self.document().format(), &text)
+            .map_err(|error| SealError::ReadBack(error.to_string()))?;
+        let again = again.open(key).map_err(|fault| SealError::ReadBack(fault.to_string()))?;
+        again.unset_all(second, key, fresh)
+    }
+
+    /// What is written is read back, so a text that does not come out right is an error here.
+    fn unset_at_once(
+        &self,
+        paths: &[Path],
+        key: &DataKey,
+        fresh: &mut Fresh<'_>,
+    ) -> Result<String, EditError> {
+        const TOUCH: &str = "cannot be removed together with another one";
+        let mut tree = self.tree().clone();
+        let mut edits = Vec::new();
+        for path in paths {
+            self.check(path, &Scalar::Null)?;
+            let edit = self.removal(path)?;
+            remove::from_tree(&mut tree, &path.0, &edit.0);
+            edits.push(edit);
+        }
+        edits.sort_by_key(|(range, _)| range.start);
+        let touch = edits.windows(2).any(|pair| pair[0].0.end > pair[1].0.start);
+        if touch || self.document().format() == Format::Ini {
+            return Err(EditError::Value(paths[0].clone(), TOUCH));
+        }
+        let text = splice(self.document().source(), edits);
+        Ok(self.finish(&text, &tree, key, fresh)?)
+    }
+
     fn edit_at(
         &self,
         path: &Path,
@@ -112,7 +163,6 @@ impl Cleartext {
 mod tests {
     use super::*;
     use crate::age::{self, tests::identity};
-    use crate::sops::{Document, Format};
 
     const ALICE: &str = include_str!("../../../fixtures/sops/keys/alice.txt");
 
@@ -152,6 +202,33 @@ mod tests {
             }
             assert_eq!(again.tree().leaves().len(), clear.tree().leaves().len() + 2);
             assert!(set_all(&again, &key, &values).unwrap().is_none(), "a second time nothing changes");
+        }
+    }
+
+    #[test]
+    fn any_choice_of_keys_is_removed_in_every_flat_format() {
+        for (format, text) in [
+            (Format::Yaml, include_str!("../../../fixtures/sops/y01-flat.enc.yaml")),
+            (Format::Json, include_str!("../../../fixtures/sops/j01-flat.enc.json")),
+            (Format::Dotenv, include_str!("../../../fixtures/sops/d01-flat.enc.env")),
+        ] {
+            let (clear, key) = open(format, text);
+            let all: Vec<Path> = clear.tree().leaves().into_iter().map(|(path, ..)| path).collect();
+            assert!(all.len() > 2 && all.iter().all(|path| path.0.len() == 1), "{format:?}");
+            for choice in 0..1_u32 << all.len().min(6) {
+                let (gone, left): (Vec<_>, Vec<_>) = all
+                    .iter()
+                    .cloned()
+                    .enumerate()
+                    .partition(|(at, _)| choice >> (at % 32) & 1 == 1 && *at < 6);
+                let paths: Vec<Path> = gone.into_iter().map(|(_, path)| path).collect();
+                let mut random = |bytes: &mut [u8]| bytes.fill(7);
+                let mut fresh = Fresh { now: "2026-01-02T03:04:05Z", random: &mut random };
+                let text = clear.unset_all(&paths, &key, &mut fresh).unwrap();
+                let (again, _) = open(format, &text);
+                let found: Vec<Path> = again.tree().leaves().into_iter().map(|(path, ..)| path).collect();
+                assert_eq!(found, left.into_iter().map(|(_, path)| path).collect::<Vec<_>>(), "{format:?}");
+            }
         }
     }
 

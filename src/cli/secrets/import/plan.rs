@@ -3,6 +3,7 @@
 use zeroize::Zeroizing;
 
 use super::source::{Given, What};
+use crate::cli::escape::Escaped;
 use crate::cli::failure::Failure;
 use crate::cli::secrets::values::{self, MAX_KEYS, check_managed_value, default_type, plain_text, shape};
 use crate::cli::ui::Ui;
@@ -64,7 +65,9 @@ impl Plan {
             target.path,
             if count == 1 { "" } else { "s" }
         );
-        Err(wrong.into_iter().fold(Failure::usage(message), Failure::detail))
+        // a name from JSON may hold anything
+        let failure = Failure::usage(message);
+        Err(wrong.iter().fold(failure, |failure, what| failure.detail(Escaped(what).to_string())))
     }
 
     fn add(&mut self, opened: &Opened, path: Path, scalar: Scalar) {
@@ -100,23 +103,21 @@ impl Plan {
 
     /// The text to write; `None` when it is that already.
     pub(super) fn text(&self, opened: &Opened) -> Result<Option<String>, Failure> {
-        let mut text = fresh(|fresh| opened.clear.set_all(&self.sets, &opened.key, fresh))?;
-        let document = opened.clear.document();
-        for path in &self.removed {
-            let changed = match &text {
-                None => opened.clear.clone(),
-                Some(text) => {
-                    let written = Document::parse(document.format(), text);
-                    let failed = |error: &dyn std::fmt::Display| {
-                        Failure::usage(format!("{}: {error}", opened.target.path))
-                    };
-                    let written = written.map_err(|error| failed(&error))?;
-                    written.open(&opened.key).map_err(|fault| failed(&fault))?
-                }
-            };
-            text = Some(fresh(|fresh| changed.unset(path, &opened.key, fresh))?);
+        let text = fresh(|fresh| opened.clear.set_all(&self.sets, &opened.key, fresh))?;
+        if self.removed.is_empty() {
+            return Ok(text);
         }
-        Ok(text)
+        let written = match &text {
+            None => opened.clear.clone(),
+            Some(text) => {
+                let failed = |error: &dyn std::fmt::Display| {
+                    Failure::usage(format!("{}: {error}", opened.target.path))
+                };
+                let document = Document::parse(opened.clear.document().format(), text);
+                document.map_err(|error| failed(&error))?.open(&opened.key).map_err(|fault| failed(&fault))?
+            }
+        };
+        Ok(Some(fresh(|fresh| written.unset_all(&self.removed, &opened.key, fresh))?))
     }
 
     pub(super) fn print(&self, ui: &Ui) {
