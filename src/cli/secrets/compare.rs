@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
+use super::verify::count;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::ui::Ui;
 use crate::sops::compare::{Known, values};
@@ -156,7 +157,7 @@ impl Report<'_> {
         let width = named.iter().map(|key| key.chars().count()).max().unwrap_or(0);
         for side in [left, right] {
             let place = if side.name == side.path { String::new() } else { format!("  {}", side.path) };
-            ui.one_line(format!("{}{place}: {} keys", side.name, side.values.len()));
+            ui.one_line(format!("{}{place}: {}", side.name, count(side.values.len(), "key")));
         }
         for (mark, keys, side) in [("-", &self.only_left, left), ("+", &self.only_right, right)] {
             for key in keys {

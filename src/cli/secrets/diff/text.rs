@@ -6,6 +6,7 @@ use super::face::Face;
 use super::file::{Pair, Side, Version};
 use super::sides::Asked;
 use crate::cli::escape::Escaped;
+use crate::cli::secrets::verify::count as count_of;
 use crate::cli::show::{Show, key_print};
 use crate::cli::ui::Ui;
 use crate::policy::Holders;
@@ -264,8 +265,8 @@ fn summary(pair: &Pair) -> String {
         .collect();
     let keys = pair.differences.changes.len();
     match (&pair.old, &pair.new) {
-        (Side::Absent, _) => format!("new file, {keys} keys"),
-        (_, Side::Absent) => format!("deleted, {keys} keys"),
+        (Side::Absent, _) => format!("new file, {}", count_of(keys, "key")),
+        (_, Side::Absent) => format!("deleted, {}", count_of(keys, "key")),
         _ if !words.is_empty() => words.join(", "),
         _ if pair.old_path.is_some() => "renamed; keys and values same".to_owned(),
         _ => "keys and values same".to_owned(),
