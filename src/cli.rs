@@ -10,6 +10,7 @@ mod escape;
 mod failure;
 mod git;
 mod secrets;
+mod show;
 mod ui;
 mod vault;
 

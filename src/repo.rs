@@ -19,7 +19,7 @@ use git2::{AttrCheckFlags, AttrValue, ErrorCode, Repository};
 pub use changes::{Commit, PathChange, Span, Time, Walk};
 pub use error::RepoError;
 pub use index::{IndexEntry, StagedChange};
-pub use object::{Entry, ObjectId};
+pub use object::{Entry, ObjectId, State};
 
 /// The largest blob that is read. SOPS files of the general profile end at the same size.
 pub const BLOB_LIMIT: usize = 32 << 20;

@@ -10,6 +10,7 @@
 pub mod binary;
 mod block;
 pub mod cipher;
+pub mod compare;
 pub mod dotenv;
 mod edit;
 mod facts;

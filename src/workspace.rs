@@ -3,6 +3,7 @@
 mod error;
 pub mod groups;
 pub mod history;
+pub mod past;
 pub mod reading;
 pub mod register;
 pub mod stories;

@@ -8,7 +8,9 @@ use super::ui::Ui;
 
 mod add_recipient;
 mod blame;
+mod compare;
 mod decrypt;
+mod diff;
 mod edit;
 mod encrypt;
 mod exec;
@@ -16,16 +18,19 @@ mod export;
 mod exposure;
 mod get;
 mod history;
+mod import;
 mod init;
 mod install;
 mod keygen;
 mod ledger;
 mod list;
 mod log;
+mod past;
 mod people;
 mod pubkey;
 mod recipients;
 mod remove_recipient;
+mod revert;
 mod rotate;
 mod set;
 mod status;
@@ -44,6 +49,7 @@ pub enum Secrets {
     Unset(unset::Args),
     Get(get::Args),
     List(list::Args),
+    Import(import::Args),
     Export(export::Args),
     Exec(exec::Args),
     Decrypt(decrypt::Args),
@@ -55,6 +61,9 @@ pub enum Secrets {
     Rotate(rotate::Args),
     Log(log::Args),
     Blame(blame::Args),
+    Diff(diff::Args),
+    Revert(revert::Args),
+    Compare(compare::Args),
     History(history::Args),
     Exposure(exposure::Args),
     Status(status::Args),
@@ -72,6 +81,7 @@ impl Secrets {
             Self::Unset(args) => args.run(ui),
             Self::Get(args) => args.run(ui),
             Self::List(args) => args.run(ui),
+            Self::Import(args) => args.run(ui),
             Self::Export(args) => args.run(ui),
             Self::Exec(args) => args.run(ui),
             Self::Decrypt(args) => args.run(ui),
@@ -83,6 +93,9 @@ impl Secrets {
             Self::Rotate(args) => args.run(ui),
             Self::Log(args) => args.run(ui),
             Self::Blame(args) => args.run(ui),
+            Self::Diff(args) => args.run(ui),
+            Self::Revert(args) => args.run(ui),
+            Self::Compare(args) => args.run(ui),
             Self::History(args) => args.run(ui),
             Self::Exposure(args) => args.run(ui),
             Self::Status(args) => args.run(ui),

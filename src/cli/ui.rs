@@ -53,6 +53,28 @@ impl Ui {
         let _ = writeln!(anstream::stdout(), "{style}{mark}{style:#} {}", lines(text.as_ref()));
     }
 
+    /// A line of data that stays one line, whatever keys and paths hold.
+    pub fn one_line(&self, text: impl AsRef<str>) {
+        let _ = writeln!(anstream::stdout(), "{}", Escaped(text.as_ref()));
+    }
+
+    /// As [`Self::mark`], for text that stays on its line.
+    pub fn mark_line(&self, mark: &str, text: impl AsRef<str>) {
+        self.mark(mark, Escaped(text.as_ref()).to_string());
+    }
+
+    /// A line behind `+` or `-` in its colour; the parts that are `true` stand out at a terminal.
+    pub fn parts(&self, mark: &str, parts: &[(String, bool)]) {
+        let style = if mark == "+" { GREEN } else { RED };
+        let mut line = format!("{style}{mark} ");
+        for (text, stands_out) in parts {
+            let text = Escaped(text);
+            let out = style.invert();
+            line += &if *stands_out { format!("{out}{text}{out:#}{style}") } else { text.to_string() };
+        }
+        let _ = writeln!(anstream::stdout(), "{line}{style:#}");
+    }
+
     /// Bytes of data, exactly.
     ///
     /// # Errors

@@ -4,9 +4,9 @@ use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
-use git2::{ErrorCode, ObjectType, Oid, Tree};
+use git2::{Delta, DiffFile, DiffOptions, ErrorCode, ObjectType, Oid, Tree};
 
-use super::{BLOB_LIMIT, Repo, RepoError};
+use super::{BLOB_LIMIT, Repo, RepoError, StagedChange, Time};
 
 /// The SHA-1 name of a git object. `Display` gives 40 hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -80,7 +80,83 @@ pub struct Entry {
     pub mode: u32,
 }
 
+/// One of the states of the files that git knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    Commit(ObjectId),
+    /// HEAD; empty before the first commit.
+    Head,
+    Index,
+    WorkTree,
+}
+
 impl Repo {
+    /// The commit that a text names, as git reads revisions.
+    ///
+    /// # Errors
+    /// [`RepoError::Revision`] when git does not know it.
+    pub fn commit_named(&self, text: &str) -> Result<ObjectId, RepoError> {
+        let unknown = |_| RepoError::Revision(text.to_owned());
+        let object = self.git.revparse_single(text).map_err(unknown)?;
+        Ok(object.peel_to_commit().map_err(unknown)?.id().into())
+    }
+
+    /// When the author says that a commit was made.
+    ///
+    /// # Errors
+    /// [`RepoError::Missing`] when the commit is not in this clone.
+    pub fn author_time(&self, commit: ObjectId) -> Result<Time, RepoError> {
+        let found = self.git.find_commit(commit.oid());
+        let time = found.map_err(|error| RepoError::reading(&error, commit))?.author().when();
+        Ok(Time { seconds: time.seconds(), offset_minutes: time.offset_minutes() })
+    }
+
+    /// The best common ancestor of two commits; `None` when they have none.
+    ///
+    /// # Errors
+    /// [`RepoError::Git`] when a commit cannot be read.
+    pub fn merge_base(&self, one: ObjectId, other: ObjectId) -> Result<Option<ObjectId>, RepoError> {
+        match self.git.merge_base(one.oid(), other.oid()) {
+            Ok(base) => Ok(Some(base.into())),
+            Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The paths in which two states differ, as `git diff` compares them: untracked files are no part of the
+    /// work tree. An unmerged path has neither side. Of the work tree only whether a file is there counts:
+    /// its id may be zeros.
+    ///
+    /// # Errors
+    /// [`RepoError`] when a tree or the index cannot be read.
+    pub fn differing(&self, old: State, new: State) -> Result<Vec<StagedChange>, RepoError> {
+        let tree = |state: State| match state {
+            State::Commit(commit) => self.tree_of(commit).map(Some),
+            _ => self.head_tree(),
+        };
+        let mut options = DiffOptions::new();
+        options.include_typechange(true).ignore_case(false).skip_binary_check(true);
+        let options = Some(&mut options);
+        let diff = match (old, new) {
+            (State::Index, _) => self.git.diff_index_to_workdir(None, options)?,
+            (_, State::WorkTree) => self.git.diff_tree_to_workdir_with_index(tree(old)?.as_ref(), options)?,
+            (_, State::Index) => self.git.diff_tree_to_index(tree(old)?.as_ref(), None, options)?,
+            _ => self.git.diff_tree_to_tree(tree(old)?.as_ref(), tree(new)?.as_ref(), options)?,
+        };
+        let change = |delta: git2::DiffDelta<'_>| {
+            let (old, new) = (delta.old_file(), delta.new_file());
+            let path = new.path_bytes().or(old.path_bytes())?;
+            let path = std::str::from_utf8(path).ok()?.to_owned();
+            let is_unmerged = delta.status() == Delta::Conflicted;
+            let side = |file: &DiffFile<'_>| {
+                let there = file.exists() && !is_unmerged;
+                there.then(|| Entry { id: file.id().into(), mode: u32::from(file.mode()) })
+            };
+            Some(StagedChange { path, old: side(&old), new: side(&new) })
+        };
+        Ok(diff.deltas().filter_map(change).collect())
+    }
+
     /// The bytes of a blob.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ use super::{Cleartext, DataKey, Token, ini, splice};
 
 mod insert;
 mod remove;
+mod several;
 
 #[derive(Debug, thiserror::Error)]
 pub enum EditError {

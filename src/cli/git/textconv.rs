@@ -3,8 +3,6 @@
 //! A failing or silent textconv stops git or hides a file, so this one always ends well, and prints
 //! the bytes as they are whenever it knows nothing better.
 
-mod mask;
-mod mode;
 mod render;
 
 use std::fs::File;
@@ -16,13 +14,13 @@ use std::process::ExitCode;
 use zeroize::Zeroizing;
 
 use crate::cli::failure::Failure;
+use crate::cli::show::Viewer;
 use crate::cli::ui::Ui;
 use crate::repo::Repo;
-use crate::sops::{Cleartext, DataKey, Document, Format, MacState, OpenFault};
-use crate::workspace::{Caller, MAX_FILE, Target, Workspace, unlock};
+use crate::sops::{Document, Format};
+use crate::workspace::{Caller, MAX_FILE, Workspace};
 
-use mask::MaskKey;
-use render::{Show, View};
+use render::View;
 
 /// A blob as people read it; never fails
 #[derive(clap::Args)]
@@ -74,55 +72,13 @@ fn convert(path: &Path, bytes: &[u8]) -> Option<Zeroizing<String>> {
         .ok();
     let holders = workspace.as_ref().map(Workspace::holders).unwrap_or_default();
     let name = |recipient: &str| holders.name(recipient).map(str::to_owned);
-    let masks = mode::is_masked(std::env::vars_os(), setting(workspace.as_ref()).as_deref());
-    let mask = if masks { MaskKey::of_user() } else { None };
-    let show = match &mask {
-        _ if !masks => Show::Values,
-        Some(key) => Show::Masks(key),
-        None => Show::Ciphertext,
-    };
-    let opened = workspace.as_ref().and_then(|workspace| open(workspace, path, &document));
+    let viewer = Viewer::of_process(workspace.as_ref());
+    let show = viewer.show();
+    let opened = workspace.as_ref().and_then(|workspace| workspace.open_past(path, &document));
     let view = match &opened {
         None => View::Locked,
         Some((key, Ok(clear))) => View::Open { key, clear, show },
         Some((key, Err(fault))) => View::Broken { key, fault, show },
     };
     Some(render::render(&document, &view, &name))
-}
-
-fn setting(workspace: Option<&Workspace>) -> Option<String> {
-    workspace?.repo().ok()?.config_string("stax.diff").ok().flatten()
-}
-
-type Unlocked = (DataKey, Result<Cleartext, OpenFault>);
-
-/// By a stanza of the document; else, for a version from before the reader joined, by the data key
-/// of the file in the work tree, which counts only when every value and the MAC agree.
-fn open(workspace: &Workspace, path: &Path, document: &Document) -> Option<Unlocked> {
-    let unlock = |document: &Document| unlock::unlock(&workspace.keyring, document).ok();
-    if let Some(key) = unlock(document) {
-        let clear = document.open_unverified(&key);
-        return Some((key, clear));
-    }
-    candidates(workspace, path).into_iter().find_map(|path| {
-        let newer = workspace.document(&Target { path, env: None }).ok()?;
-        let key = unlock(&newer)?;
-        let clear = document.open_unverified(&key).ok().filter(|clear| clear.mac() == MacState::Ok)?;
-        Some((key, Ok(clear)))
-    })
-}
-
-/// Files of the work tree that may be a newer version: the path itself, and bound files of that name,
-/// because git gives a blob its name but not its folder.
-fn candidates(workspace: &Workspace, path: &Path) -> Vec<String> {
-    let mut found: Vec<String> =
-        path.to_str().filter(|_| path.is_relative()).map(str::to_owned).into_iter().collect();
-    let bound = workspace.vault().ok().flatten().map(|vault| vault.files).unwrap_or_default();
-    found.extend(
-        bound
-            .into_iter()
-            .map(|file| file.path)
-            .filter(|bound| Path::new(bound).file_name() == path.file_name()),
-    );
-    found
 }

@@ -38,7 +38,7 @@ impl Keys {
 
 impl Which {
     /// As [`open`](Self::open), for a file that need not be there any more.
-    pub(super) fn open_past(&self, caller: Caller) -> Result<(Workspace, Target), Failure> {
+    pub(super) fn open_line(&self, caller: Caller) -> Result<(Workspace, Target), Failure> {
         let workspace = Workspace::open(self.file.as_deref(), caller)?;
         if let Some(file) = &self.file
             && let Ok(path) = workspace.relative(file)

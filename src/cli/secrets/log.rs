@@ -4,11 +4,17 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
+use zeroize::Zeroizing;
+
 use super::Which;
 use super::ledger::{Keys, Names, commit_and_date, moment, note_depth, origin_json, warn_gaps};
+use super::values::{parse_path, plain_text, shape};
 use crate::cli::failure::Failure;
+use crate::cli::show::{Show, Viewer};
 use crate::cli::ui::Ui;
 use crate::ledger::{Entry, Event, KeyChange, KeyEvent, key_log, line};
+use crate::sops::{Path, Tree};
+use crate::workspace::reading::Reading;
 use crate::workspace::register::Register;
 
 /// What happened to each value: by whom, in which commit
@@ -24,6 +30,9 @@ pub struct Args {
     key: Option<String>,
     #[command(flatten)]
     which: Which,
+    /// With the values before and after, for a key holder; masked where `git diff` masks them
+    #[arg(short, long, conflicts_with_all = ["keyless", "json"])]
+    patch: bool,
     /// At most this many commits
     #[arg(short = 'n', long, value_name = "N")]
     max_count: Option<usize>,
@@ -42,7 +51,7 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
-        let (workspace, target) = self.which.open_past(self.keys.caller())?;
+        let (workspace, target) = self.which.open_line(self.keys.caller())?;
         let register = workspace.register_of(&target, self.keys.depth())?;
         warn_gaps(ui, &register.history);
         let history = &register.history;
@@ -71,19 +80,51 @@ impl Args {
             return Ok(ExitCode::SUCCESS);
         }
         let names = Names(workspace.names_of(history)?);
-        self.print(ui, &log, &register, &names);
+        let viewer = self.patch.then(|| Viewer::of_process(Some(&workspace)));
+        self.print(ui, &log, &register, &names, viewer);
         Ok(ExitCode::SUCCESS)
     }
 
-    fn print(&self, ui: &Ui, log: &[Entry<'_>], register: &Register, names: &Names) {
+    fn print(&self, ui: &Ui, log: &[Entry<'_>], register: &Register, names: &Names, viewer: Option<Viewer>) {
         let width = log.iter().map(|entry| entry.origin().author.chars().count()).max().unwrap_or(0);
         for entry in log {
             let origin = entry.origin();
             let what = if self.key.is_some() { of_key(entry) } else { of_file(entry, names) };
             ui.line(format!("{}  {:width$}  {what}", commit_and_date(origin), origin.author));
+            if let Some(viewer) = &viewer {
+                entry.keys.iter().for_each(|event| values(ui, event, &register.reading, viewer.show()));
+            }
         }
         let is_unsure = |event: &KeyEvent| event.event == Event::Reencrypted { same: None };
         note_depth(ui, register, log.iter().any(|entry| entry.keys.iter().any(is_unsure)));
+    }
+}
+
+/// The value of a key before and after, each line of it behind its sign.
+fn values(ui: &Ui, event: &KeyEvent, reading: &Reading, show: Show<'_>) {
+    if event.event == (Event::Reencrypted { same: Some(true) }) {
+        return;
+    }
+    ui.line(format!("    {}", event.key));
+    let (old, new) = event.tokens;
+    for (sign, token) in [("-", old), ("+", new)] {
+        let Some(token) = token else { continue };
+        let Some(scalar) = reading.value(&token) else {
+            ui.line(format!("    {sign} (no key at hand opens it)"));
+            continue;
+        };
+        let plain = scalar.plaintext().unwrap_or_default();
+        let path = parse_path(&event.key, &Tree::default()).unwrap_or_else(|_| Path::key(&event.key));
+        let text = match show {
+            Show::Values => Zeroizing::new(String::from_utf8_lossy(&plain_text(scalar)).into_owned()),
+            _ => Zeroizing::new(
+                show.mask(&path, scalar.type_name(), &plain)
+                    .unwrap_or_else(|| format!("«{}»", shape(scalar))),
+            ),
+        };
+        for line in text.lines() {
+            ui.line(format!("    {sign} {line}"));
+        }
     }
 }
 

@@ -47,7 +47,7 @@ pub(super) struct Since {
     pub date: String,
     pub commit: String,
     /// Times in between when they were not there: from, until.
-    pub away: Vec<(Since, Since)>,
+    pub away: Vec<(Self, Self)>,
 }
 
 impl Since {

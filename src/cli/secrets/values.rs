@@ -12,7 +12,7 @@ use crate::workspace::{Caller, Opened, Target, Workspace, WorkspaceError};
 /// A managed value is at most this large (bytes).
 const MAX_VALUE: usize = 64 << 10;
 /// A managed file holds at most this many keys.
-const MAX_KEYS: usize = 4096;
+pub const MAX_KEYS: usize = 4096;
 /// Writers that lose the race read again and go on.
 const RACES: usize = 50;
 

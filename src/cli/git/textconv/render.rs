@@ -3,27 +3,16 @@
 
 use std::fmt::Write as _;
 
-use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-use super::mask::MaskKey;
 use crate::cli::escape::{Escaped, lines};
+use crate::cli::show::{Show, ciphertext, hex, key_print};
 use crate::sops::tree::{Comment, Leaf};
 use crate::sops::{Cleartext, DataKey, Document, Layout, MacState, OpenFault, Path, Scalar, Selector, Token};
 
 /// Lines that begin so are ours; a document cannot write one.
 const RESERVED: &str = "#stax ";
-
-/// What stands in place of an encrypted value.
-#[derive(Clone, Copy)]
-pub(super) enum Show<'a> {
-    Values,
-    /// `«str 12B #7c1e9a04»`
-    Masks(&'a MaskKey),
-    /// `«str 12B ~e8d377»`
-    Ciphertext,
-}
 
 /// How far the reader came.
 pub(super) enum View<'a> {
@@ -119,17 +108,6 @@ fn trailer(out: &mut String, document: &Document, view: &View<'_>, name: &dyn Fn
     }
 }
 
-/// Tells data keys apart and says nothing about them.
-fn key_print(key: &DataKey) -> String {
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key.bytes()) else { return "unknown".to_owned() };
-    mac.update(b"stax data key");
-    format!("#{}", hex(&mac.finalize().into_bytes()[..3]))
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// Without a key: what a token tells.
 struct Locked;
 
@@ -148,23 +126,10 @@ fn fingerprint(text: &str) -> Option<String> {
     Token::parse(text).ok().map(|token| ciphertext(&token))
 }
 
-fn ciphertext(token: &Token) -> String {
-    let print = hex(&Sha256::digest(token.to_string())[..3]);
-    format!("«{} {}B ~{print}»", token.kind.name(), token.data.len())
-}
-
 /// With a key, for eyes that shall not see values.
 struct Replaced<'a> {
     show: Show<'a>,
     selector: &'a Selector,
-}
-
-impl Replaced<'_> {
-    fn mask(&self, path: &Path, kind: &str, plain: &[u8]) -> Option<String> {
-        let Show::Masks(key) = self.show else { return None };
-        let print = key.print(&[path.to_string().as_bytes(), kind.as_bytes(), plain])?;
-        Some(format!("«{kind} {}B #{print}»", plain.len()))
-    }
 }
 
 impl Layout for Replaced<'_> {
@@ -172,7 +137,7 @@ impl Layout for Replaced<'_> {
         if let Some(token) = &leaf.token {
             let plain = leaf.scalar.plaintext()?;
             return Some(
-                self.mask(path, leaf.scalar.type_name(), &plain).unwrap_or_else(|| ciphertext(token)),
+                self.show.mask(path, leaf.scalar.type_name(), &plain).unwrap_or_else(|| ciphertext(token)),
             );
         }
         if let Some(print) = leaf.scalar.as_text().and_then(fingerprint) {
@@ -189,7 +154,7 @@ impl Layout for Replaced<'_> {
 
     fn comment(&self, path: &Path, comment: &Comment) -> Option<String> {
         let Some(token) = &comment.token else { return fingerprint(&comment.text) };
-        Some(self.mask(path, "comment", comment.text.as_bytes()).unwrap_or_else(|| ciphertext(token)))
+        Some(self.show.mask(path, "comment", comment.text.as_bytes()).unwrap_or_else(|| ciphertext(token)))
     }
 }
 
@@ -197,6 +162,7 @@ impl Layout for Replaced<'_> {
 mod tests {
     use super::*;
     use crate::age::{self, tests::identity};
+    use crate::cli::show::MaskKey;
     use crate::sops::Format;
 
     const ALICE: &str = include_str!("../../../../fixtures/sops/keys/alice.txt");

@@ -13,16 +13,16 @@ use crate::workspace::random;
 
 const LEN: usize = 32;
 
-pub(super) struct MaskKey(Zeroizing<[u8; LEN]>);
+pub(in crate::cli) struct MaskKey(Zeroizing<[u8; LEN]>);
 
 impl MaskKey {
     #[cfg(test)]
-    pub(super) fn new(bytes: [u8; LEN]) -> Self {
+    pub(in crate::cli) fn new(bytes: [u8; LEN]) -> Self {
         Self(Zeroizing::new(bytes))
     }
 
     /// Reads `stax/mask.key` of the user's configuration, or makes it; `None` when neither can be.
-    pub(super) fn of_user() -> Option<Self> {
+    pub(in crate::cli) fn of_user() -> Option<Self> {
         let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let base = absolute("XDG_CONFIG_HOME").or_else(|| Some(absolute("HOME")?.join(".config")))?;
         let folder = base.join("stax");
@@ -32,13 +32,13 @@ impl MaskKey {
     }
 
     /// Four bytes of an HMAC over parts, each with its length.
-    pub(super) fn print(&self, parts: &[&[u8]]) -> Option<String> {
+    pub(in crate::cli) fn print(&self, parts: &[&[u8]]) -> Option<String> {
         let mut mac = Hmac::<Sha256>::new_from_slice(&*self.0).ok()?;
         for part in parts {
             mac.update(&(part.len() as u64).to_be_bytes());
             mac.update(part);
         }
-        Some(super::render::hex(&mac.finalize().into_bytes()[..4]))
+        Some(super::hex(&mac.finalize().into_bytes()[..4]))
     }
 }
 

@@ -1,0 +1,74 @@
+//! The diff for programs. A value is in it only where the text would show it.
+
+use serde_json::{Value, json};
+
+use super::face::Face;
+use super::file::{Pair, Side, Version};
+use crate::cli::show::{Show, key_print};
+use crate::policy::Holders;
+use crate::sops::Path;
+use crate::sops::compare::Known;
+
+pub(super) fn of(pair: &Pair, show: Show<'_>, holders: &Holders) -> Value {
+    let known = |side: &Side, path: &Path, known: Option<&Known>| {
+        let Some(known) = known else { return Value::Null };
+        let selector = side.version().map(|version| &version.document.metadata().selector);
+        let face = Face::of(path, known, show, selector);
+        let name = if face.is_value { "value" } else { "print" };
+        json!({"type": known.kind(), "bytes": known.bytes(), "encrypted": known.token.is_some(), name: face.text})
+    };
+    let changes: Vec<Value> = pair
+        .differences
+        .changes
+        .iter()
+        .map(|change| {
+            json!({
+                "key": change.address(), "change": change.verb(),
+                "old": known(&pair.old, &change.path, change.old.as_ref()),
+                "new": known(&pair.new, &change.path, change.new.as_ref()),
+            })
+        })
+        .collect();
+    let comments = |comments: &[Known]| -> Vec<Value> {
+        comments.iter().map(|comment| Face::of(&Path::default(), comment, show, None).text.into()).collect()
+    };
+    let people = |keys: &[String]| -> Vec<Value> {
+        keys.iter().map(|key| json!({"key": key, "name": holders.name(key)})).collect()
+    };
+    let access = &pair.access;
+    json!({
+        "path": pair.path, "old_path": pair.old_path, "status": status(pair),
+        "old": side(&pair.old), "new": side(&pair.new), "keys": changes,
+        "comments": {"removed": comments(&pair.differences.old_comments), "added": comments(&pair.differences.new_comments)},
+        "recipients": {"removed": people(&access.removed), "added": people(&access.added)},
+        "reencrypted": {
+            "values": pair.differences.renewed, "of_values": pair.differences.sealed,
+            "stanzas": access.renewed, "of_stanzas": access.stanzas, "mac": access.new_mac,
+        },
+        "unknown_values": pair.is_renewed(),
+    })
+}
+
+fn status(pair: &Pair) -> &'static str {
+    match (&pair.old, &pair.new) {
+        (Side::Broken(_), _) | (_, Side::Broken(_)) => "unreadable",
+        (Side::Document(_), Side::Other) => "no longer encrypted",
+        (Side::Other, Side::Document(_)) => "newly encrypted",
+        (Side::Absent, _) => "added",
+        (_, Side::Absent) => "deleted",
+        _ if pair.old_path.is_some() => "renamed",
+        _ => "modified",
+    }
+}
+
+fn side(side: &Side) -> Value {
+    match side {
+        Side::Absent => Value::Null,
+        Side::Other => json!({"sops": false}),
+        Side::Broken(reason) => json!({"sops": null, "reason": reason}),
+        Side::Document(version) => json!({
+            "sops": true, "mac": Version::mac(version).as_deref().unwrap_or("unchecked"),
+            "data_key": version.opened.as_ref().map(|(key, _)| key_print(key)),
+        }),
+    }
+}

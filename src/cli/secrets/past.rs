@@ -1,0 +1,93 @@
+//! One file as it was in a revision, for the commands that take a value from there.
+
+use super::Which;
+use super::people::date;
+use super::values::parse_path;
+use crate::cli::failure::{Exit, Failure};
+use crate::sops::{Cleartext, Document, Format, MacState, OpenFault, Scalar};
+use crate::workspace::{Caller, Target, Workspace, WorkspaceError};
+
+/// An opened version; its values authenticate.
+pub struct Past {
+    /// Seven digits of the commit.
+    pub commit: String,
+    /// `2026-02-04`, UTC, author date.
+    pub date: String,
+    pub path: String,
+    clear: Cleartext,
+}
+
+impl Which {
+    /// As [`Self::open`], for a file that need no longer exist.
+    pub fn open_past(&self) -> Result<(Workspace, Target), Failure> {
+        let workspace = Workspace::open(self.file.as_deref(), Caller::Person)?;
+        let target = match (workspace.target(self.env.as_deref(), self.file.as_deref()), &self.file) {
+            (Err(WorkspaceError::Missing(_)), Some(file)) => {
+                Target { path: workspace.relative(file)?, env: None }
+            }
+            (target, _) => target?,
+        };
+        Ok((workspace, target))
+    }
+}
+
+impl Past {
+    /// Opens a file of a revision, in git's spelling of revisions.
+    pub fn open(workspace: &Workspace, target: &Target, revision: &str) -> Result<Self, Failure> {
+        let repo = workspace.repo()?;
+        let path = &target.path;
+        let commit = repo.commit_named(revision)?;
+        let Some(bytes) = repo.blob_at(commit, path)? else {
+            return Err(Failure::no(format!("{path} does not exist in {revision} ({})", commit.short()))
+                .hint(format!("it may have had another name then: git log --follow -- {}", quoted(path))));
+        };
+        let there = |error: &dyn std::fmt::Display| {
+            Failure::usage(format!("{path} in {revision} ({}): {error}", commit.short()))
+        };
+        let text = String::from_utf8(bytes).map_err(|_| there(&"not UTF-8 text"))?;
+        let document = Document::parse(Format::of_path(path), &text).map_err(|error| there(&error))?;
+        let fault = |fault: &OpenFault| Failure { exit: Exit::Integrity, ..there(fault) };
+        let clear = match workspace.open_past(std::path::Path::new(path), &document) {
+            Some((_, Ok(clear))) => match clear.mac() {
+                MacState::Ok => clear,
+                MacState::Bad => return Err(fault(&OpenFault::Mac)),
+                MacState::Missing => return Err(fault(&OpenFault::NoMac)),
+            },
+            Some((_, Err(error))) => return Err(fault(&error)),
+            // the same again, for the words: what was tried, and who can open it
+            None => {
+                let locked = workspace.unlock(target, &document).err().map(Failure::from);
+                let failure = locked.unwrap_or_else(|| there(&"nothing opens it"));
+                return Err(Failure {
+                    message: format!("{} as of {revision} ({})", failure.message, commit.short()),
+                    ..failure
+                });
+            }
+        };
+        let date = date(repo.author_time(commit)?.seconds);
+        Ok(Self { commit: commit.short(), date, path: path.clone(), clear })
+    }
+
+    /// The value that a key had; `None` when it did not exist.
+    pub fn value(&self, key: &str) -> Result<Option<Scalar>, Failure> {
+        let tree = self.clear.tree();
+        let Some(entry) = tree.find(&parse_path(key, tree)?) else { return Ok(None) };
+        match entry.node.leaf() {
+            Some(leaf) => Ok(Some(leaf.scalar.clone())),
+            None => Err(Failure::usage(format!(
+                "`{key}` is a map or a list in {} of {}, not a value",
+                self.commit, self.date
+            ))),
+        }
+    }
+
+    /// What to say of a key that the version lacks.
+    pub fn lacks(&self, key: &str) -> Failure {
+        Failure::no(format!("`{key}` does not exist in {} of {} ({})", self.path, self.commit, self.date))
+    }
+}
+
+/// A word for a shell.
+pub fn quoted(word: &str) -> String {
+    shell_words::quote(word).into_owned()
+}
