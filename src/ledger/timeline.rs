@@ -44,6 +44,10 @@ pub struct Moment {
 pub struct Move {
     pub recipient: String,
     pub came: bool,
+    /// The commit changed the policy's list.
+    pub policy: bool,
+    /// The commit changed the file's own list.
+    pub file: bool,
     pub place: Place,
     /// A merge that takes back what one of its sides had changed.
     pub undone: bool,
@@ -98,23 +102,14 @@ fn row(moment: &Moment) -> Option<Row> {
     let policy = side(moment, |readers| readers.policy.as_ref());
     let file = side(moment, |readers| readers.file.as_ref());
     let mut moves: Vec<Move> = Vec::new();
-    let all: BTreeSet<&String> = policy.iter().chain(&file).map(|step| &step.0).collect();
-    for recipient in all {
-        let of = |steps: &[Step]| steps.iter().find(|step| step.0 == *recipient).cloned();
+    let all: BTreeSet<(&String, bool)> = policy.iter().chain(&file).map(|step| (&step.0, step.1)).collect();
+    for (recipient, came) in all {
+        let of = |steps: &[Step]| steps.iter().find(|step| (&step.0, step.1) == (recipient, came)).cloned();
         let (in_policy, in_file) = (of(&policy), of(&file));
-        let Some((_, came, undone)) = in_file.clone().or_else(|| in_policy.clone()) else { continue };
-        let has =
-            |list: &Option<BTreeSet<String>>| list.as_ref().is_some_and(|list| list.contains(recipient));
-        let agrees = has(&now.policy) == has(&now.file) || now.policy.is_none() || now.file.is_none();
-        let place = match (in_policy.is_some(), in_file.is_some(), agrees) {
-            (true, true, true) => Place::Both,
-            (_, true, false) => Place::FileOnly,
-            (_, false, false) => Place::PolicyOnly,
-            (_, _, true) if now.policy.is_none() || now.file.is_none() => Place::Both,
-            (false, _, true) => Place::FileFollows,
-            (true, false, true) => Place::PolicyFollows,
-        };
-        moves.push(Move { recipient: recipient.clone(), came, place, undone });
+        let undone = in_file.as_ref().or(in_policy.as_ref()).is_some_and(|step| step.2);
+        let (policy, file) = (in_policy.is_some(), in_file.is_some());
+        let place = place(now, recipient, policy, file);
+        moves.push(Move { recipient: recipient.clone(), came, policy, file, place, undone });
     }
     moves.sort_by_key(|step| !step.came);
     let was_there = before.iter().any(|readers| readers.file.is_some());
@@ -132,6 +127,19 @@ fn row(moment: &Moment) -> Option<Row> {
         file,
         agree: now.agree(),
     })
+}
+
+fn place(now: &Readers, recipient: &str, policy: bool, file: bool) -> Place {
+    let has = |list: &Option<BTreeSet<String>>| list.as_ref().is_some_and(|list| list.contains(recipient));
+    let agrees = has(&now.policy) == has(&now.file) || now.policy.is_none() || now.file.is_none();
+    match (policy, file, agrees) {
+        (true, true, true) => Place::Both,
+        (_, true, false) => Place::FileOnly,
+        (_, false, false) => Place::PolicyOnly,
+        (_, _, true) if now.policy.is_none() || now.file.is_none() => Place::Both,
+        (false, _, true) => Place::FileFollows,
+        (true, false, true) => Place::PolicyFollows,
+    }
 }
 
 /// Recipient, whether they came, and whether a merge took a change back.
@@ -282,6 +290,12 @@ mod tests {
         let cross =
             moment("m4", ("a b", "a b"), &[("a", "a"), ("a b", "a b")], &[("a b", "a b"), ("a", "a")]);
         assert_eq!(told(&[cross]), [""; 0]);
+    }
+
+    #[test]
+    fn lists_that_change_against_each_other_are_two_moves() {
+        let moment = moment("c1", ("a b", "a"), &[("a", "a b")], &[]);
+        assert_eq!(told(&[moment]), ["c1 +b PolicyOnly -b FileOnly !"]);
     }
 
     #[test]

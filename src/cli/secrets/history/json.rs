@@ -62,7 +62,7 @@ fn row_json(row: &Row, story: &Story, signed: &Signatures) -> Value {
             Place::PolicyOnly => "policy-only",
             Place::FileOnly => "file-only",
         };
-        json!({"recipient": step.recipient, "came": step.came, "place": place, "undone_by_merge": step.undone})
+        json!({"recipient": step.recipient, "came": step.came, "in_policy": step.policy, "in_file": step.file, "place": place, "undone_by_merge": step.undone})
     });
     let mut value = origin_json(&row.origin);
     value["signature"] = signed.of(&row.origin.commit).into();
