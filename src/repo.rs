@@ -1,5 +1,6 @@
 //! git, through libgit2. The only module that names `git2`; what leaves it is owned and plain.
 
+mod cache;
 mod changes;
 mod commits;
 mod config;

@@ -1,5 +1,7 @@
 //! What commits change: each against each of its parents, in one walk over raw trees.
 
+use std::sync::{Mutex, PoisonError};
+
 use git2::Mailmap;
 
 use super::commits::{Commits, NONE, RawCommit};
@@ -116,6 +118,10 @@ impl Repo {
     /// # Errors
     /// [`RepoError::Missing`] when a commit or tree is not in this clone.
     pub fn changes(&self, span: &Span, wanted: &dyn Fn(&str) -> bool) -> Result<Walk, RepoError> {
+        Ok(self.find(span, wanted)?.walk)
+    }
+
+    pub(super) fn find(&self, span: &Span, wanted: &dyn Fn(&str) -> bool) -> Result<Found, RepoError> {
         let _fast = FastReads::begin();
         self.with_graph(span, |graph| self.changes_by(span, wanted, graph))
     }
@@ -125,7 +131,7 @@ impl Repo {
         span: &Span,
         wanted: &dyn Fn(&str) -> bool,
         graph: Option<&Graph>,
-    ) -> Result<Walk, RepoError> {
+    ) -> Result<Found, RepoError> {
         let odb = self.git.odb()?;
         let commits = self.commits(&odb, span, graph)?;
         let mut trees = Trees::new(&odb);
@@ -136,7 +142,7 @@ impl Repo {
                 told.add(*row, paths, Vec::new(), gone)?;
             }
         }
-        Ok(told.walk)
+        Ok(told.found)
     }
 
     /// Every file of a commit, by path.
@@ -190,14 +196,27 @@ pub(super) struct Told<'a> {
     commits: &'a Commits,
     landings: Vec<u32>,
     mailmap: Mailmap,
-    pub(super) walk: Walk,
+    pub(super) found: Found,
+}
+
+/// A walk and what its order was made of.
+#[derive(Default)]
+pub(super) struct Found {
+    pub walk: Walk,
+    /// For each of `walk.changed`; see [`Commits::date`].
+    pub dates: Vec<i64>,
+    /// See [`Commits::skew`].
+    pub skew: i64,
+    /// See [`Commits::oldest`].
+    pub oldest: i64,
 }
 
 impl<'a> Told<'a> {
     pub(super) fn new(repo: &'a Repo, commits: &'a Commits, span: &Span) -> Result<Self, RepoError> {
         let landings = commits.landings(span.tips.first().map(|tip| tip.oid()));
         let walk = Walk { commits: commits.order().len(), changed: Vec::new() };
-        Ok(Self { repo, commits, landings, mailmap: repo.git.mailmap()?, walk })
+        let found = Found { walk, dates: Vec::new(), skew: commits.skew(), oldest: commits.oldest() };
+        Ok(Self { repo, commits, landings, mailmap: repo.git.mailmap()?, found })
     }
 
     pub(super) fn add(
@@ -217,50 +236,67 @@ impl<'a> Told<'a> {
         {
             return Err(RepoError::Corrupt(id.into()));
         }
-        let commit = Commit::of(&commit, &self.mailmap)?;
-        let landed = landed.map(|row| self.commits.id(row).into());
-        self.walk.changed.push(Commit { landed, paths, choices, gone, ..commit });
+        let mut told = Commit { paths, choices, gone, ..Commit::unread(id.into()) };
+        told.landed = landed.map(|row| self.commits.id(row).into());
+        told.fill(&commit, &self.mailmap)?;
+        self.found.walk.changed.push(told);
+        self.found.dates.push(self.commits.date(row));
         Ok(())
     }
 }
 
 impl Commit {
-    /// Without what it changes.
-    fn of(commit: &git2::Commit<'_>, mailmap: &Mailmap) -> Result<Self, RepoError> {
-        let author = commit.author_with_mailmap(mailmap)?;
-        Ok(Self {
-            id: commit.id().into(),
-            author_name: String::from_utf8_lossy(author.name_bytes()).into_owned(),
-            author_email: String::from_utf8_lossy(author.email_bytes()).into_owned(),
-            author_time: Time {
-                seconds: author.when().seconds(),
-                offset_minutes: author.when().offset_minutes(),
-            },
-            summary: String::from_utf8_lossy(commit.summary_bytes().unwrap_or_default()).into_owned(),
-            signed: commit.header_field_bytes("gpgsig").is_ok(),
+    /// Without what git has to be asked for.
+    pub(super) fn unread(id: ObjectId) -> Self {
+        Self {
+            id,
+            author_name: String::new(),
+            author_email: String::new(),
+            author_time: Time { seconds: 0, offset_minutes: 0 },
+            summary: String::new(),
+            signed: false,
             landed: None,
             paths: Vec::new(),
             choices: Vec::new(),
             gone: Vec::new(),
-        })
+        }
+    }
+
+    pub(super) fn fill(&mut self, commit: &git2::Commit<'_>, mailmap: &Mailmap) -> Result<(), RepoError> {
+        let author = commit.author_with_mailmap(mailmap)?;
+        let when = author.when();
+        self.author_name = String::from_utf8_lossy(author.name_bytes()).into_owned();
+        self.author_email = String::from_utf8_lossy(author.email_bytes()).into_owned();
+        self.author_time = Time { seconds: when.seconds(), offset_minutes: when.offset_minutes() };
+        self.summary = String::from_utf8_lossy(commit.summary_bytes().unwrap_or_default()).into_owned();
+        self.signed = commit.header_field_bytes("gpgsig").is_ok();
+        Ok(())
     }
 }
 
+/// How many walks are under way.
+static FAST: Mutex<usize> = Mutex::new(0);
+
 /// Hashing every object again and caching it costs more than the walk itself. The switches are
-/// global to the process, so they are put back.
+/// global to the process, so the last walk puts them back.
 pub(super) struct FastReads;
 
 impl FastReads {
     pub(super) fn begin() -> Self {
-        git2::opts::strict_hash_verification(false);
-        git2::opts::enable_caching(false);
+        Self::count(|walks| walks + 1);
         Self
+    }
+
+    fn count(change: impl Fn(usize) -> usize) {
+        let mut walks = FAST.lock().unwrap_or_else(PoisonError::into_inner);
+        *walks = change(*walks);
+        git2::opts::strict_hash_verification(*walks == 0);
+        git2::opts::enable_caching(*walks == 0);
     }
 }
 
 impl Drop for FastReads {
     fn drop(&mut self) {
-        git2::opts::strict_hash_verification(true);
-        git2::opts::enable_caching(true);
+        Self::count(|walks| walks.saturating_sub(1));
     }
 }

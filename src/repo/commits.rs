@@ -7,7 +7,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use git2::{Odb, Oid, Sort};
 
 use super::graph::{Filters, Graph};
-use super::{Repo, RepoError, Span};
+use super::{ObjectId, Repo, RepoError, Span};
 
 /// No row.
 pub(super) const NONE: u32 = u32::MAX;
@@ -49,7 +49,7 @@ pub(super) struct Commits {
     absent: Vec<u32>,
     /// Those of the span, children first.
     order: Vec<u32>,
-    /// Of a whole walk: the committer's time, later than that of every parent.
+    /// The committer's time, made later than that of every parent.
     dates: Vec<i64>,
 }
 
@@ -131,6 +131,7 @@ impl Repo {
             commits.order.push(row);
         }
         commits.read_all(odb, None, shallow.as_deref(), commits.order.len())?;
+        commits.date_all();
         Ok(commits)
     }
 
@@ -164,7 +165,7 @@ impl Repo {
         for reference in self.git.references()?.flatten() {
             // a tag may name a tree or a blob
             let Ok(commit) = reference.peel_to_commit() else { continue };
-            let holds = |tip: &super::ObjectId| {
+            let holds = |tip: &ObjectId| {
                 tip.oid() == commit.id()
                     || self.git.graph_descendant_of(commit.id(), tip.oid()).unwrap_or(false)
             };
@@ -178,7 +179,7 @@ impl Repo {
 
 impl Span {
     /// Nothing is hidden.
-    fn is_whole(&self) -> bool {
+    pub(super) fn is_whole(&self) -> bool {
         self.hidden.is_empty() && !self.hide_references
     }
 }
@@ -311,19 +312,55 @@ impl Commits {
             // only a damaged commit-graph has a circle
             return Err(RepoError::Corrupt(self.ids[0].into()));
         }
+        self.order = order;
+        self.date_all();
+        let key = |row: u32| (self.dates[row as usize], self.ids[row as usize]);
+        let mut order = std::mem::take(&mut self.order);
+        order.sort_by(|a, b| key(*b).cmp(&key(*a)));
+        self.order = order;
+        Ok(())
+    }
+
+    fn date_all(&mut self) {
         let mut dates = self.times.clone();
-        for row in order.iter().rev() {
+        for row in self.order.iter().rev() {
             let parents = self.parents(*row).iter();
             let after = parents.map(|parent| dates[*parent as usize] + 1).max().unwrap_or(0);
             let date = &mut dates[*row as usize];
             *date = after.max(*date);
         }
-        order.sort_by(|a, b| {
-            let key = |row: u32| (dates[row as usize], self.ids[row as usize]);
-            key(*b).cmp(&key(*a))
-        });
-        (self.order, self.dates) = (order, dates);
-        Ok(())
+        self.dates = dates;
+    }
+
+    /// The committer's time, or a second after the latest parent in the table.
+    pub(super) fn date(&self, row: u32) -> i64 {
+        self.dates[row as usize]
+    }
+
+    /// The latest date of those that are no committer's times.
+    pub(super) fn skew(&self) -> i64 {
+        let rows = self.dates.iter().zip(&self.times);
+        rows.filter(|(date, time)| date != time).map(|(date, _)| *date).max().unwrap_or(0)
+    }
+
+    /// The earliest committer's time in the span.
+    pub(super) fn oldest(&self) -> i64 {
+        self.order.iter().map(|row| self.times[*row as usize]).min().unwrap_or(i64::MAX)
+    }
+
+    /// The commits of the span.
+    pub(super) fn ids(&self) -> impl Iterator<Item = ObjectId> {
+        self.order.iter().map(|row| self.ids[*row as usize].into())
+    }
+
+    /// What brought each of them to the first-parent line of a tip.
+    pub(super) fn landed(&self, tip: ObjectId) -> impl Iterator<Item = (ObjectId, Option<ObjectId>)> {
+        let landings = self.landings(Some(tip.oid()));
+        let id = |row: u32| ObjectId::from(self.ids[row as usize]);
+        self.order.iter().map(move |row| {
+            let landing = Some(landings[*row as usize]).filter(|row| *row != NONE);
+            (id(*row), landing.map(id))
+        })
     }
 
     /// The rows of the span, children first.

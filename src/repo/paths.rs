@@ -9,10 +9,10 @@ use std::rc::Rc;
 
 use git2::{ErrorCode, Odb, Oid};
 
-use super::changes::{FastReads, Told, changed};
+use super::changes::{FastReads, Found, Told, changed};
 use super::commits::{Commits, NONE, RawCommit};
 use super::graph::Graph;
-use super::trees::{TreeEntries, Trees};
+use super::trees::{RawEntry, TreeEntries, Trees};
 use super::{Entry, ObjectId, PathChange, Repo, RepoError, Span, Walk};
 
 impl Repo {
@@ -22,6 +22,10 @@ impl Repo {
     /// # Errors
     /// [`RepoError::Missing`] when a commit or tree is not in this clone.
     pub fn changes_of(&self, span: &Span, paths: &[&str]) -> Result<Walk, RepoError> {
+        Ok(self.find_of(span, paths)?.walk)
+    }
+
+    pub(super) fn find_of(&self, span: &Span, paths: &[&str]) -> Result<Found, RepoError> {
         let _fast = FastReads::begin();
         let wanted: BTreeSet<&str> = paths.iter().copied().collect();
         self.with_graph(span, |graph| self.changes_of_by(span, &wanted, graph))
@@ -32,7 +36,7 @@ impl Repo {
         span: &Span,
         wanted: &BTreeSet<&str>,
         graph: Option<&Graph>,
-    ) -> Result<Walk, RepoError> {
+    ) -> Result<Found, RepoError> {
         let odb = self.git.odb()?;
         let commits = self.commits(&odb, span, graph)?;
         let plan = Plan::new(wanted);
@@ -50,7 +54,7 @@ impl Repo {
                 told.add(*row, paths, choices, gone)?;
             }
         }
-        Ok(told.walk)
+        Ok(told.found)
     }
 
     /// What a commit holds at a path; folders and submodules are no entries.
@@ -108,6 +112,9 @@ impl Repo {
     }
 }
 
+/// Names that are compared one by one.
+const FEW: usize = 8;
+
 /// What a tree holds at the planned paths below it. Most commits share one with their parent.
 type State = Rc<[Option<Entry>]>;
 
@@ -120,7 +127,9 @@ struct Plan<'p> {
 
 #[derive(Default)]
 struct Node<'p> {
-    children: HashMap<&'p [u8], usize>,
+    children: Vec<(&'p [u8], usize)>,
+    /// The same, to look up: with a few it is faster to compare.
+    many: HashMap<&'p [u8], usize>,
     /// The first of this node's places in the state of the root; the first is its own.
     start: usize,
     len: usize,
@@ -139,8 +148,9 @@ impl<'p> Plan<'p> {
         let mut at = 0;
         for name in path.split('/') {
             let next = self.nodes.len();
-            let found = *self.nodes[at].children.entry(name.as_bytes()).or_insert(next);
+            let found = *self.nodes[at].many.entry(name.as_bytes()).or_insert(next);
             if found == next {
+                self.nodes[at].children.push((name.as_bytes(), next));
                 self.nodes.push(Node::default());
             }
             at = found;
@@ -149,7 +159,7 @@ impl<'p> Plan<'p> {
     }
 
     fn number(&mut self, node: usize, start: usize) -> usize {
-        let children: Vec<usize> = self.nodes[node].children.values().copied().collect();
+        let children: Vec<usize> = self.nodes[node].children.iter().map(|(_, child)| *child).collect();
         let end = children.into_iter().fold(start + 1, |next, child| self.number(child, next));
         self.nodes[node].start = start;
         self.nodes[node].len = end - start;
@@ -192,21 +202,25 @@ impl<'a> Reader<'a> {
             return Ok(*known);
         }
         let plan = self.plan;
-        let Node { children, start, len } = &plan.nodes[node];
+        let Node { children, start, len, .. } = &plan.nodes[node];
         let mut slots = vec![None; *len];
         let object = self.odb.read(tree).map_err(|error| RepoError::reading(&error, tree.into()))?;
-        for entry in TreeEntries::new(object.data()) {
-            let entry = entry.ok_or(RepoError::Corrupt(tree.into()))?;
-            let Some(child) = children.get(entry.name) else { continue };
-            let place = plan.nodes[*child].start - start;
-            if entry.is_tree() && plan.nodes[*child].len > 1 {
-                let below = self.state(*child, entry.id)?;
+        let wanted = |name: &[u8]| children.iter().find(|(child, _)| *child == name).map(|(_, node)| *node);
+        let hashed = |name: &[u8]| plan.nodes[node].many.get(name).copied();
+        let take = |child: usize, entry: RawEntry<'_>| {
+            let place = plan.nodes[child].start - start;
+            if entry.is_tree() && plan.nodes[child].len > 1 {
+                let below = self.state(child, entry.id)?;
                 let below = &self.states[below as usize];
                 slots[place..place + below.len()].copy_from_slice(below);
             } else {
                 slots[place] = entry.file();
             }
-        }
+            Ok(())
+        };
+        let entries = TreeEntries::new(object.data());
+        let read = if children.len() > FEW { entries.pick(hashed, take) } else { entries.pick(wanted, take) };
+        read?.ok_or(RepoError::Corrupt(tree.into()))?;
         let state = self.shared(slots);
         if node > 0 {
             self.memo.insert((node, tree), state);

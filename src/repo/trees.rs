@@ -85,6 +85,29 @@ impl<'a> TreeEntries<'a> {
         Some(RawEntry { mode, name: &text[blank + 1..], id: Oid::from_bytes(&id[1..]).ok()? })
     }
 
+    /// The entries that are wanted by their names; the others are passed over unread.
+    pub(super) fn pick<T>(
+        mut self,
+        wanted: impl Fn(&[u8]) -> Option<T>,
+        mut take: impl FnMut(T, RawEntry<'a>) -> Result<(), RepoError>,
+    ) -> Result<Option<()>, RepoError> {
+        while !self.0.is_empty() {
+            let Some(len) = self.len() else { return Ok(None) };
+            let text = &self.0[..len - 21];
+            // a mode has five or six digits
+            let name = match text {
+                [_, _, _, _, _, b' ', name @ ..] | [_, _, _, _, _, _, b' ', name @ ..] => name,
+                _ => return Ok(None),
+            };
+            if let Some(found) = wanted(name) {
+                let Some(entry) = self.peek() else { return Ok(None) };
+                take(found, entry)?;
+            }
+            self.0 = &self.0[len..];
+        }
+        Ok(Some(()))
+    }
+
     /// Passes over what both trees begin with.
     fn skip_equal(&mut self, other: &mut Self) {
         while let Some(len) = self.len() {

@@ -31,13 +31,14 @@ type Tree = BTreeMap<&'static str, usize>;
 /// choose or mix, criss-cross, octopuses, renames, roots of its own and clocks that go wrong.
 pub(super) struct Growth {
     pub dice: Dice,
+    pub is_steady: bool,
     commits: Vec<Tree>,
     clock: i64,
 }
 
 impl Growth {
     pub(super) fn new(seed: u64) -> Self {
-        Self { dice: Dice::new(seed), commits: Vec::new(), clock: 1_700_000_000 }
+        Self { dice: Dice::new(seed), is_steady: false, commits: Vec::new(), clock: 1_700_000_000 }
     }
 
     /// Adds commits to branch `name` of a repository.
@@ -56,7 +57,8 @@ impl Growth {
                 parents.reverse();
             }
             let tree = self.tree(&parents);
-            self.clock += [60, 60, 0, -3000][self.dice.below(4).min(self.dice.below(9))];
+            let step = [60, 60, 0, -3000][self.dice.below(4).min(self.dice.below(9))];
+            self.clock += if self.is_steady { 60 } else { step };
             let who = format!("Ana <ana@example.com> {} +0100", self.clock);
             let _ = write!(stream, "commit refs/heads/{name}\nmark :{}\nauthor {who}\n", mark + 1);
             let _ = write!(stream, "committer {who}\ndata 2\nc\n\n");
@@ -290,4 +292,84 @@ fn tips_bases_and_names_are_those_of_git() {
     let walk = walk(&sandbox);
     assert_eq!(walk.changed[0].author_email, "ana@new.example");
     assert_eq!(walk.changed[0].author_name, "Ana Silva");
+}
+
+/// Moves a branch to an ancestor of HEAD; HEAD may be a root.
+fn go_back(sandbox: &Sandbox, branch: &str, steps: usize) {
+    let line = sandbox.git(&["rev-list", "--first-parent", "HEAD"]);
+    let target = line.lines().nth(steps).unwrap_or_else(|| line.lines().next().unwrap());
+    sandbox.git(&["update-ref", &format!("refs/heads/{branch}"), target]);
+}
+
+#[test]
+fn a_kept_walk_gives_the_answer_of_a_fresh_one() {
+    let is_wanted = |path: &str| path.ends_with(".yaml") || path == "a.b";
+    let (mut went_on, mut fresh) = (0, 0);
+    for seed in 50..62 {
+        let sandbox = Sandbox::new();
+        // one half with clocks that go right, so that old answers are gone on from
+        let mut growth = Growth::new(seed);
+        growth.is_steady = seed % 2 == 0;
+        growth.grow(&sandbox, 40, "main");
+        for _ in 0..12 {
+            let before = sandbox.git(&["rev-parse", "HEAD"]);
+            match growth.dice.below(5) {
+                0 => go_back(&sandbox, "main", 1),
+                1 => go_back(&sandbox, "side", 2),
+                2 => growth.grow(&sandbox, 3, "side"),
+                _ => growth.grow(&sandbox, 4, "main"),
+            }
+            let repo = sandbox.open();
+            let all = Span { tips: repo.ref_tips().unwrap(), ..Span::default() };
+            for span in [repo.head_span().unwrap(), all] {
+                let question = |span: &Span| {
+                    if span.is_whole() {
+                        fresh += 1
+                    } else {
+                        went_on += 1
+                    }
+                    repo.find(span, &is_wanted)
+                };
+                let question = std::cell::RefCell::new(question);
+                let name = format!("pattern-{}", span.tips.len().min(2));
+                let kept = repo.cached(&span, &name, 0, &|span| (question.borrow_mut())(span)).unwrap();
+                assert!(kept == repo.changes(&span, &is_wanted).unwrap(), "seed {seed}, after {before}");
+                let again = repo.cached(&span, &name, 0, &|_| panic!("known")).unwrap();
+                assert_eq!(again, kept);
+                let kept = repo.cached(&span, "paths", 0, &|span| repo.find_of(span, &PATHS)).unwrap();
+                assert!(kept == repo.changes_of(&span, &PATHS).unwrap(), "seed {seed}, after {before}");
+            }
+        }
+    }
+    assert!(went_on > 40 && fresh > 20, "{went_on} went on, {fresh} were fresh");
+}
+
+#[test]
+fn what_is_kept_is_private_bounded_and_never_needed() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let sandbox = grown(70, 40);
+    let repo = sandbox.open();
+    let span = repo.head_span().unwrap();
+    let folder = repo.common_dir().join("stax/history");
+    let ask = |name: &str| repo.cached(&span, name, 0, &|span| repo.find_of(span, &PATHS)).unwrap();
+    let expected = repo.changes_of(&span, &PATHS).unwrap();
+    for number in 0..20 {
+        assert_eq!(ask(&format!("q{number}")), expected);
+    }
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 16);
+    let file = folder.join("q19");
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let sound = fs::read(&file).unwrap();
+    assert!(!String::from_utf8_lossy(&sound).contains("Ana"));
+    for place in (0..sound.len()).step_by(11) {
+        let mut bytes = sound.clone();
+        bytes[place] ^= 4;
+        fs::write(&file, &bytes).unwrap();
+        assert_eq!(ask("q19"), expected);
+        fs::write(&file, &sound[..place]).unwrap();
+        assert_eq!(ask("q19"), expected);
+    }
+    fs::remove_dir_all(&folder).unwrap();
+    fs::write(&folder, "in the way").unwrap();
+    assert_eq!(ask("q19"), expected);
 }

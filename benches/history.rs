@@ -1,0 +1,203 @@
+//! History walks beside git in one run, over repositories made with `git fast-import`.
+//!
+//! `cargo bench --bench history [-- NAME…]`. Each walk runs in a process of its own (this binary, with a flag), so
+//! that start-up counts.
+
+#![allow(clippy::print_stdout, clippy::unwrap_used)]
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use stax::age::wrap;
+use stax::repo::Repo;
+use stax::sops::{DataKey, Format, Fresh, Terms, seal};
+
+const ROUNDS: usize = 5;
+const APPS: usize = 300;
+const ALICE: &str = "age147zy7f5juz43arn96sadlx2ftg2ulshsvplc8l3q68570w9t69fsmy4d78";
+const PATHS: [&str; 4] =
+    [".sops.yaml", "infra/secrets/recipients.md", "apps/app7/secret.sops.yaml", "apps/app8/secret.sops.yaml"];
+
+/// A repository to make.
+struct Shape {
+    name: &'static str,
+    commits: usize,
+    secrets: usize,
+    /// Every how many commits a side branch of two is merged.
+    merges: usize,
+}
+
+const SHAPES: [Shape; 3] = [
+    Shape { name: "30k", commits: 30_000, secrets: 4_000, merges: usize::MAX },
+    Shape { name: "30k-merges", commits: 30_000, secrets: 4_000, merges: 3 },
+    Shape { name: "200k", commits: 200_000, secrets: 4_000, merges: usize::MAX },
+];
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
+    if let Some(mode) = arguments.first().and_then(|word| word.strip_prefix("--walk=")) {
+        return child(mode);
+    }
+    for shape in &SHAPES {
+        if arguments.is_empty() || arguments.iter().any(|name| name == shape.name) {
+            let folder = tempfile::tempdir().unwrap();
+            bench(shape, folder.path());
+        }
+    }
+}
+
+/// One walk in the folder of the process, and what it took in memory.
+fn child(mode: &str) {
+    let repo = Repo::discover(Path::new(".")).unwrap();
+    let span = repo.head_span().unwrap();
+    let walk = match mode {
+        "exact" => repo.changes_of(&span, &PATHS).unwrap(),
+        "exact-kept" => repo.changes_of_cached(&span, &PATHS).unwrap(),
+        "pattern-kept" => repo.changes_cached(&span, "sops", &|path| path.ends_with(".sops.yaml")).unwrap(),
+        _ => repo.changes(&span, &|path| path.ends_with(".sops.yaml")).unwrap(),
+    };
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("unknown").trim();
+    println!("{} commits, {} changed, peak {peak}", walk.commits, walk.changed.len());
+}
+
+fn bench(shape: &Shape, top: &Path) {
+    make(shape, top);
+    println!("{} ({} commits), medians of {ROUNDS} alternating runs", shape.name, shape.commits);
+    println!("{:52} {:>10} {:>10} {:>8}", "", "stax", "git", "ratio");
+    let log = ["log", "--full-history", "--format=%H", "--", ".sops.yaml"];
+    let no_graph = [&["-c", "core.commitGraph=false"], &log[..]].concat();
+    let raw = ["log", "--raw", "-m", "--full-history", "--format=%H"];
+    let same = [&no_graph[..], &PATHS[1..]].concat();
+    compare(top, "exact paths, no graph", "exact", &no_graph);
+    compare(top, "exact paths, no graph; git asked for all of them", "exact", &same);
+    child_of(top, "exact-kept");
+    compare(top, "exact paths, kept", "exact-kept", &no_graph);
+    child_of(top, "pattern-kept");
+    compare(top, "all versions of all secret files, kept", "pattern-kept", &raw);
+    compare(top, "all versions of all secret files, no graph", "pattern", &raw);
+    git(top, &["commit-graph", "write", "--reachable"]);
+    compare(top, "exact paths, graph", "exact", &log);
+    git(top, &["commit-graph", "write", "--reachable", "--changed-paths"]);
+    compare(top, "exact paths, filters; git has them too", "exact", &log);
+    compare(top, "exact paths, filters; git without a graph", "exact", &no_graph);
+    compare(top, "all versions of all secret files, graph", "pattern", &raw);
+}
+
+fn child_of(top: &Path, mode: &str) {
+    let program = std::env::current_exe().unwrap();
+    time(command(top, program.to_str().unwrap(), &[&format!("--walk={mode}")]));
+}
+
+fn compare(top: &Path, name: &str, mode: &str, theirs: &[&str]) {
+    let program = std::env::current_exe().unwrap();
+    let mut times = (Vec::new(), Vec::new());
+    let mut said = String::new();
+    for _ in 0..ROUNDS {
+        let mut ours = command(top, program.to_str().unwrap(), &[&format!("--walk={mode}")]);
+        let start = Instant::now();
+        said = String::from_utf8(ours.stdout(Stdio::piped()).output().unwrap().stdout).unwrap();
+        times.0.push(start.elapsed());
+        times.1.push(time(command(top, "git", theirs)));
+    }
+    let (ours, theirs) = (median(times.0), median(times.1));
+    let ratio = ours.as_secs_f64() / theirs.as_secs_f64();
+    println!("{name:52} {ours:>10.1?} {theirs:>10.1?} {ratio:>7.2}x   {}", said.trim());
+}
+
+/// One file changes in each commit, every so often a secret one, now and then the policy.
+fn make(shape: &Shape, top: &Path) {
+    git(top, &["init", "--quiet", "--initial-branch=main"]);
+    let sealed = sealed();
+    let mut import = command(top, "git", &["fast-import", "--quiet"]);
+    let mut import = import.stdin(Stdio::piped()).spawn().unwrap();
+    let mut input = std::io::BufWriter::new(import.stdin.take().unwrap());
+    let mut text = String::new();
+    for number in 0..shape.commits {
+        text.clear();
+        let clock = 1_500_000_000 + number * 60;
+        let place = number % shape.merges;
+        let is_side = place + 2 == shape.merges;
+        let branch = if is_side { "side" } else { "main" };
+        let _ = write!(text, "commit refs/heads/{branch}\nmark :{}\n", number + 1);
+        let _ = write!(text, "committer Ana <ana@example.com> {clock} +0000\ndata 7\nchange\n\n");
+        if is_side && number > 0 {
+            let _ = writeln!(text, "from :{number}");
+        } else if number > 1 && place + 1 == shape.merges {
+            let _ = writeln!(text, "from :{}\nmerge :{number}", number - 1);
+        }
+        change(shape, number, &sealed, &mut text);
+        input.write_all(text.as_bytes()).unwrap();
+    }
+    drop(input);
+    assert!(import.wait().unwrap().success());
+    git(top, &["update-ref", "-d", "refs/heads/side"]);
+    git(top, &["gc", "--quiet"]);
+    let _ = fs::remove_file(top.join(".git/objects/info/commit-graph"));
+    let _ = fs::remove_dir_all(top.join(".git/objects/info/commit-graphs"));
+}
+
+fn change(shape: &Shape, number: usize, sealed: &str, text: &mut String) {
+    let app = (number * 7919) % APPS;
+    let mut file = |path: &str, content: &str| {
+        let _ = write!(text, "M 100644 inline {path}\ndata {}\n{content}\n", content.len());
+    };
+    if number == 0 {
+        for app in 0..APPS {
+            file(&format!("apps/app{app}/values.yaml"), "replicas: 1\n");
+        }
+    }
+    if number % (shape.commits / 60) == 0 {
+        file(".sops.yaml", &format!("creation_rules:\n  - age: {ALICE} # {number}\n"));
+    }
+    if number % (shape.commits / 20) == 0 {
+        file("infra/secrets/recipients.md", &format!("| {number} |\n"));
+    }
+    if number % (shape.commits / shape.secrets) == 0 {
+        let path = format!("apps/app{app}/secret.sops.yaml");
+        file(&path, &format!("{sealed}# {number}\n"));
+    } else {
+        file(&format!("apps/app{app}/values.yaml"), &format!("replicas: {number}\n"));
+    }
+}
+
+fn sealed() -> String {
+    let mut counter = 1_u64;
+    let mut random = |buffer: &mut [u8]| {
+        for byte in buffer {
+            counter = counter.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            *byte = (counter >> 56) as u8;
+        }
+    };
+    let key = DataKey::generate(&mut random);
+    let wrapped = wrap(&key, &[ALICE.parse().unwrap()]);
+    let mut fresh = Fresh { now: "2026-01-02T03:04:05Z", random: &mut random };
+    seal(Format::Yaml, "KEY: value\n", &Terms::of(&wrapped), &key, &mut fresh).unwrap()
+}
+
+fn command(top: &Path, program: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(top).stdout(Stdio::null()).stderr(Stdio::null());
+    command.env("HOME", top).env("GIT_CONFIG_NOSYSTEM", "1");
+    command
+}
+
+fn git(top: &Path, arguments: &[&str]) {
+    time(command(top, "git", arguments));
+}
+
+fn time(mut command: Command) -> Duration {
+    let start = Instant::now();
+    let status = command.status().expect("the command starts");
+    assert!(status.success(), "{command:?}: {status}");
+    start.elapsed()
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times[times.len() / 2]
+}

@@ -1,0 +1,132 @@
+//! The bytes of a kept walk: names of objects, paths and modes, and a SHA-256 of all that at the end.
+
+use sha2::{Digest as _, Sha256};
+
+use crate::repo::changes::Found;
+use crate::repo::{Commit, Entry, ObjectId, PathChange};
+
+/// With the number of the format: a new one for whatever changes the meaning of a walk.
+const HEAD: &[u8] = b"stax history 1\n";
+const DIGEST: usize = 32;
+/// In the place of a mode.
+const NOTHING: usize = u32::MAX as usize;
+
+pub(super) fn bytes(tips: &[ObjectId], found: &Found) -> Vec<u8> {
+    let mut out = Out(HEAD.to_vec());
+    out.count(tips.len());
+    tips.iter().for_each(|tip| out.id(*tip));
+    out.count(found.walk.commits);
+    out.long(found.skew);
+    out.count(found.dates.len());
+    for (date, commit) in found.dates.iter().zip(&found.walk.changed) {
+        out.long(*date);
+        out.id(commit.id);
+        out.count(usize::from(commit.landed.is_some()));
+        commit.landed.iter().for_each(|id| out.id(*id));
+        for list in [&commit.paths, &commit.choices, &commit.gone] {
+            out.count(list.len());
+            list.iter().for_each(|change| out.change(change));
+        }
+    }
+    let digest = Sha256::digest(&out.0);
+    out.0.extend_from_slice(&digest);
+    out.0
+}
+
+/// `None` for anything but what [`bytes`] wrote. The commits have no names, dates and messages yet.
+pub(super) fn parse(bytes: &[u8]) -> Option<(Vec<ObjectId>, Found)> {
+    let (content, digest) = bytes.split_at_checked(bytes.len().checked_sub(DIGEST)?)?;
+    if Sha256::digest(content).as_slice() != digest {
+        return None;
+    }
+    let mut input = In(content.strip_prefix(HEAD)?);
+    let tips = (0..input.count()?).map(|_| input.id()).collect::<Option<Vec<_>>>()?;
+    let mut found = Found::default();
+    found.walk.commits = input.count()?;
+    found.skew = input.long()?;
+    for _ in 0..input.count()? {
+        found.dates.push(input.long()?);
+        let mut commit = Commit::unread(input.id()?);
+        if input.count()? > 0 {
+            commit.landed = Some(input.id()?);
+        }
+        for list in [&mut commit.paths, &mut commit.choices, &mut commit.gone] {
+            for _ in 0..input.count()? {
+                list.push(input.change()?);
+            }
+        }
+        found.walk.changed.push(commit);
+    }
+    (input.0.is_empty() && !tips.is_empty()).then_some((tips, found))
+}
+
+struct Out(Vec<u8>);
+
+impl Out {
+    fn count(&mut self, count: usize) {
+        self.0.extend_from_slice(&u32::try_from(count).unwrap_or(u32::MAX).to_be_bytes());
+    }
+
+    fn long(&mut self, number: i64) {
+        self.0.extend_from_slice(&number.to_be_bytes());
+    }
+
+    fn id(&mut self, id: ObjectId) {
+        self.0.extend_from_slice(id.bytes());
+    }
+
+    fn entry(&mut self, entry: Option<Entry>) {
+        self.count(entry.map_or(NOTHING, |entry| entry.mode as usize));
+        if let Some(entry) = entry {
+            self.id(entry.id);
+        }
+    }
+
+    fn change(&mut self, change: &PathChange) {
+        self.count(change.path.len());
+        self.0.extend_from_slice(change.path.as_bytes());
+        self.entry(change.new);
+        self.count(change.old.len());
+        change.old.iter().for_each(|entry| self.entry(*entry));
+    }
+}
+
+struct In<'a>(&'a [u8]);
+
+impl In<'_> {
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (bytes, rest) = self.0.split_first_chunk::<N>()?;
+        self.0 = rest;
+        Some(*bytes)
+    }
+
+    fn count(&mut self) -> Option<usize> {
+        usize::try_from(u32::from_be_bytes(self.take()?)).ok()
+    }
+
+    fn long(&mut self) -> Option<i64> {
+        Some(i64::from_be_bytes(self.take()?))
+    }
+
+    fn id(&mut self) -> Option<ObjectId> {
+        Some(ObjectId::new(self.take()?))
+    }
+
+    fn entry(&mut self) -> Option<Option<Entry>> {
+        let mode = u32::try_from(self.count()?).ok()?;
+        if mode as usize == NOTHING {
+            return Some(None);
+        }
+        Some(Some(Entry { id: self.id()?, mode }))
+    }
+
+    fn change(&mut self) -> Option<PathChange> {
+        let length = self.count()?;
+        let (path, rest) = self.0.split_at_checked(length)?;
+        let path = String::from_utf8(path.to_vec()).ok()?;
+        self.0 = rest;
+        let new = self.entry()?;
+        let old = (0..self.count()?).map(|_| self.entry()).collect::<Option<Vec<_>>>()?;
+        Some(PathChange { path, new, old })
+    }
+}
