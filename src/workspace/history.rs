@@ -152,6 +152,7 @@ impl History {
     }
 
     /// Every version of the wanted paths in a span, under their older names too, and of what names people.
+    /// `kept` says in words what is wanted, where an answer from before will do.
     ///
     /// # Errors
     /// When git cannot read the commits.
@@ -159,21 +160,27 @@ impl History {
         repo: &Repo,
         span: &Span,
         wanted: &dyn Fn(&str) -> bool,
+        kept: Option<&str>,
         snapshots: &mut Snapshots<'_>,
     ) -> Result<Self> {
+        let walk = |sources: &BTreeSet<String>| {
+            let all = |path: &str| wanted(path) || names_people(path) || sources.contains(path);
+            let Some(spec) = kept else { return repo.changes(span, &all) };
+            let sources = sources.iter().map(String::as_str).collect::<Vec<_>>().join("\n");
+            repo.changes_cached(span, &format!("{spec}\nbefore:\n{sources}"), &all)
+        };
         let mut sources: BTreeSet<String> = BTreeSet::new();
-        let mut walk = repo.changes(span, &|path| wanted(path) || names_people(path))?;
+        let mut found = walk(&sources)?;
         // a secret file may have had another name before; its readers then still know the data key
         for _ in 0..RENAMES {
-            let found = sources_of(&walk, snapshots, &|path| wanted(path) || sources.contains(path))?;
-            if found.is_empty() {
+            let more = sources_of(&found, snapshots, &|path| wanted(path) || sources.contains(path))?;
+            if more.is_empty() {
                 break;
             }
-            sources.extend(found);
-            walk =
-                repo.changes(span, &|path| wanted(path) || names_people(path) || sources.contains(path))?;
+            sources.extend(more);
+            found = walk(&sources)?;
         }
-        Self::of_walk(repo, walk, snapshots)
+        Self::of_walk(repo, found, snapshots)
     }
 
     /// The same of paths by name, which reads no tree that holds none of them. A new file may be a copy of one
@@ -191,7 +198,7 @@ impl History {
         let mut walk = Walk::default();
         for _ in 0..=RENAMES {
             let names: Vec<&str> = paths.iter().map(String::as_str).collect();
-            walk = repo.changes_of(span, &names)?;
+            walk = repo.changes_of_cached(span, &names)?;
             let mut found = sources_of(&walk, snapshots, &|path| paths.contains(path))?;
             found
                 .extend(copied(repo, &walk, others, snapshots)?.into_iter().filter(|it| !paths.contains(it)));

@@ -89,10 +89,16 @@ impl Workspace {
     pub fn register_of_all(&self, tips: Vec<ObjectId>, depth: Depth) -> Result<Register> {
         let repo = self.repo()?;
         let today = self.secret_files()?;
-        let now = today.iter().map(|(path, _)| path.clone()).collect();
-        let wanted = candidates(now, self.read_text(POLICY)?.as_deref());
+        let now: BTreeSet<String> = today.iter().map(|(path, _)| path.clone()).collect();
+        let policy = self.read_text(POLICY)?;
+        let spec = format!(
+            "secret files\nnow:\n{}\npolicy:\n{}",
+            now.iter().map(String::as_str).collect::<Vec<_>>().join("\n"),
+            policy.as_deref().unwrap_or_default()
+        );
+        let wanted = candidates(now, policy.as_deref());
         let span = Span { tips, ..Span::default() };
-        let history = History::load(repo, &span, &wanted, &mut Snapshots::new(repo))?;
+        let history = History::load(repo, &span, &wanted, Some(&spec), &mut Snapshots::new(repo))?;
         self.register(history, today, depth)
     }
 

@@ -190,7 +190,7 @@ impl Args {
         // without a document nobody can still read one
         let tips = if files == 0 { Vec::new() } else { head };
         let span = Span { tips, ..Span::default() };
-        let history = History::load(repo, &span, &wanted, &mut Snapshots::new(repo))?;
+        let history = History::load(repo, &span, &wanted, None, &mut Snapshots::new(repo))?;
         findings.extend(history::stale(&history, repo, &gathered.facts, &|_| true, &|one| {
             range::is_accepted(gathered.vault.as_ref(), RuleId::K05, &one.path, None)
         }));

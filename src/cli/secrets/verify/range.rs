@@ -35,7 +35,7 @@ pub(super) fn verify(workspace: &Workspace, span: &Span) -> Result<Ranged, Failu
     let gathered = tree::gather(workspace, Source::Commit(*tip), &|_| true, &BTreeSet::new())?;
     let mut snapshots = Snapshots::new(repo);
     // a file may have been secret only in between: every path that a commit changes is looked at
-    let range = History::load(repo, span, &|_| true, &mut snapshots)?;
+    let range = History::load(repo, span, &|_| true, None, &mut snapshots)?;
     let sealed: BTreeSet<&str> = range.versions.iter().map(|version| version.path.as_str()).collect();
     let changed: BTreeSet<&str> =
         range.walked.iter().flat_map(|commit| &commit.paths).map(|change| change.path.as_str()).collect();
@@ -44,7 +44,7 @@ pub(super) fn verify(workspace: &Workspace, span: &Span) -> Result<Ranged, Failu
     // of the time before the range only the files that it changes are read
     let tips = if sealed.is_empty() { Vec::new() } else { span.tips.clone() };
     let whole = Span { tips, ..Span::default() };
-    let history = History::load(repo, &whole, &|path: &str| sealed.contains(path), &mut snapshots)?;
+    let history = History::load(repo, &whole, &|path: &str| sealed.contains(path), None, &mut snapshots)?;
     let tracks = history.tracks();
 
     let mut findings = guards(&range.walked);
