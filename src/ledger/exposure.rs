@@ -3,10 +3,11 @@
 //! Whoever is named by one version of an epoch knows its data key and reads every version of it. A value is
 //! replaced when today's differs from all that they could read; across two data keys only a key can tell.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::rc::Rc;
 
-use super::keylog::{blame, key_log};
+use super::keylog::{Entry, blame, key_log};
 use super::line::line;
 use super::snapshot::Mark;
 use super::{Epoch, Epochs, Insight, Origin, Removal, Snapshot, Version};
@@ -92,7 +93,7 @@ pub struct Ledger<'a> {
     pub accepted: &'a dyn Fn(&str, &str) -> Option<String>,
 }
 
-impl Ledger<'_> {
+impl<'a> Ledger<'a> {
     /// Who could read a file that they cannot read now, or who can read nothing any more.
     #[must_use]
     pub fn former(&self) -> BTreeSet<String> {
@@ -171,7 +172,7 @@ impl Ledger<'_> {
         let epoch = tip.and_then(|tip| self.epochs.at(tip));
         let reads_today = epoch.is_some_and(|epoch| self.epochs.was_read_by(epoch, recipient))
             || tip.is_some_and(|tip| tip.recipients.contains(recipient));
-        let place = Place { recipient, path, tip, epoch, reads_today };
+        let place = Place { recipient, path, tip, epoch, reads_today, log: OnceCell::new() };
         let items = keys.into_iter().map(|(key, readable)| {
             let accepted = (self.accepted)(path, key).map(State::Accepted);
             let state = accepted.unwrap_or_else(|| self.state(&place, key, &readable));
@@ -200,7 +201,7 @@ impl Ledger<'_> {
         })
     }
 
-    fn state(&self, place: &Place<'_>, key: &str, readable: &[Readable]) -> State {
+    fn state(&self, place: &Place<'_, 'a>, key: &str, readable: &[Readable]) -> State {
         let Some(tip) = place.tip else { return self.gone(place, readable, key) };
         let Some(sealed) = tip.sealed.get(key) else {
             let is_clear = tip.clear.contains_key(key);
@@ -224,7 +225,7 @@ impl Ledger<'_> {
     }
 
     /// What is not in the file any more may be in another one.
-    fn gone(&self, place: &Place<'_>, readable: &[Readable], key: &str) -> State {
+    fn gone(&self, place: &Place<'_, 'a>, readable: &[Readable], key: &str) -> State {
         let is_known =
             |mark: &Mark| readable.iter().any(|old| self.insight.same_value(&old.token, mark) == Some(true));
         for (path, tip) in self.tips {
@@ -236,31 +237,33 @@ impl Ledger<'_> {
                 return State::Exposed(Why::Elsewhere { path: path.clone(), key: key.clone() });
             }
         }
-        let steps = line(self.versions, self.removals, place.path);
-        let log = key_log(&steps, self.removals, self.epochs, self.insight);
-        let removed = log.iter().find(|entry| {
+        let removed = self.log(place).iter().find(|entry| {
             entry.keys.iter().any(|event| event.key == key && event.event == super::Event::Removed)
         });
         State::Unknown(Doubt::Gone { removed: removed.map(|entry| entry.origin().clone()) })
     }
 
+    fn log<'p>(&self, place: &'p Place<'_, 'a>) -> &'p [Entry<'a>] {
+        place.log.get_or_init(|| {
+            let steps = line(self.versions, self.removals, place.path);
+            key_log(&steps, self.removals, self.epochs, self.insight)
+        })
+    }
+
     /// The commit that gave a key the value that it has today.
-    fn set_by(&self, place: &Place<'_>, key: &str, today: &Mark) -> Option<Rc<Origin>> {
-        let steps = line(self.versions, self.removals, place.path);
-        let newest = steps.first()?.version?;
+    fn set_by(&self, place: &Place<'_, 'a>, key: &str, today: &Mark) -> Option<Rc<Origin>> {
+        let log = self.log(place);
+        let newest = log.first()?.step.version?;
         let committed = newest.snapshot.sealed.get(key)?;
         if self.insight.same_value(&committed.mark, today) != Some(true) {
             return None;
         }
-        let log = key_log(&steps, self.removals, self.epochs, self.insight);
-        blame(&log, key).map(|blame| blame.origin.clone())
+        blame(log, key).map(|blame| blame.origin.clone())
     }
 
     /// The newest commit that set a key within the data key of today.
-    fn set_again(&self, place: &Place<'_>, key: &str) -> Option<Rc<Origin>> {
-        let steps = line(self.versions, self.removals, place.path);
-        let log = key_log(&steps, self.removals, self.epochs, self.insight);
-        let of_today = log.iter().take_while(|entry| {
+    fn set_again(&self, place: &Place<'_, 'a>, key: &str) -> Option<Rc<Origin>> {
+        let of_today = self.log(place).iter().take_while(|entry| {
             entry.step.version.is_some_and(|version| self.epochs.at(&version.snapshot) == place.epoch)
         });
         let mut set = of_today.filter(|entry| {
@@ -272,12 +275,14 @@ impl Ledger<'_> {
 }
 
 /// Whose values, and the file as it is today.
-struct Place<'a> {
-    recipient: &'a str,
-    path: &'a str,
-    tip: Option<&'a Rc<Snapshot>>,
+struct Place<'p, 'a> {
+    recipient: &'p str,
+    path: &'p str,
+    tip: Option<&'p Rc<Snapshot>>,
     epoch: Option<Epoch>,
     reads_today: bool,
+    /// Made when the first key asks for it.
+    log: OnceCell<Vec<Entry<'a>>>,
 }
 
 #[cfg(test)]
