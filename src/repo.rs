@@ -2,6 +2,7 @@
 
 mod changes;
 mod config;
+mod conflict;
 mod error;
 mod history;
 mod index;
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 use git2::{AttrCheckFlags, AttrValue, ErrorCode, Repository};
 
 pub use changes::{Commit, PathChange, Span, Walk};
+pub use conflict::Operation;
 pub use error::RepoError;
 pub use history::{Revision, Time};
 pub use index::{IndexEntry, StagedChange};

@@ -21,6 +21,7 @@ mod people;
 mod pubkey;
 mod recipients;
 mod remove_recipient;
+mod resolve;
 mod rotate;
 mod set;
 mod status;
@@ -48,6 +49,7 @@ pub enum Secrets {
     AddRecipient(add_recipient::Args),
     RemoveRecipient(remove_recipient::Args),
     Rotate(rotate::Args),
+    Resolve(resolve::Args),
     Status(status::Args),
 }
 
@@ -72,6 +74,7 @@ impl Secrets {
             Self::AddRecipient(args) => args.run(ui),
             Self::RemoveRecipient(args) => args.run(ui),
             Self::Rotate(args) => args.run(ui),
+            Self::Resolve(args) => args.run(ui),
             Self::Status(args) => args.run(ui),
         }
     }

@@ -36,6 +36,8 @@ pub enum Unmergeable {
     Shape(&'static str),
 }
 
+const TOO_MUCH: &str = "theirs changed more than 10,000 keys or comments";
+
 /// The merged values in clear, and what the sealed result has to say.
 pub struct Merged<'a> {
     ours: &'a Cleartext,
@@ -95,7 +97,10 @@ pub fn values<'a>(
     if let Some(random) = placeholder {
         put_placeholders(&mut edits, &changes, random)?;
     }
-    comments::merge(shown_base.as_ref(), &mut edits);
+    comments::merge(shown_base.as_ref(), &mut edits)?;
+    if edits.overflows() {
+        return Err(Unmergeable::Shape(TOO_MUCH));
+    }
     Ok(finish(&edits, changes))
 }
 
@@ -120,6 +125,9 @@ pub fn settle<'a>(
         let place = |tree: &Tree| tree.documents.iter().position(|root| root.find(&path.0).is_some());
         let document = place(&shown_theirs.tree).or_else(|| place(&shown_ours.tree));
         edits.take(document.unwrap_or(0), path);
+    }
+    if edits.overflows() {
+        return Err(Unmergeable::Shape(TOO_MUCH));
     }
     Ok(finish(&edits, Changes { theirs: paths.to_vec(), ..Changes::default() }))
 }

@@ -3,8 +3,8 @@
 //! A failing or silent textconv stops git or hides a file, so this one always ends well, and prints
 //! the bytes as they are whenever it knows nothing better.
 
-mod mask;
-mod mode;
+pub(in crate::cli) mod mask;
+pub(in crate::cli) mod mode;
 mod render;
 
 use std::fs::File;

@@ -7,8 +7,9 @@ use std::ops::Range;
 
 use zeroize::Zeroizing;
 
-use super::edits::Edits;
+use super::edits::{Edits, MAX_CHANGES};
 use super::shown::{Shown, locate, moved};
+use super::{TOO_MUCH, Unmergeable};
 use crate::sops::Format;
 use crate::sops::tree::{Entry, Item, Node, Path, Value, line_start, step};
 
@@ -26,9 +27,9 @@ struct Note<'s> {
     behind: Option<Place>,
 }
 
-pub(super) fn merge(base: Option<&Shown<'_>>, edits: &mut Edits<'_, '_>) {
+pub(super) fn merge(base: Option<&Shown<'_>>, edits: &mut Edits<'_, '_>) -> Result<(), Unmergeable> {
     if !matches!(edits.ours.format(), Format::Yaml | Format::Dotenv | Format::Ini) {
-        return;
+        return Ok(());
     }
     let (ours, theirs) = (edits.ours, edits.theirs);
     let (ours_notes, theirs_notes) = (notes(ours), notes(theirs));
@@ -37,12 +38,16 @@ pub(super) fn merge(base: Option<&Shown<'_>>, edits: &mut Edits<'_, '_>) {
     let mut added = beside(&theirs_notes, &base_notes);
     let both = beside(&ours_notes, &base_notes);
     added = beside_refs(&added, &both);
+    let removed = beside(&base_notes, &theirs_notes);
+    if added.len() + removed.len() > MAX_CHANGES {
+        return Err(Unmergeable::Shape(TOO_MUCH));
+    }
     for note in added {
         if !edits.come.iter().any(|range| range.contains(&note.range.start)) {
             add(edits, ours, theirs, note);
         }
     }
-    for old in beside(&base_notes, &theirs_notes) {
+    for old in removed {
         let found = ours_notes.iter().find(|note| {
             let is_gone = |range: &Range<usize>| range.contains(&note.range.start);
             note.text == old.text
@@ -55,6 +60,7 @@ pub(super) fn merge(base: Option<&Shown<'_>>, edits: &mut Edits<'_, '_>) {
             edits.edits.push((note.range.clone(), Zeroizing::default()));
         }
     }
+    Ok(())
 }
 
 /// Those of the first list for which the second has no partner of the same text.

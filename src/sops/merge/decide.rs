@@ -1,7 +1,9 @@
 //! Which side changed what, key by key.
 
+use std::collections::HashMap;
+
 use super::edits::Edits;
-use crate::sops::tree::{Entry, Node, Path, Step, Value, step};
+use crate::sops::tree::{Entry, Node, Path, Step, Value};
 
 /// What happened to the keys of the three versions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,27 +24,21 @@ pub(super) struct Walk<'e, 's, 'a> {
 }
 
 impl Walk<'_, '_, '_> {
-    /// Two containers of one kind.
+    /// Two maps.
     pub(super) fn map(&mut self, base: Option<&Node>, ours: &Node, theirs: &Node, path: &mut Path) {
-        let old = |key: &Step| {
-            base.filter(|base| base.is_map()).and_then(|base| at(base, key)).map(|entry| &entry.node)
-        };
-        for (index, entry) in ours.entries().enumerate() {
-            let key = step(entry, index);
-            path.0.push(key.clone());
-            match at(theirs, &key) {
-                Some(theirs) => self.both(old(&key), &entry.node, &theirs.node, path),
-                None => self.only_ours(old(&key), &entry.node, path),
+        let (old, their_keys) = (base.map(index).unwrap_or_default(), index(theirs));
+        let our_keys = index(ours);
+        for (key, entry) in keyed(ours) {
+            path.0.push(Step::Key(key.to_owned()));
+            match their_keys.get(key) {
+                Some(theirs) => self.both(old.get(key).copied(), &entry.node, theirs, path),
+                None => self.only_ours(old.get(key).copied(), &entry.node, path),
             }
             path.0.pop();
         }
-        for (index, entry) in theirs.entries().enumerate() {
-            let key = step(entry, index);
-            if at(ours, &key).is_some() {
-                continue;
-            }
-            path.0.push(key.clone());
-            match old(&key) {
+        for (key, entry) in keyed(theirs).filter(|(key, _)| !our_keys.contains_key(key)) {
+            path.0.push(Step::Key(key.to_owned()));
+            match old.get(key) {
                 None => {
                     self.edits.insert(self.document, path);
                     self.changes.theirs.push(path.clone());
@@ -112,9 +108,11 @@ fn items(node: &Node) -> Vec<&Entry> {
     node.entries().collect()
 }
 
-fn at<'n>(node: &'n Node, key: &Step) -> Option<&'n Entry> {
-    match key {
-        Step::Key(key) => node.get(key),
-        Step::Index(index) => node.entries().nth(*index),
-    }
+fn keyed(node: &Node) -> impl Iterator<Item = (&str, &Entry)> {
+    node.entries().filter_map(|entry| Some((entry.key.as_deref()?, entry)))
+}
+
+/// What a map holds, by key; nothing of what is no map.
+fn index(node: &Node) -> HashMap<&str, &Node> {
+    keyed(node).map(|(key, entry)| (key, &entry.node)).collect()
 }

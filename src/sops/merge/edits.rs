@@ -8,8 +8,11 @@ use super::shown::{Shown, container_mut, locate, moved};
 use crate::sops::json;
 use crate::sops::seal::Edit;
 use crate::sops::sealing::{header_comment, token_range};
-use crate::sops::tree::{Entry, Item, Leaf, Node, Path, Scalar, Step, Style, Tree, Value, step};
+use crate::sops::tree::{Entry, Item, Leaf, Node, Path, Scalar, Style, Tree, Value, step};
 use crate::sops::{Format, splice};
+
+/// Each change is looked for in the text; more of them are no merge that a person will check.
+pub(super) const MAX_CHANGES: usize = 10_000;
 
 /// Ours while it takes what theirs changed.
 pub(super) struct Edits<'s, 'a> {
@@ -23,6 +26,7 @@ pub(super) struct Edits<'s, 'a> {
     /// Some change has no place that could be spliced: the document has to be printed.
     pub(super) is_unsafe: bool,
     pub(super) is_changed: bool,
+    count: usize,
 }
 
 impl<'s, 'a> Edits<'s, 'a> {
@@ -40,7 +44,18 @@ impl<'s, 'a> Edits<'s, 'a> {
             come: Vec::new(),
             is_unsafe: false,
             is_changed: false,
+            count: 0,
         }
+    }
+
+    /// Whether one more change is more than can be looked for; it is left out then.
+    fn is_too_much(&mut self) -> bool {
+        self.count += 1;
+        self.count > MAX_CHANGES
+    }
+
+    pub(super) fn overflows(&self) -> bool {
+        self.count > MAX_CHANGES
     }
 
     pub(super) fn text(&self) -> Zeroizing<String> {
@@ -49,6 +64,9 @@ impl<'s, 'a> Edits<'s, 'a> {
 
     /// What stands at a path in theirs, whatever ours has there.
     pub(super) fn take(&mut self, document: usize, path: &Path) {
+        if self.is_too_much() {
+            return;
+        }
         let ours = self.ours.tree.documents.get(document).and_then(|root| locate(root, path));
         let theirs = self.theirs.tree.documents.get(document).and_then(|root| locate(root, path));
         match (ours, theirs) {
@@ -126,6 +144,9 @@ impl<'s, 'a> Edits<'s, 'a> {
 
     /// Takes an entry out, with the comments right above it.
     pub(super) fn remove(&mut self, document: usize, path: &Path) {
+        if self.is_too_much() {
+            return;
+        }
         let Some(root) = self.ours.tree.documents.get(document) else { return };
         let Some((parent, position, entry)) = locate(root, path) else { return };
         self.is_changed = true;
@@ -155,12 +176,15 @@ impl<'s, 'a> Edits<'s, 'a> {
 
     /// Puts an entry of theirs behind the one that it follows there.
     pub(super) fn insert(&mut self, document: usize, path: &Path) {
+        if self.is_too_much() {
+            return;
+        }
         let (ours, theirs) = (self.ours, self.theirs);
         let Some(their_root) = theirs.tree.documents.get(document) else { return };
         let Some((their_parent, position, entry)) = locate(their_root, path) else { return };
         let Some((_, parents)) = path.0.split_last() else { return };
-        let before: Vec<Step> =
-            their_parent.entries().take(position).enumerate().map(|(i, e)| step(e, i)).collect();
+        let before: Vec<&str> =
+            their_parent.entries().take(position).filter_map(|entry| entry.key.as_deref()).collect();
         self.is_changed = true;
         let chunk = theirs.chunk(entry);
         let container = self.tree.documents.get_mut(document).and_then(|root| container_mut(root, parents));
@@ -180,13 +204,7 @@ impl<'s, 'a> Edits<'s, 'a> {
                 self.is_unsafe = true
             };
         };
-        let behind = before.iter().rev().find_map(|key| {
-            our_parent
-                .entries()
-                .enumerate()
-                .find(|(index, entry)| step(entry, *index) == *key)
-                .map(|found| found.1)
-        });
+        let behind = before.iter().rev().find_map(|key| our_parent.get(key));
         let in_braces = (ours.is_flow(our_parent), theirs.is_flow(their_parent));
         match (in_braces, behind, our_parent.entries().next()) {
             ((true, true), behind, first) => self.insert_member(our_parent, behind, first, entry),
@@ -232,8 +250,8 @@ impl<'s, 'a> Edits<'s, 'a> {
 }
 
 /// The entry with the comments that come along, behind the last of the keys before it that is there.
-fn insert_item(items: &mut Vec<Item>, before: &[Step], parent: &Node, entry: &Entry, chunk: &Range<usize>) {
-    let is = |item: &Item, key: &Step| matches!((item, key), (Item::Entry(entry), Step::Key(key)) if entry.key.as_ref() == Some(key));
+fn insert_item(items: &mut Vec<Item>, before: &[&str], parent: &Node, entry: &Entry, chunk: &Range<usize>) {
+    let is = |item: &Item, key: &str| matches!(item, Item::Entry(entry) if entry.key.as_deref() == Some(key));
     let behind = before.iter().rev().find_map(|key| items.iter().position(|item| is(item, key)));
     let first = || items.iter().position(|item| matches!(item, Item::Entry(_))).unwrap_or(items.len());
     let at = behind.map_or_else(first, |at| at + 1);

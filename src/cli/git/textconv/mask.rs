@@ -13,7 +13,7 @@ use crate::workspace::random;
 
 const LEN: usize = 32;
 
-pub(super) struct MaskKey(Zeroizing<[u8; LEN]>);
+pub(in crate::cli) struct MaskKey(Zeroizing<[u8; LEN]>);
 
 impl MaskKey {
     #[cfg(test)]
@@ -22,7 +22,7 @@ impl MaskKey {
     }
 
     /// Reads `stax/mask.key` of the user's configuration, or makes it; `None` when neither can be.
-    pub(super) fn of_user() -> Option<Self> {
+    pub(in crate::cli) fn of_user() -> Option<Self> {
         let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let base = absolute("XDG_CONFIG_HOME").or_else(|| Some(absolute("HOME")?.join(".config")))?;
         let folder = base.join("stax");
@@ -32,7 +32,7 @@ impl MaskKey {
     }
 
     /// Four bytes of an HMAC over parts, each with its length.
-    pub(super) fn print(&self, parts: &[&[u8]]) -> Option<String> {
+    pub(in crate::cli) fn print(&self, parts: &[&[u8]]) -> Option<String> {
         let mut mac = Hmac::<Sha256>::new_from_slice(&*self.0).ok()?;
         for part in parts {
             mac.update(&(part.len() as u64).to_be_bytes());

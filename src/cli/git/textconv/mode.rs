@@ -33,7 +33,7 @@ const AGENTS: &[&str] = &[
 ];
 
 /// Whether values are masked: `environment` is that of the process, `setting` is `stax.diff`.
-pub(super) fn is_masked(
+pub(in crate::cli) fn is_masked(
     environment: impl Iterator<Item = (OsString, OsString)>,
     setting: Option<&str>,
 ) -> bool {
