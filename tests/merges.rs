@@ -1,11 +1,12 @@
 //! Random merges against an oracle that merges plain maps; every result is opened again under its MAC.
 //!
-//! `STAX_TEST_MERGES` sets how many are tried (300 without it).
+//! `STAX_TEST_MERGES` sets how many are tried (300 without it) and `STAX_TEST_SEED` where they start.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 use stax::sops::merge::{Changes, Keys, values};
 use stax::sops::tree::{Step, Visit};
 use stax::sops::{Cleartext, DataKey, Document, Format, Fresh, Path, Terms, Wrapped, WrappedKey, seal};
@@ -75,6 +76,49 @@ enum Plain {
 
 type Map = BTreeMap<String, Plain>;
 
+/// Values of all types, and texts that a format can only write in one way.
+fn scalar(format: Format, number: u8, margin: &str) -> String {
+    let yaml =
+        ["v0", "1", "true", "'quo''ted'", "1.5", "\"two\\nlines\"", "2024-01-02", "null", "''", "[1, v]"];
+    let json = [
+        "\"v0\"",
+        "1",
+        "true",
+        "\"#\"",
+        "1.5",
+        "\"two\\nlines\"",
+        "\"\"",
+        "null",
+        "[]",
+        "[1, \"v\"]",
+        "\"v10\"",
+        "\"v11\"",
+    ];
+    match format {
+        Format::Yaml if number == 10 => format!("|\n{margin}    some\n{margin}      lines"),
+        Format::Yaml if number == 11 => format!("\n{margin}    - v\n{margin}    - w: 1\n{margin}      x: 2"),
+        Format::Yaml => yaml[usize::from(number) % yaml.len()].to_owned(),
+        Format::Json => json[usize::from(number) % json.len()].to_owned(),
+        _ => format!("v{number}"),
+    }
+}
+
+/// Where, of what type, and what.
+fn facts(tree: &stax::sops::Tree) -> Vec<(String, &'static str, Vec<u8>)> {
+    let mut found = Vec::new();
+    tree.walk(&mut |path, visit| match visit {
+        Visit::Leaf(_, leaf) => found.push((
+            path.to_string(),
+            leaf.scalar.type_name(),
+            leaf.scalar.plaintext().map(|plain| plain.to_vec()).unwrap_or_default(),
+        )),
+        Visit::Empty(_) if !path.0.is_empty() => found.push((path.to_string(), "empty", Vec::new())),
+        _ => {}
+    });
+    found.sort();
+    found
+}
+
 fn oracle(o: Option<&Map>, a: &Map, b: &Map, path: &Path, conflicts: &mut Vec<String>) -> Map {
     let mut merged = Map::new();
     let mut names: Vec<&String> = a.keys().chain(b.keys()).collect();
@@ -101,18 +145,6 @@ fn oracle(o: Option<&Map>, a: &Map, b: &Map, path: &Path, conflicts: &mut Vec<St
     merged
 }
 
-fn leaves(map: &Map, path: &Path, out: &mut Vec<(String, String)>) {
-    for (name, value) in map {
-        let mut path = path.clone();
-        path.0.push(Step::Key(name.clone()));
-        match value {
-            Plain::Leaf(number) => out.push((path.to_string(), format!("v{number}"))),
-            Plain::Map(map) if map.is_empty() => out.push((path.to_string(), "empty".into())),
-            Plain::Map(map) => leaves(map, &path, out),
-        }
-    }
-}
-
 fn print(format: Format, map: &Map, indent: usize) -> String {
     let mut out = String::new();
     let margin = " ".repeat(indent * 4);
@@ -121,7 +153,7 @@ fn print(format: Format, map: &Map, indent: usize) -> String {
             let members: Vec<String> = map
                 .iter()
                 .map(|(name, value)| match value {
-                    Plain::Leaf(number) => format!("{margin}  \"{name}\": \"v{number}\""),
+                    Plain::Leaf(number) => format!("{margin}  \"{name}\": {}", scalar(format, *number, "")),
                     Plain::Map(map) => {
                         format!("{margin}  \"{name}\": {}", print(format, map, indent + 1).trim())
                     }
@@ -142,7 +174,9 @@ fn print(format: Format, map: &Map, indent: usize) -> String {
             for (name, value) in map {
                 match (value, format) {
                     (Plain::Leaf(number), Format::Dotenv) => out += &format!("{name}=v{number}\n"),
-                    (Plain::Leaf(number), _) => out += &format!("{margin}{name}: v{number}\n"),
+                    (Plain::Leaf(number), _) => {
+                        out += &format!("{margin}{name}: {}\n", scalar(format, *number, &margin))
+                    }
                     (Plain::Map(map), _) if map.is_empty() => out += &format!("{margin}{name}: {{}}\n"),
                     (Plain::Map(map), _) => {
                         out += &format!("{margin}{name}:\n{}", print(format, map, indent + 1));
@@ -156,7 +190,7 @@ fn print(format: Format, map: &Map, indent: usize) -> String {
 
 fn plain(format: Format) -> BoxedStrategy<Map> {
     let name = prop::sample::select(vec!["a", "b", "c", "d", "e"]).prop_map(str::to_owned);
-    let leaf = (0_u8..3).prop_map(Plain::Leaf);
+    let leaf = prop_oneof![3 => 0_u8..3, 1 => 3_u8..12].prop_map(Plain::Leaf);
     let map = |value: BoxedStrategy<Plain>| prop::collection::btree_map(name.clone(), value, 0..5);
     match format {
         Format::Dotenv => map(leaf.boxed()).boxed(),
@@ -195,32 +229,63 @@ fn three() -> impl Strategy<Value = (usize, Map, Map, Map, [u8; 3])> {
     })
 }
 
-fn cases() -> u32 {
-    std::env::var("STAX_TEST_MERGES").ok().and_then(|text| text.parse().ok()).unwrap_or(300)
+/// A comment above every second key of the top level, whose name tells the side; behind others one in the
+/// line.
+fn with_notes(text: &str, name: &str) -> String {
+    let mut out = String::new();
+    for line in text.split_inclusive('\n') {
+        let key = line.split(':').next().unwrap_or_default();
+        if line.starts_with(['a', 'c']) {
+            out += &format!("# {name} {key}\n{line}");
+        } else if line.starts_with('d') && !line.contains('|') && !line.ends_with(":\n") {
+            out += &format!("{} # {name} {key}\n", line.trim_end());
+        } else {
+            out += line;
+        }
+    }
+    out
+}
+
+fn config() -> ProptestConfig {
+    let variable = |name: &str, otherwise| {
+        std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
+    };
+    ProptestConfig {
+        cases: u32::try_from(variable("STAX_TEST_MERGES", 300)).unwrap(),
+        rng_seed: RngSeed::Fixed(variable("STAX_TEST_SEED", 1)),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(cases()))]
+    #![proptest_config(config())]
 
     /// Every merge of three random documents says what a merge of plain maps says, and opens under its MAC.
     #[test]
-    fn a_merge_of_documents_is_a_merge_of_maps((format, o, a, b, keys) in three()) {
+    fn a_merge_of_documents_is_a_merge_of_maps((format, o, a, b, keys) in three(), notes: bool) {
         let format = FORMATS[format];
-        let [o_text, a_text, b_text] = [&o, &a, &b].map(|map| print(format, map, 0));
+        let [o_text, a_text, b_text] = [("", &o), ("ours", &a), ("theirs", &b)].map(|(name, map)| {
+            let text = print(format, map, 0);
+            if format == Format::Yaml && notes { with_notes(&text, name) } else { text }
+        });
         let (opened, changes) = merge(format, Some(&o_text), &a_text, &b_text, keys);
         let mut conflicts = Vec::new();
         let wanted = oracle(Some(&o), &a, &b, &Path::default(), &mut conflicts);
-        let mut expected = Vec::new();
-        leaves(&wanted, &Path::default(), &mut expected);
-        let mut found = Vec::new();
-        opened.tree().walk(&mut |path, visit| match visit {
-            Visit::Leaf(_, leaf) => found.push((path.to_string(), leaf.scalar.as_text().unwrap().to_owned())),
-            Visit::Empty(_) if !path.0.is_empty() => found.push((path.to_string(), "empty".into())),
-            _ => {}
-        });
-        found.sort();
-        expected.sort();
+        let wanted_tree = format.parse(&print(format, &wanted, 0)).unwrap();
+        let (mut found, mut expected) = (facts(opened.tree()), facts(&wanted_tree));
+        // a comment can stand inside of braces that hold nothing else
+        found.retain(|fact| !notes || fact.1 != "empty");
+        expected.retain(|fact| !notes || fact.1 != "empty");
         prop_assert_eq!(found, expected);
+        for (name, side) in [("ours", &a), ("theirs", &b)] {
+            for key in side.keys().filter(|key| wanted.contains_key(*key) && format == Format::Yaml) {
+                let note = format!("# {name} {key}\n");
+                let text = if name == "ours" { &a_text } else { &b_text };
+                // a comment in the line of a value goes with the value that theirs replaces
+                prop_assert!(key == "d" || !text.contains(&note) || opened.layout().contains(&note), "{} lost: {}", note, opened.layout().as_str());
+            }
+        }
         let mut open = names(&changes.conflicts);
         open.sort();
         conflicts.sort();

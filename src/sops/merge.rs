@@ -15,7 +15,7 @@ mod terms;
 use zeroize::Zeroizing;
 
 use super::facts::{Fact, facts};
-use super::tree::{Path, Scalar, Tree, Value};
+use super::tree::{Node, Path, Scalar, Tree, Value, step};
 use super::{Cleartext, Format, Random};
 
 pub use access::{Access, KeyFrom, Version, access};
@@ -51,16 +51,33 @@ pub struct Merged<'a> {
     is_changed: bool,
 }
 
-/// Values in order, and for each whether it is encrypted.
+/// Values in order, for each whether it is encrypted, and the maps and lists that hold none.
 #[derive(PartialEq, Eq)]
-struct Meaning(Vec<Fact>, Vec<bool>);
+struct Meaning(Vec<Fact>, Vec<bool>, Vec<Path>);
 
 impl Meaning {
     fn of(tree: &Tree) -> Self {
         let mut values = super::facts::values(facts(tree));
+        values.retain(|(_, kind, _)| *kind != "empty");
+        let mut empty = Vec::new();
+        for root in &tree.documents {
+            find_empty(root, &mut Path::default(), &mut empty);
+        }
         // a document without values is `{}` in one layout and nothing in another
-        values.retain(|(path, kind, _)| !(path.is_empty() && *kind == "empty"));
-        Self(values, tree.leaves().iter().map(|(.., leaf)| leaf.token.is_some()).collect())
+        empty.retain(|path| !path.0.is_empty());
+        Self(values, tree.leaves().iter().map(|(.., leaf)| leaf.token.is_some()).collect(), empty)
+    }
+}
+
+/// Comments are no entries.
+fn find_empty(node: &Node, path: &mut Path, empty: &mut Vec<Path>) {
+    if node.leaf().is_none() && node.entries().next().is_none() {
+        empty.push(path.clone());
+    }
+    for (index, entry) in node.entries().enumerate() {
+        path.0.push(step(entry, index));
+        find_empty(&entry.node, path, empty);
+        path.0.pop();
     }
 }
 
@@ -98,6 +115,7 @@ pub fn values<'a>(
         put_placeholders(&mut edits, &changes, random)?;
     }
     comments::merge(shown_base.as_ref(), &mut edits)?;
+    edits.close_emptied();
     if edits.overflows() {
         return Err(Unmergeable::Shape(TOO_MUCH));
     }
@@ -126,6 +144,7 @@ pub fn settle<'a>(
         let document = place(&shown_theirs.tree).or_else(|| place(&shown_ours.tree));
         edits.take(document.unwrap_or(0), path);
     }
+    edits.close_emptied();
     if edits.overflows() {
         return Err(Unmergeable::Shape(TOO_MUCH));
     }
@@ -138,7 +157,7 @@ fn show(clear: &Cleartext) -> Result<Shown<'_>, Unmergeable> {
 
 fn walk(base: Option<&Shown<'_>>, edits: &mut Edits<'_, '_>) -> Changes {
     let mut changes = Changes::default();
-    let empty = super::tree::Node { span: 0..0, value: Value::Map(Vec::new()) };
+    let empty = Node { span: 0..0, value: Value::Map(Vec::new()) };
     let count = edits.ours.tree.documents.len().max(edits.theirs.tree.documents.len());
     let (ours, theirs) = (edits.ours, edits.theirs);
     let (our_roots, their_roots) = (&ours.tree.documents, &theirs.tree.documents);

@@ -16,6 +16,7 @@ mod people;
 mod places;
 mod policy;
 mod quiet;
+mod readers;
 mod resolve;
 mod rules;
 mod shell;

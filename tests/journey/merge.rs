@@ -36,15 +36,6 @@ pub(super) fn seal(person: &Person, file: &str, clear: &str) {
     person.sops(["--config", policy.to_str().expect("a path"), "encrypt", "-i", file]).ok();
 }
 
-fn readers(person: &Person, file: &str) -> usize {
-    person.read(file).matches("recipient: age1").count()
-}
-
-/// The bytes that a stanza line holds do not tell the data key; a MAC that opens does.
-fn opens(person: &Person) -> bool {
-    sops(person, PROD).code == 0
-}
-
 /// `main` and `payments` change other keys.
 fn disjoint() -> Sandbox {
     let sandbox = Sandbox::with_store();
@@ -94,7 +85,7 @@ fn the_same_change_on_both_sides_is_none() {
     sandbox.commit_all("the same");
     merge(&sandbox, "other").ok().hides("conflict");
     sandbox.get("STRIPE_SECRET_KEY").ok().prints_exactly("canary-same\n");
-    assert!(opens(&sandbox));
+    assert!(crate::readers::opens(&sandbox));
 }
 
 #[test]
@@ -133,99 +124,6 @@ fn a_value_that_one_side_changed_and_the_other_removed_is_a_conflict() {
         assert_eq!(decrypted(&sandbox, PROD).contains("canary-new"), main_removes);
         sandbox.git(["commit", "--no-edit"]).ok();
     }
-}
-
-/// Ana shares the store with Bob.
-fn shared() -> (Sandbox, Person) {
-    let sandbox = Sandbox::with_store();
-    let bob = sandbox.person("bob");
-    sandbox.add_recipient(&bob, "Bob <bob@example.com>", "sre").ok();
-    sandbox.commit_all("bob joins");
-    (sandbox, bob)
-}
-
-/// Merges; the policy files are the business of git and of a person, the secret file is ours.
-fn merge_secrets(sandbox: &Sandbox, branch: &str) -> Output {
-    let output = merge(sandbox, branch).exits_with_one_of(&[0, 1]);
-    assert!(!sandbox.read(PROD).contains("<<<<<<<"), "{output}\n{}", sandbox.read(PROD));
-    assert!(opens(sandbox), "{output}");
-    output
-}
-
-#[test]
-fn readers_of_both_sides_are_added_and_a_removal_wins_with_a_key_that_the_removed_never_had() {
-    let (sandbox, bob) = shared();
-    let carol = sandbox.person("carol");
-    on_branch(&sandbox, "carol", |ana| drop(ana.add_recipient(&carol, "Carol", "engineer").ok()));
-    sandbox.stax(["secrets", "remove-recipient", &bob.key()]).ok();
-    sandbox.commit_all("bob leaves");
-    set(&sandbox, "STRIPE_SECRET_KEY", "canary-after");
-    sandbox.commit_all("a new value");
-    merge_secrets(&sandbox, "carol").says("STRIPE_SECRET_KEY (main)");
-    assert_eq!(readers(&sandbox, PROD), 2);
-    assert!(opens(&carol), "carol was added");
-    assert!(!opens(&bob), "bob was removed");
-    // and the other way round
-    let (sandbox, bob) = shared();
-    let (carol, dave) = (sandbox.person("carol"), sandbox.person("dave"));
-    on_branch(&sandbox, "leaves", |ana| drop(ana.stax(["secrets", "remove-recipient", &bob.key()]).ok()));
-    sandbox.add_recipient(&carol, "Carol", "engineer").ok();
-    sandbox.add_recipient(&dave, "Dave", "engineer").ok();
-    sandbox.commit_all("carol and dave join");
-    merge_secrets(&sandbox, "leaves");
-    assert_eq!(readers(&sandbox, PROD), 3);
-    assert!(opens(&carol) && opens(&dave) && !opens(&bob));
-}
-
-#[test]
-fn what_was_set_beside_an_updatekeys_gets_a_data_key_that_the_removed_never_had() {
-    let (sandbox, bob) = shared();
-    on_branch(&sandbox, "values", |ana| set(ana, "STRIPE_SECRET_KEY", "canary-set"));
-    let old = sandbox.read(PROD);
-    let policy = sandbox.read(".sops.yaml");
-    let without: String =
-        policy.lines().filter(|line| !line.contains(&bob.key())).map(|line| format!("{line}\n")).collect();
-    sandbox.write(".sops.yaml", without);
-    sandbox.sops(["updatekeys", "--yes", PROD]).ok();
-    sandbox.git(["commit", "--quiet", "--all", "--no-verify", "-m", "bob leaves"]).ok();
-    merge_secrets(&sandbox, "values").says("new data key");
-    assert_eq!(readers(&sandbox, PROD), 1);
-    // the stanza that bob saved gives no value of the new file
-    sandbox.write("saved.yaml", crate::support::graft(&sandbox.read(PROD), &old));
-    bob.sops(["decrypt", "--ignore-mac", "saved.yaml"]).exits_with_one_of(&[1, 25, 51, 128]);
-    assert!(!opens(&bob) && decrypted(&sandbox, PROD).contains("canary-set"));
-}
-
-#[test]
-fn a_rotation_beside_a_value_keeps_the_rotated_key_and_two_rotations_make_a_third() {
-    for both in [false, true] {
-        let sandbox = Sandbox::with_store();
-        on_branch(&sandbox, "rotated", |ana| drop(ana.sops(["rotate", "-i", PROD]).ok()));
-        if both {
-            sandbox.sops(["rotate", "-i", PROD]).ok();
-        }
-        set(&sandbox, "STRIPE_SECRET_KEY", "canary-set");
-        sandbox.commit_all("ours");
-        let output = merge(&sandbox, "rotated").ok();
-        assert_eq!(output.stderr.contains("new data key"), both, "{output}");
-        assert!(decrypted(&sandbox, PROD).contains("canary-set"));
-    }
-}
-
-#[test]
-fn a_revert_of_a_removal_gives_nobody_access_back() {
-    let (sandbox, bob) = shared();
-    sandbox.stax(["secrets", "remove-recipient", &bob.key()]).ok();
-    sandbox.commit_all("bob leaves");
-    set(&sandbox, "STRIPE_SECRET_KEY", "canary-after");
-    sandbox.commit_all("a new value");
-    let reverted = sandbox.git(["revert", "--no-edit", "HEAD~1"]).exits(1);
-    reverted.says("the revert would give access back to").says("conflict: sops.age");
-    assert!(opens(&sandbox) && !opens(&bob));
-    assert_eq!(readers(&sandbox, PROD), 1);
-    sandbox.stax(["secrets", "resolve", PROD, "--theirs"]).exits(2).says("add-recipient");
-    sandbox.stax(["secrets", "resolve", PROD, "--ours"]).ok().prints("git revert --continue");
-    assert!(opens(&sandbox) && decrypted(&sandbox, PROD).contains("canary-after"));
 }
 
 #[test]
@@ -368,17 +266,6 @@ fn without_a_key_there_are_markers_and_never_a_clean_exit() {
 }
 
 #[test]
-fn without_a_key_new_readers_on_one_side_and_values_on_the_other_still_merge() {
-    let sandbox = Sandbox::with_store();
-    let carol = sandbox.person("carol");
-    on_branch(&sandbox, "carol", |ana| drop(ana.add_recipient(&carol, "Carol", "engineer").ok()));
-    set(&sandbox, "STRIPE_SECRET_KEY", "canary-ours");
-    sandbox.commit_all("ours");
-    merge(&sandbox.keyless(), "carol").ok();
-    assert!(opens(&carol) && decrypted(&sandbox, PROD).contains("canary-ours"));
-}
-
-#[test]
 fn a_side_that_was_tampered_with_is_never_given_a_valid_mac() {
     for ours_is_bad in [false, true] {
         let sandbox = Sandbox::with_store();
@@ -498,7 +385,7 @@ fn a_git_that_names_no_sides_is_served_as_well() {
     drive(&sandbox, ["main~2", "main", "payments"], "9").exits(1).hides("stax:");
     assert!(!sandbox.read("a").contains("stax-conflict") && !sandbox.read("a").contains("<<<<<<<"));
     // a revert shows by its age: the other side is older than the base
-    let (sandbox, bob) = shared();
+    let (sandbox, bob) = crate::readers::shared();
     std::thread::sleep(std::time::Duration::from_millis(1100));
     sandbox.stax(["secrets", "remove-recipient", &bob.key()]).ok();
     sandbox.commit_all("bob leaves");

@@ -89,10 +89,13 @@ pub(in crate::cli) fn install(repo: &Repo) -> Result<Installed, Failure> {
     Ok(Installed { hook })
 }
 
-/// Whether git calls stax for diffs in this clone, and what guards its commits.
-pub(in crate::cli) fn state(repo: &Repo) -> Result<(bool, Hook), Failure> {
-    let driver = repo.config_string(TEXTCONV)?.is_some_and(|command| command.contains("git textconv"));
-    Ok((driver, inspect(&hook_file(repo)?, &hook_text(&program()?))?))
+/// Whether git calls stax for diffs and for merges in this clone, and what guards its commits.
+pub(in crate::cli) fn state(repo: &Repo) -> Result<(bool, bool, Hook), Failure> {
+    let calls = |name: &str, command: &str| -> Result<bool, Failure> {
+        Ok(repo.config_string(name)?.is_some_and(|text| text.contains(command)))
+    };
+    let hook = inspect(&hook_file(repo)?, &hook_text(&program()?))?;
+    Ok((calls(TEXTCONV, "git textconv")?, calls(MERGE, "git merge ")?, hook))
 }
 
 fn set(repo: &Repo, name: &str, value: &str) -> Result<(), Failure> {

@@ -21,6 +21,8 @@ struct Note<'s> {
     /// The whole line, or what stands behind a value.
     range: Range<usize>,
     has_own_line: bool,
+    /// No empty line stands between it and the next entry or comment.
+    is_attached: bool,
     /// The entry on its line, or the next one.
     at: Option<Place>,
     /// The entry before it.
@@ -94,6 +96,10 @@ fn add(edits: &mut Edits<'_, '_>, ours: &Shown<'_>, theirs: &Shown<'_>, note: &N
         let text = &ours.text[start..];
         &text[..text.len() - text.trim_start_matches([' ', '\t']).len()]
     };
+    // what is said of a key that ours removed
+    if note.is_attached && note.at.is_some() && entry(&note.at).is_none() {
+        return;
+    }
     edits.is_changed = true;
     let own = |to: &str| {
         let from = &theirs.text[line_start(&theirs.text, note.range.start)..];
@@ -117,7 +123,12 @@ fn add(edits: &mut Edits<'_, '_>, ours: &Shown<'_>, theirs: &Shown<'_>, note: &N
                 (line(beside.span.start), own(margin(beside)))
             }
         }
-        (None, Some(before)) => (ours.lines(before).end, own(margin(before))),
+        (None, Some(before)) => {
+            // before whatever comes in there
+            let at = ours.lines(before).end;
+            edits.edits.insert(0, (at..at, Zeroizing::new(own(margin(before)))));
+            return;
+        }
         (None, None) => {
             let end = ours.text.len();
             let gap = if ours.text.is_empty() || ours.text.ends_with('\n') { "" } else { "\n" };
@@ -147,8 +158,16 @@ fn notes<'s>(shown: &'s Shown<'_>) -> Vec<Note<'s>> {
             let code = text[..span.start].trim_end_matches([' ', '\t']).len();
             (code..span.end, before.filter(|(at, _)| *at >= start))
         };
+        let is_attached = !text[range.end..].starts_with(['\n', '\r']);
         let place = |entry: Option<&(usize, Place)>| entry.map(|(_, place)| place.clone());
-        Note { text: text[span].trim(), range, has_own_line, at: place(at), behind: place(before) }
+        Note {
+            text: text[span].trim(),
+            range,
+            has_own_line,
+            is_attached,
+            at: place(at),
+            behind: place(before),
+        }
     };
     comments.into_iter().map(note).collect()
 }

@@ -113,6 +113,6 @@ fn keyed(node: &Node) -> impl Iterator<Item = (&str, &Entry)> {
 }
 
 /// What a map holds, by key; nothing of what is no map.
-fn index(node: &Node) -> HashMap<&str, &Node> {
+pub(super) fn index(node: &Node) -> HashMap<&str, &Node> {
     keyed(node).map(|(key, entry)| (key, &entry.node)).collect()
 }

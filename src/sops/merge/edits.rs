@@ -4,11 +4,12 @@ use std::ops::Range;
 
 use zeroize::Zeroizing;
 
+use super::decide::index;
 use super::shown::{Shown, container_mut, locate, moved};
 use crate::sops::json;
 use crate::sops::seal::Edit;
 use crate::sops::sealing::{header_comment, token_range};
-use crate::sops::tree::{Entry, Item, Leaf, Node, Path, Scalar, Style, Tree, Value, step};
+use crate::sops::tree::{Entry, Item, Leaf, Node, Path, Scalar, Step, Style, Tree, Value, step};
 use crate::sops::{Format, splice};
 
 /// Each change is looked for in the text; more of them are no merge that a person will check.
@@ -166,7 +167,7 @@ impl<'s, 'a> Edits<'s, 'a> {
         if self.ours.is_flow(parent) {
             let range = json::member_range(&self.ours.text, parent, position);
             self.edits.push((range, Zeroizing::default()));
-        } else if self.ours.margin(entry).trim().is_empty() && parent.entries().count() > 1 {
+        } else if self.ours.margin(entry).trim().is_empty() {
             self.edits.push((chunk.clone(), Zeroizing::default()));
             self.gone.push(chunk);
         } else {
@@ -216,8 +217,44 @@ impl<'s, 'a> Edits<'s, 'a> {
                 let at = ours.chunk(first).start;
                 self.insert_lines(at, ours.margin(first), entry, chunk);
             }
+            ((true, false), None, None) => self.insert_below(document, parents, entry, chunk),
             _ => self.is_unsafe = true,
         }
+    }
+
+    /// The first lines of a map that ours writes as `{}`.
+    fn insert_below(&mut self, document: usize, parents: &[Step], entry: &Entry, chunk: Range<usize>) {
+        let owner = |shown: &'s Shown<'a>| -> Option<&'s Entry> {
+            shown.tree.documents.get(document)?.find(parents).filter(|owner| owner.key.is_some())
+        };
+        let (Some(ours), Some(theirs)) = (owner(self.ours), owner(self.theirs)) else {
+            return self.is_unsafe = true;
+        };
+        let (from, to) = (self.theirs.margin(theirs), self.ours.margin(ours));
+        let deeper = self.theirs.margin(entry).strip_prefix(from).filter(|rest| rest.trim().is_empty());
+        let Some(deeper) = deeper.filter(|_| to.trim().is_empty()) else { return self.is_unsafe = true };
+        let (from, to) = (format!("{from}{deeper}"), format!("{to}{deeper}"));
+        let text = moved(&self.theirs.text[chunk.clone()], &from, &to);
+        let colon = self.ours.text[ours.key_span.end..].find(':').map(|at| ours.key_span.end + at + 1);
+        let Some(colon) = colon else { return self.is_unsafe = true };
+        let braces = colon..ours.node.span.end;
+        if !self.edits.iter().any(|(range, _)| *range == braces) {
+            self.edits.push((braces, Zeroizing::default()));
+        }
+        let at = self.ours.lines(ours).end;
+        let lead = if self.ours.text[..at].ends_with('\n') { "" } else { "\n" };
+        self.edits.push((at..at, Zeroizing::new(format!("{lead}{}", with_break(text)))));
+        self.come.push(chunk);
+    }
+
+    /// Braces for the maps of ours that lost their last entry.
+    pub(super) fn close_emptied(&mut self) {
+        let (ours, mut edits) = (self.ours, Vec::new());
+        for (document, root) in ours.tree.documents.iter().enumerate() {
+            let Some(merged) = self.tree.documents.get(document) else { continue };
+            emptied(ours, root, merged, &mut edits);
+        }
+        self.edits.extend(edits);
     }
 
     fn insert_lines(&mut self, at: usize, margin: &str, entry: &Entry, chunk: Range<usize>) {
@@ -262,6 +299,20 @@ fn insert_item(items: &mut Vec<Item>, before: &[&str], parent: &Node, entry: &En
         .cloned();
     let new: Vec<Item> = comments.chain([Item::Entry(entry.clone())]).collect();
     items.splice(at..at, new);
+}
+
+fn emptied(ours: &Shown<'_>, node: &Node, merged: &Node, edits: &mut Vec<Edit>) {
+    let left_keys = index(merged);
+    for entry in node.entries() {
+        let Some(left) = entry.key.as_deref().and_then(|key| left_keys.get(key)) else { continue };
+        let is_emptied = left.is_map() && left.entries().next().is_none();
+        if is_emptied && entry.node.entries().next().is_some() && !ours.is_flow(&entry.node) {
+            let colon = ours.text[entry.key_span.end..].find(':').map(|at| entry.key_span.end + at + 1);
+            edits.extend(colon.map(|colon| (colon..colon, Zeroizing::new(" {}".to_owned()))));
+        } else {
+            emptied(ours, &entry.node, left, edits);
+        }
+    }
 }
 
 /// A text of several lines that stays readable needs the lines of its author.
