@@ -157,7 +157,8 @@ fn is_current(repo: &Repo, record: &Record) -> bool {
             operations.iter().any(|operation| operation.commit.to_string().starts_with(start))
         }
         Other::Stash => operations.is_empty(),
-        Other::Unknown => !operations.is_empty(),
+        // `git am` names no commit
+        Other::Unknown => !operations.is_empty() || repo.git_dir().join("rebase-apply").is_dir(),
     };
     record.schema == 1 && record.head == head && is_under_way
 }

@@ -218,3 +218,17 @@ fn a_file_that_one_side_deleted_is_left_to_git() {
     merge(&sandbox, "other").exits(1);
     sandbox.stax(["secrets", "resolve", PROD, "--ours"]).exits(1).says("git rm");
 }
+
+#[test]
+fn a_linked_work_tree_has_conflicts_of_its_own() {
+    let sandbox = conflicting();
+    let folder = sandbox.place().join("linked");
+    sandbox.git(["worktree", "add", "--quiet", folder.to_str().expect("a path"), "payments"]).ok();
+    let linked = sandbox.at(&folder);
+    merge(&linked, "main").exits(1).says("conflict: STRIPE_SECRET_KEY");
+    sandbox.stax(["secrets", "resolve"]).ok();
+    linked.git(["add", PROD]).ok();
+    linked.stax(["secrets", "resolve", PROD, "--theirs"]).ok().prints("STRIPE_SECRET_KEY from main");
+    linked.git(["commit", "--quiet", "--no-edit"]).ok();
+    assert!(decrypted(&linked, PROD).contains("canary-ours"));
+}

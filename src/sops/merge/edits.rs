@@ -5,11 +5,11 @@ use std::ops::Range;
 use zeroize::Zeroizing;
 
 use super::decide::index;
-use super::shown::{Shown, container_mut, locate, moved};
+use super::shown::{Shown, container_mut, is_at, locate, moved};
 use crate::sops::json;
 use crate::sops::seal::Edit;
 use crate::sops::sealing::{header_comment, token_range};
-use crate::sops::tree::{Entry, Item, Leaf, Node, Path, Scalar, Step, Style, Tree, Value, step};
+use crate::sops::tree::{Entry, Item, Leaf, Node, Path, Scalar, Step, Style, Tree, Value};
 use crate::sops::{Format, splice};
 
 /// Each change is looked for in the text; more of them are no merge that a person will check.
@@ -160,7 +160,7 @@ impl<'s, 'a> Edits<'s, 'a> {
                 Item::Comment(comment) => !chunk.contains(&comment.span.start),
                 Item::Entry(entry) => {
                     index += 1;
-                    step(entry, index - 1) != *last
+                    !is_at(entry, index - 1, last)
                 }
             });
         }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use zeroize::Zeroizing;
 
 use crate::sops::selector::Selected;
-use crate::sops::tree::{Entry, Item, Node, Path, Step, Tree, Value, line_start, step};
+use crate::sops::tree::{Entry, Item, Node, Path, Step, Tree, Value, line_start};
 use crate::sops::{Cleartext, Format, Selector};
 
 /// The clear text of a version, and its tree: spans of that text, the exact values, and the tokens that
@@ -97,9 +97,17 @@ fn last_comment(node: &Node) -> Option<usize> {
 pub(super) fn locate<'a>(root: &'a Node, path: &Path) -> Option<(&'a Node, usize, &'a Entry)> {
     let (last, parents) = path.0.split_last()?;
     let parent = if parents.is_empty() { root } else { &root.find(parents)?.node };
-    let (position, entry) =
-        parent.entries().enumerate().find(|(index, entry)| step(entry, *index) == *last)?;
+    let (position, entry) = parent.entries().enumerate().find(|(index, entry)| is_at(entry, *index, last))?;
     Some((parent, position, entry))
+}
+
+/// Whether a step leads to an entry, the `index`-th of its container.
+pub(super) fn is_at(entry: &Entry, index: usize, step: &Step) -> bool {
+    match (&entry.key, step) {
+        (Some(key), Step::Key(wanted)) => key == wanted,
+        (None, Step::Index(wanted)) => index == *wanted,
+        _ => false,
+    }
 }
 
 pub(super) fn container_mut<'a>(root: &'a mut Node, parents: &[Step]) -> Option<&'a mut Node> {
@@ -108,7 +116,7 @@ pub(super) fn container_mut<'a>(root: &'a mut Node, parents: &[Step]) -> Option<
     let mut index = 0;
     for item in items {
         let Item::Entry(entry) = item else { continue };
-        if step(entry, index) == *first {
+        if is_at(entry, index, first) {
             return container_mut(&mut entry.node, rest);
         }
         index += 1;
