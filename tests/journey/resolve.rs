@@ -220,6 +220,16 @@ fn a_file_that_one_side_deleted_is_left_to_git() {
 }
 
 #[test]
+fn a_side_that_git_took_whole_is_staged_as_it_is() {
+    let sandbox = conflicting();
+    merge(&sandbox, "payments").exits(1);
+    sandbox.git(["checkout", "--quiet", "--theirs", PROD]).ok();
+    sandbox.stax(["secrets", "resolve", PROD]).ok().prints("as it is in the work tree; MAC valid");
+    let text = decrypted(&sandbox, PROD);
+    assert!(text.contains("canary-theirs") && !text.contains("5433"), "{text}");
+}
+
+#[test]
 fn a_linked_work_tree_has_conflicts_of_its_own() {
     let sandbox = conflicting();
     let folder = sandbox.place().join("linked");

@@ -21,6 +21,8 @@ pub(super) struct State {
     pub(super) current: Current,
     /// Settled before, while the file could not say so.
     pub(super) settled: Vec<(String, Choice)>,
+    /// The versions were merged again, because the work tree has a text merge.
+    pub(super) is_anew: bool,
     /// The bytes of the work tree.
     pub(super) before: Option<Vec<u8>>,
 }
@@ -55,7 +57,9 @@ impl State {
         let triple = open_versions(&workspace.keyring, versions).map_err(|error| refused(path, error))?;
         let before = workspace.read(path)?;
         let found = before.as_deref().and_then(|bytes| std::str::from_utf8(bytes).ok());
-        let current = match found.filter(|text| !marker::has_text_markers(text)) {
+        let found = found.filter(|text| !marker::has_text_markers(text));
+        let is_anew = found.is_none();
+        let current = match found {
             Some(text) => {
                 let (text, open) = marker::unmark(text).unwrap_or_else(|| (text.to_owned(), Vec::new()));
                 let key = key_of(workspace, path, &text, &triple)?;
@@ -63,7 +67,7 @@ impl State {
             }
             None => merged_anew(workspace, path, &triple, &settled)?,
         };
-        Ok(Self { path: path.to_owned(), blobs, triple, current, settled, before })
+        Ok(Self { path: path.to_owned(), blobs, triple, current, settled, is_anew, before })
     }
 
     /// The open keys that are meant; all of them where none is named.

@@ -71,10 +71,8 @@ pub(super) fn finish(ui: &Ui, workspace: &Workspace, state: &State) -> Result<Ex
     opened.map_err(|fault| Failure::new(Exit::Integrity, format!("{path}: {fault}")))?;
     save(workspace, state, state.current.text.clone())?;
     stage(workspace, path)?;
-    ui.line(format!(
-        "{path}: merged by key; MAC valid, no conflict left, staged; next: {}",
-        next(workspace)?
-    ));
+    let how = if state.is_anew { "merged by key" } else { "as it is in the work tree" };
+    ui.line(format!("{path}: {how}; MAC valid, no conflict left, staged; next: {}", next(workspace)?));
     Ok(ExitCode::SUCCESS)
 }
 
