@@ -37,6 +37,12 @@ impl Repo {
         HEADS.into_iter().filter_map(read).collect()
     }
 
+    /// The commit that a name or the start of an object name stands for.
+    #[must_use]
+    pub fn commit_named(&self, name: &str) -> Option<ObjectId> {
+        Some(self.git.revparse_single(name).ok()?.peel_to_commit().ok()?.id().into())
+    }
+
     /// The name that git gives these bytes as a blob; nothing is written.
     ///
     /// # Errors

@@ -2,13 +2,15 @@
 
 use crate::age::{self, Recipient};
 use crate::keyring::Keyring;
+use crate::policy::config::Config;
+use crate::repo::{ObjectId, Repo};
 use crate::sops::merge::{self, Access, Changes, KeyFrom, Keys, Merged, Version};
 use crate::sops::tree::{Path, Tree};
 use crate::sops::{Cleartext, DataKey, Document, Format, Wrapped, WrappedKey};
 
 use super::groups::Stanzas;
 use super::wrap::{has_data_key, prove};
-use super::{fresh, random, unlock};
+use super::{POLICY, fresh, random, unlock};
 
 mod keyless;
 
@@ -34,11 +36,14 @@ pub struct Versions<'a> {
 
 /// What git says about the merge.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Circumstances {
+pub struct Circumstances<'a> {
     /// Theirs is a version from the past (`git revert`); `None` where git does not say.
     pub undoes: Option<bool>,
     /// The result becomes the base of another merge.
     pub is_virtual: bool,
+    /// Whom a policy names that people can read, on either side. Anybody can write a stanza that opens for
+    /// nobody; only for these it is made a real one.
+    pub approved: &'a [String],
 }
 
 /// A document that says what both sides say; what is open it has from ours.
@@ -47,6 +52,8 @@ pub struct Outcome {
     pub changes: Changes,
     /// Recipients that a revert would bring back.
     pub returned: Vec<String>,
+    /// Recipients of theirs who would need a new stanza, and whom no policy names.
+    pub unapproved: Vec<String>,
     /// Together the sides remove everybody.
     pub is_empty: bool,
     /// Every value was encrypted under a new data key.
@@ -58,7 +65,7 @@ impl Outcome {
     #[must_use]
     pub fn open(&self) -> Vec<String> {
         let mut open: Vec<String> = self.changes.conflicts.iter().map(ToString::to_string).collect();
-        if !self.returned.is_empty() || self.is_empty {
+        if !self.returned.is_empty() || !self.unapproved.is_empty() || self.is_empty {
             open.push(RECIPIENTS.into());
         }
         open
@@ -96,7 +103,7 @@ pub struct Triple {
 ///
 /// # Errors
 /// [`AsText`]: nothing was merged.
-pub fn merge(keyring: &Keyring, versions: Versions<'_>, how: Circumstances) -> Result<Outcome, AsText> {
+pub fn merge(keyring: &Keyring, versions: Versions<'_>, how: Circumstances<'_>) -> Result<Outcome, AsText> {
     let documents = parse(versions)?;
     match open(keyring, &documents) {
         Ok(triple) => triple.merge(how),
@@ -195,16 +202,18 @@ impl Triple {
 
     /// # Errors
     /// As [`merge`].
-    pub fn merge(&self, how: Circumstances) -> Result<Outcome, AsText> {
+    pub fn merge(&self, how: Circumstances<'_>) -> Result<Outcome, AsText> {
         let other = |what: String| AsText::Other(what);
         let base = self.base.as_ref().map(|base| &base.clear);
         let undoes = how.undoes.unwrap_or(false) || self.is_older();
-        let access = merge::access(
+        let mut access = merge::access(
             self.base.as_ref().map(Opened::version).as_ref(),
             &self.ours.version(),
             &self.theirs.version(),
             undoes,
         );
+        let unapproved = self.unapproved(&access, how.approved);
+        access.recipients.retain(|who| !unapproved.contains(who));
         let placeholder: Option<crate::sops::Random<'_>> =
             if how.is_virtual { Some(&mut random) } else { None };
         let merged = merge::values(base, &self.ours.clear, &self.theirs.clear, placeholder);
@@ -214,9 +223,23 @@ impl Triple {
             text,
             changes: merged.changes,
             returned: access.returned,
+            unapproved,
             is_empty: access.is_empty,
             is_fresh: access.key == KeyFrom::Fresh,
         })
+    }
+
+    /// A stanza under the data key of the result is taken as it is. What needs a new one could be a label
+    /// that somebody without the key put there.
+    fn unapproved(&self, access: &Access, approved: &[String]) -> Vec<String> {
+        let has_key = match access.key {
+            KeyFrom::Theirs => true,
+            KeyFrom::Ours => self.ours.key == self.theirs.key,
+            KeyFrom::Fresh => false,
+        };
+        let ours = labels(self.ours.clear.document());
+        let is_new = |who: &&String| !has_key && !ours.contains(who) && !approved.contains(who);
+        access.recipients.iter().filter(is_new).cloned().collect()
     }
 
     /// A side that was written before the base undoes something, whatever git calls it.
@@ -263,8 +286,7 @@ impl Triple {
         Ok(text)
     }
 
-    /// New stanzas for everybody; a recipient of a kind that is not written here keeps the one of a side
-    /// with the same data key.
+    /// The stanzas of the sides that have the data key, and new ones for everybody else.
     fn stanzas(&self, keys: &Keys<'_>, recipients: &[String]) -> Result<NewStanzas, AsText> {
         let metadata = self.ours.clear.document().metadata();
         let unknown = |label: &str| AsText::Other(format!("cannot wrap the data key to `{label}`"));
@@ -282,11 +304,11 @@ impl Triple {
             .filter(|(has_key, _)| *has_key)
             .flat_map(|(_, side)| &side.clear.document().metadata().age)
             .collect();
-        let wrap = |label: &String| match label.parse::<Recipient>() {
-            Ok(recipient) => Ok(age::wrap(keys.key, &[recipient]).remove(0)),
-            Err(_) => {
-                let stanza = kept.iter().find(|stanza| stanza.recipient == *label);
-                stanza.map(|stanza| WrappedKey::clone(stanza)).ok_or_else(|| unknown(label))
+        let wrap = |label: &String| match kept.iter().find(|stanza| stanza.recipient == *label) {
+            Some(stanza) => Ok(WrappedKey::clone(stanza)),
+            None => {
+                let recipient = label.parse::<Recipient>().map_err(|_| unknown(label))?;
+                Ok(age::wrap(keys.key, &[recipient]).remove(0))
             }
         };
         Ok(NewStanzas::Whole(recipients.iter().map(wrap).collect::<Result<_, _>>()?))
@@ -305,6 +327,21 @@ impl NewStanzas {
             Self::Groups(stanzas) => stanzas.into(),
         }
     }
+}
+
+/// Whom the root policy of these commits names for a file.
+#[must_use]
+pub fn approved(repo: &Repo, path: &str, commits: &[Option<ObjectId>]) -> Vec<String> {
+    let mut names = Vec::new();
+    for commit in commits.iter().flatten() {
+        let text =
+            repo.blob_at(*commit, POLICY).ok().flatten().and_then(|bytes| String::from_utf8(bytes).ok());
+        let Some((config, _)) = text.and_then(|text| Config::parse(&text).ok()) else { continue };
+        if let Some((_, rule)) = config.rule_for(path) {
+            names.extend(rule.recipients().into_iter().map(str::to_owned));
+        }
+    }
+    names
 }
 
 /// The document with what theirs has at some paths.

@@ -114,3 +114,34 @@ fn without_a_key_new_readers_on_one_side_and_values_on_the_other_still_merge() {
     merge(&sandbox.keyless(), "carol").ok();
     assert!(opens(&carol) && decrypted(&sandbox, PROD).contains("canary-ours"));
 }
+
+#[test]
+fn a_stanza_that_opens_for_nobody_is_not_made_a_real_one() {
+    let (sandbox, bob) = shared();
+    let eve = sandbox.person("eve").key();
+    // somebody without a key writes a label above a stanza of somebody else
+    on_branch(&sandbox, "smuggled", |ana| {
+        let text = ana.read(PROD);
+        let start = text.find("        - recipient: ").expect("a stanza");
+        let end = text[start + 1..].find("        - recipient: ").expect("another one") + start + 1;
+        let forged = text[start..end].replace(&ana.key(), &eve);
+        ana.write(PROD, format!("{}{forged}{}", &text[..start], &text[start..]));
+        ana.git(["commit", "--quiet", "--all", "--no-verify", "-m", "smuggled"]).ok();
+        ana.write("other", "x");
+    });
+    // under one data key the stanza stays what it is
+    sandbox.git(["checkout", "--quiet", "-b", "same"]).ok();
+    set(&sandbox, "ADDED", "canary-added");
+    sandbox.commit_all("added");
+    merge_secrets(&sandbox, "smuggled");
+    assert!(sandbox.read(PROD).contains(&eve) && !opens(&sandbox.person("eve")));
+    sandbox.git(["reset", "--quiet", "--hard"]).ok();
+    sandbox.git(["checkout", "--quiet", "main"]).ok();
+    // under a new one it would have to be made
+    sandbox.stax(["secrets", "remove-recipient", &bob.key()]).ok();
+    sandbox.commit_all("bob leaves");
+    let merged = merge(&sandbox, "smuggled").exits(1);
+    merged.says("whom no .sops.yaml names; not wrapped to them").says("conflict: sops.age");
+    assert!(!sandbox.read(PROD).contains(&eve) && opens(&sandbox) && !opens(&sandbox.person("eve")));
+    sandbox.stax(["secrets", "resolve", PROD, "--ours"]).ok();
+}

@@ -16,7 +16,7 @@ use crate::sops::Format;
 use crate::sops::merge::marker;
 use crate::sops::tree;
 use crate::workspace::conflicts::{self, Blobs, Conflict, Other};
-use crate::workspace::merge::{AsText, Circumstances, Outcome, Side, Versions, merge};
+use crate::workspace::merge::{AsText, Circumstances, Outcome, Side, Versions, approved, merge};
 use crate::workspace::{Caller, MAX_FILE, keyring};
 
 /// More keys than these are counted, not named.
@@ -74,7 +74,8 @@ impl Args {
         let versions =
             Versions { format, base: (!base.is_empty()).then_some(&*base), ours: &ours, theirs: &theirs };
         let keyring = keyring(repo.as_ref(), Caller::Git);
-        let outcome = match merge(&keyring, versions, self.circumstances()) {
+        let approved = repo.as_ref().map(|repo| self.approved(repo)).unwrap_or_default();
+        let outcome = match merge(&keyring, versions, self.circumstances(&approved)) {
             Ok(outcome) => outcome,
             Err(AsText::Tampered(side, what)) => {
                 self.as_text(ui, &format!("{} is not authentic: {what}", self.side(side, repo.as_ref())));
@@ -149,6 +150,10 @@ impl Args {
             let returned = shown(&outcome.returned);
             self.say(ui, &format!("the revert would give access back to {returned}; it did not"));
         }
+        if !outcome.unapproved.is_empty() {
+            let (who, side) = (shown(&outcome.unapproved), self.side(Side::Theirs, repo));
+            self.say(ui, &format!("{side} adds {who}, whom no .sops.yaml names; not wrapped to them"));
+        }
         if outcome.is_empty {
             self.say(ui, "together the sides remove every recipient; those of ours stay");
         }
@@ -166,9 +171,20 @@ impl Args {
         text::merge(self);
     }
 
-    fn circumstances(&self) -> Circumstances {
+    /// Whom the policies of both sides name for the file.
+    fn approved(&self, repo: &Repo) -> Vec<String> {
+        let theirs = match self.other() {
+            Other::Commit(name) => repo.commit_named(&name),
+            Other::Stash => repo.commit_named("refs/stash"),
+            Other::Unknown => None,
+        };
+        let head = repo.head_commit().ok().flatten();
+        approved(repo, &self.path, &[head, theirs])
+    }
+
+    fn circumstances<'a>(&self, approved: &'a [String]) -> Circumstances<'a> {
         let undoes = known(&self.theirs_label).map(|label| label.starts_with("parent of "));
-        Circumstances { undoes, is_virtual: self.is_virtual() }
+        Circumstances { undoes, is_virtual: self.is_virtual(), approved }
     }
 
     /// Whether git merges two merge bases into one.

@@ -11,7 +11,7 @@ use crate::sops::tree::Visit;
 ///
 /// # Errors
 /// [`AsText::Locked`]: only a key can merge this.
-pub(super) fn merge(documents: &Documents, how: Circumstances) -> Result<Outcome, AsText> {
+pub(super) fn merge(documents: &Documents, how: Circumstances<'_>) -> Result<Outcome, AsText> {
     let Documents { base: Some(base), ours, theirs } = documents else { return Err(AsText::Locked) };
     if difference(ours, theirs).is_some() || difference(ours, base).is_some() || how.is_virtual {
         return Err(AsText::Locked);
@@ -29,7 +29,14 @@ pub(super) fn merge(documents: &Documents, how: Circumstances) -> Result<Outcome
     };
     let text = text.ok_or(AsText::Locked)?;
     let changes = Changes::default();
-    Ok(Outcome { text, changes, returned: Vec::new(), is_empty: false, is_fresh: false })
+    Ok(Outcome {
+        text,
+        changes,
+        returned: Vec::new(),
+        unapproved: Vec::new(),
+        is_empty: false,
+        is_fresh: false,
+    })
 }
 
 /// Values, comments and MAC as in the base, and with the MAC its data key.

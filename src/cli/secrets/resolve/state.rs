@@ -10,7 +10,9 @@ use crate::sops::merge::marker;
 use crate::sops::tree::Path;
 use crate::sops::{DataKey, Document, Format};
 use crate::workspace::conflicts::{self, Blobs, Choice, Conflict};
-use crate::workspace::merge::{AsText, Circumstances, Side, Triple, Versions, open_versions, settle};
+use crate::workspace::merge::{
+    AsText, Circumstances, Side, Triple, Versions, approved, open_versions, settle,
+};
 use crate::workspace::{Target, Workspace};
 
 /// A file in conflict, its versions opened.
@@ -133,8 +135,13 @@ fn merged_anew(
     triple: &Triple,
     settled: &[(String, Choice)],
 ) -> Result<Current, Failure> {
-    let undoes = workspace.repo()?.operations().iter().any(|operation| operation.head == "REVERT_HEAD");
-    let how = Circumstances { undoes: Some(undoes), is_virtual: false };
+    let repo = workspace.repo()?;
+    let operations = repo.operations();
+    let undoes = operations.iter().any(|operation| operation.head == "REVERT_HEAD");
+    let theirs = operations.first().map(|operation| operation.commit);
+    let theirs = theirs.or_else(|| repo.commit_named("refs/stash"));
+    let approved = approved(repo, path, &[repo.head_commit()?, theirs]);
+    let how = Circumstances { undoes: Some(undoes), is_virtual: false, approved: &approved };
     let outcome = triple.merge(how).map_err(|error| refused(path, error))?;
     let mut open = outcome.open();
     let key = key_of(workspace, path, &outcome.text, triple)?;
