@@ -30,6 +30,7 @@ mod people;
 mod pubkey;
 mod recipients;
 mod remove_recipient;
+mod resolve;
 mod revert;
 mod rotate;
 mod set;
@@ -66,6 +67,7 @@ pub enum Secrets {
     Compare(compare::Args),
     History(history::Args),
     Exposure(exposure::Args),
+    Resolve(resolve::Args),
     Status(status::Args),
 }
 
@@ -98,6 +100,7 @@ impl Secrets {
             Self::Compare(args) => args.run(ui),
             Self::History(args) => args.run(ui),
             Self::Exposure(args) => args.run(ui),
+            Self::Resolve(args) => args.run(ui),
             Self::Status(args) => args.run(ui),
         }
     }

@@ -16,10 +16,11 @@ const MARKER: &str = "# stax-hook v1";
 /// What a hook of somebody else must run.
 const CHECK: &str = "stax secrets verify --staged";
 const TEXTCONV: &str = "diff.stax.textconv";
+const MERGE: &str = "merge.stax.driver";
 /// The key at the top level, as the heading of a hunk: of YAML and dotenv, then of indented JSON.
 const XFUNCNAME: &str = "^\"?([A-Za-z_][^:=\"]*)\"?[ \t]*[:=]\n^[ \t]{1,4}\"([^\"]+)\"[ \t]*:";
 
-/// Install the diff driver and the hook into this clone
+/// Install the diff and merge drivers and the hook into this clone
 ///
 /// Repeat it after moving stax or the clone. Hooks of others are never touched.
 #[derive(clap::Args)]
@@ -56,9 +57,9 @@ impl Installed {
     /// One line, and what is left to do by hand.
     pub(in crate::cli) fn report(&self, ui: &Ui) {
         let Hook::Foreign(file) = &self.hook else {
-            return ui.line("installed  diff driver; hook pre-commit   (this clone only)");
+            return ui.line("installed  diff and merge drivers; hook pre-commit   (this clone only)");
         };
-        ui.line("installed  diff driver   (this clone only)");
+        ui.line("installed  diff and merge drivers   (this clone only)");
         ui.warning(format!(
             "{} is not stax's and was left alone; `git commit` is not checked",
             file.display()
@@ -67,16 +68,16 @@ impl Installed {
     }
 }
 
-/// Writes the diff driver into the repository's configuration and the pre-commit hook beside it.
-///
-/// There is no merge driver yet: the attribute alone means git's own merge, while a named driver
-/// without a command makes git stop.
+/// Writes the drivers into the repository's configuration and the pre-commit hook beside it.
 pub(in crate::cli) fn install(repo: &Repo) -> Result<Installed, Failure> {
     let program = program()?;
     set(repo, TEXTCONV, &textconv(&program))?;
     // a cache would put plaintext into the object store
     set(repo, "diff.stax.cachetextconv", "false")?;
     set(repo, "diff.stax.xfuncname", XFUNCNAME)?;
+    // the command first: a named driver without one makes git stop
+    set(repo, MERGE, &merge_driver(&program))?;
+    set(repo, "merge.stax.name", "stax: SOPS documents, key by key")?;
     let text = hook_text(&program);
     let file = hook_file(repo)?;
     let mut hook = inspect(&file, &text)?;
@@ -88,10 +89,13 @@ pub(in crate::cli) fn install(repo: &Repo) -> Result<Installed, Failure> {
     Ok(Installed { hook })
 }
 
-/// Whether git calls stax for diffs in this clone, and what guards its commits.
-pub(in crate::cli) fn state(repo: &Repo) -> Result<(bool, Hook), Failure> {
-    let driver = repo.config_string(TEXTCONV)?.is_some_and(|command| command.contains("git textconv"));
-    Ok((driver, inspect(&hook_file(repo)?, &hook_text(&program()?))?))
+/// Whether git calls stax for diffs and for merges in this clone, and what guards its commits.
+pub(in crate::cli) fn state(repo: &Repo) -> Result<(bool, bool, Hook), Failure> {
+    let calls = |name: &str, command: &str| -> Result<bool, Failure> {
+        Ok(repo.config_string(name)?.is_some_and(|text| text.contains(command)))
+    };
+    let hook = inspect(&hook_file(repo)?, &hook_text(&program()?))?;
+    Ok((calls(TEXTCONV, "git textconv")?, calls(MERGE, "git merge ")?, hook))
 }
 
 fn set(repo: &Repo, name: &str, value: &str) -> Result<(), Failure> {
@@ -109,8 +113,8 @@ fn program() -> Result<String, Failure> {
     })
 }
 
-/// git stops in the middle of a diff when a textconv fails, so this one ends with `cat`.
-fn textconv(program: &str) -> String {
+/// Within double quotes of a shell.
+fn quoted(program: &str) -> String {
     let mut quoted = String::with_capacity(program.len());
     for c in program.chars() {
         if matches!(c, '\\' | '"' | '$' | '`') {
@@ -118,8 +122,28 @@ fn textconv(program: &str) -> String {
         }
         quoted.push(c);
     }
+    quoted
+}
+
+/// git stops in the middle of a diff when a textconv fails, so this one ends with `cat`.
+fn textconv(program: &str) -> String {
+    let quoted = quoted(program);
     format!(
         "f(){{ \"{quoted}\" git textconv \"$1\" 2>/dev/null || stax git textconv \"$1\" 2>/dev/null || cat \"$1\"; }}; f"
+    )
+}
+
+/// Where no stax answers with 0 or 1, git's own text merge leaves its markers: without them the other
+/// side would be lost with the next `git add`. git reads `%%` as `%`.
+fn merge_driver(program: &str) -> String {
+    let quoted = quoted(program).replace('%', "%%");
+    format!(
+        "f(){{ for s in \"{quoted}\" stax; do command -v \"$s\" >/dev/null 2>&1 || continue; \
+         \"$s\" git merge \"$@\"; case $? in 0) return 0;; 1) return 1;; esac; done; \
+         echo \"stax: not found, $5 is merged as text\" >&2; \
+         git merge-file --diff3 --marker-size \"$4\" -L \"$7\" -L \"$6\" -L \"$8\" \"$2\" \"$1\" \"$3\" \
+         && {{ echo '<<<<<<< merged as text'; echo '======='; echo '>>>>>>> its MAC is wrong'; }} >>\"$2\"; \
+         return 1; }}; f %O %A %B %L %P %S %X %Y"
     )
 }
 
@@ -187,6 +211,9 @@ mod tests {
         let hostile = r#"/a b/$(x)`y`"z\'/stax"#;
         let command = textconv(hostile);
         assert!(command.starts_with(r#"f(){ "/a b/\$(x)\`y\`\"z\\'/stax" git textconv "$1""#), "{command}");
+        let driver = merge_driver("/a%Ob/$(x)/stax");
+        assert!(driver.starts_with(r#"f(){ for s in "/a%%Ob/\$(x)/stax" stax; do "#), "{driver}");
+        assert!(driver.ends_with("return 1; }; f %O %A %B %L %P %S %X %Y"), "{driver}");
         let hook = hook_text(hostile);
         assert!(hook.contains("stax_program='/a b/$(x)`y`\"z\\'\\''/stax'\n"), "{hook}");
         assert_eq!(hook.lines().last(), Some(CHECK));

@@ -46,6 +46,7 @@ struct Report {
     /// `None`: no `.stax/vault.json`.
     bound: Result<Option<Vec<Bound>>, String>,
     has_driver: bool,
+    has_merge_driver: bool,
     hook: Hook,
     /// Errors, warnings and files of the keyless rules, or why they could not run.
     verdict: Result<(usize, usize, usize), String>,
@@ -74,7 +75,7 @@ impl Report {
             })),
             Err(error) => Err(error.to_string()),
         };
-        let (has_driver, hook) = install::state(workspace.repo()?)?;
+        let (has_driver, has_merge_driver, hook) = install::state(workspace.repo()?)?;
         Ok(Self {
             sops: real_sops(),
             identity: identity.map(|(source, keys)| (source, keys.iter().map(ToString::to_string).collect())),
@@ -82,6 +83,7 @@ impl Report {
             places: places(workspace),
             bound,
             has_driver,
+            has_merge_driver,
             hook,
             verdict: verify::verdict(workspace).map_err(|failure| failure.to_string()),
         })
@@ -136,9 +138,10 @@ impl Report {
     }
 
     fn print_git(&self, ui: &Ui) {
-        let (driver, diff) = match self.has_driver {
-            true => ("diff driver", ""),
-            false => ("no drivers", "; `git diff` shows ciphertext"),
+        let (driver, diff) = match (self.has_driver, self.has_merge_driver) {
+            (true, true) => ("diff and merge drivers", ""),
+            (true, false) => ("diff driver, no merge driver", "; `git merge` leaves a wrong MAC"),
+            (false, _) => ("no drivers", "; `git diff` shows ciphertext"),
         };
         let (hook, commit) = match &self.hook {
             Hook::Installed => ("hook pre-commit".to_owned(), ""),
@@ -166,7 +169,7 @@ impl Report {
         if matches!(self.bound, Ok(None)) {
             next.push("stax secrets init --env production".to_owned());
         }
-        if !self.has_driver || matches!(self.hook, Hook::Absent | Hook::Outdated) {
+        if !self.has_driver || !self.has_merge_driver || matches!(self.hook, Hook::Absent | Hook::Outdated) {
             next.push("stax secrets install     # drivers and hooks".to_owned());
         }
         if let Hook::Foreign(path) = &self.hook {
@@ -215,7 +218,7 @@ impl Report {
             "verify": self.verdict.as_ref().ok().map(|(errors, warnings, files)| {
                 json!({"errors": errors, "warnings": warnings, "files": files, "keyless": true})
             }),
-            "git": {"diff_driver": self.has_driver, "pre_commit": hook},
+            "git": {"diff_driver": self.has_driver, "merge_driver": self.has_merge_driver, "pre_commit": hook},
             "next": self.next(),
         })
     }
