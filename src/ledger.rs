@@ -14,7 +14,7 @@ mod version;
 
 pub use change::{Change, Past, Track, judge};
 pub use epoch::{Epoch, Epochs, Insight};
-pub use exposure::{Doubt, FileExposure, Item, Ledger, Readable, State, Why};
+pub use exposure::{Doubt, FileExposure, Item, Ledger, Memory, Readable, State, Why};
 pub use keylog::{Blame, Entry, Event, KeyChange, KeyEvent, blame, key_change, key_log};
 pub use line::{Removal, Step, line};
 pub use snapshot::{Mark, Snapshot, sealed_names, tokens};

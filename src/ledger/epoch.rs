@@ -3,7 +3,7 @@
 //! A token or a stanza that two versions have in common proves it: nobody makes the same again without the
 //! same data key. Without such a link a new data key is only probable, unless a key holder looked.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::snapshot::Mark;
 use super::{Snapshot, Version};
@@ -13,8 +13,10 @@ use super::{Snapshot, Version};
 pub struct Insight {
     /// A digest of the data key, by a token or stanza that was made with it.
     pub keys: HashMap<Mark, [u8; 32]>,
-    /// By token, a keyed digest of type and value: equal for equal values of one run.
+    /// By token, a keyed digest of the value: equal for equal values of one run.
     pub values: HashMap<Mark, Mark>,
+    /// Digests of values that many keys have by chance: numbers, truth values, a few letters.
+    pub weak: HashSet<Mark>,
 }
 
 impl Insight {

@@ -3,14 +3,14 @@
 //! Whoever is named by one version of an epoch knows its data key and reads every version of it. A value is
 //! replaced when today's differs from all that they could read; across two data keys only a key can tell.
 
-use std::cell::OnceCell;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::cell::{OnceCell, RefCell};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 
 use super::keylog::{Entry, blame, key_log};
 use super::line::line;
 use super::snapshot::Mark;
-use super::{Epoch, Epochs, Insight, Origin, Removal, Snapshot, Version};
+use super::{Epoch, Epochs, Event, Insight, Origin, Removal, Snapshot, Version};
 
 /// What became of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub enum Why {
     SameValue,
     /// It is in clear in the file.
     InClear,
-    /// The key is gone, and another one has its value.
+    /// Another key has a value that they could read.
     Elsewhere {
         path: String,
         key: String,
@@ -85,30 +85,61 @@ pub struct Ledger<'a> {
     /// Of every reference, newest first.
     pub versions: &'a [Version],
     pub removals: &'a [Removal],
+    /// Those behind HEAD: what became of a value is told by them.
+    pub head: (&'a [Version], &'a [Removal]),
     /// The files of today.
     pub tips: &'a [(String, Rc<Snapshot>)],
     pub epochs: &'a Epochs,
     pub insight: &'a Insight,
     /// The reason, where `.stax/vault.json` accepts a path and key.
     pub accepted: &'a dyn Fn(&str, &str) -> Option<String>,
+    /// A rule governs the path and does not name the recipient.
+    pub is_dismissed: &'a dyn Fn(&str, &str) -> bool,
+    pub memory: Memory<'a>,
 }
 
+/// What is the same for every recipient.
+#[derive(Default)]
+pub struct Memory<'a> {
+    /// For each tip its versions, and the versions of paths that are gone.
+    places: OnceCell<(Vec<Vec<usize>>, Gone<'a>)>,
+    logs: RefCell<HashMap<String, Rc<Vec<Entry<'a>>>>>,
+    /// Where a value of today stands, by its digest or else its token.
+    values: OnceCell<HashMap<Mark, Spots>>,
+}
+
+type Gone<'a> = Vec<(&'a str, Vec<usize>)>;
+/// Places of tips, and keys.
+type Spots = Vec<(usize, String)>;
+
 impl<'a> Ledger<'a> {
-    /// Who could read a file that they cannot read now, or who can read nothing any more.
+    /// Who can read less than they could: who left a file, whom its rule does not name any more, and who knows
+    /// a value that stands in a file of others now.
     #[must_use]
     pub fn former(&self) -> BTreeSet<String> {
+        let mut ever: BTreeSet<&str> = BTreeSet::new();
+        for snapshot in self.versions.iter().map(|it| &it.snapshot).chain(self.tips.iter().map(|it| &it.1)) {
+            ever.extend(snapshot.recipients.iter().map(String::as_str));
+        }
         let today: BTreeSet<&str> =
             self.tips.iter().flat_map(|(_, tip)| &tip.recipients).map(String::as_str).collect();
-        let ever = self.versions.iter().flat_map(|version| &version.snapshot.recipients);
-        let mut former: BTreeSet<String> =
-            ever.filter(|key| !today.contains(key.as_str())).cloned().collect();
-        for (path, tip) in self.tips {
-            let of_line = self.places(path).into_iter().flat_map(|at| &self.versions[at].snapshot.recipients);
-            let of_key = self.epochs.at(tip).into_iter().flat_map(|epoch| self.epochs.readers(epoch));
-            let all = of_line.map(String::as_str).chain(of_key);
-            former.extend(all.filter(|key| !tip.recipients.contains(*key)).map(str::to_owned));
-        }
-        former
+        let has_left = |file: &FileExposure, key: &str| {
+            let tip = self.tips.iter().find(|(path, _)| *path == file.path);
+            let stands_elsewhere = |item: &Item| match &item.state {
+                State::Exposed(Why::Elsewhere { path, .. }) => !self.names(path, key),
+                _ => false,
+            };
+            match tip {
+                Some((path, _)) => !self.names(path, key) || (self.is_dismissed)(path, key),
+                None => !today.contains(key) || file.items.iter().any(stands_elsewhere),
+            }
+        };
+        let is_former = |key: &&str| self.exposure(key).iter().any(|file| has_left(file, key));
+        ever.into_iter().filter(is_former).map(str::to_owned).collect()
+    }
+
+    fn names(&self, path: &str, recipient: &str) -> bool {
+        self.tips.iter().any(|(other, tip)| other == path && tip.recipients.contains(recipient))
     }
 
     /// Everything that a recipient could ever decrypt, by file of today, then what is gone.
@@ -121,30 +152,41 @@ impl<'a> Ledger<'a> {
         if !held.contains(&true) {
             return Vec::new();
         }
-        let mut covered: HashSet<usize> = HashSet::new();
+        let (places, gone) = self.memory.places.get_or_init(|| self.places());
         let mut files = Vec::new();
-        for (path, tip) in self.tips {
-            let places = self.places(path);
-            covered.extend(&places);
-            files.extend(self.file(recipient, path, Some(tip), &places, &held));
+        for ((path, tip), places) in self.tips.iter().zip(places) {
+            files.extend(self.file(recipient, path, Some(tip), places, &held));
+        }
+        for (path, places) in gone {
+            files.extend(self.file(recipient, path, None, places, &held));
+        }
+        files
+    }
+
+    /// The versions of each file of today: its line, and what other branches made of it under any of its names.
+    fn places(&self) -> (Vec<Vec<usize>>, Gone<'a>) {
+        let is_tip = |name: &str| self.tips.iter().any(|(path, _)| path == name);
+        let mut covered: HashSet<usize> = HashSet::new();
+        let mut all = Vec::new();
+        for (path, _) in self.tips {
+            let steps = line(self.versions, self.removals, path);
+            let of_line: HashSet<*const Version> =
+                steps.iter().filter_map(|step| step.version).map(std::ptr::from_ref).collect();
+            let names: HashSet<&str> =
+                steps.iter().map(|step| step.path).filter(|name| name == path || !is_tip(name)).collect();
+            let is_mine = |at: &usize| {
+                let version = &self.versions[*at];
+                names.contains(version.path.as_str()) || of_line.contains(&std::ptr::from_ref(version))
+            };
+            let mine: Vec<usize> = (0..self.versions.len()).filter(is_mine).collect();
+            covered.extend(&mine);
+            all.push(mine);
         }
         let mut gone: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for (at, version) in self.versions.iter().enumerate().filter(|(at, _)| !covered.contains(at)) {
             gone.entry(&version.path).or_default().push(at);
         }
-        for (path, places) in gone {
-            files.extend(self.file(recipient, path, None, &places, &held));
-        }
-        files
-    }
-
-    /// The versions of a file of today: its line, and what other branches made of it.
-    fn places(&self, path: &str) -> Vec<usize> {
-        let line = line(self.versions, self.removals, path);
-        let of_line: HashSet<*const Version> =
-            line.iter().filter_map(|step| step.version).map(std::ptr::from_ref).collect();
-        let is_mine = |at: &usize| of_line.contains(&std::ptr::from_ref(&self.versions[*at]));
-        (0..self.versions.len()).filter(is_mine).collect()
+        (all, gone.into_iter().collect())
     }
 
     fn file(
@@ -172,7 +214,7 @@ impl<'a> Ledger<'a> {
         let epoch = tip.and_then(|tip| self.epochs.at(tip));
         let reads_today = epoch.is_some_and(|epoch| self.epochs.was_read_by(epoch, recipient))
             || tip.is_some_and(|tip| tip.recipients.contains(recipient));
-        let place = Place { recipient, path, tip, epoch, reads_today, log: OnceCell::new() };
+        let place = Place { recipient, path, tip, epoch, reads_today };
         let items = keys.into_iter().map(|(key, readable)| {
             let accepted = (self.accepted)(path, key).map(State::Accepted);
             let state = accepted.unwrap_or_else(|| self.state(&place, key, &readable));
@@ -182,107 +224,123 @@ impl<'a> Ledger<'a> {
             path: path.to_owned(),
             is_there: tip.is_some(),
             from,
-            until: if reads_today { None } else { self.until(places, held) },
+            until: if reads_today { None } else { self.until(path, recipient) },
             reads_today,
             items: items.collect(),
         })
     }
 
-    /// The oldest commit after the newest version that they could read.
-    fn until(&self, places: &[usize], held: &[bool]) -> Option<Rc<Origin>> {
-        let newest = places.iter().position(|at| held[*at])?;
-        let after = newest.checked_sub(1).map(|before| self.versions[places[before]].origin.clone());
-        after.or_else(|| {
-            let last = &self.versions[places[newest]];
-            self.removals
-                .iter()
-                .rfind(|it| it.path == last.path && it.place <= places[newest])
-                .map(|it| it.origin.clone())
-        })
+    /// The commit behind HEAD that ended it: the one after the newest version that they could read.
+    fn until(&self, path: &str, recipient: &str) -> Option<Rc<Origin>> {
+        let log = self.log(path);
+        let is_held = |entry: &Entry<'_>| {
+            let epoch = entry.step.version.and_then(|version| self.epochs.at(&version.snapshot));
+            epoch.is_some_and(|epoch| self.epochs.was_read_by(epoch, recipient))
+        };
+        let newest = log.iter().position(is_held)?;
+        newest.checked_sub(1).map(|after| log[after].origin().clone())
     }
 
-    fn state(&self, place: &Place<'_, 'a>, key: &str, readable: &[Readable]) -> State {
-        let Some(tip) = place.tip else { return self.gone(place, readable, key) };
-        let Some(sealed) = tip.sealed.get(key) else {
-            let is_clear = tip.clear.contains_key(key);
-            return if is_clear { State::Exposed(Why::InClear) } else { self.gone(place, readable, key) };
-        };
-        if tip.recipients.contains(place.recipient) {
-            return State::Exposed(Why::ReadsToday);
+    fn state(&self, place: &Place<'_>, key: &str, readable: &[Readable]) -> State {
+        let sealed = place.tip.and_then(|tip| tip.sealed.get(key));
+        if let (None, Some(tip)) = (sealed, place.tip)
+            && tip.clear.contains_key(key)
+        {
+            return State::Exposed(Why::InClear);
         }
-        if place.reads_today {
-            return State::Exposed(Why::KeepsDataKey);
+        if let Some(sealed) = sealed {
+            if place.tip.is_some_and(|tip| tip.recipients.contains(place.recipient)) {
+                return State::Exposed(Why::ReadsToday);
+            }
+            if place.reads_today {
+                return State::Exposed(Why::KeepsDataKey);
+            }
+            let is_known = |old: &Readable| self.insight.same_value(&old.token, &sealed.mark) == Some(true);
+            if readable.iter().any(is_known) {
+                return State::Exposed(Why::SameValue);
+            }
         }
-        let answers: Vec<Option<bool>> =
-            readable.iter().map(|old| self.insight.same_value(&old.token, &sealed.mark)).collect();
-        if answers.contains(&Some(true)) {
-            return State::Exposed(Why::SameValue);
+        if let Some((path, key)) = self.elsewhere(place, key, readable) {
+            return State::Exposed(Why::Elsewhere { path, key });
         }
-        if answers.iter().all(|answer| *answer == Some(false)) {
-            return State::Replaced(self.set_by(place, key, &sealed.mark));
+        let Some(sealed) = sealed else { return self.gone(place, key) };
+        let is_other = |old: &Readable| self.insight.same_value(&old.token, &sealed.mark) == Some(false);
+        if readable.iter().all(is_other) {
+            let by = blame(&self.log(place.path), key, &sealed.mark, self.insight);
+            return State::Replaced(by.map(|blame| blame.origin.clone()));
         }
         State::Unknown(Doubt::Reencrypted { set_again: self.set_again(place, key) })
     }
 
-    /// What is not in the file any more may be in another one.
-    fn gone(&self, place: &Place<'_, 'a>, readable: &[Readable], key: &str) -> State {
-        let is_known =
-            |mark: &Mark| readable.iter().any(|old| self.insight.same_value(&old.token, mark) == Some(true));
-        for (path, tip) in self.tips {
-            let found = tip
-                .sealed
-                .iter()
-                .find(|(other, sealed)| (path != place.path || *other != key) && is_known(&sealed.mark));
-            if let Some((key, _)) = found {
-                return State::Exposed(Why::Elsewhere { path: path.clone(), key: key.clone() });
+    /// Another key of today, in any file, with a value that they could read.
+    fn elsewhere(&self, place: &Place<'_>, key: &str, readable: &[Readable]) -> Option<(String, String)> {
+        let values = self.memory.values.get_or_init(|| {
+            let mut values: HashMap<Mark, Spots> = HashMap::new();
+            for (at, (_, tip)) in self.tips.iter().enumerate() {
+                for (key, sealed) in &tip.sealed {
+                    values.entry(self.print(&sealed.mark)).or_default().push((at, key.clone()));
+                }
+            }
+            values
+        });
+        for old in readable {
+            let print = self.print(&old.token);
+            if self.insight.weak.contains(&print) {
+                continue;
+            }
+            let spots = values.get(&print).into_iter().flatten();
+            let mut others = spots.filter(|(at, other)| self.tips[*at].0 != place.path || other != key);
+            if let Some((at, other)) = others.next() {
+                return Some((self.tips[*at].0.clone(), other.clone()));
             }
         }
-        let removed = self.log(place).iter().find(|entry| {
-            entry.keys.iter().any(|event| event.key == key && event.event == super::Event::Removed)
-        });
+        None
+    }
+
+    fn print(&self, token: &Mark) -> Mark {
+        self.insight.values.get(token).copied().unwrap_or(*token)
+    }
+
+    /// Whether it still works at its source nobody here can tell.
+    fn gone(&self, place: &Place<'_>, key: &str) -> State {
+        let log = self.log(place.path);
+        let removed = log
+            .iter()
+            .find(|entry| entry.keys.iter().any(|event| event.key == key && event.event == Event::Removed));
         State::Unknown(Doubt::Gone { removed: removed.map(|entry| entry.origin().clone()) })
     }
 
-    fn log<'p>(&self, place: &'p Place<'_, 'a>) -> &'p [Entry<'a>] {
-        place.log.get_or_init(|| {
-            let steps = line(self.versions, self.removals, place.path);
-            key_log(&steps, self.removals, self.epochs, self.insight)
-        })
-    }
-
-    /// The commit that gave a key the value that it has today.
-    fn set_by(&self, place: &Place<'_, 'a>, key: &str, today: &Mark) -> Option<Rc<Origin>> {
-        let log = self.log(place);
-        let newest = log.first()?.step.version?;
-        let committed = newest.snapshot.sealed.get(key)?;
-        if self.insight.same_value(&committed.mark, today) != Some(true) {
-            return None;
+    /// What HEAD tells of a file.
+    fn log(&self, path: &str) -> Rc<Vec<Entry<'a>>> {
+        if let Some(known) = self.memory.logs.borrow().get(path) {
+            return known.clone();
         }
-        blame(log, key).map(|blame| blame.origin.clone())
+        let (versions, removals) = self.head;
+        let log = key_log(&line(versions, removals, path), removals, self.epochs, self.insight);
+        let log = Rc::new(log);
+        self.memory.logs.borrow_mut().insert(path.to_owned(), log.clone());
+        log
     }
 
     /// The newest commit that set a key within the data key of today.
-    fn set_again(&self, place: &Place<'_, 'a>, key: &str) -> Option<Rc<Origin>> {
-        let of_today = self.log(place).iter().take_while(|entry| {
+    fn set_again(&self, place: &Place<'_>, key: &str) -> Option<Rc<Origin>> {
+        let log = self.log(place.path);
+        let of_today = log.iter().take_while(|entry| {
             entry.step.version.is_some_and(|version| self.epochs.at(&version.snapshot) == place.epoch)
         });
-        let mut set = of_today.filter(|entry| {
-            let changed = |event: &super::KeyEvent| event.key == key && event.event == super::Event::Changed;
-            entry.keys.iter().any(changed)
-        });
+        let mut set = of_today
+            .filter(|entry| entry.keys.iter().any(|event| event.key == key && event.event == Event::Changed));
         set.next().map(|entry| entry.origin().clone())
     }
 }
 
 /// Whose values, and the file as it is today.
-struct Place<'p, 'a> {
+struct Place<'p> {
     recipient: &'p str,
     path: &'p str,
     tip: Option<&'p Rc<Snapshot>>,
     epoch: Option<Epoch>,
     reads_today: bool,
-    /// Made when the first key asks for it.
-    log: OnceCell<Vec<Entry<'a>>>,
 }
 
 #[cfg(test)]

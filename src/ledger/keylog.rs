@@ -34,6 +34,8 @@ pub enum KeyChange {
     New,
     /// Nothing links it to the version before.
     ProbablyNew,
+    /// That of an older version is back.
+    Old,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,15 +73,24 @@ pub fn key_log<'a>(
     epochs: &Epochs,
     insight: &Insight,
 ) -> Vec<Entry<'a>> {
+    let epoch = |step: &Step<'_>| step.version.and_then(|version| epochs.at(&version.snapshot));
     line.iter()
-        .map(|step| {
+        .enumerate()
+        .map(|(at, step)| {
             let before = step.before(removals);
             let nothing = Snapshot::default();
             let now = step.version.map_or(&nothing, |version| &*version.snapshot);
             Entry {
                 step: *step,
                 keys: events(now, &before, epochs, insight),
-                data_key: key_change(now, &before, epochs),
+                data_key: match key_change(now, &before, epochs) {
+                    KeyChange::New | KeyChange::ProbablyNew
+                        if line[at + 1..].iter().any(|older| epoch(older) == epoch(step)) =>
+                    {
+                        KeyChange::Old
+                    }
+                    change => change,
+                },
                 joined: readers(now, &before, true),
                 left: readers(now, &before, false),
                 values: now.sealed.len(),
@@ -141,7 +152,8 @@ fn event(
     }
     Some(match (parent.sealed.get(key), now.sealed.get(key)) {
         (Some(old), Some(new)) => match insight.same_value(&old.mark, &new.mark) {
-            Some(true) => Event::Reencrypted { same: Some(true) },
+            Some(true) if old.kind == new.kind => Event::Reencrypted { same: Some(true) },
+            Some(true) => Event::Changed,
             Some(false) => Event::Changed,
             None if epochs.same_key(parent, now) == Some(true) => Event::Changed,
             None => Event::Reencrypted { same: None },
@@ -161,20 +173,42 @@ pub struct Blame<'a> {
     pub unsure: Option<&'a Rc<Origin>>,
 }
 
-/// `None` for a key that the log never saw in this file.
+/// Who gave a key the token that it has. Commits that hold another value are passed over, because a merge may
+/// have left them aside; so is a key that only came back. `None`: no commit of the log has it.
 #[must_use]
-pub fn blame<'a>(log: &[Entry<'a>], key: &str) -> Option<Blame<'a>> {
-    let mut unsure = None;
-    for entry in log {
-        let Some(found) = entry.keys.iter().find(|event| event.key == key) else { continue };
-        match found.event {
-            Event::Reencrypted { same: Some(true) } => {}
-            Event::Reencrypted { .. } => unsure = unsure.or(Some(entry.step.origin)),
-            Event::Removed => return None,
-            event => return Some(Blame { origin: entry.step.origin, event, unsure }),
+pub fn blame<'a>(log: &[Entry<'a>], key: &str, token: &Mark, insight: &Insight) -> Option<Blame<'a>> {
+    let mut wanted = *token;
+    let (mut unsure, mut found) = (None, None);
+    for (at, entry) in log.iter().enumerate() {
+        if !holds(entry, key, &wanted, insight) {
+            continue;
+        }
+        let Some(event) = entry.keys.iter().find(|event| event.key == key) else {
+            // the oldest that is known, where the log has an edge
+            found = found.or(Some(Blame { origin: entry.step.origin, event: Event::Added, unsure }));
+            continue;
+        };
+        if let Event::Reencrypted { same } = event.event {
+            if same.is_none() {
+                unsure = unsure.or(Some(entry.step.origin));
+            }
+            wanted = event.tokens.0.unwrap_or(wanted);
+            found = Some(Blame { origin: entry.step.origin, event: event.event, unsure });
+            continue;
+        }
+        found = Some(Blame { origin: entry.step.origin, event: event.event, unsure });
+        let comes_back =
+            event.event == Event::Added && log[at + 1..].iter().any(|it| holds(it, key, &wanted, insight));
+        if !comes_back {
+            break;
         }
     }
-    None
+    found
+}
+
+fn holds(entry: &Entry<'_>, key: &str, wanted: &Mark, insight: &Insight) -> bool {
+    let sealed = entry.step.version.and_then(|version| version.snapshot.sealed.get(key));
+    sealed.is_some_and(|sealed| insight.same_value(&sealed.mark, wanted) == Some(true))
 }
 
 #[cfg(test)]
@@ -203,7 +237,8 @@ mod tests {
         let epochs = Epochs::of(&versions, &[], insight);
         let line = line(&versions, &[], commits[0].0);
         let log = key_log(&line, &[], &epochs, insight);
-        let found = blame(&log, key);
+        let Some(token) = versions[0].snapshot.sealed.get(key) else { return "-".into() };
+        let found = blame(&log, key, &token.mark, insight);
         found.map_or("-".into(), |it| {
             let unsure =
                 it.unsure.map_or(String::new(), |origin| format!(", unsure since {}", origin.commit));
@@ -232,6 +267,7 @@ mod tests {
         let insight = Insight {
             keys: [([1; 16], [1; 32]), ([14; 16], [2; 32])].into(),
             values: values.map(|(mark, value)| ([mark; 16], [value; 16])).into(),
+            ..Insight::default()
         };
         assert_eq!(
             told(commits, &insight)[0],
@@ -241,6 +277,24 @@ mod tests {
         assert_eq!(blamed(commits, &insight, "B"), "c1");
         assert_eq!(blamed(commits, &insight, "D"), "c3");
         assert_eq!(blamed(commits, &insight, "C"), "-");
+    }
+
+    #[test]
+    fn blame_follows_the_token_and_not_the_clock() {
+        // a side branch set A to 9, and a merge kept what main has
+        let (one, side) = (snapshot(&["ana"], &[("A", 1)]), snapshot(&["ana"], &[("A", 9)]));
+        let later = snapshot(&["ana"], &[("A", 1), ("B", 2)]);
+        let mut versions = log(&[("f", "c3", &later), ("f", "side", &side), ("f", "c1", &one)]);
+        versions[0].parents = vec![one.clone()];
+        let (insight, token) = (Insight::default(), [1; 16]);
+        let epochs = Epochs::of(&versions, &[], &insight);
+        let steps = line(&versions, &[], "f");
+        let log_of = key_log(&steps, &[], &epochs, &insight);
+        assert_eq!(blame(&log_of, "A", &token, &insight).map(|it| it.origin.commit.as_str()), Some("c1"));
+        // gone for a while, and back as it was
+        let (none, back) = (snapshot(&["ana"], &[("B", 2)]), snapshot(&["ana"], &[("A", 1), ("B", 2)]));
+        let commits: Commits<'_> = &[("f", "c3", &back), ("f", "c2", &none), ("f", "c1", &later)];
+        assert_eq!(blamed(commits, &insight, "A"), "c1");
     }
 
     #[test]

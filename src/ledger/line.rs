@@ -1,7 +1,10 @@
 //! The line of a file: its versions, newest first, also under older names and before it was copied.
 
-use super::{Origin, Snapshot, Version};
+use std::collections::HashSet;
 use std::rc::Rc;
+
+use super::snapshot::Mark;
+use super::{Origin, Snapshot, Version};
 
 /// A commit that took a secret file away.
 #[derive(Clone, Debug)]
@@ -87,9 +90,9 @@ fn source(versions: &[Version], at: usize) -> Option<usize> {
     if !new.parents.is_empty() {
         return None;
     }
+    let marks: HashSet<&Mark> = new.snapshot.sealed.values().map(|sealed| &sealed.mark).collect();
     let shares = |older: &Version| {
-        older.path != new.path
-            && older.snapshot.sealed.values().any(|sealed| new.snapshot.holds(&sealed.mark))
+        older.path != new.path && older.snapshot.sealed.values().any(|it| marks.contains(&it.mark))
     };
     (at + 1..versions.len()).find(|older| shares(&versions[*older]))
 }

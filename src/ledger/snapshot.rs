@@ -103,7 +103,7 @@ fn cells(document: &Document) -> impl Iterator<Item = (String, Path, &Leaf, Opti
     let tree = document.tree();
     tree.leaves().into_iter().map(|(path, node, leaf)| {
         let number = tree.ends.iter().take_while(|end| **end <= node.span.start).count();
-        let name = if number == 0 { path.to_string() } else { format!("{path} (document {})", number + 1) };
+        let name = if number == 0 { path.to_string() } else { format!("{path} [document {}]", number + 1) };
         let token = leaf.scalar.as_text().and_then(|text| Token::parse(text).ok());
         (name, path, leaf, token)
     })

@@ -76,6 +76,12 @@ pub struct Row {
     pub agree: bool,
 }
 
+impl AsRef<Self> for Row {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileChange {
     None,
@@ -118,7 +124,8 @@ fn row(moment: &Moment) -> Option<Row> {
         (None, true) if before.iter().all(|readers| readers.file.is_some()) => FileChange::Removed,
         _ => FileChange::None,
     };
-    let is_rotation = matches!(moment.data_key, Some(KeyChange::New | KeyChange::ProbablyNew));
+    let is_rotation =
+        matches!(moment.data_key, Some(KeyChange::New | KeyChange::ProbablyNew | KeyChange::Old));
     let says = !moves.is_empty() || file != FileChange::None || is_rotation;
     says.then(|| Row {
         origin: moment.origin.clone(),
@@ -136,7 +143,10 @@ fn place(now: &Readers, recipient: &str, policy: bool, file: bool) -> Place {
         (true, true, true) => Place::Both,
         (_, true, false) => Place::FileOnly,
         (_, false, false) => Place::PolicyOnly,
-        (_, _, true) if now.policy.is_none() || now.file.is_none() => Place::Both,
+        // without a rule or a file there is nothing to follow, and a rule that went takes no stanza along
+        (_, true, true) if now.policy.is_none() => Place::Both,
+        (_, _, true) if now.file.is_none() => Place::Both,
+        (_, false, true) if now.policy.is_none() => Place::PolicyOnly,
         (false, _, true) => Place::FileFollows,
         (true, false, true) => Place::PolicyFollows,
     }
@@ -290,6 +300,12 @@ mod tests {
         let cross =
             moment("m4", ("a b", "a b"), &[("a", "a"), ("a b", "a b")], &[("a b", "a b"), ("a", "a")]);
         assert_eq!(told(&[cross]), [""; 0]);
+    }
+
+    #[test]
+    fn a_rule_that_went_takes_no_stanza_along() {
+        let moment = moment("c1", ("-", "a b"), &[("a b", "a b")], &[]);
+        assert_eq!(told(&[moment]), ["c1 -a PolicyOnly -b PolicyOnly"]);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! walk reads every commit and every root tree. Default `git log` prunes side branches that were
 //! merged away; an audit must not.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 
 use git2::{ErrorCode, Odb, Oid};
@@ -93,14 +93,34 @@ impl Repo {
         }
     }
 
-    /// The commits of HEAD (first) and of every reference: branches, remote-tracking ones, tags, the stash.
-    /// What leads to no commit is left out.
+    /// The commits behind some tips and not behind others.
+    ///
+    /// # Errors
+    /// [`RepoError::Missing`] when a commit is not in this clone.
+    pub fn beyond(&self, known: &[ObjectId], tips: &[ObjectId]) -> Result<HashSet<ObjectId>, RepoError> {
+        let span = Span { tips: tips.to_vec(), hidden: known.to_vec(), hide_references: false };
+        Ok(self.commits(&self.git.odb()?, &span, None)?.ids().collect())
+    }
+
+    /// The commits of HEAD (first) and of every reference: branches, remote-tracking ones, tags, everything
+    /// that was stashed, and what other work trees have checked out. What leads to no commit is left out.
     ///
     /// # Errors
     /// [`RepoError::Git`] when the references cannot be read.
     pub fn ref_tips(&self) -> Result<Vec<ObjectId>, RepoError> {
         let mut tips: Vec<ObjectId> = self.head_commit()?.into_iter().collect();
         let mut known: BTreeSet<ObjectId> = tips.iter().copied().collect();
+        let stashed = self.git.reflog("refs/stash").ok();
+        let stashed =
+            stashed.iter().flat_map(|log| log.iter().map(|entry| entry.id_new()).collect::<Vec<_>>());
+        let trees = std::fs::read_dir(self.common_dir().join("worktrees")).into_iter().flatten().flatten();
+        let heads = trees.filter_map(|tree| std::fs::read_to_string(tree.path().join("HEAD")).ok());
+        let others = stashed.map(ObjectId::from).chain(heads.filter_map(|head| head.trim().parse().ok()));
+        for id in others.filter(|id| self.git.find_commit(id.oid()).is_ok()) {
+            if known.insert(id) {
+                tips.push(id);
+            }
+        }
         for reference in self.git.references()?.flatten() {
             let Ok(commit) = reference.peel_to_commit() else { continue };
             let id = ObjectId::from(commit.id());

@@ -29,6 +29,8 @@ pub struct History {
     pub central: Vec<Central>,
     /// Versions that speak of SOPS and cannot be read: `path at 1234567: why`.
     pub unreadable: Vec<String>,
+    /// Versions whose parents cannot be read.
+    open: Vec<usize>,
 }
 
 /// A version of a file that names people.
@@ -108,16 +110,18 @@ impl<'a> Snapshots<'a> {
 
 /// Paths whose versions are worth reading: those that hold secrets now, those that the policy names, and
 /// those whose name says it.
-pub fn candidates(now: BTreeSet<String>, policy: Option<&str>) -> impl Fn(&str) -> bool + use<> {
-    let config = policy.and_then(|text| Config::parse(text).ok()).map(|(config, _)| config);
+pub fn candidates(now: BTreeSet<String>, policies: &[String]) -> impl Fn(&str) -> bool + use<> {
+    let parsed = policies.iter().filter_map(|text| Config::parse(text).ok());
+    let configs: Vec<Config> = parsed.map(|(config, _)| config).collect();
     move |path: &str| {
         let name = path.rsplit('/').next().unwrap_or(path);
         let named = [".sops", ".enc", "secret"].iter().any(|part| name.contains(part));
-        let governed = config.as_ref().and_then(|config| config.rule_for(path));
-        now.contains(path)
-            || path == ROSTER
-            || named
-            || governed.is_some_and(|(_, rule)| rule.path_regex.is_some())
+        // a rule for everything would name every program and picture too
+        let is_text = Format::of_path(path) != Format::Binary;
+        let governed = |config: &Config| {
+            config.rule_for(path).is_some_and(|(_, rule)| rule.path_regex.is_some() || is_text)
+        };
+        now.contains(path) || path == ROSTER || named || configs.iter().any(governed)
     }
 }
 
@@ -148,6 +152,7 @@ impl History {
             is_partial: false,
             central: Vec::new(),
             unreadable: Vec::new(),
+            open: Vec::new(),
         }
     }
 
@@ -229,9 +234,45 @@ impl History {
                 history.note(change, &origin, snapshots)?;
             }
         }
+        for at in std::mem::take(&mut history.open) {
+            let (path, older) = (history.versions[at].path.clone(), at + 1..history.versions.len());
+            let older = older.map(|at| &history.versions[at]).find(|older| older.path == path);
+            history.versions[at].parents = older.map(|older| older.snapshot.clone()).into_iter().collect();
+        }
         history.walked = walk.changed;
         history.is_partial = repo.is_shallow() || snapshots.is_partial.get();
         Ok(history)
+    }
+
+    /// Nothing that was there is missing from the answers.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        !self.is_partial && self.unreadable.is_empty()
+    }
+
+    /// The versions that HEAD has behind it, and what was taken away there.
+    ///
+    /// # Errors
+    /// When git cannot read the commits.
+    pub fn behind_head(&self, repo: &Repo, tips: &[ObjectId]) -> Result<(Vec<Version>, Vec<Removal>)> {
+        let head: Vec<ObjectId> = repo.head_commit()?.into_iter().collect();
+        let beside: BTreeSet<String> =
+            repo.beyond(&head, tips)?.into_iter().map(|commit| commit.to_string()).collect();
+        let is_behind = |origin: &Origin| !beside.contains(&origin.commit);
+        let mut places = Vec::with_capacity(self.versions.len());
+        let mut versions = Vec::new();
+        for version in &self.versions {
+            places.push(versions.len());
+            if is_behind(&version.origin) {
+                versions.push(version.clone());
+            }
+        }
+        let removals = self.removals.iter().filter(|removal| is_behind(&removal.origin)).map(|removal| {
+            let place = places.get(removal.place).copied().unwrap_or(versions.len());
+            Removal { place, ..removal.clone() }
+        });
+        let removals = removals.collect();
+        Ok((versions, removals))
     }
 
     /// One file that a commit changed.
@@ -253,6 +294,8 @@ impl History {
             }
             return Ok(());
         };
+        // a parent that nobody can read is no reason to take all for new
+        let is_open = parents.is_empty() && change.old.iter().any(Option::is_some);
         let Some(snapshot) = snapshots.of(&path, Some(entry))? else {
             if let Some(why) = snapshots.broken.borrow().get(&entry.id) {
                 self.unreadable.push(format!("{path} at {}: {why}", origin.short()));
@@ -260,6 +303,9 @@ impl History {
             return Ok(());
         };
         let (blob, origin) = (entry.id.to_string(), origin.clone());
+        if is_open {
+            self.open.push(self.versions.len());
+        }
         self.versions.push(Version { path, blob, origin, snapshot, parents });
         Ok(())
     }
@@ -316,7 +362,7 @@ impl Tracks {
 }
 
 /// How many renames of one file are followed.
-const RENAMES: usize = 4;
+const RENAMES: usize = 32;
 
 /// SOPS files that a commit takes away while it adds one of the wanted.
 fn sources_of(

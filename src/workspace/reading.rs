@@ -38,18 +38,27 @@ impl Reading {
             // what does not authenticate tells nothing
             let Ok(plain) = token.open(key, &path.aad()) else { continue };
             let Some(scalar) = Scalar::from_plaintext(token.kind, &plain) else { continue };
-            self.insight.values.insert(mark, digest(secret, scalar.type_name(), &plain));
+            let print = digest(secret, &scalar);
+            if plain.len() < WEAK || !matches!(scalar, Scalar::Str(_)) {
+                self.insight.weak.insert(print);
+            }
+            self.insight.values.insert(mark, print);
             self.values.insert(mark, scalar);
         }
     }
 }
 
-/// Equal for equal values of one run, and worth nothing outside of it.
-fn digest(secret: &[u8; 32], kind: &str, plain: &[u8]) -> Mark {
+/// Shorter values are equal by chance.
+const WEAK: usize = 6;
+
+/// Equal for equal values of one run, whatever their type, and worth nothing outside of it.
+fn digest(secret: &[u8; 32], scalar: &Scalar) -> Mark {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret).expect("HMAC takes a key of any length");
-    mac.update(kind.as_bytes());
-    mac.update(&[0]);
-    mac.update(plain);
+    let plain = scalar.plaintext().unwrap_or_default();
+    match scalar {
+        Scalar::Bool(_) => mac.update(&plain.to_ascii_lowercase()),
+        _ => mac.update(&plain),
+    }
     let digest = mac.finalize().into_bytes();
     std::array::from_fn(|at| digest[at])
 }

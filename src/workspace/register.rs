@@ -1,12 +1,12 @@
 //! The commit log as a register: the secret files of today and every version of them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::history::{History, Named, Snapshots, candidates};
 use super::reading::Reading;
 use super::{POLICY, ROSTER, Target, Workspace, WorkspaceError};
-use crate::ledger::{Epochs, Insight, Snapshot, Version};
+use crate::ledger::{Epochs, Insight, Removal, Snapshot, Version};
 use crate::policy::rules::{Content, FileFacts, mentions};
 use crate::repo::{ObjectId, Span};
 use crate::sops::{Document, Format};
@@ -16,12 +16,19 @@ type Result<T> = std::result::Result<T, WorkspaceError>;
 /// Files of today, their versions, and whose data key is whose.
 pub struct Register {
     pub history: History,
+    /// What of it stands behind HEAD.
+    pub head: (Vec<Version>, Vec<Removal>),
+    /// Files of the index whose copy in the work tree is missing or cannot be read: the index has them.
+    pub from_index: Vec<String>,
     /// SOPS files of the work tree that the index knows or that are bound, by path.
     pub today: Vec<(String, Document)>,
     pub tips: Vec<(String, Rc<Snapshot>)>,
     pub epochs: Epochs,
     pub reading: Reading,
 }
+
+/// Documents by path, and those of them that the index has and the work tree not.
+type Today = (Vec<(String, Document)>, Vec<String>);
 
 /// Which keys to use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,31 +41,70 @@ pub enum Depth {
 }
 
 impl Workspace {
-    /// The SOPS files of the work tree: those of the index and the bound ones. A file that cannot be read as a
-    /// document is none.
+    /// The SOPS files of the work tree: those of the index and the bound ones.
     ///
     /// # Errors
     /// When the index or `.stax/vault.json` cannot be read.
     pub fn secret_files(&self) -> Result<Vec<(String, Document)>> {
-        let entries = self.repo()?.index_entries()?.into_iter();
-        let regular = entries.filter(|entry| entry.mode & 0o170_000 == 0o100_000);
-        let mut paths: BTreeSet<String> = regular.map(|entry| entry.path).collect();
-        paths.extend(self.vault()?.into_iter().flat_map(|vault| vault.files).map(|file| file.path));
-        let mut found = Vec::new();
-        for path in paths {
-            if path.rsplit('/').next() == Some(POLICY)
-                || (Format::of_path(&path) == Format::Binary && !self.may_hold_document(&path))
-            {
+        Ok(self.files_of_today()?.0)
+    }
+
+    /// The same, and which of them are as the index has them, because the copy in the work tree is missing (a
+    /// sparse checkout) or cannot be read (an open conflict).
+    fn files_of_today(&self) -> Result<Today> {
+        let repo = self.repo()?;
+        let mut paths: BTreeMap<String, Option<ObjectId>> = BTreeMap::new();
+        for entry in repo.index_entries()?.into_iter().filter(|it| it.mode & 0o170_000 == 0o100_000) {
+            paths.insert(entry.path, Some(entry.id));
+        }
+        for bound in self.vault()?.into_iter().flat_map(|vault| vault.files) {
+            paths.entry(bound.path).or_default();
+        }
+        let (mut found, mut from_index) = (Vec::new(), Vec::new());
+        for (path, staged) in paths {
+            let is_binary = Format::of_path(&path) == Format::Binary;
+            if path.rsplit('/').next() == Some(POLICY) {
                 continue;
             }
-            let Ok(Some(bytes)) = self.read(&path) else { continue };
-            if mentions(&bytes, b"sops")
-                && let Content::Document(document) = FileFacts::read(&path, false, Some(&bytes)).content
+            let is_here = self.root().join(&path).symlink_metadata().is_ok();
+            if is_here && is_binary && !self.may_hold_document(&path) {
+                continue;
+            }
+            let bytes = self.read(&path).ok().flatten();
+            let is_sops = bytes.as_deref().is_none_or(|bytes| mentions(bytes, b"sops"));
+            let here = bytes.filter(|_| is_sops).and_then(|bytes| document(&path, &bytes));
+            if let Some(document) = here {
+                found.push((path, document));
+            } else if let Some(staged) = staged.filter(|_| is_sops)
+                && let Ok(bytes) = repo.blob(staged)
+                && let Some(document) = document(&path, &bytes)
             {
-                found.push((path, *document));
+                from_index.push(path.clone());
+                found.push((path, document));
             }
         }
-        Ok(found)
+        Ok((found, from_index))
+    }
+
+    /// A `.sops.yaml` stands below the root on the way to a file.
+    #[must_use]
+    pub fn has_nearer_policy(&self, path: &str) -> bool {
+        let folders = path.match_indices('/').map(|(at, _)| &path[..at]);
+        folders.into_iter().any(|folder| self.root().join(folder).join(POLICY).symlink_metadata().is_ok())
+    }
+
+    /// The texts of the policy at the root, of today and of every commit behind HEAD.
+    ///
+    /// # Errors
+    /// When git cannot read the commits.
+    pub fn policies_of_all_times(&self) -> Result<Vec<String>> {
+        let repo = self.repo()?;
+        let walk = repo.changes_of_cached(&repo.head_span()?, &[POLICY])?;
+        let blobs: BTreeSet<ObjectId> =
+            walk.versions(POLICY).filter_map(|(_, change)| change.new).map(|entry| entry.id).collect();
+        let mut texts: BTreeSet<String> = self.read_text(POLICY)?.into_iter().collect();
+        texts.extend(blobs.into_iter().filter_map(|blob| String::from_utf8(repo.blob(blob).ok()?).ok()));
+        Ok(texts.into_iter().collect())
     }
 
     /// The register of one file, as far as HEAD holds it.
@@ -68,18 +114,15 @@ impl Workspace {
     pub fn register_of(&self, target: &Target, depth: Depth) -> Result<Register> {
         let repo = self.repo()?;
         let tips = repo.head_commit()?.into_iter().collect();
-        let today = match self.read(&target.path)? {
-            Some(bytes) => match FileFacts::read(&target.path, false, Some(&bytes)).content {
-                Content::Document(document) => vec![(target.path.clone(), *document)],
-                _ => Vec::new(),
-            },
-            None => Vec::new(),
-        };
+        let bytes = self.read(&target.path)?;
+        let document = bytes.and_then(|bytes| document(&target.path, &bytes));
+        let today = document.map(|document| (target.path.clone(), document)).into_iter().collect();
         let span = Span { tips, ..Span::default() };
         let paths = [target.path.as_str(), POLICY, ROSTER].map(str::to_owned).into();
         let others: Vec<String> = self.secret_files()?.into_iter().map(|(path, _)| path).collect();
         let history = History::load_paths(repo, &span, paths, &others, &mut Snapshots::new(repo))?;
-        self.register(history, today, depth)
+        let head = (history.versions.clone(), history.removals.clone());
+        self.register(history, head, (today, Vec::new()), depth)
     }
 
     /// The register of every secret file that any of the tips holds or ever held.
@@ -88,21 +131,28 @@ impl Workspace {
     /// As [`Self::register_of`].
     pub fn register_of_all(&self, tips: Vec<ObjectId>, depth: Depth) -> Result<Register> {
         let repo = self.repo()?;
-        let today = self.secret_files()?;
+        let (today, from_index) = self.files_of_today()?;
         let now: BTreeSet<String> = today.iter().map(|(path, _)| path.clone()).collect();
-        let policy = self.read_text(POLICY)?;
+        let policies = self.policies_of_all_times()?;
         let spec = format!(
-            "secret files\nnow:\n{}\npolicy:\n{}",
+            "secret files\nnow:\n{}\npolicies:\n{}",
             now.iter().map(String::as_str).collect::<Vec<_>>().join("\n"),
-            policy.as_deref().unwrap_or_default()
+            policies.join("\0")
         );
-        let wanted = candidates(now, policy.as_deref());
+        let wanted = candidates(now, &policies);
         let span = Span { tips, ..Span::default() };
         let history = History::load(repo, &span, &wanted, Some(&spec), &mut Snapshots::new(repo))?;
-        self.register(history, today, depth)
+        let head = history.behind_head(repo, &span.tips)?;
+        self.register(history, head, (today, from_index), depth)
     }
 
-    fn register(&self, history: History, today: Vec<(String, Document)>, depth: Depth) -> Result<Register> {
+    fn register(
+        &self,
+        history: History,
+        head: (Vec<Version>, Vec<Removal>),
+        (today, from_index): Today,
+        depth: Depth,
+    ) -> Result<Register> {
         let snapshot =
             |(path, document): &(String, Document)| (path.clone(), Rc::new(Snapshot::of(document)));
         let tips: Vec<(String, Rc<Snapshot>)> = today.iter().map(snapshot).collect();
@@ -124,15 +174,22 @@ impl Workspace {
             0 => keyless,
             _ => Epochs::of(&history.versions, &others, &reading.insight),
         };
-        Ok(Register { history, today, tips, epochs, reading })
+        Ok(Register { history, head, from_index, today, tips, epochs, reading })
     }
 
     /// Everybody who ever had a name, by key.
     ///
     /// # Errors
     /// When a policy or table of the work tree cannot be read.
-    pub fn names_of(&self, history: &History) -> Result<std::collections::BTreeMap<String, Named>> {
+    pub fn names_of(&self, history: &History) -> Result<BTreeMap<String, Named>> {
         let (roster, policy) = (self.read_text(ROSTER)?, self.read_text(POLICY)?);
         Ok(history.names(self.repo()?, roster.as_deref(), policy.as_deref()))
+    }
+}
+
+fn document(path: &str, bytes: &[u8]) -> Option<Document> {
+    match FileFacts::read(path, false, Some(bytes)).content {
+        Content::Document(document) => Some(*document),
+        _ => None,
     }
 }

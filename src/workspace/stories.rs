@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::history::{History, Snapshots, names_people, origin};
 use super::register::Depth;
 use super::{POLICY, ROSTER, Workspace, WorkspaceError};
-use crate::ledger::{Epochs, Insight, Moment, Readers, Snapshot, key_change};
+use crate::ledger::{Epochs, Insight, KeyChange, Moment, Readers, Snapshot, key_change};
 use crate::policy::Holders;
 use crate::policy::config::Config;
 use crate::policy::roster::Roster;
@@ -62,6 +62,10 @@ impl Workspace {
         let mut paths: BTreeSet<String> = index.filter(|path| names_people(path)).collect();
         paths.extend([POLICY, ROSTER].map(str::to_owned));
         paths.extend(files.iter().map(|(path, _)| path.clone()));
+        // a policy that is gone may have stood in any folder above a file
+        for (path, _) in &files {
+            paths.extend(path.match_indices('/').map(|(at, _)| format!("{}/{POLICY}", &path[..at])));
+        }
         let span = Span { tips: repo.head_commit()?.into_iter().collect(), ..Span::default() };
         let mut snapshots = Snapshots::new(repo);
         let others: &[String] = if only.is_some() { &all } else { &[] };
@@ -77,6 +81,13 @@ impl Workspace {
             let env = vault.as_ref().and_then(|vault| vault.env_for_path(path)).map(str::to_owned);
             let mut story = past.of_file(path, env.is_some(), &history.walked, &epochs)?;
             story.back_to = back_to(&history, &epochs, path);
+            for moment in &mut story.moments {
+                let back = story.back_to.get(&moment.origin.commit);
+                let is_new = matches!(moment.data_key, Some(KeyChange::New | KeyChange::ProbablyNew));
+                if is_new && back.is_some_and(|back| back.commit != moment.origin.commit) {
+                    moment.data_key = Some(KeyChange::Old);
+                }
+            }
             if let Subject::File { env: of_story, .. } = &mut story.subject {
                 *of_story = env;
             }
@@ -125,6 +136,18 @@ impl Workspace {
     }
 }
 
+fn readable(history: &History) -> HashMap<String, Vec<(usize, Rc<Snapshot>)>> {
+    let places: HashMap<String, usize> =
+        history.walked.iter().enumerate().map(|(at, commit)| (commit.id.to_string(), at)).collect();
+    let mut readable: HashMap<String, Vec<(usize, Rc<Snapshot>)>> = HashMap::new();
+    for version in &history.versions {
+        if let Some(at) = places.get(&version.origin.commit) {
+            readable.entry(version.path.clone()).or_default().push((*at, version.snapshot.clone()));
+        }
+    }
+    readable
+}
+
 fn back_to(history: &History, epochs: &Epochs, path: &str) -> HashMap<String, Rc<crate::ledger::Origin>> {
     let steps = crate::ledger::line(&history.versions, &history.removals, path);
     let versions: Vec<_> = steps.iter().filter_map(|step| step.version).collect();
@@ -145,6 +168,10 @@ struct Past<'a> {
     configs: HashMap<ObjectId, Option<Rc<Config>>>,
     tables: HashMap<ObjectId, Rc<BTreeSet<String>>>,
     central: HashMap<ObjectId, Rc<Center>>,
+    /// Of policies, newest first.
+    versions: Vec<(String, ObjectId)>,
+    /// Of files: where in the walk each readable version stands.
+    readable: HashMap<String, Vec<(usize, Rc<Snapshot>)>>,
 }
 
 /// The policies and the table of one commit.
@@ -178,6 +205,8 @@ impl<'a> Past<'a> {
             configs: HashMap::new(),
             tables: HashMap::new(),
             central: HashMap::new(),
+            versions: history.central.iter().filter_map(|it| Some((it.path.clone(), it.blob?))).collect(),
+            readable: readable(history),
         }
     }
 
@@ -188,7 +217,7 @@ impl<'a> Past<'a> {
         let mut policies = Vec::new();
         for path in self.policies.clone() {
             if let Some(entry) = self.repo.entry_at(commit, &path)?
-                && let Some(config) = self.config(entry.id)
+                && let Some(config) = self.config(entry.id).or_else(|| self.older_config(&path, entry.id))
             {
                 policies.push((path[..path.len() - POLICY.len()].to_owned(), config));
             }
@@ -199,7 +228,14 @@ impl<'a> Past<'a> {
         Ok(center)
     }
 
-    /// Old policies that cannot be read govern nothing.
+    /// Instead of a version that cannot be read: the newest before it that can.
+    fn older_config(&mut self, path: &str, blob: ObjectId) -> Option<Rc<Config>> {
+        let of_path: Vec<ObjectId> =
+            self.versions.iter().filter(|(other, _)| other == path).map(|(_, blob)| *blob).collect();
+        let place = of_path.iter().position(|other| *other == blob)?;
+        of_path[place..].iter().find_map(|older| self.config(*older))
+    }
+
     fn config(&mut self, blob: ObjectId) -> Option<Rc<Config>> {
         let repo = self.repo;
         let read = || {
@@ -250,7 +286,7 @@ impl<'a> Past<'a> {
     fn of_file(&mut self, path: &str, managed: bool, walked: &[Commit], epochs: &Epochs) -> Result<Story> {
         let mut name = path.to_owned();
         let mut moments = Vec::new();
-        for commit in walked {
+        for (place, commit) in walked.iter().enumerate() {
             let all = || commit.paths.iter().chain(&commit.choices);
             let own = all().find(|change| change.path == name).cloned();
             if own.is_none() && !all().any(|change| names_people(&change.path)) {
@@ -258,7 +294,7 @@ impl<'a> Past<'a> {
             }
             let source = own.as_ref().map_or(Ok(None), |own| self.source(commit, own))?;
             let before_name = source.clone().unwrap_or_else(|| name.clone());
-            let subject = Named { now: &name, before: &before_name, managed };
+            let subject = Named { now: &name, before: &before_name, managed, place };
             moments.extend(self.moment(commit, &subject, own.as_ref(), epochs)?);
             name = before_name;
         }
@@ -305,10 +341,10 @@ impl<'a> Past<'a> {
         if same && !parents.is_empty() {
             return Ok(None);
         }
-        let (now, snapshot) = self.readers(commit.id, subject.now, subject.managed)?;
+        let (now, snapshot) = self.readers(commit.id, subject.now, subject)?;
         let (mut before, mut snapshots) = (Vec::new(), Vec::new());
         for parent in &parents {
-            let (readers, snapshot) = self.readers(*parent, subject.before, subject.managed)?;
+            let (readers, snapshot) = self.readers(*parent, subject.before, subject)?;
             before.push(readers);
             snapshots.extend(snapshot);
         }
@@ -317,7 +353,7 @@ impl<'a> Past<'a> {
             && before[0] != before[1]
         {
             for base in self.repo.merge_bases(*first, *second)? {
-                bases.push(self.readers(base, subject.before, subject.managed)?.0);
+                bases.push(self.readers(base, subject.before, subject)?.0);
             }
         }
         let is_changed = own.is_some_and(|own| commit.paths.contains(own));
@@ -338,13 +374,18 @@ impl<'a> Past<'a> {
         &mut self,
         commit: ObjectId,
         path: &str,
-        managed: bool,
+        subject: &Named<'_>,
     ) -> Result<(Readers, Option<Rc<Snapshot>>)> {
         let center = self.center(commit)?;
         let entry: Option<Entry> = self.repo.entry_at(commit, path)?;
-        let snapshot = self.snapshots.of(path, entry)?;
+        let mut snapshot = self.snapshots.of(path, entry)?;
+        if snapshot.is_none() && entry.is_some() {
+            // not readable, or not in this clone: as it was before, as far as anybody can tell
+            let older = self.readable.get(path).and_then(|list| list.iter().find(|it| it.0 > subject.place));
+            snapshot = older.map(|(_, snapshot)| snapshot.clone());
+        }
         let readers = Readers {
-            policy: center.readers(path, managed),
+            policy: center.readers(path, subject.managed),
             file: snapshot.as_ref().map(|snapshot| snapshot.recipients.clone()),
             table: center.table.as_ref().map(|table| (**table).clone()),
         };
@@ -411,4 +452,6 @@ struct Named<'a> {
     now: &'a str,
     before: &'a str,
     managed: bool,
+    /// Of the commit in the walk.
+    place: usize,
 }

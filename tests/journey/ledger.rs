@@ -137,7 +137,7 @@ fn the_ledger_shrinks_as_values_are_replaced() {
         .prints(": 3 keys, 4 values\n")
         .prints("DATABASE_URL       exposed    same value today; stax secrets set DATABASE_URL\n")
         .prints(&format!("STRIPE_SECRET_KEY  replaced   {} ", commit(&sandbox, "roll Stripe again")))
-        .prints("2 of 3 still exposed. Not covered: copies outside git");
+        .prints("2 of 3 still exposed. Not covered: comments, copies outside git");
     // by key and without a name too
     assert_eq!(
         secrets(&sandbox, &["exposure", &bob.key()]).exits(1).stdout,
@@ -188,7 +188,7 @@ fn every_form_of_the_ledger_names_commits_and_no_value() {
     assert_eq!(file["until"]["summary"], "remove Bob", "{json}");
     let markdown = secrets(&sandbox, &["exposure", "--format", "md"]).exits(1).hides("canary");
     markdown
-        .prints("# What Bob \\<bob@example.com> could read\n")
+        .prints("# What Bob \\<bob@example.com\\> could read\n")
         .prints("- [ ] **PORT** exposed: same value today; stax secrets set PORT (readable: ")
         .prints("- [x] **STRIPE_SECRET_KEY** replaced: ");
     secrets(&sandbox, &["exposure", "ana"])

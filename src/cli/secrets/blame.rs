@@ -62,14 +62,14 @@ impl Args {
         let width = found.iter().map(author).max().unwrap_or(0).max(NOT_YET.len());
         for Found { key, blame } in &found {
             let Some(blame) = blame else {
-                ui.line(format!("{:7} {:10}  {NOT_YET:width$}  {key}", "-", "-"));
+                ui.one_line(format!("{:7} {:10}  {NOT_YET:width$}  {key}", "-", "-"));
                 continue;
             };
             let unsure = blame.unsure.map_or_else(String::new, |origin| {
                 format!("   re-encrypted in {}: only a key can tell whether it changed", origin.short())
             });
             let author = &blame.origin.author;
-            ui.line(format!("{}  {author:width$}  {key}{unsure}", commit_and_date(blame.origin)));
+            ui.one_line(format!("{}  {author:width$}  {key}{unsure}", commit_and_date(blame.origin)));
         }
         let has_doubts = found.iter().any(|found| found.blame.is_some_and(|blame| blame.unsure.is_some()));
         note_depth(ui, &register, has_doubts);
@@ -81,21 +81,17 @@ const NOT_YET: &str = "not committed";
 
 /// Every encrypted key of the work tree, in its order.
 pub(super) fn of_today<'a>(register: &'a Register, target: &Target) -> Vec<Found<'a>> {
-    let history = &register.history;
     let insight = &register.reading.insight;
-    let steps = line(&history.versions, &history.removals, &target.path);
-    let log = key_log(&steps, &history.removals, &register.epochs, insight);
-    let newest = steps.first().and_then(|step| step.version);
+    let (versions, removals) = &register.head;
+    let steps = line(versions, removals, &target.path);
+    let log = key_log(&steps, removals, &register.epochs, insight);
     let mut found = Vec::new();
     for (path, tip) in register.tips.iter().filter(|(path, _)| *path == target.path) {
         let order = register.today.iter().find(|(other, _)| other == path);
         let names = order.map(|(_, document)| crate::ledger::sealed_names(document)).unwrap_or_default();
         for key in names {
             let Some(today) = tip.sealed.get(&key) else { continue };
-            let committed = newest.and_then(|version| version.snapshot.sealed.get(&key));
-            let is_same =
-                committed.is_some_and(|old| insight.same_value(&old.mark, &today.mark) == Some(true));
-            let blame = if is_same { blame(&log, &key) } else { None };
+            let blame = blame(&log, &key, &today.mark, insight);
             found.push(Found { key, blame });
         }
     }

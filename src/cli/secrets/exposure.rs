@@ -5,10 +5,10 @@ mod output;
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
-use super::ledger::{Keys, Names, note_depth, warn_gaps};
+use super::ledger::{Keys, Names, note_depth, warn_from_index, warn_gaps};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::ui::Ui;
-use crate::ledger::{Doubt, FileExposure, Ledger, State};
+use crate::ledger::{Doubt, FileExposure, Ledger, Memory, State};
 use crate::policy::RuleId;
 use crate::policy::vault::Vault;
 use crate::workspace::Workspace;
@@ -62,8 +62,10 @@ impl Args {
         let register = workspace.register_of_all(tips, self.keys.depth())?;
         let names = Names(workspace.names_of(&register.history)?);
         let vault = workspace.vault()?;
-        let people = with_ledger(&register, vault.as_ref(), &|ledger| self.people(ledger, &names))?;
+        let people =
+            with_ledger(&register, vault.as_ref(), &workspace, &|ledger| self.people(ledger, &names))?;
         warn_gaps(ui, &register.history);
+        warn_from_index(ui, &register);
         let told =
             output::Told { people: &people, names: &names, vault: vault.as_ref(), register: &register };
         match self.format {
@@ -75,7 +77,7 @@ impl Args {
         let count = count(&people);
         note_depth(ui, &register, count.unknown > 0);
         let is_open =
-            count.exposed > 0 || (self.strict && (count.unknown > 0 || register.history.is_partial));
+            count.exposed > 0 || (self.strict && (count.unknown > 0 || !register.history.is_complete()));
         Ok(if is_open { Exit::No.into() } else { ExitCode::SUCCESS })
     }
 
@@ -107,10 +109,21 @@ impl Args {
 pub(super) fn with_ledger<T>(
     register: &Register,
     vault: Option<&Vault>,
+    workspace: &Workspace,
     with: &dyn Fn(&Ledger<'_>) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     let accepted = |path: &str, key: &str| {
         vault.and_then(|vault| vault.allowed(RuleId::K06, path, Some(key))).map(|allow| allow.why.clone())
+    };
+    let policy = workspace.policy().ok().flatten();
+    let is_dismissed = |path: &str, key: &str| {
+        // a policy nearer to the file may say otherwise
+        let is_general = vault.is_none_or(|vault| vault.env_for_path(path).is_none());
+        let rule =
+            policy.as_ref().and_then(|policy| policy.rule_for(path)).map(|(_, rule)| rule.recipients());
+        let is_named = rule.is_none_or(|keys| keys.is_empty() || keys.contains(&key));
+        let is_governed_here = !is_general || !workspace.has_nearer_policy(path);
+        is_governed_here && !is_named
     };
     with(&Ledger {
         versions: &register.history.versions,
@@ -119,6 +132,9 @@ pub(super) fn with_ledger<T>(
         epochs: &register.epochs,
         insight: &register.reading.insight,
         accepted: &accepted,
+        head: (&register.head.0, &register.head.1),
+        is_dismissed: &is_dismissed,
+        memory: Memory::default(),
     })
 }
 

@@ -58,13 +58,13 @@ impl Args {
         let blocks = Block::all(&stories.stories);
         let signed = signatures::of(&workspace, &blocks)?;
         if self.json {
-            ui.json(&json::of(&stories, &names, &signed))?;
+            ui.json(&json::of(&stories, &names, &signed, &|rows| self.cut(rows)))?;
             return Ok(ExitCode::SUCCESS);
         }
         warn_gaps(ui, &stories.history);
         for (position, block) in blocks.iter().enumerate() {
             if position > 0 {
-                ui.line("");
+                ui.one_line("");
             }
             block.print(ui, &names, &|rows| self.cut(rows));
         }
@@ -97,7 +97,7 @@ fn print_labels(ui: &Ui, stories: &Stories) {
     for change in &stories.labels {
         let origin = &change.origin;
         let by = format!("by {}", origin.author);
-        ui.line(format!(
+        ui.one_line(format!(
             "  {} {}  {} -> {}  {by}",
             origin.date,
             short(&origin.commit),

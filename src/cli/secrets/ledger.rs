@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Which;
+use crate::cli::escape::Escaped;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::ledger::Origin;
@@ -40,11 +41,12 @@ impl Which {
     /// As [`open`](Self::open), for a file that need not be there any more.
     pub(super) fn open_line(&self, caller: Caller) -> Result<(Workspace, Target), Failure> {
         let workspace = Workspace::open(self.file.as_deref(), caller)?;
-        if let Some(file) = &self.file
-            && let Ok(path) = workspace.relative(file)
-            && workspace.read(&path)?.is_none()
-        {
-            return Ok((workspace, Target { path, env: None }));
+        if let Some(file) = &self.file {
+            // a folder that is gone has no canonical name
+            let path = workspace.relative(file).ok().or_else(|| file.to_str().map(str::to_owned));
+            if let Some(path) = path.filter(|path| matches!(workspace.read(path), Ok(None))) {
+                return Ok((workspace, Target { path, env: None }));
+            }
         }
         let target = workspace.target(self.env.as_deref(), self.file.as_deref())?;
         Ok((workspace, target))
@@ -54,7 +56,7 @@ impl Which {
 /// What the log cannot tell is said, never passed over.
 pub(super) fn warn_gaps(ui: &Ui, history: &History) {
     for version in history.unreadable.iter().take(SHOWN) {
-        ui.warning(format!("not readable as a SOPS document, so passed over: {version}"));
+        ui.warning(one_line(&format!("not readable as a SOPS document, so passed over: {version}")));
     }
     if history.unreadable.len() > SHOWN {
         ui.warning(format!("and {} more versions that are not readable", history.unreadable.len() - SHOWN));
@@ -62,6 +64,19 @@ pub(super) fn warn_gaps(ui: &Ui, history: &History) {
     if history.is_partial {
         ui.warning("this clone holds not all history: what is older than its edge is unknown");
         ui.note("the whole history: git fetch --unshallow, or a clone without --filter");
+    }
+}
+
+/// Text of the repository that stays on its line.
+fn one_line(text: &str) -> String {
+    Escaped(text).to_string()
+}
+
+/// Files that are not what the work tree shows.
+pub(super) fn warn_from_index(ui: &Ui, register: &Register) {
+    for path in register.from_index.iter().take(SHOWN) {
+        let path = one_line(path);
+        ui.warning(format!("{path} is missing or not readable in the work tree: judged as the index has it"));
     }
 }
 
@@ -73,6 +88,7 @@ pub(super) fn note_depth(ui: &Ui, register: &Register, has_doubts: bool) {
     let reading = &register.reading;
     match (reading.opened, reading.locked) {
         _ if !has_doubts => {}
+        (1.., 0) => {}
         (0, _) => ui.note("no key used: across two data keys nobody can tell whether a value changed"),
         (_, locked) => ui.note(format!(
             "no key at hand opens {}: what changed across them nobody can tell",

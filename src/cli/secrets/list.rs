@@ -73,7 +73,7 @@ impl Args {
         for row in &rows {
             let clear = if row.encrypted || row.bytes == 0 { "" } else { "  in clear" };
             let age = row.age.as_ref().map_or_else(String::new, |age| format!("  {}", age.told()));
-            ui.line(format!("{:width$}  {:5}  {:>5} B{clear}{age}", row.key, row.kind, row.bytes));
+            ui.one_line(format!("{:width$}  {:5}  {:>5} B{clear}{age}", row.key, row.kind, row.bytes));
         }
         if rows.is_empty() {
             ui.note(format!("{} holds no values", target.path));
@@ -106,7 +106,7 @@ impl Age {
     /// `  12 d  77ab01c`; `12 to 40 d` where only a key can tell more
     fn told(&self) -> String {
         let now = jiff::Timestamp::now().as_second();
-        let days = |time: i64| (now - time).max(0) / 86_400;
+        let days = |time: i64| now.saturating_sub(time).max(0) / 86_400;
         match (&self.set, &self.unsure) {
             (None, _) => "not committed".to_owned(),
             (Some((time, commit)), None) => format!("{:>4} d  {commit}", days(*time)),

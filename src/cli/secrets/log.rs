@@ -61,6 +61,8 @@ impl Args {
             return Err(Failure::no(format!("no commit holds {} as a SOPS document", target.path)));
         }
         if let Some(key) = &self.key {
+            let key =
+                &parse_path(key, &Tree::default()).map_or_else(|_| key.clone(), |path| path.to_string());
             log.iter_mut().for_each(|entry| entry.keys.retain(|event| event.key == *key));
             log.retain(|entry| !entry.keys.is_empty());
             if log.is_empty() {
@@ -90,7 +92,7 @@ impl Args {
         for entry in log {
             let origin = entry.origin();
             let what = if self.key.is_some() { of_key(entry) } else { of_file(entry, names) };
-            ui.line(format!("{}  {:width$}  {what}", commit_and_date(origin), origin.author));
+            ui.one_line(format!("{}  {:width$}  {what}", commit_and_date(origin), origin.author));
             if let Some(viewer) = &viewer {
                 entry.keys.iter().for_each(|event| values(ui, event, &register.reading, viewer.show()));
             }
@@ -105,12 +107,12 @@ fn values(ui: &Ui, event: &KeyEvent, reading: &Reading, show: Show<'_>) {
     if event.event == (Event::Reencrypted { same: Some(true) }) {
         return;
     }
-    ui.line(format!("    {}", event.key));
+    ui.one_line(format!("    {}", event.key));
     let (old, new) = event.tokens;
     for (sign, token) in [("-", old), ("+", new)] {
         let Some(token) = token else { continue };
         let Some(scalar) = reading.value(&token) else {
-            ui.line(format!("    {sign} (no key at hand opens it)"));
+            ui.one_line(format!("    {sign} (no key at hand opens it)"));
             continue;
         };
         let plain = scalar.plaintext().unwrap_or_default();
@@ -123,7 +125,7 @@ fn values(ui: &Ui, event: &KeyEvent, reading: &Reading, show: Show<'_>) {
             ),
         };
         for line in text.lines() {
-            ui.line(format!("    {sign} {line}"));
+            ui.one_line(format!("    {sign} {line}"));
         }
     }
 }
@@ -169,6 +171,7 @@ fn of_file(entry: &Entry<'_>, names: &Names) -> String {
     match entry.data_key {
         KeyChange::New => parts.push("new data key".into()),
         KeyChange::ProbablyNew => parts.push("probably a new data key".into()),
+        KeyChange::Old => parts.push("an older data key is back".into()),
         KeyChange::First | KeyChange::Kept => {}
     }
     if entry.data_key != KeyChange::First {
@@ -215,6 +218,7 @@ fn entry_json(entry: &Entry<'_>) -> serde_json::Value {
         KeyChange::Kept => "kept",
         KeyChange::New => "new",
         KeyChange::ProbablyNew => "probably-new",
+        KeyChange::Old => "old",
     };
     let mut value = origin_json(entry.origin());
     value["path"] = entry.step.path.into();

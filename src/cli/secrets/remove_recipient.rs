@@ -147,7 +147,7 @@ fn checklists(ui: &Ui, people: &People, files: &[(&Governed, Readers)], key: &st
     let workspace = &people.workspace;
     let register = workspace.register_of_all(workspace.repo()?.ref_tips()?, Depth::Silent)?;
     let vault = workspace.vault()?;
-    let exposure = with_ledger(&register, vault.as_ref(), &|ledger| Ok(ledger.exposure(key)))?;
+    let exposure = with_ledger(&register, vault.as_ref(), workspace, &|ledger| Ok(ledger.exposure(key)))?;
     let branches = branches(people)?;
     for (file, _) in files {
         let items = exposure.iter().filter(|it| it.path == file.target.path).flat_map(|it| &it.items);

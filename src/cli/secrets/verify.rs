@@ -136,7 +136,7 @@ impl Args {
         let span = workspace.repo()?.span(range)?;
         let mut ranged = range::verify(&workspace, &span)?;
         let checked_with_key = self.open_with_key(&workspace, &mut ranged.gathered)?;
-        ranged.findings.extend(past::check(self, &workspace, ranged.gathered.vault.as_ref())?);
+        ranged.findings.extend(past::check(self, &workspace, ranged.gathered.vault.as_ref(), &|_| true)?);
         Ok(Report {
             findings: ranged.findings,
             older: ranged.older,
@@ -186,7 +186,7 @@ impl Args {
         let repo = workspace.repo()?;
         let head = repo.head_commit()?.into_iter().collect();
         let now = gathered.facts.files.iter().map(|file| file.path.clone()).collect();
-        let wanted = candidates(now, gathered.facts.policy.as_deref());
+        let wanted = candidates(now, &workspace.policies_of_all_times()?);
         // without a document nobody can still read one
         let tips = if files == 0 { Vec::new() } else { head };
         let span = Span { tips, ..Span::default() };
@@ -196,7 +196,7 @@ impl Args {
         }));
         let (commits, is_partial) = (Some(history.commits), history.is_partial);
         findings.extend(past::late_rows(&workspace, gathered.facts.roster.as_deref())?);
-        findings.extend(past::check(self, &workspace, gathered.vault.as_ref())?);
+        findings.extend(past::check(self, &workspace, gathered.vault.as_ref(), &in_scope)?);
         Ok(Report { findings, accepted, files, checked_with_key, commits, is_partial, ..Report::default() })
     }
 

@@ -7,6 +7,7 @@ type Tips<'a> = &'a [(&'a str, &'a Rc<Snapshot>)];
 fn insight(marks: &[u8]) -> Insight {
     Insight {
         keys: marks.iter().map(|mark| ([*mark; 16], [mark / 10; 32])).collect(),
+        weak: HashSet::new(),
         values: marks.iter().map(|mark| ([*mark; 16], [mark % 10; 16])).collect(),
     }
 }
@@ -23,7 +24,17 @@ fn told_of(
     let others: Vec<&Snapshot> = tips.iter().map(|(_, tip)| &**tip).collect();
     let epochs = Epochs::of(versions, &others, insight);
     let accepted = |_: &str, key: &str| (key == "PORT").then(|| "not a secret".to_owned());
-    let ledger = Ledger { versions, removals, tips: &tips, epochs: &epochs, insight, accepted: &accepted };
+    let ledger = Ledger {
+        versions,
+        removals,
+        head: (versions, removals),
+        tips: &tips,
+        epochs: &epochs,
+        insight,
+        accepted: &accepted,
+        is_dismissed: &|_, _| false,
+        memory: Memory::default(),
+    };
     let commit = |origin: &Option<Rc<Origin>>| origin.as_ref().map_or("-".into(), |it| it.commit.clone());
     let state = |state: &State| match state {
         State::Exposed(Why::Elsewhere { path, key }) => format!("exposed as {key} of {path}"),
@@ -121,12 +132,25 @@ fn a_copy_in_another_env_and_a_value_under_another_name_are_found() {
     let copy = snapshot(&["ana"], &[("A", 1)]);
     let commits: Commits<'_> = &[("g", "c3", &copy), ("f", "c2", &rotated), ("f", "c1", &both)];
     let found = told(commits, &[("f", &rotated), ("g", &copy)], &insight(&[1, 12]));
-    assert_eq!(found, ["f c1..c2", "  A [1@c1] replaced c2", "g c1..-", "  A [1@c1] exposed KeepsDataKey"]);
+    assert_eq!(found, ["f c1..c2", "  A [1@c1] exposed as A of g", "g c1..-", "  A [1@c1] exposed KeepsDataKey"]);
     let other = snapshot(&["ana"], &[("OLD_A", 31)]);
     let none = snapshot(&["ana"], &[("X", 15)]);
     let commits: Commits<'_> = &[("h", "c3", &other), ("f", "c2", &none), ("f", "c1", &both)];
     let found = told(commits, &[("f", &none), ("h", &other)], &insight(&[1, 15, 31]));
     assert_eq!(found, ["f c1..c2", "  A [1@c1] exposed as OLD_A of h"]);
+}
+
+#[test]
+fn a_replaced_key_whose_old_value_stands_under_another_name_is_exposed() {
+    let both = snapshot(&["ana", "bob"], &[("A", 1), ("B", 2)]);
+    let now = snapshot(&["ana"], &[("A", 15), ("B", 16), ("C", 11)]);
+    let commits: Commits<'_> = &[("f", "c2", &now), ("f", "c1", &both)];
+    let mut known = insight(&[1, 2, 15, 16, 11]);
+    let exposed = ["f c1..c2", "  A [1@c1] exposed as C of f", "  B [2@c1] replaced c2"];
+    assert_eq!(told(commits, &[("f", &now)], &known), exposed);
+    // but not where the value is one that many keys have
+    known.weak.insert([1; 16]);
+    assert_eq!(told(commits, &[("f", &now)], &known)[1], "  A [1@c1] replaced c2");
 }
 
 #[test]
@@ -153,6 +177,9 @@ fn former_is_who_lost_a_file_and_not_who_reads_another_deleted_one() {
         epochs: &epochs,
         insight: &insight,
         accepted: &|_, _| None,
+        head: (&versions, &[]),
+        is_dismissed: &|_, _| false,
+        memory: Memory::default(),
     };
     assert_eq!(ledger.former(), ["bob".to_owned()].into());
     assert!(ledger.exposure("carol").is_empty());

@@ -15,8 +15,7 @@ use crate::policy::vault::Vault;
 use crate::workspace::register::Register;
 
 /// What no clone can know.
-const NOT_COVERED: &str =
-    "Not covered: copies outside git, what people were told, deleted branches, refs this clone does not have";
+const NOT_COVERED: &str = "Not covered: comments, copies outside git, what people were told, deleted branches, refs this clone does not have";
 
 pub(super) struct Told<'a> {
     pub(super) people: &'a [Person],
@@ -28,24 +27,24 @@ pub(super) struct Told<'a> {
 impl Told<'_> {
     pub(super) fn print(&self, ui: &Ui) {
         if self.people.is_empty() {
-            ui.line("nobody was removed from a file that this clone knows");
+            ui.one_line("nobody was removed from a file that this clone knows");
         }
         for (position, person) in self.people.iter().enumerate() {
             if position > 0 {
-                ui.line("");
+                ui.one_line("");
             }
             let name = self.names.full(&person.key);
             if person.files.is_empty() {
-                ui.line(format!("{name} could read no version that this clone has"));
+                ui.one_line(format!("{name} could read no version that this clone has"));
             }
             for file in &person.files {
-                ui.line(format!("{name} could read {}", self.headline(file)));
+                ui.one_line(format!("{name} could read {}", self.headline(file)));
                 self.table(ui, file);
             }
         }
         let count = count(self.people);
         if count.all > 0 {
-            ui.line(self.summary());
+            ui.one_line(self.summary());
         }
     }
 
@@ -55,7 +54,9 @@ impl Told<'_> {
         let until = match &file.until {
             Some(origin) => format!("until {}", commit(origin)),
             None if file.reads_today => "and reads it today".to_owned(),
-            None if file.is_there => "until a change that is not committed yet".to_owned(),
+            None if file.is_there => {
+                "on another branch, or until a change that is not committed yet".to_owned()
+            }
             None => "until it was removed".to_owned(),
         };
         let (keys, values) = (counted(file.items.len(), "key"), counted(self.values(file), "value"));
@@ -89,7 +90,7 @@ impl Told<'_> {
         let width = file.items.iter().map(|item| item.key.chars().count()).max().unwrap_or(0);
         for item in &file.items {
             let (state, detail) = self.told(file, item);
-            ui.line(format!("{:width$}  {state:9}  {detail}", item.key));
+            ui.one_line(format!("{:width$}  {state:9}  {detail}", item.key));
         }
     }
 
@@ -112,7 +113,10 @@ impl Told<'_> {
                     }
                     Why::SameValue => "same value today".to_owned(),
                     Why::InClear => "in clear today".to_owned(),
-                    Why::Elsewhere { path, key } => format!("same value today as {key} in {path}"),
+                    Why::Elsewhere { path, key } => {
+                        let what = format!("same value today as {key} in {}", self.place(path));
+                        return ("exposed", format!("{what}; {}", self.command(path, key)));
+                    }
                 };
                 ("exposed", why + &set())
             }
@@ -152,14 +156,14 @@ impl Told<'_> {
     }
 
     pub(super) fn markdown(&self) -> String {
-        let cell = |text: &str| Escaped(text).to_string().replace('|', "\\|").replace('<', "\\<");
+        let cell = |text: &str| plain_markdown(&Escaped(text).to_string());
         let mut out = String::new();
         for person in self.people {
             let _ = writeln!(
                 out,
-                "# What {} could read\n\n`{}`\n",
+                "# What {} could read\n\n{}\n",
                 cell(self.names.full(&person.key)),
-                person.key
+                cell(&person.key)
             );
             for file in &person.files {
                 let _ = writeln!(out, "## {}\n", cell(&self.headline(file)));
@@ -199,7 +203,8 @@ impl Told<'_> {
             "unknown": count.unknown,
             "keys": count.all,
             "data_keys_opened": self.register.reading.opened,
-            "history_is_complete": !self.register.history.is_partial,
+            "unreadable": self.register.history.unreadable,
+            "history_is_complete": self.register.history.is_complete(),
         })
     }
 
@@ -223,4 +228,18 @@ impl Told<'_> {
             "keys": items.collect::<Vec<_>>(),
         })
     }
+}
+
+/// Text that Markdown shows as it is.
+fn plain_markdown(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        // `_` between letters is no emphasis
+        let is_inside = c == '_' && out.ends_with(char::is_alphanumeric);
+        if "\\`*_[]<>|!#~&".contains(c) && !is_inside {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
 }

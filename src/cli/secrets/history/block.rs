@@ -87,28 +87,30 @@ impl<'a> Block<'a> {
     }
 
     pub(super) fn print(&self, ui: &Ui, names: &Names, cut: &dyn Fn(&[Line]) -> Vec<&Line>) {
-        ui.line(&self.title);
+        ui.one_line(&self.title);
         if self.stories.len() > 1 {
             for story in &self.stories {
                 if let Subject::File { path, .. } = &story.subject {
-                    ui.line(format!("  {path}"));
+                    ui.one_line(format!("  {path}"));
                 }
             }
         }
         let all = self.stories.len();
         let lines = cut(&self.lines);
         for line in &lines {
-            ui.line(format!("  {}", told(line, names, all)));
+            ui.one_line(format!("  {}", told(line, names, all)));
         }
         if lines.len() < self.lines.len() {
-            ui.line(format!("  and {} more", commits(self.lines.len() - lines.len())));
+            ui.one_line(format!("  and {} more", commits(self.lines.len() - lines.len())));
         }
         let quiet = self.rows.iter().filter(|row| all > 1 && is_quiet_start(row));
         let dates: BTreeSet<&str> = quiet.map(|row| row.origin.date.as_str()).collect();
         if let (Some(first), Some(last)) = (dates.first(), dates.last()) {
-            ui.line(format!("  {first} to {last}  {all} files came with the readers that the policy had"));
+            ui.one_line(format!(
+                "  {first} to {last}  {all} files came with the readers that the policy had"
+            ));
         }
-        ui.line(self.today(names));
+        ui.one_line(self.today(names));
     }
 
     /// `today: Ana, Ravi; policy and file agreed in all 3 commits`
@@ -227,7 +229,11 @@ fn told(line: &Line, names: &Names, all: usize) -> String {
     if row.file == FileChange::Removed {
         what = vec!["the file was removed".to_owned()];
     } else if what.is_empty() {
-        what.push(if is_new_file { "the file came".to_owned() } else { "= rotated".to_owned() });
+        what.push(match row.data_key {
+            _ if is_new_file => "the file came".to_owned(),
+            Some(KeyChange::Old) => "= an older version".to_owned(),
+            _ => "= rotated".to_owned(),
+        });
     }
     let merged = row.origin.landed.as_ref();
     let merged = merged.map_or_else(String::new, |it| format!(", merged in {}", crate::ledger::short(it)));
@@ -251,6 +257,10 @@ fn notes(line: &Line, all: usize) -> String {
         Some(KeyChange::New) => notes.push(format!("new data key, every value re-encrypted{many}")),
         Some(KeyChange::ProbablyNew) => {
             notes.push(format!("every value re-encrypted, probably under a new data key{many}"));
+        }
+        Some(KeyChange::Old) => {
+            let back = line.back_to.as_ref().map_or_else(String::new, |back| format!(" of {}", back.short()));
+            notes.push(format!("the data key{back} is back: whoever could read then can read this"));
         }
         Some(KeyChange::Kept) if left => notes.push("data key kept: who left still opens it".to_owned()),
         Some(KeyChange::Kept) if came => {

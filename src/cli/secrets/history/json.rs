@@ -9,7 +9,10 @@ use super::signatures::Signatures;
 use crate::ledger::{FileChange, Interval, KeyChange, Place, Row, intervals, timeline};
 use crate::workspace::stories::{Stories, Story, Subject};
 
-pub(super) fn of(stories: &Stories, names: &Names, signed: &Signatures) -> Value {
+/// The rows that were asked for.
+pub(super) type Cut<'c> = dyn Fn(&[Row]) -> Vec<&Row> + 'c;
+
+pub(super) fn of(stories: &Stories, names: &Names, signed: &Signatures, cut: &Cut<'_>) -> Value {
     let labels = stories.labels.iter().map(|change| {
         let mut value = origin_json(&change.origin);
         value["recipient"] = change.recipient.clone().into();
@@ -19,7 +22,7 @@ pub(super) fn of(stories: &Stories, names: &Names, signed: &Signatures) -> Value
     });
     json!({
         "schema": 1,
-        "subjects": stories.stories.iter().map(|story| subject(story, names, signed)).collect::<Vec<_>>(),
+        "subjects": stories.stories.iter().map(|story| subject(story, names, signed, cut)).collect::<Vec<_>>(),
         "labels": labels.collect::<Vec<_>>(),
         "commits": stories.history.commits,
         "unreadable": stories.history.unreadable,
@@ -27,7 +30,7 @@ pub(super) fn of(stories: &Stories, names: &Names, signed: &Signatures) -> Value
     })
 }
 
-fn subject(story: &Story, names: &Names, signed: &Signatures) -> Value {
+fn subject(story: &Story, names: &Names, signed: &Signatures, cut: &Cut<'_>) -> Value {
     let (path, env, policy, pattern) = match &story.subject {
         Subject::File { path, env } => (Some(path), env.as_ref(), None, None),
         Subject::Rule { policy, pattern } => (None, None, Some(policy), pattern.as_ref()),
@@ -48,7 +51,7 @@ fn subject(story: &Story, names: &Names, signed: &Signatures) -> Value {
     });
     json!({
         "file": path, "env": env, "policy": policy, "pattern": pattern,
-        "rows": rows.iter().map(|row| row_json(row, story, signed)).collect::<Vec<_>>(),
+        "rows": cut(&rows).into_iter().map(|row| row_json(row, story, signed)).collect::<Vec<_>>(),
         "recipients": people.collect::<Vec<_>>(),
     })
 }
@@ -74,6 +77,7 @@ fn row_json(row: &Row, story: &Story, signed: &Signatures) -> Value {
             KeyChange::Kept => "kept",
             KeyChange::New => "new",
             KeyChange::ProbablyNew => "probably-new",
+            KeyChange::Old => "old",
         })
         .into();
     value["opens_back_to"] = story.back_to.get(&row.origin.commit).map(|origin| origin.commit.clone()).into();

@@ -18,6 +18,7 @@ pub(super) fn check(
     args: &Args,
     workspace: &Workspace,
     vault: Option<&Vault>,
+    in_scope: &dyn Fn(&str) -> bool,
 ) -> Result<Vec<Finding>, Failure> {
     if !args.exposure && args.max_age.is_none() {
         return Ok(Vec::new());
@@ -36,6 +37,11 @@ pub(super) fn check(
         let now = jiff::Timestamp::now().as_second();
         findings.extend(register.tips.iter().flat_map(|(path, _)| old(&register, path, limit, now)));
     }
+    findings.retain(|finding| in_scope(&finding.path));
+    if !register.history.is_complete() {
+        let message = "not all versions can be read, so that older values may be missing here";
+        findings.push(Finding::new(RuleId::K06, Severity::Notice, ".", message).fix("stax secrets exposure"));
+    }
     Ok(findings)
 }
 
@@ -46,7 +52,7 @@ fn exposed(
     vault: Option<&Vault>,
 ) -> Result<Vec<Finding>, Failure> {
     let names = Names(workspace.names_of(&register.history)?);
-    with_ledger(register, vault, &|ledger| {
+    with_ledger(register, vault, workspace, &|ledger| {
         let mut findings = Vec::new();
         for recipient in ledger.former() {
             let who = names.short(&recipient).into_owned();
@@ -57,7 +63,7 @@ fn exposed(
                 };
                 let open = keys(&|state| matches!(state, State::Exposed(_)));
                 let unsure = keys(&|state| matches!(state, State::Unknown(Doubt::Reencrypted { .. })));
-                let see = format!("stax secrets exposure {}", shell_words::quote(&who));
+                let see = format!("stax secrets exposure {}", shell_words::quote(&recipient));
                 if !open.is_empty() {
                     let message = format!("{who} could read values that are still in use: {}", list(&open));
                     findings.push(Finding::error(RuleId::K06, &file.path, message).fix(see.clone()));
@@ -78,9 +84,11 @@ fn old(register: &Register, path: &str, limit: i64, now: i64) -> Vec<Finding> {
     let (mut too_old, mut unsure) = (Vec::new(), Vec::new());
     let found = of_today(register, &target);
     for found in &found {
-        let Some(blame) = found.blame.filter(|blame| now - blame.origin.seconds > limit) else { continue };
+        let Some(blame) = found.blame.filter(|blame| now.saturating_sub(blame.origin.seconds) > limit) else {
+            continue;
+        };
         match blame.unsure {
-            Some(origin) if now - origin.seconds <= limit => unsure.push(found.key.as_str()),
+            Some(origin) if now.saturating_sub(origin.seconds) <= limit => unsure.push(found.key.as_str()),
             _ => too_old.push(found.key.as_str()),
         }
     }
