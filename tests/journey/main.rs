@@ -7,6 +7,7 @@ mod bootstrap;
 mod diff;
 mod editing;
 mod errors;
+mod exposed;
 mod formats;
 mod guard;
 mod history;

@@ -32,6 +32,9 @@ impl Args {
         for reader in rules.iter().flat_map(|(_, readers)| readers).filter(|reader| reader.is_late) {
             ui.warning(format!("recipients.md is later than the commit log for {}", reader.name));
         }
+        if people.workspace.repo()?.is_shallow() {
+            ui.warning("this clone holds not all history: dates are not older than its edge");
+        }
         if self.json {
             ui.json(&serde_json::json!({"schema": 1, "recipients": list(&people, &rules)}))?;
             return Ok(ExitCode::SUCCESS);

@@ -8,14 +8,13 @@ use super::people::{People, Scope, Since, roster_write};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::disk::Write;
-use crate::ledger::{Item, State};
+use crate::ledger::{Item, Snapshot, State};
 use crate::policy::config::Config;
 use crate::repo::ObjectId;
-use crate::sops::Document;
 use crate::workspace::POLICY;
 use crate::workspace::groups::Readers;
 use crate::workspace::register::Depth;
-use crate::workspace::wrap::{Governed, Keys, Rewrapped, has_data_key, secret_paths};
+use crate::workspace::wrap::{Governed, Keys, Rewrapped, secret_paths};
 
 /// End somebody's access: new data keys, every value re-encrypted, and what must be replaced
 #[derive(clap::Args)]
@@ -35,7 +34,8 @@ impl Args {
         let people = People::open(self.scope.file.as_deref())?;
         let key = people.resolve(&self.who)?;
         let (name, short) = (people.name(&key), people.short(&key));
-        let open = |file: &&Governed| file.names(&key) || knows_data_key(&people, file, &key);
+        let known = still_open(&people, &key)?;
+        let open = |file: &&Governed| file.names(&key) || known.contains(&file.target.path);
         let exposed: BTreeSet<&str> =
             people.survey.files.iter().filter(open).map(|file| file.target.path.as_str()).collect();
         let in_rule = |rule: &usize| people.config.rules[*rule].recipients().contains(&key.as_str());
@@ -117,29 +117,15 @@ fn announce(ui: &Ui, people: &People, key: &str, what: &str, writes: &[Write], p
     }
 }
 
-fn revisions(people: &People, file: &Governed, key: &str) -> Result<Vec<(Since, Document)>, Failure> {
-    let repo = people.workspace.repo()?;
-    let mut found = Vec::new();
-    let walk = repo.changes_of(&repo.head_span()?, &[&file.target.path])?;
-    for (commit, change) in walk.versions(&file.target.path) {
-        let bytes = change.new.and_then(|entry| repo.blob(entry.id).ok());
-        let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
-        let document = text.and_then(|text| Document::parse(file.document.format(), &text).ok());
-        if let Some(document) = document.filter(|d| d.metadata().age.iter().any(|s| s.recipient == key)) {
-            found.push((Since::from(commit), document));
-        }
-    }
-    Ok(found)
-}
-
-/// `sops updatekeys` drops a stanza and keeps the data key: an old commit still gives it away.
-fn knows_data_key(people: &People, file: &Governed, key: &str) -> bool {
-    let Ok(past) = revisions(people, file, key) else { return false };
-    !past.is_empty()
-        && people
-            .workspace
-            .unlock(&file.target, &file.document)
-            .is_ok_and(|data_key| past.iter().any(|(_, document)| has_data_key(document, &data_key)))
+/// `sops updatekeys` drops a stanza and keeps the data key: an old commit still gives it away, also under
+/// another name of the file.
+fn still_open(people: &People, key: &str) -> Result<BTreeSet<String>, Failure> {
+    let workspace = &people.workspace;
+    let register = workspace.register_of_all(workspace.repo()?.ref_tips()?, Depth::Silent)?;
+    let is_known =
+        |tip: &Snapshot| register.epochs.at(tip).is_some_and(|epoch| register.epochs.was_read_by(epoch, key));
+    let known = register.tips.iter().filter(|(_, tip)| is_known(tip));
+    Ok(known.map(|(path, _)| path.clone()).collect())
 }
 
 /// What they could read and nobody has replaced, by the ledger of the whole log.
@@ -184,14 +170,15 @@ fn checklist(ui: &Ui, file: &Governed, items: &[&Item]) {
         let since =
             since.map_or("not committed".into(), |since| format!("since {} {}", since.date, since.commit));
         let one = if let [name] = names.as_slice() { name } else { "KEY" };
-        ui.line(format!(
-            "  [ ] {}   {since}   stax secrets set {one} -f {}",
+        ui.one_line(format!(
+            "  [ ] {}   {since}   stax secrets set {} -f {}",
             names.join(", "),
-            file.target.path
+            shell_words::quote(one),
+            shell_words::quote(&file.target.path)
         ));
     }
     for (name, since) in gone {
-        ui.line(format!(
+        ui.one_line(format!(
             "  [ ] {name}   since {} {}   no longer in the file; revoke it at its source",
             since.date, since.commit
         ));

@@ -132,7 +132,10 @@ fn a_copy_in_another_env_and_a_value_under_another_name_are_found() {
     let copy = snapshot(&["ana"], &[("A", 1)]);
     let commits: Commits<'_> = &[("g", "c3", &copy), ("f", "c2", &rotated), ("f", "c1", &both)];
     let found = told(commits, &[("f", &rotated), ("g", &copy)], &insight(&[1, 12]));
-    assert_eq!(found, ["f c1..c2", "  A [1@c1] exposed as A of g", "g c1..-", "  A [1@c1] exposed KeepsDataKey"]);
+    assert_eq!(
+        found,
+        ["f c1..c2", "  A [1@c1] exposed as A of g", "g c1..-", "  A [1@c1] exposed KeepsDataKey"]
+    );
     let other = snapshot(&["ana"], &[("OLD_A", 31)]);
     let none = snapshot(&["ana"], &[("X", 15)]);
     let commits: Commits<'_> = &[("h", "c3", &other), ("f", "c2", &none), ("f", "c1", &both)];
