@@ -293,7 +293,8 @@ impl Commit {
     }
 
     pub(super) fn fill(&mut self, commit: &git2::Commit<'_>, mailmap: &Mailmap) -> Result<(), RepoError> {
-        let author = commit.author_with_mailmap(mailmap)?;
+        // libgit2 resolves no name that is empty, and such commits exist
+        let author = commit.author_with_mailmap(mailmap).unwrap_or_else(|_| commit.author().to_owned());
         let when = author.when();
         self.author_name = String::from_utf8_lossy(author.name_bytes()).into_owned();
         self.author_email = String::from_utf8_lossy(author.email_bytes()).into_owned();

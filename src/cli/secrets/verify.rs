@@ -186,7 +186,7 @@ impl Args {
         let repo = workspace.repo()?;
         let head = repo.head_commit()?.into_iter().collect();
         let now = gathered.facts.files.iter().map(|file| file.path.clone()).collect();
-        let wanted = candidates(now, &workspace.policies_of_all_times()?);
+        let wanted = candidates(now, gathered.facts.policy.as_slice());
         // without a document nobody can still read one
         let tips = if files == 0 { Vec::new() } else { head };
         let span = Span { tips, ..Span::default() };
