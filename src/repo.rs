@@ -9,6 +9,7 @@ mod graph;
 mod index;
 mod object;
 mod paths;
+mod push;
 mod trees;
 
 use std::ffi::OsStr;

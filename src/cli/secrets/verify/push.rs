@@ -1,0 +1,141 @@
+//! What `git push` is about to publish: every commit that the remote does not have, however it was made.
+
+use std::collections::BTreeSet;
+use std::process::ExitCode;
+
+use super::tree::{self, Source};
+use super::{Report, count, range, take_accepted};
+use crate::cli::failure::{Exit, Failure};
+use crate::cli::ui::Ui;
+use crate::policy::rules::mentions;
+use crate::policy::{Finding, Severity};
+use crate::repo::{ObjectId, Repo, RepoError, Span};
+use crate::workspace::{Caller, Workspace};
+
+/// A line of what git tells a pre-push hook.
+struct Update<'a> {
+    new: &'a str,
+    old: &'a str,
+}
+
+impl<'a> Update<'a> {
+    /// `LOCAL-REF LOCAL-ID REMOTE-REF REMOTE-ID`; the first may be an expression with spaces.
+    fn parse(line: &'a str) -> Result<Self, Failure> {
+        let mut words = line.rsplitn(4, ' ');
+        match (words.next(), words.next(), words.next(), words.next()) {
+            (Some(old), Some(_), Some(new), Some(_)) if is_id(old) && is_id(new) => Ok(Self { new, old }),
+            _ => Err(Failure::usage("git told the pre-push hook of a reference in an unknown form")),
+        }
+    }
+
+    fn is_deletion(&self) -> bool {
+        self.new.bytes().all(|byte| byte == b'0')
+    }
+}
+
+fn is_id(word: &str) -> bool {
+    word.len() >= 40 && word.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// What a pre-push hook runs: `lines` come from git. Silent unless something is wrong.
+pub(in crate::cli) fn in_hook(remote: &str, lines: &str, ui: &Ui) -> Result<ExitCode, Failure> {
+    let workspace = Workspace::over(Repo::from_env_without_work_tree()?, Caller::Git);
+    let mut report = Report::default();
+    let mut seen = BTreeSet::new();
+    for line in lines.lines().filter(|line| !line.is_empty()) {
+        let update = Update::parse(line)?;
+        if update.is_deletion() || !seen.insert((update.new, update.old)) {
+            continue;
+        }
+        if let Some(span) = workspace.repo()?.push_span(remote, update.new, update.old)? {
+            judge(&workspace, &span, &mut report)?;
+        }
+    }
+    // what a later commit healed, and that a policy changed, stops no push
+    report.findings.retain(|finding| finding.severity != Severity::Notice);
+    report.show(ui, true, false);
+    if report.errors() == 0 {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let paths: BTreeSet<&str> = errors(&report.findings).map(|finding| finding.path.as_str()).collect();
+    ui.say(format!(
+        "stax: push refused: {} in {}, {} looked at; nothing was sent",
+        count(report.errors(), "error"),
+        count(paths.len(), "file"),
+        count(report.commits.unwrap_or_default(), "commit"),
+    ));
+    Ok(Exit::No.into())
+}
+
+fn errors(findings: &[Finding]) -> impl Iterator<Item = &Finding> {
+    findings.iter().filter(|finding| finding.severity == Severity::Error)
+}
+
+/// Two references may bring the same commits, and then the same findings.
+fn judge(workspace: &Workspace, span: &Span, report: &mut Report) -> Result<(), Failure> {
+    let Some(tip) = span.tips.first() else { return Ok(()) };
+    let found = match touched(workspace, span, *tip)? {
+        Touched::Nothing => return Ok(()),
+        Touched::Others(commits) => {
+            let mut findings = tree::leaks_in(workspace.repo()?, span)?;
+            if !findings.is_empty() {
+                let vault = Source::Commit(*tip).vault(workspace)?.0;
+                take_accepted(&mut findings, vault.as_ref());
+            }
+            (findings, commits)
+        }
+        Touched::Secrets => {
+            let ranged = range::verify(workspace, span)?;
+            (ranged.findings, ranged.commits)
+        }
+    };
+    for finding in found.0 {
+        if !report.findings.contains(&finding) {
+            report.findings.push(finding);
+        }
+    }
+    *report.commits.get_or_insert(0) += found.1;
+    Ok(())
+}
+
+enum Touched {
+    /// The remote has every commit, or none changes a file.
+    Nothing,
+    /// No secret file; how many commits.
+    Others(usize),
+    Secrets,
+}
+
+/// Most pushes touch no secret, and then the tree at the end need not be read.
+fn touched(workspace: &Workspace, span: &Span, tip: ObjectId) -> Result<Touched, Failure> {
+    let repo = workspace.repo()?;
+    let walk = repo.changes(span, &|_| true)?;
+    if walk.changed.is_empty() {
+        return Ok(Touched::Nothing);
+    }
+    let bound = Source::Commit(tip).vault(workspace)?.0.map(|vault| vault.files).unwrap_or_default();
+    let mut seen = BTreeSet::new();
+    for change in walk.changed.iter().flat_map(|commit| &commit.paths) {
+        if tree::is_central(&change.path) || bound.iter().any(|file| file.path == change.path) {
+            return Ok(Touched::Secrets);
+        }
+        let entries = change.old.iter().flatten().chain(&change.new);
+        for entry in entries.filter(|entry| entry.mode & 0o170_000 == 0o100_000) {
+            if seen.insert(*entry.id.bytes()) && mentions_sops(repo, entry.id)? {
+                return Ok(Touched::Secrets);
+            }
+        }
+    }
+    Ok(Touched::Others(walk.commits))
+}
+
+fn mentions_sops(repo: &Repo, id: ObjectId) -> Result<bool, Failure> {
+    match repo.blob(id) {
+        Ok(bytes) => Ok(mentions(&bytes, b"sops")),
+        // no document is so large
+        Err(RepoError::TooLarge { .. }) => Ok(false),
+        // the range says what cannot be told in this clone
+        Err(RepoError::Missing(_)) => Ok(true),
+        Err(error) => Err(error.into()),
+    }
+}
