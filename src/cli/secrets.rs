@@ -34,6 +34,7 @@ mod revert;
 mod rotate;
 mod set;
 mod status;
+mod uninstall;
 mod unset;
 mod values;
 pub(super) mod verify;
@@ -44,6 +45,7 @@ pub enum Secrets {
     Pubkey(pubkey::Args),
     Init(init::Args),
     Install(install::Args),
+    Uninstall(uninstall::Args),
     Edit(edit::Args),
     Set(set::Args),
     Unset(unset::Args),
@@ -76,6 +78,7 @@ impl Secrets {
             Self::Pubkey(args) => args.run(ui),
             Self::Init(args) => args.run(ui),
             Self::Install(args) => args.run(ui),
+            Self::Uninstall(args) => args.run(ui),
             Self::Edit(args) => args.run(ui),
             Self::Set(args) => args.run(ui),
             Self::Unset(args) => args.run(ui),
