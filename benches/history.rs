@@ -55,6 +55,7 @@ fn child(mode: &str) {
     let repo = Repo::discover(Path::new(".")).unwrap();
     let span = repo.head_span().unwrap();
     let walk = match mode {
+        "policy" => repo.changes_of(&span, &PATHS[..2]).unwrap(),
         "exact" => repo.changes_of(&span, &PATHS).unwrap(),
         "exact-kept" => repo.changes_of_cached(&span, &PATHS).unwrap(),
         "pattern-kept" => repo.changes_cached(&span, "sops", &|path| path.ends_with(".sops.yaml")).unwrap(),
@@ -73,6 +74,7 @@ fn bench(shape: &Shape, top: &Path) {
     let no_graph = [&["-c", "core.commitGraph=false"], &log[..]].concat();
     let raw = ["log", "--raw", "-m", "--full-history", "--format=%H"];
     let same = [&no_graph[..], &PATHS[1..]].concat();
+    compare(top, "policy and recipients, no graph", "policy", &no_graph);
     compare(top, "exact paths, no graph", "exact", &no_graph);
     compare(top, "exact paths, no graph; git asked for all of them", "exact", &same);
     child_of(top, "exact-kept");
@@ -151,13 +153,13 @@ fn change(shape: &Shape, number: usize, sealed: &str, text: &mut String) {
             file(&format!("apps/app{app}/values.yaml"), "replicas: 1\n");
         }
     }
-    if number % (shape.commits / 60) == 0 {
+    if number.is_multiple_of(shape.commits / 60) {
         file(".sops.yaml", &format!("creation_rules:\n  - age: {ALICE} # {number}\n"));
     }
-    if number % (shape.commits / 20) == 0 {
+    if number.is_multiple_of(shape.commits / 20) {
         file("infra/secrets/recipients.md", &format!("| {number} |\n"));
     }
-    if number % (shape.commits / shape.secrets) == 0 {
+    if number.is_multiple_of(shape.commits / shape.secrets) {
         let path = format!("apps/app{app}/secret.sops.yaml");
         file(&path, &format!("{sealed}# {number}\n"));
     } else {

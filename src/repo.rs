@@ -4,6 +4,7 @@ mod cache;
 mod changes;
 mod commits;
 mod config;
+mod conflict;
 mod error;
 mod graph;
 mod index;
@@ -20,6 +21,7 @@ use std::path::{Path, PathBuf};
 use git2::{AttrCheckFlags, AttrValue, ErrorCode, Repository, RepositoryOpenFlags};
 
 pub use changes::{Commit, PathChange, Span, Time, Walk};
+pub use conflict::Operation;
 pub use error::RepoError;
 pub use index::{IndexEntry, StagedChange};
 pub use object::{Entry, ObjectId, State};

@@ -21,6 +21,7 @@ pub mod json;
 mod layout;
 mod mac;
 mod mend;
+pub mod merge;
 pub mod metadata;
 pub mod pattern;
 mod seal;

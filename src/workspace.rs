@@ -1,8 +1,10 @@
 //! Repository, policy and keyring opened together: read, unlock, save.
 
+pub mod conflicts;
 mod error;
 pub mod groups;
 pub mod history;
+pub mod merge;
 pub mod past;
 pub mod reading;
 pub mod register;

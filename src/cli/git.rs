@@ -6,11 +6,13 @@ use super::failure::Failure;
 use super::ui::Ui;
 
 mod hook;
-mod textconv;
+pub(super) mod merge;
+pub(super) mod textconv;
 
 #[derive(clap::Subcommand)]
 pub enum Git {
     Textconv(textconv::Args),
+    Merge(merge::Args),
     Hook(hook::Args),
 }
 
@@ -18,6 +20,7 @@ impl Git {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
         match self {
             Self::Textconv(args) => args.run(ui),
+            Self::Merge(args) => args.run(ui),
             Self::Hook(args) => args.run(ui),
         }
     }

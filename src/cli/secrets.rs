@@ -30,6 +30,7 @@ mod people;
 mod pubkey;
 mod recipients;
 mod remove_recipient;
+mod resolve;
 mod revert;
 mod rotate;
 mod set;
@@ -68,6 +69,7 @@ pub enum Secrets {
     Compare(compare::Args),
     History(history::Args),
     Exposure(exposure::Args),
+    Resolve(resolve::Args),
     Status(status::Args),
 }
 
@@ -101,6 +103,7 @@ impl Secrets {
             Self::Compare(args) => args.run(ui),
             Self::History(args) => args.run(ui),
             Self::Exposure(args) => args.run(ui),
+            Self::Resolve(args) => args.run(ui),
             Self::Status(args) => args.run(ui),
         }
     }

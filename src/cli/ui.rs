@@ -146,6 +146,12 @@ impl Ui {
         }
     }
 
+    pub fn hint(&self, text: impl AsRef<str>) {
+        if !self.quiet {
+            self.talk(CYAN, "hint", text.as_ref());
+        }
+    }
+
     pub fn failure(&self, failure: &Failure) -> ExitCode {
         self.talk(RED, "error", &failure.message);
         for detail in &failure.details {

@@ -94,7 +94,7 @@ impl Repo {
         span: &Span,
         question: Question<'_>,
     ) -> Result<Option<Found>, RepoError> {
-        let mut all: Vec<(i64, Commit)> = old.dates.into_iter().zip(old.walk.changed).collect();
+        let mut all: Vec<(i64, Commit)> = old.walk.dates.into_iter().zip(old.walk.changed).collect();
         let (mut commits, mut skew) = (old.walk.commits, old.skew);
         let mut new = Found::default();
         if old_tips != span.tips {
@@ -124,10 +124,10 @@ impl Repo {
         for (_, commit) in &mut all {
             commit.fill(&self.git.find_commit(commit.id.oid())?, &mailmap)?;
         }
-        all.extend(new.dates.into_iter().zip(new.walk.changed));
+        all.extend(new.walk.dates.into_iter().zip(new.walk.changed));
         all.sort_by(|(a, one), (b, other)| (b, other.id).cmp(&(a, one.id)));
         let (dates, changed) = all.into_iter().unzip();
-        Ok(Some(Found { walk: Walk { commits, changed }, dates, skew, oldest: 0 }))
+        Ok(Some(Found { walk: Walk { commits, changed, dates }, skew, oldest: 0 }))
     }
 }
 

@@ -34,9 +34,28 @@ pub struct Walk {
     pub commits: usize,
     /// Those that change something wanted, children before parents.
     pub changed: Vec<Commit>,
+    /// For each of them; see [`Commits::date`].
+    pub(super) dates: Vec<i64>,
 }
 
 impl Walk {
+    /// Both answers about the same span as one; a path that both asked for stands in either.
+    #[must_use]
+    pub fn join(self, other: Self) -> Self {
+        let commits = self.commits;
+        let mut all: Vec<(i64, Commit)> = self.dates.into_iter().zip(self.changed).collect();
+        for (date, commit) in other.dates.into_iter().zip(other.changed) {
+            // both are in one order, which date and name decide
+            let place = all.binary_search_by(|(known, it)| (date, commit.id).cmp(&(*known, it.id)));
+            match place {
+                Ok(at) => all[at].1.absorb(commit),
+                Err(at) => all.insert(at, (date, commit)),
+            }
+        }
+        let (dates, changed) = all.into_iter().unzip();
+        Self { commits, changed, dates }
+    }
+
     /// The commits that change one path, children before parents.
     pub fn versions<'a>(&'a self, path: &'a str) -> impl Iterator<Item = (&'a Commit, &'a PathChange)> {
         let change = move |commit: &'a Commit| commit.paths.iter().find(|change| change.path == path);
@@ -203,8 +222,6 @@ pub(super) struct Told<'a> {
 #[derive(Default)]
 pub(super) struct Found {
     pub walk: Walk,
-    /// For each of `walk.changed`; see [`Commits::date`].
-    pub dates: Vec<i64>,
     /// See [`Commits::skew`].
     pub skew: i64,
     /// See [`Commits::oldest`].
@@ -214,8 +231,8 @@ pub(super) struct Found {
 impl<'a> Told<'a> {
     pub(super) fn new(repo: &'a Repo, commits: &'a Commits, span: &Span) -> Result<Self, RepoError> {
         let landings = commits.landings(span.tips.first().map(|tip| tip.oid()));
-        let walk = Walk { commits: commits.order().len(), changed: Vec::new() };
-        let found = Found { walk, dates: Vec::new(), skew: commits.skew(), oldest: commits.oldest() };
+        let walk = Walk { commits: commits.order().len(), ..Walk::default() };
+        let found = Found { walk, skew: commits.skew(), oldest: commits.oldest() };
         Ok(Self { repo, commits, landings, mailmap: repo.git.mailmap()?, found })
     }
 
@@ -240,12 +257,25 @@ impl<'a> Told<'a> {
         told.landed = landed.map(|row| self.commits.id(row).into());
         told.fill(&commit, &self.mailmap)?;
         self.found.walk.changed.push(told);
-        self.found.dates.push(self.commits.date(row));
+        self.found.walk.dates.push(self.commits.date(row));
         Ok(())
     }
 }
 
 impl Commit {
+    fn absorb(&mut self, other: Self) {
+        for (own, more) in
+            [(&mut self.paths, other.paths), (&mut self.choices, other.choices), (&mut self.gone, other.gone)]
+        {
+            own.extend(more);
+            own.sort_by(|a, b| a.path.cmp(&b.path));
+            own.dedup();
+        }
+        // what one of them did not ask for the other did
+        let (paths, gone) = (&self.paths, &mut self.gone);
+        gone.retain(|change| !paths.contains(change));
+    }
+
     /// Without what git has to be asked for.
     pub(super) fn unread(id: ObjectId) -> Self {
         Self {

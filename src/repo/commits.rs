@@ -1,5 +1,6 @@
 //! The commits of a span in flat memory: each is read once, from the commit-graph or from its object.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry::{Occupied, Vacant};
 use std::hash::{BuildHasherDefault, Hasher};
@@ -316,7 +317,7 @@ impl Commits {
         self.date_all();
         let key = |row: u32| (self.dates[row as usize], self.ids[row as usize]);
         let mut order = std::mem::take(&mut self.order);
-        order.sort_by(|a, b| key(*b).cmp(&key(*a)));
+        order.sort_by_key(|row| Reverse(key(*row)));
         self.order = order;
         Ok(())
     }

@@ -193,7 +193,7 @@ impl Cleartext {
 
     /// What is shown and the token behind it, so that an untouched value is found again even where
     /// showing it loses something (a dotenv `\n`, a float that prints like an integer).
-    fn tokens(&self, shown: &Tree) -> HashMap<Key, Vec<(Token, Scalar)>> {
+    pub(super) fn tokens(&self, shown: &Tree) -> HashMap<Key, Vec<(Token, Scalar)>> {
         let mut known: HashMap<Key, Vec<(Token, Scalar)>> = HashMap::new();
         let mut insert = |key: Key, token: &Token, scalar: Scalar| {
             known.entry(key).or_default().push((token.clone(), scalar));
@@ -222,7 +222,7 @@ impl Cleartext {
     }
 
     /// The metadata as it stands in the (first) document.
-    fn block_text(&self) -> String {
+    pub(super) fn block_text(&self) -> String {
         let document = self.document();
         let (source, cut) = (document.source(), &document.block.cut);
         if matches!(document.format(), Format::Dotenv | Format::Ini) {
@@ -280,7 +280,7 @@ pub(super) fn check_places(tree: &Tree) -> Result<(), SealError> {
 
 /// The text to seal and its tree. Aliases are written out, as sops does it: each copy is encrypted for
 /// its own path.
-fn parse_clear(format: Format, source: &str) -> Result<(Zeroizing<String>, Tree), SealError> {
+pub(super) fn parse_clear(format: Format, source: &str) -> Result<(Zeroizing<String>, Tree), SealError> {
     let (mut text, mut tree) = (Zeroizing::new(source.to_owned()), format.parse(source)?);
     if tree.has_alias {
         text = yaml::write_out(source, &tree);

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 use super::facts::{Fact, facts};
 use super::format::Format;
 use super::mac::Mac;
+use super::merge::marker::is_marker;
 use super::seal::{Edit, SealError};
 use super::selector::{Selected, Selector};
 use super::tree::{Comment, Path, Scalar, Style, Tree, Visit};
@@ -96,6 +97,8 @@ impl<'a, 'b> Cipher<'a, 'b> {
             if let Selected::Comment(comment) = met
                 && selected
                 && !comment.text.is_empty()
+                // encrypted, nobody would see that a merge is open
+                && !is_marker(&comment.text)
             {
                 let token = self.comment(path, &comment.text);
                 is_hidden |= document.metadata.selector.takes_for_clear(&token);

@@ -163,22 +163,24 @@ impl History {
         kept: Option<&str>,
         snapshots: &mut Snapshots<'_>,
     ) -> Result<Self> {
-        let walk = |sources: &BTreeSet<String>| {
-            let all = |path: &str| wanted(path) || names_people(path) || sources.contains(path);
-            let Some(spec) = kept else { return repo.changes(span, &all) };
-            let sources = sources.iter().map(String::as_str).collect::<Vec<_>>().join("\n");
-            repo.changes_cached(span, &format!("{spec}\nbefore:\n{sources}"), &all)
+        let all = |path: &str| wanted(path) || names_people(path);
+        let mut found = match kept {
+            Some(spec) => repo.changes_cached(span, spec, &all)?,
+            None => repo.changes(span, &all)?,
         };
         let mut sources: BTreeSet<String> = BTreeSet::new();
-        let mut found = walk(&sources)?;
         // a secret file may have had another name before; its readers then still know the data key
         for _ in 0..RENAMES {
-            let more = sources_of(&found, snapshots, &|path| wanted(path) || sources.contains(path))?;
+            let more = sources_of(&found, snapshots, &|path| all(path) || sources.contains(path))?;
             if more.is_empty() {
                 break;
             }
+            let paths: Vec<&str> = more.iter().map(String::as_str).collect();
+            found = found.join(match kept {
+                Some(_) => repo.changes_of_cached(span, &paths)?,
+                None => repo.changes_of(span, &paths)?,
+            });
             sources.extend(more);
-            found = walk(&sources)?;
         }
         Self::of_walk(repo, found, snapshots)
     }

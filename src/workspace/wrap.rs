@@ -255,7 +255,12 @@ fn opened_by(document: &Document, key: &DataKey) -> (usize, usize) {
 
 /// The old data key opens nothing of the new text. That the new one opens all of it is the control:
 /// without it a mistake in the check itself would pass for a proof.
-fn prove(format: Format, text: &str, old: &DataKey, new: &DataKey) -> std::result::Result<(), String> {
+pub(super) fn prove(
+    format: Format,
+    text: &str,
+    old: &DataKey,
+    new: &DataKey,
+) -> std::result::Result<(), String> {
     let document = Document::parse(format, text).map_err(|error| error.to_string())?;
     let (total, opened) = opened_by(&document, new);
     let (_, leaked) = opened_by(&document, old);

@@ -99,8 +99,11 @@ fn a_merge_with_a_conflict_is_checked_at_its_commit() {
     }
 }
 
+/// Makes commits, honest or not.
+type Way = fn(&Person, bool);
+
 /// Ways in which git makes commits and asks no hook.
-fn unseen_ways() -> [(&'static str, fn(&Person, bool)); 5] {
+fn unseen_ways() -> [(&'static str, Way); 5] {
     [
         ("commit --no-verify", commit_unseen),
         ("cherry-pick", |ana, is_good| {

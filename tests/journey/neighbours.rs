@@ -54,7 +54,7 @@ fn install_and_uninstall_leave_no_trace() {
 
     let output = sandbox.stax(["secrets", "uninstall"]).ok();
     output
-        .prints("removed    diff driver")
+        .prints("removed    diff driver; merge driver; hooks")
         .prints("hooks pre-commit, pre-merge-commit, pre-push, commit-msg");
     assert_eq!(before, (sandbox.read(".git/config"), sandbox.sh("ls -A .git/hooks").ok().stdout));
     sandbox
@@ -214,7 +214,7 @@ fn hooks_of_a_manager_are_left_alone_and_its_lines_are_printed() {
         assert_eq!((before, sandbox.read(file).as_str()), (files(), text), "{file}");
         NAMES.iter().for_each(|name| assert_eq!(state(&sandbox, name), "foreign", "{file}"));
         let folder = file.rsplit_once('/').map_or(file, |(folder, _)| folder);
-        sandbox.stax(["secrets", "status"]).ok().prints(&format!("{folder}")).prints("does not call stax");
+        sandbox.stax(["secrets", "status"]).ok().prints(folder).prints("does not call stax");
     }
 }
 

@@ -122,7 +122,7 @@ fn keep(workspace: &Workspace, path: &str, sealed: String) -> Result<String, Fai
     Ok(folder.join(relative).display().to_string())
 }
 
-fn editor() -> Result<Vec<String>, Failure> {
+pub(super) fn editor() -> Result<Vec<String>, Failure> {
     let named = ["SOPS_EDITOR", "VISUAL", "EDITOR"].into_iter().find_map(|name| {
         let line = std::env::var(name).ok().filter(|line| !line.trim().is_empty())?;
         Some((name, line))

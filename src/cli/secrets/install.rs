@@ -14,10 +14,11 @@ mod script;
 use hooks::{Hook, Hooks};
 
 const TEXTCONV: &str = "diff.stax.textconv";
+const MERGE: &str = "merge.stax.driver";
 /// The key at the top level, as the heading of a hunk: of YAML and dotenv, then of indented JSON.
 const XFUNCNAME: &str = "^\"?([A-Za-z_][^:=\"]*)\"?[ \t]*[:=]\n^[ \t]{1,4}\"([^\"]+)\"[ \t]*:";
 
-/// Install the diff driver and the hooks into this clone
+/// Install the diff and merge drivers and the hooks into this clone
 ///
 /// Repeat it after moving stax or the clone. A shell script of somebody else that is a hook already gets a
 /// marked block behind its first line and runs on; any other hook, and those of a hook manager, are left
@@ -43,7 +44,7 @@ impl Installed {
     pub(in crate::cli) fn report(&self, ui: &Ui) {
         let own = self.hooks.listed(|hook| *hook == Hook::Installed);
         let hooks = if own.is_empty() { String::new() } else { format!("; hooks {own}") };
-        ui.line(format!("installed  diff driver{hooks}   (this clone only)"));
+        ui.line(format!("installed  diff and merge drivers{hooks}   (this clone only)"));
         for (what, hook) in
             [("a block in your hooks", Hook::Inserted), ("called by your hooks", Hook::Chained)]
         {
@@ -56,23 +57,26 @@ impl Installed {
     }
 }
 
-/// Writes the diff driver into the repository's configuration and the hooks beside it.
-///
-/// There is no merge driver yet: the attribute alone means git's own merge, while a named driver
-/// without a command makes git stop.
+/// Writes the drivers into the repository's configuration and the hooks beside it.
 pub(in crate::cli) fn install(repo: &Repo) -> Result<Installed, Failure> {
     let program = program()?;
     set(repo, TEXTCONV, &textconv(&program))?;
     // a cache would put plaintext into the object store
     set(repo, "diff.stax.cachetextconv", "false")?;
     set(repo, "diff.stax.xfuncname", XFUNCNAME)?;
+    // the command first: a named driver without one makes git stop
+    set(repo, MERGE, &merge_driver(&program))?;
+    set(repo, "merge.stax.name", "stax: SOPS documents, key by key")?;
     Ok(Installed { hooks: Hooks::install(repo, &program)? })
 }
 
-/// Whether git calls stax for diffs in this clone, and what its hooks are.
-pub(in crate::cli) fn state(repo: &Repo) -> Result<(bool, Hooks), Failure> {
-    let driver = repo.config_string(TEXTCONV)?.is_some_and(|command| command.contains("git textconv"));
-    Ok((driver, Hooks::survey(repo, &program()?)?))
+/// Whether git calls stax for diffs and for merges in this clone, and what its hooks are.
+pub(in crate::cli) fn state(repo: &Repo) -> Result<(bool, bool, Hooks), Failure> {
+    let calls = |name: &str, command: &str| -> Result<bool, Failure> {
+        Ok(repo.config_string(name)?.is_some_and(|text| text.contains(command)))
+    };
+    let hooks = Hooks::survey(repo, &program()?)?;
+    Ok((calls(TEXTCONV, "git textconv")?, calls(MERGE, "git merge ")?, hooks))
 }
 
 fn set(repo: &Repo, name: &str, value: &str) -> Result<(), Failure> {
@@ -90,8 +94,8 @@ fn program() -> Result<String, Failure> {
     })
 }
 
-/// git stops in the middle of a diff when a textconv fails, so this one ends with `cat`.
-fn textconv(program: &str) -> String {
+/// Within double quotes of a shell.
+fn quoted(program: &str) -> String {
     let mut quoted = String::with_capacity(program.len());
     for c in program.chars() {
         if matches!(c, '\\' | '"' | '$' | '`') {
@@ -99,8 +103,28 @@ fn textconv(program: &str) -> String {
         }
         quoted.push(c);
     }
+    quoted
+}
+
+/// git stops in the middle of a diff when a textconv fails, so this one ends with `cat`.
+fn textconv(program: &str) -> String {
+    let quoted = quoted(program);
     format!(
         "f(){{ \"{quoted}\" git textconv \"$1\" 2>/dev/null || stax git textconv \"$1\" 2>/dev/null || cat \"$1\"; }}; f"
+    )
+}
+
+/// Where no stax answers with 0 or 1, git's own text merge leaves its markers: without them the other
+/// side would be lost with the next `git add`. git reads `%%` as `%`.
+fn merge_driver(program: &str) -> String {
+    let quoted = quoted(program).replace('%', "%%");
+    format!(
+        "f(){{ for s in \"{quoted}\" stax; do command -v \"$s\" >/dev/null 2>&1 || continue; \
+         \"$s\" git merge \"$@\"; case $? in 0) return 0;; 1) return 1;; esac; done; \
+         echo \"stax: not found, $5 is merged as text\" >&2; \
+         git merge-file --diff3 --marker-size \"$4\" -L \"$7\" -L \"$6\" -L \"$8\" \"$2\" \"$1\" \"$3\" \
+         && {{ echo '<<<<<<< merged as text'; echo '======='; echo '>>>>>>> its MAC is wrong'; }} >>\"$2\"; \
+         return 1; }}; f %O %A %B %L %P %S %X %Y"
     )
 }
 
@@ -113,5 +137,8 @@ mod tests {
         let hostile = r#"/a b/$(x)`y`"z\'/stax"#;
         let command = textconv(hostile);
         assert!(command.starts_with(r#"f(){ "/a b/\$(x)\`y\`\"z\\'/stax" git textconv "$1""#), "{command}");
+        let driver = merge_driver("/a%Ob/$(x)/stax");
+        assert!(driver.starts_with(r#"f(){ for s in "/a%%Ob/\$(x)/stax" stax; do "#), "{driver}");
+        assert!(driver.ends_with("return 1; }; f %O %A %B %L %P %S %X %Y"), "{driver}");
     }
 }

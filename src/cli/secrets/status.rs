@@ -47,6 +47,7 @@ struct Report {
     /// `None`: no `.stax/vault.json`.
     bound: Result<Option<Vec<Bound>>, String>,
     has_driver: bool,
+    has_merge_driver: bool,
     hooks: Hooks,
     /// Errors, warnings and files of the keyless rules, or why they could not run.
     verdict: Result<(usize, usize, usize), String>,
@@ -75,7 +76,7 @@ impl Report {
             })),
             Err(error) => Err(error.to_string()),
         };
-        let (has_driver, hooks) = install::state(workspace.repo()?)?;
+        let (has_driver, has_merge_driver, hooks) = install::state(workspace.repo()?)?;
         Ok(Self {
             sops: real_sops(),
             identity: identity.map(|(source, keys)| (source, keys.iter().map(ToString::to_string).collect())),
@@ -83,6 +84,7 @@ impl Report {
             places: places(workspace),
             bound,
             has_driver,
+            has_merge_driver,
             hooks,
             verdict: verify::verdict(workspace).map_err(|failure| failure.to_string()),
         })
@@ -137,9 +139,10 @@ impl Report {
     }
 
     fn print_git(&self, ui: &Ui) {
-        let (driver, diff) = match self.has_driver {
-            true => ("diff driver", ""),
-            false => ("no drivers", "; `git diff` shows ciphertext"),
+        let (driver, diff) = match (self.has_driver, self.has_merge_driver) {
+            (true, true) => ("diff and merge drivers", ""),
+            (true, false) => ("diff driver, no merge driver", "; `git merge` leaves a wrong MAC"),
+            (false, _) => ("no drivers", "; `git diff` shows ciphertext"),
         };
         let (hooks, unchecked) = (hooks_text(&self.hooks), self.hooks.gaps());
         let gap = if unchecked.is_empty() { String::new() } else { format!("; {}", unchecked.join(", ")) };
@@ -159,7 +162,10 @@ impl Report {
         if matches!(self.bound, Ok(None)) {
             next.push("stax secrets init --env production".to_owned());
         }
-        if !self.has_driver || self.hooks.found.iter().any(|(_, hook)| hook.is_for_install()) {
+        if !self.has_driver
+            || !self.has_merge_driver
+            || self.hooks.found.iter().any(|(_, hook)| hook.is_for_install())
+        {
             next.push("stax secrets install     # drivers and hooks".to_owned());
         }
         if !self.hooks.foreign().is_empty() {
@@ -208,7 +214,7 @@ impl Report {
             "verify": self.verdict.as_ref().ok().map(|(errors, warnings, files)| {
                 json!({"errors": errors, "warnings": warnings, "files": files, "keyless": true})
             }),
-            "git": {"diff_driver": self.has_driver, "hooks": hooks},
+            "git": {"diff_driver": self.has_driver, "merge_driver": self.has_merge_driver, "hooks": hooks},
             "next": self.next(),
         })
     }

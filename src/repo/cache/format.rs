@@ -17,8 +17,8 @@ pub(super) fn bytes(tips: &[ObjectId], found: &Found) -> Vec<u8> {
     tips.iter().for_each(|tip| out.id(*tip));
     out.count(found.walk.commits);
     out.long(found.skew);
-    out.count(found.dates.len());
-    for (date, commit) in found.dates.iter().zip(&found.walk.changed) {
+    out.count(found.walk.dates.len());
+    for (date, commit) in found.walk.dates.iter().zip(&found.walk.changed) {
         out.long(*date);
         out.id(commit.id);
         out.count(usize::from(commit.landed.is_some()));
@@ -45,7 +45,7 @@ pub(super) fn parse(bytes: &[u8]) -> Option<(Vec<ObjectId>, Found)> {
     found.walk.commits = input.count()?;
     found.skew = input.long()?;
     for _ in 0..input.count()? {
-        found.dates.push(input.long()?);
+        found.walk.dates.push(input.long()?);
         let mut commit = Commit::unread(input.id()?);
         if input.count()? > 0 {
             commit.landed = Some(input.id()?);

@@ -46,7 +46,8 @@ impl Bloom {
 /// The filters of a graph, asked for some paths.
 pub(in crate::repo) struct Filters<'g> {
     layers: Vec<(&'g [u8], u32, Option<&'g Bloom>)>,
-    keys: Vec<(u32, u32)>,
+    /// For each path its own key and those of the folders above it, which a change of it changes as well.
+    keys: Vec<Vec<(u32, u32)>>,
 }
 
 impl<'g> Filters<'g> {
@@ -57,8 +58,12 @@ impl<'g> Filters<'g> {
         let is_plain = paths.iter().all(|path| path.is_ascii());
         let usable = |bloom: &&Bloom| bloom.version == 2 || is_plain;
         let layers = layers.map(|(bytes, first, bloom)| (bytes, first, bloom.filter(usable))).collect();
-        let key = |path: &&str| (murmur3(SEEDS.0, path.as_bytes()), murmur3(SEEDS.1, path.as_bytes()));
-        Self { layers, keys: paths.iter().map(key).collect() }
+        let key = |path: &str| (murmur3(SEEDS.0, path.as_bytes()), murmur3(SEEDS.1, path.as_bytes()));
+        let keys = |path: &&str| {
+            let folders = path.match_indices('/').map(|(end, _)| key(&path[..end]));
+            [key(path)].into_iter().chain(folders).collect()
+        };
+        Self { layers, keys: paths.iter().map(keys).collect() }
     }
 
     /// Whether a commit certainly holds at all the paths what its first parent holds there.
@@ -68,7 +73,7 @@ impl<'g> Filters<'g> {
         match bloom.filter(bytes, (position - first) as usize) {
             // no filter was made
             None | Some([]) => false,
-            Some(filter) => !self.keys.iter().any(|key| may_hold(filter, *key)),
+            Some(filter) => !self.keys.iter().any(|keys| keys.iter().all(|key| may_hold(filter, *key))),
         }
     }
 }

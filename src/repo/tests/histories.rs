@@ -182,6 +182,25 @@ fn every_path_has_the_commits_of_git_log() {
 }
 
 #[test]
+fn two_walks_joined_are_the_walk_for_both_questions() {
+    for seed in 0..6 {
+        let sandbox = grown(seed, 120);
+        let (repo, whole) = (sandbox.open(), walk(&sandbox));
+        let span = repo.head_span().unwrap();
+        let (some, rest) = PATHS.split_at(3);
+        let first = repo.changes(&span, &|path| some.contains(&path)).unwrap();
+        let joined = first.join(repo.changes_of(&span, rest).unwrap());
+        let told = |walk: &Walk| -> Vec<(ObjectId, Vec<PathChange>)> {
+            let changed = walk.changed.iter().filter(|commit| !commit.paths.is_empty());
+            changed.map(|commit| (commit.id, commit.paths.clone())).collect()
+        };
+        assert_eq!(told(&joined), told(&whole), "seed {seed}");
+        let mixed = |commit: &Commit| commit.gone.iter().any(|gone| commit.paths.contains(gone));
+        assert!(!joined.changed.iter().any(mixed), "seed {seed}");
+    }
+}
+
+#[test]
 fn a_commit_graph_of_any_kind_changes_nothing() {
     let version_2 = ["-c", "commitGraph.changedPathsVersion=2"];
     let write = ["commit-graph", "write"];

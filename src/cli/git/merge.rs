@@ -1,0 +1,260 @@
+//! `stax git merge`: the merge driver. It ends with 0 only when the file is merged and valid, else with 1.
+//!
+//! Everything happens in memory; what is written is encrypted, or the text merge that git itself makes.
+
+mod text;
+
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use crate::cli::failure::{Exit, Failure};
+use crate::cli::ui::Ui;
+use crate::repo::Repo;
+use crate::sops::Format;
+use crate::sops::merge::marker;
+use crate::sops::tree;
+use crate::workspace::conflicts::{self, Blobs, Conflict, Other};
+use crate::workspace::merge::{AsText, Circumstances, Outcome, Side, Versions, approved, merge};
+use crate::workspace::{Caller, MAX_FILE, keyring};
+
+/// More keys than these are counted, not named.
+const SHOWN: usize = 12;
+
+/// Merge three versions of a secret file by key
+#[derive(clap::Args)]
+#[command(allow_hyphen_values = true)]
+pub struct Args {
+    /// %O: the version that both sides come from; empty when there is none
+    base: PathBuf,
+    /// %A: ours; the result is written here
+    ours: PathBuf,
+    /// %B
+    theirs: PathBuf,
+    /// %L: how long conflict markers are
+    size: String,
+    /// %P: where the file stands in the repository
+    path: String,
+    /// %S: what git calls the base
+    #[arg(default_value = "%S")]
+    base_label: String,
+    /// %X
+    #[arg(default_value = "%X")]
+    ours_label: String,
+    /// %Y
+    #[arg(default_value = "%Y")]
+    theirs_label: String,
+}
+
+impl Args {
+    pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
+        std::panic::set_hook(Box::new(|_| {}));
+        let driven = catch_unwind(AssertUnwindSafe(|| self.drive(ui)));
+        let is_merged = driven.unwrap_or_else(|_| {
+            self.as_text(ui, "stax failed inside");
+            false
+        });
+        Ok(if is_merged { ExitCode::SUCCESS } else { Exit::No.into() })
+    }
+
+    /// Whether the file is merged and nothing is open.
+    fn drive(&self, ui: &Ui) -> bool {
+        let repo = Repo::discover(Path::new(".")).ok();
+        let read = |path: &Path| {
+            let is_small = fs::metadata(path).is_ok_and(|meta| meta.len() <= MAX_FILE as u64);
+            fs::read(path).ok().filter(|_| is_small).and_then(|bytes| String::from_utf8(bytes).ok())
+        };
+        let (Some(base), Some(ours), Some(theirs)) = (read(&self.base), read(&self.ours), read(&self.theirs))
+        else {
+            self.as_text(ui, "a version is no text, or too large");
+            return false;
+        };
+        let format = Format::of_path(&self.path);
+        let versions =
+            Versions { format, base: (!base.is_empty()).then_some(&*base), ours: &ours, theirs: &theirs };
+        let keyring = keyring(repo.as_ref(), Caller::Git);
+        let approved = repo.as_ref().map(|repo| self.approved(repo)).unwrap_or_default();
+        let outcome = match merge(&keyring, versions, self.circumstances(&approved)) {
+            Ok(outcome) => outcome,
+            Err(AsText::Tampered(side, what)) => {
+                self.as_text(ui, &format!("{} is not authentic: {what}", self.side(side, repo.as_ref())));
+                return self.keep(repo.as_ref(), versions, Vec::new());
+            }
+            Err(AsText::NotSops(side, what)) => {
+                self.as_text(ui, &format!("{}: {what}", self.side(side, repo.as_ref())));
+                return self.keep(repo.as_ref(), versions, Vec::new());
+            }
+            Err(error) => {
+                self.as_text(ui, &error.to_string());
+                return self.keep(repo.as_ref(), versions, Vec::new());
+            }
+        };
+        self.finish(ui, repo.as_ref(), versions, &outcome)
+    }
+
+    fn finish(&self, ui: &Ui, repo: Option<&Repo>, versions: Versions<'_>, outcome: &Outcome) -> bool {
+        let open = outcome.open();
+        let result = match open.is_empty() || self.is_virtual() {
+            true => Some(outcome.text.clone()),
+            false => marked(versions.format, &outcome.text, &open),
+        };
+        let Some(result) = result else {
+            self.as_text(ui, &format!("conflict: {}", shown(&open)));
+            return self.keep(repo, versions, open);
+        };
+        if fs::write(&self.ours, &result).is_err() {
+            self.as_text(ui, "the result cannot be written");
+            return false;
+        }
+        if !self.is_virtual() {
+            self.report(ui, repo, outcome, &open);
+        }
+        if open.is_empty() {
+            if let Some(repo) = repo.filter(|_| !self.is_virtual()) {
+                conflicts::forget(repo, &self.path);
+            }
+            return true;
+        }
+        self.keep(repo, versions, open)
+    }
+
+    /// Remembers what is open, and says that it is.
+    fn keep(&self, repo: Option<&Repo>, versions: Versions<'_>, keys: Vec<String>) -> bool {
+        let Some(repo) = repo.filter(|_| !self.is_virtual()) else { return false };
+        let name = |text: &str| repo.blob_name(text.as_bytes()).ok();
+        if let (Some(ours), Some(theirs)) = (name(versions.ours), name(versions.theirs)) {
+            let blobs = Blobs { base: versions.base.and_then(name), ours, theirs };
+            let conflict = Conflict { path: self.path.clone(), keys, blobs, settled: Vec::new() };
+            // without it the three versions are in the index until the next `git add`
+            let _ = conflicts::keep(repo, &conflict, self.other());
+        }
+        false
+    }
+
+    fn report(&self, ui: &Ui, repo: Option<&Repo>, outcome: &Outcome, open: &[String]) {
+        let changes = &outcome.changes;
+        let mut parts = Vec::new();
+        for (paths, side) in [(&changes.ours, Side::Ours), (&changes.theirs, Side::Theirs)] {
+            if !paths.is_empty() {
+                let names: Vec<String> = paths.iter().map(ToString::to_string).collect();
+                parts.push(format!("{} ({})", shown(&names), self.side(side, repo)));
+            }
+        }
+        let merged =
+            if parts.is_empty() { "no value changed".into() } else { format!("merged {}", parts.join(", ")) };
+        let fresh = if outcome.is_fresh { "; new data key, every value re-encrypted" } else { "" };
+        let conflict = if open.is_empty() { String::new() } else { format!("; conflict: {}", shown(open)) };
+        self.say(ui, &format!("{merged}{fresh}{conflict}"));
+        if !outcome.returned.is_empty() {
+            let returned = shown(&outcome.returned);
+            self.say(ui, &format!("the revert would give access back to {returned}; it did not"));
+        }
+        if !outcome.unapproved.is_empty() {
+            let (who, side) = (shown(&outcome.unapproved), self.side(Side::Theirs, repo));
+            self.say(ui, &format!("{side} adds {who}, whom no .sops.yaml names; not wrapped to them"));
+        }
+        if outcome.is_empty {
+            self.say(ui, "together the sides remove every recipient; those of ours stay");
+        }
+    }
+
+    fn say(&self, ui: &Ui, text: &str) {
+        let name = self.path.rsplit('/').next().unwrap_or(&self.path);
+        ui.say(crate::cli::escape::Escaped(&format!("stax: {name}: {text}")).to_string());
+    }
+
+    fn as_text(&self, ui: &Ui, why: &str) {
+        if !self.is_virtual() {
+            self.say(ui, &format!("merged as text, not by key: {why}"));
+        }
+        text::merge(self);
+    }
+
+    /// Whom the policies of both sides name for the file.
+    fn approved(&self, repo: &Repo) -> Vec<String> {
+        let theirs = match self.other() {
+            Other::Commit(name) => repo.commit_named(&name).ok(),
+            Other::Stash => repo.commit_named("refs/stash").ok(),
+            Other::Unknown => None,
+        };
+        let head = repo.head_commit().ok().flatten();
+        approved(repo, &self.path, &[head, theirs])
+    }
+
+    fn circumstances<'a>(&self, approved: &'a [String]) -> Circumstances<'a> {
+        let undoes = known(&self.theirs_label).map(|label| label.starts_with("parent of "));
+        Circumstances { undoes, is_virtual: self.is_virtual(), approved }
+    }
+
+    /// Whether git merges two merge bases into one.
+    fn is_virtual(&self) -> bool {
+        match known(&self.ours_label) {
+            Some(label) => label.starts_with("Temporary merge branch"),
+            // such markers are longer
+            None => self.size.parse::<usize>().is_ok_and(|size| size > 7),
+        }
+    }
+
+    /// A side as people call it.
+    fn side(&self, side: Side, repo: Option<&Repo>) -> String {
+        let (label, otherwise) = match side {
+            Side::Base => (&self.base_label, "base"),
+            Side::Ours => (&self.ours_label, "ours"),
+            Side::Theirs => (&self.theirs_label, "theirs"),
+        };
+        match known(label) {
+            Some("HEAD") => repo.and_then(Repo::head_branch).unwrap_or_else(|| "HEAD".into()),
+            Some(label) => label.to_owned(),
+            None => otherwise.into(),
+        }
+    }
+
+    /// What the open keys are bound to.
+    fn other(&self) -> Other {
+        let Some(label) = known(&self.theirs_label) else { return Other::Unknown };
+        if label == "Stashed changes" {
+            return Other::Stash;
+        }
+        let label = label.strip_prefix("parent of ").unwrap_or(label);
+        let word = label.split(' ').next().unwrap_or_default();
+        let is_name = word.len() >= 7 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+        // `git merge` tells which commit a branch is at
+        let heads = std::env::vars().filter_map(|(name, value)| {
+            let id = name.strip_prefix("GITHEAD_")?.to_owned();
+            (value == label).then_some(id)
+        });
+        match heads.last() {
+            Some(id) => Other::Commit(id),
+            None if is_name => Other::Commit(word.to_owned()),
+            None => Other::Unknown,
+        }
+    }
+}
+
+/// The document with its line of open keys; `None` where the format has no comments, or where the line
+/// would change what is encrypted.
+fn marked(format: Format, text: &str, open: &[String]) -> Option<String> {
+    let marked = marker::mark(format, text, open)?;
+    let parse = |text: &str| crate::sops::Document::parse(format, text).ok();
+    let (before, after) = (parse(text)?, parse(&marked)?);
+    let meaning = |tree: &tree::Tree| -> Vec<(String, Vec<u8>)> {
+        let leaves = tree.leaves().into_iter();
+        leaves
+            .map(|(path, _, leaf)| (path.to_string(), leaf.scalar.plaintext().unwrap_or_default().to_vec()))
+            .collect()
+    };
+    let by_comment = before.metadata().selector.field().0.ends_with("comment_regex");
+    (meaning(before.tree()) == meaning(after.tree()) && !by_comment).then_some(marked)
+}
+
+/// A label, where git knows them: before 2.44 it hands on the sign itself.
+fn known(label: &str) -> Option<&str> {
+    (!["%S", "%X", "%Y", ""].contains(&label)).then_some(label)
+}
+
+fn shown(names: &[String]) -> String {
+    let rest = names.len().saturating_sub(SHOWN);
+    let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
+    names[..names.len() - rest].join(", ") + &more
+}

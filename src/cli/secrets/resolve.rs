@@ -1,0 +1,92 @@
+//! `stax secrets resolve`
+
+mod sides;
+mod state;
+mod write;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::cli::failure::{Exit, Failure};
+use crate::cli::ui::Ui;
+use crate::workspace::conflicts::Choice;
+use crate::workspace::merge::RECIPIENTS;
+use crate::workspace::{Caller, Workspace};
+
+use state::State;
+
+/// Settle what a merge left open in a secret file
+///
+/// Without PATH it lists the files in conflict, with PATH the versions of each open key. With --ours,
+/// --theirs or --edit it settles the keys (all open ones when none is named), and stages the file when
+/// nothing is open any more. Exit code 1 while something is open.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The file in conflict
+    path: Option<PathBuf>,
+    /// Only these keys
+    #[arg(value_name = "KEY")]
+    keys: Vec<String>,
+    /// Keep the value of the branch that is checked out
+    #[arg(long)]
+    ours: bool,
+    /// Take the value of the other side
+    #[arg(long, conflicts_with = "ours")]
+    theirs: bool,
+    /// Write the value in your editor
+    #[arg(long, conflicts_with_all = ["ours", "theirs"])]
+    edit: bool,
+}
+
+/// How the keys are settled.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum How {
+    Side(Choice),
+    Edit,
+}
+
+impl Args {
+    pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
+        let workspace = Workspace::open(self.path.as_deref(), Caller::Person)?;
+        let Some(path) = &self.path else { return list(ui, &workspace) };
+        let path = workspace.relative(path)?;
+        let state = State::load(&workspace, &path)?;
+        if state.current.open.is_empty() {
+            return write::finish(ui, &workspace, &state);
+        }
+        let how = match (self.ours, self.theirs, self.edit) {
+            (true, ..) => How::Side(Choice::Ours),
+            (_, true, _) => How::Side(Choice::Theirs),
+            (.., true) => How::Edit,
+            _ => return show(ui, &workspace, &state, &self.keys),
+        };
+        let keys = state.named(&self.keys)?;
+        if keys.contains(&RECIPIENTS.to_owned()) && how == How::Side(Choice::Theirs) {
+            return Err(Failure::usage(format!("{path}: a merge gives nobody access back"))
+                .hint(format!("keep the recipients: stax secrets resolve {path} {RECIPIENTS} --ours"))
+                .hint("then, if they shall read it: stax secrets add-recipient age1…"));
+        }
+        write::settle(ui, &workspace, state, &keys, how)
+    }
+}
+
+fn list(ui: &Ui, workspace: &Workspace) -> Result<ExitCode, Failure> {
+    let files = state::files(workspace)?;
+    for (path, keys) in &files {
+        let keys = if keys.is_empty() { "merged as text".to_owned() } else { keys.join(", ") };
+        ui.line(format!("{path}: {keys}"));
+    }
+    let Some((first, _)) = files.first() else {
+        ui.note("no secret file is in conflict");
+        return Ok(ExitCode::SUCCESS);
+    };
+    ui.next(&[format!("stax secrets resolve {first}")]);
+    Ok(Exit::No.into())
+}
+
+fn show(ui: &Ui, workspace: &Workspace, state: &State, keys: &[String]) -> Result<ExitCode, Failure> {
+    let keys = state.named(keys)?;
+    sides::print(ui, workspace, state, &keys);
+    ui.hint("name keys and add --ours, --theirs or --edit; `git commit` is refused until none is open");
+    Ok(Exit::No.into())
+}

@@ -1,0 +1,69 @@
+//! What git has under way: the other commit of a merge, a rebase or a pick, and who made it.
+
+use std::fs;
+
+use git2::{ObjectType, Oid, Sort};
+
+use super::{ObjectId, Repo, RepoError};
+
+/// Files of the git folder that name the other commit while a command waits for a person.
+const HEADS: [&str; 4] = ["MERGE_HEAD", "REBASE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD"];
+/// How far back the last commit that changed a file is looked for.
+const FAR: usize = 20_000;
+
+/// An unfinished merge, rebase, cherry-pick or revert.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operation {
+    /// `MERGE_HEAD` or one of its kin.
+    pub head: &'static str,
+    pub commit: ObjectId,
+}
+
+impl Repo {
+    /// The branch that is checked out; `None` for a detached HEAD.
+    #[must_use]
+    pub fn head_branch(&self) -> Option<String> {
+        let head = self.git.find_reference("HEAD").ok()?;
+        Some(head.symbolic_target().ok()??.strip_prefix("refs/heads/")?.to_owned())
+    }
+
+    /// What waits for a person in this work tree.
+    #[must_use]
+    pub fn operations(&self) -> Vec<Operation> {
+        let read = |head: &'static str| {
+            let text = fs::read_to_string(self.git_dir().join(head)).ok()?;
+            Some(Operation { head, commit: text.lines().next()?.trim().parse().ok()? })
+        };
+        HEADS.into_iter().filter_map(read).collect()
+    }
+
+    /// The name that git gives these bytes as a blob; nothing is written.
+    ///
+    /// # Errors
+    /// [`RepoError::Git`].
+    pub fn blob_name(&self, bytes: &[u8]) -> Result<ObjectId, RepoError> {
+        Ok(Oid::hash_object(ObjectType::Blob, bytes)?.into())
+    }
+
+    /// The last commit up to `tip` that gave a path what it holds there, and its author.
+    ///
+    /// # Errors
+    /// [`RepoError`] when the log cannot be read.
+    pub fn last_change(&self, tip: ObjectId, path: &str) -> Result<Option<(ObjectId, String)>, RepoError> {
+        let at = |commit: &git2::Commit<'_>| -> Option<Oid> {
+            commit.tree().ok()?.get_path(std::path::Path::new(path)).ok().map(|entry| entry.id())
+        };
+        let mut walk = self.git.revwalk()?;
+        walk.set_sorting(Sort::TOPOLOGICAL)?;
+        walk.push(tip.oid())?;
+        for id in walk.take(FAR) {
+            let commit = self.git.find_commit(id?)?;
+            let now = at(&commit);
+            if now.is_some() && commit.parents().all(|parent| at(&parent) != now) {
+                let author = String::from_utf8_lossy(commit.author().name_bytes()).into_owned();
+                return Ok(Some((commit.id().into(), author)));
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,240 @@
+//! Three versions of a document become one, in memory: base (O), ours (A) and theirs (B).
+//!
+//! [`access`] says who reads the result and under which data key; [`values`] merges what it holds, key by
+//! key, in the layout of ours; [`Merged::seal`] encrypts it and reads it back. Nothing here knows git.
+
+mod access;
+mod comments;
+mod decide;
+mod edits;
+pub mod marker;
+mod sealing;
+mod shown;
+mod terms;
+
+use zeroize::Zeroizing;
+
+use super::facts::{Fact, facts};
+use super::tree::{Node, Path, Scalar, Tree, Value, step};
+use super::{Cleartext, Format, Random};
+
+pub use access::{Access, KeyFrom, Version, access};
+pub use decide::Changes;
+pub use sealing::Keys;
+pub use terms::difference;
+
+use decide::Walk;
+use edits::Edits;
+use shown::Shown;
+
+/// Why three versions cannot be merged by key: they have to be merged as text.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unmergeable {
+    #[error("the sides differ in `{0}`")]
+    Terms(String),
+    #[error("{0}")]
+    Shape(&'static str),
+}
+
+const TOO_MUCH: &str = "theirs changed more than 10,000 keys or comments";
+
+/// The merged values in clear, and what the sealed result has to say.
+pub struct Merged<'a> {
+    ours: &'a Cleartext,
+    theirs: &'a Cleartext,
+    pub changes: Changes,
+    /// The layout of ours with what theirs changed; then the same printed anew, for where the first
+    /// does not say what is meant.
+    texts: Vec<Zeroizing<String>>,
+    payload: Option<Zeroizing<Vec<u8>>>,
+    expected: Meaning,
+    is_changed: bool,
+}
+
+/// Values in order, for each whether it is encrypted, and the maps and lists that hold none.
+#[derive(PartialEq, Eq)]
+struct Meaning(Vec<Fact>, Vec<bool>, Vec<Path>);
+
+impl Meaning {
+    fn of(tree: &Tree) -> Self {
+        let mut values = super::facts::values(facts(tree));
+        values.retain(|(_, kind, _)| *kind != "empty");
+        let mut empty = Vec::new();
+        for root in &tree.documents {
+            find_empty(root, &mut Path::default(), &mut empty);
+        }
+        // a document without values is `{}` in one layout and nothing in another
+        empty.retain(|path| !path.0.is_empty());
+        Self(values, tree.leaves().iter().map(|(.., leaf)| leaf.token.is_some()).collect(), empty)
+    }
+}
+
+/// Comments are no entries.
+fn find_empty(node: &Node, path: &mut Path, empty: &mut Vec<Path>) {
+    if node.leaf().is_none() && node.entries().next().is_none() {
+        empty.push(path.clone());
+    }
+    for (index, entry) in node.entries().enumerate() {
+        path.0.push(step(entry, index));
+        find_empty(&entry.node, path, empty);
+        path.0.pop();
+    }
+}
+
+/// Merges the values of three versions; without a base whatever differs in both is a conflict.
+///
+/// `placeholder` is for a base that git itself makes of several: there a conflict must equal neither side,
+/// so that the merge above it sees one too.
+///
+/// # Errors
+/// [`Unmergeable`] where only the text can be merged.
+pub fn values<'a>(
+    base: Option<&'a Cleartext>,
+    ours: &'a Cleartext,
+    theirs: &'a Cleartext,
+    placeholder: Option<Random<'_>>,
+) -> Result<Merged<'a>, Unmergeable> {
+    if let Some(field) = difference(ours.document(), theirs.document()) {
+        return Err(Unmergeable::Terms(field));
+    }
+    if ours.document().format() == Format::Binary {
+        return Ok(whole(base, ours, theirs));
+    }
+    let (shown_ours, shown_theirs) = (show(ours)?, show(theirs)?);
+    let shown_base = base.map(show).transpose()?;
+    let mut count: Vec<usize> = vec![shown_ours.tree.documents.len(), shown_theirs.tree.documents.len()];
+    count.extend(shown_base.as_ref().map(|base| base.tree.documents.len()));
+    // an empty text has no document
+    count.retain(|count| *count > 0);
+    if count.iter().any(|number| *number != count[0]) {
+        return Err(Unmergeable::Shape("the sides hold another number of documents"));
+    }
+    let mut edits = Edits::new(&shown_ours, &shown_theirs);
+    let changes = walk(shown_base.as_ref(), &mut edits);
+    if let Some(random) = placeholder {
+        put_placeholders(&mut edits, &changes, random)?;
+    }
+    comments::merge(shown_base.as_ref(), &mut edits)?;
+    edits.close_emptied();
+    if edits.overflows() {
+        return Err(Unmergeable::Shape(TOO_MUCH));
+    }
+    Ok(finish(&edits, changes))
+}
+
+/// Ours with what theirs has at some paths: how a conflict is settled.
+///
+/// # Errors
+/// As [`values`].
+pub fn settle<'a>(
+    ours: &'a Cleartext,
+    theirs: &'a Cleartext,
+    paths: &[Path],
+) -> Result<Merged<'a>, Unmergeable> {
+    if let Some(field) = difference(ours.document(), theirs.document()) {
+        return Err(Unmergeable::Terms(field));
+    }
+    if ours.document().format() == Format::Binary {
+        return Ok(of_payload(ours, theirs, theirs, Changes::default()));
+    }
+    let (shown_ours, shown_theirs) = (show(ours)?, show(theirs)?);
+    let mut edits = Edits::new(&shown_ours, &shown_theirs);
+    for path in paths {
+        let place = |tree: &Tree| tree.documents.iter().position(|root| root.find(&path.0).is_some());
+        let document = place(&shown_theirs.tree).or_else(|| place(&shown_ours.tree));
+        edits.take(document.unwrap_or(0), path);
+    }
+    edits.close_emptied();
+    if edits.overflows() {
+        return Err(Unmergeable::Shape(TOO_MUCH));
+    }
+    Ok(finish(&edits, Changes { theirs: paths.to_vec(), ..Changes::default() }))
+}
+
+fn show(clear: &Cleartext) -> Result<Shown<'_>, Unmergeable> {
+    Shown::of(clear).ok_or(Unmergeable::Shape("a version with YAML aliases is merged as text"))
+}
+
+fn walk(base: Option<&Shown<'_>>, edits: &mut Edits<'_, '_>) -> Changes {
+    let mut changes = Changes::default();
+    let empty = Node { span: 0..0, value: Value::Map(Vec::new()) };
+    let count = edits.ours.tree.documents.len().max(edits.theirs.tree.documents.len());
+    let (ours, theirs) = (edits.ours, edits.theirs);
+    let (our_roots, their_roots) = (&ours.tree.documents, &theirs.tree.documents);
+    for document in 0..count {
+        let ours = our_roots.get(document).unwrap_or(&empty);
+        let theirs = their_roots.get(document).unwrap_or(&empty);
+        let base = base.and_then(|base| base.tree.documents.get(document));
+        let mut walk = Walk { edits, document, changes: &mut changes };
+        walk.map(base, ours, theirs, &mut Path::default());
+    }
+    changes
+}
+
+fn put_placeholders(
+    edits: &mut Edits<'_, '_>,
+    changes: &Changes,
+    random: Random<'_>,
+) -> Result<(), Unmergeable> {
+    for path in &changes.conflicts {
+        let mut bytes = [0; 16];
+        random(&mut bytes);
+        let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let root = edits.ours.tree.documents.iter().position(|root| root.find(&path.0).is_some());
+        let scalar = Scalar::str(&format!("{} {text}", marker::WORD));
+        if !root.is_some_and(|document| edits.put(document, path, &scalar)) {
+            return Err(Unmergeable::Shape("the merged bases conflict in more than a value"));
+        }
+    }
+    Ok(())
+}
+
+fn finish<'a>(edits: &Edits<'_, 'a>, changes: Changes) -> Merged<'a> {
+    let (ours, theirs) = (edits.ours.clear, edits.theirs.clear);
+    let format = ours.document().format();
+    let spliced = (!edits.is_unsafe).then(|| edits.text());
+    let printed = || format.emit(&edits.tree, sealing::indent_of(&edits.ours.text)).map(Zeroizing::new);
+    let texts = if edits.is_changed { spliced.into_iter().chain(printed()).collect() } else { Vec::new() };
+    let expected = Meaning::of(&edits.tree);
+    Merged { ours, theirs, changes, texts, payload: None, expected, is_changed: edits.is_changed }
+}
+
+/// A binary file is one value.
+fn whole<'a>(base: Option<&Cleartext>, ours: &'a Cleartext, theirs: &'a Cleartext) -> Merged<'a> {
+    let data = vec![Path::key("data")];
+    let (o, a, b) = (base.and_then(Cleartext::payload), ours.payload(), theirs.payload());
+    let mut changes = Changes::default();
+    if a == b {
+        return of_payload(ours, theirs, ours, changes);
+    }
+    if o == a && base.is_some() {
+        changes.theirs = data;
+        return of_payload(ours, theirs, theirs, changes);
+    }
+    if o == b && base.is_some() {
+        changes.ours = data;
+    } else {
+        changes.conflicts = data;
+    }
+    of_payload(ours, theirs, ours, changes)
+}
+
+fn of_payload<'a>(
+    ours: &'a Cleartext,
+    theirs: &'a Cleartext,
+    from: &Cleartext,
+    changes: Changes,
+) -> Merged<'a> {
+    Merged {
+        ours,
+        theirs,
+        changes,
+        texts: Vec::new(),
+        payload: from.payload(),
+        expected: Meaning::of(from.tree()),
+        is_changed: from.payload() != ours.payload(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
