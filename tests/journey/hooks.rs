@@ -228,6 +228,44 @@ fn a_push_finds_a_private_key_and_a_file_that_lost_its_encryption() {
 }
 
 #[test]
+fn a_shallow_clone_pushes_what_it_can_judge() {
+    for is_good in [true, false] {
+        let sandbox = with_origin();
+        commit_notes(&sandbox, "more history\n");
+        sandbox.git(["push", "-q"]).ok();
+        let url = format!("file://{}", sandbox.place().join("origin.git").display());
+        sandbox.git(["clone", "-q", "--depth", "1", &url, "../shallow"]).ok();
+        let shallow = sandbox.at(sandbox.place().join("shallow"));
+        shallow.stax(["secrets", "install"]).ok();
+        commit_notes(&shallow, "nothing secret\n");
+        shallow.git(["push", "-q"]).ok().hides("stax");
+        commit_unseen(&shallow, is_good);
+        judged(shallow.git(["push", "-q"]), is_good, "push refused");
+    }
+}
+
+#[test]
+fn a_conflict_that_a_rebase_went_past_is_not_pushed() {
+    let sandbox = with_origin();
+    sandbox.git(["switch", "-qc", "side"]).ok();
+    sandbox.set("PORT", "1111").ok();
+    sandbox.git(["commit", "-qam", "side"]).ok();
+    sandbox.git(["switch", "-q", "main"]).ok();
+    sandbox.set("PORT", "2222").ok();
+    sandbox.git(["commit", "-qam", "main"]).ok();
+    sandbox.git(["rebase", "-q", "main", "side"]).exits(1);
+    assert!(sandbox.read(PROD).contains("stax-conflict PORT"));
+    sandbox.git(["add", PROD]).ok();
+    sandbox.with("GIT_EDITOR", "true").git(["rebase", "--continue"]).ok();
+    sandbox
+        .git(["push", "-q", "origin", "side"])
+        .exits(1)
+        .shows("F06 conflict")
+        .shows("push refused")
+        .hides("2222");
+}
+
+#[test]
 fn a_push_needs_no_key_and_no_work_tree_in_order() {
     let sandbox = with_origin();
     commit_unseen(&sandbox, false);

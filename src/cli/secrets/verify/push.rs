@@ -40,19 +40,36 @@ fn is_id(word: &str) -> bool {
 /// What a pre-push hook runs: `lines` come from git. Silent unless something is wrong.
 pub(in crate::cli) fn in_hook(remote: &str, lines: &str, ui: &Ui) -> Result<ExitCode, Failure> {
     let workspace = Workspace::over(Repo::from_env_without_work_tree()?, Caller::Git);
-    let mut report = Report::default();
-    let mut seen = BTreeSet::new();
+    let mut updates = Vec::new();
     for line in lines.lines().filter(|line| !line.is_empty()) {
         let update = Update::parse(line)?;
-        if update.is_deletion() || !seen.insert((update.new, update.old)) {
-            continue;
-        }
-        if let Some(span) = workspace.repo()?.push_span(remote, update.new, update.old)? {
-            judge(&workspace, &span, &mut report)?;
+        if !update.is_deletion() {
+            updates.push((update.new, update.old));
         }
     }
+    let span = workspace.repo()?.push_span(remote, &updates)?;
+    let mut findings = Vec::new();
+    let commits = match touched(&workspace, &span)? {
+        Touched::Others(commits) if tree::leaks_in(workspace.repo()?, &span)?.is_empty() => commits,
+        Touched::Others(commits) | Touched::Secrets(commits) => {
+            // what one reference brings is judged by the policy and the exceptions at its end
+            for tip in &span.tips {
+                let one = Span { tips: vec![*tip], ..span.clone() };
+                for finding in judge(&workspace, &one)? {
+                    if !findings.contains(&finding) {
+                        findings.push(finding);
+                    }
+                }
+            }
+            commits
+        }
+    };
     // what a later commit healed, and that a policy changed, stops no push
-    report.findings.retain(|finding| finding.severity != Severity::Notice);
+    findings.retain(|finding| finding.severity != Severity::Notice);
+    refuse(Report { findings, commits: Some(commits), ..Report::default() }, ui)
+}
+
+fn refuse(report: Report, ui: &Ui) -> Result<ExitCode, Failure> {
     report.show(ui, true, false);
     if report.errors() == 0 {
         return Ok(ExitCode::SUCCESS);
@@ -71,58 +88,44 @@ fn errors(findings: &[Finding]) -> impl Iterator<Item = &Finding> {
     findings.iter().filter(|finding| finding.severity == Severity::Error)
 }
 
-/// Two references may bring the same commits, and then the same findings.
-fn judge(workspace: &Workspace, span: &Span, report: &mut Report) -> Result<(), Failure> {
-    let Some(tip) = span.tips.first() else { return Ok(()) };
-    let found = match touched(workspace, span, *tip)? {
-        Touched::Nothing => return Ok(()),
-        Touched::Others(commits) => {
-            let mut findings = tree::leaks_in(workspace.repo()?, span)?;
-            if !findings.is_empty() {
-                let vault = Source::Commit(*tip).vault(workspace)?.0;
-                take_accepted(&mut findings, vault.as_ref());
-            }
-            (findings, commits)
-        }
-        Touched::Secrets => {
-            let ranged = range::verify(workspace, span)?;
-            (ranged.findings, ranged.commits)
-        }
-    };
-    for finding in found.0 {
-        if !report.findings.contains(&finding) {
-            report.findings.push(finding);
-        }
+fn judge(workspace: &Workspace, span: &Span) -> Result<Vec<Finding>, Failure> {
+    if let Touched::Secrets(_) = touched(workspace, span)? {
+        return Ok(range::verify(workspace, span)?.findings);
     }
-    *report.commits.get_or_insert(0) += found.1;
-    Ok(())
+    let mut findings = tree::leaks_in(workspace.repo()?, span)?;
+    if let Some(tip) = span.tips.first().filter(|_| !findings.is_empty()) {
+        take_accepted(&mut findings, Source::Commit(*tip).vault(workspace)?.0.as_ref());
+    }
+    Ok(findings)
 }
 
+/// What commits change, and how many they are.
 enum Touched {
-    /// The remote has every commit, or none changes a file.
-    Nothing,
-    /// No secret file; how many commits.
     Others(usize),
-    Secrets,
+    Secrets(usize),
 }
 
 /// Most pushes touch no secret, and then the tree at the end need not be read.
-fn touched(workspace: &Workspace, span: &Span, tip: ObjectId) -> Result<Touched, Failure> {
+fn touched(workspace: &Workspace, span: &Span) -> Result<Touched, Failure> {
     let repo = workspace.repo()?;
-    let walk = repo.changes(span, &|_| true)?;
-    if walk.changed.is_empty() {
-        return Ok(Touched::Nothing);
+    if span.tips.is_empty() {
+        return Ok(Touched::Others(0));
     }
-    let bound = Source::Commit(tip).vault(workspace)?.0.map(|vault| vault.files).unwrap_or_default();
+    let walk = repo.changes(span, &|_| true)?;
+    let mut bound = BTreeSet::new();
+    for tip in span.tips.iter().filter(|_| !walk.changed.is_empty()) {
+        let vault = Source::Commit(*tip).vault(workspace)?.0;
+        bound.extend(vault.into_iter().flat_map(|vault| vault.files).map(|file| file.path));
+    }
     let mut seen = BTreeSet::new();
     for change in walk.changed.iter().flat_map(|commit| &commit.paths) {
-        if tree::is_central(&change.path) || bound.iter().any(|file| file.path == change.path) {
-            return Ok(Touched::Secrets);
+        if tree::is_central(&change.path) || bound.contains(&change.path) {
+            return Ok(Touched::Secrets(walk.commits));
         }
         let entries = change.old.iter().flatten().chain(&change.new);
         for entry in entries.filter(|entry| entry.mode & 0o170_000 == 0o100_000) {
             if seen.insert(*entry.id.bytes()) && mentions_sops(repo, entry.id)? {
-                return Ok(Touched::Secrets);
+                return Ok(Touched::Secrets(walk.commits));
             }
         }
     }
