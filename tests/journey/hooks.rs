@@ -185,6 +185,7 @@ fn what_a_later_commit_seals_was_published_all_the_same() {
     sandbox.stax(["secrets", "encrypt", "-i", PROD]).ok();
     sandbox.git(["commit", "-qam", "sealed"]).ok();
     let output = sandbox.git(["push", "--quiet"]);
+    let output = output.shows("note: a later commit does not take back");
     judged(output, false, "push refused: 2 errors in 1 file, 2 commits looked at; nothing was sent");
 }
 

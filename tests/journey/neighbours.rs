@@ -66,6 +66,19 @@ fn install_and_uninstall_leave_no_trace() {
 }
 
 #[test]
+fn a_hook_that_a_manager_moved_aside_is_taken_out_as_well() {
+    let sandbox = Sandbox::with_store();
+    sandbox.sh("cd .git/hooks && mv pre-push pre-push.legacy && mv pre-commit pre-commit.old").ok();
+    sandbox.write(".git/hooks/commit-msg.old", "#!/bin/sh\nmine\n");
+    sandbox
+        .stax(["secrets", "uninstall"])
+        .ok()
+        .prints("hooks pre-commit, pre-merge-commit, pre-push, commit-msg");
+    let left = sandbox.sh("ls .git/hooks | grep -v sample").ok();
+    left.prints_exactly("commit-msg.old\n");
+}
+
+#[test]
 fn the_hook_of_an_older_stax_is_replaced() {
     let sandbox = without_hooks();
     let old = include_str!("../../hooks/v1/pre-commit").replace("@STAX@", "'/old/place/of/stax'");

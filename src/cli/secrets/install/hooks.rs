@@ -119,20 +119,26 @@ impl Hooks {
         if !manager.as_ref().is_some_and(Manager::owns_folder) && repo.hooks_dir()? != default {
             folders.push(repo.hooks_dir()?);
         }
-        for path in folders.iter().flat_map(|folder| Name::ALL.map(|name| (name, folder.join(name.text())))) {
-            let (name, path) = path;
+        for (folder, name) in folders.iter().flat_map(|folder| Name::ALL.map(|name| (folder, name))) {
+            let path = folder.join(name.text());
             let failed = |error: io::Error| Failure::usage(format!("{}: {error}", path.display()));
+            // pre-commit and lefthook move what they find aside; pre-commit goes on to run it
+            let aside = [".legacy", ".old"].map(|suffix| folder.join(format!("{}{suffix}", name.text())));
+            for path in aside.iter().chain([&path]) {
+                if plain_file(path).map_err(failed)?.is_some_and(|(old, _)| is_script(&old, name)) {
+                    fs::remove_file(path).map_err(failed)?;
+                    removed.deleted.push(name);
+                }
+            }
             let Some((old, mode)) = plain_file(&path).map_err(failed)? else { continue };
-            if is_script(&old, name) {
-                fs::remove_file(&path).map_err(failed)?;
-                removed.deleted.push(name);
-            } else if let Some(new) = without_block(&old) {
+            if let Some(new) = without_block(&old) {
                 write(&path, &new, mode).map_err(failed)?;
                 removed.restored.push(path);
             } else if name.is_called_in(&old) {
                 removed.calling.push(path);
             }
         }
+        removed.deleted.dedup();
         if let Some(manager) = &manager {
             removed.calling.extend(manager.calling());
         }

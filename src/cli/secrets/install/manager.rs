@@ -167,7 +167,8 @@ impl Manager {
             hooks.push(("stax-message", "stax git hook commit-msg", "commit-msg", true));
         }
         let toml = self.kind == Kind::Prek;
-        let head = if toml { "[[repos]]\nrepo = \"local\"\n" } else { "- repo: local\n  hooks:\n" };
+        let head =
+            if toml { "[[repos]]\nrepo = \"local\"\n" } else { "repos:\n  - repo: local\n    hooks:\n" };
         hooks.iter().fold(head.to_owned(), |text, (id, entry, stages, with_file)| {
             text + &if toml {
                 let stages = stages.replace(", ", "\", \"");
@@ -177,8 +178,8 @@ impl Manager {
                 )
             } else {
                 format!(
-                    "    - id: {id}\n      name: {id}\n      entry: {entry}\n      language: system\n      \
-                     always_run: true\n      pass_filenames: {with_file}\n      stages: [{stages}]\n"
+                    "      - id: {id}\n        name: {id}\n        entry: {entry}\n        language: system\n        \
+                     always_run: true\n        pass_filenames: {with_file}\n        stages: [{stages}]\n"
                 )
             }
         })

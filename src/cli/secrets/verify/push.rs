@@ -66,6 +66,7 @@ pub(in crate::cli) fn in_hook(remote: &str, lines: &str, ui: &Ui) -> Result<Exit
     };
     // what a later commit healed, and that a policy changed, stops no push
     findings.retain(|finding| finding.severity != Severity::Notice);
+    drop_repeated(&mut findings);
     refuse(Report { findings, commits: Some(commits), ..Report::default() }, ui)
 }
 
@@ -81,7 +82,26 @@ fn refuse(report: Report, ui: &Ui) -> Result<ExitCode, Failure> {
         count(paths.len(), "file"),
         count(report.commits.unwrap_or_default(), "commit"),
     ));
+    if errors(&report.findings).any(is_of_commit) {
+        ui.note("a later commit does not take back what an earlier one holds: git commit --amend, or git rebase -i");
+    }
     Ok(Exit::No.into())
+}
+
+/// A commit that is looked at holds it, not only the files at the end.
+fn is_of_commit(finding: &Finding) -> bool {
+    finding.detail.iter().any(|line| line.starts_with("in commit "))
+}
+
+/// What stands in a commit and at the end as well is told once, with its commit.
+fn drop_repeated(findings: &mut Vec<Finding>) {
+    let of_commits: Vec<Finding> = findings.iter().filter(|finding| is_of_commit(finding)).cloned().collect();
+    findings.retain(|finding| {
+        let is_same = |other: &Finding| {
+            (other.rule, &other.path, &other.message) == (finding.rule, &finding.path, &finding.message)
+        };
+        is_of_commit(finding) || !of_commits.iter().any(is_same)
+    });
 }
 
 fn errors(findings: &[Finding]) -> impl Iterator<Item = &Finding> {
