@@ -285,8 +285,14 @@ fn verbose(person: &Person) -> Person {
 
 #[test]
 fn a_verbose_commit_leaves_no_diff_behind() {
-    let table =
-        [("core.commentChar", "#"), ("core.commentChar", ";"), ("core.commentChar", "auto"), ("x.y", "z")];
+    let table = [
+        ("core.commentChar", "#"),
+        ("core.commentChar", ";"),
+        ("core.commentChar", "auto"),
+        // since git 2.45; before it is nothing
+        ("core.commentString", "//"),
+        ("x.y", "z"),
+    ];
     for (name, value) in table {
         let sandbox = Sandbox::with_store();
         sandbox.git(["config", name, value]).ok();

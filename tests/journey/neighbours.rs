@@ -150,6 +150,22 @@ fn a_shell_hook_gets_a_block_and_runs_on() {
 }
 
 #[test]
+fn a_long_list_of_references_is_handed_on_whole() {
+    for shebang in ["#!/bin/sh", "#!/bin/bash"] {
+        let sandbox = without_hooks();
+        write_hook(&sandbox, "pre-push", telling(shebang), 0o755);
+        sandbox.stax(["secrets", "install"]).ok();
+        let id = sandbox.git(["rev-parse", "HEAD"]).ok().stdout;
+        let tags: String =
+            (0..1500).map(|number| format!("create refs/tags/t{number} {id}")).collect::<Vec<_>>().concat();
+        sandbox.run("git", ["update-ref", "--stdin"], tags.as_bytes()).ok();
+        sandbox.git(["push", "-q", "--tags"]).ok().hides("stax:");
+        let lines = fs::read_to_string(sandbox.home.join("stdin")).expect("its input");
+        assert_eq!(lines.lines().count(), 1500);
+    }
+}
+
+#[test]
 fn a_block_of_another_place_of_stax_is_renewed() {
     let sandbox = without_hooks();
     write_hook(&sandbox, "pre-push", telling("#!/bin/sh"), 0o755);

@@ -35,8 +35,10 @@ impl Args {
         match self.name {
             Name::PreCommit | Name::PreMergeCommit => verify::staged_in_hook(ui),
             Name::PrePush => {
-                let mut lines = String::new();
-                std::io::stdin().read_to_string(&mut lines)?;
+                // a name need not be UTF-8, and only the object names count
+                let mut lines = Vec::new();
+                std::io::stdin().read_to_end(&mut lines)?;
+                let lines = String::from_utf8_lossy(&lines);
                 let remote = self.args.first().map(|name| name.to_string_lossy().into_owned());
                 push::in_hook(&remote.unwrap_or_default(), &lines, ui)
             }

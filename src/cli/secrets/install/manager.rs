@@ -1,6 +1,7 @@
 //! Tools that manage the hooks of a repository. stax does not touch their files, it prints what to add.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::script::Name;
@@ -83,9 +84,12 @@ impl Manager {
 
     /// Whether it runs stax, as far as its text tells.
     pub(super) fn calls(&self, name: Name) -> bool {
-        let Ok(bytes) = fs::read(self.place(name)) else { return false };
+        let place = self.place(name);
+        let Ok(bytes) = fs::read(&place) else { return false };
         if self.has_scripts() {
-            return name.is_called_in(&bytes);
+            // husky starts a shell itself; git ignores what is not executable
+            let runs = fs::metadata(&place).is_ok_and(|meta| meta.permissions().mode() & 0o111 != 0);
+            return name.is_called_in(&bytes) && (runs || self.kind == Kind::Husky);
         }
         let text = String::from_utf8_lossy(&bytes);
         let says =
@@ -127,7 +131,11 @@ impl Manager {
         if self.has_scripts() {
             for name in &new {
                 let path = self.place(*name);
-                let way = if path.exists() { "add to" } else { "write (executable, #!/bin/sh)" };
+                let way = match (path.exists(), &self.kind) {
+                    (true, _) => "add to",
+                    (false, Kind::Husky) => "write",
+                    (false, _) => "write, executable and behind #!/bin/sh,",
+                };
                 ui.labelled(&format!("{way} {}", path.display()), &[name.call()]);
             }
         } else if !new.is_empty() {
