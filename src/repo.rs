@@ -10,13 +10,15 @@ mod graph;
 mod index;
 mod object;
 mod paths;
+mod push;
 mod trees;
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use git2::{AttrCheckFlags, AttrValue, ErrorCode, Repository};
+use git2::{AttrCheckFlags, AttrValue, ErrorCode, Repository, RepositoryOpenFlags};
 
 pub use changes::{Commit, PathChange, Span, Time, Walk};
 pub use conflict::Operation;
@@ -50,7 +52,9 @@ impl Repo {
     /// [`RepoError`] for no repository, a bare one, one of another owner or one with an extension
     /// that libgit2 cannot read.
     pub fn discover(folder: &Path) -> Result<Self, RepoError> {
-        Self::new(Repository::discover(folder).map_err(|e| RepoError::opening(&e, folder))?)
+        // `Repository::discover` forgets the work tree of a git folder that is elsewhere
+        let git = Repository::open_ext(folder, RepositoryOpenFlags::CROSS_FS, &[] as &[&OsStr]);
+        Self::new(git.map_err(|e| RepoError::opening(&e, folder))?)
     }
 
     /// Opens what git names in the environment. In a hook only this is right: `git commit -a` and

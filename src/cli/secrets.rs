@@ -35,6 +35,7 @@ mod revert;
 mod rotate;
 mod set;
 mod status;
+mod uninstall;
 mod unset;
 mod values;
 pub(super) mod verify;
@@ -45,6 +46,7 @@ pub enum Secrets {
     Pubkey(pubkey::Args),
     Init(init::Args),
     Install(install::Args),
+    Uninstall(uninstall::Args),
     Edit(edit::Args),
     Set(set::Args),
     Unset(unset::Args),
@@ -78,6 +80,7 @@ impl Secrets {
             Self::Pubkey(args) => args.run(ui),
             Self::Init(args) => args.run(ui),
             Self::Install(args) => args.run(ui),
+            Self::Uninstall(args) => args.run(ui),
             Self::Edit(args) => args.run(ui),
             Self::Set(args) => args.run(ui),
             Self::Unset(args) => args.run(ui),

@@ -53,6 +53,33 @@ impl Framework {
 }
 
 #[test]
+fn the_lines_that_install_prints_make_the_framework_judge_a_push() {
+    let Framework { sandbox, ana } = Framework::new();
+    ana.stax(["secrets", "uninstall"]).ok();
+    ana.git(["init", "--quiet", "--bare", "../origin.git"]).ok();
+    ana.git(["remote", "add", "origin", "../origin.git"]).ok();
+    ana.git(["push", "--quiet", "-u", "origin", "main"]).ok();
+    ana.write(".pre-commit-config.yaml", "repos: []\n");
+    let output = ana.stax(["secrets", "install"]).ok();
+    let lines = output.stderr.lines().filter_map(|line| line.strip_prefix("  "));
+    ana.write(".pre-commit-config.yaml", lines.map(|line| format!("{line}\n")).collect::<String>());
+    let command =
+        output.stderr.lines().find_map(|line| line.strip_prefix("then, in each clone: pre-commit "));
+    ana.sh(&format!("python3 -m pre_commit {}", command.expect("a command"))).ok();
+    ana.git(["add", "--all"]).ok();
+    ana.git(["commit", "-qm", "chore: judge pushes too"]).ok().shows("stax-message");
+    ana.git(["push", "--quiet"]).ok().shows("stax-push").shows("Passed");
+    let hooks = ana.stax(["secrets", "status", "--json"]).ok().json()["git"]["hooks"].clone();
+    assert!(hooks.as_object().expect("hooks").values().all(|state| state == "chained"), "{hooks}");
+
+    sandbox.put_in_clear(PROD, "STRIPE_SECRET_KEY", LEAK);
+    ana.git(["commit", "-qam", "wip"]).exits(1).shows("F04 plaintext").hides(LEAK);
+    ana.git(["commit", "--no-verify", "-qam", "wip"]).ok();
+    ana.git(["push", "--quiet"]).exits(1).shows("F04 plaintext").hides(LEAK);
+    ana.git(["push", "--quiet", "origin", "main:new"]).exits(1).shows("F04 plaintext").hides(LEAK);
+}
+
+#[test]
 fn the_framework_refuses_plaintext_and_lets_honest_commits_pass() {
     let Framework { sandbox, ana } = Framework::new();
     sandbox.set("PORT", "6543").ok();

@@ -1,10 +1,15 @@
 //! `stax git hook`
 
+use std::ffi::OsString;
+use std::io::Read as _;
+use std::path::Path;
 use std::process::ExitCode;
 
 use crate::cli::failure::Failure;
-use crate::cli::secrets::verify;
+use crate::cli::secrets::verify::{self, push};
 use crate::cli::ui::Ui;
+
+mod message;
 
 /// A git hook
 #[derive(clap::Args)]
@@ -12,17 +17,39 @@ pub struct Args {
     /// Its name, as git calls it
     #[arg(value_enum)]
     name: Name,
+    /// What git hands to it
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    args: Vec<OsString>,
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
 enum Name {
     PreCommit,
+    PreMergeCommit,
+    PrePush,
+    CommitMsg,
 }
 
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
         match self.name {
-            Name::PreCommit => verify::staged_in_hook(ui),
+            Name::PreCommit | Name::PreMergeCommit => verify::staged_in_hook(ui),
+            Name::PrePush => {
+                // a name need not be UTF-8, and only the object names count
+                let mut lines = Vec::new();
+                std::io::stdin().read_to_end(&mut lines)?;
+                let lines = String::from_utf8_lossy(&lines);
+                let remote = self.args.first().map(|name| name.to_string_lossy().into_owned());
+                push::in_hook(&remote.unwrap_or_default(), &lines, ui)
+            }
+            Name::CommitMsg => {
+                if let Some(file) = self.args.first().map(Path::new)
+                    && let Err(error) = message::drop_diff(file)
+                {
+                    ui.warning(format!("{}: {error}; a diff may be left in it", file.display()));
+                }
+                Ok(ExitCode::SUCCESS)
+            }
         }
     }
 }

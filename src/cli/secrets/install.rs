@@ -1,28 +1,28 @@
 //! `stax secrets install`: what git needs in this clone to call stax. Nothing of it is committed.
 
-use std::fs;
-use std::io::{self, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::repo::Repo;
 
-const HOOK: &str = include_str!("../../../hooks/pre-commit");
-/// A hook with this line is ours to replace.
-const MARKER: &str = "# stax-hook v1";
-/// What a hook of somebody else must run.
-const CHECK: &str = "stax secrets verify --staged";
+pub(in crate::cli) mod hooks;
+mod manager;
+mod script;
+
+use hooks::{Hook, Hooks};
+
 const TEXTCONV: &str = "diff.stax.textconv";
 const MERGE: &str = "merge.stax.driver";
 /// The key at the top level, as the heading of a hunk: of YAML and dotenv, then of indented JSON.
 const XFUNCNAME: &str = "^\"?([A-Za-z_][^:=\"]*)\"?[ \t]*[:=]\n^[ \t]{1,4}\"([^\"]+)\"[ \t]*:";
 
-/// Install the diff and merge drivers and the hook into this clone
+/// Install the diff and merge drivers and the hooks into this clone
 ///
-/// Repeat it after moving stax or the clone. Hooks of others are never touched.
+/// Repeat it after moving stax or the clone. A shell script of somebody else that is a hook already gets a
+/// marked block behind its first line and runs on; any other hook, and those of a hook manager, are left
+/// alone, and the lines to add are printed. `stax secrets uninstall` takes all of it out again.
 #[derive(clap::Args)]
 pub struct Args {}
 
@@ -34,41 +34,30 @@ impl Args {
     }
 }
 
-/// What guards `git commit` in this clone.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::cli) enum Hook {
-    /// Ours, as this stax writes it.
-    Installed,
-    /// Ours, of another version or for another place of stax, or not executable.
-    Outdated,
-    /// Somebody else's, and it runs our check.
-    Chained,
-    /// Somebody else's file, or the place where their hook manager reads one.
-    Foreign(PathBuf),
-    Absent,
-}
-
 /// The state after an installation.
 pub(in crate::cli) struct Installed {
-    pub(in crate::cli) hook: Hook,
+    pub(in crate::cli) hooks: Hooks,
 }
 
 impl Installed {
-    /// One line, and what is left to do by hand.
+    /// What is in place, and what is left to do by hand.
     pub(in crate::cli) fn report(&self, ui: &Ui) {
-        let Hook::Foreign(file) = &self.hook else {
-            return ui.line("installed  diff and merge drivers; hook pre-commit   (this clone only)");
-        };
-        ui.line("installed  diff and merge drivers   (this clone only)");
-        ui.warning(format!(
-            "{} is not stax's and was left alone; `git commit` is not checked",
-            file.display()
-        ));
-        ui.labelled("add this line to it", &[CHECK]);
+        let own = self.hooks.listed(|hook| *hook == Hook::Installed);
+        let hooks = if own.is_empty() { String::new() } else { format!("; hooks {own}") };
+        ui.line(format!("installed  diff and merge drivers{hooks}   (this clone only)"));
+        for (what, hook) in
+            [("a block in your hooks", Hook::Inserted), ("called by your hooks", Hook::Chained)]
+        {
+            let names = self.hooks.listed(|one| *one == hook);
+            if !names.is_empty() {
+                ui.line(format!("{:10} {what} {names}", ""));
+            }
+        }
+        self.hooks.advise(ui);
     }
 }
 
-/// Writes the drivers into the repository's configuration and the pre-commit hook beside it.
+/// Writes the drivers into the repository's configuration and the hooks beside it.
 pub(in crate::cli) fn install(repo: &Repo) -> Result<Installed, Failure> {
     let program = program()?;
     set(repo, TEXTCONV, &textconv(&program))?;
@@ -78,24 +67,16 @@ pub(in crate::cli) fn install(repo: &Repo) -> Result<Installed, Failure> {
     // the command first: a named driver without one makes git stop
     set(repo, MERGE, &merge_driver(&program))?;
     set(repo, "merge.stax.name", "stax: SOPS documents, key by key")?;
-    let text = hook_text(&program);
-    let file = hook_file(repo)?;
-    let mut hook = inspect(&file, &text)?;
-    if matches!(hook, Hook::Absent | Hook::Outdated) {
-        write_hook(&file.path, &text)
-            .map_err(|error| Failure::usage(format!("{}: {error}", file.path.display())))?;
-        hook = Hook::Installed;
-    }
-    Ok(Installed { hook })
+    Ok(Installed { hooks: Hooks::install(repo, &program)? })
 }
 
-/// Whether git calls stax for diffs and for merges in this clone, and what guards its commits.
-pub(in crate::cli) fn state(repo: &Repo) -> Result<(bool, bool, Hook), Failure> {
+/// Whether git calls stax for diffs and for merges in this clone, and what its hooks are.
+pub(in crate::cli) fn state(repo: &Repo) -> Result<(bool, bool, Hooks), Failure> {
     let calls = |name: &str, command: &str| -> Result<bool, Failure> {
         Ok(repo.config_string(name)?.is_some_and(|text| text.contains(command)))
     };
-    let hook = inspect(&hook_file(repo)?, &hook_text(&program()?))?;
-    Ok((calls(TEXTCONV, "git textconv")?, calls(MERGE, "git merge ")?, hook))
+    let hooks = Hooks::survey(repo, &program()?)?;
+    Ok((calls(TEXTCONV, "git textconv")?, calls(MERGE, "git merge ")?, hooks))
 }
 
 fn set(repo: &Repo, name: &str, value: &str) -> Result<(), Failure> {
@@ -147,61 +128,6 @@ fn merge_driver(program: &str) -> String {
     )
 }
 
-fn hook_text(program: &str) -> String {
-    HOOK.replacen("@STAX@", &format!("'{}'", program.replace('\'', r"'\''")), 1)
-}
-
-struct HookFile {
-    path: PathBuf,
-    /// `core.hooksPath` leads elsewhere: to a hook manager of this repository or to hooks of all.
-    is_managed: bool,
-}
-
-fn hook_file(repo: &Repo) -> Result<HookFile, Failure> {
-    let folder = repo.hooks_dir()?;
-    let is_managed = folder != repo.common_dir().join("hooks");
-    // husky owns `_`; people write beside it
-    let folder = match folder.parent() {
-        Some(parent) if is_managed && folder.ends_with("_") => parent.to_owned(),
-        _ => folder,
-    };
-    Ok(HookFile { path: folder.join("pre-commit"), is_managed })
-}
-
-fn inspect(file: &HookFile, wanted: &str) -> Result<Hook, Failure> {
-    let failed = |error: io::Error| Failure::usage(format!("{}: {error}", file.path.display()));
-    let foreign = || Ok(Hook::Foreign(file.path.clone()));
-    let meta = match fs::symlink_metadata(&file.path) {
-        Ok(meta) => meta,
-        Err(error) if error.kind() == io::ErrorKind::NotFound && !file.is_managed => return Ok(Hook::Absent),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return foreign(),
-        Err(error) => return Err(failed(error)),
-    };
-    // a link to a folder or a device has no text, and is not ours
-    if !file.path.is_file() {
-        return foreign();
-    }
-    let bytes = fs::read(&file.path).map_err(failed)?;
-    let text = String::from_utf8_lossy(&bytes);
-    let is_ours = meta.is_file() && !file.is_managed && text.lines().any(|line| line == MARKER);
-    if !is_ours {
-        let chained = text.lines().any(|line| !line.trim_start().starts_with('#') && line.contains(CHECK));
-        return if chained { Ok(Hook::Chained) } else { foreign() };
-    }
-    let current = text == wanted && meta.permissions().mode() & 0o111 == 0o111;
-    Ok(if current { Hook::Installed } else { Hook::Outdated })
-}
-
-fn write_hook(path: &Path, text: &str) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(text.as_bytes())?;
-    file.as_file().set_permissions(fs::Permissions::from_mode(0o755))?;
-    file.persist(path)?;
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -214,9 +140,5 @@ mod tests {
         let driver = merge_driver("/a%Ob/$(x)/stax");
         assert!(driver.starts_with(r#"f(){ for s in "/a%%Ob/\$(x)/stax" stax; do "#), "{driver}");
         assert!(driver.ends_with("return 1; }; f %O %A %B %L %P %S %X %Y"), "{driver}");
-        let hook = hook_text(hostile);
-        assert!(hook.contains("stax_program='/a b/$(x)`y`\"z\\'\\''/stax'\n"), "{hook}");
-        assert_eq!(hook.lines().last(), Some(CHECK));
-        assert!(hook.lines().any(|line| line == MARKER));
     }
 }

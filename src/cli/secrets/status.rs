@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::install::{self, Hook};
+use super::install;
+use super::install::hooks::{Hook, Hooks};
 use super::verify;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
@@ -47,7 +48,7 @@ struct Report {
     bound: Result<Option<Vec<Bound>>, String>,
     has_driver: bool,
     has_merge_driver: bool,
-    hook: Hook,
+    hooks: Hooks,
     /// Errors, warnings and files of the keyless rules, or why they could not run.
     verdict: Result<(usize, usize, usize), String>,
 }
@@ -75,7 +76,7 @@ impl Report {
             })),
             Err(error) => Err(error.to_string()),
         };
-        let (has_driver, has_merge_driver, hook) = install::state(workspace.repo()?)?;
+        let (has_driver, has_merge_driver, hooks) = install::state(workspace.repo()?)?;
         Ok(Self {
             sops: real_sops(),
             identity: identity.map(|(source, keys)| (source, keys.iter().map(ToString::to_string).collect())),
@@ -84,7 +85,7 @@ impl Report {
             bound,
             has_driver,
             has_merge_driver,
-            hook,
+            hooks,
             verdict: verify::verdict(workspace).map_err(|failure| failure.to_string()),
         })
     }
@@ -143,18 +144,10 @@ impl Report {
             (true, false) => ("diff driver, no merge driver", "; `git merge` leaves a wrong MAC"),
             (false, _) => ("no drivers", "; `git diff` shows ciphertext"),
         };
-        let (hook, commit) = match &self.hook {
-            Hook::Installed => ("hook pre-commit".to_owned(), ""),
-            Hook::Outdated => ("hook pre-commit of another stax".to_owned(), ""),
-            Hook::Chained => ("hook pre-commit, run by yours".to_owned(), ""),
-            Hook::Foreign(path) => {
-                (format!("{} does not call stax", path.display()), "; `git commit` checks nothing")
-            }
-            Hook::Absent if self.has_driver => ("no hooks".to_owned(), "; `git commit` checks nothing"),
-            Hook::Absent => ("no hooks".to_owned(), ", `git commit` checks nothing"),
-        };
-        let mark = if diff.is_empty() && commit.is_empty() { "✓" } else { "✗" };
-        ui.mark(mark, format!("git: {driver}, {hook} in this clone{diff}{commit}"));
+        let (hooks, unchecked) = (hooks_text(&self.hooks), self.hooks.gaps());
+        let gap = if unchecked.is_empty() { String::new() } else { format!("; {}", unchecked.join(", ")) };
+        let mark = if diff.is_empty() && gap.is_empty() { "✓" } else { "✗" };
+        ui.mark(mark, format!("git: {driver}, {hooks} in this clone{diff}{gap}"));
         for file in self.files().iter().filter(|file| !file.has_attribute) {
             ui.mark("✗", format!(".gitattributes does not give diff=stax to {}", file.path));
         }
@@ -169,12 +162,16 @@ impl Report {
         if matches!(self.bound, Ok(None)) {
             next.push("stax secrets init --env production".to_owned());
         }
-        if !self.has_driver || !self.has_merge_driver || matches!(self.hook, Hook::Absent | Hook::Outdated) {
+        if !self.has_driver
+            || !self.has_merge_driver
+            || self.hooks.found.iter().any(|(_, hook)| hook.is_for_install())
+        {
             next.push("stax secrets install     # drivers and hooks".to_owned());
         }
-        if let Hook::Foreign(path) = &self.hook {
-            next.push(format!("add to {}: stax secrets verify --staged", path.display()));
+        if !self.hooks.foreign().is_empty() {
+            next.push("stax secrets install     # prints what to add to the hooks of others".to_owned());
         }
+        next.dedup_by_key(|line| line.split('#').next().map(str::to_owned));
         let reader =
             |file: &Bound| file.content.as_ref().ok().and_then(|(_, readers)| readers.first().cloned());
         let Some((_, keys)) = &self.identity else {
@@ -194,13 +191,12 @@ impl Report {
 
     fn json(&self) -> Value {
         let files: Vec<Value> = self.files().iter().map(Bound::json).collect();
-        let hook = match &self.hook {
-            Hook::Installed => "installed",
-            Hook::Outdated => "outdated",
-            Hook::Chained => "chained",
-            Hook::Foreign(_) => "foreign",
-            Hook::Absent => "absent",
-        };
+        let hooks: serde_json::Map<String, Value> = self
+            .hooks
+            .found
+            .iter()
+            .map(|(name, hook)| (name.text().to_owned(), hook.word().into()))
+            .collect();
         json!({
             "schema": 1,
             "sops": {
@@ -218,7 +214,7 @@ impl Report {
             "verify": self.verdict.as_ref().ok().map(|(errors, warnings, files)| {
                 json!({"errors": errors, "warnings": warnings, "files": files, "keyless": true})
             }),
-            "git": {"diff_driver": self.has_driver, "merge_driver": self.has_merge_driver, "pre_commit": hook},
+            "git": {"diff_driver": self.has_driver, "merge_driver": self.has_merge_driver, "hooks": hooks},
             "next": self.next(),
         })
     }
@@ -263,6 +259,29 @@ impl Bound {
             "error": self.content.as_ref().err(),
         })
     }
+}
+
+/// `hooks pre-commit, pre-push; old: commit-msg`
+fn hooks_text(hooks: &Hooks) -> String {
+    if hooks.found.iter().all(|(_, hook)| *hook == Hook::Absent) {
+        return "no hooks".to_owned();
+    }
+    let kinds: [(&str, Hook); 5] = [
+        ("hooks", Hook::Installed),
+        ("a block in your hooks", Hook::Inserted),
+        ("called by your hooks", Hook::Chained),
+        ("of another stax: hooks", Hook::Outdated),
+        ("missing: hooks", Hook::Absent),
+    ];
+    let mut parts: Vec<String> = Vec::new();
+    for (what, kind) in kinds {
+        let names = hooks.listed(|hook| *hook == kind);
+        if !names.is_empty() {
+            parts.push(format!("{what} {names}"));
+        }
+    }
+    parts.extend(hooks.foreign().iter().map(|path| format!("{} does not call stax", path.display())));
+    parts.join(", ")
 }
 
 fn source_text(source: &SourceName) -> String {

@@ -19,6 +19,7 @@ mod history;
 pub(in crate::cli) mod opinion;
 mod output;
 mod past;
+pub(in crate::cli) mod push;
 mod range;
 mod sarif;
 mod tree;

@@ -1,0 +1,235 @@
+//! The text of the hooks: whole scripts, and the block that goes into a script of somebody else.
+
+use std::ops::Range;
+
+const BEGIN: &str = "# >>> stax >>>";
+const END: &str = "# <<< stax <<<";
+
+/// A hook that stax has something to say in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::cli) enum Name {
+    PreCommit,
+    PreMergeCommit,
+    PrePush,
+    CommitMsg,
+}
+
+impl Name {
+    pub(in crate::cli) const ALL: [Self; 4] =
+        [Self::PreCommit, Self::PreMergeCommit, Self::PrePush, Self::CommitMsg];
+
+    pub(in crate::cli) fn text(self) -> &'static str {
+        match self {
+            Self::PreCommit => "pre-commit",
+            Self::PreMergeCommit => "pre-merge-commit",
+            Self::PrePush => "pre-push",
+            Self::CommitMsg => "commit-msg",
+        }
+    }
+
+    /// What a hook of somebody else must run.
+    pub(in crate::cli) fn call(self) -> &'static str {
+        match self {
+            Self::PreCommit | Self::PreMergeCommit => "stax secrets verify --staged",
+            Self::PrePush => "stax git hook pre-push \"$@\"",
+            Self::CommitMsg => "stax git hook commit-msg \"$1\"",
+        }
+    }
+
+    /// What happens without it.
+    pub(in crate::cli) fn gap(self) -> &'static str {
+        match self {
+            Self::PreCommit => "`git commit` is not checked",
+            Self::PreMergeCommit => "`git merge` is not checked",
+            Self::PrePush => "`git push` is not checked",
+            Self::CommitMsg => "`git commit -v` leaves its diff in COMMIT_EDITMSG",
+        }
+    }
+
+    /// The hook as this stax writes it.
+    pub(super) fn script(self, program: &str) -> String {
+        self.template().replacen("@STAX@", &quoted(program), 1)
+    }
+
+    fn template(self) -> &'static str {
+        match self {
+            Self::PreCommit => include_str!("../../../../hooks/pre-commit"),
+            Self::PreMergeCommit => include_str!("../../../../hooks/pre-merge-commit"),
+            Self::PrePush => include_str!("../../../../hooks/pre-push"),
+            Self::CommitMsg => include_str!("../../../../hooks/commit-msg"),
+        }
+    }
+
+    /// Scripts of earlier versions, which are ours to replace.
+    fn earlier(self) -> &'static [&'static str] {
+        match self {
+            Self::PreCommit => &[include_str!("../../../../hooks/v1/pre-commit")],
+            _ => &[],
+        }
+    }
+
+    /// The same for the inside of another script. It runs in a subshell, so that it changes nothing there.
+    pub(super) fn block(self, program: &str) -> String {
+        let script = self.script(program);
+        let body = script.split_once("\n\n").map_or("", |(_, body)| body);
+        let about = "# stax-hook v2: `stax secrets uninstall` takes this block out again";
+        match self {
+            Self::PreCommit | Self::PreMergeCommit => {
+                format!("{BEGIN}\n{about}\n(\n{body}) || exit $?\n{END}\n")
+            }
+            Self::CommitMsg => format!("{BEGIN}\n{about}\n(\n{body}) || :\n{END}\n"),
+            // the lines that git sends are for the rest of the script as well
+            Self::PrePush => format!(
+                "{BEGIN}\n{about}\nstax_refs=$(cat)\n(\n{body}) <<stax_refs || exit $?\n$stax_refs\nstax_refs\n\
+                 if [ -n \"$stax_refs\" ]; then\nexec <<stax_refs\n$stax_refs\nstax_refs\n\
+                 else\nexec </dev/null\nfi\nunset stax_refs\n{END}\n"
+            ),
+        }
+    }
+
+    /// Whether a script of somebody else runs what it must; a comment does not.
+    pub(super) fn is_called_in(self, text: &[u8]) -> bool {
+        let call = self.call().split(" \"").next().unwrap_or_default();
+        let text = String::from_utf8_lossy(text);
+        text.lines().any(|line| !line.trim_start().starts_with('#') && line.contains(call))
+    }
+}
+
+/// A word of the shell, whatever it holds.
+fn quoted(program: &str) -> String {
+    format!("'{}'", program.replace('\'', r"'\''"))
+}
+
+/// One of our scripts to the last byte, for any place of stax. What somebody changed is theirs.
+pub(super) fn is_script(bytes: &[u8], name: Name) -> bool {
+    let Ok(text) = std::str::from_utf8(bytes) else { return false };
+    let is = |template: &&str| {
+        let Some((head, tail)) = template.split_once("@STAX@") else { return false };
+        text.strip_prefix(head)
+            .and_then(|text| text.strip_suffix(tail))
+            .is_some_and(|word| word.len() > 2 && word.starts_with('\'') && word.ends_with('\''))
+    };
+    is(&name.template()) || name.earlier().iter().any(is)
+}
+
+/// Where our block stands: one, whole, at the begin of lines.
+pub(super) fn block_in(bytes: &[u8]) -> Option<Range<usize>> {
+    let (mut starts, mut ends) = (Vec::new(), Vec::new());
+    let mut at = 0;
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        if line == format!("{BEGIN}\n").as_bytes() {
+            starts.push(at);
+        }
+        at += line.len();
+        if line == format!("{END}\n").as_bytes() {
+            ends.push(at);
+        }
+    }
+    match (starts.as_slice(), ends.as_slice()) {
+        ([start], [end]) if start < end => Some(*start..*end),
+        _ => None,
+    }
+}
+
+/// The script with our block right behind its first line, before anything can end it. `None` where it may
+/// not work: another interpreter, no line to stand behind, or half a block.
+pub(super) fn with_block(bytes: &[u8], name: Name, program: &str) -> Option<Vec<u8>> {
+    let block = name.block(program);
+    let range = match block_in(bytes) {
+        Some(range) => range,
+        None => {
+            let has_part = |mark: &str| bytes.windows(mark.len()).any(|window| window == mark.as_bytes());
+            let end = shebang_end(bytes)?;
+            (!has_part(BEGIN) && !has_part(END)).then_some(end..end)?
+        }
+    };
+    let mut new = bytes.to_vec();
+    new.splice(range, block.into_bytes());
+    Some(new)
+}
+
+/// `None` when there is no block.
+pub(super) fn without_block(bytes: &[u8]) -> Option<Vec<u8>> {
+    let range = block_in(bytes)?;
+    let mut new = bytes.to_vec();
+    new.drain(range);
+    Some(new)
+}
+
+/// The end of the first line of a script for sh, bash or dash, with options that leave the block working.
+fn shebang_end(bytes: &[u8]) -> Option<usize> {
+    let end = bytes.iter().position(|byte| *byte == b'\n')?;
+    let line = std::str::from_utf8(&bytes[..end]).ok()?.strip_prefix("#!")?;
+    if bytes.contains(&0) {
+        return None;
+    }
+    let mut words = line.split([' ', '\t']).filter(|word| !word.is_empty());
+    let last = |word: &str| word.rsplit('/').next().unwrap_or_default().to_owned();
+    let mut program = last(words.next()?);
+    if program == "env" {
+        program = last(words.find(|word| *word != "-S")?);
+    }
+    let is_shell = ["sh", "bash", "dash"].contains(&program.as_str());
+    let is_plain = |word: &str| {
+        word.strip_prefix('-').is_some_and(|flags| flags.chars().all(|flag| "eux".contains(flag)))
+    };
+    (is_shell && words.all(is_plain)).then_some(end + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PROGRAM: &str = "/usr/local/bin/stax";
+
+    #[test]
+    fn a_path_cannot_leave_its_quotes() {
+        let hostile = r#"/a b/$(x)`y`"z\'/stax"#;
+        for name in Name::ALL {
+            let hook = name.script(hostile);
+            assert!(hook.contains("stax_program='/a b/$(x)`y`\"z\\'\\''/stax'\n"), "{hook}");
+            assert!(hook.contains("\n# stax-hook v2\n"), "{hook}");
+            assert!(hook.lines().last().is_some_and(|line| line.starts_with(name.call())), "{hook}");
+            assert!(is_script(hook.as_bytes(), name), "{hook}");
+            assert!(!is_script(format!("{hook}npm test\n").as_bytes(), name));
+            assert!(name.is_called_in(hook.as_bytes()));
+        }
+    }
+
+    #[test]
+    fn a_block_goes_in_once_and_comes_out_without_a_trace() {
+        for script in
+            ["#!/bin/sh\n", "#!/usr/bin/env bash\nexit 0", "#!/bin/dash -eu\nü\n", "#! /bin/bash\nx\n"]
+                .map(|text| text.as_bytes().to_vec())
+        {
+            for name in Name::ALL {
+                let once = with_block(&script, name, PROGRAM).unwrap();
+                assert_eq!(with_block(&once, name, PROGRAM).unwrap(), once);
+                let moved = with_block(&once, name, "/elsewhere/stax").unwrap();
+                assert_eq!(without_block(&moved).unwrap(), script);
+                assert_eq!(without_block(&script), None);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_plain_shell_script_gets_no_block() {
+        let table = [
+            "#!/usr/bin/python3\n",
+            "#!/bin/sh",
+            "#!/bin/sh\r\n",
+            "#!/bin/zsh\n",
+            "#!/bin/sh -c\n",
+            "#!/usr/bin/env -S node --x\n",
+            "#!/bin/sh\n\0",
+            "exit 0\n",
+            "\u{7f}ELF\n",
+            "",
+            "#!/bin/sh\n# >>> stax >>>\n",
+            "#!/bin/sh\n# <<< stax <<<\n# >>> stax >>>\n",
+        ];
+        for text in table {
+            assert_eq!(with_block(text.as_bytes(), Name::PrePush, PROGRAM), None, "{text:?}");
+        }
+    }
+}
