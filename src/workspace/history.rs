@@ -478,6 +478,7 @@ pub fn document_of(repo: &Repo, version: &Version) -> Result<Option<Document>> {
 /// YYYY-MM-DD, as its author's calendar had it.
 #[must_use]
 pub fn day(time: Time) -> String {
-    let local = jiff::Timestamp::from_second(time.seconds + i64::from(time.offset_minutes) * 60);
+    let local =
+        jiff::Timestamp::from_second(time.seconds.saturating_add(i64::from(time.offset_minutes) * 60));
     local.map_or_else(|_| "?".to_owned(), |local| local.strftime("%Y-%m-%d").to_string())
 }

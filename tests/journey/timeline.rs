@@ -167,8 +167,9 @@ fn commit(mark: usize, policy: u64, file: u64, parents: &[usize]) -> String {
     }
     text += "    lastmodified: \"2026-01-01T00:00:00Z\"\n    mac: x\n    version: 3.11.0\n";
     let time = 1_700_000_000 + mark * 60;
-    let mut out =
-        format!("commit refs/heads/main\nmark :{mark}\ncommitter Ana <a@x> {time} +0000\ndata 1\nx\n");
+    // such commits exist
+    let who = if mark.is_multiple_of(7) { "<>" } else { "Ana <a@x>" };
+    let mut out = format!("commit refs/heads/main\nmark :{mark}\ncommitter {who} {time} +0000\ndata 1\nx\n");
     for (at, parent) in parents.iter().enumerate() {
         let _ = writeln!(out, "{} :{parent}", if at == 0 { "from" } else { "merge" });
     }
