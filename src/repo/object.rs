@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use git2::{Delta, DiffFile, DiffOptions, ErrorCode, ObjectType, Oid, Tree};
 
+use super::changes::FastReads;
 use super::{BLOB_LIMIT, Repo, RepoError, StagedChange, Time};
 
 /// The SHA-1 name of a git object. `Display` gives 40 hex digits.
@@ -173,6 +174,15 @@ impl Repo {
             return Err(RepoError::TooLarge { id, size });
         }
         Ok(odb.read(id.oid()).map_err(reading)?.data().to_vec())
+    }
+
+    /// The same for versions of the log, of which there are many: like git, without hashing them again.
+    ///
+    /// # Errors
+    /// As [`blob`](Self::blob).
+    pub fn old_blob(&self, id: ObjectId) -> Result<Vec<u8>, RepoError> {
+        let _fast = FastReads::begin();
+        self.blob(id)
     }
 
     /// The commit of HEAD; `None` before the first commit.

@@ -9,7 +9,7 @@ use crate::ledger::{Origin, Past, Removal, Snapshot, Track, Version};
 use crate::policy::Holders;
 use crate::policy::config::Config;
 use crate::policy::roster::Roster;
-use crate::policy::rules::{Content, FileFacts, mentions};
+use crate::policy::rules::{Content, FileFacts, looks_sealed};
 use crate::repo::{Commit, Entry, ObjectId, PathChange, Repo, RepoError, Span, Time, Walk};
 use crate::sops::{Document, Format};
 
@@ -88,7 +88,7 @@ impl<'a> Snapshots<'a> {
     }
 
     fn read(&self, path: &str, id: ObjectId) -> Result<Option<Rc<Snapshot>>> {
-        let bytes = match self.repo.blob(id) {
+        let bytes = match self.repo.old_blob(id) {
             Ok(bytes) => bytes,
             Err(RepoError::TooLarge { .. }) => return Ok(None),
             Err(RepoError::Missing(_)) => {
@@ -97,7 +97,8 @@ impl<'a> Snapshots<'a> {
             }
             Err(error) => return Err(error.into()),
         };
-        if !mentions(&bytes, b"sops") {
+        // most files that speak of sops are manifests and manuals
+        if !looks_sealed(&bytes) {
             return Ok(None);
         }
         let file = FileFacts::read(path, false, Some(&bytes));
