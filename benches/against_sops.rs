@@ -6,10 +6,14 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+#[path = "support/clock.rs"]
+mod clock;
 #[path = "../tests/support/real_sops.rs"]
 mod real_sops;
+
+use clock::{median, time};
 
 const ROUNDS: usize = 41;
 
@@ -31,14 +35,6 @@ fn main() {
     }
 }
 
-fn command(program: &Path, arguments: &[&str], file: &Path, fixtures: &Path) -> Command {
-    let mut command = Command::new(program);
-    command.args(arguments).arg(file).stdout(Stdio::null()).stderr(Stdio::null());
-    command.env_clear().env("SOPS_AGE_KEY_FILE", PathBuf::from(fixtures).join("keys/alice.txt"));
-    command.env("HOME", fixtures).current_dir(fixtures);
-    command
-}
-
 fn alternate(mut ours: Command, mut theirs: Command) -> (Duration, Duration) {
     let mut times = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
@@ -48,14 +44,10 @@ fn alternate(mut ours: Command, mut theirs: Command) -> (Duration, Duration) {
     (median(times.0), median(times.1))
 }
 
-fn time(command: &mut Command) -> Duration {
-    let start = Instant::now();
-    let status = command.status().expect("the command starts");
-    assert!(status.success(), "{command:?}: {status}");
-    start.elapsed()
-}
-
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort();
-    times[times.len() / 2]
+fn command(program: &Path, arguments: &[&str], file: &Path, fixtures: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.args(arguments).arg(file).stdout(Stdio::null()).stderr(Stdio::null());
+    command.env_clear().env("SOPS_AGE_KEY_FILE", PathBuf::from(fixtures).join("keys/alice.txt"));
+    command.env("HOME", fixtures).current_dir(fixtures);
+    command
 }

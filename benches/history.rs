@@ -9,12 +9,17 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Stdio;
+use std::time::Instant;
 
 use stax::age::wrap;
 use stax::repo::Repo;
 use stax::sops::{DataKey, Format, Fresh, Terms, seal};
+
+#[path = "support/clock.rs"]
+mod clock;
+
+use clock::{command, git, median, time};
 
 const ROUNDS: usize = 5;
 const APPS: usize = 300;
@@ -92,7 +97,7 @@ fn bench(shape: &Shape, top: &Path) {
 
 fn child_of(top: &Path, mode: &str) {
     let program = std::env::current_exe().unwrap();
-    time(command(top, program.to_str().unwrap(), &[&format!("--walk={mode}")]));
+    time(&mut command(top, program.to_str().unwrap(), &[&format!("--walk={mode}")]));
 }
 
 fn compare(top: &Path, name: &str, mode: &str, theirs: &[&str]) {
@@ -104,7 +109,7 @@ fn compare(top: &Path, name: &str, mode: &str, theirs: &[&str]) {
         let start = Instant::now();
         said = String::from_utf8(ours.stdout(Stdio::piped()).output().unwrap().stdout).unwrap();
         times.0.push(start.elapsed());
-        times.1.push(time(command(top, "git", theirs)));
+        times.1.push(time(&mut command(top, "git", theirs)));
     }
     let (ours, theirs) = (median(times.0), median(times.1));
     let ratio = ours.as_secs_f64() / theirs.as_secs_f64();
@@ -179,27 +184,4 @@ fn sealed() -> String {
     let wrapped = wrap(&key, &[ALICE.parse().unwrap()]);
     let mut fresh = Fresh { now: "2026-01-02T03:04:05Z", random: &mut random };
     seal(Format::Yaml, "KEY: value\n", &Terms::of(&wrapped), &key, &mut fresh).unwrap()
-}
-
-fn command(top: &Path, program: &str, arguments: &[&str]) -> Command {
-    let mut command = Command::new(program);
-    command.args(arguments).current_dir(top).stdout(Stdio::null()).stderr(Stdio::null());
-    command.env("HOME", top).env("GIT_CONFIG_NOSYSTEM", "1");
-    command
-}
-
-fn git(top: &Path, arguments: &[&str]) {
-    time(command(top, "git", arguments));
-}
-
-fn time(mut command: Command) -> Duration {
-    let start = Instant::now();
-    let status = command.status().expect("the command starts");
-    assert!(status.success(), "{command:?}: {status}");
-    start.elapsed()
-}
-
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort();
-    times[times.len() / 2]
 }

@@ -7,11 +7,15 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use stax::age::wrap;
 use stax::sops::{DataKey, Format, Fresh, Terms, seal};
+
+#[path = "support/clock.rs"]
+mod clock;
+
+use clock::{command, git, median, time};
 
 const FILES: usize = 1_000;
 const COMMITS: usize = 100;
@@ -68,15 +72,15 @@ fn sealed(file: usize, version: usize) -> String {
 fn compare(top: &Path, name: &str, ours: &[&str], theirs: &[&str]) {
     let mut times = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        times.0.push(time(command(top, env!("CARGO_BIN_EXE_stax"), ours)));
-        times.1.push(time(command(top, "git", theirs)));
+        times.0.push(time(&mut command(top, env!("CARGO_BIN_EXE_stax"), ours)));
+        times.1.push(time(&mut command(top, "git", theirs)));
     }
     line(name, median(times.0), median(times.1));
 }
 
 /// A commit of one changed file, with the hook and without.
 fn hook(top: &Path) {
-    time(command(top, env!("CARGO_BIN_EXE_stax"), &["secrets", "install"]));
+    time(&mut command(top, env!("CARGO_BIN_EXE_stax"), &["secrets", "install"]));
     let mut times = (Vec::new(), Vec::new());
     for round in 0..2 * ROUNDS {
         fs::write(top.join("s/0/0.yaml"), sealed(0, 1_000 + round)).unwrap();
@@ -84,7 +88,7 @@ fn hook(top: &Path) {
         let skip: &[&str] = if round % 2 == 0 { &[] } else { &["--no-verify"] };
         let arguments = [&["commit", "--quiet", "-m", "one"], skip].concat();
         let list = if round % 2 == 0 { &mut times.0 } else { &mut times.1 };
-        list.push(time(command(top, "git", &arguments)));
+        list.push(time(&mut command(top, "git", &arguments)));
     }
     line("git commit of one file, with and without hook", median(times.0), median(times.1));
 }
@@ -92,30 +96,4 @@ fn hook(top: &Path) {
 fn line(name: &str, ours: Duration, theirs: Duration) {
     let ratio = ours.as_secs_f64() / theirs.as_secs_f64();
     println!("{name:44} {ours:>10.1?} {theirs:>10.1?} {ratio:>7.2}x");
-}
-
-fn command(top: &Path, program: &str, arguments: &[&str]) -> Command {
-    let mut command = Command::new(program);
-    command.args(arguments).current_dir(top).stdout(Stdio::null()).stderr(Stdio::null());
-    command.env("HOME", top).env("GIT_CONFIG_NOSYSTEM", "1");
-    for who in ["GIT_AUTHOR", "GIT_COMMITTER"] {
-        command.env(format!("{who}_NAME"), "Ana").env(format!("{who}_EMAIL"), "ana@example.com");
-    }
-    command
-}
-
-fn git(top: &Path, arguments: &[&str]) {
-    time(command(top, "git", arguments));
-}
-
-fn time(mut command: Command) -> Duration {
-    let start = Instant::now();
-    let status = command.status().expect("the command starts");
-    assert!(status.success(), "{command:?}: {status}");
-    start.elapsed()
-}
-
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort();
-    times[times.len() / 2]
 }

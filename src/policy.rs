@@ -15,7 +15,7 @@ pub mod who;
 
 pub use crate::sops::pattern;
 pub use holders::Holders;
-pub use who::{WhoError, resolve_who};
+pub use who::{WhoError, resolve_who, without_mail};
 
 /// Something that verify found. Data only: floor 3 prints it, escaped.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -114,9 +114,9 @@ type Spots = Vec<(usize, String)>;
 
 impl<'a> Ledger<'a> {
     /// Who can read less than they could: who left a file, whom its rule does not name any more, and who knows
-    /// a value that stands in a file of others now.
+    /// a value that stands in a file of others now; each with all that they could read.
     #[must_use]
-    pub fn former(&self) -> BTreeSet<String> {
+    pub fn former(&self) -> BTreeMap<String, Vec<FileExposure>> {
         let mut ever: BTreeSet<&str> = BTreeSet::new();
         for snapshot in self.versions.iter().map(|it| &it.snapshot).chain(self.tips.iter().map(|it| &it.1)) {
             ever.extend(snapshot.recipients.iter().map(String::as_str));
@@ -134,8 +134,8 @@ impl<'a> Ledger<'a> {
                 None => !today.contains(key) || file.items.iter().any(stands_elsewhere),
             }
         };
-        let is_former = |key: &&str| self.exposure(key).iter().any(|file| has_left(file, key));
-        ever.into_iter().filter(is_former).map(str::to_owned).collect()
+        let all = ever.into_iter().map(|key| (key.to_owned(), self.exposure(key)));
+        all.filter(|(key, files)| files.iter().any(|file| has_left(file, key))).collect()
     }
 
     fn names(&self, path: &str, recipient: &str) -> bool {

@@ -76,12 +76,6 @@ pub struct Row {
     pub agree: bool,
 }
 
-impl AsRef<Self> for Row {
-    fn as_ref(&self) -> &Self {
-        self
-    }
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileChange {
     None,

@@ -55,6 +55,13 @@ pub fn resolve_who(query: &str, known: &[(&str, &str)]) -> Result<String, WhoErr
     Err(WhoError::Nobody(query.to_owned()))
 }
 
+/// The name before a mail; all of it where nothing stands before.
+#[must_use]
+pub fn without_mail(name: &str) -> &str {
+    let short = name.split(" <").next().unwrap_or_default().trim();
+    if short.is_empty() { name } else { short }
+}
+
 /// `Ana Silva` and `ana@example.com` of `Ana Silva <ana@example.com>`; without a mail the name is both.
 fn parts(name: &str) -> (&str, &str) {
     let parts = name.trim().strip_suffix('>').and_then(|name| name.rsplit_once('<'));

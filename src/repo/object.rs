@@ -112,18 +112,6 @@ impl Repo {
         Ok(Time { seconds: time.seconds(), offset_minutes: time.offset_minutes() })
     }
 
-    /// The best common ancestor of two commits; `None` when they have none.
-    ///
-    /// # Errors
-    /// [`RepoError::Git`] when a commit cannot be read.
-    pub fn merge_base(&self, one: ObjectId, other: ObjectId) -> Result<Option<ObjectId>, RepoError> {
-        match self.git.merge_base(one.oid(), other.oid()) {
-            Ok(base) => Ok(Some(base.into())),
-            Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
-            Err(error) => Err(error.into()),
-        }
-    }
-
     /// The paths in which two states differ, as `git diff` compares them: untracked files are no part of the
     /// work tree. An unmerged path has neither side. Of the work tree only whether a file is there counts:
     /// its id may be zeros.

@@ -279,6 +279,17 @@ impl Node {
         }
     }
 
+    /// Where the last comment below this node ends.
+    #[must_use]
+    pub fn last_comment(&self) -> Option<usize> {
+        let (Value::Map(items) | Value::List(items)) = &self.value else { return None };
+        let end = |item: &Item| match item {
+            Item::Comment(comment) => Some(comment.span.end),
+            Item::Entry(entry) => entry.node.last_comment(),
+        };
+        items.iter().filter_map(end).max()
+    }
+
     #[must_use]
     pub fn is_map(&self) -> bool {
         matches!(self.value, Value::Map(_))

@@ -6,10 +6,10 @@ use std::rc::Rc;
 
 use super::{POLICY, ROSTER, WorkspaceError};
 use crate::ledger::{Origin, Past, Removal, Snapshot, Track, Version};
-use crate::policy::Holders;
 use crate::policy::config::Config;
 use crate::policy::roster::Roster;
 use crate::policy::rules::{Content, FileFacts, looks_sealed};
+use crate::policy::{Holders, without_mail};
 use crate::repo::{Commit, Entry, ObjectId, PathChange, Repo, RepoError, Span, Time, Walk};
 use crate::sops::{Document, Format};
 
@@ -430,8 +430,7 @@ impl Named {
     /// The name before a mail.
     #[must_use]
     pub fn short(&self) -> &str {
-        let short = self.name.split(" <").next().unwrap_or_default().trim();
-        if short.is_empty() { &self.name } else { short }
+        without_mail(&self.name)
     }
 }
 

@@ -147,6 +147,14 @@ impl Workspace {
         self.register(history, head, (today, from_index), depth)
     }
 
+    /// The same log with the files as they are now.
+    ///
+    /// # Errors
+    /// As [`Self::register_of`].
+    pub fn renewed(&self, register: Register, depth: Depth) -> Result<Register> {
+        self.register(register.history, register.head, self.files_of_today()?, depth)
+    }
+
     fn register(
         &self,
         history: History,

@@ -10,6 +10,7 @@ use crate::ledger::{Epochs, Insight, KeyChange, Moment, Readers, Snapshot, key_c
 use crate::policy::Holders;
 use crate::policy::config::Config;
 use crate::policy::roster::Roster;
+use crate::policy::rules::Policies;
 use crate::repo::{Commit, Entry, ObjectId, PathChange, Repo, Span};
 use crate::sops::Document;
 
@@ -102,7 +103,7 @@ impl Workspace {
 }
 
 impl Workspace {
-    /// What each commit made of the list of all whom any policy names, newest first.
+    /// What each commit behind HEAD made of the list of all whom any policy names, newest first.
     ///
     /// # Errors
     /// When git cannot read the commits.
@@ -111,12 +112,22 @@ impl Workspace {
         let index = repo.index_entries()?.into_iter().map(|entry| entry.path);
         let mut paths: BTreeSet<String> = index.filter(|path| names_people(path)).collect();
         paths.insert(POLICY.to_owned());
-        let span = Span { tips: repo.head_commit()?.into_iter().collect(), ..Span::default() };
-        let mut snapshots = Snapshots::new(repo);
-        let history = History::load_paths(repo, &span, paths, &[], &mut snapshots)?;
-        let mut past = Past::new(repo, &history, snapshots);
+        let history = History::load_paths(repo, &repo.head_span()?, paths, &[], &mut Snapshots::new(repo))?;
+        self.policy_moments_of(&history)
+    }
+
+    /// The same of commits that were walked already.
+    ///
+    /// # Errors
+    /// When git cannot read the commits.
+    pub fn policy_moments_of(&self, history: &History) -> Result<Vec<Moment>> {
+        let repo = self.repo()?;
+        let mut past = Past::new(repo, history, Snapshots::new(repo));
+        let changes_people = |commit: &&Commit| {
+            commit.paths.iter().chain(&commit.choices).any(|change| names_people(&change.path))
+        };
         let mut moments = Vec::new();
-        for commit in &history.walked {
+        for commit in history.walked.iter().filter(changes_people) {
             let mut list = |commit| {
                 let center = past.center(commit)?;
                 let rules = center.policies.iter().flat_map(|(_, config)| &config.rules);
@@ -163,7 +174,7 @@ fn back_to(history: &History, epochs: &Epochs, path: &str) -> HashMap<String, Rc
 struct Past<'a> {
     repo: &'a Repo,
     snapshots: Snapshots<'a>,
-    /// Every policy that the walk met, the deepest first.
+    /// Every policy that the walk met.
     policies: Vec<String>,
     configs: HashMap<ObjectId, Option<Rc<Config>>>,
     tables: HashMap<ObjectId, Rc<BTreeSet<String>>>,
@@ -176,18 +187,13 @@ struct Past<'a> {
 
 /// The policies and the table of one commit.
 struct Center {
-    /// With the folder that each governs: `""` or `a/b/`.
-    policies: Vec<(String, Rc<Config>)>,
+    policies: Policies,
     table: Option<Rc<BTreeSet<String>>>,
 }
 
 impl Center {
-    /// The nearest policy with a rule decides; a bound file answers to the one at the root.
     fn readers(&self, path: &str, managed: bool) -> Option<BTreeSet<String>> {
-        let above = self.policies.iter().filter(|(folder, _)| !managed || folder.is_empty());
-        let mut rules =
-            above.filter_map(|(folder, config)| config.rule_for(path.strip_prefix(folder.as_str())?));
-        let (_, rule) = rules.next()?;
+        let (_, rule) = self.policies.rule_for(path, managed)?;
         Some(rule.recipients().into_iter().map(str::to_owned).collect())
     }
 }
@@ -196,8 +202,7 @@ impl<'a> Past<'a> {
     fn new(repo: &'a Repo, history: &History, snapshots: Snapshots<'a>) -> Self {
         let all: BTreeSet<&str> =
             history.central.iter().map(|it| it.path.as_str()).filter(|path| *path != ROSTER).collect();
-        let mut policies: Vec<String> = all.into_iter().map(str::to_owned).collect();
-        policies.sort_by_key(|path| std::cmp::Reverse(path.len()));
+        let policies: Vec<String> = all.into_iter().map(str::to_owned).collect();
         Self {
             repo,
             snapshots,
@@ -219,10 +224,11 @@ impl<'a> Past<'a> {
             if let Some(entry) = self.repo.entry_at(commit, &path)?
                 && let Some(config) = self.config(entry.id).or_else(|| self.older_config(&path, entry.id))
             {
-                policies.push((path[..path.len() - POLICY.len()].to_owned(), config));
+                policies.push((path, config));
             }
         }
         let table = self.repo.entry_at(commit, ROSTER)?.and_then(|entry| self.table(entry.id));
+        let policies = policies.iter().map(|(path, config)| (path.as_str(), config.clone())).collect();
         let center = Rc::new(Center { policies, table });
         self.central.insert(commit, center.clone());
         Ok(center)
@@ -403,14 +409,14 @@ impl<'a> Past<'a> {
         let center = self.center(head)?;
         let bound = workspace.vault()?;
         let mut stories = Vec::new();
-        for (folder, config) in &center.policies {
+        for (folder, config) in center.policies.iter() {
             let governed: BTreeSet<usize> = files
                 .iter()
                 .filter(|(path, _)| {
                     let managed = bound.as_ref().is_some_and(|bound| bound.env_for_path(path).is_some());
                     !managed || folder.is_empty()
                 })
-                .filter_map(|(path, _)| Some(config.rule_for(path.strip_prefix(folder.as_str())?)?.0))
+                .filter_map(|(path, _)| Some(config.rule_for(path.strip_prefix(folder)?)?.0))
                 .collect();
             for (_, rule) in config.rules.iter().enumerate().filter(|(at, _)| !governed.contains(at)) {
                 let pattern = rule.path_regex.as_ref().map(|pattern| pattern.as_str().to_owned());

@@ -82,26 +82,18 @@ impl Args {
     }
 
     fn people(&self, ledger: &Ledger<'_>, names: &Names) -> Result<Vec<Person>, Failure> {
-        let keys = match &self.who {
-            None => ledger.former(),
-            Some(who) => {
-                let ever: BTreeSet<&str> = ledger
-                    .versions
-                    .iter()
-                    .map(|version| &version.snapshot)
-                    .chain(ledger.tips.iter().map(|(_, tip)| tip))
-                    .flat_map(|snapshot| &snapshot.recipients)
-                    .map(String::as_str)
-                    .collect();
-                BTreeSet::from([names.resolve(who, ever.into_iter())?])
-            }
+        let Some(who) = &self.who else {
+            let all = ledger.former().into_iter();
+            return Ok(all.map(|(key, files)| Person { key, files }).collect());
         };
-        let person = |key: String| Person { files: ledger.exposure(&key), key };
-        Ok(keys
-            .into_iter()
-            .map(person)
-            .filter(|person| self.who.is_some() || !person.files.is_empty())
-            .collect())
+        let versions = ledger.versions.iter().map(|version| &version.snapshot);
+        let ever: BTreeSet<&str> = versions
+            .chain(ledger.tips.iter().map(|(_, tip)| tip))
+            .flat_map(|snapshot| &snapshot.recipients)
+            .map(String::as_str)
+            .collect();
+        let key = names.resolve(who, ever.into_iter())?;
+        Ok(vec![Person { files: ledger.exposure(&key), key }])
     }
 }
 

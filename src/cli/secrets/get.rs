@@ -7,6 +7,7 @@ use super::{Which, values};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::sops::{EditError, Scalar};
+use crate::workspace::Caller;
 
 /// Print one value, as it is or as it was
 ///
@@ -55,7 +56,7 @@ impl Args {
     }
 
     fn past(&self, revision: &str) -> Result<Scalar, Failure> {
-        let (workspace, target) = self.which.open_past()?;
+        let (workspace, target) = self.which.open_past(Caller::Person)?;
         let past = Past::open(&workspace, &target, revision)?;
         past.value(&self.key)?.ok_or_else(|| past.lacks(&self.key))
     }

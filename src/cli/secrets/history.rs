@@ -6,11 +6,11 @@ mod signatures;
 
 use std::process::ExitCode;
 
-use super::ledger::{Keys, Names, moment, warn_gaps};
+use super::ledger::{Keys, Names, Window, warn_gaps};
 use super::{Which, verify};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
-use crate::ledger::{Row, short};
+use crate::ledger::short;
 use crate::workspace::Workspace;
 use crate::workspace::stories::Stories;
 
@@ -25,15 +25,8 @@ use block::Block;
 pub struct Args {
     #[command(flatten)]
     which: Which,
-    /// At most this many commits a file or rule
-    #[arg(short = 'n', long, value_name = "N")]
-    max_count: Option<usize>,
-    /// Not older than a date or a span: 2026-03-02, 90d
-    #[arg(long, value_name = "WHEN", value_parser = moment)]
-    since: Option<i64>,
-    /// Oldest first
-    #[arg(long)]
-    reverse: bool,
+    #[command(flatten)]
+    window: Window,
     #[command(flatten)]
     keys: Keys,
     /// Print JSON
@@ -58,7 +51,7 @@ impl Args {
         let blocks = Block::all(&stories.stories);
         let signed = signatures::of(&workspace, &blocks)?;
         if self.json {
-            ui.json(&json::of(&stories, &names, &signed, &|rows| self.cut(rows)))?;
+            ui.json(&json::of(&stories, &names, &signed, self.window))?;
             return Ok(ExitCode::SUCCESS);
         }
         warn_gaps(ui, &stories.history);
@@ -66,25 +59,13 @@ impl Args {
             if position > 0 {
                 ui.one_line("");
             }
-            block.print(ui, &names, &|rows| self.cut(rows));
+            block.print(ui, &names, self.window);
         }
         print_labels(ui, &stories);
         let commits = blocks.iter().flat_map(|block| &block.rows).map(|row| row.origin.commit.as_str());
         let commits = commits.collect::<std::collections::BTreeSet<_>>().len();
         ui.note(format!("names and dates are what the commits claim; {}", signed.summary(commits)));
         Ok(ExitCode::SUCCESS)
-    }
-
-    fn cut<'a, T: AsRef<Row>>(&self, rows: &'a [T]) -> Vec<&'a T> {
-        let mut kept: Vec<&T> = rows
-            .iter()
-            .filter(|row| self.since.is_none_or(|since| row.as_ref().origin.seconds >= since))
-            .take(self.max_count.unwrap_or(usize::MAX))
-            .collect();
-        if self.reverse {
-            kept.reverse();
-        }
-        kept
     }
 }
 

@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::Which;
 use crate::cli::escape::Escaped;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::ledger::Origin;
+use crate::workspace::Caller;
 use crate::workspace::history::{History, Named};
 use crate::workspace::register::{Depth, Register};
-use crate::workspace::{Caller, Target, Workspace};
 
 /// With which keys
 #[derive(clap::Args, Clone, Copy, Default)]
@@ -37,19 +36,29 @@ impl Keys {
     }
 }
 
-impl Which {
-    /// As [`open`](Self::open), for a file that need not be there any more.
-    pub(super) fn open_line(&self, caller: Caller) -> Result<(Workspace, Target), Failure> {
-        let workspace = Workspace::open(self.file.as_deref(), caller)?;
-        if let Some(file) = &self.file {
-            // a folder that is gone has no canonical name
-            let path = workspace.relative(file).ok().or_else(|| file.to_str().map(str::to_owned));
-            if let Some(path) = path.filter(|path| matches!(workspace.read(path), Ok(None))) {
-                return Ok((workspace, Target { path, env: None }));
-            }
+/// Which part of a log
+#[derive(clap::Args, Clone, Copy)]
+pub(super) struct Window {
+    /// At most this many commits
+    #[arg(short = 'n', long, value_name = "N")]
+    max_count: Option<usize>,
+    /// Not older than a date or a span: 2026-03-02, 90d
+    #[arg(long, value_name = "WHEN", value_parser = moment)]
+    since: Option<i64>,
+    /// Oldest first
+    #[arg(long)]
+    reverse: bool,
+}
+
+impl Window {
+    /// Of what is newest first, in the order that was asked for.
+    pub(super) fn of<'a, T>(&self, rows: &'a [T], seconds: impl Fn(&T) -> i64) -> Vec<&'a T> {
+        let kept = rows.iter().filter(|row| self.since.is_none_or(|since| seconds(row) >= since));
+        let mut kept: Vec<&T> = kept.take(self.max_count.unwrap_or(usize::MAX)).collect();
+        if self.reverse {
+            kept.reverse();
         }
-        let target = workspace.target(self.env.as_deref(), self.file.as_deref())?;
-        Ok((workspace, target))
+        kept
     }
 }
 

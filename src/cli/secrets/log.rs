@@ -7,7 +7,7 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::Which;
-use super::ledger::{Keys, Names, commit_and_date, moment, note_depth, origin_json, warn_gaps};
+use super::ledger::{Keys, Names, Window, commit_and_date, note_depth, origin_json, warn_gaps};
 use super::values::{parse_path, plain_text, shape};
 use crate::cli::failure::Failure;
 use crate::cli::show::{Show, Viewer};
@@ -33,15 +33,8 @@ pub struct Args {
     /// With the values before and after, for a key holder; masked where `git diff` masks them
     #[arg(short, long, conflicts_with_all = ["keyless", "json"])]
     patch: bool,
-    /// At most this many commits
-    #[arg(short = 'n', long, value_name = "N")]
-    max_count: Option<usize>,
-    /// Not older than a date or a span: 2026-03-02, 90d
-    #[arg(long, value_name = "WHEN", value_parser = moment)]
-    since: Option<i64>,
-    /// Oldest first
-    #[arg(long)]
-    reverse: bool,
+    #[command(flatten)]
+    window: Window,
     #[command(flatten)]
     keys: Keys,
     /// Print JSON
@@ -51,7 +44,7 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
-        let (workspace, target) = self.which.open_line(self.keys.caller())?;
+        let (workspace, target) = self.which.open_past(self.keys.caller())?;
         let register = workspace.register_of(&target, self.keys.depth())?;
         warn_gaps(ui, &register.history);
         let history = &register.history;
@@ -70,13 +63,9 @@ impl Args {
                     .hint("see the names: stax secrets list"));
             }
         }
-        log.retain(|entry| self.since.is_none_or(|since| entry.origin().seconds >= since));
-        log.truncate(self.max_count.unwrap_or(usize::MAX));
-        if self.reverse {
-            log.reverse();
-        }
+        let log = self.window.of(&log, |entry| entry.origin().seconds);
         if self.json {
-            let entries: Vec<_> = log.iter().map(entry_json).collect();
+            let entries: Vec<_> = log.iter().map(|entry| entry_json(entry)).collect();
             let partial = history.is_partial;
             ui.json(&json!({"schema": 1, "file": target.path, "env": target.env, "entries": entries, "history_is_complete": !partial}))?;
             return Ok(ExitCode::SUCCESS);
@@ -87,7 +76,7 @@ impl Args {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn print(&self, ui: &Ui, log: &[Entry<'_>], register: &Register, names: &Names, viewer: Option<Viewer>) {
+    fn print(&self, ui: &Ui, log: &[&Entry<'_>], register: &Register, names: &Names, viewer: Option<Viewer>) {
         let width = log.iter().map(|entry| entry.origin().author.chars().count()).max().unwrap_or(0);
         for entry in log {
             let origin = entry.origin();

@@ -5,7 +5,7 @@ use super::people::date;
 use super::values::parse_path;
 use crate::cli::failure::{Exit, Failure};
 use crate::sops::{Cleartext, Document, Format, MacState, OpenFault, Scalar};
-use crate::workspace::{Caller, Target, Workspace, WorkspaceError};
+use crate::workspace::{Caller, Target, Workspace};
 
 /// An opened version; its values authenticate.
 pub struct Past {
@@ -19,14 +19,16 @@ pub struct Past {
 
 impl Which {
     /// As [`Self::open`], for a file that need no longer exist.
-    pub fn open_past(&self) -> Result<(Workspace, Target), Failure> {
-        let workspace = Workspace::open(self.file.as_deref(), Caller::Person)?;
-        let target = match (workspace.target(self.env.as_deref(), self.file.as_deref()), &self.file) {
-            (Err(WorkspaceError::Missing(_)), Some(file)) => {
-                Target { path: workspace.relative(file)?, env: None }
+    pub fn open_past(&self, caller: Caller) -> Result<(Workspace, Target), Failure> {
+        let workspace = Workspace::open(self.file.as_deref(), caller)?;
+        if let Some(file) = &self.file {
+            // a folder that is gone has no canonical name
+            let path = workspace.relative(file).ok().or_else(|| file.to_str().map(str::to_owned));
+            if let Some(path) = path.filter(|path| matches!(workspace.read(path), Ok(None))) {
+                return Ok((workspace, Target { path, env: None }));
             }
-            (target, _) => target?,
-        };
+        }
+        let target = workspace.target(self.env.as_deref(), self.file.as_deref())?;
         Ok((workspace, target))
     }
 }

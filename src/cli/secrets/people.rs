@@ -8,9 +8,9 @@ use crate::cli::failure::{Exit, Failure};
 use crate::cli::ui::Ui;
 use crate::disk::Write;
 use crate::ledger::{Origin, intervals};
-use crate::policy::Holders;
 use crate::policy::config::{Config, ConfigError};
 use crate::policy::roster::Roster;
+use crate::policy::{Holders, without_mail};
 use crate::repo::Commit;
 use crate::workspace::groups::{self, Readers};
 use crate::workspace::wrap::{Cause, Governed, Keys, Obstacle, Rewrapped, Survey};
@@ -91,9 +91,7 @@ impl People {
 
     /// The name before a mail.
     pub(super) fn short(&self, key: &str) -> String {
-        let name = self.name(key);
-        let short = name.split(" <").next().unwrap_or_default().trim();
-        if short.is_empty() { name } else { short.to_owned() }
+        without_mail(&self.name(key)).to_owned()
     }
 
     pub(super) fn shorts(&self, keys: &[Recipient]) -> String {

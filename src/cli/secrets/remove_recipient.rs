@@ -13,7 +13,7 @@ use crate::policy::config::Config;
 use crate::repo::ObjectId;
 use crate::workspace::POLICY;
 use crate::workspace::groups::Readers;
-use crate::workspace::register::Depth;
+use crate::workspace::register::{Depth, Register};
 use crate::workspace::wrap::{Governed, Keys, Rewrapped, secret_paths};
 
 /// End somebody's access: new data keys, every value re-encrypted, and what must be replaced
@@ -33,8 +33,10 @@ impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
         let people = People::open(self.scope.file.as_deref())?;
         let key = people.resolve(&self.who)?;
-        let (name, short) = (people.name(&key), people.short(&key));
-        let known = still_open(&people, &key)?;
+        let name = people.name(&key);
+        let tips = people.workspace.repo()?.ref_tips()?;
+        let register = people.workspace.register_of_all(tips, Depth::Silent)?;
+        let known = still_open(&register, &key);
         let open = |file: &&Governed| file.names(&key) || known.contains(&file.target.path);
         let exposed: BTreeSet<&str> =
             people.survey.files.iter().filter(open).map(|file| file.target.path.as_str()).collect();
@@ -69,10 +71,7 @@ impl Args {
             people.workspace.save(&writes)?;
         }
         if !files.is_empty() {
-            ui.line(format!("{short} could read these values and encryption cannot take that back. Replace each at its source, then:"));
-        }
-        if !files.is_empty() {
-            checklists(ui, &people, &files, &key)?;
+            checklists(ui, &people, register, &files, &key)?;
         }
         people.warn_missing(ui, &after, &rules, &key);
         if self.dry_run {
@@ -119,19 +118,27 @@ fn announce(ui: &Ui, people: &People, key: &str, what: &str, writes: &[Write], p
 
 /// `sops updatekeys` drops a stanza and keeps the data key: an old commit still gives it away, also under
 /// another name of the file.
-fn still_open(people: &People, key: &str) -> Result<BTreeSet<String>, Failure> {
-    let workspace = &people.workspace;
-    let register = workspace.register_of_all(workspace.repo()?.ref_tips()?, Depth::Silent)?;
+fn still_open(register: &Register, key: &str) -> BTreeSet<String> {
     let is_known =
         |tip: &Snapshot| register.epochs.at(tip).is_some_and(|epoch| register.epochs.was_read_by(epoch, key));
     let known = register.tips.iter().filter(|(_, tip)| is_known(tip));
-    Ok(known.map(|(path, _)| path.clone()).collect())
+    known.map(|(path, _)| path.clone()).collect()
 }
 
-/// What they could read and nobody has replaced, by the ledger of the whole log.
-fn checklists(ui: &Ui, people: &People, files: &[(&Governed, Readers)], key: &str) -> Result<(), Failure> {
+/// What they could read and nobody has replaced, by the log as it was and the files as they are now.
+fn checklists(
+    ui: &Ui,
+    people: &People,
+    register: Register,
+    files: &[(&Governed, Readers)],
+    key: &str,
+) -> Result<(), Failure> {
     let workspace = &people.workspace;
-    let register = workspace.register_of_all(workspace.repo()?.ref_tips()?, Depth::Silent)?;
+    let register = workspace.renewed(register, Depth::Silent)?;
+    ui.line(format!(
+        "{} could read these values and encryption cannot take that back. Replace each at its source, then:",
+        people.short(key)
+    ));
     let vault = workspace.vault()?;
     let exposure = with_ledger(&register, vault.as_ref(), workspace, &|ledger| Ok(ledger.exposure(key)))?;
     let branches = branches(people)?;

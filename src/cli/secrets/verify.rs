@@ -196,7 +196,11 @@ impl Args {
             range::is_accepted(gathered.vault.as_ref(), RuleId::K05, &one.path, None)
         }));
         let (commits, is_partial) = (Some(history.commits), history.is_partial);
-        findings.extend(past::late_rows(&workspace, gathered.facts.roster.as_deref())?);
+        findings.extend(past::late_rows(
+            &workspace,
+            Some(&history).filter(|_| files > 0),
+            gathered.facts.roster.as_deref(),
+        )?);
         findings.extend(past::check(self, &workspace, gathered.vault.as_ref(), &in_scope)?);
         Ok(Report { findings, accepted, files, checked_with_key, commits, is_partial, ..Report::default() })
     }

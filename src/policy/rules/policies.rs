@@ -4,6 +4,8 @@
 //! the file. So the nearest policy above a file that has a rule for it decides; a bound file answers to the
 //! one at the root alone, which is the only one that the commands of stax read and write.
 
+use std::rc::Rc;
+
 use super::{Facts, POLICY};
 use crate::policy::config::{Config, CreationRule};
 
@@ -11,7 +13,7 @@ use crate::policy::config::{Config, CreationRule};
 #[derive(Debug, Default)]
 pub struct Policies {
     /// Each with its folder: `""` or `a/b/`.
-    list: Vec<(String, Config)>,
+    list: Vec<(String, Rc<Config>)>,
 }
 
 impl Policies {
@@ -20,17 +22,18 @@ impl Policies {
         let nested = facts.others.iter().filter(|other| other.path != POLICY);
         let texts = nested.filter_map(|other| Some((other.path.as_str(), other.text.as_deref()?)));
         let root = facts.policy.as_deref().map(|text| (POLICY, text));
-        let mut list: Vec<(String, Config)> = texts
-            .chain(root)
-            .filter_map(|(path, text)| Some((folder(path).to_owned(), Config::parse(text).ok()?.0)))
-            .collect();
-        list.sort_by(|(a, _), (b, _)| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
-        Self { list }
+        let all = texts.chain(root);
+        all.filter_map(|(path, text)| Some((path, Rc::new(Config::parse(text).ok()?.0)))).collect()
+    }
+
+    /// Each with its folder: `""` or `a/b/`.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Config)> {
+        self.list.iter().map(|(folder, config)| (folder.as_str(), &**config))
     }
 
     #[must_use]
     pub fn root(&self) -> Option<&Config> {
-        self.list.iter().find(|(folder, _)| folder.is_empty()).map(|(_, config)| config)
+        self.list.iter().find(|(folder, _)| folder.is_empty()).map(|(_, config)| &**config)
     }
 
     /// The rule of a file, and the path of the policy that it stands in.
@@ -41,6 +44,16 @@ impl Policies {
             .filter_map(|(folder, config)| Some((folder, config, path.strip_prefix(folder.as_str())?)))
             .find_map(|(folder, config, inner)| Some((folder, config.rule_for(inner)?.1)))
             .map(|(folder, rule)| (format!("{folder}{POLICY}"), rule))
+    }
+}
+
+/// From the paths of policies.
+impl<'p> FromIterator<(&'p str, Rc<Config>)> for Policies {
+    fn from_iter<T: IntoIterator<Item = (&'p str, Rc<Config>)>>(policies: T) -> Self {
+        let policies = policies.into_iter().map(|(path, config)| (folder(path).to_owned(), config));
+        let mut list: Vec<(String, Rc<Config>)> = policies.collect();
+        list.sort_by(|(a, _), (b, _)| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        Self { list }
     }
 }
 

@@ -111,7 +111,7 @@ impl Cleartext {
             None => dash == "-",
         };
         if own_lines {
-            let end = last_comment(&entry.node).unwrap_or(0).max(entry.span.end);
+            let end = entry.node.last_comment().unwrap_or(0).max(entry.span.end);
             return Ok((whole_lines(source, &(start..end)), Zeroizing::default()));
         }
         // the first entry behind a dash: the next one takes its place
@@ -123,16 +123,6 @@ impl Cleartext {
         }
         Ok((entry.span.start..next.span.start, Zeroizing::default()))
     }
-}
-
-/// Where the last comment below a node ends; it goes with the node.
-fn last_comment(node: &Node) -> Option<usize> {
-    let (Value::Map(items) | Value::List(items)) = &node.value else { return None };
-    let end = |item: &Item| match item {
-        Item::Comment(comment) => Some(comment.span.end),
-        Item::Entry(entry) => last_comment(&entry.node),
-    };
-    items.iter().filter_map(end).max()
 }
 
 /// The only entry of a container goes: braces or brackets take its place.

@@ -60,7 +60,7 @@ impl<'a> Shown<'a> {
     /// The lines of an entry, with the comments inside of it.
     pub(super) fn lines(&self, entry: &Entry) -> Range<usize> {
         let text = &*self.text;
-        let end = last_comment(&entry.node).unwrap_or(0).max(entry.span.end);
+        let end = entry.node.last_comment().unwrap_or(0).max(entry.span.end);
         let body = text[..end].trim_end_matches(['\n', '\r', ' ']).len().max(entry.key_span.end);
         let end = text[body..].find('\n').map_or(text.len(), |at| body + at + 1);
         line_start(text, entry.span.start)..end
@@ -81,16 +81,6 @@ impl<'a> Shown<'a> {
         }
         start..lines.end
     }
-}
-
-/// Where the last comment below a node ends.
-fn last_comment(node: &Node) -> Option<usize> {
-    let (Value::Map(items) | Value::List(items)) = &node.value else { return None };
-    let end = |item: &Item| match item {
-        Item::Comment(comment) => Some(comment.span.end),
-        Item::Entry(entry) => last_comment(&entry.node),
-    };
-    items.iter().filter_map(end).max()
 }
 
 /// The container of a path, its entry there and the position of that.

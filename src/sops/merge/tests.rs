@@ -1,59 +1,10 @@
 use super::*;
-use crate::sops::{DataKey, Document, Fresh, Terms, WrappedKey, seal};
+use crate::sops::{DataKey, Document, Fresh, Terms, Wrapped, WrappedKey, seal};
 
-fn fresh<T>(call: impl FnOnce(&mut Fresh<'_>) -> T) -> T {
-    let mut state = 1_u64;
-    let mut random = |buffer: &mut [u8]| {
-        for byte in buffer {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            *byte = (state >> 56) as u8;
-        }
-    };
-    call(&mut Fresh { now: "2026-01-02T03:04:05Z", random: &mut random })
-}
+#[path = "../../../tests/support/merging.rs"]
+mod merging;
 
-fn wrapped() -> Vec<WrappedKey> {
-    vec![WrappedKey { recipient: "age1first".into(), enc: "armor\n".into() }]
-}
-
-fn key(number: u8) -> DataKey {
-    DataKey::new([number; 32])
-}
-
-fn version(format: Format, clear: &str, number: u8) -> Cleartext {
-    let stanzas = wrapped();
-    let text = fresh(|fresh| seal(format, clear, &Terms::of(&stanzas), &key(number), fresh));
-    let text = text.unwrap_or_else(|error| panic!("{error}: {clear}"));
-    Document::parse(format, &text).unwrap().open(&key(number)).unwrap()
-}
-
-/// Merges under the data key that the numbers ask for, and opens the result again.
-fn merge(format: Format, o: Option<&str>, a: &str, b: &str, keys: [u8; 3]) -> (Cleartext, Changes) {
-    let base = o.map(|o| version(format, o, keys[0]));
-    let (ours, theirs) = (version(format, a, keys[1]), version(format, b, keys[2]));
-    let merged = values(base.as_ref(), &ours, &theirs, None).unwrap();
-    let number = match keys {
-        [_, a, b] if a == b => a,
-        [o, a, b] if o == a => b,
-        [o, a, b] if o == b => a,
-        _ => 9,
-    };
-    let stanzas = wrapped();
-    let wrapped = (number != keys[1]).then_some(super::super::Wrapped::Whole(&stanzas));
-    let text = fresh(|fresh| {
-        let key = key(number);
-        let keys = Keys { key: &key, is_ours: number == keys[1], is_theirs: number == keys[2] };
-        merged.seal(&keys, wrapped, fresh)
-    });
-    let text =
-        text.unwrap_or_else(|error| panic!("{error}\n--- base\n{o:?}\n--- ours\n{a}\n--- theirs\n{b}"));
-    let opened = Document::parse(format, &text).unwrap().open(&key(number)).unwrap();
-    (opened, merged.changes)
-}
-
-fn names(paths: &[Path]) -> Vec<String> {
-    paths.iter().map(ToString::to_string).collect()
-}
+use merging::{fresh, key, merge, names, version, wrapped};
 
 /// What the author of the merged document sees.
 fn yaml(o: &str, a: &str, b: &str) -> (String, Changes) {

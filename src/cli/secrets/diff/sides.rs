@@ -85,7 +85,7 @@ fn merge_base(repo: &Repo, left: &Named, right: &Named) -> Result<Named, Failure
         }
     };
     let base = match (id(left), id(right)) {
-        (Some(left), Some(right)) => repo.merge_base(left, right)?,
+        (Some(left), Some(right)) => repo.merge_bases(left, right)?.first().copied(),
         _ => None,
     };
     let none = || Failure::usage(format!("{} and {} have no common ancestor", left.1, right.1));

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use super::super::ledger::Names;
+use super::super::ledger::{Names, Window};
 use super::commits;
 use crate::cli::ui::Ui;
 use crate::ledger::{FileChange, KeyChange, Move, Origin, Place, Row, timeline};
@@ -18,12 +18,6 @@ pub(super) struct Line {
     back_to: Option<Rc<Origin>>,
     /// History is cut off right before it, or starts there.
     is_first: bool,
-}
-
-impl AsRef<Row> for Line {
-    fn as_ref(&self) -> &Row {
-        &self.row
-    }
 }
 
 pub(super) struct Block<'a> {
@@ -86,7 +80,7 @@ impl<'a> Block<'a> {
         Self { title, rows: of_each.into_iter().flatten().collect(), lines, stories }
     }
 
-    pub(super) fn print(&self, ui: &Ui, names: &Names, cut: &dyn Fn(&[Line]) -> Vec<&Line>) {
+    pub(super) fn print(&self, ui: &Ui, names: &Names, window: Window) {
         ui.one_line(&self.title);
         if self.stories.len() > 1 {
             for story in &self.stories {
@@ -96,7 +90,7 @@ impl<'a> Block<'a> {
             }
         }
         let all = self.stories.len();
-        let lines = cut(&self.lines);
+        let lines = window.of(&self.lines, |line| line.row.origin.seconds);
         for line in &lines {
             ui.one_line(format!("  {}", told(line, names, all)));
         }

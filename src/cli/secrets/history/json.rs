@@ -4,15 +4,12 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::super::ledger::{Names, origin_json};
+use super::super::ledger::{Names, Window, origin_json};
 use super::signatures::Signatures;
 use crate::ledger::{FileChange, Interval, KeyChange, Place, Row, intervals, timeline};
 use crate::workspace::stories::{Stories, Story, Subject};
 
-/// The rows that were asked for.
-pub(super) type Cut<'c> = dyn Fn(&[Row]) -> Vec<&Row> + 'c;
-
-pub(super) fn of(stories: &Stories, names: &Names, signed: &Signatures, cut: &Cut<'_>) -> Value {
+pub(super) fn of(stories: &Stories, names: &Names, signed: &Signatures, window: Window) -> Value {
     let labels = stories.labels.iter().map(|change| {
         let mut value = origin_json(&change.origin);
         value["recipient"] = change.recipient.clone().into();
@@ -22,7 +19,7 @@ pub(super) fn of(stories: &Stories, names: &Names, signed: &Signatures, cut: &Cu
     });
     json!({
         "schema": 1,
-        "subjects": stories.stories.iter().map(|story| subject(story, names, signed, cut)).collect::<Vec<_>>(),
+        "subjects": stories.stories.iter().map(|story| subject(story, names, signed, window)).collect::<Vec<_>>(),
         "labels": labels.collect::<Vec<_>>(),
         "commits": stories.history.commits,
         "unreadable": stories.history.unreadable,
@@ -30,7 +27,7 @@ pub(super) fn of(stories: &Stories, names: &Names, signed: &Signatures, cut: &Cu
     })
 }
 
-fn subject(story: &Story, names: &Names, signed: &Signatures, cut: &Cut<'_>) -> Value {
+fn subject(story: &Story, names: &Names, signed: &Signatures, window: Window) -> Value {
     let (path, env, policy, pattern) = match &story.subject {
         Subject::File { path, env } => (Some(path), env.as_ref(), None, None),
         Subject::Rule { policy, pattern } => (None, None, Some(policy), pattern.as_ref()),
@@ -51,7 +48,7 @@ fn subject(story: &Story, names: &Names, signed: &Signatures, cut: &Cut<'_>) -> 
     });
     json!({
         "file": path, "env": env, "policy": policy, "pattern": pattern,
-        "rows": cut(&rows).into_iter().map(|row| row_json(row, story, signed)).collect::<Vec<_>>(),
+        "rows": window.of(&rows, |row| row.origin.seconds).into_iter().map(|row| row_json(row, story, signed)).collect::<Vec<_>>(),
         "recipients": people.collect::<Vec<_>>(),
     })
 }

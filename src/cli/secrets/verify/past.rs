@@ -10,6 +10,7 @@ use crate::ledger::{Doubt, State};
 use crate::policy::roster::Roster;
 use crate::policy::vault::Vault;
 use crate::policy::{Finding, RuleId, Severity};
+use crate::workspace::history::History;
 use crate::workspace::register::{Depth, Register};
 use crate::workspace::{ROSTER, Target, Workspace};
 
@@ -54,9 +55,9 @@ fn exposed(
     let names = Names(workspace.names_of(&register.history)?);
     with_ledger(register, vault, workspace, &|ledger| {
         let mut findings = Vec::new();
-        for recipient in ledger.former() {
+        for (recipient, files) in ledger.former() {
             let who = names.short(&recipient).into_owned();
-            for file in ledger.exposure(&recipient) {
+            for file in files {
                 let keys = |wanted: &dyn Fn(&State) -> bool| -> Vec<&str> {
                     let items = file.items.iter().filter(|item| wanted(&item.state));
                     items.map(|item| item.key.as_str()).collect()
@@ -115,14 +116,21 @@ fn list(keys: &[&str]) -> String {
     if more > 0 { format!("{shown} and {more} more") } else { shown }
 }
 
-/// R02: dates of the table that are later than the log proves.
-pub(super) fn late_rows(workspace: &Workspace, roster: Option<&str>) -> Result<Vec<Finding>, Failure> {
+/// R02: dates of the table that are later than the log proves; of the commits that were walked, or else of all.
+pub(super) fn late_rows(
+    workspace: &Workspace,
+    history: Option<&History>,
+    roster: Option<&str>,
+) -> Result<Vec<Finding>, Failure> {
     let Some(table) = roster.and_then(|text| Roster::parse(text).ok()) else { return Ok(Vec::new()) };
     let dated = |row: &&crate::policy::roster::Row| row.onboarded.parse::<jiff::civil::Date>().is_ok();
     if !table.rows().any(|(_, row)| dated(&row)) {
         return Ok(Vec::new());
     }
-    let moments = workspace.policy_moments()?;
+    let moments = match history {
+        Some(history) => workspace.policy_moments_of(history)?,
+        None => workspace.policy_moments()?,
+    };
     let mut findings = Vec::new();
     for (line, row) in table.rows().filter(|(_, row)| dated(row)) {
         let intervals = crate::ledger::intervals(&moments, &row.recipient, true);
