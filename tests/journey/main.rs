@@ -9,6 +9,7 @@ mod editing;
 mod errors;
 mod exposed;
 mod formats;
+mod global;
 mod guard;
 mod history;
 mod honest;

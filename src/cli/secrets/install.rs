@@ -7,6 +7,9 @@ use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::repo::Repo;
 
+mod attributes;
+mod block;
+pub(super) mod global;
 pub(in crate::cli) mod hooks;
 mod manager;
 mod script;
@@ -24,10 +27,17 @@ const XFUNCNAME: &str = "^\"?([A-Za-z_][^:=\"]*)\"?[ \t]*[:=]\n^[ \t]{1,4}\"([^\
 /// marked block behind its first line and runs on; any other hook, and those of a hook manager, are left
 /// alone, and the lines to add are printed. `stax secrets uninstall` takes all of it out again.
 #[derive(clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// Only the drivers, in your own git configuration and attributes: for every repository, changing none
+    #[arg(long)]
+    global: bool,
+}
 
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
+        if self.global {
+            return global::install(ui);
+        }
         let repo = Repo::discover(Path::new("."))?;
         install(&repo)?.report(ui);
         Ok(ExitCode::SUCCESS)
@@ -60,14 +70,23 @@ impl Installed {
 /// Writes the drivers into the repository's configuration and the hooks beside it.
 pub(in crate::cli) fn install(repo: &Repo) -> Result<Installed, Failure> {
     let program = program()?;
-    set(repo, TEXTCONV, &textconv(&program))?;
-    // a cache would put plaintext into the object store
-    set(repo, "diff.stax.cachetextconv", "false")?;
-    set(repo, "diff.stax.xfuncname", XFUNCNAME)?;
-    // the command first: a named driver without one makes git stop
-    set(repo, MERGE, &merge_driver(&program))?;
-    set(repo, "merge.stax.name", "stax: SOPS documents, key by key")?;
+    for (name, value) in drivers(&program) {
+        set(repo, name, &value)?;
+    }
     Ok(Installed { hooks: Hooks::install(repo, &program)? })
+}
+
+/// The settings of both drivers, in the order in which they are written.
+fn drivers(program: &str) -> [(&'static str, String); 5] {
+    [
+        (TEXTCONV, textconv(program)),
+        // a cache would put plaintext into the object store
+        ("diff.stax.cachetextconv", "false".to_owned()),
+        ("diff.stax.xfuncname", XFUNCNAME.to_owned()),
+        // the command first: a named driver without one makes git stop
+        (MERGE, merge_driver(program)),
+        ("merge.stax.name", "stax: SOPS documents, key by key".to_owned()),
+    ]
 }
 
 /// Whether git calls stax for diffs and for merges in this clone, and what its hooks are.

@@ -2,32 +2,42 @@
 
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
 
+use super::install::global::{self, remove_section};
 use super::install::hooks::{Hooks, Removed};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
-use crate::keyring::IDENTITY_VARIABLES;
-use crate::process::{self, Environment};
 use crate::repo::Repo;
-
-/// git answers at once; a lock that stays is an error.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Take the drivers and hooks out of this clone again
 ///
 /// Hooks of others get back every byte. The secrets, the files of the repository and the `stax.*` settings
 /// stay; nothing is checked any more.
 #[derive(clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// What `install --global` wrote, and nothing of this clone
+    #[arg(long)]
+    global: bool,
+}
 
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
+        if self.global {
+            let removed = global::uninstall()?;
+            for what in &removed {
+                ui.line(format!("removed    {what}"));
+            }
+            if removed.is_empty() {
+                ui.line("nothing to do: your git configuration holds nothing of stax");
+            }
+            return Ok(ExitCode::SUCCESS);
+        }
         let repo = Repo::discover(Path::new("."))?;
         let hooks = Hooks::uninstall(&repo)?;
+        let config = repo.common_dir().join("config").to_string_lossy().into_owned();
         let mut drivers = Vec::new();
         for kind in ["diff", "merge"] {
-            if remove_section(&repo, &format!("{kind}.stax"))? {
+            if remove_section(&["--file", &config], &format!("{kind}.stax"))? {
                 drivers.push(format!("{kind} driver"));
             }
         }
@@ -54,30 +64,4 @@ fn report(hooks: &Removed, drivers: &[String], ui: &Ui) {
     for path in &hooks.calling {
         ui.warning(format!("{} calls stax and was left alone: take its lines out by hand", path.display()));
     }
-}
-
-/// libgit2 would leave an empty heading behind, so git does it; says whether anything was set.
-fn remove_section(repo: &Repo, section: &str) -> Result<bool, Failure> {
-    let file = repo.common_dir().join("config").to_string_lossy().into_owned();
-    let git = |args: &[&str]| {
-        let argv: Vec<String> =
-            ["git", "config", "--file", &file].iter().chain(args).map(|word| (*word).to_owned()).collect();
-        process::run_command(
-            &argv,
-            Path::new("/"),
-            Environment { add: &[], remove: IDENTITY_VARIABLES },
-            PATIENCE,
-        )
-        .map_err(|error| Failure::usage(format!("git config: {error}")))
-    };
-    let pattern = format!("^{}\\.", section.replace('.', "\\."));
-    if !git(&["--get-regexp", &pattern])?.status.success() {
-        return Ok(false);
-    }
-    let output = git(&["--remove-section", section])?;
-    if !output.status.success() {
-        let why = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        return Err(Failure::usage(format!("{file}: {section} was not removed: {why}")));
-    }
-    Ok(true)
 }

@@ -10,28 +10,29 @@ use crate::process;
 /// Leaves conflict markers in ours, whatever happens.
 pub(super) fn merge(args: &Args) {
     let before = fs::read(&args.ours).unwrap_or_default();
-    if !by_git(args) {
+    // where git's merge is clean the MAC of the result cannot be right
+    if matches!(as_git(args, &["--diff3"]), None | Some(0)) {
         let part = |path: &Path| fs::read(path).unwrap_or_default();
         let whole = whole(args, &before, &part(&args.base), &part(&args.theirs));
         let _ = fs::write(&args.ours, whole);
     }
 }
 
-/// Whether git left markers. Where its merge is clean the MAC of the result cannot be right.
-fn by_git(args: &Args) -> bool {
+/// Merges as git does where no driver is; says how many conflicts it marked. `None` when it could not.
+pub(super) fn as_git(args: &Args, style: &[&str]) -> Option<i32> {
     let file = |path: &Path| path.to_str().map(|path| Path::new(".").join(path).display().to_string());
     let files = [&args.ours, &args.base, &args.theirs].map(|path| file(path));
-    let [Some(ours), Some(base), Some(theirs)] = files else { return false };
+    let [Some(ours), Some(base), Some(theirs)] = files else { return None };
     let size = format!("--marker-size={}", args.size.parse::<u8>().unwrap_or(7).max(7));
-    let mut argv = ["git", "merge-file", "--quiet", "--diff3", &size].map(str::to_owned).to_vec();
+    let mut argv: Vec<String> =
+        ["git", "merge-file", "--quiet", &size].iter().chain(style).map(|word| (*word).to_owned()).collect();
     for label in [&args.ours_label, &args.base_label, &args.theirs_label] {
         argv.extend(["-L".to_owned(), label.replace(['\n', '\r'], " ")]);
     }
     argv.extend([ours, base, theirs]);
     let environment = process::Environment { add: &[], remove: IDENTITY_VARIABLES };
     let ended = process::run_command(&argv, Path::new("."), environment, process::TIMEOUT);
-    // the number of conflicts
-    ended.is_ok_and(|output| matches!(output.status.code(), Some(1..=127)))
+    ended.ok()?.status.code().filter(|conflicts| (0..=127).contains(conflicts))
 }
 
 fn whole(args: &Args, ours: &[u8], base: &[u8], theirs: &[u8]) -> Vec<u8> {

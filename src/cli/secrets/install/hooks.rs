@@ -1,12 +1,12 @@
 //! The hooks of a clone: our own scripts, or a block in those of somebody else.
 
 use std::fs;
-use std::io::{self, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::io;
 use std::path::{Path, PathBuf};
 
+use super::block::{block_in, plain_file, without_block, write};
 use super::manager::Manager;
-use super::script::{Name, block_in, is_script, with_block, without_block};
+use super::script::{Name, is_script, with_block};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::repo::Repo;
@@ -238,26 +238,4 @@ fn inspect(folder: &Path, name: Name, program: &str, manager: Option<&Manager>) 
         }
         Ok(_) => Hook::Foreign(path),
     })
-}
-
-/// Bytes and mode; `None` for no file, a link, a folder or a device.
-fn plain_file(path: &Path) -> io::Result<Option<(Vec<u8>, u32)>> {
-    match fs::symlink_metadata(path) {
-        Ok(meta) if meta.is_file() => Ok(Some((fs::read(path)?, meta.permissions().mode() & 0o7777))),
-        Ok(_) => Ok(None),
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            Ok(None)
-        }
-        Err(error) => Err(error),
-    }
-}
-
-fn write(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(bytes)?;
-    file.as_file().set_permissions(fs::Permissions::from_mode(mode))?;
-    file.persist(path)?;
-    Ok(())
 }

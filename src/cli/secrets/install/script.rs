@@ -1,9 +1,6 @@
 //! The text of the hooks: whole scripts, and the block that goes into a script of somebody else.
 
-use std::ops::Range;
-
-const BEGIN: &str = "# >>> stax >>>";
-const END: &str = "# <<< stax <<<";
+use super::block::{self, BEGIN, END};
 
 /// A hook that stax has something to say in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,48 +109,14 @@ pub(super) fn is_script(bytes: &[u8], name: Name) -> bool {
     is(&name.template()) || name.earlier().iter().any(is)
 }
 
-/// Where our block stands: one, whole, at the begin of lines.
-pub(super) fn block_in(bytes: &[u8]) -> Option<Range<usize>> {
-    let (mut starts, mut ends) = (Vec::new(), Vec::new());
-    let mut at = 0;
-    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
-        if line == format!("{BEGIN}\n").as_bytes() {
-            starts.push(at);
-        }
-        at += line.len();
-        if line == format!("{END}\n").as_bytes() {
-            ends.push(at);
-        }
-    }
-    match (starts.as_slice(), ends.as_slice()) {
-        ([start], [end]) if start < end => Some(*start..*end),
-        _ => None,
-    }
-}
-
 /// The script with our block right behind its first line, before anything can end it. `None` where it may
 /// not work: another interpreter, no line to stand behind, or half a block.
 pub(super) fn with_block(bytes: &[u8], name: Name, program: &str) -> Option<Vec<u8>> {
-    let block = name.block(program);
-    let range = match block_in(bytes) {
-        Some(range) => range,
-        None => {
-            let has_part = |mark: &str| bytes.windows(mark.len()).any(|window| window == mark.as_bytes());
-            let end = shebang_end(bytes)?;
-            (!has_part(BEGIN) && !has_part(END)).then_some(end..end)?
-        }
+    let place = match block::block_in(bytes) {
+        Some(range) => range.start,
+        None => shebang_end(bytes)?,
     };
-    let mut new = bytes.to_vec();
-    new.splice(range, block.into_bytes());
-    Some(new)
-}
-
-/// `None` when there is no block.
-pub(super) fn without_block(bytes: &[u8]) -> Option<Vec<u8>> {
-    let range = block_in(bytes)?;
-    let mut new = bytes.to_vec();
-    new.drain(range);
-    Some(new)
+    block::with_block(bytes, &name.block(program), place)
 }
 
 /// The end of the first line of a script for sh, bash or dash, with options that leave the block working.
@@ -179,6 +142,7 @@ fn shebang_end(bytes: &[u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::secrets::install::block::without_block;
 
     const PROGRAM: &str = "/usr/local/bin/stax";
 

@@ -1,0 +1,128 @@
+//! `install --global`: drivers and attributes in the user's own configuration, for who reads many repositories.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use super::attributes::{Attributes, Change, block};
+use crate::cli::failure::Failure;
+use crate::cli::ui::Ui;
+use crate::keyring::IDENTITY_VARIABLES;
+use crate::process::{self, Environment};
+
+/// git answers at once; a lock that stays is an error.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Names that say SOPS. A file that is none is shown and merged by git's own means under these too.
+const NAMES: [&str; 2] = ["sops", "enc"];
+const FORMATS: [&str; 5] = ["yaml", "yml", "json", "env", "ini"];
+/// `*.sops.yaml` matches the policy itself, which is plain YAML.
+const POLICY: &str = ".sops.yaml !diff !merge";
+const ABOUT: &str = "`stax secrets uninstall --global` takes this block out again";
+
+/// Writes both; repeatable.
+pub(super) fn install(ui: &Ui) -> Result<ExitCode, Failure> {
+    let program = super::program()?;
+    for (name, value) in super::drivers(&program) {
+        set(name, &value)?;
+    }
+    let path = attributes_file()?;
+    let lines = lines();
+    let put = Attributes::at(&path).put(&block(ABOUT, &lines));
+    ui.line(
+        "installed  diff and merge drivers in your git configuration   (every repository, no file of theirs)",
+    );
+    match put {
+        Ok(Change::Written) => ui.line(format!("{:10} attributes of {} in {}", "", names(), path.display())),
+        Ok(Change::AsBefore) => {}
+        Err(error) => {
+            ui.warning(format!("{}: {error}", path.display()));
+            ui.say(format!("add to {}:", path.display()));
+            lines.iter().for_each(|line| ui.say(format!("  {line}")));
+        }
+    }
+    ui.note(format!("for secrets under other names add lines there, such as: secrets/*.yaml {DRIVERS}"));
+    ui.note("hooks belong to a clone: `stax secrets install` in those that you commit to");
+    Ok(ExitCode::SUCCESS)
+}
+
+const DRIVERS: &str = "diff=stax merge=stax";
+
+/// What was taken out again, in words.
+pub(in crate::cli::secrets) fn uninstall() -> Result<Vec<String>, Failure> {
+    let mut removed = Vec::new();
+    for kind in ["diff", "merge"] {
+        if remove_section(&["--global"], &format!("{kind}.stax"))? {
+            removed.push(format!("{kind} driver of your git configuration"));
+        }
+    }
+    let path = attributes_file()?;
+    let taken = Attributes::at(&path).take_out();
+    if taken.map_err(|error| Failure::usage(format!("{}: {error}", path.display())))? == Change::Written {
+        removed.push(format!("attributes in {}", path.display()));
+    }
+    Ok(removed)
+}
+
+/// `*.sops.*, *.enc.*`
+fn names() -> String {
+    NAMES.map(|name| format!("*.{name}.*")).join(", ")
+}
+
+fn lines() -> Vec<String> {
+    let patterns = NAMES.iter().flat_map(|name| FORMATS.map(|format| format!("*.{name}.{format} {DRIVERS}")));
+    patterns.chain([POLICY.to_owned()]).collect()
+}
+
+/// The file that git reads for every repository of this user.
+fn attributes_file() -> Result<PathBuf, Failure> {
+    for level in ["--global", "--system"] {
+        let output = git(&["config", level, "--type=path", "--get", "core.attributesFile"])?;
+        let path = String::from_utf8_lossy(&output.stdout).trim_end_matches('\n').to_owned();
+        if output.status.success() && !path.is_empty() {
+            return Ok(PathBuf::from(path));
+        }
+    }
+    let named = |name: &str| std::env::var_os(name).filter(|text| !text.is_empty()).map(PathBuf::from);
+    let config = named("XDG_CONFIG_HOME").or_else(|| Some(named("HOME")?.join(".config")));
+    let config = config.ok_or_else(|| Failure::usage("neither HOME nor XDG_CONFIG_HOME is set"))?;
+    Ok(config.join("git/attributes"))
+}
+
+fn set(name: &str, value: &str) -> Result<(), Failure> {
+    let known = git(&["config", "--global", "--null", "--get-all", name])?;
+    if *known.stdout == format!("{value}\0").into_bytes() {
+        return Ok(());
+    }
+    let output = git(&["config", "--global", "--replace-all", name, value])?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let why = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    Err(Failure::usage(format!("your git configuration was not changed: {why}"))
+        .hint("`stax secrets install` in a clone needs no change there"))
+}
+
+/// libgit2 would leave an empty heading behind, so git does it; says whether anything was set. `file` says
+/// which configuration.
+pub(in crate::cli::secrets) fn remove_section(file: &[&str], section: &str) -> Result<bool, Failure> {
+    let config = |args: &[&str]| git(&[&["config"], file, args].concat());
+    let pattern = format!("^{}\\.", section.replace('.', "\\."));
+    if !config(&["--get-regexp", &pattern])?.status.success() {
+        return Ok(false);
+    }
+    let output = config(&["--remove-section", section])?;
+    if !output.status.success() {
+        let why = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        return Err(Failure::usage(format!("{section} was not removed: {why}")));
+    }
+    Ok(true)
+}
+
+/// Outside of every repository, so that none has a say.
+fn git(args: &[&str]) -> Result<process::Output, Failure> {
+    let argv: Vec<String> = ["git"].iter().chain(args).map(|word| (*word).to_owned()).collect();
+    let remove = [IDENTITY_VARIABLES, &["GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR"]].concat();
+    let environment = Environment { add: &[], remove: &remove };
+    process::run_command(&argv, Path::new("/"), environment, PATIENCE)
+        .map_err(|error| Failure::usage(format!("git config: {error}")))
+}
