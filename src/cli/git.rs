@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use super::failure::Failure;
 use super::ui::Ui;
 
+mod filter;
 mod hook;
 pub(super) mod merge;
 pub(super) mod textconv;
@@ -13,6 +14,7 @@ pub(super) mod textconv;
 pub enum Git {
     Textconv(textconv::Args),
     Merge(merge::Args),
+    Filter(filter::Args),
     Hook(hook::Args),
 }
 
@@ -21,6 +23,7 @@ impl Git {
         match self {
             Self::Textconv(args) => args.run(ui),
             Self::Merge(args) => args.run(ui),
+            Self::Filter(args) => args.run(ui),
             Self::Hook(args) => args.run(ui),
         }
     }

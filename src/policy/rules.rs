@@ -219,6 +219,14 @@ fn judge_file(
     findings
 }
 
+/// What stands in clear although the file or its own crypt rule promises otherwise: F04 alone, without policy.
+#[must_use]
+pub fn plaintext(file: &FileFacts) -> Vec<Finding> {
+    let mut findings = file::check(file, &[]);
+    findings.retain(|finding| finding.rule == RuleId::F04);
+    findings
+}
+
 /// Whether bytes that are not a sound document were one, or are meant to be: a chart or a manual may
 /// well speak of `sops` and not be readable as YAML.
 #[must_use]

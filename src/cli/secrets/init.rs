@@ -1,7 +1,7 @@
 //! `stax secrets init`
 
 mod plan;
-mod templates;
+pub(in crate::cli::secrets) mod templates;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

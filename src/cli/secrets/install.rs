@@ -10,6 +10,7 @@ use crate::repo::Repo;
 mod attributes;
 mod block;
 pub(super) mod global;
+pub(in crate::cli) mod guard;
 pub(in crate::cli) mod hooks;
 mod manager;
 mod script;
@@ -29,8 +30,13 @@ const XFUNCNAME: &str = "^\"?([A-Za-z_][^:=\"]*)\"?[ \t]*[:=]\n^[ \t]{1,4}\"([^\
 #[derive(clap::Args)]
 pub struct Args {
     /// Only the drivers, in your own git configuration and attributes: for every repository, changing none
-    #[arg(long)]
+    #[arg(long, conflicts_with = "guard")]
     global: bool,
+    /// Also refuse secrets in clear at `git add`, by a filter that git requires in this clone. While one
+    /// stands in the work tree `git diff`, `git stash` and `git blame` of that file end too; without stax
+    /// git neither adds nor checks out these files
+    #[arg(long)]
+    guard: bool,
 }
 
 impl Args {
@@ -40,6 +46,9 @@ impl Args {
         }
         let repo = Repo::discover(Path::new("."))?;
         install(&repo)?.report(ui);
+        if self.guard {
+            report(&guard::install(&program()?)?, ui);
+        }
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -65,6 +74,16 @@ impl Installed {
         }
         self.hooks.advise(ui);
     }
+}
+
+fn report(guard: &guard::Guard, ui: &Ui) {
+    ui.line(format!("{:10} a guard: `git add` refuses secrets in clear", ""));
+    for path in &guard.left_out {
+        ui.warning(format!("{path} has another filter and is not guarded; `git commit` still checks it"));
+    }
+    ui.note(
+        "git needs stax for these files from now on, also for a checkout; `stax secrets uninstall` ends that",
+    );
 }
 
 /// Writes the drivers into the repository's configuration and the hooks beside it.

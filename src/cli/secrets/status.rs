@@ -48,6 +48,7 @@ struct Report {
     bound: Result<Option<Vec<Bound>>, String>,
     has_driver: bool,
     has_merge_driver: bool,
+    has_guard: bool,
     hooks: Hooks,
     /// Errors, warnings and files of the keyless rules, or why they could not run.
     verdict: Result<(usize, usize, usize), String>,
@@ -85,6 +86,7 @@ impl Report {
             bound,
             has_driver,
             has_merge_driver,
+            has_guard: install::guard::is_installed(workspace.repo()?)?,
             hooks,
             verdict: verify::verdict(workspace).map_err(|failure| failure.to_string()),
         })
@@ -144,10 +146,11 @@ impl Report {
             (true, false) => ("diff driver, no merge driver", "; `git merge` leaves a wrong MAC"),
             (false, _) => ("no drivers", "; `git diff` shows ciphertext"),
         };
+        let guard = if self.has_guard { ", guard" } else { "" };
         let (hooks, unchecked) = (hooks_text(&self.hooks), self.hooks.gaps());
         let gap = if unchecked.is_empty() { String::new() } else { format!("; {}", unchecked.join(", ")) };
         let mark = if diff.is_empty() && gap.is_empty() { "✓" } else { "✗" };
-        ui.mark(mark, format!("git: {driver}, {hooks} in this clone{diff}{gap}"));
+        ui.mark(mark, format!("git: {driver}{guard}, {hooks} in this clone{diff}{gap}"));
         for file in self.files().iter().filter(|file| !file.has_attribute) {
             ui.mark("✗", format!(".gitattributes does not give diff=stax to {}", file.path));
         }
@@ -214,7 +217,7 @@ impl Report {
             "verify": self.verdict.as_ref().ok().map(|(errors, warnings, files)| {
                 json!({"errors": errors, "warnings": warnings, "files": files, "keyless": true})
             }),
-            "git": {"diff_driver": self.has_driver, "merge_driver": self.has_merge_driver, "hooks": hooks},
+            "git": {"diff_driver": self.has_driver, "merge_driver": self.has_merge_driver, "guard": self.has_guard, "hooks": hooks},
             "next": self.next(),
         })
     }

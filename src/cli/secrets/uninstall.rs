@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use super::install::global::{self, remove_section};
+use super::install::guard;
 use super::install::hooks::{Hooks, Removed};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
@@ -36,6 +37,11 @@ impl Args {
         let hooks = Hooks::uninstall(&repo)?;
         let config = repo.common_dir().join("config").to_string_lossy().into_owned();
         let mut drivers = Vec::new();
+        // the attributes first: a required filter without a command would stop git
+        let had_attributes = guard::uninstall(&repo)?;
+        if remove_section(&["--file", &config], guard::SECTION)? || had_attributes {
+            drivers.push("guard".to_owned());
+        }
         for kind in ["diff", "merge"] {
             if remove_section(&["--file", &config], &format!("{kind}.stax"))? {
                 drivers.push(format!("{kind} driver"));

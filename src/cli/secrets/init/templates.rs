@@ -110,7 +110,7 @@ pub fn attributes_with(text: &str, path: &str) -> String {
 }
 
 /// A pattern for this one file: without a slash it would match in every folder.
-fn attributes_pattern(path: &str) -> String {
+pub(in crate::cli::secrets) fn attributes_pattern(path: &str) -> String {
     let mut pattern = String::from(if path.contains('/') { "" } else { "/" });
     for c in path.chars() {
         if "*?[]\\".contains(c) {

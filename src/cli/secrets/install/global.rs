@@ -69,8 +69,20 @@ fn names() -> String {
 }
 
 fn lines() -> Vec<String> {
-    let patterns = NAMES.iter().flat_map(|name| FORMATS.map(|format| format!("*.{name}.{format} {DRIVERS}")));
-    patterns.chain([POLICY.to_owned()]).collect()
+    patterns(DRIVERS).into_iter().chain([POLICY.to_owned()]).collect()
+}
+
+/// A line for each name that says SOPS.
+pub(super) fn patterns(attributes: &str) -> Vec<String> {
+    let lines = NAMES.iter().flat_map(|name| FORMATS.map(|format| format!("*.{name}.{format} {attributes}")));
+    lines.collect()
+}
+
+/// Whether one of them names this path.
+pub(super) fn is_named(path: &str) -> bool {
+    let mut parts = path.rsplit('.');
+    let ends = parts.next().is_some_and(|format| FORMATS.contains(&format));
+    ends && parts.next().is_some_and(|name| NAMES.contains(&name)) && parts.next().is_some()
 }
 
 /// The file that git reads for every repository of this user.

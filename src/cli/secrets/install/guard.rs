@@ -1,0 +1,81 @@
+//! `install --guard`: a filter that keeps secrets in clear out of the object store, in this clone only.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::attributes::{Attributes, Change, block};
+use super::global;
+use crate::cli::failure::Failure;
+use crate::cli::secrets::init::templates::attributes_pattern;
+use crate::repo::{Attribute, Repo};
+use crate::workspace::{Caller, Workspace};
+
+pub(in crate::cli::secrets) const SECTION: &str = "filter.stax";
+const PROCESS: &str = "filter.stax.process";
+const REQUIRED: &str = "filter.stax.required";
+const ABOUT: &str = "`stax secrets install --guard`; `stax secrets uninstall` takes this block out again";
+
+/// A guard in its place.
+pub(in crate::cli) struct Guard {
+    /// Files that another filter has already, such as git-lfs.
+    pub(in crate::cli) left_out: Vec<String>,
+}
+
+/// Writes the attributes into `info/attributes`, then the command.
+pub(in crate::cli) fn install(program: &str) -> Result<Guard, Failure> {
+    let workspace = Workspace::open(None, Caller::Person)?;
+    let repo = workspace.repo()?;
+    let (mut lines, mut left_out) = (global::patterns("filter=stax"), Vec::new());
+    lines.push(".sops.yaml !filter".to_owned());
+    for path in secret_paths(&workspace)? {
+        match repo.attribute(&path, "filter")? {
+            Attribute::Value(other) if other != "stax" => {
+                // a pattern above may name it, and this file of attributes comes before the committed one
+                lines.push(format!("{} filter={other}", attributes_pattern(&path)));
+                left_out.push(path);
+            }
+            _ if global::is_named(&path) => {}
+            _ => lines.push(format!("{} filter=stax", attributes_pattern(&path))),
+        }
+    }
+    // with the command first a file of another filter would meet a guard that has to give its bytes back
+    let path = place(repo);
+    let put = Attributes::at(&path).put(&block(ABOUT, &lines));
+    put.map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
+    super::set(repo, PROCESS, &process(program))?;
+    super::set(repo, REQUIRED, "true")?;
+    Ok(Guard { left_out })
+}
+
+/// Takes the attributes out again; the command goes with the drivers.
+pub(in crate::cli::secrets) fn uninstall(repo: &Repo) -> Result<bool, Failure> {
+    let path = place(repo);
+    let taken = Attributes::at(&path).take_out();
+    Ok(taken.map_err(|error| Failure::usage(format!("{}: {error}", path.display())))? == Change::Written)
+}
+
+/// Whether git asks it in this clone.
+pub(in crate::cli) fn is_installed(repo: &Repo) -> Result<bool, Failure> {
+    Ok(repo.config_string(PROCESS)?.is_some_and(|command| command.contains("git filter")))
+}
+
+fn place(repo: &Repo) -> PathBuf {
+    repo.common_dir().join("info/attributes")
+}
+
+/// Bound files, SOPS files of the index, and what the index has under names that say so.
+fn secret_paths(workspace: &Workspace) -> Result<BTreeSet<String>, Failure> {
+    let mut paths: BTreeSet<String> =
+        workspace.vault()?.into_iter().flat_map(|vault| vault.files).map(|file| file.path).collect();
+    paths.extend(workspace.secret_files()?.into_iter().map(|(path, _)| path));
+    let tracked = workspace.repo()?.index_entries()?.into_iter().map(|entry| entry.path);
+    paths.extend(tracked.filter(|path| global::is_named(path)));
+    paths.retain(|path| Path::new(path).file_name().is_some_and(|name| name != ".sops.yaml"));
+    Ok(paths)
+}
+
+/// git keeps it running for all files of a command. Another stax than the installed one will do.
+fn process(program: &str) -> String {
+    let quoted = super::quoted(program);
+    format!("f(){{ [ -x \"{quoted}\" ] && exec \"{quoted}\" git filter; exec stax git filter; }}; f")
+}
