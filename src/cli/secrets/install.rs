@@ -106,11 +106,13 @@ fn quoted(program: &str) -> String {
     quoted
 }
 
-/// git stops in the middle of a diff when a textconv fails, so this one ends with `cat`.
+/// git stops in the middle of a diff when a textconv fails, so this one ends with `cat`. A file may be named
+/// like an option.
 fn textconv(program: &str) -> String {
     let quoted = quoted(program);
     format!(
-        "f(){{ \"{quoted}\" git textconv \"$1\" 2>/dev/null || stax git textconv \"$1\" 2>/dev/null || cat \"$1\"; }}; f"
+        "f(){{ \"{quoted}\" git textconv -- \"$1\" 2>/dev/null || \
+         stax git textconv -- \"$1\" 2>/dev/null || cat -- \"$1\"; }}; f"
     )
 }
 
@@ -136,7 +138,10 @@ mod tests {
     fn a_path_cannot_leave_its_quotes() {
         let hostile = r#"/a b/$(x)`y`"z\'/stax"#;
         let command = textconv(hostile);
-        assert!(command.starts_with(r#"f(){ "/a b/\$(x)\`y\`\"z\\'/stax" git textconv "$1""#), "{command}");
+        assert!(
+            command.starts_with(r#"f(){ "/a b/\$(x)\`y\`\"z\\'/stax" git textconv -- "$1""#),
+            "{command}"
+        );
         let driver = merge_driver("/a%Ob/$(x)/stax");
         assert!(driver.starts_with(r#"f(){ for s in "/a%%Ob/\$(x)/stax" stax; do "#), "{driver}");
         assert!(driver.ends_with("return 1; }; f %O %A %B %L %P %S %X %Y"), "{driver}");
