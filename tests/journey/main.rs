@@ -19,6 +19,7 @@ mod ledger;
 mod managers;
 mod matrix;
 mod merge;
+mod merges_more;
 mod neighbours;
 mod people;
 mod places;

@@ -117,12 +117,13 @@ fn textconv(program: &str) -> String {
 }
 
 /// Where no stax answers with 0 or 1, git's own text merge leaves its markers: without them the other
-/// side would be lost with the next `git add`. git reads `%%` as `%`.
+/// side would be lost with the next `git add`. git reads `%%` as `%`. `--`: help for a file of that name ends
+/// with 0, and then the other side would be lost too.
 fn merge_driver(program: &str) -> String {
     let quoted = quoted(program).replace('%', "%%");
     format!(
         "f(){{ for s in \"{quoted}\" stax; do command -v \"$s\" >/dev/null 2>&1 || continue; \
-         \"$s\" git merge \"$@\"; case $? in 0) return 0;; 1) return 1;; esac; done; \
+         \"$s\" git merge -- \"$@\"; case $? in 0) return 0;; 1) return 1;; esac; done; \
          echo \"stax: not found, $5 is merged as text\" >&2; \
          git merge-file --diff3 --marker-size \"$4\" -L \"$7\" -L \"$6\" -L \"$8\" \"$2\" \"$1\" \"$3\" \
          && {{ echo '<<<<<<< merged as text'; echo '======='; echo '>>>>>>> its MAC is wrong'; }} >>\"$2\"; \
