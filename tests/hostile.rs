@@ -13,8 +13,12 @@ use stax::policy::roster::Roster;
 use stax::policy::rules::{Facts, FileFacts, judge};
 use stax::sops::{DataKey, Document, Format};
 
+#[path = "support/hostile_texts.rs"]
+mod hostile_texts;
 #[path = "support/properties.rs"]
 mod properties;
+
+use hostile_texts::{Case, lines};
 
 thread_local! {
     static ALLOCATED: Cell<usize> = const { Cell::new(0) };
@@ -62,26 +66,6 @@ fn measured<T>(work: impl FnOnce() -> T) -> (T, usize, usize) {
     (result, ALLOCATED.get() - before, usize::try_from(PEAK.get() - live).unwrap_or(0))
 }
 
-const YAML: &str = include_str!("../fixtures/sops/y01-flat.enc.yaml");
-const JSON: &str = include_str!("../fixtures/sops/j01-flat.enc.json");
-const DOTENV: &str = include_str!("../fixtures/sops/d01-flat.enc.env");
-const INI: &str = include_str!("../fixtures/sops/i01-basic.enc.ini");
-const TOKEN: &str = "ENC[AES256_GCM,data:dtOk/9l/54pXSYQ=,iv:DImBrQrCimAobzmg2Ax3LMzSe/iZ5KSJVF7dWE5Gg1c=,tag:vTVhcrm7Q0lEM1nu3FA+Gw==,type:comment]";
-
-/// A text with the metadata of a real file.
-fn with_block(format: Format, text: &str) -> String {
-    match format {
-        Format::Yaml => format!("{text}{}", &YAML[YAML.find("sops:\n").unwrap()..]),
-        Format::Json => format!("{{{text},{}", &JSON[JSON.find("\"sops\"").unwrap()..]),
-        Format::Binary => format!("{{\"data\": \"{text}\",{}", &JSON[JSON.find("\"sops\"").unwrap()..]),
-        Format::Dotenv => {
-            let block = DOTENV.split_inclusive('\n').filter(|line| line.starts_with("sops_"));
-            format!("{text}{}", block.collect::<String>())
-        }
-        Format::Ini => format!("{text}\n{}", &INI[INI.find("[sops]").unwrap()..]),
-    }
-}
-
 /// Everything that reads without a key, and an attempt with a wrong one.
 fn read(format: Format, text: &str) -> Result<(), String> {
     let name = match format {
@@ -97,13 +81,6 @@ fn read(format: Format, text: &str) -> Result<(), String> {
     let files = vec![FileFacts::read(name, false, Some(text.as_bytes()))];
     let _ = judge(&Facts { files, ..Facts::default() });
     Ok(())
-}
-
-/// A hostile text of a size; what the error says, if it is one.
-type Case = (&'static str, Format, fn(usize) -> String, Option<&'static str>);
-
-fn lines(count: usize, line: impl Fn(usize) -> String) -> String {
-    (0..count).map(line).collect()
 }
 
 /// The same text twice as long: the same answer for about twice the work.
@@ -127,164 +104,29 @@ fn grows_evenly(
     assert!(peak <= most, "{name}: {peak} bytes at once for {length}");
 }
 
-fn check(cases: &[Case], size: usize) {
-    for (name, format, text, says) in cases {
+fn check(cases: &[Case]) {
+    for case in cases {
         let run = |size: usize| {
-            let text = text(size);
-            // `!`: the case wrote the metadata itself
-            let whole = text.strip_prefix('!').map(str::to_owned);
-            let text = whole.unwrap_or_else(|| with_block(*format, &text));
-            (text.len(), read(*format, &text))
+            let text = hostile_texts::document(case, size);
+            (text.len(), read(case.1, &text))
         };
-        grows_evenly(name, size, &run, *says);
+        grows_evenly(case.0, hostile_texts::SIZE, &run, case.3);
     }
 }
 
 #[test]
 fn a_hostile_yaml_text_costs_what_its_length_allows() {
-    use Format::Yaml;
-    let cases: [Case; 11] = [
-        ("comments", Yaml, |n| "# c\n".repeat(n) + "a: 1\n", None),
-        ("inline comments", Yaml, |n| lines(n, |k| format!("k{k}: 1 # c\n")), None),
-        ("feet", Yaml, |n| lines(n / 4, |k| format!("k{k}:\n  c: 1\n  # x\n\n# y\n\n")), None),
-        ("keys", Yaml, |n| lines(n, |k| format!("k{k}: 1\n")), None),
-        ("brackets", Yaml, |n| format!("a: {}", "[".repeat(n)), Some("levels deep")),
-        ("braces", Yaml, |n| format!("a: {}", "{".repeat(n)), Some("not a string")),
-        ("dashes", Yaml, |n| format!("a:\n{}\n", "- ".repeat(n)), Some("levels deep")),
-        ("question marks", Yaml, |n| "? ".repeat(n), Some("not a string")),
-        ("documents", Yaml, |n| "---\n".repeat(n), Some("no sops metadata")),
-        (
-            "more documents",
-            Yaml,
-            |n| format!("!{}{}", with_block(Yaml, ""), "---\n".repeat(n)),
-            Some("block"),
-        ),
-        (
-            "copies",
-            Yaml,
-            |n| {
-                let block = with_block(Yaml, "a: 1\n");
-                format!("!{}", vec![block; n / 200].join("---\n"))
-            },
-            None,
-        ),
-    ];
-    check(&cases, 5_000);
+    check(&hostile_texts::YAML_TEXTS);
 }
 
 #[test]
 fn what_yaml_repeats_or_stretches_is_bounded() {
-    use Format::Yaml;
-    let cases: [Case; 15] = [
-        ("anchors", Yaml, |n| lines(n, |k| format!("k{k}: &a{k} 1\n")), None),
-        (
-            "nested anchors",
-            Yaml,
-            |n| {
-                let open = lines(90, |k| format!("&a{k} ["));
-                format!("a: {open}{}{}\n", "0,".repeat(n), "]".repeat(90))
-            },
-            Some("anchors"),
-        ),
-        (
-            "aliases",
-            Yaml,
-            |n| format!("a: &a [{}]\nl: [{}]\n", "x,".repeat(n), "*a,".repeat(n)),
-            Some("more than"),
-        ),
-        (
-            "an alias of a long text",
-            Yaml,
-            |n| format!("a: &a \"{}\"\nl: [{}]\n", "x".repeat(n * 8), "*a,".repeat(n)),
-            Some("far more"),
-        ),
-        (
-            "tag directives",
-            Yaml,
-            |n| format!("!{}---\na: 1\n", lines(n, |k| format!("%TAG !x{k}! tag:x\n"))),
-            Some("directives"),
-        ),
-        ("a long line", Yaml, |n| format!("a: [{}] # c\n", "x,".repeat(n)), None),
-        (
-            "comment tokens on a line",
-            Yaml,
-            |n| format!("a: [{}]\n", format!("\"{TOKEN}\",").repeat(n / 2)),
-            None,
-        ),
-        (
-            "a marking comment",
-            Yaml,
-            |n| {
-                let text = with_block(Yaml, &("# c\n".repeat(n) + "a: 1\n"));
-                format!(
-                    "!{}",
-                    text.replace("unencrypted_suffix: _unencrypted", "encrypted_comment_regex: a|b")
-                )
-            },
-            None,
-        ),
-        (
-            "a long key",
-            Yaml,
-            |n| format!("? {}\n: [{}]\n", "k".repeat(n * 50), "0,".repeat(n)),
-            Some("proportion"),
-        ),
-        ("a plain scalar", Yaml, |n| format!("a: {}\n", "x".repeat(n * 100)), None),
-        ("a literal", Yaml, |n| format!("a: |\n{}", "  x\n".repeat(n * 10)), None),
-        ("quotes that do not close", Yaml, |n| format!("a: \"{}", "x\n ".repeat(n)), Some("did not find")),
-        (
-            "stanzas",
-            Yaml,
-            |n| {
-                let entries = "        - {recipient: a, enc: b}\n".repeat(n / 2);
-                format!(
-                    "!{}",
-                    with_block(Yaml, "a: 1\n").replace("    lastmodified", &(entries + "    lastmodified"))
-                )
-            },
-            None,
-        ),
-        ("line separators", Yaml, |n| format!("b: 1\n{}a: 1\n", "#\u{2028}#\u{85}".repeat(n)), None),
-        (
-            "merge keys",
-            Yaml,
-            |n| format!("a: &a {{b: 1}}\n{}", lines(n / 4, |k| format!("m{k}:\n  <<: *a\n"))),
-            None,
-        ),
-    ];
-    check(&cases, 5_000);
+    check(&hostile_texts::STRETCHED);
 }
 
 #[test]
 fn a_hostile_text_of_another_format_does_not_either() {
-    use Format::{Binary, Dotenv, Ini, Json};
-    let cases: [Case; 19] = [
-        ("objects", Json, |n| format!("\"a\": [{}{{}}]", "{},".repeat(n)), None),
-        ("a million objects", Json, |n| format!("\"a\": [{}{{}}]", "{},".repeat(n * 50)), Some("values")),
-        ("names", Json, |n| lines(n, |k| format!("\"k{k}\":0,")) + "\"z\":0", None),
-        ("brackets", Json, |n| format!("\"a\": {}", "[".repeat(n)), Some("levels deep")),
-        ("a string", Json, |n| format!("\"a\": \"{}\"", "x\\n".repeat(n * 50)), None),
-        ("a number", Json, |n| format!("\"a\": {}", "1".repeat(n)), Some("range")),
-        (
-            "a long name",
-            Json,
-            |n| format!("\"{}\": [{}0]", "k".repeat(n * 50), "0,".repeat(n)),
-            Some("proportion"),
-        ),
-        ("comment tokens", Json, |n| format!("\"a\": [{}0]", format!("\"{TOKEN}\",").repeat(n / 2)), None),
-        ("lines", Dotenv, |n| lines(n, |k| format!("k{k}=1\n")), None),
-        ("a million lines", Dotenv, |n| lines(n * 50, |k| format!("k{k}=\n")), Some("values and comments")),
-        ("metadata lines", Dotenv, |n| lines(n, |k| format!("sops_x{k}=1\n")), Some("metadata lines")),
-        ("comments", Dotenv, |n| "#\n".repeat(n), None),
-        ("a value", Dotenv, |n| format!("a={}\n", "x\\n".repeat(n * 50)), None),
-        ("keys", Ini, |n| format!("[a]\n{}", lines(n, |k| format!("k{k}=1\n"))), None),
-        ("sections", Ini, |n| lines(n, |k| format!("[s{k}]\na=1\n")), None),
-        ("empty sections", Ini, |n| lines(n * 50, |k| format!("[s{k}]\n")), Some("keys and sections")),
-        ("a value of many lines", Ini, |n| format!("a=\"\"\"{}\"\"\"\n", "x\n".repeat(n * 50)), None),
-        ("a payload", Binary, |n| "QUJD".repeat(n * 50), None),
-        ("no payload", Binary, |n| format!("!{{\"sops\" \"mac\"{}", "{".repeat(n)), Some("expected")),
-    ];
-    check(&cases, 5_000);
+    check(&hostile_texts::OTHER_TEXTS);
 }
 
 #[test]

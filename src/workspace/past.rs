@@ -5,6 +5,9 @@ use std::path::Path;
 use super::{Target, Workspace, unlock};
 use crate::sops::{Cleartext, DataKey, Document, MacState, OpenFault};
 
+/// Of so many files a version is tried with the data key.
+const NAMESAKES: usize = 64;
+
 /// The data key, and what it opens.
 pub type Unlocked = (DataKey, Result<Cleartext, OpenFault>);
 
@@ -14,31 +17,32 @@ impl Workspace {
     /// the document stands; git may know no more of it than the name. `None`: nothing opens it.
     #[must_use]
     pub fn open_past(&self, path: &Path, document: &Document) -> Option<Unlocked> {
-        let unlock = |document: &Document| unlock::unlock(&self.keyring, document).ok();
-        if let Some(key) = unlock(document) {
-            let clear = document.open_unverified(&key);
-            return Some((key, clear));
+        match unlock::unlock(&self.keyring, document) {
+            Ok(key) => {
+                let clear = document.open_unverified(&key);
+                return Some((key, clear));
+            }
+            // without any identity nothing newer opens either
+            Err(unlock::NoKey::Locked { tried, .. }) if tried.is_empty() => return None,
+            Err(_) => {}
         }
-        self.newer(path).into_iter().find_map(|path| {
+        self.newer(path).find_map(|path| {
             let newer = self.document(&Target { path, env: None }).ok()?;
-            let key = unlock(&newer)?;
+            let key = unlock::unlock(&self.keyring, &newer).ok()?;
             let clear = document.open_unverified(&key).ok().filter(|clear| clear.mac() == MacState::Ok)?;
             Some((key, Ok(clear)))
         })
     }
 
-    /// Files of the work tree that may be a newer version: the path itself, and bound files of that name,
-    /// because git gives a blob its name but not its folder.
-    fn newer(&self, path: &Path) -> Vec<String> {
-        let mut found: Vec<String> =
-            path.to_str().filter(|_| path.is_relative()).map(str::to_owned).into_iter().collect();
-        let bound = self.vault().ok().flatten().map(|vault| vault.files).unwrap_or_default();
-        found.extend(
-            bound
-                .into_iter()
-                .map(|file| file.path)
-                .filter(|bound| Path::new(bound).file_name() == path.file_name()),
-        );
-        found
+    /// Files of the work tree that may be a newer version: the path itself, and files of that name, the bound
+    /// ones first, because git gives a blob its name but not its folder.
+    fn newer(&self, path: &Path) -> impl Iterator<Item = String> {
+        let own = path.to_str().filter(|_| path.is_relative()).map(str::to_owned);
+        let bound = || self.vault().ok().flatten().map(|vault| vault.files).unwrap_or_default();
+        let staged = || self.repo().ok().and_then(|repo| repo.index_entries().ok()).unwrap_or_default();
+        let bound = std::iter::once_with(bound).flatten().map(|file| file.path);
+        let staged = std::iter::once_with(staged).flatten().map(|entry| entry.path);
+        let is_namesake = |other: &String| Path::new(other).file_name() == path.file_name();
+        own.into_iter().chain(bound.chain(staged).filter(is_namesake).take(NAMESAKES))
     }
 }

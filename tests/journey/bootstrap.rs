@@ -157,7 +157,7 @@ fn the_bound_files_are_declared_to_git() {
     sandbox.git(["check-attr", "diff", "--", ".sops.yaml"]).ok().prints("unspecified");
     sandbox.git(["config", "--local", "diff.stax.cachetextconv"]).ok().prints_exactly("false\n");
     let textconv = sandbox.git(["config", "--local", "diff.stax.textconv"]).ok();
-    textconv.prints("git textconv").prints("cat \"$1\"");
+    textconv.prints("git textconv --").prints("cat -- \"$1\"");
     assert_eq!(mode(&sandbox.path(".git/hooks/pre-commit")) & 0o111, 0o111);
     assert!(sandbox.read(".git/hooks/pre-commit").trim_end().ends_with("stax secrets verify --staged"));
 }

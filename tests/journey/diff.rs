@@ -215,3 +215,43 @@ fn the_plaintext_never_reaches_the_object_store() {
     objects.hides(NEW).hides(OLD).hides(CANARY);
     sandbox.git(["for-each-ref", "refs/notes"]).ok().prints_exactly("");
 }
+
+/// Ravi joins, and a file that is bound to no environment stands two folders below, beside others of its name.
+fn with_ravi() -> (Sandbox, Person) {
+    let sandbox = Sandbox::with_store();
+    let ravi = sandbox.person("ravi");
+    let keys = format!("{},{}", sandbox.key(), ravi.key());
+    let rule = |keys: &str| format!("  - path_regex: ^apps/.*\\.sops\\.yaml$\n    age: {keys}\n");
+    let policy = sandbox.read(".sops.yaml");
+    sandbox.write(".sops.yaml", policy.clone() + &rule(&sandbox.key()));
+    sandbox.write(".gitattributes", sandbox.read(".gitattributes") + "*.sops.yaml diff=stax\n");
+    for app in ["one", "two"] {
+        let path = format!("apps/{app}/app.sops.yaml");
+        sandbox.write(&path, format!("TOKEN: canary-{app}\n"));
+        sandbox.stax(["secrets", "encrypt", "-i", &path]).ok();
+    }
+    sandbox.commit_all("apps");
+    let args = ["secrets", "add-recipient", &ravi.key(), "-e", "production", "--name", "Ravi"];
+    sandbox.stax(args.iter().chain(&["--role", "engineer"])).ok();
+    sandbox.write(".sops.yaml", sandbox.read(".sops.yaml").replace(&rule(&sandbox.key()), &rule(&keys)));
+    sandbox.sops(["updatekeys", "--yes", "apps/two/app.sops.yaml"]).ok();
+    sandbox.git(["commit", "--quiet", "--no-verify", "--all", "-m", "Ravi joins"]).ok();
+    (sandbox, ravi)
+}
+
+#[test]
+fn versions_from_before_the_reader_joined_are_shown_while_the_data_key_is_the_same() {
+    let (sandbox, ravi) = with_ravi();
+    let log = ravi.git(["log", "-p"]).ok().prints(CANARY).prints("canary-two").hides("canary-one");
+    log.prints("TOKEN: «str 10B ~");
+    ravi.git(["show", "HEAD~1"]).ok().prints("canary-two");
+    let below = ravi.at(ravi.path("apps/two"));
+    below.git(["show", "--textconv", "HEAD~1:./app.sops.yaml"]).ok().prints("canary-two");
+
+    sandbox.stax(["secrets", "rotate", "-e", "production"]).ok();
+    sandbox.sops(["rotate", "-i", "apps/two/app.sops.yaml"]).ok();
+    sandbox.git(["commit", "--quiet", "--no-verify", "--all", "-m", "rotate"]).ok();
+    ravi.git(["show"]).ok().prints(CANARY).prints("canary-two");
+    let before = ravi.git(["show", "HEAD~2"]).ok();
+    before.hides("canary-two").prints("TOKEN: «str 10B ~");
+}

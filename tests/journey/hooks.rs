@@ -2,7 +2,7 @@
 
 use crate::support::{CANARY, Output, PROD, Person, Sandbox};
 
-const LEAK: &str = "canary-in-clear";
+pub const LEAK: &str = "canary-in-clear";
 
 /// A store whose `main` is on a bare `origin`.
 fn with_origin() -> Sandbox {
@@ -14,7 +14,7 @@ fn with_origin() -> Sandbox {
 }
 
 /// An honest change of a value, or one in clear.
-fn change(person: &Person, is_good: bool) {
+pub fn change(person: &Person, is_good: bool) {
     if is_good {
         person.set("STRIPE_SECRET_KEY", "canary-next").ok();
     } else {
@@ -23,12 +23,12 @@ fn change(person: &Person, is_good: bool) {
 }
 
 /// The same in a commit that no hook has seen.
-fn commit_unseen(person: &Person, is_good: bool) {
+pub fn commit_unseen(person: &Person, is_good: bool) {
     change(person, is_good);
     person.git(["commit", "--no-verify", "-qam", "wip"]).ok();
 }
 
-fn commit_notes(person: &Person, text: &str) {
+pub fn commit_notes(person: &Person, text: &str) {
     person.write("notes.txt", text);
     person.git(["add", "notes.txt"]).ok();
     person.git(["commit", "-qm", "notes"]).ok();
@@ -277,7 +277,7 @@ fn a_push_needs_no_key_and_no_work_tree_in_order() {
 }
 
 /// An editor that keeps what git showed and writes a subject on top of it.
-fn verbose(person: &Person) -> Person {
+pub fn verbose(person: &Person) -> Person {
     let script = "cp \"$1\" \"$HOME/shown\"; { echo 'a subject'; cat \"$1\"; } > \"$0.new\"; cat \"$0.new\" > \"$1\"; rm \"$0.new\"";
     let editor = person.script(script);
     person.with("GIT_EDITOR", editor)

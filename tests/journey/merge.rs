@@ -37,7 +37,7 @@ pub(super) fn seal(person: &Person, file: &str, clear: &str) {
 }
 
 /// `main` and `payments` change other keys.
-fn disjoint() -> Sandbox {
+pub(super) fn disjoint() -> Sandbox {
     let sandbox = Sandbox::with_store();
     on_branch(&sandbox, "payments", |ana| set(ana, "STRIPE_WEBHOOK_SECRET", "whsec_77"));
     sandbox.set_typed("PORT", "5433", "int").ok();
@@ -62,7 +62,7 @@ pub(super) fn merge(person: &Person, branch: &str) -> Output {
 }
 
 #[test]
-fn disjoint_changes_merge_clean_and_only_their_lines_change() {
+pub(super) fn disjoint_changes_merge_clean_and_only_their_lines_change() {
     let sandbox = disjoint();
     let before = sandbox.read(PROD);
     merge(&sandbox, "payments")
@@ -314,9 +314,7 @@ fn without_the_binary_git_leaves_markers() {
     assert!(sandbox.read(PROD).contains("<<<<<<< "), "{}", sandbox.read(PROD));
     sandbox.git(["merge", "--abort"]).ok();
     // an older stax that knows no driver is no better than none
-    sandbox
-        .git(["config", "merge.stax.driver", &gone.replace("git merge \"$@\"", "git nothing \"$@\"")])
-        .ok();
+    sandbox.git(["config", "merge.stax.driver", &gone.replace("git merge --", "git nothing --")]).ok();
     merge(&sandbox, "payments").exits(1);
     assert!(sandbox.read(PROD).contains("<<<<<<< "));
 }

@@ -5,11 +5,11 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 
 use crate::support::{PROD, Person, Sandbox};
 
-const NAMES: [&str; 4] = ["pre-commit", "pre-merge-commit", "pre-push", "commit-msg"];
+pub const NAMES: [&str; 4] = ["pre-commit", "pre-merge-commit", "pre-push", "commit-msg"];
 const LEAK: &str = "canary-in-clear";
 
 /// A store without hooks and drivers, on a bare `origin`.
-fn without_hooks() -> Sandbox {
+pub fn without_hooks() -> Sandbox {
     let sandbox = Sandbox::with_store();
     sandbox.stax(["secrets", "uninstall"]).ok();
     sandbox.git(["init", "--quiet", "--bare", "../origin.git"]).ok();
@@ -32,7 +32,7 @@ fn mode(person: &Person, name: &str) -> u32 {
     fs::metadata(person.path(&hook(name))).expect("the hook").permissions().mode() & 0o777
 }
 
-fn state(person: &Person, name: &str) -> String {
+pub fn state(person: &Person, name: &str) -> String {
     let status = person.stax(["secrets", "status", "--json"]).ok().json();
     status["git"]["hooks"][name].as_str().expect("a word").to_owned()
 }

@@ -1,19 +1,12 @@
 //! Where verify runs beside its own hook: the pre-commit framework, and CI.
 
 use std::fs;
-use std::path::PathBuf;
 
-use crate::support::real_sops::pypi;
 use crate::support::{Output, PROD, Person, Sandbox};
+use crate::tools;
 
 const LEAK: &str = "canary-in-clear";
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-
-fn tool(name: &str, requirements: &str, proof: &str) -> PathBuf {
-    pypi::folder(name, requirements, proof).unwrap_or_else(|why| {
-        panic!("the tests need {name}: install python3 with pip and allow PyPI ({why})")
-    })
-}
 
 /// Ana's repository without stax's own hooks, with the framework's and the hook of this crate.
 struct Framework {
@@ -23,8 +16,7 @@ struct Framework {
 
 impl Framework {
     fn new() -> Self {
-        let home =
-            tool("pre-commit-4.7.0", include_str!("../support/tools/pre-commit.txt"), "bin/pre-commit");
+        let home = tools::pre_commit();
         let sandbox = Sandbox::with_store();
         fs::remove_file(sandbox.path(".git/hooks/pre-commit")).expect("the hook of stax");
         let hooks = sandbox.place().join("hooks");
@@ -140,7 +132,7 @@ fn errors_of_a_staged_run_count_for_the_files_that_are_named() {
 
 #[test]
 fn the_documented_workflow_has_no_finding_of_zizmor() {
-    let home = tool("zizmor-1.32.0", include_str!("../support/tools/zizmor.txt"), "bin/zizmor");
+    let home = tools::zizmor();
     let sandbox = Sandbox::without_git();
     let zizmor = |file: &str| {
         let args = ["--offline", "--no-config", "--no-progress", "--persona", "auditor", file];

@@ -9,6 +9,18 @@ use std::process::Command;
 /// The folder with the tool `name`, which holds `proof` when it is complete. `requirements` is a file of pip
 /// with the hash of every wheel.
 pub fn folder(name: &str, requirements: &str, proof: &str) -> Result<PathBuf, String> {
+    once(name, proof, |fresh| {
+        download(fresh, requirements)?;
+        make_executable(&fresh.join(proof))
+    })
+}
+
+/// The folder `name`, filled once.
+pub fn once(
+    name: &str,
+    proof: &str,
+    fill: impl FnOnce(&Path) -> Result<(), String>,
+) -> Result<PathBuf, String> {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("target/tmp lies in target");
     let tools = target.join("tools");
     let home = tools.join(name);
@@ -21,8 +33,7 @@ pub fn folder(name: &str, requirements: &str, proof: &str) -> Result<PathBuf, St
     // another process may have finished while this one waited
     if !home.join(proof).is_file() {
         let fresh = tempfile::tempdir_in(&tools).map_err(|e| format!("{}: {e}", tools.display()))?;
-        download(fresh.path(), requirements)?;
-        make_executable(&fresh.path().join(proof))?;
+        fill(fresh.path())?;
         fs::rename(fresh.keep(), &home).map_err(|e| format!("{}: {e}", home.display()))?;
     }
     Ok(home)

@@ -51,12 +51,16 @@ pub struct Args {
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
         std::panic::set_hook(Box::new(|_| {}));
-        let driven = catch_unwind(AssertUnwindSafe(|| self.drive(ui)));
-        let is_merged = driven.unwrap_or_else(|_| {
+        let is_merged = self.contained(ui, || self.drive(ui));
+        Ok(if is_merged { ExitCode::SUCCESS } else { Exit::No.into() })
+    }
+
+    /// Whether it is merged; after a panic it is not, and markers say so.
+    fn contained(&self, ui: &Ui, drive: impl FnOnce() -> bool) -> bool {
+        catch_unwind(AssertUnwindSafe(drive)).unwrap_or_else(|_| {
             self.as_text(ui, "stax failed inside");
             false
-        });
-        Ok(if is_merged { ExitCode::SUCCESS } else { Exit::No.into() })
+        })
     }
 
     /// Whether the file is merged and nothing is open.
@@ -271,4 +275,37 @@ fn shown(names: &[String]) -> String {
     let rest = names.len().saturating_sub(SHOWN);
     let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
     names[..names.len() - rest].join(", ") + &more
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_leaves_markers_around_both_sides() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            fs::write(&path, text).expect("a version");
+            path
+        };
+        let args = Args {
+            base: file("o", "A: base\n"),
+            ours: file("a", "A: ours\n"),
+            theirs: file("b", "A: theirs\n"),
+            size: "7".into(),
+            path: "x.enc.yaml".into(),
+            base_label: "%S".into(),
+            ours_label: "HEAD".into(),
+            theirs_label: "side".into(),
+        };
+        let ui = Ui::new(true, clap::ColorChoice::Never);
+        assert!(args.contained(&ui, || true) && !args.contained(&ui, || false));
+        assert_eq!(fs::read_to_string(&args.ours).expect("ours"), "A: ours\n");
+        assert!(!args.contained(&ui, || panic!("inside")));
+        let text = fs::read_to_string(&args.ours).expect("ours");
+        for part in ["<<<<<<< HEAD\nA: ours\n", "A: base\n=======\nA: theirs\n", ">>>>>>> side\n"] {
+            assert!(text.contains(part), "{text}");
+        }
+    }
 }

@@ -5,7 +5,7 @@
 
 mod render;
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -46,14 +46,23 @@ fn print(path: &Path, ui: &Ui) -> io::Result<()> {
         io::copy(&mut rest, &mut io::stdout().lock())?;
         return Ok(());
     }
-    match catch_unwind(AssertUnwindSafe(|| convert(path, &bytes))) {
-        Ok(Some(text)) => ui.bytes(text.as_bytes()),
-        Ok(None) | Err(_) => ui.bytes(&bytes),
+    match contained(|| convert(path, &bytes)) {
+        Some(text) => ui.bytes(text.as_bytes()),
+        None => ui.bytes(&bytes),
     }
+}
+
+/// A conversion that panics, or that says nothing of a file, is none.
+fn contained(convert: impl FnOnce() -> Option<Zeroizing<String>>) -> Option<Zeroizing<String>> {
+    catch_unwind(AssertUnwindSafe(convert)).ok().flatten().filter(|text| !text.is_empty())
 }
 
 /// The bytes up to the largest document, and the file when it goes on.
 fn read(path: &Path) -> io::Result<(Vec<u8>, Option<File>)> {
+    // a pipe or a device may never end
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
     let mut file = File::open(path)?;
     let mut bytes = Vec::new();
     file.by_ref().take(MAX_FILE as u64 + 1).read_to_end(&mut bytes)?;
@@ -63,7 +72,7 @@ fn read(path: &Path) -> io::Result<(Vec<u8>, Option<File>)> {
 
 /// `None`: not a SOPS document.
 fn convert(path: &Path, bytes: &[u8]) -> Option<Zeroizing<String>> {
-    let format = Format::of_path(path.file_name()?.to_str()?);
+    let format = Format::of_path(&path.file_name()?.to_string_lossy());
     let document = Document::parse(format, std::str::from_utf8(bytes).ok()?).ok()?;
     // git stands at the top of the work tree; in a bare repository there is none
     let workspace = Repo::discover(Path::new("."))
@@ -81,4 +90,19 @@ fn convert(path: &Path, bytes: &[u8]) -> Option<Zeroizing<String>> {
         Some((key, Err(fault))) => View::Broken { key, fault, show },
     };
     Some(render::render(&document, &view, &name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_and_an_empty_text_are_no_conversion() {
+        let text = |text: &str| Some(Zeroizing::new(text.to_owned()));
+        assert_eq!(contained(|| text("x")), text("x"));
+        assert_eq!(contained(|| text("")), None);
+        assert_eq!(contained(|| None), None);
+        assert_eq!(contained(|| panic!("inside")), None);
+        assert_eq!(contained(|| text(&"x"["xy".len()..])), None);
+    }
 }

@@ -144,21 +144,24 @@ fn quoted(program: &str) -> String {
     quoted
 }
 
-/// git stops in the middle of a diff when a textconv fails, so this one ends with `cat`.
+/// git stops in the middle of a diff when a textconv fails, so this one ends with `cat`. A file may be named
+/// like an option.
 fn textconv(program: &str) -> String {
     let quoted = quoted(program);
     format!(
-        "f(){{ \"{quoted}\" git textconv \"$1\" 2>/dev/null || stax git textconv \"$1\" 2>/dev/null || cat \"$1\"; }}; f"
+        "f(){{ \"{quoted}\" git textconv -- \"$1\" 2>/dev/null || \
+         stax git textconv -- \"$1\" 2>/dev/null || cat -- \"$1\"; }}; f"
     )
 }
 
 /// Where no stax answers with 0 or 1, git's own text merge leaves its markers: without them the other
-/// side would be lost with the next `git add`. git reads `%%` as `%`.
+/// side would be lost with the next `git add`. git reads `%%` as `%`. `--`: help for a file of that name ends
+/// with 0, and then the other side would be lost too.
 fn merge_driver(program: &str) -> String {
     let quoted = quoted(program).replace('%', "%%");
     format!(
         "f(){{ for s in \"{quoted}\" stax; do command -v \"$s\" >/dev/null 2>&1 || continue; \
-         \"$s\" git merge \"$@\"; case $? in 0) return 0;; 1) return 1;; esac; done; \
+         \"$s\" git merge -- \"$@\"; case $? in 0) return 0;; 1) return 1;; esac; done; \
          echo \"stax: not found, $5 is merged as text\" >&2; \
          git merge-file --diff3 --marker-size \"$4\" -L \"$7\" -L \"$6\" -L \"$8\" \"$2\" \"$1\" \"$3\" \
          && {{ echo '<<<<<<< merged as text'; echo '======='; echo '>>>>>>> its MAC is wrong'; }} >>\"$2\"; \
@@ -174,7 +177,10 @@ mod tests {
     fn a_path_cannot_leave_its_quotes() {
         let hostile = r#"/a b/$(x)`y`"z\'/stax"#;
         let command = textconv(hostile);
-        assert!(command.starts_with(r#"f(){ "/a b/\$(x)\`y\`\"z\\'/stax" git textconv "$1""#), "{command}");
+        assert!(
+            command.starts_with(r#"f(){ "/a b/\$(x)\`y\`\"z\\'/stax" git textconv -- "$1""#),
+            "{command}"
+        );
         let driver = merge_driver("/a%Ob/$(x)/stax");
         assert!(driver.starts_with(r#"f(){ for s in "/a%%Ob/\$(x)/stax" stax; do "#), "{driver}");
         assert!(driver.ends_with("return 1; }; f %O %A %B %L %P %S %X %Y"), "{driver}");

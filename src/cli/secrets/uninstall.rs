@@ -68,6 +68,23 @@ fn report(hooks: &Removed, drivers: &[String], ui: &Ui) {
         ui.line("nothing to do: nothing of stax is installed in this clone");
     }
     for path in &hooks.calling {
-        ui.warning(format!("{} calls stax and was left alone: take its lines out by hand", path.display()));
+        let (path, lines) = (path.display(), calls_in(path).join(", "));
+        ui.warning(format!(
+            "{path} calls stax in line {lines} and was left alone: take its lines out by hand"
+        ));
     }
+}
+
+/// The numbers of the lines that call stax, or that name the hook of its repository.
+fn calls_in(path: &Path) -> Vec<String> {
+    let text = std::fs::read(path).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let with = |words: &[&str]| -> Vec<String> {
+        let is =
+            |line: &str| !line.trim_start().starts_with('#') && words.iter().any(|word| line.contains(word));
+        let lines = text.lines().enumerate().filter(|(_, line)| is(line));
+        lines.map(|(number, _)| (number + 1).to_string()).collect()
+    };
+    let calls = with(&["stax secrets verify", "stax git hook"]);
+    if calls.is_empty() { with(&["stax-verify"]) } else { calls }
 }

@@ -126,8 +126,11 @@ impl Args {
             return Ok(Some(range.clone()));
         }
         let named = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
-        match (named("PRE_COMMIT_FROM_REF"), named("PRE_COMMIT_TO_REF")) {
-            (Some(from), Some(to)) => Ok(Some(format!("{from}..{to}"))),
+        let tip = named("PRE_COMMIT_TO_REF").or_else(|| named("PRE_COMMIT_LOCAL_BRANCH"));
+        match (named("PRE_COMMIT_FROM_REF"), tip) {
+            (Some(from), Some(tip)) => Ok(Some(format!("{from}..{tip}"))),
+            // a branch whose first commit is new to the remote: prek says the end of it, pre-commit its name
+            (None, Some(tip)) => Ok(Some(tip)),
             _ => Err(Failure::usage("--range needs A..B, or PRE_COMMIT_FROM_REF and PRE_COMMIT_TO_REF")),
         }
     }
