@@ -93,7 +93,7 @@ impl Workspace {
             }
             Err(error) => return Err(error.into()),
         };
-        // the drivers of a diff and of a merge come over a repository that they opened, and wait for no network
+        // textconv comes over a repository that it opened itself, and waits for no network
         repo.iter().for_each(Repo::let_git_fetch);
         let root = repo.as_ref().map_or(folder, |repo| repo.root().to_owned());
         Ok(Self { keyring: keyring(repo.as_ref(), caller), repo, root })

@@ -58,6 +58,9 @@ impl Repo {
     pub(super) fn plumbing(&self) -> Command {
         let mut command = git(self.naming);
         command.env("GIT_DIR", self.git.path());
+        if !self.may_fetch.get() {
+            command.env("GIT_NO_LAZY_FETCH", "1");
+        }
         if let Some(root) = self.git.workdir() {
             command.env("GIT_WORK_TREE", root);
             if self.naming == Naming::Discovered {

@@ -10,8 +10,8 @@ use super::{Entry, Repo, RepoError, Walk};
 pub(super) const AT_ONCE: usize = 1000;
 
 impl Repo {
-    /// From now on git may fetch what this clone lacks, as it does in its own commands. Not for its drivers: a
-    /// diff starts one for each version, and one that waits for a network looks like one that hangs.
+    /// From now on git may fetch what this clone lacks, as it does in its own commands. Not for textconv: a log
+    /// starts it for each version, and one that waits for a network looks like one that hangs.
     pub fn let_git_fetch(&self) {
         self.may_fetch.set(true);
     }

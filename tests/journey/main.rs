@@ -15,6 +15,7 @@ mod honest;
 mod hooks;
 mod import;
 mod ledger;
+mod limits;
 mod merge;
 mod neighbours;
 mod people;
