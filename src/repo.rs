@@ -1,4 +1,5 @@
-//! git, through libgit2. The only module that names `git2`; what leaves it is owned and plain.
+//! git, through libgit2, and through git itself where libgit2 does not read a repository that git reads. The
+//! only module that names `git2`; what leaves it is owned and plain.
 
 mod cache;
 mod changes;
@@ -9,22 +10,27 @@ mod error;
 mod graph;
 mod index;
 mod object;
+mod open;
 mod paths;
+mod plumbing;
+mod promised;
 mod push;
+mod refs;
 mod trees;
 
-use std::ffi::OsStr;
+use std::cell::{Cell, OnceCell};
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use git2::{AttrCheckFlags, AttrValue, ErrorCode, Repository, RepositoryOpenFlags};
+use git2::{AttrCheckFlags, AttrValue, ErrorCode, Repository};
 
 pub use changes::{Commit, PathChange, Span, Time, Walk};
 pub use conflict::Operation;
 pub use error::RepoError;
 pub use index::{IndexEntry, StagedChange};
 pub use object::{Entry, ObjectId, State};
+use plumbing::Naming;
 
 /// The largest blob that is read. SOPS files of the general profile end at the same size.
 pub const BLOB_LIMIT: usize = 32 << 20;
@@ -34,6 +40,10 @@ pub const BLOB_LIMIT: usize = 32 << 20;
 pub struct Repo {
     git: Repository,
     root: PathBuf,
+    naming: Naming,
+    /// The references are no files.
+    asks_git: OnceCell<bool>,
+    may_fetch: Cell<bool>,
 }
 
 /// The value of a git attribute for one path. `!name` counts as unspecified, as in git.
@@ -49,12 +59,10 @@ impl Repo {
     /// Finds the repository that holds a folder. It does not look at `GIT_*` variables.
     ///
     /// # Errors
-    /// [`RepoError`] for no repository, a bare one, one of another owner or one with an extension
-    /// that libgit2 cannot read.
+    /// [`RepoError`] for no repository, a bare one, one that git does not trust or one with an extension
+    /// that is not known here.
     pub fn discover(folder: &Path) -> Result<Self, RepoError> {
-        // `Repository::discover` forgets the work tree of a git folder that is elsewhere
-        let git = Repository::open_ext(folder, RepositoryOpenFlags::CROSS_FS, &[] as &[&OsStr]);
-        Self::new(git.map_err(|e| RepoError::opening(&e, folder))?)
+        Self::new(open::discover(folder)?, Naming::Discovered).with_work_tree()
     }
 
     /// Opens what git names in the environment. In a hook only this is right: `git commit -a` and
@@ -63,7 +71,7 @@ impl Repo {
     /// # Errors
     /// As [`discover`](Self::discover).
     pub fn from_env() -> Result<Self, RepoError> {
-        Self::new(Repository::open_from_env().map_err(|e| RepoError::opening(&e, Path::new(".")))?)
+        Self::from_env_without_work_tree()?.with_work_tree()
     }
 
     /// The same for a server's hook: a bare repository will do, its root is its own folder.
@@ -71,16 +79,18 @@ impl Repo {
     /// # Errors
     /// As [`discover`](Self::discover), but for the bare one.
     pub fn from_env_without_work_tree() -> Result<Self, RepoError> {
-        let git = Repository::open_from_env().map_err(|e| RepoError::opening(&e, Path::new(".")))?;
-        let root = plain(git.workdir().unwrap_or_else(|| git.path()));
-        Ok(Self { git, root })
+        let repo = Self::new(open::from_env()?, Naming::Environment);
+        repo.let_git_fetch();
+        Ok(repo)
     }
 
-    fn new(git: Repository) -> Result<Self, RepoError> {
-        let Some(root) = git.workdir().map(plain) else {
-            return Err(RepoError::Bare(plain(git.path())));
-        };
-        Ok(Self { git, root })
+    fn new(git: Repository, naming: Naming) -> Self {
+        let root = plain(git.workdir().unwrap_or_else(|| git.path()));
+        Self { git, root, naming, asks_git: OnceCell::new(), may_fetch: Cell::new(false) }
+    }
+
+    fn with_work_tree(self) -> Result<Self, RepoError> {
+        if self.git.workdir().is_none() { Err(RepoError::Bare(self.root)) } else { Ok(self) }
     }
 
     /// The top of the work tree.
@@ -117,9 +127,14 @@ impl Repo {
     /// An attribute as git sees it in the work tree.
     ///
     /// # Errors
-    /// [`RepoError`] when an index with unknown parts stands in the way.
+    /// As [`index_entries`](Self::index_entries).
     pub fn attribute(&self, path: &str, name: &str) -> Result<Attribute, RepoError> {
-        let value = self.git.get_attr_bytes(Path::new(path), name, AttrCheckFlags::FILE_THEN_INDEX)?;
+        let ask = || self.git.get_attr_bytes(Path::new(path), name, AttrCheckFlags::FILE_THEN_INDEX);
+        let value = match ask() {
+            Ok(value) => value,
+            // files of attributes may stand in the index alone
+            Err(_) => self.index().and_then(|_| Ok(ask()?))?,
+        };
         // the raw value of `!name` is a marker string; AttrValue knows it by its address
         Ok(match AttrValue::from_bytes(value) {
             AttrValue::True => Attribute::True,
@@ -151,10 +166,10 @@ impl Repo {
     /// [`RepoError::Git`] when the references cannot be read.
     pub fn branch_tips(&self) -> Result<Vec<(String, ObjectId)>, RepoError> {
         let mut tips = Vec::new();
-        for branch in self.git.branches(None)? {
-            let (branch, _) = branch?;
-            if let (Some(name), Some(commit)) = (branch.name()?, branch.get().target()) {
-                tips.push((name.to_owned(), commit.into()));
+        for start in ["refs/heads/", "refs/remotes/"] {
+            for reference in self.references(start)?.into_iter().filter(|reference| !reference.is_symbolic) {
+                let name = std::str::from_utf8(&reference.name[start.len()..]);
+                tips.extend(name.ok().map(|name| (name.to_owned(), reference.id.into())));
             }
         }
         Ok(tips)
@@ -165,13 +180,9 @@ impl Repo {
     /// # Errors
     /// [`RepoError::Git`] when the references cannot be read.
     pub fn textconv_caches(&self) -> Result<Vec<String>, RepoError> {
-        let mut names = Vec::new();
-        for reference in self.git.references_glob("refs/notes/textconv/*")? {
-            let reference = reference?;
-            let name = String::from_utf8_lossy(reference.name_bytes()).into_owned();
-            names.extend(name.strip_prefix("refs/notes/textconv/").map(str::to_owned));
-        }
-        Ok(names)
+        let start = "refs/notes/textconv/";
+        let name = |name: &[u8]| String::from_utf8_lossy(&name[start.len()..]).into_owned();
+        Ok(self.references(start)?.iter().map(|reference| name(&reference.name)).collect())
     }
 
     /// Adds a line to `info/exclude` unless it is there; says whether it did.

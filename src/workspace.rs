@@ -93,6 +93,8 @@ impl Workspace {
             }
             Err(error) => return Err(error.into()),
         };
+        // textconv comes over a repository that it opened itself, and waits for no network
+        repo.iter().for_each(Repo::let_git_fetch);
         let root = repo.as_ref().map_or(folder, |repo| repo.root().to_owned());
         Ok(Self { keyring: keyring(repo.as_ref(), caller), repo, root })
     }

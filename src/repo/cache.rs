@@ -15,7 +15,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::Path;
 
-use git2::Odb;
+use git2::{Odb, Oid};
 use sha2::{Digest as _, Sha256};
 
 use super::changes::{FastReads, Found};
@@ -42,7 +42,9 @@ impl Repo {
         spec: &str,
         wanted: &dyn Fn(&str) -> bool,
     ) -> Result<Walk, RepoError> {
-        self.cached(span, &name("pattern", &[spec]), WORTH, &|span| self.find(span, wanted))
+        let walk = self.cached(span, &name("pattern", &[spec]), WORTH, &|span| self.find(span, wanted))?;
+        self.bring_versions(&walk);
+        Ok(walk)
     }
 
     /// [`changes_of`](Self::changes_of) from memory where that is possible.
@@ -53,7 +55,9 @@ impl Repo {
         let mut sorted = paths.to_vec();
         sorted.sort_unstable();
         sorted.dedup();
-        self.cached(span, &name("paths", &sorted), WORTH, &|span| self.find_of(span, paths))
+        let walk = self.cached(span, &name("paths", &sorted), WORTH, &|span| self.find_of(span, paths))?;
+        self.bring_versions(&walk);
+        Ok(walk)
     }
 
     /// Histories of fewer commits than `worth` are not kept.
@@ -69,7 +73,9 @@ impl Repo {
         }
         let _fast = FastReads::begin();
         let folder = self.common_dir().join("stax/history");
-        let known = fs::read(folder.join(name)).ok().and_then(|bytes| format::parse(&bytes));
+        let known = fs::read(folder.join(name))
+            .ok()
+            .and_then(|bytes| format::parse(&bytes, span.tips[0].bytes().len()));
         let is_same = known.as_ref().is_some_and(|(tips, _)| *tips == span.tips);
         if let Some((tips, old)) = known
             && let Ok(Some(found)) = self.go_on(&tips, old, span, question)
@@ -102,7 +108,9 @@ impl Repo {
             new = question(&between(old_tips, &span.tips))?;
             skew = skew.max(new.skew);
             let dropped = self.commits(&odb, &between(&span.tips, old_tips), None)?;
-            let Some(fork) = fork(&odb, old_tips[0], span.tips[0])? else { return Ok(None) };
+            let Some(fork) = fork(&odb, self.oid(old_tips[0]), self.oid(span.tips[0]))? else {
+                return Ok(None);
+            };
             let ahead = self.commits(&odb, &between(&[fork], &span.tips[..1]), None)?;
             let behind = self.commits(&odb, &between(&[fork], &old_tips[..1]), None)?;
             let oldest = new.oldest.min(ahead.oldest()).min(behind.oldest());
@@ -113,7 +121,7 @@ impl Repo {
             all.retain(|(_, commit)| !gone.contains(&commit.id));
             commits = commits + new.walk.commits - gone.len();
             let landed: HashMap<ObjectId, Option<ObjectId>> =
-                behind.ids().map(|id| (id, None)).chain(ahead.landed(span.tips[0])).collect();
+                behind.ids().map(|id| (id, None)).chain(ahead.landed(self.oid(span.tips[0]))).collect();
             for commit in all.iter_mut().map(|(_, commit)| commit).chain(&mut new.walk.changed) {
                 if let Some(landed) = landed.get(&commit.id) {
                     commit.landed = *landed;
@@ -122,7 +130,7 @@ impl Repo {
         }
         let mailmap = self.git.mailmap()?;
         for (_, commit) in &mut all {
-            commit.fill(&self.git.find_commit(commit.id.oid())?, &mailmap)?;
+            commit.fill(&self.git.find_commit(self.oid(commit.id))?, &mailmap)?;
         }
         all.extend(new.walk.dates.into_iter().zip(new.walk.changed));
         all.sort_by(|(a, one), (b, other)| (b, other.id).cmp(&(a, one.id)));
@@ -136,16 +144,16 @@ fn between(hidden: &[ObjectId], tips: &[ObjectId]) -> Span {
 }
 
 /// Where two first-parent lines meet.
-fn fork(odb: &Odb<'_>, a: ObjectId, b: ObjectId) -> Result<Option<ObjectId>, RepoError> {
+fn fork(odb: &Odb<'_>, a: Oid, b: Oid) -> Result<Option<ObjectId>, RepoError> {
     let (mut lines, mut seen) = ([Some(a), Some(b)], [HashSet::new(), HashSet::new()]);
     for _ in 0..STEPS {
         for side in 0..2 {
             let Some(id) = lines[side] else { continue };
             if seen[1 - side].contains(&id) || lines[1 - side] == Some(id) {
-                return Ok(Some(id));
+                return Ok(Some(id.into()));
             }
             seen[side].insert(id);
-            lines[side] = RawCommit::read(odb, id.oid())?.parents.first().map(|parent| (*parent).into());
+            lines[side] = RawCommit::read(odb, id)?.parents.first().copied();
         }
     }
     Ok(None)

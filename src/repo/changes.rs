@@ -6,6 +6,7 @@ use git2::Mailmap;
 
 use super::commits::{Commits, NONE, RawCommit};
 use super::graph::Graph;
+use super::promised::AT_ONCE;
 use super::trees::Trees;
 use super::{Entry, ObjectId, Repo, RepoError};
 
@@ -105,12 +106,7 @@ impl Repo {
     /// # Errors
     /// [`RepoError::Revision`] when git does not know it.
     pub fn span(&self, range: &str) -> Result<Span, RepoError> {
-        let commit = |text: &str| -> Result<ObjectId, RepoError> {
-            let text = if text.is_empty() { "HEAD" } else { text };
-            let unknown = |_| RepoError::Revision(text.to_owned());
-            let object = self.git.revparse_single(text).map_err(unknown)?;
-            Ok(object.peel_to_commit().map_err(unknown)?.id().into())
-        };
+        let commit = |text: &str| self.commit_named(if text.is_empty() { "HEAD" } else { text });
         let zeros = |text: &str| text.len() >= 40 && text.bytes().all(|byte| byte == b'0');
         match range.split_once("..") {
             Some((from, to)) if zeros(from) => {
@@ -137,12 +133,15 @@ impl Repo {
     /// # Errors
     /// [`RepoError::Missing`] when a commit or tree is not in this clone.
     pub fn changes(&self, span: &Span, wanted: &dyn Fn(&str) -> bool) -> Result<Walk, RepoError> {
-        Ok(self.find(span, wanted)?.walk)
+        let walk = self.find(span, wanted)?.walk;
+        self.bring_versions(&walk);
+        Ok(walk)
     }
 
     pub(super) fn find(&self, span: &Span, wanted: &dyn Fn(&str) -> bool) -> Result<Found, RepoError> {
         let _fast = FastReads::begin();
-        self.with_graph(span, |graph| self.changes_by(span, wanted, graph))
+        let found = self.with_graph(span, |graph| self.changes_by(span, wanted, graph));
+        found.map_err(|error| self.explained(error))
     }
 
     fn changes_by(
@@ -170,11 +169,13 @@ impl Repo {
     /// [`RepoError::Missing`] when a tree is not in this clone.
     pub fn files_of(&self, commit: ObjectId) -> Result<Vec<(String, Entry)>, RepoError> {
         let odb = self.git.odb()?;
-        let tree = RawCommit::read(&odb, commit.oid())?.tree;
+        let tree = RawCommit::read(&odb, self.oid(commit))?.tree;
         let mut files = Vec::new();
-        Trees::new(&odb).compare(Some(tree), &[], &mut |path, new, _| {
+        let read = Trees::new(&odb).compare(Some(tree), &[], &mut |path, new, _| {
             files.extend(new.map(|entry| (path.to_owned(), entry)));
-        })?;
+        });
+        read.map_err(|error| self.explained(error))?;
+        self.bring_files(files.iter().map(|(_, entry)| entry), AT_ONCE);
         Ok(files)
     }
 }
@@ -230,7 +231,7 @@ pub(super) struct Found {
 
 impl<'a> Told<'a> {
     pub(super) fn new(repo: &'a Repo, commits: &'a Commits, span: &Span) -> Result<Self, RepoError> {
-        let landings = commits.landings(span.tips.first().map(|tip| tip.oid()));
+        let landings = commits.landings(span.tips.first().map(|tip| repo.oid(*tip)));
         let walk = Walk { commits: commits.order().len(), ..Walk::default() };
         let found = Found { walk, skew: commits.skew(), oldest: commits.oldest() };
         Ok(Self { repo, commits, landings, mailmap: repo.git.mailmap()?, found })

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry::{Occupied, Vacant};
 use std::hash::{BuildHasherDefault, Hasher};
 
-use git2::{Odb, Oid, Sort};
+use git2::{ObjectFormat, Odb, Oid, Sort};
 
 use super::graph::{Filters, Graph};
 use super::{ObjectId, Repo, RepoError, Span};
@@ -65,13 +65,13 @@ pub(super) struct RawCommit {
 impl RawCommit {
     pub(super) fn read(odb: &Odb<'_>, id: Oid) -> Result<Self, RepoError> {
         let object = odb.read(id).map_err(|error| RepoError::reading(&error, id.into()))?;
-        Self::parse(object.data()).ok_or(RepoError::Corrupt(id.into()))
+        Self::parse(object.data(), id.object_format()).ok_or(RepoError::Corrupt(id.into()))
     }
 
     /// `tree`, `parent`s, `author` and `committer` are the first lines of a commit.
-    fn parse(data: &[u8]) -> Option<Self> {
+    fn parse(data: &[u8], format: ObjectFormat) -> Option<Self> {
         let mut lines = data.split(|byte| *byte == b'\n');
-        let oid = |hex: &[u8]| Oid::from_str(std::str::from_utf8(hex).ok()?).ok();
+        let oid = |hex: &[u8]| Oid::from_str_ext(std::str::from_utf8(hex).ok()?, format).ok();
         let tree = oid(lines.next()?.strip_prefix(b"tree ")?)?;
         let (mut parents, mut time) = (Vec::new(), 0);
         for line in lines {
@@ -102,7 +102,7 @@ impl Repo {
         span: &Span,
         graph: Option<&Graph>,
     ) -> Result<Commits, RepoError> {
-        let tips = span.tips.iter().map(|tip| tip.oid());
+        let tips = span.tips.iter().map(|tip| self.oid(*tip));
         let shallow = self.shallow_edge();
         let mut commits = Commits::default();
         if span.is_whole() {
@@ -120,7 +120,7 @@ impl Repo {
             order.push(tip)?;
         }
         for hidden in &span.hidden {
-            order.hide(hidden.oid())?;
+            order.hide(self.oid(*hidden))?;
         }
         if span.hide_references {
             for known in self.known_commits(span)? {
@@ -155,7 +155,7 @@ impl Repo {
             return None;
         }
         let text = std::fs::read_to_string(self.common_dir().join("shallow")).unwrap_or_default();
-        Some(text.lines().filter_map(|line| Oid::from_str(line).ok()).collect())
+        Some(text.lines().filter_map(|line| Some(self.oid(line.parse().ok()?))).collect())
     }
 
     /// What the references hold already. While a push is in quarantine none of them is its own; otherwise
@@ -163,15 +163,13 @@ impl Repo {
     fn known_commits(&self, span: &Span) -> Result<Vec<Oid>, RepoError> {
         let in_quarantine = std::env::var_os("GIT_QUARANTINE_PATH").is_some();
         let mut known = Vec::new();
-        for reference in self.git.references()?.flatten() {
-            // a tag may name a tree or a blob
-            let Ok(commit) = reference.peel_to_commit() else { continue };
+        for (_, commit) in self.named_commits()? {
             let holds = |tip: &ObjectId| {
-                tip.oid() == commit.id()
-                    || self.git.graph_descendant_of(commit.id(), tip.oid()).unwrap_or(false)
+                let tip = self.oid(*tip);
+                tip == commit || self.git.graph_descendant_of(commit, tip).unwrap_or(false)
             };
             if in_quarantine || !span.tips.iter().any(holds) {
-                known.push(commit.id());
+                known.push(commit);
             }
         }
         Ok(known)
@@ -355,8 +353,8 @@ impl Commits {
     }
 
     /// What brought each of them to the first-parent line of a tip.
-    pub(super) fn landed(&self, tip: ObjectId) -> impl Iterator<Item = (ObjectId, Option<ObjectId>)> {
-        let landings = self.landings(Some(tip.oid()));
+    pub(super) fn landed(&self, tip: Oid) -> impl Iterator<Item = (ObjectId, Option<ObjectId>)> {
+        let landings = self.landings(Some(tip));
         let id = |row: u32| ObjectId::from(self.ids[row as usize]);
         self.order.iter().map(move |row| {
             let landing = Some(landings[*row as usize]).filter(|row| *row != NONE);

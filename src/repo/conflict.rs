@@ -1,12 +1,10 @@
 //! What git has under way: the other commit of a merge, a rebase or a pick, and who made it.
 
-use std::fs;
-
 use git2::{ObjectType, Oid, Sort};
 
 use super::{ObjectId, Repo, RepoError};
 
-/// Files of the git folder that name the other commit while a command waits for a person.
+/// What in the git folder names the other commit while a command waits for a person.
 const HEADS: [&str; 4] = ["MERGE_HEAD", "REBASE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD"];
 /// How far back the last commit that changed a file is looked for.
 const FAR: usize = 20_000;
@@ -20,20 +18,10 @@ pub struct Operation {
 }
 
 impl Repo {
-    /// The branch that is checked out; `None` for a detached HEAD.
-    #[must_use]
-    pub fn head_branch(&self) -> Option<String> {
-        let head = self.git.find_reference("HEAD").ok()?;
-        Some(head.symbolic_target().ok()??.strip_prefix("refs/heads/")?.to_owned())
-    }
-
     /// What waits for a person in this work tree.
     #[must_use]
     pub fn operations(&self) -> Vec<Operation> {
-        let read = |head: &'static str| {
-            let text = fs::read_to_string(self.git_dir().join(head)).ok()?;
-            Some(Operation { head, commit: text.lines().next()?.trim().parse().ok()? })
-        };
+        let read = |head: &'static str| Some(Operation { head, commit: self.pseudo_ref(head)? });
         HEADS.into_iter().filter_map(read).collect()
     }
 
@@ -42,7 +30,7 @@ impl Repo {
     /// # Errors
     /// [`RepoError::Git`].
     pub fn blob_name(&self, bytes: &[u8]) -> Result<ObjectId, RepoError> {
-        Ok(Oid::hash_object(ObjectType::Blob, bytes)?.into())
+        Ok(Oid::hash_object_ext(ObjectType::Blob, bytes, self.git.object_format())?.into())
     }
 
     /// The last commit up to `tip` that gave a path what it holds there, and its author.
@@ -55,7 +43,7 @@ impl Repo {
         };
         let mut walk = self.git.revwalk()?;
         walk.set_sorting(Sort::TOPOLOGICAL)?;
-        walk.push(tip.oid())?;
+        walk.push(self.oid(tip))?;
         for id in walk.take(FAR) {
             let commit = self.git.find_commit(id?)?;
             let now = at(&commit);

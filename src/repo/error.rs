@@ -20,12 +20,19 @@ pub enum RepoError {
          to trust it: `git config --global --add safe.directory {0}`"
     )]
     NotOwned(String),
-    #[error("the repository uses the git extension `{0}`, which this version of stax cannot open")]
-    Extension(String),
-    #[error("the index uses `{0}`, which this version of stax cannot read; {1}")]
-    IndexExtension(String, &'static str),
-    #[error("object {0} is not in this clone; `git fetch` it first")]
+    #[error(
+        "the repository uses the git extension `{name}`, which {} not know; it needs a newer version",
+        if *is_known { "this stax does" } else { "this git and this stax do" }
+    )]
+    Extension { name: String, is_known: bool },
+    #[error("the index uses `{0}`, which git does not read either")]
+    IndexExtension(String),
+    /// Beyond the edge of a shallow clone, or a blob of a partial one.
+    #[error("object {0} is not in this clone; a partial one fetches it with `git cat-file -e {0}`")]
     Missing(ObjectId),
+    /// A clone with `--filter=tree:0`.
+    #[error("this clone has no trees of older commits; `git fetch --refetch --filter=blob:none` brings them")]
+    Treeless(ObjectId),
     #[error("git knows no revision `{0}` in this clone")]
     Revision(String),
     #[error("object {id} is too large: {size} bytes")]
@@ -65,23 +72,14 @@ impl From<&Error> for RepoError {
     fn from(error: &Error) -> Self {
         let message = error.message();
         if let Some(name) = message.strip_prefix("unsupported extension name ") {
-            return Self::Extension(name.to_owned());
+            return Self::Extension { name: name.to_owned(), is_known: false };
         }
         if message.starts_with("unknown object format") {
-            return Self::Extension(format!("extensions.objectformat = {}", quoted(message).unwrap_or("?")));
+            let name = format!("extensions.objectformat = {}", quoted(message).unwrap_or("?"));
+            return Self::Extension { name, is_known: false };
         }
         if message.starts_with("unsupported mandatory extension") {
-            return match quoted(message) {
-                Some("link") => Self::IndexExtension(
-                    "split index".to_owned(),
-                    "`git update-index --no-split-index` turns it off",
-                ),
-                Some("sdir") => Self::IndexExtension(
-                    "sparse index".to_owned(),
-                    "`git sparse-checkout reapply --no-sparse-index` turns it off",
-                ),
-                other => Self::IndexExtension(other.unwrap_or("?").to_owned(), "please report this"),
-            };
+            return Self::IndexExtension(quoted(message).unwrap_or("?").to_owned());
         }
         Self::Git(message.to_owned())
     }

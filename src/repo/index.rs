@@ -1,9 +1,11 @@
 //! What the next commit will hold.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
-use git2::{Delta, DiffFile, DiffOptions, IndexEntryExtendedFlag};
+use git2::{Delta, DiffFile, DiffOptions, Index, IndexEntryExtendedFlag};
 
+use super::plumbing::{Naming, answer};
 use super::{Entry, ObjectId, Repo, RepoError};
 
 /// One line of the index. Stage 0 is normal; 1, 2 and 3 are base, ours and theirs of a conflict.
@@ -29,9 +31,9 @@ impl Repo {
     /// are paths that are not UTF-8: see [`odd_paths`](Self::odd_paths).
     ///
     /// # Errors
-    /// [`RepoError::IndexExtension`] for a split or sparse index.
+    /// [`RepoError::Git`] for an index that git cannot read either.
     pub fn index_entries(&self) -> Result<Vec<IndexEntry>, RepoError> {
-        let index = self.git.index()?;
+        let index = self.index()?;
         Ok(index.iter().filter(|entry| !is_intent_to_add(entry)).filter_map(owned).collect())
     }
 
@@ -43,7 +45,7 @@ impl Repo {
     pub fn odd_paths(&self) -> Result<Vec<String>, RepoError> {
         let is_odd = |entry: &git2::IndexEntry| std::str::from_utf8(&entry.path).is_err();
         let shown = |entry: git2::IndexEntry| entry.path.escape_ascii().to_string();
-        Ok(self.git.index()?.iter().filter(is_odd).map(shown).collect())
+        Ok(self.index()?.iter().filter(is_odd).map(shown).collect())
     }
 
     /// The bytes that the index holds at a path; `None` when it holds nothing, or a conflict.
@@ -51,7 +53,7 @@ impl Repo {
     /// # Errors
     /// As [`blob`](Self::blob) and [`index_entries`](Self::index_entries).
     pub fn index_blob(&self, path: &str) -> Result<Option<Vec<u8>>, RepoError> {
-        let entry = self.git.index()?.get_path(Path::new(path), 0);
+        let entry = self.index()?.get_path(Path::new(path), 0);
         let entry = entry.filter(|entry| !is_intent_to_add(entry));
         entry.map(|entry| self.blob(entry.id.into())).transpose()
     }
@@ -63,7 +65,7 @@ impl Repo {
     /// # Errors
     /// As [`index_entries`](Self::index_entries).
     pub fn staged_changes(&self) -> Result<Vec<StagedChange>, RepoError> {
-        let index = self.git.index()?;
+        let index = self.index()?;
         let head = self.head_tree()?;
         let mut options = DiffOptions::new();
         options.include_typechange(true).ignore_case(false).skip_binary_check(true);
@@ -80,7 +82,54 @@ impl Repo {
             };
             changes.push(StagedChange { path: path.to_owned(), old: side(&old), new: side(&new) });
         }
+        // a merge in a sparse checkout changes files that nobody has here
+        let sides = changes.iter().flat_map(|change| change.old.iter().chain(&change.new));
+        self.bring_files(sides, usize::MAX);
         Ok(changes)
+    }
+}
+
+impl Repo {
+    /// libgit2's index. What is in the way of it (split and sparse indexes) git writes out into a copy, so that
+    /// one reading of entries, changes and attributes serves every index.
+    pub(super) fn index(&self) -> Result<Index, RepoError> {
+        match self.git.index().map_err(RepoError::from) {
+            Err(RepoError::IndexExtension(_)) => {
+                let mut index = self.written_out()?;
+                self.git.set_index(&mut index)?;
+                Ok(index)
+            }
+            index => index,
+        }
+    }
+
+    /// The copy is gone when this ends: libgit2 has read it, and keeps what it read of a file that is gone.
+    fn written_out(&self) -> Result<Index, RepoError> {
+        let named = std::env::var_os("GIT_INDEX_FILE").filter(|_| self.naming == Naming::Environment);
+        let own = named.map_or_else(|| self.git_dir().join("index"), PathBuf::from);
+        let copied = tempfile::Builder::new().prefix("stax-index-").tempdir().and_then(|folder| {
+            let copy = folder.path().join("index");
+            let modified = own.metadata()?.modified()?;
+            fs::copy(&own, &copy)?;
+            // by it git tells which entries are as old as the index and have to be looked at again
+            fs::File::options().write(true).open(&copy)?.set_modified(modified)?;
+            Ok(folder)
+        });
+        let folder = copied.map_err(|error| RepoError::Io(own, error))?;
+        let copy = folder.path().join("index");
+        let mut command = self.plumbing();
+        command.env("GIT_INDEX_FILE", &copy);
+        command.args([
+            "-c",
+            "core.splitIndex=false",
+            "-c",
+            "index.sparse=false",
+            "-c",
+            "core.fsmonitor=false",
+        ]);
+        command.args(["update-index", "--force-write-index"]);
+        answer(command, b"")?;
+        Ok(Index::open_ext(&copy, self.git.object_format())?)
     }
 }
 

@@ -4,24 +4,32 @@ use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
-use git2::{Delta, DiffFile, DiffOptions, ErrorCode, ObjectType, Oid, Tree};
+use git2::{Delta, DiffFile, DiffOptions, ErrorCode, ObjectFormat, ObjectType, Oid, Tree};
 
 use super::changes::FastReads;
 use super::{BLOB_LIMIT, Repo, RepoError, StagedChange, Time};
 
-/// The SHA-1 name of a git object. `Display` gives 40 hex digits.
+/// The name of a git object: 20 bytes of SHA-1, or 32 of SHA-256. `Display` gives two hex digits a byte.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ObjectId([u8; 20]);
+pub struct ObjectId {
+    len: u8,
+    /// Zeros behind the name.
+    bytes: [u8; 32],
+}
 
 impl ObjectId {
+    /// `None` for any other length than 20 or 32 bytes.
     #[must_use]
-    pub fn new(bytes: [u8; 20]) -> Self {
-        Self(bytes)
+    pub fn new(name: &[u8]) -> Option<Self> {
+        let len = u8::try_from(name.len()).ok().filter(|len| matches!(len, 20 | 32))?;
+        let mut bytes = [0; 32];
+        bytes[..name.len()].copy_from_slice(name);
+        Some(Self { len, bytes })
     }
 
     #[must_use]
-    pub fn bytes(&self) -> &[u8; 20] {
-        &self.0
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
     }
 
     /// Seven digits, as git shortens in a small repository.
@@ -29,21 +37,17 @@ impl ObjectId {
     pub fn short(&self) -> String {
         self.to_string()[..7].to_owned()
     }
-
-    pub(super) fn oid(self) -> Oid {
-        Oid::from_bytes(&self.0).expect("a SHA-1 name has 20 bytes")
-    }
 }
 
 impl From<Oid> for ObjectId {
     fn from(oid: Oid) -> Self {
-        Self(oid.as_bytes().try_into().expect("a repository that opens has names of 20 bytes"))
+        Self::new(oid.as_bytes()).expect("libgit2 knows SHA-1 and SHA-256")
     }
 }
 
 impl fmt::Display for ObjectId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        self.bytes().iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 
@@ -53,7 +57,7 @@ impl fmt::Debug for ObjectId {
     }
 }
 
-/// A text that is not 40 hex digits.
+/// A text that is neither 40 nor 64 hex digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a full object name")]
 pub struct NotAnObjectId;
@@ -62,14 +66,12 @@ impl FromStr for ObjectId {
     type Err = NotAnObjectId;
 
     fn from_str(text: &str) -> Result<Self, NotAnObjectId> {
-        if text.len() != 40 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        if !matches!(text.len(), 40 | 64) || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(NotAnObjectId);
         }
-        let mut bytes = [0; 20];
-        for (byte, at) in bytes.iter_mut().zip((0..40).step_by(2)) {
-            *byte = u8::from_str_radix(&text[at..at + 2], 16).map_err(|_| NotAnObjectId)?;
-        }
-        Ok(Self(bytes))
+        let byte = |at: usize| u8::from_str_radix(&text[at..at + 2], 16).map_err(|_| NotAnObjectId);
+        let name = (0..text.len()).step_by(2).map(byte).collect::<Result<Vec<_>, _>>()?;
+        Self::new(&name).ok_or(NotAnObjectId)
     }
 }
 
@@ -92,14 +94,15 @@ pub enum State {
 }
 
 impl Repo {
-    /// The commit that a text names, as git reads revisions.
-    ///
-    /// # Errors
-    /// [`RepoError::Revision`] when git does not know it.
-    pub fn commit_named(&self, text: &str) -> Result<ObjectId, RepoError> {
-        let unknown = |_| RepoError::Revision(text.to_owned());
-        let object = self.git.revparse_single(text).map_err(unknown)?;
-        Ok(object.peel_to_commit().map_err(unknown)?.id().into())
+    /// A name for libgit2, which writes beyond a buffer when it looks for one of another length than those of the
+    /// repository. Such a name is of no object here, and zeros are of none anywhere.
+    pub(super) fn oid(&self, id: ObjectId) -> Oid {
+        let zeros = match self.git.object_format() {
+            ObjectFormat::Sha256 => Oid::ZERO_SHA256,
+            _ => Oid::ZERO_SHA1,
+        };
+        let fits = id.bytes().len() == zeros.as_bytes().len();
+        if fits { Oid::from_bytes(id.bytes()).unwrap_or(zeros) } else { zeros }
     }
 
     /// When the author says that a commit was made.
@@ -107,7 +110,7 @@ impl Repo {
     /// # Errors
     /// [`RepoError::Missing`] when the commit is not in this clone.
     pub fn author_time(&self, commit: ObjectId) -> Result<Time, RepoError> {
-        let found = self.git.find_commit(commit.oid());
+        let found = self.git.find_commit(self.oid(commit));
         let time = found.map_err(|error| RepoError::reading(&error, commit))?.author().when();
         Ok(Time { seconds: time.seconds(), offset_minutes: time.offset_minutes() })
     }
@@ -123,6 +126,9 @@ impl Repo {
             State::Commit(commit) => self.tree_of(commit).map(Some),
             _ => self.head_tree(),
         };
+        if [old, new].iter().any(|state| matches!(state, State::Index | State::WorkTree)) {
+            self.index()?;
+        }
         let mut options = DiffOptions::new();
         options.include_typechange(true).ignore_case(false).skip_binary_check(true);
         let options = Some(&mut options);
@@ -152,37 +158,37 @@ impl Repo {
     /// [`RepoError::Missing`] (a partial clone), [`RepoError::TooLarge`] above [`BLOB_LIMIT`],
     /// [`RepoError::Corrupt`] when it is not a blob.
     pub fn blob(&self, id: ObjectId) -> Result<Vec<u8>, RepoError> {
+        match self.blob_of_clone(id) {
+            Err(RepoError::Missing(_)) if self.bring([self.oid(id)].into_iter(), 1) => self.blob_of_clone(id),
+            read => read,
+        }
+    }
+
+    /// The same without asking a remote, for a caller that reads whatever there is.
+    ///
+    /// # Errors
+    /// As [`blob`](Self::blob).
+    pub fn blob_of_clone(&self, id: ObjectId) -> Result<Vec<u8>, RepoError> {
         let odb = self.git.odb()?;
         let reading = |error: git2::Error| RepoError::reading(&error, id);
-        let (size, kind) = odb.read_header(id.oid()).map_err(reading)?;
+        let (size, kind) = odb.read_header(self.oid(id)).map_err(reading)?;
         if kind != ObjectType::Blob {
             return Err(RepoError::Corrupt(id));
         }
         if size > BLOB_LIMIT {
             return Err(RepoError::TooLarge { id, size });
         }
-        Ok(odb.read(id.oid()).map_err(reading)?.data().to_vec())
+        Ok(odb.read(self.oid(id)).map_err(reading)?.data().to_vec())
     }
 
-    /// The same for versions of the log, of which there are many: like git, without hashing them again.
+    /// The same for versions of the log, of which there are many: like git, without hashing them again. What a
+    /// partial clone lacks was fetched with the walk, or it was too much.
     ///
     /// # Errors
     /// As [`blob`](Self::blob).
     pub fn old_blob(&self, id: ObjectId) -> Result<Vec<u8>, RepoError> {
         let _fast = FastReads::begin();
-        self.blob(id)
-    }
-
-    /// The commit of HEAD; `None` before the first commit.
-    ///
-    /// # Errors
-    /// [`RepoError`] when HEAD does not lead to a commit of this clone.
-    pub fn head_commit(&self) -> Result<Option<ObjectId>, RepoError> {
-        Ok(match self.git.head() {
-            Ok(head) => Some(head.peel_to_commit()?.id().into()),
-            Err(error) if matches!(error.code(), ErrorCode::UnbornBranch | ErrorCode::NotFound) => None,
-            Err(error) => return Err(error.into()),
-        })
+        self.blob_of_clone(id)
     }
 
     pub(super) fn head_tree(&self) -> Result<Option<Tree<'_>>, RepoError> {
@@ -191,7 +197,8 @@ impl Repo {
 
     fn tree_of(&self, commit: ObjectId) -> Result<Tree<'_>, RepoError> {
         let reading = |error: git2::Error| RepoError::reading(&error, commit);
-        self.git.find_commit(commit.oid()).and_then(|commit| commit.tree()).map_err(reading)
+        let tree = self.git.find_commit(self.oid(commit)).and_then(|commit| commit.tree());
+        tree.map_err(|error| self.explained(reading(error)))
     }
 
     /// What HEAD holds at a path.
@@ -210,14 +217,17 @@ impl Repo {
         self.head_entry(path)?.map(|entry| self.blob(entry.id)).transpose()
     }
 
-    /// How many bytes a commit holds at a path.
+    /// How many bytes a commit holds at a path; `None` also for what a partial clone lacks.
     ///
     /// # Errors
     /// As [`blob_at`](Self::blob_at).
     pub fn size_at(&self, commit: ObjectId, path: &str) -> Result<Option<usize>, RepoError> {
         let Some(entry) = entry_in(&self.tree_of(commit)?, path)? else { return Ok(None) };
-        let header = self.git.odb()?.read_header(entry.id.oid());
-        Ok(Some(header.map_err(|error| RepoError::reading(&error, entry.id))?.0))
+        match self.git.odb()?.read_header(self.oid(entry.id)) {
+            Ok((size, _)) => Ok(Some(size)),
+            Err(error) if error.code() == ErrorCode::NotFound && self.is_partial() => Ok(None),
+            Err(error) => Err(RepoError::reading(&error, entry.id)),
+        }
     }
 
     /// The bytes that a commit holds at a path.

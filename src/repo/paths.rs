@@ -22,13 +22,16 @@ impl Repo {
     /// # Errors
     /// [`RepoError::Missing`] when a commit or tree is not in this clone.
     pub fn changes_of(&self, span: &Span, paths: &[&str]) -> Result<Walk, RepoError> {
-        Ok(self.find_of(span, paths)?.walk)
+        let walk = self.find_of(span, paths)?.walk;
+        self.bring_versions(&walk);
+        Ok(walk)
     }
 
     pub(super) fn find_of(&self, span: &Span, paths: &[&str]) -> Result<Found, RepoError> {
         let _fast = FastReads::begin();
         let wanted: BTreeSet<&str> = paths.iter().copied().collect();
-        self.with_graph(span, |graph| self.changes_of_by(span, &wanted, graph))
+        let found = self.with_graph(span, |graph| self.changes_of_by(span, &wanted, graph));
+        found.map_err(|error| self.explained(error))
     }
 
     fn changes_of_by(
@@ -63,11 +66,11 @@ impl Repo {
     /// [`RepoError::Missing`] when the commit or a tree is not in this clone.
     pub fn entry_at(&self, commit: ObjectId, path: &str) -> Result<Option<Entry>, RepoError> {
         let odb = self.git.odb()?;
-        let tree = RawCommit::read(&odb, commit.oid())?.tree;
+        let tree = RawCommit::read(&odb, self.oid(commit))?.tree;
         let wanted = BTreeSet::from([path]);
         let plan = Plan::new(&wanted);
         let mut reader = Reader::new(&odb, &plan);
-        let state = reader.state(0, tree)?;
+        let state = reader.state(0, tree).map_err(|error| self.explained(error))?;
         Ok(reader.states[state as usize][plan.paths[0].1])
     }
 
@@ -77,7 +80,7 @@ impl Repo {
     /// # Errors
     /// [`RepoError::Missing`] when the commit is not in this clone.
     pub fn parents_of(&self, commit: ObjectId) -> Result<Vec<ObjectId>, RepoError> {
-        let parents = RawCommit::read(&self.git.odb()?, commit.oid())?.parents;
+        let parents = RawCommit::read(&self.git.odb()?, self.oid(commit))?.parents;
         Ok(parents.into_iter().map(ObjectId::from).collect())
     }
 
@@ -86,7 +89,7 @@ impl Repo {
     /// # Errors
     /// [`RepoError::Git`] when a commit cannot be read.
     pub fn merge_bases(&self, a: ObjectId, b: ObjectId) -> Result<Vec<ObjectId>, RepoError> {
-        match self.git.merge_bases(a.oid(), b.oid()) {
+        match self.git.merge_bases(self.oid(a), self.oid(b)) {
             Ok(bases) => Ok(bases.iter().map(|base| ObjectId::from(*base)).collect()),
             Err(error) if error.code() == ErrorCode::NotFound => Ok(Vec::new()),
             Err(error) => Err(error.into()),
@@ -110,20 +113,14 @@ impl Repo {
     pub fn ref_tips(&self) -> Result<Vec<ObjectId>, RepoError> {
         let mut tips: Vec<ObjectId> = self.head_commit()?.into_iter().collect();
         let mut known: BTreeSet<ObjectId> = tips.iter().copied().collect();
-        let stashed = self.git.reflog("refs/stash").ok();
-        let stashed =
-            stashed.iter().flat_map(|log| log.iter().map(|entry| entry.id_new()).collect::<Vec<_>>());
-        let trees = std::fs::read_dir(self.common_dir().join("worktrees")).into_iter().flatten().flatten();
-        let heads = trees.filter_map(|tree| std::fs::read_to_string(tree.path().join("HEAD")).ok());
-        let others = stashed.map(ObjectId::from).chain(heads.filter_map(|head| head.trim().parse().ok()));
-        for id in others.filter(|id| self.git.find_commit(id.oid()).is_ok()) {
+        let others = self.stashed().into_iter().chain(self.heads_of_work_trees());
+        for id in others.filter(|id| self.git.find_commit(self.oid(*id)).is_ok()) {
             if known.insert(id) {
                 tips.push(id);
             }
         }
-        for reference in self.git.references()?.flatten() {
-            let Ok(commit) = reference.peel_to_commit() else { continue };
-            let id = ObjectId::from(commit.id());
+        for (_, commit) in self.named_commits()? {
+            let id = ObjectId::from(commit);
             if known.insert(id) {
                 tips.push(id);
             }
@@ -238,7 +235,7 @@ impl<'a> Reader<'a> {
             }
             Ok(())
         };
-        let entries = TreeEntries::new(object.data());
+        let entries = TreeEntries::new(&object);
         let read = if children.len() > FEW { entries.pick(hashed, take) } else { entries.pick(wanted, take) };
         read?.ok_or(RepoError::Corrupt(tree.into()))?;
         let state = self.shared(slots);

@@ -1,6 +1,6 @@
 //! What `git push` is about to publish.
 
-use git2::{ErrorCode, Oid};
+use git2::ErrorCode;
 
 use super::{ObjectId, Repo, RepoError, Span};
 
@@ -19,17 +19,15 @@ impl Repo {
             {
                 span.tips.push(tip);
             }
-            let known = Oid::from_str(old).ok().and_then(|old| self.git.find_object(old, None).ok());
+            let known = old.parse().ok().and_then(|old| self.git.find_object(self.oid(old), None).ok());
             let known = known.and_then(|object| object.peel_to_commit().ok());
             span.hidden.extend(known.map(|commit| ObjectId::from(commit.id())));
         }
         // never as a pattern: a remote may be a URL
         let start = format!("refs/remotes/{remote}/");
-        for reference in self.git.references()?.flatten() {
-            if reference.name_bytes().starts_with(start.as_bytes())
-                && let Ok(commit) = reference.peel_to_commit()
-            {
-                span.hidden.push(commit.id().into());
+        for (name, commit) in self.named_commits()? {
+            if name.starts_with(start.as_bytes()) {
+                span.hidden.push(commit.into());
             }
         }
         span.tips.retain(|tip| !span.hidden.contains(tip));
@@ -37,7 +35,7 @@ impl Repo {
     }
 
     fn pushed(&self, new: &str) -> Result<Option<ObjectId>, RepoError> {
-        let id = Oid::from_str(new).map_err(|_| RepoError::Revision(new.to_owned()))?;
+        let id = self.oid(new.parse().map_err(|_| RepoError::Revision(new.to_owned()))?);
         let missing = |error| RepoError::reading(&error, id.into());
         match self.git.find_object(id, None).map_err(missing)?.peel_to_commit() {
             Ok(commit) => Ok(Some(commit.id().into())),

@@ -14,9 +14,14 @@ struct Sandbox {
 
 impl Sandbox {
     fn new() -> Self {
+        Self::of(&[])
+    }
+
+    /// With options of `git init`.
+    fn of(options: &[&str]) -> Self {
         let sandbox = Self { home: TempDir::new().unwrap(), clock: std::cell::Cell::new(1_700_000_000) };
         fs::create_dir(sandbox.top()).unwrap();
-        sandbox.git(&["init", "-q", "-b", "main"]);
+        sandbox.git(&[&["init", "-q", "-b", "main"], options].concat());
         sandbox.git(&["config", "user.name", "Ana Silva"]);
         sandbox.git(&["config", "user.email", "ana@example.com"]);
         sandbox
@@ -31,9 +36,19 @@ impl Sandbox {
     }
 
     fn git_in(&self, folder: &Path, args: &[&str]) -> String {
+        let output = self.git_output(folder, args);
+        assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+    }
+
+    fn git_fails(&self, args: &[&str]) {
+        assert!(!self.git_output(&self.top(), args).status.success(), "git {args:?}");
+    }
+
+    fn git_output(&self, folder: &Path, args: &[&str]) -> std::process::Output {
         self.clock.set(self.clock.get() + 60);
         let date = format!("{} +0100", self.clock.get());
-        let output = Command::new("git")
+        Command::new("git")
             .args(args)
             .current_dir(folder)
             .env_clear()
@@ -44,9 +59,7 @@ impl Sandbox {
             .env("GIT_AUTHOR_DATE", &date)
             .env("GIT_COMMITTER_DATE", &date)
             .output()
-            .unwrap();
-        assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+            .unwrap()
     }
 
     fn write(&self, path: &str, text: &str) {
@@ -117,27 +130,6 @@ fn what_cannot_be_opened_is_named() {
     let bare = sandbox.home.path().join("bare");
     sandbox.git(&["init", "-q", "--bare", bare.to_str().unwrap()]);
     assert!(matches!(Repo::discover(&bare), Err(RepoError::Bare(_))));
-
-    sandbox.git(&["config", "core.repositoryformatversion", "1"]);
-    sandbox.git(&["config", "extensions.refStorage", "reftable"]);
-    let Err(RepoError::Extension(name)) = Repo::discover(&sandbox.top()) else { panic!("reftable opens") };
-    assert_eq!(name, "extensions.refstorage");
-    sandbox
-        .write(".git/config", "[core]\nrepositoryformatversion = 1\n[extensions]\nobjectFormat = sha256\n");
-    let Err(RepoError::Extension(name)) = Repo::discover(&sandbox.top()) else { panic!("sha256 opens") };
-    assert_eq!(name, "extensions.objectformat = sha256");
-}
-
-#[test]
-fn a_split_index_is_refused_with_the_way_out() {
-    let sandbox = Sandbox::new();
-    sandbox.commit("a", "1");
-    sandbox.git(&["update-index", "--split-index"]);
-    sandbox.write("b", "2");
-    sandbox.git(&["add", "b"]);
-    let error = sandbox.open().index_entries().unwrap_err();
-    assert!(matches!(error, RepoError::IndexExtension(..)), "{error}");
-    assert!(error.to_string().contains("--no-split-index"));
 }
 
 #[test]
@@ -342,3 +334,4 @@ fn an_exclude_line_is_added_once() {
 }
 
 mod histories;
+mod limits;

@@ -47,19 +47,25 @@ impl RawEntry<'_> {
     }
 }
 
-/// The entries of a raw tree: octal mode, blank, name, NUL, 20 bytes. `None` for a broken tree.
-pub(super) struct TreeEntries<'a>(&'a [u8]);
+/// The entries of a raw tree: octal mode, blank, name, NUL, the bytes of an object's name. `None` for a
+/// broken tree.
+#[derive(Clone, Default)]
+pub(super) struct TreeEntries<'a> {
+    rest: &'a [u8],
+    /// NUL and an object's name.
+    tail: usize,
+}
 
 impl<'a> Iterator for TreeEntries<'a> {
     type Item = Option<RawEntry<'a>>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.0.is_empty() {
+        if self.rest.is_empty() {
             return None;
         }
         let entry = self.peek();
-        self.0 = match self.len() {
-            Some(len) if entry.is_some() => &self.0[len..],
+        self.rest = match self.len() {
+            Some(len) if entry.is_some() => &self.rest[len..],
             _ => &[],
         };
         Some(entry)
@@ -67,19 +73,19 @@ impl<'a> Iterator for TreeEntries<'a> {
 }
 
 impl<'a> TreeEntries<'a> {
-    pub(super) fn new(tree: &'a [u8]) -> Self {
-        Self(tree)
+    pub(super) fn new(tree: &'a OdbObject<'_>) -> Self {
+        Self { rest: tree.data(), tail: 1 + tree.id().as_bytes().len() }
     }
 
     /// How many bytes the first entry has.
     fn len(&self) -> Option<usize> {
-        let end = self.0.iter().position(|byte| *byte == 0)? + 21;
-        (end <= self.0.len()).then_some(end)
+        let end = self.rest.iter().position(|byte| *byte == 0)? + self.tail;
+        (end <= self.rest.len()).then_some(end)
     }
 
     fn peek(&self) -> Option<RawEntry<'a>> {
-        let entry = &self.0[..self.len()?];
-        let (text, id) = entry.split_at(entry.len() - 21);
+        let entry = &self.rest[..self.len()?];
+        let (text, id) = entry.split_at(entry.len() - self.tail);
         let blank = text.iter().position(|byte| *byte == b' ')?;
         let mode = u32::from_str_radix(std::str::from_utf8(&text[..blank]).ok()?, 8).ok()?;
         Some(RawEntry { mode, name: &text[blank + 1..], id: Oid::from_bytes(&id[1..]).ok()? })
@@ -91,9 +97,9 @@ impl<'a> TreeEntries<'a> {
         wanted: impl Fn(&[u8]) -> Option<T>,
         mut take: impl FnMut(T, RawEntry<'a>) -> Result<(), RepoError>,
     ) -> Result<Option<()>, RepoError> {
-        while !self.0.is_empty() {
+        while !self.rest.is_empty() {
             let Some(len) = self.len() else { return Ok(None) };
-            let text = &self.0[..len - 21];
+            let text = &self.rest[..len - self.tail];
             // a mode has five or six digits
             let name = match text {
                 [_, _, _, _, _, b' ', name @ ..] | [_, _, _, _, _, _, b' ', name @ ..] => name,
@@ -103,7 +109,7 @@ impl<'a> TreeEntries<'a> {
                 let Some(entry) = self.peek() else { return Ok(None) };
                 take(found, entry)?;
             }
-            self.0 = &self.0[len..];
+            self.rest = &self.rest[len..];
         }
         Ok(Some(()))
     }
@@ -111,10 +117,10 @@ impl<'a> TreeEntries<'a> {
     /// Passes over what both trees begin with.
     fn skip_equal(&mut self, other: &mut Self) {
         while let Some(len) = self.len() {
-            if other.0.get(..len) != Some(&self.0[..len]) {
+            if other.rest.get(..len) != Some(&self.rest[..len]) {
                 return;
             }
-            (self.0, other.0) = (&self.0[len..], &other.0[len..]);
+            (self.rest, other.rest) = (&self.rest[len..], &other.rest[len..]);
         }
     }
 }
@@ -122,13 +128,12 @@ impl<'a> TreeEntries<'a> {
 type Pair<'a> = (Option<RawEntry<'a>>, Option<RawEntry<'a>>);
 
 /// What two raw trees hold differently. `None` for a broken tree.
-fn differing<'a>(new: &'a [u8], old: &'a [u8]) -> Option<Vec<Pair<'a>>> {
-    let (mut new, mut old) = (TreeEntries(new), TreeEntries(old));
+fn differing<'a>(mut new: TreeEntries<'a>, mut old: TreeEntries<'a>) -> Option<Vec<Pair<'a>>> {
     let mut pairs = Vec::new();
     loop {
         new.skip_equal(&mut old);
-        let here = if new.0.is_empty() { None } else { Some(new.peek()?) };
-        let there = if old.0.is_empty() { None } else { Some(old.peek()?) };
+        let here = if new.rest.is_empty() { None } else { Some(new.peek()?) };
+        let there = if old.rest.is_empty() { None } else { Some(old.peek()?) };
         let order = match (&here, &there) {
             (None, None) => return Some(pairs),
             (Some(_), None) => Ordering::Less,
@@ -199,13 +204,9 @@ impl<'a> Trees<'a> {
         let mut read = |tree: &Option<Oid>| tree.map(|tree| self.read(tree)).transpose();
         let new_object = read(&new)?;
         let old_objects = old.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        let bytes = |object: &Option<Rc<OdbObject<'a>>>| object.clone();
-        let held: Vec<_> = old_objects.iter().map(bytes).collect();
-        let sides: Vec<&[u8]> =
-            held.iter().map(|side| side.as_ref().map_or(&[][..], |object| object.data())).collect();
-        let here = new_object.as_ref().map_or(&[][..], |object| object.data());
+        let sides: Vec<TreeEntries<'_>> = old_objects.iter().map(entries).collect();
         // what differs from every parent differs from the first
-        let pairs = differing(here, sides.first().copied().unwrap_or_default());
+        let pairs = differing(entries(&new_object), sides.first().cloned().unwrap_or_default());
         let broken =
             || RepoError::Corrupt(new.or(old.first().copied().flatten()).unwrap_or(Oid::ZERO_SHA1).into());
         for (here, first) in pairs.ok_or_else(broken)? {
@@ -214,7 +215,7 @@ impl<'a> Trees<'a> {
             let mut there = Vec::with_capacity(sides.len());
             there.extend((!sides.is_empty()).then_some(first));
             for side in sides.iter().skip(1) {
-                there.push(find(side, &entry));
+                there.push(find(side.clone(), &entry));
             }
             let length = path.len();
             path.push_str(if length == 0 { "" } else { "/" });
@@ -235,7 +236,12 @@ impl<'a> Trees<'a> {
     }
 }
 
+/// Nothing where there is no tree.
+fn entries<'t>(tree: &'t Option<Rc<OdbObject<'_>>>) -> TreeEntries<'t> {
+    tree.as_ref().map(|tree| TreeEntries::new(tree)).unwrap_or_default()
+}
+
 /// The entry of the same name and kind.
-fn find<'a>(tree: &'a [u8], wanted: &RawEntry<'_>) -> Option<RawEntry<'a>> {
-    TreeEntries(tree).flatten().find(|entry| entry.place(wanted).is_eq())
+fn find<'a>(tree: TreeEntries<'a>, wanted: &RawEntry<'_>) -> Option<RawEntry<'a>> {
+    tree.flatten().find(|entry| entry.place(wanted).is_eq())
 }

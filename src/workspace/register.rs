@@ -76,7 +76,7 @@ impl Workspace {
             if let Some(document) = here {
                 found.push((path, document));
             } else if let Some(staged) = staged.filter(|_| is_sops)
-                && let Ok(bytes) = repo.blob(staged)
+                && let Ok(bytes) = repo.blob_of_clone(staged)
                 && let Some(document) = document(&path, &bytes)
             {
                 from_index.push(path.clone());

@@ -19,6 +19,7 @@ mod inputs;
 mod ledger;
 mod managers;
 mod matrix;
+mod limits;
 mod merge;
 mod merges_more;
 mod neighbours;

@@ -66,6 +66,8 @@ impl Args {
     /// Whether the file is merged and nothing is open.
     fn drive(&self, ui: &Ui) -> bool {
         let repo = Repo::discover(Path::new(".")).ok();
+        // a partial clone may lack the policy of the other side, and `git merge` fetches as well
+        repo.iter().for_each(Repo::let_git_fetch);
         let read = |path: &Path| {
             let is_small = fs::metadata(path).is_ok_and(|meta| meta.len() <= MAX_FILE as u64);
             fs::read(path).ok().filter(|_| is_small).and_then(|bytes| String::from_utf8(bytes).ok())

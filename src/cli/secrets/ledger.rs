@@ -72,7 +72,9 @@ pub(super) fn warn_gaps(ui: &Ui, history: &History) {
     }
     if history.is_partial {
         ui.warning("this clone holds not all history: what is older than its edge is unknown");
-        ui.note("the whole history: git fetch --unshallow, or a clone without --filter");
+        ui.note(
+            "the whole history: git fetch --unshallow, in a partial clone git fetch --refetch --no-filter",
+        );
     }
 }
 

@@ -7,12 +7,18 @@ use crate::repo::{Commit, Entry, ObjectId, PathChange};
 
 /// With the number of the format: a new one for whatever changes the meaning of a walk.
 const HEAD: &[u8] = b"stax history 1\n";
+/// The same with longer names.
+const HEAD_SHA256: &[u8] = b"stax history 1 sha256\n";
 const DIGEST: usize = 32;
 /// In the place of a mode.
 const NOTHING: usize = u32::MAX as usize;
 
+fn head(name: usize) -> &'static [u8] {
+    if name > 20 { HEAD_SHA256 } else { HEAD }
+}
+
 pub(super) fn bytes(tips: &[ObjectId], found: &Found) -> Vec<u8> {
-    let mut out = Out(HEAD.to_vec());
+    let mut out = Out(head(tips.first().map_or(0, |tip| tip.bytes().len())).to_vec());
     out.count(tips.len());
     tips.iter().for_each(|tip| out.id(*tip));
     out.count(found.walk.commits);
@@ -33,13 +39,14 @@ pub(super) fn bytes(tips: &[ObjectId], found: &Found) -> Vec<u8> {
     out.0
 }
 
-/// `None` for anything but what [`bytes`] wrote. The commits have no names, dates and messages yet.
-pub(super) fn parse(bytes: &[u8]) -> Option<(Vec<ObjectId>, Found)> {
+/// `None` for anything but what [`bytes`] wrote for names of so many bytes. The commits have no names, dates and
+/// messages yet.
+pub(super) fn parse(bytes: &[u8], name: usize) -> Option<(Vec<ObjectId>, Found)> {
     let (content, digest) = bytes.split_at_checked(bytes.len().checked_sub(DIGEST)?)?;
     if Sha256::digest(content).as_slice() != digest {
         return None;
     }
-    let mut input = In(content.strip_prefix(HEAD)?);
+    let mut input = In { rest: content.strip_prefix(head(name))?, name };
     let tips = (0..input.count()?).map(|_| input.id()).collect::<Option<Vec<_>>>()?;
     let mut found = Found::default();
     found.walk.commits = input.count()?;
@@ -57,7 +64,7 @@ pub(super) fn parse(bytes: &[u8]) -> Option<(Vec<ObjectId>, Found)> {
         }
         found.walk.changed.push(commit);
     }
-    (input.0.is_empty() && !tips.is_empty()).then_some((tips, found))
+    (input.rest.is_empty() && !tips.is_empty()).then_some((tips, found))
 }
 
 struct Out(Vec<u8>);
@@ -91,25 +98,29 @@ impl Out {
     }
 }
 
-struct In<'a>(&'a [u8]);
+struct In<'a> {
+    rest: &'a [u8],
+    /// The bytes of an object's name.
+    name: usize,
+}
 
 impl In<'_> {
-    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (bytes, rest) = self.0.split_first_chunk::<N>()?;
-        self.0 = rest;
-        Some(*bytes)
+    fn take(&mut self, length: usize) -> Option<&[u8]> {
+        let (bytes, rest) = self.rest.split_at_checked(length)?;
+        self.rest = rest;
+        Some(bytes)
     }
 
     fn count(&mut self) -> Option<usize> {
-        usize::try_from(u32::from_be_bytes(self.take()?)).ok()
+        usize::try_from(u32::from_be_bytes(self.take(4)?.try_into().ok()?)).ok()
     }
 
     fn long(&mut self) -> Option<i64> {
-        Some(i64::from_be_bytes(self.take()?))
+        Some(i64::from_be_bytes(self.take(8)?.try_into().ok()?))
     }
 
     fn id(&mut self) -> Option<ObjectId> {
-        Some(ObjectId::new(self.take()?))
+        ObjectId::new(self.take(self.name)?)
     }
 
     fn entry(&mut self) -> Option<Option<Entry>> {
@@ -122,9 +133,7 @@ impl In<'_> {
 
     fn change(&mut self) -> Option<PathChange> {
         let length = self.count()?;
-        let (path, rest) = self.0.split_at_checked(length)?;
-        let path = String::from_utf8(path.to_vec()).ok()?;
-        self.0 = rest;
+        let path = String::from_utf8(self.take(length)?.to_vec()).ok()?;
         let new = self.entry()?;
         let old = (0..self.count()?).map(|_| self.entry()).collect::<Option<Vec<_>>>()?;
         Some(PathChange { path, new, old })

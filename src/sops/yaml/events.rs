@@ -1,4 +1,5 @@
-//! The event and token streams of libyaml, with exact byte spans: the only `unsafe` of the crate.
+//! The event and token streams of libyaml, with exact byte spans: the only `unsafe` of the crate but for two
+//! switches of libgit2.
 //!
 //! The parser owns raw buffers; [`Parser`] frees them on every way out, and every event and token is
 //! copied into owned values before it is deleted. Pointers come from libyaml only and are read only

@@ -115,7 +115,10 @@ impl Report {
     pub(super) fn warn_partial(&self, ui: &Ui) {
         if self.is_partial {
             ui.warning(PARTIAL);
-            ui.note("the whole history: fetch-depth: 0 in actions/checkout, or git fetch --unshallow");
+            ui.note(
+                "the whole history: fetch-depth: 0 in actions/checkout, git fetch --unshallow, \
+                 or in a partial clone git fetch --refetch --no-filter",
+            );
         }
     }
 
