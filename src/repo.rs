@@ -1,5 +1,6 @@
 //! git, through libgit2. The only module that names `git2`; what leaves it is owned and plain.
 
+mod blobs;
 mod cache;
 mod changes;
 mod commits;
@@ -20,6 +21,7 @@ use std::path::{Path, PathBuf};
 
 use git2::{AttrCheckFlags, AttrValue, ErrorCode, Repository, RepositoryOpenFlags};
 
+pub use blobs::Beside;
 pub use changes::{Commit, PathChange, Span, Time, Walk};
 pub use conflict::Operation;
 pub use error::RepoError;
