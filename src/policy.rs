@@ -6,6 +6,7 @@ use std::str::FromStr;
 pub mod config;
 pub mod env_file;
 pub mod holders;
+pub mod leak;
 pub mod names;
 pub mod roster;
 pub mod rules;
@@ -232,6 +233,8 @@ rules! {
     C05 = "same-data-key",
     /// A managed file names nothing that programs obey.
     C06 = "env-name",
+    /// With a key: no value of a SOPS file stands in clear in another file.
+    C07 = "value-in-clear",
 }
 
 /// `F04 plaintext`

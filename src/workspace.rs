@@ -4,6 +4,7 @@ pub mod conflicts;
 mod error;
 pub mod groups;
 pub mod history;
+pub mod leaks;
 pub mod merge;
 pub mod past;
 pub mod reading;

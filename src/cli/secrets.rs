@@ -33,6 +33,7 @@ mod remove_recipient;
 mod resolve;
 mod revert;
 mod rotate;
+mod scan;
 mod set;
 mod status;
 mod uninstall;
@@ -70,6 +71,7 @@ pub enum Secrets {
     History(history::Args),
     Exposure(exposure::Args),
     Resolve(resolve::Args),
+    Scan(scan::Args),
     Status(status::Args),
 }
 
@@ -104,6 +106,7 @@ impl Secrets {
             Self::History(args) => args.run(ui),
             Self::Exposure(args) => args.run(ui),
             Self::Resolve(args) => args.run(ui),
+            Self::Scan(args) => args.run(ui),
             Self::Status(args) => args.run(ui),
         }
     }

@@ -23,7 +23,7 @@ use super::roster::Roster;
 use super::{Finding, Holders, RuleId};
 use crate::sops::{Document, DocumentError, Format, MacState, OpenFault};
 pub use binding::{Plain, says_secret};
-pub use git::{Leak, Link, secret_key_line};
+pub use git::{Leak, Link, secret_key_fix, secret_key_line};
 pub use policies::Policies;
 
 const POLICY: &str = ".sops.yaml";

@@ -30,6 +30,7 @@ mod quiet;
 mod readers;
 mod resolve;
 mod rules;
+mod scan;
 mod shell;
 mod timeline;
 mod tools;

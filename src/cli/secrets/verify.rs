@@ -16,6 +16,7 @@ use crate::workspace::{Caller, Workspace};
 mod explain;
 mod github;
 mod history;
+mod leaks;
 pub(in crate::cli) mod opinion;
 mod output;
 mod past;
@@ -239,27 +240,44 @@ impl Args {
         let workspace = Workspace::over(Repo::from_env()?, self.caller());
         let changes = workspace.repo()?.staged_changes()?;
         let changed = self.blamed(&workspace, &changes)?;
+        let mut leaks = Vec::new();
+        if !self.keyless {
+            let new: Vec<_> = changes.iter().filter(|change| changed.contains(&change.path)).collect();
+            leaks = leaks::staged(&workspace, &new)?;
+        }
+        let mut report = self.staged_tree(&workspace, changes, &changed)?;
+        leaks::drop_known(&mut leaks, &report.findings);
+        report.findings.extend(leaks);
+        Ok(report)
+    }
+
+    fn staged_tree(
+        &self,
+        workspace: &Workspace,
+        changes: Vec<StagedChange>,
+        changed: &BTreeSet<String>,
+    ) -> Result<Report, Failure> {
         let nothing = |changes| Report { changes: Some(changes), ..Report::default() };
         if !changed.iter().any(|path| tree::is_central(path) || tree::may_be_secret(path)) {
-            let bound = Source::Index.vault(&workspace)?.0.map(|vault| vault.files).unwrap_or_default();
+            let bound = Source::Index.vault(workspace)?.0.map(|vault| vault.files).unwrap_or_default();
             if !bound.iter().any(|file| changed.contains(&file.path)) {
                 return Ok(nothing(changes));
             }
         }
         let central = changed.iter().any(|path| tree::is_central(path));
-        let sealed = tree::sealed_before(&workspace, &changes)?;
+        let sealed = tree::sealed_before(workspace, &changes)?;
         let wanted = |path: &str| central || changed.contains(path);
-        let mut gathered = tree::gather(&workspace, Source::Index, &wanted, &sealed)?;
+        let mut gathered = tree::gather(workspace, Source::Index, &wanted, &sealed)?;
         let touches_secret = gathered.facts.files.iter().any(|file| changed.contains(&file.path));
         if !central && !touches_secret && !gathered.finds_more() {
             return Ok(nothing(changes));
         }
-        let checked_with_key = self.open_with_key(&workspace, &mut gathered)?;
+        let checked_with_key = self.open_with_key(workspace, &mut gathered)?;
         let (findings, mut accepted) = judge(&gathered);
         let is_new =
             |finding: &Finding| changed.contains(&finding.path) || (central && depends_on_policy(finding));
         let (mut findings, older): (Vec<Finding>, Vec<Finding>) = findings.into_iter().partition(is_new);
-        let of_changes = range::staged(&workspace, &changes, &gathered)?;
+        let of_changes = range::staged(workspace, &changes, &gathered)?;
         findings.extend(of_changes.0);
         accepted.extend(of_changes.1);
         let older = older.iter().filter(|finding| finding.severity == Severity::Error).count();

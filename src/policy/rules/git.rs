@@ -38,12 +38,16 @@ pub fn secret_key_line(bytes: &[u8]) -> Option<usize> {
     None
 }
 
+/// What to do about such a key.
+#[must_use]
+pub fn secret_key_fix() -> &'static str {
+    "stax secrets remove-recipient WHO for that key; git rm --cached the file; a key once pushed is lost"
+}
+
 pub(super) fn check(facts: &Facts) -> Vec<Finding> {
     let leaks = facts.leaks.iter().map(|leak| {
         let message = "holds the secret key of a reader (`AGE-SECRET-KEY-1…`)";
-        Finding::error(RuleId::G05, &leak.path, message)
-            .at(leak.line)
-            .fix("stax secrets remove-recipient WHO for that key; git rm --cached the file; a key once pushed is lost")
+        Finding::error(RuleId::G05, &leak.path, message).at(leak.line).fix(secret_key_fix())
     });
     let files = facts.files.iter().flat_map(|file| mode(file).into_iter().chain(drivers(file)));
     let links = facts.links.iter().filter_map(|link| self::link(facts, link));

@@ -143,9 +143,8 @@ impl Report {
             count(broken.len(), "file"),
             changes.len()
         ));
-        for path in
-            self.findings.iter().filter(|f| f.rule == RuleId::F04).map(|f| &f.path).collect::<BTreeSet<_>>()
-        {
+        let is_clear = |finding: &&Finding| matches!(finding.rule, RuleId::F04 | RuleId::C07);
+        for path in self.findings.iter().filter(is_clear).map(|f| &f.path).collect::<BTreeSet<_>>() {
             let blob = changes.iter().find(|change| change.path == *path).and_then(|change| change.new);
             if let Some(blob) = blob {
                 let id = blob.id.short();

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use super::tree::{self, Source};
-use super::{Report, count, range, take_accepted};
+use super::{Report, count, leaks, range, take_accepted};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::ui::Ui;
 use crate::policy::rules::mentions;
@@ -64,6 +64,9 @@ pub(in crate::cli) fn in_hook(remote: &str, lines: &str, ui: &Ui) -> Result<Exit
             commits
         }
     };
+    let mut in_clear = leaks::pushed(&workspace, &span)?;
+    leaks::drop_known(&mut in_clear, &findings);
+    findings.extend(in_clear);
     // what a later commit healed, and that a policy changed, stops no push
     findings.retain(|finding| finding.severity != Severity::Notice);
     drop_repeated(&mut findings);

@@ -94,4 +94,16 @@ pub(super) const DOCS: &[RuleDoc] = &[
             "rename it: `stax secrets edit`, or allow it here: `git config --local --add stax.allowEnv NAME`",
         ],
     },
+    RuleDoc {
+        rule: RuleId::C07,
+        bound: Some(Error),
+        general: Some(Error),
+        why: "a value that stands in a program, a fixture or a log is known to everybody who reads that file, however well the SOPS file is kept",
+        example: "`data: c2tfbGl2ZV8…` in a manifest: the value of `STRIPE_SECRET_KEY` in base64; `verify --staged`, the hooks and `stax secrets scan` look for it",
+        mend: &[
+            "not committed yet: take it out of the file, and hand it to the program: `stax secrets exec -- CMD`",
+            "committed or pushed: also replace it at its source and here: `stax secrets set KEY`; git keeps the old one",
+            "it is no secret: keep it in clear, `stax secrets set KEY --clear`, or leave it out for yourself: `git config --add stax.scanSkip KEY`",
+        ],
+    },
 ];

@@ -1,0 +1,118 @@
+//! `stax secrets scan`
+
+mod found;
+mod output;
+mod places;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::ledger::warn_gaps;
+use crate::cli::failure::{Exit, Failure};
+use crate::cli::ui::Ui;
+use crate::policy::leak::Guard;
+use crate::repo::Beside;
+use crate::workspace::leaks::Values;
+use crate::workspace::{Caller, Target, Workspace};
+
+use found::Found;
+use places::Search;
+
+/// Look for the values of the SOPS files where they do not belong
+///
+/// Without PATH in the work tree (what git does not ignore), in the index and in the commits that no remote
+/// has. Values are looked for as they are, in base64 (also inside of a longer text), percent-encoded, and
+/// escaped for JSON and for shells, in one pass; beside them the secret keys of age. Printed are name, path
+/// and line, never a value.
+///
+/// Left out and counted is what is shorter than 8 bytes or too ordinary: words, names of hosts and files,
+/// numbers up to 15 digits, URLs without credentials, public keys, and what stands in clear in a SOPS file.
+/// `git config --add stax.scanSkip KEY` leaves out one more. `git config stax.scan false` keeps the hooks from
+/// looking. Not looked into: ignored files, archives, files above 32 MiB, and objects that no reference
+/// reaches.
+///
+/// Exit codes: 0 nothing found, 1 found, 2 could not run, 3 no identity opens any file.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Only these files and folders, as they are on disk, ignored or not
+    #[arg(value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// What the next commit changes, as the hook does
+    #[arg(long, conflicts_with_all = ["paths", "history"])]
+    staged: bool,
+    /// Every version of every file on every reference, and for values that were replaced as well
+    #[arg(long, conflicts_with = "paths")]
+    history: bool,
+    /// Use no key: look for secret keys of age alone
+    #[arg(long)]
+    keyless: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Args {
+    pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
+        let workspace = Workspace::open(None, Caller::Person)?;
+        let beside = workspace.repo()?.beside_index()?;
+        let values = self.values(&workspace, &beside, ui)?;
+        let guard = workspace.guard(&values)?;
+        let found = self.search(&workspace, &guard, &beside)?;
+        let is_found = found.hits().next().is_some();
+        output::Told { found: &found, guard: &guard, values: &values, is_keyless: self.keyless }
+            .print(self.json, ui)?;
+        match is_found {
+            true => Ok(Exit::No.into()),
+            false if !self.keyless && values.opened.is_empty() => locked(&workspace, &values),
+            false => Ok(ExitCode::SUCCESS),
+        }
+    }
+
+    fn values(&self, workspace: &Workspace, beside: &Beside, ui: &Ui) -> Result<Values, Failure> {
+        if self.keyless {
+            return Ok(Values::default());
+        }
+        let mut values = workspace.values_of_today(&beside.changed)?;
+        if self.history && !values.opened.is_empty() {
+            let history = workspace.add_older_values(workspace.repo()?.ref_tips()?, &mut values)?;
+            warn_gaps(ui, &history);
+        }
+        Ok(values)
+    }
+
+    fn search<'a>(
+        &self,
+        workspace: &'a Workspace,
+        guard: &'a Guard,
+        beside: &Beside,
+    ) -> Result<Found<'a>, Failure> {
+        let mut search = Search::new(workspace, guard)?;
+        let repo = workspace.repo()?;
+        if !self.paths.is_empty() {
+            self.paths.iter().try_for_each(|path| search.on_disk(path))?;
+        } else if self.staged {
+            search.staged()?;
+        } else if self.history {
+            search.commits(&crate::repo::Span { tips: repo.ref_tips()?, ..Default::default() })?;
+        } else {
+            search.work_tree(beside)?;
+            search.commits(&repo.unpushed_span()?)?;
+        }
+        Ok(search.found)
+    }
+}
+
+/// A person asked for values, and there were none to look for.
+fn locked(workspace: &Workspace, values: &Values) -> Result<ExitCode, Failure> {
+    let Some(path) = values.locked.first() else { return Ok(ExitCode::SUCCESS) };
+    let target = Target { path: path.clone(), env: None };
+    let document = workspace.document(&target)?;
+    match workspace.unlock(&target, &document) {
+        Ok(_) => Ok(ExitCode::SUCCESS),
+        Err(error) => {
+            let failure = Failure::from(error);
+            Err(failure
+                .hint("without a key only secret keys of age are looked for: stax secrets scan --keyless"))
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! What a search found, one finding for each value and path.
+
+use std::collections::BTreeMap;
+
+use crate::policy::leak::{Guard, Match, Matches};
+use crate::policy::rules::secret_key_fix;
+use crate::policy::{Finding, RuleId};
+use crate::repo::Commit;
+use crate::workspace::history::day;
+
+/// Where bytes were read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Place {
+    Disk,
+    Index,
+    Commit,
+}
+
+/// What was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum What {
+    Value(usize),
+    AgeKey,
+}
+
+/// The first text of a place that holds it.
+pub(super) struct First {
+    pub(super) line: usize,
+    /// `None` for a key of age.
+    pub(super) found: Option<Match>,
+    /// The oldest that holds it.
+    pub(super) commit: Option<Commit>,
+    /// Texts of this path that hold it.
+    pub(super) texts: usize,
+}
+
+pub(super) type Hit<'h> = (&'h What, &'h str, &'h BTreeMap<Place, First>);
+
+pub(super) struct Found<'g> {
+    guard: &'g Guard,
+    hits: BTreeMap<(String, What), BTreeMap<Place, First>>,
+    /// Files on disk and blobs that were searched.
+    pub(super) files: usize,
+    pub(super) blobs: usize,
+    pub(super) commits: usize,
+    /// What was too large or could not be read.
+    pub(super) unread: Vec<String>,
+    /// The clone does not hold all of it.
+    pub(super) is_partial: bool,
+    /// Keys of age that `.stax/vault.json` accepts.
+    pub(super) accepted: usize,
+}
+
+impl<'g> Found<'g> {
+    pub(super) fn new(guard: &'g Guard) -> Self {
+        let (hits, unread) = (BTreeMap::new(), Vec::new());
+        Self { guard, hits, files: 0, blobs: 0, commits: 0, unread, is_partial: false, accepted: 0 }
+    }
+
+    /// Notes what one text holds; `commit` is asked for only where that is told.
+    pub(super) fn note<E>(
+        &mut self,
+        place: Place,
+        path: &str,
+        matches: &Matches,
+        commit: &dyn Fn() -> Result<Option<Commit>, E>,
+    ) -> Result<(), E> {
+        let values = matches.values.iter().map(|found| (What::Value(found.value), found.line, Some(*found)));
+        let keys = matches.age_key.map(|line| (What::AgeKey, line, None));
+        for (what, line, found) in values.chain(keys) {
+            let places = self.hits.entry((path.to_owned(), what)).or_default();
+            match places.get_mut(&place) {
+                Some(first) => first.texts += 1,
+                None => {
+                    places.insert(place, First { line, found, commit: commit()?, texts: 1 });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// By path.
+    pub(super) fn hits(&self) -> impl Iterator<Item = Hit<'_>> {
+        self.hits.iter().map(|((path, what), places)| (what, path.as_str(), places))
+    }
+
+    /// The finding of a hit, with a line for each place.
+    pub(super) fn finding(&self, (what, path, places): Hit<'_>) -> Finding {
+        let is_published = places.contains_key(&Place::Commit);
+        let (mut finding, fix) = match what {
+            What::AgeKey => {
+                let message = format!("{path} holds the secret key of a reader (`AGE-SECRET-KEY-1…`)");
+                (Finding::error(RuleId::G05, path, message), secret_key_fix())
+            }
+            What::Value(value) => {
+                let is_password = places.values().all(|first| first.found.is_some_and(|it| it.is_password));
+                let message = format!("{} stands in {path}", self.guard.told(*value, is_password));
+                let fix = if is_published { COMMITTED } else { HERE };
+                (Finding::error(RuleId::C07, path, message).key(&self.guard.name(*value).key), fix)
+            }
+        };
+        finding.line = places.values().next().map(|first| first.line);
+        finding.detail = places.iter().flat_map(|(place, first)| told(*place, path, first)).collect();
+        finding.fix(fix)
+    }
+}
+
+const HERE: &str =
+    "take it out of the file; if others could read it there, replace the value at its source first";
+const COMMITTED: &str = "replace the value at its source: whoever gets this commit can read it, also when a later one takes it out";
+
+/// `app/config.py:12  base64`, then where.
+fn told(place: Place, path: &str, first: &First) -> Vec<String> {
+    let how = first.found.and_then(|found| found.how()).map(|how| format!("  {how}")).unwrap_or_default();
+    let staged = if place == Place::Index { " (staged)" } else { "" };
+    // in a log of GitHub a line that begins with `::` would be a command
+    let here = if path.starts_with("::") { "./" } else { "" };
+    let mut lines = vec![format!("{here}{path}:{}{staged}{how}", first.line)];
+    lines.extend(first.commit.as_ref().map(|commit| {
+        let more = if first.texts > 1 {
+            format!(", and in {} later versions", first.texts - 1)
+        } else {
+            String::new()
+        };
+        let (short, day, who) = (commit.id.short(), day(commit.author_time), &commit.author_name);
+        format!("in commit {short} of {day}, {who}: {}{more}", commit.summary)
+    }));
+    lines
+}

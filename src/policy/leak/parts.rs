@@ -1,0 +1,120 @@
+//! What of a value is looked for: all of it, the password of a URL, and the rows of a key of several lines.
+
+use zeroize::Zeroizing;
+
+use super::strength::{is_public_block, is_worth};
+
+/// A longer value is looked for by its beginning.
+const MAX_LENGTH: usize = 4 << 10;
+/// Bytes of a piece. Two neighbours make 64 characters of base64, the narrowest line that writers break: one
+/// of them is always whole.
+const PIECE: usize = 24;
+/// Rows of the shortest key that has public ones and others.
+const MIN_ROWS: usize = 12;
+/// Pieces of one value.
+const MAX_PIECES: usize = 32;
+
+pub(super) struct Part {
+    pub text: Zeroizing<Vec<u8>>,
+    /// Of a URL.
+    pub is_password: bool,
+    /// Looked for as it is and in base64, for no other form changes it.
+    pub is_piece: bool,
+}
+
+/// Nothing where the value is not worth it.
+pub(super) fn of(key: &str, value: &[u8]) -> Vec<Part> {
+    let value = value.strip_suffix(b"\n").unwrap_or(value);
+    let value = value.strip_suffix(b"\r").unwrap_or(value);
+    let part =
+        |text: &[u8], is_password| Part { text: Zeroizing::new(text.to_vec()), is_password, is_piece: false };
+    let mut parts = Vec::new();
+    if is_worth(key, value) {
+        parts.push(part(&value[..value.len().min(MAX_LENGTH)], false));
+        parts.extend(pieces(value));
+    }
+    if let Some(password) = password(value).filter(|password| is_worth("password", password)) {
+        parts.push(part(password, true));
+        let decoded = decode(password);
+        if *decoded != password && is_worth("password", &decoded) {
+            parts.push(part(&decoded, true));
+        }
+        if !parts.iter().any(|part| !part.is_password) {
+            parts.insert(0, part(value, false));
+        }
+    }
+    parts
+}
+
+/// What stands between `user:` and `@` behind `scheme://`.
+fn password(value: &[u8]) -> Option<&[u8]> {
+    let text = std::str::from_utf8(value).ok()?;
+    let (_, rest) = text.split_once("://")?;
+    let end = rest.find(['/', '?', '#', ' ', '\n']).unwrap_or(rest.len());
+    // a password that nobody encoded may hold one of these
+    let (user, _) = rest[..end].rsplit_once('@').or_else(|| rest.rsplit_once('@'))?;
+    let (_, password) = user.split_once(':')?;
+    (!password.contains(char::is_whitespace)).then_some(password.as_bytes())
+}
+
+fn decode(text: &[u8]) -> Zeroizing<Vec<u8>> {
+    let mut out = Zeroizing::new(Vec::with_capacity(text.len()));
+    let digit = |at: usize| text.get(at).and_then(|byte| char::from(*byte).to_digit(16));
+    let mut at = 0;
+    while let Some(byte) = text.get(at) {
+        match (byte, digit(at + 1), digit(at + 2)) {
+            (b'%', Some(high), Some(low)) => {
+                out.push((high * 16 + low) as u8);
+                at += 3;
+            }
+            _ => {
+                out.push(*byte);
+                at += 1;
+            }
+        }
+    }
+    out
+}
+
+/// What is known of a value by a part of it. Of a long key in rows, such as a PEM block, the rows towards its
+/// end: the first ones are the same in all keys of a kind, or public. Of one long line its end: the start of
+/// a JWT is that of any.
+fn pieces(value: &[u8]) -> Vec<Part> {
+    let Ok(text) = std::str::from_utf8(value) else { return around(value, value.len() / 2) };
+    // a service account of Google holds its key in JSON
+    let lines: Vec<&str> = text.split("\\n").flat_map(str::lines).map(str::trim).collect();
+    if lines.len() == 1 {
+        return around(value, value.len().saturating_sub(2 * PIECE));
+    }
+    let is_row = |line: &str| {
+        line.len() >= 2 * PIECE && line.bytes().all(|c| c.is_ascii_alphanumeric() || b"+/=_-".contains(&c))
+    };
+    let (mut found, mut rows, mut head) = (Vec::new(), Vec::new(), "");
+    for line in lines.into_iter().chain([""]) {
+        if is_row(line) {
+            rows.push(line);
+            continue;
+        }
+        if rows.len() >= MIN_ROWS && !is_public_block(head) {
+            let secret = rows[rows.len() * 6 / 10..].iter().take(MAX_PIECES / 2);
+            found.extend(secret.flat_map(|row| around(row.as_bytes(), (row.len() - 2 * PIECE) / 2)));
+        }
+        rows.clear();
+        head = line;
+    }
+    found.truncate(MAX_PIECES);
+    found
+}
+
+/// Two neighbours from a place on; none of a value that is not longer.
+fn around(bytes: &[u8], start: usize) -> Vec<Part> {
+    if bytes.len() < 2 * PIECE {
+        return Vec::new();
+    }
+    let pieces = bytes[start..].chunks_exact(PIECE).take(2);
+    pieces.filter(|piece| is_worth("", piece)).map(piece).collect()
+}
+
+fn piece(bytes: &[u8]) -> Part {
+    Part { text: Zeroizing::new(bytes.to_vec()), is_password: false, is_piece: true }
+}

@@ -1,0 +1,105 @@
+//! Which values are worth looking for: `postgres` stands in every second file, and tells nothing there.
+
+/// Fewer bytes stand somewhere by chance.
+const MIN_LENGTH: usize = 8;
+/// Bits a byte, after Shannon: what repeats itself lies below.
+const MIN_ENTROPY: f64 = 2.5;
+/// Letters alone are words up to here.
+const MAX_WORD: usize = 20;
+/// Digits alone are dates, ports, numbers of accounts and of telephones up to here.
+const MAX_NUMBER: usize = 15;
+
+/// Whether a value would hardly stand in another file by chance: long enough, varied enough, and neither a
+/// word, a name of a host or a file, a date, a sentence nor a URL without credentials. The name of its key
+/// counts: `correct-horse-battery-staple` is a password where it is called one.
+#[must_use]
+pub fn is_worth(key: &str, value: &[u8]) -> bool {
+    if value.len() < MIN_LENGTH || entropy(value) < MIN_ENTROPY {
+        return false;
+    }
+    let Ok(text) = std::str::from_utf8(value) else { return true };
+    if is_public(text) {
+        return false;
+    }
+    let words: Vec<&str> =
+        text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    if words.iter().any(|word| is_random(word)) || words.iter().map(|word| turns(word)).sum::<usize>() >= 4 {
+        return true;
+    }
+    let is_line = !text.contains(char::is_whitespace);
+    let is_url = text.contains("://");
+    if is_line && !is_url && text.chars().filter(|c| "!#$%^&*+=?~;|\\()".contains(*c)).count() >= 2 {
+        return true;
+    }
+    let has_digit = text.bytes().any(|byte| byte.is_ascii_digit());
+    let has_letter = text.bytes().any(|byte| byte.is_ascii_alphabetic());
+    !is_url && names_credential(key) && has_letter && (has_digit || words.len() >= 3)
+}
+
+/// Certificates and public keys are shown to everybody.
+fn is_public(text: &str) -> bool {
+    let is_begin = |line: &&str| line.starts_with("-----BEGIN ");
+    let mut blocks = text.lines().map(str::trim).filter(is_begin).peekable();
+    let starts = ["ssh-ed25519 ", "ssh-rsa ", "ecdsa-sha2-", "age1"];
+    if starts.iter().any(|start| text.starts_with(start)) {
+        return true;
+    }
+    blocks.peek().is_some() && blocks.all(is_public_block)
+}
+
+/// `-----BEGIN CERTIFICATE-----`
+pub(super) fn is_public_block(line: &str) -> bool {
+    ["CERTIFICATE-----", "CERTIFICATE REQUEST-----", "PUBLIC KEY-----", "PARAMETERS-----"]
+        .iter()
+        .any(|end| line.ends_with(end))
+}
+
+/// A row of letters and digits that no person would call a thing.
+fn is_random(word: &str) -> bool {
+    let length = word.len();
+    if word.bytes().all(|byte| byte.is_ascii_digit()) {
+        return length > MAX_NUMBER;
+    }
+    if !word.bytes().any(|byte| byte.is_ascii_digit()) {
+        return length >= MAX_WORD || (length >= 10 && changes(word) * 3 >= length);
+    }
+    length >= 7 && (turns(word) >= 3 || changes(word) >= 4)
+}
+
+/// How often letters and digits take turns: `us-east-1` has none, `k8s` two, `hunter2hunter2` three.
+fn turns(word: &str) -> usize {
+    let turn = |pair: &[u8]| pair[0].is_ascii_digit() != pair[1].is_ascii_digit();
+    word.as_bytes().windows(2).filter(|pair| turn(pair)).count()
+}
+
+/// How often small letters, capitals and digits take turns behind the first letter: `MyApp2024` has three.
+fn changes(word: &str) -> usize {
+    let class = |byte: u8| (byte.is_ascii_digit(), byte.is_ascii_uppercase());
+    word.as_bytes().windows(2).skip(1).filter(|pair| class(pair[0]) != class(pair[1])).count()
+}
+
+/// What the key is called ends in a word for a credential.
+fn names_credential(key: &str) -> bool {
+    const ENDS: [&str; 10] = [
+        "password",
+        "passwd",
+        "passphrase",
+        "pass",
+        "pwd",
+        "secret",
+        "token",
+        "key",
+        "credential",
+        "credentials",
+    ];
+    let key = key.to_ascii_lowercase();
+    ENDS.iter().any(|end| key.ends_with(end))
+}
+
+fn entropy(bytes: &[u8]) -> f64 {
+    let mut counts = [0_u32; 256];
+    bytes.iter().for_each(|byte| counts[usize::from(*byte)] += 1);
+    let total = bytes.len() as f64;
+    let shares = counts.iter().filter(|count| **count > 0).map(|count| f64::from(*count) / total);
+    shares.map(|share| -share * share.log2()).sum()
+}

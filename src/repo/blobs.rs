@@ -1,0 +1,96 @@
+//! Every blob that commits brought, and what the work tree holds beside the index.
+
+use std::collections::HashSet;
+
+use git2::{Delta, DiffOptions};
+
+use super::changes::FastReads;
+use super::trees::Trees;
+use super::{Commit, Entry, ObjectId, Repo, RepoError, Span};
+
+/// Paths of the work tree that the index does not speak for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Beside {
+    /// Known to git, and other than in the index: changed, gone, or unmerged.
+    pub changed: Vec<String>,
+    /// Neither known to git nor ignored.
+    pub untracked: Vec<String>,
+}
+
+impl Repo {
+    /// What stands behind the references of this clone and behind none of a remote.
+    ///
+    /// # Errors
+    /// [`RepoError::Git`] when the references cannot be read.
+    pub fn unpushed_span(&self) -> Result<Span, RepoError> {
+        let mut hidden = Vec::new();
+        for reference in self.git.references_glob("refs/remotes/*")?.flatten() {
+            hidden.extend(reference.peel_to_commit().ok().map(|commit| ObjectId::from(commit.id())));
+        }
+        let mut tips = self.ref_tips()?;
+        tips.retain(|tip| !hidden.contains(tip));
+        Ok(Span { tips, hidden, hide_references: false })
+    }
+
+    /// Shows each blob of a span once, in the oldest commit that brought it and at the first of its paths
+    /// there; says how many commits there are. What a merge took from a parent came with that.
+    ///
+    /// # Errors
+    /// [`RepoError::Missing`] when a commit or tree is not in this clone; what `visit` fails with.
+    pub fn each_new_blob<E: From<RepoError>>(
+        &self,
+        span: &Span,
+        visit: &mut dyn FnMut(ObjectId, &str, Entry) -> Result<(), E>,
+    ) -> Result<usize, E> {
+        let _fast = FastReads::begin();
+        let odb = self.git.odb().map_err(RepoError::from)?;
+        let commits = self.commits(&odb, span, None)?;
+        let mut trees = Trees::new(&odb);
+        let mut seen = HashSet::new();
+        for row in commits.order().iter().rev() {
+            let parents = commits.parents(*row).iter();
+            let parents: Vec<_> = parents.map(|parent| Some(commits.tree(*parent))).collect();
+            let mut new: Vec<(String, Entry)> = Vec::new();
+            trees.compare(Some(commits.tree(*row)), &parents, &mut |path, entry, _| {
+                new.extend(entry.filter(|it| seen.insert(it.id)).map(|entry| (path.to_owned(), entry)));
+            })?;
+            for (path, entry) in new {
+                visit(commits.id(*row).into(), &path, entry)?;
+            }
+        }
+        Ok(commits.order().len())
+    }
+
+    /// Who made a commit, when, and what they say of it; no paths.
+    ///
+    /// # Errors
+    /// [`RepoError::Missing`] when the commit is not in this clone.
+    pub fn commit(&self, id: ObjectId) -> Result<Commit, RepoError> {
+        let found = self.git.find_commit(id.oid()).map_err(|error| RepoError::reading(&error, id))?;
+        let mut commit = Commit::unread(id);
+        commit.fill(&found, &self.git.mailmap()?)?;
+        Ok(commit)
+    }
+
+    /// The work tree against the index; of folders that are repositories of their own nothing is told.
+    ///
+    /// # Errors
+    /// [`RepoError`] when the index cannot be read.
+    pub fn beside_index(&self) -> Result<Beside, RepoError> {
+        let mut options = DiffOptions::new();
+        options.include_untracked(true).recurse_untracked_dirs(true).skip_binary_check(true);
+        options.ignore_case(false).include_typechange(true);
+        let diff = self.git.diff_index_to_workdir(None, Some(&mut options))?;
+        let mut beside = Beside::default();
+        for delta in diff.deltas() {
+            let path = delta.new_file().path_bytes().or(delta.old_file().path_bytes());
+            let Some(path) = path.and_then(|path| std::str::from_utf8(path).ok()) else { continue };
+            match delta.status() {
+                Delta::Untracked if path.ends_with('/') => {}
+                Delta::Untracked => beside.untracked.push(path.to_owned()),
+                _ => beside.changed.push(path.to_owned()),
+            }
+        }
+        Ok(beside)
+    }
+}
