@@ -52,6 +52,8 @@ pub struct Facts {
     pub leaks: Vec<Leak>,
     /// Diff drivers of which git keeps the decrypted text.
     pub caches: Vec<String>,
+    /// Diff drivers of which git is told to keep it, and has not yet.
+    pub caching: Vec<String>,
     /// RFC 3339; `None` when nobody looked at a clock.
     pub now: Option<String>,
     /// Names that the user lets into the environment in spite of what they do.

@@ -23,10 +23,9 @@ impl Repo {
     /// # Errors
     /// [`RepoError::Git`] when the references cannot be read.
     pub fn unpushed_span(&self) -> Result<Span, RepoError> {
-        let mut hidden = Vec::new();
-        for reference in self.git.references_glob("refs/remotes/*")?.flatten() {
-            hidden.extend(reference.peel_to_commit().ok().map(|commit| ObjectId::from(commit.id())));
-        }
+        let remotes =
+            self.named_commits()?.into_iter().filter(|(name, _)| name.starts_with(b"refs/remotes/"));
+        let hidden: Vec<ObjectId> = remotes.map(|(_, commit)| commit.into()).collect();
         let mut tips = self.ref_tips()?;
         tips.retain(|tip| !hidden.contains(tip));
         Ok(Span { tips, hidden, hide_references: false })
@@ -66,7 +65,7 @@ impl Repo {
     /// # Errors
     /// [`RepoError::Missing`] when the commit is not in this clone.
     pub fn commit(&self, id: ObjectId) -> Result<Commit, RepoError> {
-        let found = self.git.find_commit(id.oid()).map_err(|error| RepoError::reading(&error, id))?;
+        let found = self.git.find_commit(self.oid(id)).map_err(|error| RepoError::reading(&error, id))?;
         let mut commit = Commit::unread(id);
         commit.fill(&found, &self.git.mailmap()?)?;
         Ok(commit)
@@ -80,6 +79,8 @@ impl Repo {
         let mut options = DiffOptions::new();
         options.include_untracked(true).recurse_untracked_dirs(true).skip_binary_check(true);
         options.ignore_case(false).include_typechange(true);
+        // also one that libgit2 does not read by itself
+        self.index()?;
         let diff = self.git.diff_index_to_workdir(None, Some(&mut options))?;
         let mut beside = Beside::default();
         for delta in diff.deltas() {

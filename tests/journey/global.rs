@@ -159,3 +159,18 @@ fn what_cannot_be_written_is_printed() {
         .shows("hint: `stax secrets install` in a clone");
     assert!(!attributes(&sandbox).exists());
 }
+
+#[test]
+fn a_stranger_called_stax_is_named_and_never_started() {
+    let sandbox = Sandbox::with_store();
+    let folder = sandbox.home.join("bin");
+    fs::create_dir(&folder).expect("a folder");
+    let script = sandbox.script("touch \"$HOME/started\"");
+    fs::copy(script, folder.join("stax")).expect("a stranger");
+    let path = format!("{}:/usr/local/bin:/usr/bin:/bin", folder.display());
+    let person = sandbox.with("PATH", path);
+    let output = person.stax(["secrets", "status"]).ok();
+    output.prints(&format!("PATH: {}/stax is another program", folder.display()));
+    assert!(!sandbox.home.join("started").exists());
+    sandbox.stax(["secrets", "status"]).ok().hides("PATH: ");
+}

@@ -341,6 +341,7 @@ fn the_index_is_judged_and_not_the_work_tree() {
 fn decrypted_text_that_git_keeps_is_found() {
     let sandbox = Sandbox::with_store();
     sandbox.git(["config", "diff.stax.cachetextconv", "true"]).ok();
+    finds("T42, before the first diff", &sandbox, &[], &["G03"]);
     sandbox.set("PORT", "1").ok();
     sandbox.git(["commit", "-qam", "one"]).ok();
     sandbox.git(["log", "-p", "--", PROD]).ok();

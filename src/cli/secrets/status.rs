@@ -1,6 +1,6 @@
 //! `stax secrets status`
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use super::verify;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::keyring::{IDENTITY_VARIABLES, SourceName, Tried};
+use crate::policy::rules::mentions;
 use crate::process;
 use crate::repo::Attribute;
 use crate::workspace::{Caller, Target, VAULT, Workspace};
@@ -49,6 +50,8 @@ struct Report {
     has_driver: bool,
     has_merge_driver: bool,
     has_guard: bool,
+    /// What answers to `stax` on the `PATH` and is none.
+    stranger: Option<String>,
     hooks: Hooks,
     /// Errors, warnings and files of the keyless rules, or why they could not run.
     verdict: Result<(usize, usize, usize), String>,
@@ -87,6 +90,7 @@ impl Report {
             has_driver,
             has_merge_driver,
             has_guard: install::guard::is_installed(workspace.repo()?)?,
+            stranger: stranger(),
             hooks,
             verdict: verify::verdict(workspace).map_err(|failure| failure.to_string()),
         })
@@ -151,6 +155,9 @@ impl Report {
         let gap = if unchecked.is_empty() { String::new() } else { format!("; {}", unchecked.join(", ")) };
         let mark = if diff.is_empty() && gap.is_empty() { "✓" } else { "✗" };
         ui.mark(mark, format!("git: {driver}{guard}, {hooks} in this clone{diff}{gap}"));
+        if let Some(path) = &self.stranger {
+            ui.mark("✗", format!("PATH: {path} is another program; git calls this stax by its whole path"));
+        }
         for file in self.files().iter().filter(|file| !file.has_attribute) {
             ui.mark("✗", format!(".gitattributes does not give diff=stax to {}", file.path));
         }
@@ -217,6 +224,7 @@ impl Report {
             "verify": self.verdict.as_ref().ok().map(|(errors, warnings, files)| {
                 json!({"errors": errors, "warnings": warnings, "files": files, "keyless": true})
             }),
+            "stranger": self.stranger,
             "git": {"diff_driver": self.has_driver, "merge_driver": self.has_merge_driver, "guard": self.has_guard, "hooks": hooks},
             "next": self.next(),
         })
@@ -306,14 +314,28 @@ fn places(workspace: &Workspace) -> String {
     places.join(", ")
 }
 
+fn on_path(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let folders = std::env::split_paths(&path).filter(|folder| folder.is_absolute());
+    folders.map(|folder| folder.join(name)).find(|file| file.is_file())
+}
+
+/// Another program called stax. It is never started: every stax holds the text of its hooks, and a script that
+/// hands its arguments on may well lead to one.
+fn stranger() -> Option<String> {
+    let found = on_path("stax")?;
+    let is_this = || Some(found.canonicalize().ok()? == std::env::current_exe().ok()?.canonicalize().ok()?);
+    if is_this().unwrap_or(false) {
+        return None;
+    }
+    let bytes = std::fs::read(&found).ok()?;
+    let is_wrapper = bytes.starts_with(b"#!") && mentions(&bytes, b"\"$@\"");
+    (!is_wrapper && !mentions(&bytes, b"# stax-hook v")).then(|| found.display().to_string())
+}
+
 /// The sops of `PATH`, and its version when it tells.
 fn real_sops() -> Option<(String, Option<String>)> {
-    let path = std::env::var_os("PATH")?;
-    let program = std::env::split_paths(&path)
-        .filter(|folder| folder.is_absolute())
-        .map(|folder| folder.join("sops"))
-        .find(|file| file.is_file())?;
-    let program = program.to_str()?.to_owned();
+    let program = on_path("sops")?.to_str()?.to_owned();
     let argv = [program.clone(), "--version".to_owned(), "--disable-version-check".to_owned()];
     let environment = process::Environment { add: &[], remove: IDENTITY_VARIABLES };
     let output = process::run_command(&argv, Path::new("/"), environment, PATIENCE).ok();

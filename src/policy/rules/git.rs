@@ -51,7 +51,7 @@ pub(super) fn check(facts: &Facts) -> Vec<Finding> {
     });
     let files = facts.files.iter().flat_map(|file| mode(file).into_iter().chain(drivers(file)));
     let links = facts.links.iter().filter_map(|link| self::link(facts, link));
-    leaks.chain(files).chain(links).chain(caches(facts)).collect()
+    leaks.chain(files).chain(links).chain(caches(facts)).chain(caching(facts)).collect()
 }
 
 fn mode(file: &FileFacts) -> Option<Finding> {
@@ -117,6 +117,14 @@ fn caches(facts: &Facts) -> impl Iterator<Item = Finding> {
         let fix = format!(
             "git config diff.{driver}.cachetextconv false; git update-ref -d refs/notes/textconv/{driver}"
         );
+        Finding::error(RuleId::G03, ".git", message).fix(fix)
+    })
+}
+
+fn caching(facts: &Facts) -> impl Iterator<Item = Finding> {
+    facts.caching.iter().map(|driver| {
+        let message = format!("git is told to keep decrypted text of diff={driver} in its object store");
+        let fix = format!("git config diff.{driver}.cachetextconv false");
         Finding::error(RuleId::G03, ".git", message).fix(fix)
     })
 }

@@ -140,7 +140,9 @@ mod tests {
     const WELCOME: &str =
         "0016git-filter-server\n000eversion=2\n00000015capability=clean\n0016capability=smudge\n0000";
 
-    fn talk(input: &str, answer: Answer) -> io::Result<(String, Vec<(Command, String, Vec<u8>)>)> {
+    type Seen = (Command, String, Vec<u8>);
+
+    fn talk(input: &str, answer: Answer) -> io::Result<(String, Vec<Seen>)> {
         let (mut output, mut seen) = (Vec::new(), Vec::new());
         serve(input.as_bytes(), &mut output, |command, path, bytes| {
             seen.push((command, path.to_owned(), bytes.to_vec()));
@@ -152,7 +154,7 @@ mod tests {
     #[test]
     fn a_file_goes_back_as_it_came_or_not_at_all() {
         let input = format!(
-            "{GREETING}0012command=clean\n0015pathname=a=b c\n00000007abc0005d00000013command=smudge\n000fpathname=x\n00000000"
+            "{GREETING}0012command=clean\n0013pathname=a=b c\n00000007abc0005d00000013command=smudge\n000fpathname=x\n00000000"
         );
         let (output, seen) = talk(&input, Answer::AsItIs).unwrap();
         assert_eq!(

@@ -74,8 +74,14 @@ fn secret_paths(workspace: &Workspace) -> Result<BTreeSet<String>, Failure> {
     Ok(paths)
 }
 
-/// git keeps it running for all files of a command. Another stax than the installed one will do.
+/// git keeps it running for all files of a command. Another stax than the installed one will do; without any,
+/// git stops, and its own words would not say why.
 fn process(program: &str) -> String {
     let quoted = super::quoted(program);
-    format!("f(){{ [ -x \"{quoted}\" ] && exec \"{quoted}\" git filter; exec stax git filter; }}; f")
+    format!(
+        "f(){{ [ -x \"{quoted}\" ] && exec \"{quoted}\" git filter; \
+         command -v stax >/dev/null 2>&1 && exec stax git filter; \
+         echo \"stax: not found, and this clone is guarded; once without it: \
+         git -c filter.stax.process= -c filter.stax.required=false ...\" >&2; return 1; }}; f"
+    )
 }

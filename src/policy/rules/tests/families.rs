@@ -365,6 +365,7 @@ fn what_git_does_with_the_files() {
         assert_eq!(with(false, |facts| facts.links = vec![link]), expected, "{path}");
     }
     assert_eq!(with(false, |facts| facts.caches = vec!["stax".into()]), [(RuleId::G03, E)]);
+    assert_eq!(with(false, |facts| facts.caching = vec!["stax".into()]), [(RuleId::G03, E)]);
     let leak = Leak { path: "keys.txt".into(), line: 3 };
     assert_eq!(with(false, |facts| facts.leaks = vec![leak]), [(RuleId::G05, E)]);
 }

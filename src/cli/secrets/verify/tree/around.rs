@@ -39,7 +39,7 @@ pub(super) fn add(
     let links = candidates.iter().filter(|candidate| candidate.is_link() && wanted(&candidate.path));
     facts.links = links.filter_map(|link| target(workspace, source, &link.path)).collect();
     facts.leaks = leaks(workspace, source, wanted, candidates)?;
-    facts.caches = caches(workspace, facts)?;
+    (facts.caches, facts.caching) = caches(workspace, facts)?;
     Ok(())
 }
 
@@ -179,18 +179,21 @@ pub(in crate::cli::secrets::verify) fn leaks_in(repo: &Repo, span: &Span) -> Res
     Ok(findings)
 }
 
-/// Of the drivers that the SOPS files have.
-fn caches(workspace: &Workspace, facts: &Facts) -> Result<Vec<String>, Failure> {
+/// Of the drivers that the SOPS files have: those of which git keeps text, and those of which it will.
+fn caches(workspace: &Workspace, facts: &Facts) -> Result<(Vec<String>, Vec<String>), Failure> {
     let repo = workspace.repo()?;
-    let kept = repo.textconv_caches()?;
-    if kept.is_empty() {
-        return Ok(kept);
-    }
     let mut used = BTreeSet::new();
     for file in &facts.files {
         if let Attribute::Value(driver) = repo.attribute(&file.path, "diff")? {
             used.insert(driver);
         }
     }
-    Ok(kept.into_iter().filter(|driver| used.contains(driver)).collect())
+    let mut kept = repo.textconv_caches()?;
+    kept.retain(|driver| used.contains(driver));
+    let is_on = |driver: &String| {
+        let setting = repo.config_bool(&format!("diff.{driver}.cachetextconv"));
+        !kept.contains(driver) && setting.is_ok_and(|setting| setting == Some(true))
+    };
+    let caching = used.iter().filter(|driver| is_on(driver)).cloned().collect();
+    Ok((kept, caching))
 }

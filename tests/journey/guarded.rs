@@ -1,0 +1,130 @@
+//! `install --guard`: what is in clear does not even reach the object store.
+
+use crate::support::{CANARY, PROD, Person, Sandbox};
+
+const LEAK: &str = "canary-in-clear";
+
+fn guarded() -> Sandbox {
+    let sandbox = Sandbox::with_store();
+    let output = sandbox.stax(["secrets", "install", "--guard"]).ok();
+    output.prints("a guard: `git add` refuses secrets in clear").shows("git needs stax for these files");
+    sandbox
+}
+
+/// Every object of the repository, inflated.
+fn objects(person: &Person) -> String {
+    let script = "git cat-file --batch-all-objects --batch --unordered";
+    person.sh(script).ok().stdout
+}
+
+#[test]
+fn a_value_in_clear_is_refused_before_it_is_an_object() {
+    let sandbox = guarded();
+    sandbox.put_in_clear(PROD, "STRIPE_SECRET_KEY", LEAK);
+    let table: [&[&str]; 5] = [
+        &["add", PROD],
+        &["add", "--all"],
+        &["commit", "-qam", "wip"],
+        &["commit", "-qm", "wip", PROD],
+        &["stash"],
+    ];
+    for args in table {
+        let output = sandbox.git(args).shows("stax: ").shows("`STRIPE_SECRET_KEY` is in clear").hides(LEAK);
+        assert_ne!(output.code, 0);
+        output.shows("hint: stax secrets encrypt -i infra/secrets/prod.enc.yaml, or: git restore");
+    }
+    // what editors do to stage a part of a file
+    let output = sandbox.sh(&format!("git hash-object -w --stdin --path {PROD} < {PROD}"));
+    assert_ne!(output.shows("is in clear").code, 0);
+    assert!(!objects(&sandbox).contains(LEAK));
+    sandbox.git(["status", "--short"]).ok().prints(PROD);
+
+    sandbox.stax(["secrets", "encrypt", "-i", PROD]).ok();
+    sandbox.git(["add", PROD]).ok();
+    sandbox.git(["commit", "-qm", "sealed"]).ok();
+    assert!(!objects(&sandbox).contains(LEAK));
+}
+
+#[test]
+fn a_whole_file_in_clear_is_refused_where_it_is_known_to_be_secret() {
+    let sandbox = guarded();
+    sandbox.write(PROD, format!("STRIPE_SECRET_KEY: {LEAK}\n"));
+    sandbox.git(["add", PROD]).exits(128).shows("the whole file is in clear").hides(LEAK);
+    sandbox.git(["restore", PROD]).ok();
+
+    // one that was sealed before, and one that a rule of the policy names
+    let key = sandbox.key();
+    let policy = sandbox.read(".sops.yaml") + &format!("  - path_regex: ^k8s/\n    age: {key}\n");
+    sandbox.write(".sops.yaml", policy);
+    sandbox.write("k8s/db.sops.yaml", format!("password: {LEAK}\n"));
+    sandbox.git(["add", "k8s"]).exits(128).shows("k8s/db.sops.yaml: the whole file is in clear");
+    sandbox.stax(["secrets", "encrypt", "-i", "k8s/db.sops.yaml"]).ok();
+    sandbox.git(["add", "."]).ok();
+    sandbox.write("k8s/db.sops.yaml", format!("password: {LEAK}\n"));
+    sandbox.git(["add", "k8s"]).exits(128).shows("the whole file is in clear");
+    assert!(!objects(&sandbox).contains(LEAK));
+    // nobody calls this one secret, and the policy itself is no secret
+    sandbox.write("notes.enc.yaml", "a: 1\n");
+    sandbox.git(["add", "notes.enc.yaml", ".sops.yaml"]).ok();
+}
+
+#[test]
+fn everything_honest_goes_in_and_out_as_it_is() {
+    let sandbox = guarded();
+    let big = "x".repeat(300_000);
+    sandbox.write("big.enc.yaml", format!("a: {big}\n"));
+    sandbox.write("empty.enc.yaml", "");
+    sandbox.write("bytes.enc.json", b"\xff\0\xfe\r\n");
+    sandbox.commit_all("honest");
+    sandbox.set("PORT", "6543").ok();
+    sandbox.git(["diff"]).ok().prints("+PORT: 6543");
+    sandbox.git(["stash"]).ok();
+    sandbox.git(["stash", "pop"]).ok();
+    sandbox.git(["commit", "-qam", "a change"]).ok();
+    sandbox.git(["checkout", "-q", "HEAD~2"]).ok();
+    sandbox.git(["checkout", "-q", "main"]).ok();
+    assert_eq!(sandbox.read("big.enc.yaml"), format!("a: {big}\n"));
+    assert_eq!(sandbox.bytes("bytes.enc.json"), b"\xff\0\xfe\r\n");
+    sandbox.git(["status", "--short"]).ok().prints_exactly("");
+    sandbox.get("STRIPE_SECRET_KEY").ok().prints(CANARY);
+    sandbox.stax(["secrets", "status"]).ok().prints("diff and merge drivers, guard, hooks");
+    let status = sandbox.stax(["secrets", "status", "--json"]).ok().json();
+    assert_eq!(status["git"]["guard"], true);
+}
+
+#[test]
+fn it_comes_out_again_without_a_trace_and_leaves_other_filters_alone() {
+    let sandbox = Sandbox::with_store();
+    sandbox.write(".gitattributes", sandbox.read(".gitattributes") + "lfs.enc.json filter=lfs\n");
+    sandbox.write("lfs.enc.json", "{}\n");
+    sandbox.commit_all("another filter");
+    sandbox.write(".git/info/attributes", "*.txt text");
+    let before = sandbox.read(".git/config");
+    let output = sandbox.stax(["secrets", "install", "--guard"]).ok();
+    output.shows("lfs.enc.json has another filter and is not guarded");
+    sandbox.git(["check-attr", "filter", "lfs.enc.json"]).ok().prints(": filter: lfs");
+    sandbox.git(["check-attr", "filter", PROD]).ok().prints(": filter: stax");
+    sandbox.git(["check-attr", "filter", ".sops.yaml"]).ok().prints(": filter: unspecified");
+    let once = (sandbox.read(".git/config"), sandbox.read(".git/info/attributes"));
+    sandbox.stax(["secrets", "install", "--guard"]).ok();
+    assert_eq!(once, (sandbox.read(".git/config"), sandbox.read(".git/info/attributes")));
+    sandbox.stax(["secrets", "uninstall"]).ok().prints("removed    guard; diff driver; merge driver");
+    assert_eq!(sandbox.read(".git/info/attributes"), "*.txt text");
+    sandbox.stax(["secrets", "install"]).ok();
+    assert_eq!(sandbox.read(".git/config"), before);
+}
+
+#[test]
+fn without_stax_git_says_so_and_loses_nothing() {
+    let sandbox = guarded();
+    sandbox.set("PORT", "6543").ok();
+    let config = sandbox.read(".git/config").replace("/stax", "/gone");
+    sandbox.write(".git/config", config);
+    let nowhere = sandbox.with("PATH", "/usr/local/bin:/usr/bin:/bin");
+    let output = nowhere.git(["add", PROD]);
+    assert_ne!(output.shows("stax: not found, and this clone is guarded").code, 0);
+    let without = ["-c", "filter.stax.process=", "-c", "filter.stax.required=false", "add", PROD];
+    nowhere.git(without).ok();
+    sandbox.stax(["secrets", "install", "--guard"]).ok();
+    sandbox.git(["commit", "-qm", "honest"]).ok();
+}
