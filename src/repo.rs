@@ -10,6 +10,7 @@ mod conflict;
 mod error;
 mod graph;
 mod index;
+mod loose;
 mod object;
 mod open;
 mod paths;

@@ -34,6 +34,7 @@ mod resolve;
 mod revert;
 mod rotate;
 mod scan;
+mod scrub;
 mod set;
 mod status;
 mod uninstall;
@@ -72,6 +73,7 @@ pub enum Secrets {
     Exposure(exposure::Args),
     Resolve(resolve::Args),
     Scan(scan::Args),
+    Scrub(scrub::Args),
     Status(status::Args),
 }
 
@@ -107,6 +109,7 @@ impl Secrets {
             Self::Exposure(args) => args.run(ui),
             Self::Resolve(args) => args.run(ui),
             Self::Scan(args) => args.run(ui),
+            Self::Scrub(args) => args.run(ui),
             Self::Status(args) => args.run(ui),
         }
     }

@@ -32,6 +32,7 @@ mod readers;
 mod resolve;
 mod rules;
 mod scan;
+mod scrub;
 mod shell;
 mod timeline;
 mod tools;

@@ -160,7 +160,7 @@ fn the_hook_refuses_the_value_and_does_not_repeat_it() {
     output
         .shows(&format!("{IN_CLEAR}app/config.py\n  app/config.py:2 (staged)\n"))
         .shows("stax: commit refused: 1 error in 1 file")
-        .shows("git already stored the clear text as blob ");
+        .shows("git keeps the clear text as blob ");
     assert_eq!(before, sandbox.git(["rev-parse", "HEAD"]).stdout);
     assert_eq!(holders, sandbox.holders_of(CANARY));
     sandbox.stax(["secrets", "verify", "--staged", "--json"]).exits(1).prints("\"C07\"").hides(CANARY);

@@ -148,7 +148,9 @@ impl Report {
             let blob = changes.iter().find(|change| change.path == *path).and_then(|change| change.new);
             if let Some(blob) = blob {
                 let id = blob.id.short();
-                ui.note(format!("git already stored the clear text as blob {id}, reachable from nothing"));
+                ui.note(format!(
+                    "git keeps the clear text as blob {id}; once it is mended: stax secrets scrub"
+                ));
             }
         }
     }
