@@ -58,6 +58,17 @@ impl Repo {
         entry.map(|entry| self.blob(entry.id.into())).transpose()
     }
 
+    /// The same, for a path that a sparse checkout leaves out of the work tree; `None` for any other.
+    ///
+    /// # Errors
+    /// As [`index_blob`](Self::index_blob).
+    pub fn skipped_blob(&self, path: &str) -> Result<Option<Vec<u8>>, RepoError> {
+        let entry = self.index()?.get_path(Path::new(path), 0).filter(|entry| {
+            IndexEntryExtendedFlag::from_bits_truncate(entry.flags_extended).is_skip_worktree()
+        });
+        entry.map(|entry| self.blob(entry.id.into())).transpose()
+    }
+
     /// What `git commit` would change: HEAD against the index that git names, by path. Everything is
     /// new before the first commit. Unmerged paths are left out (git refuses to commit them), and
     /// paths that are not UTF-8.

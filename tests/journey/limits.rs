@@ -430,3 +430,18 @@ fn a_folder_of_somebody_else_opens_when_git_trusts_it_and_only_then() {
     told.stax(["secrets", "list"]).ok().prints("PORT");
     refused(sandbox.stax(["secrets", "list"]));
 }
+
+#[test]
+fn what_a_sparse_checkout_leaves_out_is_judged_as_well() {
+    for index in ["--no-sparse-index", "--sparse-index"] {
+        let sandbox = Sandbox::with_store();
+        sandbox.write("app/main.txt", "x\n");
+        sandbox.put_in_clear(PROD, "STRIPE_SECRET_KEY", "canary-in-clear");
+        sandbox.git(["add", "--all"]).ok();
+        sandbox.git(["commit", "--quiet", "--no-verify", "-m", "a leak"]).ok();
+        sandbox.git(["sparse-checkout", "set", "--cone", index, "app"]).ok();
+        assert!(!sandbox.path(PROD).exists() && !sandbox.path(".stax").exists());
+        let found = sandbox.stax(["secrets", "verify", "--keyless"]).exits(1).prints("F04");
+        found.prints(PROD).hides("canary-in-clear");
+    }
+}

@@ -48,7 +48,11 @@ impl Candidate {
 impl Source {
     pub(super) fn read(self, workspace: &Workspace, path: &str) -> Result<Option<Vec<u8>>, WorkspaceError> {
         match self {
-            Self::WorkTree => workspace.read(path),
+            // a sparse checkout has some files in the index alone
+            Self::WorkTree => match workspace.read(path)? {
+                None => Ok(workspace.repo()?.skipped_blob(path)?),
+                found => Ok(found),
+            },
             Self::Index => Ok(workspace.repo()?.index_blob(path)?),
             Self::Commit(commit) => Ok(workspace.repo()?.blob_at(commit, path)?),
         }
