@@ -98,6 +98,11 @@ pub struct Matches {
     pub age_key: Option<usize>,
 }
 
+/// What to do about a value in a file that nobody else has yet, and in one that others may have.
+pub const HERE: &str =
+    "take it out of the file; if others could read it there, replace the value at its source first";
+pub const COMMITTED: &str = "replace the value at its source: whoever gets this commit can read it, also when a later one takes it out";
+
 /// Further places in one text are not counted.
 pub const MAX_PLACES: usize = 10_000;
 

@@ -11,7 +11,8 @@ use crate::policy::leak::{Guard, Name, Secret};
 use crate::policy::rules::{Content, FileFacts, looks_sealed};
 use crate::policy::vault::Vault;
 use crate::repo::{ObjectId, RepoError};
-use crate::sops::{DataKey, Document, Format, Scalar, Step, Token};
+use crate::sops::selector::Selected;
+use crate::sops::{DataKey, Document, Format, Scalar, Step};
 
 type Result<T> = std::result::Result<T, WorkspaceError>;
 
@@ -38,14 +39,17 @@ impl Values {
     }
 
     fn collect(&mut self, path: &str, env: Option<&str>, document: &Document, key: Option<&DataKey>) {
-        for (place, _, leaf) in document.tree().leaves() {
+        let mut tree = document.tree().clone();
+        document.metadata().selector.walk(&mut tree, &mut |place, met, selected| {
+            let Selected::Leaf(leaf, _) = met else { return };
             if let Some(Step::Key(name)) = place.0.last() {
                 self.ordinary.insert(name.as_bytes().to_vec());
             }
-            if leaf.scalar.as_text().is_none_or(|text| Token::parse(text).is_err()) {
+            // what must be encrypted is no less a secret where it is not
+            if !selected {
                 self.ordinary.extend(leaf.scalar.plaintext().map(|plain| plain.to_vec()));
             }
-        }
+        });
         let Some(key) = key else { return };
         let is_whole = document.format() == Format::Binary;
         let mut broken = 0;

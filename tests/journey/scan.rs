@@ -244,6 +244,15 @@ fn what_a_document_has_in_clear_is_no_secret() {
 }
 
 #[test]
+fn a_value_that_lost_its_encryption_is_still_a_secret() {
+    let sandbox = published();
+    sandbox.put_in_clear(PROD, "STRIPE_SECRET_KEY", CANARY);
+    sandbox.write("app.py", CANARY);
+    let output = scan(&sandbox, &[]).exits(1).prints(&format!("{IN_CLEAR}app.py\n"));
+    output.prints(&format!("{IN_CLEAR}{PROD}\n"));
+}
+
+#[test]
 fn every_format_gives_its_values() {
     let sandbox = Sandbox::new();
     sandbox.write(".sops.yaml", format!("creation_rules:\n  - age: {}\n", sandbox.key()));

@@ -11,7 +11,7 @@ use super::ledger::warn_gaps;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::ui::Ui;
 use crate::policy::leak::Guard;
-use crate::repo::Beside;
+use crate::repo::{Beside, Repo, Span};
 use crate::workspace::leaks::Values;
 use crate::workspace::{Caller, Target, Workspace};
 
@@ -53,7 +53,11 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
-        let workspace = Workspace::open(None, Caller::Person)?;
+        let workspace = match self.staged {
+            // git names the index in the environment of a hook
+            true => Workspace::over(Repo::from_env()?, Caller::Person),
+            false => Workspace::open(None, Caller::Person)?,
+        };
         let beside = workspace.repo()?.beside_index()?;
         let values = self.values(&workspace, &beside, ui)?;
         let guard = workspace.guard(&values)?;
@@ -63,7 +67,7 @@ impl Args {
             .print(self.json, ui)?;
         match is_found {
             true => Ok(Exit::No.into()),
-            false if !self.keyless && values.opened.is_empty() => locked(&workspace, &values),
+            false if !self.keyless && values.opened.is_empty() => nothing_opened(&workspace, &values),
             false => Ok(ExitCode::SUCCESS),
         }
     }
@@ -93,7 +97,7 @@ impl Args {
         } else if self.staged {
             search.staged()?;
         } else if self.history {
-            search.commits(&crate::repo::Span { tips: repo.ref_tips()?, ..Default::default() })?;
+            search.commits(&Span { tips: repo.ref_tips()?, ..Span::default() })?;
         } else {
             search.work_tree(beside)?;
             search.commits(&repo.unpushed_span()?)?;
@@ -103,16 +107,18 @@ impl Args {
 }
 
 /// A person asked for values, and there were none to look for.
-fn locked(workspace: &Workspace, values: &Values) -> Result<ExitCode, Failure> {
-    let Some(path) = values.locked.first() else { return Ok(ExitCode::SUCCESS) };
+fn nothing_opened(workspace: &Workspace, values: &Values) -> Result<ExitCode, Failure> {
+    let Some(path) = values.locked.first() else {
+        return match values.damaged.first_key_value() {
+            Some((path, why)) => Err(Failure::usage(format!("no SOPS file here can be read; {path}: {why}"))),
+            None => Ok(ExitCode::SUCCESS),
+        };
+    };
     let target = Target { path: path.clone(), env: None };
-    let document = workspace.document(&target)?;
-    match workspace.unlock(&target, &document) {
-        Ok(_) => Ok(ExitCode::SUCCESS),
-        Err(error) => {
-            let failure = Failure::from(error);
-            Err(failure
-                .hint("without a key only secret keys of age are looked for: stax secrets scan --keyless"))
-        }
-    }
+    let failure = match workspace.document(&target).map(|document| workspace.unlock(&target, &document)) {
+        Ok(Err(error)) => Failure::from(error),
+        // only the index has it
+        _ => Failure::new(Exit::Locked, format!("no identity opens {path}")),
+    };
+    Err(failure.hint("without a key only secret keys of age are looked for: stax secrets scan --keyless"))
 }

@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use super::strength::{is_public_block, is_worth};
+use super::strength::{is_dense, is_public_block, is_worth};
 
 /// A longer value is looked for by its beginning.
 const MAX_LENGTH: usize = 4 << 10;
@@ -83,12 +83,15 @@ fn pieces(value: &[u8]) -> Vec<Part> {
     let Ok(text) = std::str::from_utf8(value) else { return around(value, value.len() / 2) };
     // a service account of Google holds its key in JSON
     let lines: Vec<&str> = text.split("\\n").flat_map(str::lines).map(str::trim).collect();
-    if lines.len() == 1 {
-        return around(value, value.len().saturating_sub(2 * PIECE));
-    }
-    let is_row = |line: &str| {
-        line.len() >= 2 * PIECE && line.bytes().all(|c| c.is_ascii_alphanumeric() || b"+/=_-".contains(&c))
+    let has_only = |line: &str, signs: &[u8]| {
+        line.len() >= 2 * PIECE && line.bytes().all(|c| c.is_ascii_alphanumeric() || signs.contains(&c))
     };
+    if let [line] = lines[..] {
+        // the end of a URL or of a connection string is an option that others have too
+        let is_token = has_only(line, b"+/=_-.");
+        return if is_token { around(value, value.len() - 2 * PIECE) } else { Vec::new() };
+    }
+    let is_row = |line: &str| has_only(line, b"+/=_-");
     let (mut found, mut rows, mut head) = (Vec::new(), Vec::new(), "");
     for line in lines.into_iter().chain([""]) {
         if is_row(line) {
@@ -106,13 +109,13 @@ fn pieces(value: &[u8]) -> Vec<Part> {
     found
 }
 
-/// Two neighbours from a place on; none of a value that is not longer.
+/// Two neighbours from a place on, as far as they are random; none of a value that is not longer.
 fn around(bytes: &[u8], start: usize) -> Vec<Part> {
     if bytes.len() < 2 * PIECE {
         return Vec::new();
     }
     let pieces = bytes[start..].chunks_exact(PIECE).take(2);
-    pieces.filter(|piece| is_worth("", piece)).map(piece).collect()
+    pieces.filter(|piece| is_dense(piece)).map(piece).collect()
 }
 
 fn piece(bytes: &[u8]) -> Part {

@@ -21,8 +21,7 @@ pub fn is_worth(key: &str, value: &[u8]) -> bool {
     if is_public(text) {
         return false;
     }
-    let words: Vec<&str> =
-        text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    let words: Vec<&str> = words(text).collect();
     if words.iter().any(|word| is_random(word)) || words.iter().map(|word| turns(word)).sum::<usize>() >= 4 {
         return true;
     }
@@ -52,6 +51,16 @@ pub(super) fn is_public_block(line: &str) -> bool {
     ["CERTIFICATE-----", "CERTIFICATE REQUEST-----", "PUBLIC KEY-----", "PARAMETERS-----"]
         .iter()
         .any(|end| line.ends_with(end))
+}
+
+/// Whether a piece of a value says as much as the whole.
+pub(super) fn is_dense(piece: &[u8]) -> bool {
+    let is_mixed = || std::str::from_utf8(piece).is_ok_and(|text| words(text).any(is_random));
+    entropy(piece) >= MIN_ENTROPY && (!piece.is_ascii() || is_mixed())
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty())
 }
 
 /// A row of letters and digits that no person would call a thing.

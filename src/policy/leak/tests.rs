@@ -167,6 +167,16 @@ fn a_key_of_many_lines_is_found_whole_and_by_its_rows() {
     }
     let json = format!("{{\"id\": \"x\", \"private_key\": \"{}\"}}", key.replace('\n', "\\n"));
     assert_eq!(found(&json, &key).form, Form::Plain);
+    // the end of a token in wrapped base64, and never the start, which all of a kind have
+    let token = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9Ple7";
+    assert_eq!(
+        found(token, base64::engine::general_purpose::STANDARD.encode(&token[60..])).form,
+        Form::Base64
+    );
+    assert_eq!(guard(&[("T", token)]).search(&token.as_bytes()[..70]), Matches::default());
+    let options =
+        "postgres://app:s3cr3tw0rds3@db-7f3k9x2m.example.com/app?sslmode=require&connect_timeout=10";
+    assert_eq!(guard(&[("T", options)]).search(&options.as_bytes()[28..]), Matches::default());
     // what all keys of a kind share, and what is public
     assert_eq!(guard(&[("K", &key)]).search(rows[1].as_bytes()), Matches::default());
     let bundle = format!("{}{}", pem(25, "CERTIFICATE"), "password: s3cr3tw0rds3\n");

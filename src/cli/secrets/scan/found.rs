@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::policy::leak::{Guard, Match, Matches};
+use crate::policy::leak::{COMMITTED, Guard, HERE, Match, Matches};
 use crate::policy::rules::secret_key_fix;
 use crate::policy::{Finding, RuleId};
 use crate::repo::Commit;
@@ -104,10 +104,6 @@ impl<'g> Found<'g> {
         finding.fix(fix)
     }
 }
-
-const HERE: &str =
-    "take it out of the file; if others could read it there, replace the value at its source first";
-const COMMITTED: &str = "replace the value at its source: whoever gets this commit can read it, also when a later one takes it out";
 
 /// `app/config.py:12  base64`, then where.
 fn told(place: Place, path: &str, first: &First) -> Vec<String> {

@@ -4,15 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::tree;
 use crate::cli::failure::Failure;
+use crate::policy::leak::{COMMITTED, HERE};
 use crate::policy::rules::{Content, FileFacts, looks_sealed};
-use crate::policy::{Finding, RuleId};
+use crate::policy::{Finding, RuleId, Severity};
 use crate::repo::{Entry, ObjectId, Repo, RepoError, Span, StagedChange};
 use crate::workspace::Workspace;
 use crate::workspace::history::day;
-
-const STAGED: &str =
-    "take it out of the file; if others could read it there, replace the value at its source first";
-const PUSHED: &str = "replace the value at its source, then take it out of the commit";
 
 /// Of the blobs that the next commit changes. Values are opened only when one of them is no SOPS document:
 /// that costs an unwrap and a decryption for each file of the index.
@@ -32,7 +29,7 @@ pub(super) fn staged(workspace: &Workspace, changes: &[&StagedChange]) -> Result
     let guard = workspace.guard(&workspace.values_of_index()?)?;
     let found = |(path, text): &(&str, Vec<u8>)| {
         let matches = guard.search(text).values;
-        matches.iter().map(|found| guard.finding(path, found).fix(STAGED)).collect::<Vec<_>>()
+        matches.iter().map(|found| guard.finding(path, found).fix(HERE)).collect::<Vec<_>>()
     };
     Ok(texts.iter().flat_map(found).collect())
 }
@@ -59,7 +56,7 @@ pub(super) fn pushed(workspace: &Workspace, span: &Span) -> Result<Vec<Finding>,
             let about = repo.commit(commit)?;
             let (short, day) = (commit.short(), day(about.author_time));
             let line = format!("in commit {short} of {day}, {}: {}", about.author_name, about.summary);
-            findings.insert(place, guard.finding(path, &found).detail(line).fix(PUSHED));
+            findings.insert(place, guard.finding(path, &found).detail(line).fix(COMMITTED));
         }
         Ok::<(), Failure>(())
     })?;
@@ -89,7 +86,9 @@ fn text(repo: &Repo, path: &str, entry: Entry) -> Result<Option<Vec<u8>>, Failur
 pub(super) fn drop_known(leaks: &mut Vec<Finding>, findings: &[Finding]) {
     let clear: BTreeSet<&str> = findings
         .iter()
-        .filter(|finding| matches!(finding.rule, RuleId::F04 | RuleId::B02))
+        .filter(|finding| {
+            finding.severity == Severity::Error && matches!(finding.rule, RuleId::F04 | RuleId::B02)
+        })
         .map(|finding| finding.path.as_str())
         .collect();
     leaks.retain(|leak| !clear.contains(leak.path.as_str()));
