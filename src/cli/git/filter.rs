@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use crate::cli::escape::Escaped;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
+use crate::policy::config::Config;
 use crate::policy::rules::{Content, FileFacts, Plain, looks_sealed, plaintext, says_secret};
 use crate::repo::Repo;
 use crate::workspace::{Caller, POLICY, Workspace};
@@ -60,6 +61,7 @@ struct Guard {
 struct Around {
     workspace: Workspace,
     bound: BTreeSet<String>,
+    policy: Option<Config>,
 }
 
 impl Around {
@@ -67,7 +69,8 @@ impl Around {
         let workspace = Workspace::over(Repo::from_env().ok()?, Caller::Git);
         let vault = workspace.vault().ok().flatten();
         let bound = vault.map(|vault| vault.files.into_iter().map(|file| file.path).collect());
-        Some(Self { workspace, bound: bound.unwrap_or_default() })
+        let policy = workspace.policy().ok().flatten();
+        Some(Self { workspace, bound: bound.unwrap_or_default(), policy })
     }
 
     fn was_sealed(&self, path: &str) -> bool {
@@ -77,8 +80,7 @@ impl Around {
     }
 
     fn is_named(&self, path: &str) -> bool {
-        let policy = self.workspace.policy().ok().flatten();
-        let rule = policy.as_ref().and_then(|policy| policy.rule_for(path));
+        let rule = self.policy.as_ref().and_then(|policy| policy.rule_for(path));
         says_secret(path) && rule.is_some_and(|(_, rule)| rule.path_regex.is_some())
     }
 }

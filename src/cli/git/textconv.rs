@@ -21,6 +21,7 @@ use crate::sops::{Document, Format};
 use crate::workspace::{Caller, MAX_FILE, Workspace};
 
 use render::View;
+pub(in crate::cli) use render::is_shown;
 
 /// A blob as people read it; never fails
 #[derive(clap::Args)]

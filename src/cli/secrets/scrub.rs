@@ -6,16 +6,15 @@ use std::process::ExitCode;
 use super::verify::count;
 use crate::cli::escape::Escaped;
 use crate::cli::failure::Failure;
+use crate::cli::git::textconv::is_shown;
 use crate::cli::ui::Ui;
 use crate::policy::leak::Guard;
 use crate::policy::rules::{Content, FileFacts, looks_sealed, plaintext, secret_key_line};
 use crate::repo::{ObjectId, Repo, RepoError};
+use crate::sops::tree::{Path, Tree};
 use crate::sops::{Document, Format};
 use crate::workspace::wrap::secret_paths;
 use crate::workspace::{Caller, Workspace};
-
-/// How the trailer of `git textconv` begins.
-const TRAILER: &str = "\n#stax data key ";
 
 /// Remove from git's object store what a refused commit left there in clear
 ///
@@ -43,13 +42,11 @@ impl Args {
         for id in &unreachable {
             found.extend(known.judge(repo, *id)?.map(|what| (*id, what)));
         }
-        // what came to be reached meanwhile is somebody's
-        let still: BTreeSet<ObjectId> = if found.is_empty() || self.dry_run {
-            found.iter().map(|(id, _)| *id).collect()
-        } else {
-            repo.unreachable_blobs()?.into_iter().collect()
-        };
-        found.retain(|(id, _)| still.contains(id));
+        if !found.is_empty() && !self.dry_run {
+            // what came to be reached meanwhile is somebody's
+            let still = repo.unreachable_blobs()?;
+            found.retain(|(id, _)| still.contains(id));
+        }
         for (id, what) in &found {
             if self.dry_run || repo.remove_loose(*id)? {
                 let done = if self.dry_run { "holds" } else { "removed" };
@@ -67,14 +64,29 @@ impl Args {
 
 /// What a blob is compared with.
 struct Known {
-    documents: Vec<(String, Document)>,
+    shapes: Vec<Shape>,
     guard: Guard,
 }
 
 impl Known {
     fn read(workspace: &Workspace) -> Result<Self, Failure> {
         let guard = workspace.guard(&workspace.values_of_index()?)?;
-        Ok(Self { documents: workspace.secret_files()?, guard })
+        Ok(Self { shapes: workspace.secret_files()?.into_iter().filter_map(Shape::of).collect(), guard })
+    }
+
+    /// The document of which a text in clear has every encrypted key, and no key that it has not.
+    fn shape_of(&self, text: &str) -> Option<&Shape> {
+        let formats = [Format::Yaml, Format::Json, Format::Dotenv, Format::Ini];
+        let used =
+            formats.into_iter().filter(|format| self.shapes.iter().any(|shape| shape.format == *format));
+        used.filter_map(|format| Some((format, keys(&format.parse(text).ok()?)))).find_map(
+            |(format, keys)| {
+                let fits = |shape: &&Shape| {
+                    shape.format == format && shape.encrypted.is_subset(&keys) && keys.is_subset(&shape.all)
+                };
+                self.shapes.iter().find(fits)
+            },
+        )
     }
 
     /// What stands in clear in a blob.
@@ -99,30 +111,34 @@ impl Known {
             return Some("the secret key of a reader".to_owned());
         }
         let text = std::str::from_utf8(bytes).ok();
-        if text.is_some_and(|text| text.contains(TRAILER)) {
+        if text.is_some_and(is_shown) {
             return Some("what a diff showed".to_owned());
         }
-        let same =
-            text.and_then(|text| self.documents.iter().find(|(_, document)| has_keys_of(text, document)));
-        if let Some((path, _)) = same {
-            return Some(format!("{path} in clear"));
+        if let Some(shape) = text.and_then(|text| self.shape_of(text)) {
+            return Some(format!("{} in clear", shape.path));
         }
         let found = self.guard.search(bytes).values.into_iter().next()?;
         Some(self.guard.told(found.value, found.is_password))
     }
 }
 
-/// Whether a text in clear has every encrypted key of a document, and no key that it has not.
-fn has_keys_of(text: &str, document: &Document) -> bool {
-    let format = document.format();
-    let Some(tree) = Some(format).filter(|it| *it != Format::Binary).and_then(|it| it.parse(text).ok())
-    else {
-        return false;
-    };
-    let paths = |tree: &crate::sops::tree::Tree| -> BTreeSet<String> {
-        tree.leaves().into_iter().map(|(path, ..)| path.to_string()).collect()
-    };
-    let (here, there) = (paths(&tree), paths(document.tree()));
-    let secret = secret_paths(document);
-    !secret.is_empty() && secret.iter().all(|path| here.contains(&path.to_string())) && here.is_subset(&there)
+/// The keys of a document of today.
+struct Shape {
+    path: String,
+    format: Format,
+    all: BTreeSet<Path>,
+    encrypted: BTreeSet<Path>,
+}
+
+impl Shape {
+    /// `None` where no key is encrypted, or where there are none.
+    fn of((path, document): (String, Document)) -> Option<Self> {
+        let encrypted: BTreeSet<Path> = secret_paths(&document).into_iter().collect();
+        let is_keyed = document.format() != Format::Binary && !encrypted.is_empty();
+        is_keyed.then(|| Self { path, format: document.format(), all: keys(document.tree()), encrypted })
+    }
+}
+
+fn keys(tree: &Tree) -> BTreeSet<Path> {
+    tree.leaves().into_iter().map(|(path, ..)| path).collect()
 }

@@ -14,6 +14,11 @@ use crate::sops::{Cleartext, DataKey, Document, Layout, MacState, OpenFault, Pat
 /// Lines that begin so are ours; a document cannot write one.
 const RESERVED: &str = "#stax ";
 
+/// Whether a text is what [`render`] made of a document.
+pub(in crate::cli) fn is_shown(text: &str) -> bool {
+    text.contains(&format!("\n{RESERVED}data key "))
+}
+
 /// How far the reader came.
 pub(super) enum View<'a> {
     Locked,

@@ -9,14 +9,13 @@ use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::keyring::IDENTITY_VARIABLES;
 use crate::process::{self, Environment};
+use crate::workspace::POLICY;
 
 /// git answers at once; a lock that stays is an error.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Names that say SOPS. A file that is none is shown and merged by git's own means under these too.
 const NAMES: [&str; 2] = ["sops", "enc"];
 const FORMATS: [&str; 5] = ["yaml", "yml", "json", "env", "ini"];
-/// `*.sops.yaml` matches the policy itself, which is plain YAML.
-const POLICY: &str = ".sops.yaml !diff !merge";
 const ABOUT: &str = "`stax secrets uninstall --global` takes this block out again";
 
 /// Writes both; repeatable.
@@ -69,7 +68,8 @@ fn names() -> String {
 }
 
 fn lines() -> Vec<String> {
-    patterns(DRIVERS).into_iter().chain([POLICY.to_owned()]).collect()
+    // `*.sops.yaml` matches the policy itself, which is plain YAML
+    patterns(DRIVERS).into_iter().chain([format!("{POLICY} !diff !merge")]).collect()
 }
 
 /// A line for each name that says SOPS.

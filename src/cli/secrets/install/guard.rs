@@ -8,7 +8,7 @@ use super::global;
 use crate::cli::failure::Failure;
 use crate::cli::secrets::init::templates::attributes_pattern;
 use crate::repo::{Attribute, Repo};
-use crate::workspace::{Caller, Workspace};
+use crate::workspace::{Caller, POLICY, Workspace};
 
 pub(in crate::cli::secrets) const SECTION: &str = "filter.stax";
 const PROCESS: &str = "filter.stax.process";
@@ -26,7 +26,7 @@ pub(in crate::cli) fn install(program: &str) -> Result<Guard, Failure> {
     let workspace = Workspace::open(None, Caller::Person)?;
     let repo = workspace.repo()?;
     let (mut lines, mut left_out) = (global::patterns("filter=stax"), Vec::new());
-    lines.push(".sops.yaml !filter".to_owned());
+    lines.push(format!("{POLICY} !filter"));
     for path in secret_paths(&workspace)? {
         match repo.attribute(&path, "filter")? {
             Attribute::Value(other) if other != "stax" => {
@@ -70,7 +70,7 @@ fn secret_paths(workspace: &Workspace) -> Result<BTreeSet<String>, Failure> {
     paths.extend(workspace.secret_files()?.into_iter().map(|(path, _)| path));
     let tracked = workspace.repo()?.index_entries()?.into_iter().map(|entry| entry.path);
     paths.extend(tracked.filter(|path| global::is_named(path)));
-    paths.retain(|path| Path::new(path).file_name().is_some_and(|name| name != ".sops.yaml"));
+    paths.retain(|path| Path::new(path).file_name().is_some_and(|name| name != POLICY));
     Ok(paths)
 }
 
