@@ -41,6 +41,33 @@ impl Repo {
         Ok(values)
     }
 
+    /// The diff drivers of which git is told to keep the text, by name.
+    ///
+    /// # Errors
+    /// [`RepoError::Git`] when a file cannot be read.
+    pub fn caching_drivers(&self) -> Result<Vec<String>, RepoError> {
+        let drivers = self.sections_with("diff", "cachetextconv")?.into_iter();
+        let is_on = |driver: &String| {
+            self.config_bool(&format!("diff.{driver}.cachetextconv")).is_ok_and(|is_on| is_on == Some(true))
+        };
+        Ok(drivers.filter(is_on).collect())
+    }
+
+    /// The names of the sections `[kind "…"]` that set a name, once each.
+    pub(super) fn sections_with(&self, kind: &str, name: &str) -> Result<Vec<String>, RepoError> {
+        let (start, end) = (format!("{kind}."), format!(".{name}"));
+        let config = self.git.config()?;
+        let mut entries = config.entries(Some(&format!("^{kind}\\..*\\.{name}$")))?;
+        let mut sections: Vec<String> = Vec::new();
+        while let Some(entry) = entries.next() {
+            let entry = entry?;
+            let section = entry.name()?.strip_prefix(&start).and_then(|rest| rest.strip_suffix(&end));
+            sections
+                .extend(section.filter(|new| !sections.iter().any(|known| known == new)).map(str::to_owned));
+        }
+        Ok(sections)
+    }
+
     /// Sets one value in the repository's file, which all linked work trees share.
     ///
     /// # Errors

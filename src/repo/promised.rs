@@ -21,16 +21,11 @@ impl Repo {
         if let Ok(Some(name)) = self.config_string("extensions.partialclone") {
             return Some(name);
         }
-        let config = self.git.config().ok()?;
-        let mut entries = config.entries(Some(r"^remote\..*\.promisor$")).ok()?;
-        while let Some(entry) = entries.next() {
-            let name = entry.ok()?.name().ok()?.to_owned();
-            let remote = name.strip_prefix("remote.")?.strip_suffix(".promisor")?;
-            if self.config_bool(&name).ok().flatten() == Some(true) {
-                return Some(remote.to_owned());
-            }
-        }
-        None
+        let remotes = self.sections_with("remote", "promisor").ok()?;
+        let is_on = |remote: &String| {
+            self.config_bool(&format!("remote.{remote}.promisor")).ok().flatten() == Some(true)
+        };
+        remotes.into_iter().find(is_on)
     }
 
     /// Whether objects may be missing on purpose.

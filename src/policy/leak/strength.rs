@@ -1,5 +1,7 @@
 //! Which values are worth looking for: `postgres` stands in every second file, and tells nothing there.
 
+use crate::policy::entropy::entropy;
+
 /// Fewer bytes stand somewhere by chance.
 const MIN_LENGTH: usize = 8;
 /// Bits a byte, after Shannon: what repeats itself lies below.
@@ -103,12 +105,4 @@ fn names_credential(key: &str) -> bool {
     ];
     let key = key.to_ascii_lowercase();
     ENDS.iter().any(|end| key.ends_with(end))
-}
-
-fn entropy(bytes: &[u8]) -> f64 {
-    let mut counts = [0_u32; 256];
-    bytes.iter().for_each(|byte| counts[usize::from(*byte)] += 1);
-    let total = bytes.len() as f64;
-    let shares = counts.iter().filter(|count| **count > 0).map(|count| f64::from(*count) / total);
-    shares.map(|share| -share * share.log2()).sum()
 }

@@ -1,8 +1,7 @@
 //! F04Z, F05, F06 and F07: what stands in clear in a SOPS file.
 
-use std::collections::HashMap;
-
 use super::FileFacts;
+use crate::policy::entropy::entropy;
 use crate::policy::{Finding, RuleId};
 use crate::sops::selector::Selected;
 use crate::sops::tree::Path;
@@ -133,15 +132,5 @@ fn looks_random(text: &str) -> bool {
         && text
             .bytes()
             .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-".contains(&byte));
-    !refers.iter().any(|prefix| text.starts_with(prefix)) && !is_name && entropy(text) >= MIN_ENTROPY
-}
-
-/// Shannon's, in bits a character.
-fn entropy(text: &str) -> f64 {
-    let mut counts: HashMap<char, f64> = HashMap::new();
-    for character in text.chars() {
-        *counts.entry(character).or_default() += 1.0;
-    }
-    let total: f64 = counts.values().sum();
-    counts.values().map(|count| count / total).map(|share| -share * share.log2()).sum()
+    !refers.iter().any(|prefix| text.starts_with(prefix)) && !is_name && entropy(text.chars()) >= MIN_ENTROPY
 }

@@ -182,18 +182,17 @@ pub(in crate::cli::secrets::verify) fn leaks_in(repo: &Repo, span: &Span) -> Res
 /// Of the drivers that the SOPS files have: those of which git keeps text, and those of which it will.
 fn caches(workspace: &Workspace, facts: &Facts) -> Result<(Vec<String>, Vec<String>), Failure> {
     let repo = workspace.repo()?;
+    let (mut kept, mut told) = (repo.textconv_caches()?, repo.caching_drivers()?);
+    if kept.is_empty() && told.is_empty() {
+        return Ok((kept, told));
+    }
     let mut used = BTreeSet::new();
     for file in &facts.files {
         if let Attribute::Value(driver) = repo.attribute(&file.path, "diff")? {
             used.insert(driver);
         }
     }
-    let mut kept = repo.textconv_caches()?;
     kept.retain(|driver| used.contains(driver));
-    let is_on = |driver: &String| {
-        let setting = repo.config_bool(&format!("diff.{driver}.cachetextconv"));
-        !kept.contains(driver) && setting.is_ok_and(|setting| setting == Some(true))
-    };
-    let caching = used.iter().filter(|driver| is_on(driver)).cloned().collect();
-    Ok((kept, caching))
+    told.retain(|driver| used.contains(driver) && !kept.contains(driver));
+    Ok((kept, told))
 }
