@@ -12,12 +12,12 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Instant;
 
-use stax::age::wrap;
 use stax::repo::Repo;
-use stax::sops::{DataKey, Format, Fresh, Terms, seal};
 
 #[path = "support/clock.rs"]
 mod clock;
+#[path = "support/documents.rs"]
+mod documents;
 
 use clock::{command, git, median, time};
 
@@ -119,7 +119,7 @@ fn compare(top: &Path, name: &str, mode: &str, theirs: &[&str]) {
 /// One file changes in each commit, every so often a secret one, now and then the policy.
 fn make(shape: &Shape, top: &Path) {
     git(top, &["init", "--quiet", "--initial-branch=main"]);
-    let sealed = sealed();
+    let sealed = documents::sealed(1, ALICE, "KEY: value\n");
     let mut import = command(top, "git", &["fast-import", "--quiet"]);
     let mut import = import.stdin(Stdio::piped()).spawn().unwrap();
     let mut input = std::io::BufWriter::new(import.stdin.take().unwrap());
@@ -170,18 +170,4 @@ fn change(shape: &Shape, number: usize, sealed: &str, text: &mut String) {
     } else {
         file(&format!("apps/app{app}/values.yaml"), &format!("replicas: {number}\n"));
     }
-}
-
-fn sealed() -> String {
-    let mut counter = 1_u64;
-    let mut random = |buffer: &mut [u8]| {
-        for byte in buffer {
-            counter = counter.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            *byte = (counter >> 56) as u8;
-        }
-    };
-    let key = DataKey::generate(&mut random);
-    let wrapped = wrap(&key, &[ALICE.parse().unwrap()]);
-    let mut fresh = Fresh { now: "2026-01-02T03:04:05Z", random: &mut random };
-    seal(Format::Yaml, "KEY: value\n", &Terms::of(&wrapped), &key, &mut fresh).unwrap()
 }

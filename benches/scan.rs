@@ -12,13 +12,14 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use age::secrecy::ExposeSecret as _;
-use stax::age::{Identity, wrap};
+use stax::age::Identity;
 use stax::policy::leak::{Guard, Name, Secret};
-use stax::sops::{DataKey, Format, Fresh, Terms, seal};
 use zeroize::Zeroizing;
 
 #[path = "support/clock.rs"]
 mod clock;
+#[path = "support/documents.rs"]
+mod documents;
 
 use clock::{command, git, median, time};
 
@@ -86,19 +87,9 @@ fn program(seed: usize) -> String {
 }
 
 fn sealed(file: usize, recipient: &str) -> String {
-    let mut counter = file as u64;
-    let mut random = |buffer: &mut [u8]| {
-        for byte in buffer {
-            counter = counter.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            *byte = (counter >> 56) as u8;
-        }
-    };
-    let key = DataKey::generate(&mut random);
-    let wrapped = wrap(&key, &[recipient.parse().unwrap()]);
     let clear: String =
         (0..VALUES).map(|number| format!("KEY_{number}: {}\n", value(file, number))).collect();
-    let mut fresh = Fresh { now: "2026-01-02T03:04:05Z", random: &mut random };
-    seal(Format::Yaml, &clear, &Terms::of(&wrapped), &key, &mut fresh).unwrap()
+    documents::sealed(file as u64, recipient, &clear)
 }
 
 /// So many SOPS files under one rule, and the key of their reader where sops looks for it.

@@ -9,11 +9,10 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use stax::age::wrap;
-use stax::sops::{DataKey, Format, Fresh, Terms, seal};
-
 #[path = "support/clock.rs"]
 mod clock;
+#[path = "support/documents.rs"]
+mod documents;
 
 use clock::{command, git, median, time};
 
@@ -54,19 +53,9 @@ fn store(top: &Path) {
 }
 
 fn sealed(file: usize, version: usize) -> String {
-    let mut counter = (file * 1_000 + version) as u64;
-    let mut random = |buffer: &mut [u8]| {
-        for byte in buffer {
-            counter = counter.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            *byte = (counter >> 56) as u8;
-        }
-    };
-    let key = DataKey::generate(&mut random);
-    let wrapped = wrap(&key, &[ALICE.parse().unwrap()]);
     let clear: String =
         (0..10).map(|value| format!("KEY_{value}: value {file} {version} {value}\n")).collect();
-    let mut fresh = Fresh { now: "2026-01-02T03:04:05Z", random: &mut random };
-    seal(Format::Yaml, &clear, &Terms::of(&wrapped), &key, &mut fresh).unwrap()
+    documents::sealed((file * 1_000 + version) as u64, ALICE, &clear)
 }
 
 fn compare(top: &Path, name: &str, ours: &[&str], theirs: &[&str]) {

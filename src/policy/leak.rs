@@ -186,9 +186,15 @@ impl Guard {
     /// The rule's finding for a match in a file.
     #[must_use]
     pub fn finding(&self, path: &str, found: &Match) -> Finding {
-        let message = format!("{} stands in {path}", self.told(found.value, found.is_password));
-        let finding = Finding::error(RuleId::C07, path, message).key(&self.name(found.value).key);
+        let finding = self.finding_of(path, found.value, found.is_password);
         found.how().into_iter().fold(finding.at(found.line), Finding::detail)
+    }
+
+    /// The same for a value wherever it stands in the file.
+    #[must_use]
+    pub fn finding_of(&self, path: &str, value: usize, is_password: bool) -> Finding {
+        let message = format!("{} stands in {path}", self.told(value, is_password));
+        Finding::error(RuleId::C07, path, message).key(&self.name(value).key)
     }
 
     /// `the value of STRIPE_SECRET_KEY (production)`

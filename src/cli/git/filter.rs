@@ -9,6 +9,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
+use super::listed;
 use crate::cli::escape::Escaped;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
@@ -114,12 +115,7 @@ impl Guard {
 
 /// ``A`, `B` and 3 more are in clear``
 fn named(keys: &[String]) -> Option<String> {
-    let shown: Vec<String> = keys.iter().take(SHOWN).map(|key| format!("`{key}`")).collect();
-    let more = keys.len().saturating_sub(SHOWN);
-    match (keys.len(), more) {
-        (0, _) => None,
-        (1, _) => Some(format!("{} is in clear", shown[0])),
-        (_, 0) => Some(format!("{} are in clear", shown.join(", "))),
-        (_, more) => Some(format!("{} and {more} more are in clear", shown.join(", "))),
-    }
+    let quoted: Vec<String> = keys.iter().map(|key| format!("`{key}`")).collect();
+    let are = if keys.len() == 1 { "is" } else { "are" };
+    (!keys.is_empty()).then(|| format!("{} {are} in clear", listed(&quoted, SHOWN)))
 }

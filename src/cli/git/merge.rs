@@ -9,6 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use super::listed;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::ui::Ui;
 use crate::policy::rules::mentions;
@@ -274,9 +275,7 @@ fn known(label: &str) -> Option<&str> {
 }
 
 fn shown(names: &[String]) -> String {
-    let rest = names.len().saturating_sub(SHOWN);
-    let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
-    names[..names.len() - rest].join(", ") + &more
+    listed(names, SHOWN)
 }
 
 #[cfg(test)]

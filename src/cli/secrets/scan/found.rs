@@ -94,9 +94,8 @@ impl<'g> Found<'g> {
             }
             What::Value(value) => {
                 let is_password = places.values().all(|first| first.found.is_some_and(|it| it.is_password));
-                let message = format!("{} stands in {path}", self.guard.told(*value, is_password));
                 let fix = if is_published { COMMITTED } else { HERE };
-                (Finding::error(RuleId::C07, path, message).key(&self.guard.name(*value).key), fix)
+                (self.guard.finding_of(path, *value, is_password), fix)
             }
         };
         finding.line = places.values().next().map(|first| first.line);
