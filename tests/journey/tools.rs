@@ -48,13 +48,17 @@ fn husky() -> [PathBuf; 2] {
         }
         let output = Command::new(node.join("node"))
             .arg(&npm)
-            .args(["ci", "--silent", "--ignore-scripts", "--no-audit", "--no-fund"])
+            .args(["ci", "--loglevel=error", "--ignore-scripts", "--no-audit", "--no-fund"])
             .env("npm_config_cache", folder.join("cache"))
             .current_dir(folder)
             .output()
             .map_err(|error| format!("node: {error}"))?;
         let said = String::from_utf8_lossy(&output.stderr);
-        if output.status.success() { Ok(()) } else { Err(format!("npm: {}", said.trim())) }
+        if output.status.success() {
+            Ok(())
+        } else {
+            Err(said.lines().next().unwrap_or("npm: no message").to_owned())
+        }
     };
     let home = pypi::once("husky-9.1.7", "node_modules/.bin/husky", fill)
         .unwrap_or_else(|why| panic!("the tests need husky-9.1.7: allow the npm registry ({why})"));
