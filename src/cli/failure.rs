@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use crate::disk::DiskError;
 use crate::keyring::Tried;
+use crate::policy::without_mail;
 use crate::repo::RepoError;
 use crate::sops::{EditError, SealError};
 use crate::workspace::WorkspaceError;
@@ -169,8 +170,7 @@ fn locked(message: String, parts: Option<String>, tried: &[Tried], readers: &[St
     if is_split {
         return failure.hint("the data key is split: readers of several key groups have to put it together");
     }
-    let reader = readers.first().map_or("a reader", String::as_str);
-    let reader = reader.split(" <").next().unwrap_or(reader);
+    let reader = without_mail(readers.first().map_or("a reader", String::as_str));
     failure.hint(format!("ask {reader} to run: stax secrets add-recipient {own} --name … --role …"))
 }
 

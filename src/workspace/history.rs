@@ -434,6 +434,14 @@ impl Named {
     }
 }
 
+/// Whom a policy or the table of people names; `at` says where the text is from.
+#[must_use]
+pub fn named_in(path: &str, text: &str, at: &str) -> BTreeMap<String, Named> {
+    let mut names = BTreeMap::new();
+    learn(&mut names, path, text, at);
+    names
+}
+
 fn learn(names: &mut BTreeMap<String, Named>, path: &str, text: &str, at: &str) {
     let (roster, config) = if path == ROSTER {
         (Roster::parse(text).unwrap_or_default(), None)

@@ -7,10 +7,12 @@ use crate::age::{Recipient, RecipientError};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::disk::Write;
+use crate::ledger::short_key;
 use crate::policy::config::Config;
 use crate::policy::roster::Row;
 use crate::policy::{Holders, WhoError};
 use crate::workspace::groups::Readers;
+use crate::workspace::history::Named;
 use crate::workspace::wrap::{Governed, Keys, Rewrapped};
 use crate::workspace::{POLICY, ROSTER};
 
@@ -23,12 +25,12 @@ pub struct Args {
     /// The public key, `age1…`, or the name of one that .sops.yaml or recipients.md knows
     #[arg(value_name = "KEY")]
     recipient: String,
-    /// Who that is, for recipients.md: `Ravi <ravi@example.com>`
+    /// Who that is, for recipients.md: `Ravi <ravi@example.com>`; of somebody who returns, as it was
     #[arg(long)]
     name: Option<String>,
     /// What for: owner, engineer, ci, …
-    #[arg(long, default_value = "")]
-    role: String,
+    #[arg(long)]
+    role: Option<String>,
     #[command(flatten)]
     scope: Scope,
     /// Also make new data keys, so that older versions stay closed
@@ -40,7 +42,7 @@ pub struct Args {
 }
 
 impl Args {
-    pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
+    pub fn run(mut self, ui: &Ui) -> Result<ExitCode, Failure> {
         let parsed = self.recipient.parse::<Recipient>();
         let mut people = People::open(self.scope.file.as_deref())?;
         let recipient = parsed.or_else(|error| self.known(&people, &error))?;
@@ -53,6 +55,7 @@ impl Args {
         if rules.is_empty() {
             return Err(Failure::usage(format!("{POLICY} has no creation rule")));
         }
+        self.remember(ui, &people, key)?;
         let name = self.name.clone().or_else(|| people.holders.name(key).map(str::to_owned));
         let after = Config::parse(&people.config.with_recipient(&rules, key, name.as_deref())?)?.0;
         let mut writes = vec![people.workspace.plan(POLICY, after.text())?];
@@ -91,6 +94,19 @@ impl Args {
         }
     }
 
+    /// Name and role of somebody who was here before are those of then, unless others are given.
+    fn remember(&mut self, ui: &Ui, people: &People, key: &str) -> Result<(), Failure> {
+        if self.name.is_some() || people.holders.name(key).is_some() {
+            return Ok(());
+        }
+        if let Some(Named { name, role, how }) = people.formerly(key)? {
+            ui.note(format!("{} is {name}, {how}; another name: --name NAME", short_key(key)));
+            self.name = Some(name);
+            self.role.get_or_insert(role);
+        }
+        Ok(())
+    }
+
     /// The row in recipients.md. A row that is there stays: `recipients --set-name` changes it. Where
     /// nothing is bound and there is no table, the name that the policy gives is enough.
     fn row(
@@ -108,11 +124,12 @@ impl Args {
         })?;
         let has_table = people.workspace.read(ROSTER)?.is_some() || people.workspace.vault()?.is_some();
         let is_named = Holders::new(&people.roster, Some(after)).name(key).is_some();
-        if !has_table && is_named && self.role.is_empty() {
+        let role = self.role.clone().unwrap_or_default();
+        if !has_table && is_named && role.is_empty() {
             return Ok(None);
         }
         let onboarded = people.since.get(key).map_or_else(today, |since| since.date.clone());
-        let row = Row { recipient: key.to_owned(), name, role: self.role.clone(), onboarded };
+        let row = Row { recipient: key.to_owned(), name, role, onboarded };
         people.roster.add_row(row).map_err(|error| Failure::usage(error.to_string()))?;
         roster_write(&people.workspace, &people.roster).map(Some)
     }

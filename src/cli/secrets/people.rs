@@ -13,6 +13,7 @@ use crate::policy::roster::Roster;
 use crate::policy::{Holders, without_mail};
 use crate::repo::Commit;
 use crate::workspace::groups::{self, Readers};
+use crate::workspace::history::{Named, named_in};
 use crate::workspace::wrap::{Cause, Governed, Keys, Obstacle, Rewrapped, Survey};
 use crate::workspace::{Caller, POLICY, ROSTER, Workspace, WorkspaceError};
 
@@ -110,6 +111,23 @@ impl People {
         self.holders.resolve(who, keys.into_iter()).map_err(|error| {
             Failure::usage(error.to_string()).hint("see who can read: stax secrets recipients")
         })
+    }
+
+    /// How somebody was called who is no longer named, by the last table or policy of the log that did.
+    pub(super) fn formerly(&self, key: &str) -> Result<Option<Named>, Failure> {
+        let repo = self.workspace.repo()?;
+        let walk = repo.changes_of(&repo.head_span()?, &[ROSTER, POLICY])?;
+        for path in [ROSTER, POLICY] {
+            for (commit, change) in walk.versions(path) {
+                let Some(blob) = change.new else { continue };
+                let Ok(text) = repo.old_blob(blob.id) else { continue };
+                let at = format!(" at {}", commit.id.short());
+                if let Some(named) = named_in(path, &String::from_utf8_lossy(&text), &at).remove(key) {
+                    return Ok(Some(named));
+                }
+            }
+        }
+        Ok(None)
     }
 
     pub(super) fn governed(&self, rule: usize) -> impl Iterator<Item = &Governed> {
