@@ -65,9 +65,30 @@ enum Command {
     Git(git::Git),
 }
 
+/// What git calls
+// git does it once a blob, so that of the command line only this part is built
+#[derive(Parser)]
+#[command(name = "stax", bin_name = "stax git")]
+struct GitCli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: git::Git,
+}
+
+impl From<GitCli> for Cli {
+    fn from(GitCli { global, command }: GitCli) -> Self {
+        Self { global, command: Command::Git(command) }
+    }
+}
+
 /// Runs the command that argv names.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let mut words = std::env::args_os().skip(1).peekable();
+    let cli = match words.peek() {
+        Some(word) if word == "git" => GitCli::parse_from(words).into(),
+        _ => Cli::parse(),
+    };
     let ui = Ui::new(cli.global.quiet, cli.global.color);
     cli.run(&ui).unwrap_or_else(|failure| ui.failure(&failure))
 }
