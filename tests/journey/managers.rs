@@ -374,3 +374,52 @@ fn the_hook_of_git_lfs_gets_its_list_in_a_folder_of_scripts_too() {
         is_guarded(&ana);
     }
 }
+
+/// pre-commit moves what it finds to `.legacy` and goes on to run it.
+#[test]
+fn our_hook_counts_where_a_manager_moved_it_aside_and_runs_it() {
+    for manager in [&PRE_COMMIT, &PREK] {
+        let sandbox = without_hooks();
+        let ana = with_manager(&sandbox, manager.name);
+        ana.stax(["secrets", "install"]).ok();
+        ana.write(manager.file, manager.text);
+        ana.sh(manager.start).ok();
+        ana.commit_all("chore: hooks");
+        assert!(ana.path(".git/hooks/pre-commit.legacy").exists(), "{} moved nothing", manager.name);
+        assert_eq!(state(&ana, "pre-commit"), "chained");
+        let status = ana.stax(["secrets", "status"]).ok();
+        status
+            .prints("called by your hooks pre-commit")
+            .hides("does not call stax")
+            .hides("`git commit` is not checked");
+        change(&ana, false);
+        refused(ana.git(["commit", "-qam", "wip"]));
+        let before = ana.read(".git/hooks/pre-commit");
+        ana.stax(["secrets", "install"]).ok().hides("add ");
+        assert_eq!(before, ana.read(".git/hooks/pre-commit"));
+        // what git cannot run does not count
+        ana.sh("chmod -x .git/hooks/pre-commit.legacy").ok();
+        assert_eq!(state(&ana, "pre-commit"), "foreign");
+    }
+}
+
+#[test]
+fn the_advised_line_stops_a_script_that_gets_no_block() {
+    for first in ["#!/bin/sh -f\n", ""] {
+        let sandbox = without_hooks();
+        for name in NAMES {
+            sandbox.write(&format!(".git/hooks/{name}"), format!("{first}echo own-hook-ran >&2\nexit 0\n"));
+        }
+        sandbox.sh("chmod +x .git/hooks/*").ok();
+        let said = sandbox.stax(["secrets", "install"]).ok().shows("is not stax's and was left alone");
+        obey(&sandbox, &said);
+        NAMES.iter().for_each(|name| assert_eq!(state(&sandbox, name), "chained"));
+        is_guarded(&sandbox);
+    }
+    let sandbox = without_hooks();
+    sandbox.write(".git/hooks/pre-commit", "#!/usr/bin/python3\n");
+    sandbox.sh("chmod +x .git/hooks/pre-commit").ok();
+    let said = sandbox.stax(["secrets", "install"]).ok();
+    said.shows("no shell script; make it run this, and fail where it fails: ")
+        .shows("stax secrets verify --staged");
+}

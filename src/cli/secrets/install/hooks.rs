@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::block::{block_in, plain_file, without_block, write};
-use super::manager::Manager;
+use super::manager::{Manager, advise_script};
 use super::script::{Name, is_script, with_block};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
@@ -191,12 +191,20 @@ impl Hooks {
         for (name, path) in left {
             let shown = path.display();
             ui.warning(format!("{shown} is not stax's and was left alone; {}", name.gap()));
-            ui.labelled("add this line to it", &[name.call()]);
+            advise_script(ui, path, name, false);
             if plain_file(path).ok().flatten().is_some_and(|(_, mode)| mode & 0o111 == 0) {
                 ui.note(format!("git ignores it until it is executable: chmod +x {shown}"));
             }
         }
     }
+}
+
+/// Whether the manager goes on to run what stood in its place, and that calls stax.
+fn calls_aside(manager: &Manager, hook: &Path, name: Name) -> bool {
+    let aside = hook.with_extension("legacy");
+    let old = plain_file(&aside).ok().flatten();
+    old.is_some_and(|(bytes, mode)| mode & 0o111 != 0 && name.is_called_in(&bytes))
+        && manager.runs_legacy(hook)
 }
 
 fn inspect(folder: &Path, name: Name, program: &str, manager: Option<&Manager>) -> Result<Hook, Failure> {
@@ -226,7 +234,7 @@ fn inspect(folder: &Path, name: Name, program: &str, manager: Option<&Manager>) 
     if let Some(manager) = manager {
         // a manager's configuration does nothing in a clone without its hooks
         let is_active = elsewhere || path.exists();
-        let chained = is_active && manager.calls(name);
+        let chained = is_active && (manager.calls(name) || calls_aside(manager, &path, name));
         return Ok(if chained { Hook::Chained } else { Hook::Foreign(manager.place(name)) });
     }
     Ok(match fs::symlink_metadata(&path) {
