@@ -1,6 +1,7 @@
 //! git, through libgit2, and through git itself where libgit2 does not read a repository that git reads. The
 //! only module that names `git2`; what leaves it is owned and plain.
 
+mod attributes;
 mod blobs;
 mod cache;
 mod changes;
@@ -27,11 +28,13 @@ use std::path::{Path, PathBuf};
 
 use git2::{AttrCheckFlags, AttrValue, ErrorCode, Repository};
 
+pub use attributes::AttributeLine;
 pub use blobs::Beside;
 pub use changes::{Commit, PathChange, Span, Time, Walk};
 pub use conflict::Operation;
 pub use error::RepoError;
 pub use index::{IndexEntry, StagedChange};
+pub use loose::Loose;
 pub use object::{Entry, ObjectId, State};
 use plumbing::Naming;
 

@@ -18,7 +18,7 @@ pub(super) struct Reference {
 
 impl Repo {
     /// Whether `extensions.refStorage` names anything but files.
-    fn asks_git(&self) -> bool {
+    pub(super) fn asks_git(&self) -> bool {
         *self.asks_git.get_or_init(|| {
             let storage = self.config_string("extensions.refstorage").ok().flatten();
             storage.is_some_and(|storage| storage != "files")

@@ -335,3 +335,26 @@ fn an_exclude_line_is_added_once() {
 
 mod histories;
 mod limits;
+
+#[test]
+fn a_blob_that_is_stored_again_is_not_removed() {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.top().join("x"), "a\n").unwrap();
+    let id: ObjectId = sandbox.git(&["hash-object", "-w", "x"]).parse().unwrap();
+    let repo = Repo::discover(&sandbox.top()).unwrap();
+    let found = repo.unreachable_blobs().unwrap();
+    assert_eq!(found.iter().map(|loose| loose.id).collect::<Vec<_>>(), [id]);
+    // as if the first time were a while ago
+    let name = id.to_string();
+    let (folder, file) = name.split_at(2);
+    let object = fs::File::open(sandbox.top().join(".git/objects").join(folder).join(file)).unwrap();
+    object.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+    assert!(!repo.remove_loose(found[0]).unwrap());
+    let found = repo.unreachable_blobs().unwrap();
+    sandbox.git(&["hash-object", "-w", "x"]);
+    assert!(!repo.remove_loose(found[0]).unwrap());
+    let found = repo.unreachable_blobs().unwrap();
+    assert!(repo.remove_loose(found[0]).unwrap());
+    assert!(!repo.remove_loose(found[0]).unwrap());
+    assert!(repo.unreachable_blobs().unwrap().is_empty());
+}

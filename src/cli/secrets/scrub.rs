@@ -24,7 +24,8 @@ use crate::workspace::{Caller, Workspace};
 /// text of a diff, a secret key of age, or, where a key opens silently, a value of today. Every other object stays.
 ///
 /// What a reflog or a stash reaches stays too: `git reflog expire --expire=now --all` gives up the first. An object
-/// in a pack goes with `git gc --prune=now`. A copy that was pushed is public: replace the value.
+/// in a pack goes with `git gc --prune=now`. Where another clone borrows the objects of this one (`git clone
+/// --shared`, `--reference`), nobody here knows what it reaches. A copy that was pushed is public: replace the value.
 #[derive(clap::Args)]
 pub struct Args {
     /// Only name them
@@ -36,42 +37,116 @@ impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
         let workspace = Workspace::open(None, Caller::Git)?;
         let repo = workspace.repo()?;
+        if !self.dry_run {
+            refuse_beside_git(repo)?;
+        }
         let known = Known::read(&workspace)?;
         let unreachable = repo.unreachable_blobs()?;
-        let mut found = Vec::new();
-        for id in &unreachable {
-            found.extend(known.judge(repo, *id)?.map(|what| (*id, what)));
-        }
-        if !found.is_empty() && !self.dry_run {
-            // what came to be reached meanwhile is somebody's
-            let still = repo.unreachable_blobs()?;
-            found.retain(|(id, _)| still.contains(id));
-        }
-        for (id, what) in &found {
-            if self.dry_run || repo.remove_loose(*id)? {
-                let done = if self.dry_run { "holds" } else { "removed" };
-                ui.line(format!("{done:8} {}  {}", id.short(), Escaped(what)));
+        let (mut found, mut unsure) = (Vec::new(), Vec::new());
+        let mut unread = 0;
+        for blob in &unreachable {
+            match known.judge(repo, blob.id)? {
+                Verdict::Clear(what) => found.push((*blob, what)),
+                Verdict::Unsure => unsure.push(blob.id),
+                Verdict::Unread => unread += 1,
+                Verdict::Harmless => {}
             }
         }
-        let all = count(unreachable.len(), "unreachable blob");
-        match found.len() {
-            0 => ui.line(format!("nothing to remove: {all}, none with a secret in clear")),
-            number => ui.note(format!("{number} of {all}; every other object is as it was")),
+        let clear = found.len();
+        if !found.is_empty() && !self.dry_run {
+            // what came to be reached meanwhile, or was stored again, is somebody's
+            refuse_beside_git(repo)?;
+            let still = repo.unreachable_blobs()?;
+            found.retain(|(blob, _)| still.contains(blob));
         }
+        let mut removed = 0;
+        for (blob, what) in &found {
+            if self.dry_run || repo.remove_loose(*blob)? {
+                removed += 1;
+                let done = if self.dry_run { "holds" } else { "removed" };
+                ui.line(format!("{done:8} {}  {}", blob.id.short(), Escaped(what)));
+            }
+        }
+        if removed < clear {
+            ui.note(format!("{} stored again, reached or gone meanwhile", count(clear - removed, "blob")));
+        }
+        if removed > 0 || clear == 0 {
+            self.close(ui, removed, unreachable.len());
+        }
+        if let Some(first) = unsure.first() {
+            let (number, first) = (count(unsure.len(), "blob"), first.short());
+            ui.note(format!("{number} may be a damaged SOPS document and stays: git cat-file blob {first}"));
+        }
+        known.tell_limits(ui, repo, unread);
         Ok(ExitCode::SUCCESS)
     }
+
+    fn close(&self, ui: &Ui, removed: usize, all: usize) {
+        let blobs = count(all, "blob");
+        match (removed, all) {
+            (0, 0) => ui.line("nothing to remove: git reaches every blob that it keeps"),
+            (0, 1) => {
+                ui.line("nothing to remove: the one blob that git does not reach holds no known secret");
+            }
+            (0, _) => ui.line(format!(
+                "nothing to remove: of the {blobs} that git does not reach none holds a known secret"
+            )),
+            _ if self.dry_run => {
+                ui.note(format!("{removed} of {blobs} that git does not reach; nothing was removed"));
+            }
+            _ => ui.note(format!(
+                "{removed} of {blobs} that git did not reach; every other object is as it was"
+            )),
+        }
+    }
+}
+
+/// A command at work has stored what no index names yet.
+fn refuse_beside_git(repo: &Repo) -> Result<(), Failure> {
+    let Some(lock) = repo.index_lock() else { return Ok(()) };
+    Err(Failure::usage(format!("another git command is at work here: {}", lock.display()))
+        .hint("let it end, then again: stax secrets scrub")
+        .hint("where none is, it died: remove that file"))
+}
+
+/// What became of one blob.
+enum Verdict {
+    /// It holds this in clear.
+    Clear(String),
+    Harmless,
+    /// A SOPS document by its look, that cannot be read as one.
+    Unsure,
+    /// Too large, or gone.
+    Unread,
 }
 
 /// What a blob is compared with.
 struct Known {
     shapes: Vec<Shape>,
     guard: Guard,
+    /// Files of which no value is known, because no key at hand opens them.
+    locked: usize,
 }
 
 impl Known {
     fn read(workspace: &Workspace) -> Result<Self, Failure> {
-        let guard = workspace.guard(&workspace.values_of_index()?)?;
-        Ok(Self { shapes: workspace.secret_files()?.into_iter().filter_map(Shape::of).collect(), guard })
+        let values = workspace.values_of_index()?;
+        let shapes = workspace.secret_files()?.into_iter().filter_map(Shape::of).collect();
+        Ok(Self { shapes, guard: workspace.guard(&values)?, locked: values.locked.len() })
+    }
+
+    /// What was not looked at, so that nobody takes silence for an answer.
+    fn tell_limits(&self, ui: &Ui, repo: &Repo, unread: usize) {
+        if self.locked > 0 {
+            let files = count(self.locked, "SOPS file");
+            ui.note(format!("no key here opens {files}, so their values were not looked for"));
+        }
+        if unread > 0 {
+            ui.note(format!("{} too large to look at", count(unread, "blob")));
+        }
+        if repo.has_cruft_pack() {
+            ui.note("git has packed objects that it does not reach, and those stay: git gc --prune=now");
+        }
     }
 
     /// The document of which a text in clear has every encrypted key, and no key that it has not.
@@ -89,28 +164,35 @@ impl Known {
         )
     }
 
-    /// What stands in clear in a blob.
-    fn judge(&self, repo: &Repo, id: ObjectId) -> Result<Option<String>, Failure> {
+    fn judge(&self, repo: &Repo, id: ObjectId) -> Result<Verdict, Failure> {
         match repo.blob(id) {
-            Ok(bytes) => Ok(self.clear_in(&bytes)),
-            Err(RepoError::TooLarge { .. } | RepoError::Missing(_)) => Ok(None),
+            Ok(bytes) => Ok(self.verdict(&bytes)),
+            Err(RepoError::TooLarge { .. } | RepoError::Missing(_)) => Ok(Verdict::Unread),
             Err(error) => Err(error.into()),
         }
     }
 
-    fn clear_in(&self, bytes: &[u8]) -> Option<String> {
+    fn verdict(&self, bytes: &[u8]) -> Verdict {
         let file = FileFacts::read("blob.yaml", false, Some(bytes));
         if let Content::Document(_) = &file.content {
-            let key = plaintext(&file).into_iter().find_map(|finding| finding.key)?;
-            return Some(format!("a SOPS document with `{key}` in clear"));
+            let key = plaintext(&file).into_iter().find_map(|finding| finding.key);
+            return key.map_or(Verdict::Harmless, |key| {
+                Verdict::Clear(format!("a SOPS document with `{key}` in clear"))
+            });
         }
-        if looks_sealed(bytes) {
-            return None;
+        match self.clear_in(bytes) {
+            Some(what) => Verdict::Clear(what),
+            None if looks_sealed(bytes) => Verdict::Unsure,
+            None => Verdict::Harmless,
         }
+    }
+
+    /// What stands in clear in what is no document.
+    fn clear_in(&self, bytes: &[u8]) -> Option<String> {
         if secret_key_line(bytes).is_some() {
             return Some("the secret key of a reader".to_owned());
         }
-        let text = std::str::from_utf8(bytes).ok();
+        let text = std::str::from_utf8(bytes).ok().filter(|_| !looks_sealed(bytes));
         if text.is_some_and(is_shown) {
             return Some("what a diff showed".to_owned());
         }
