@@ -128,3 +128,82 @@ fn without_stax_git_says_so_and_loses_nothing() {
     sandbox.stax(["secrets", "install", "--guard"]).ok();
     sandbox.git(["commit", "-qm", "honest"]).ok();
 }
+
+/// Old versions were often in clear; git compares them with the work tree, and stores nothing.
+#[test]
+fn an_old_version_in_clear_can_be_looked_at() {
+    let sandbox = Sandbox::with_store();
+    sandbox.put_in_clear(PROD, "STRIPE_SECRET_KEY", LEAK);
+    sandbox.git(["commit", "--no-verify", "-qam", "long ago"]).ok();
+    sandbox.stax(["secrets", "encrypt", "-i", PROD]).ok();
+    sandbox.git(["commit", "-qam", "sealed"]).ok();
+    sandbox.stax(["secrets", "install", "--guard"]).ok();
+    sandbox.git(["checkout", "-q", "HEAD~"]).ok();
+    for args in [&["status", "--short"][..], &["diff", "--stat"], &["stash"], &["add", "--all"]] {
+        // as old as the index or older, so that git has to read it
+        sandbox.sh(&format!("touch {PROD}")).ok();
+        sandbox.git(args).ok().hides("stax: ");
+    }
+    sandbox.git(["checkout", "-q", "main"]).ok();
+    sandbox.git(["rebase", "-q", "--force-rebase", "--root"]).ok();
+    sandbox.git(["status", "--short"]).ok().prints_exactly("");
+    // and another one is as new as ever
+    sandbox.put_in_clear(PROD, "DATABASE_URL", LEAK);
+    sandbox.git(["add", PROD]).exits(128).shows("is in clear");
+}
+
+/// blame hands the text that it shows to the filter, as somebody who stages a part of it does.
+#[test]
+fn what_a_diff_shows_is_not_stored_and_blame_is_told_the_way() {
+    let sandbox = guarded();
+    let output = sandbox.git(["blame", PROD]).exits(128).hides(CANARY);
+    let hint = format!("hint: git blame HEAD -- {PROD}");
+    output.shows("this is what a diff shows, and not the file").shows(&hint);
+    sandbox.git(["blame", "HEAD", "--", PROD]).ok().prints(CANARY);
+    sandbox.git(["blame", "--no-textconv", PROD]).ok().prints("ENC[");
+    sandbox.keyless().git(["blame", "HEAD", "--", PROD]).ok().hides(CANARY);
+    // what VS Code and lazygit do with a part of a diff
+    let store = format!("git show --textconv HEAD:{PROD} | git hash-object -w --stdin --path {PROD}");
+    assert_ne!(sandbox.sh(&store).shows("this is what a diff shows").code, 0);
+    assert!(!objects(&sandbox).contains(CANARY));
+}
+
+/// These know no filters; the hook judges a commit.
+#[test]
+fn a_patch_for_the_index_goes_by_and_the_hook_sees_it() {
+    let sandbox = Sandbox::with_store();
+    sandbox.put_in_clear(PROD, "STRIPE_SECRET_KEY", LEAK);
+    sandbox.sh("git diff --no-textconv > leak.patch").ok();
+    sandbox.git(["restore", PROD]).ok();
+    sandbox.stax(["secrets", "install", "--guard"]).ok();
+    for way in ["--index", "--cached"] {
+        sandbox.git(["apply", way, "leak.patch"]).ok();
+        sandbox.git(["commit", "-qm", "wip"]).exits(1).shows("error[F04 plaintext]");
+        sandbox.git(["reset", "-q", "--hard"]).ok();
+        sandbox.stax(["secrets", "scrub"]).ok().prints("removed ");
+        assert!(!objects(&sandbox).contains(LEAK));
+    }
+}
+
+#[test]
+fn in_doubt_it_refuses() {
+    let sandbox = guarded();
+    let sealed = sandbox.read(PROD);
+    // which values are in clear cannot be told
+    sandbox.write(PROD, format!("NEW: \"{LEAK}\n{sealed}"));
+    sandbox.git(["add", PROD]).exits(128).shows("so what is in clear is unknown").hides(LEAK);
+    // both sides of a merge are the business of the hook
+    sandbox.write(PROD, format!("<<<<<<< ours\n=======\n>>>>>>> theirs\n{sealed}"));
+    sandbox.git(["add", PROD]).ok();
+    sandbox.git(["reset", "-q", "--hard"]).ok();
+
+    sandbox.write(".stax/vault.json", "{");
+    sandbox.write("new.enc.yaml", format!("A: {LEAK}\n"));
+    sandbox.git(["add", "new.enc.yaml"]).exits(128).shows(".stax/vault.json cannot be read");
+    sandbox.git(["add", PROD]).ok();
+    sandbox.git(["restore", ".stax/vault.json"]).ok();
+    sandbox.write(".sops.yaml", "creation_rules: [");
+    sandbox.write("db.enc.yaml", format!("A: {LEAK}\n"));
+    sandbox.git(["add", "db.enc.yaml"]).exits(128).shows("the whole file is in clear");
+    assert!(!objects(&sandbox).contains(LEAK));
+}

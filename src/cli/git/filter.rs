@@ -10,13 +10,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use super::listed;
+use super::textconv::is_shown;
 use crate::cli::escape::Escaped;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::policy::config::Config;
 use crate::policy::rules::{Content, FileFacts, Plain, looks_sealed, plaintext, says_secret};
+use crate::policy::vault::Vault;
 use crate::repo::Repo;
-use crate::workspace::{Caller, POLICY, Workspace};
+use crate::workspace::{Caller, POLICY, VAULT, Workspace};
 
 use protocol::{Answer, Command};
 
@@ -37,8 +39,8 @@ impl Args {
             }
             match catch_unwind(AssertUnwindSafe(|| guard.refusal(path, bytes))) {
                 Ok(None) => Answer::AsItIs,
-                Ok(Some(why)) => refuse(ui, path, &why),
-                Err(_) => refuse(ui, path, "stax failed inside"),
+                Ok(Some(refusal)) => refuse(ui, path, &refusal),
+                Err(_) => refuse(ui, path, &Refusal::clear("stax failed inside")),
             }
         };
         protocol::serve(io::stdin().lock(), io::stdout().lock(), answer)?;
@@ -46,10 +48,28 @@ impl Args {
     }
 }
 
-fn refuse(ui: &Ui, path: &str, why: &str) -> Answer {
-    ui.say(Escaped(&format!("stax: {path}: {why}")).to_string());
+/// Why bytes do not go into the object store.
+struct Refusal {
+    why: String,
+    /// They are what a diff shows, not what the file holds.
+    is_shown: bool,
+}
+
+impl Refusal {
+    fn clear(why: impl Into<String>) -> Self {
+        Self { why: why.into(), is_shown: false }
+    }
+}
+
+fn refuse(ui: &Ui, path: &str, refusal: &Refusal) -> Answer {
+    ui.say(Escaped(&format!("stax: {path}: {}", refusal.why)).to_string());
     let path = shell_words::quote(path);
-    ui.hint(Escaped(&format!("stax secrets encrypt -i {path}, or: git restore {path}")).to_string());
+    let hint = match refusal.is_shown {
+        // git hands over its text of the work tree, and a filter cannot tell that from `git add`
+        true => format!("git blame HEAD -- {path}"),
+        false => format!("stax secrets encrypt -i {path}, or: git restore {path}"),
+    };
+    ui.hint(Escaped(&hint).to_string());
     Answer::Refused
 }
 
@@ -61,56 +81,91 @@ struct Guard {
 
 struct Around {
     workspace: Workspace,
-    bound: BTreeSet<String>,
+    /// `None` where `.stax/vault.json` cannot be read: then any file may be bound.
+    bound: Option<BTreeSet<String>>,
     policy: Option<Config>,
+    has_broken_policy: bool,
 }
 
 impl Around {
     fn read() -> Option<Self> {
         let workspace = Workspace::over(Repo::from_env().ok()?, Caller::Git);
-        let vault = workspace.vault().ok().flatten();
-        let bound = vault.map(|vault| vault.files.into_iter().map(|file| file.path).collect());
-        let policy = workspace.policy().ok().flatten();
-        Some(Self { workspace, bound: bound.unwrap_or_default(), policy })
+        let files = |vault: Vault| vault.files.into_iter().map(|file| file.path).collect();
+        let bound = workspace.vault().ok().map(|vault| vault.map(files).unwrap_or_default());
+        let policy = workspace.policy();
+        let has_broken_policy = policy.is_err();
+        Some(Self { workspace, bound, policy: policy.ok().flatten(), has_broken_policy })
     }
 
-    fn was_sealed(&self, path: &str) -> bool {
-        let repo = self.workspace.repo();
-        let old = repo.and_then(|repo| Ok(repo.index_blob(path)?.or(repo.head_blob(path)?)));
-        old.ok().flatten().is_some_and(|old| looks_sealed(&old))
+    fn stored(&self, path: &str) -> Option<Vec<u8>> {
+        self.workspace.repo().ok()?.index_blob(path).ok().flatten()
+    }
+
+    /// What git had before, in the index or else in HEAD.
+    fn before(&self, path: &str) -> Option<Vec<u8>> {
+        self.stored(path).or_else(|| self.workspace.repo().ok()?.head_blob(path).ok().flatten())
     }
 
     fn is_named(&self, path: &str) -> bool {
         let rule = self.policy.as_ref().and_then(|policy| policy.rule_for(path));
-        says_secret(path) && rule.is_some_and(|(_, rule)| rule.path_regex.is_some())
+        says_secret(path)
+            && (self.has_broken_policy || rule.is_some_and(|(_, rule)| rule.path_regex.is_some()))
     }
 }
 
 impl Guard {
-    /// Why these bytes do not go into the object store.
-    fn refusal(&self, path: &str, bytes: &[u8]) -> Option<String> {
+    fn refusal(&self, path: &str, bytes: &[u8]) -> Option<Refusal> {
         if path.rsplit('/').next() == Some(POLICY) || bytes.is_empty() {
             return None;
         }
         let around = self.around.get_or_init(Around::read).as_ref();
-        let managed = around.is_some_and(|around| around.bound.contains(path));
-        let file = FileFacts::read(path, managed, Some(bytes));
-        let is_secret = || {
-            managed
-                || around.is_some_and(|around| {
-                    around.was_sealed(path)
-                        || around.is_named(path) && Plain::read(path, bytes).line.is_some()
-                })
-        };
-        match &file.content {
-            Content::Document(_) => {
-                named(&plaintext(&file).iter().filter_map(|one| one.key.clone()).collect::<Vec<_>>())
-            }
-            // half a merge holds tokens, and the hook judges it
-            _ if looks_sealed(bytes) || !is_secret() => None,
-            _ => Some("the whole file is in clear".to_owned()),
+        let why = Self::judge(around, path, bytes)?;
+        // an older version in clear that is checked out: git compares it with what it has, and stores nothing
+        let is_stored = around.and_then(|around| around.stored(path)).is_some_and(|stored| stored == bytes);
+        if is_stored {
+            return None;
         }
+        Some(match std::str::from_utf8(bytes).is_ok_and(is_shown) {
+            true => Refusal { why: "this is what a diff shows, and not the file".to_owned(), is_shown: true },
+            false => Refusal::clear(why),
+        })
     }
+
+    fn judge(around: Option<&Around>, path: &str, bytes: &[u8]) -> Option<String> {
+        let bound = around.and_then(|around| around.bound.as_ref());
+        let managed = bound.is_some_and(|bound| bound.contains(path));
+        let file = FileFacts::read(path, managed, Some(bytes));
+        if let Content::Document(_) = &file.content {
+            return named(&plaintext(&file).iter().filter_map(|one| one.key.clone()).collect::<Vec<_>>());
+        }
+        if looks_sealed(bytes) {
+            // half a merge holds both sides, and the hook judges it
+            let Content::Broken { line, what } = &file.content else { return None };
+            let was_document =
+                || around.and_then(|around| around.before(path)).is_some_and(|old| is_document(path, &old));
+            let is_damaged = !has_markers(bytes) && (managed || was_document());
+            return is_damaged.then(|| format!("line {line}: {what}, so what is in clear is unknown"));
+        }
+        let Some(around) = around else {
+            return Some("what is secret here is unknown: stax cannot read this repository".to_owned());
+        };
+        if around.bound.is_none() {
+            return Some(format!("what is secret here is unknown: {VAULT} cannot be read"));
+        }
+        let is_secret = managed
+            || around.before(path).is_some_and(|old| looks_sealed(&old))
+            || around.is_named(path) && Plain::read(path, bytes).line.is_some();
+        is_secret.then(|| "the whole file is in clear".to_owned())
+    }
+}
+
+fn is_document(path: &str, bytes: &[u8]) -> bool {
+    matches!(FileFacts::read(path, false, Some(bytes)).content, Content::Document(_))
+}
+
+/// Whether git, or stax, left both sides of a merge in it.
+fn has_markers(bytes: &[u8]) -> bool {
+    bytes.split(|byte| *byte == b'\n').any(|line| line.starts_with(b"<<<<<<< "))
 }
 
 /// ``A`, `B` and 3 more are in clear``

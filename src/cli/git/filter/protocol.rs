@@ -75,7 +75,8 @@ fn read_list(input: &mut impl Read) -> io::Result<Option<Vec<String>>> {
             Packet::Flush => return Ok(Some(lines)),
             // the name of a path may be no UTF-8, and no rule can name that one
             Packet::Data(data) => {
-                lines.push(String::from_utf8_lossy(&data).trim_end_matches('\n').to_owned())
+                let line = String::from_utf8_lossy(&data);
+                lines.push(line.strip_suffix('\n').unwrap_or(&line).to_owned());
             }
         }
     }
