@@ -224,6 +224,8 @@ rules! {
     G03 = "textconv-cache",
     /// No tracked file holds the secret key of a reader.
     G05 = "age-key",
+    /// This clone has the drivers that the attributes ask for, its guard sees every secret, and `stax` is stax.
+    G06 = "clone",
     /// With a key: every stanza opens for the one that its label names.
     C01 = "label",
     /// With a key: every value opens under its own path and has its type's canonical text.

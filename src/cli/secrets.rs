@@ -8,6 +8,7 @@ use super::ui::Ui;
 
 mod add_recipient;
 mod blame;
+mod clone;
 mod compare;
 mod decrypt;
 mod diff;
@@ -20,7 +21,7 @@ mod get;
 mod history;
 mod import;
 mod init;
-mod install;
+pub(super) mod install;
 mod keygen;
 mod ledger;
 mod list;

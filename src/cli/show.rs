@@ -10,6 +10,7 @@ mod mask;
 mod mode;
 
 pub(super) use mask::MaskKey;
+pub(super) use mode::is_ci;
 
 /// What stands in place of an encrypted value.
 #[derive(Clone, Copy)]

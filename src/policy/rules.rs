@@ -23,7 +23,7 @@ use super::roster::Roster;
 use super::{Finding, Holders, RuleId};
 use crate::sops::{Document, DocumentError, Format, MacState, OpenFault};
 pub use binding::{Plain, says_secret};
-pub use git::{Leak, Link, secret_key_fix, secret_key_line};
+pub use git::{Leak, Link, SwitchedOff, ThisClone, secret_key_fix, secret_key_line};
 pub use policies::Policies;
 
 const POLICY: &str = ".sops.yaml";
@@ -54,6 +54,8 @@ pub struct Facts {
     pub caches: Vec<String>,
     /// Diff drivers of which git is told to keep it, and has not yet.
     pub caching: Vec<String>,
+    /// What this clone lacks; `None` where a server or a build looks.
+    pub clone: Option<ThisClone>,
     /// RFC 3339; `None` when nobody looked at a clock.
     pub now: Option<String>,
     /// Names that the user lets into the environment in spite of what they do.
@@ -82,6 +84,8 @@ pub struct FileFacts {
     pub mode: Option<u32>,
     /// The attributes `diff` and `merge`; `None` when nobody looked.
     pub drivers: Option<(Option<String>, Option<String>)>,
+    /// The line that decides so where one of them is not stax.
+    pub switched_off: Option<SwitchedOff>,
     /// What a key told: the state of the MAC, or the value that does not open. `None` without one.
     pub opened: Option<Result<MacState, OpenFault>>,
     /// What a key told of the stanzas.
@@ -140,6 +144,7 @@ impl FileFacts {
             content,
             mode: None,
             drivers: None,
+            switched_off: None,
             opened: None,
             stanzas: Vec::new(),
             key_digest: None,

@@ -207,3 +207,84 @@ fn in_doubt_it_refuses() {
     sandbox.git(["add", "db.enc.yaml"]).exits(128).shows("the whole file is in clear");
     assert!(!objects(&sandbox).contains(LEAK));
 }
+
+/// What verify finds, without a key.
+fn findings(sandbox: &Sandbox) -> Vec<String> {
+    let found = sandbox.stax(["secrets", "verify", "--keyless", "--json"]).json();
+    let found = found["findings"].as_array().expect("findings").clone();
+    found
+        .iter()
+        .map(|one| {
+            let word = |name: &str| one[name].as_str().expect("a text").to_owned();
+            format!("{} {}", word("rule"), word("message"))
+        })
+        .collect()
+}
+
+#[test]
+fn a_secret_that_a_command_of_stax_adds_is_guarded_at_once() {
+    let sandbox = guarded();
+    let key = sandbox.key();
+    let policy = sandbox.read(".sops.yaml") + &format!("  - path_regex: ^certs/\n    age: {key}\n");
+    sandbox.write(".sops.yaml", policy);
+    for (name, text) in [("certs/a.yaml", "A: one\n"), ("certs/b c.json", "{\"B\": \"two\"}\n")] {
+        sandbox.write(name, text);
+        let output = sandbox.stax(["secrets", "encrypt", "-i", name]).ok();
+        output.shows(&format!("the guard of this clone sees {name} as well from now on"));
+    }
+    sandbox.write("certs/plain", "three\n");
+    sandbox.stax(["secrets", "encrypt", "-o", "certs/c", "certs/plain"]).ok().shows("sees certs/c as well");
+    sandbox.commit_all("more secrets");
+    for name in ["certs/a.yaml", "certs/b c.json", "certs/c"] {
+        sandbox.git(["check-attr", "filter", name]).ok().prints("filter: stax");
+        sandbox.write(name, LEAK);
+        sandbox.git(["add", name]).exits(128).shows("the whole file is in clear");
+        sandbox.git(["restore", name]).ok();
+    }
+    let output = sandbox.stax(["vault", "link", "--env", "staging", "certs/a.yaml"]).ok();
+    output.hides("the guard of this clone");
+    let init = ["secrets", "init", "--env", "ci", "--file", "ci/values.json"];
+    sandbox.stax(init).ok().shows("the guard of this clone sees ci/values.json as well");
+    let left: Vec<String> = findings(&sandbox).into_iter().filter(|one| one.starts_with("G06")).collect();
+    assert_eq!(left, Vec::<String>::new());
+    sandbox.stax(["secrets", "uninstall"]).ok();
+    sandbox.stax(["secrets", "encrypt", "-o", "certs/d", "certs/plain"]).ok().hides("guard");
+    assert!(!sandbox.path(".git/info/attributes").exists());
+}
+
+#[test]
+fn what_the_guard_does_not_see_is_told() {
+    let sandbox = guarded();
+    // no file that is committed switches it off
+    sandbox.write(".gitattributes", sandbox.read(".gitattributes") + "* -filter\n*.enc.yaml !filter\n");
+    sandbox.write("infra/.gitattributes", "* -filter\n");
+    sandbox.put_in_clear(PROD, "STRIPE_SECRET_KEY", LEAK);
+    sandbox.git(["add", PROD]).exits(128);
+    sandbox.git(["restore", PROD]).ok();
+    assert_eq!(findings(&sandbox), Vec::<String>::new());
+
+    // what somebody else linked, and a line of one's own
+    sandbox.write("certs/a.yaml", sandbox.read(PROD));
+    sandbox.git(["add", "certs"]).ok();
+    let unseen = |sandbox: &Sandbox| {
+        findings(sandbox).into_iter().filter(|one| one.starts_with("G06")).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        unseen(&sandbox),
+        ["G06 the guard of this clone does not see certs/a.yaml: `git add` takes it in clear"]
+    );
+    sandbox.stax(["secrets", "verify"]).prints("fix: stax secrets install --guard");
+    sandbox.stax(["secrets", "install", "--guard"]).ok();
+    assert_eq!(unseen(&sandbox), Vec::<String>::new());
+    let own = sandbox.read(".git/info/attributes") + "# mine\ninfra/** -filter\n";
+    let line = own.lines().count();
+    sandbox.write(".git/info/attributes", own);
+    let output = sandbox.stax(["secrets", "verify"]);
+    output
+        .prints("infra/** -filter")
+        .prints(&format!("take `filter` out of line {line} of .git/info/attributes"));
+    let status = sandbox.stax(["secrets", "status"]).ok();
+    status.prints(&format!("✗ guard: it does not see {PROD}: line {line} of .git/info/attributes decides"));
+    let status = sandbox.stax(["secrets", "status", "--json"]).ok().json();
+    assert_eq!(status["git"]["unguarded"][0], PROD);
+}

@@ -34,6 +34,7 @@ mod rules;
 mod scan;
 mod scrub;
 mod shell;
+mod status;
 mod timeline;
 mod tools;
 mod values;

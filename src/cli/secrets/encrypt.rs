@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use super::install::guard;
 use crate::age;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
@@ -43,10 +44,18 @@ impl Args {
             return Ok(ExitCode::SUCCESS);
         };
         match &self.output {
-            Some(output) if output.as_os_str() != "-" => workspace.write_to(output, sealed.into())?,
+            Some(output) if output.as_os_str() != "-" => {
+                workspace.write_to(output, sealed.into())?;
+                if let (Ok(repo), Ok(path)) = (workspace.repo(), workspace.relative(output)) {
+                    guard::cover(repo, &path, ui);
+                }
+            }
             None if self.in_place => {
                 let path = target.path.clone().into();
                 workspace.save(&[Write { path, before: Some(before), after: sealed.into(), mode: None }])?;
+                if let Ok(repo) = workspace.repo() {
+                    guard::cover(repo, &target.path, ui);
+                }
             }
             _ => ui.bytes(sealed.as_bytes())?,
         }

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use crate::age::Recipient;
 use crate::cli::failure::{Exit, Failure};
-use crate::cli::secrets::install::install;
+use crate::cli::secrets::install::{guard, install};
 use crate::cli::secrets::verify::opinion;
 use crate::cli::ui::Ui;
 use crate::disk::Write;
@@ -92,6 +92,7 @@ impl Args {
         workspace.save(&plan.writes)?;
         self.show(ui, &workspace, &plan, "created");
         install(repo)?.report(ui);
+        guard::cover(repo, &path, ui);
         self.warn(ui, &workspace, &plan);
         if plan.adopts {
             opinion::tell(ui, &workspace, &path)?;

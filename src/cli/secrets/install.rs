@@ -34,7 +34,8 @@ pub struct Args {
     global: bool,
     /// Also refuse secrets in clear at `git add`, by a filter that git requires in this clone. While one
     /// stands in the work tree `git diff`, `git stash` and `git blame` of that file end too; without stax
-    /// git neither adds nor checks out these files
+    /// git neither adds nor checks out these files. `git blame` of a guarded file wants a revision:
+    /// `git blame HEAD -- FILE`. What is moved to a name that no policy knows is not guarded there
     #[arg(long)]
     guard: bool,
 }
@@ -110,11 +111,16 @@ fn drivers(program: &str) -> [(&'static str, String); 5] {
 
 /// Whether git calls stax for diffs and for merges in this clone, and what its hooks are.
 pub(in crate::cli) fn state(repo: &Repo) -> Result<(bool, bool, Hooks), Failure> {
+    let (diff, merge) = drivers_of(repo)?;
+    Ok((diff, merge, Hooks::survey(repo, &program()?)?))
+}
+
+/// Whether git calls stax for diffs and for merges in this clone.
+pub(in crate::cli) fn drivers_of(repo: &Repo) -> Result<(bool, bool), Failure> {
     let calls = |name: &str, command: &str| -> Result<bool, Failure> {
         Ok(repo.config_string(name)?.is_some_and(|text| text.contains(command)))
     };
-    let hooks = Hooks::survey(repo, &program()?)?;
-    Ok((calls(TEXTCONV, "git textconv")?, calls(MERGE, "git merge ")?, hooks))
+    Ok((calls(TEXTCONV, "git textconv")?, calls(MERGE, "git merge ")?))
 }
 
 fn set(repo: &Repo, name: &str, value: &str) -> Result<(), Failure> {

@@ -1,18 +1,19 @@
 //! `stax secrets status`
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::clone::{on_path, stranger, unguarded};
 use super::install;
 use super::install::hooks::{Hook, Hooks};
 use super::verify;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::keyring::{IDENTITY_VARIABLES, SourceName, Tried};
-use crate::policy::rules::mentions;
+use crate::policy::rules::SwitchedOff;
 use crate::process;
 use crate::repo::Attribute;
 use crate::workspace::{Caller, Target, VAULT, Workspace};
@@ -50,6 +51,8 @@ struct Report {
     has_driver: bool,
     has_merge_driver: bool,
     has_guard: bool,
+    /// Bound files that it does not see, and why.
+    unguarded: Vec<(String, Option<SwitchedOff>)>,
     /// What answers to `stax` on the `PATH` and is none.
     stranger: Option<String>,
     hooks: Hooks,
@@ -81,6 +84,8 @@ impl Report {
             Err(error) => Err(error.to_string()),
         };
         let (has_driver, has_merge_driver, hooks) = install::state(workspace.repo()?)?;
+        let files = bound.iter().flatten().flatten();
+        let unguarded = unguarded(workspace.repo()?, files.map(|file: &Bound| file.path.as_str()))?;
         Ok(Self {
             sops: real_sops(),
             identity: identity.map(|(source, keys)| (source, keys.iter().map(ToString::to_string).collect())),
@@ -90,6 +95,7 @@ impl Report {
             has_driver,
             has_merge_driver,
             has_guard: install::guard::is_installed(workspace.repo()?)?,
+            unguarded,
             stranger: stranger(),
             hooks,
             verdict: verify::verdict(workspace).map_err(|failure| failure.to_string()),
@@ -158,6 +164,13 @@ impl Report {
         if let Some(path) = &self.stranger {
             ui.mark("✗", format!("PATH: {path} is another program; git calls this stax by its whole path"));
         }
+        for (path, cause) in &self.unguarded {
+            let end = cause.as_ref().map_or_else(
+                || "; stax secrets install --guard".to_owned(),
+                |cause| format!(": line {} of {} decides", cause.line, cause.file),
+            );
+            ui.mark_line("✗", format!("guard: it does not see {path}{end}"));
+        }
         for file in self.files().iter().filter(|file| !file.has_attribute) {
             ui.mark("✗", format!(".gitattributes does not give diff=stax to {}", file.path));
         }
@@ -207,6 +220,7 @@ impl Report {
             .iter()
             .map(|(name, hook)| (name.text().to_owned(), hook.word().into()))
             .collect();
+        let unguarded: Vec<&String> = self.unguarded.iter().map(|(path, _)| path).collect();
         json!({
             "schema": 1,
             "sops": {
@@ -225,7 +239,7 @@ impl Report {
                 json!({"errors": errors, "warnings": warnings, "files": files, "keyless": true})
             }),
             "stranger": self.stranger,
-            "git": {"diff_driver": self.has_driver, "merge_driver": self.has_merge_driver, "guard": self.has_guard, "hooks": hooks},
+            "git": {"diff_driver": self.has_driver, "merge_driver": self.has_merge_driver, "guard": self.has_guard, "unguarded": unguarded, "hooks": hooks},
             "next": self.next(),
         })
     }
@@ -240,7 +254,8 @@ impl Bound {
             Ok(document) => Ok((document.tree().leaves().len(), workspace.names(document))),
             Err(error) => Err(error.to_string()),
         };
-        let attribute = workspace.repo().ok().and_then(|repo| repo.attribute(&target.path, "diff").ok());
+        let attribute =
+            workspace.repo().ok().and_then(|repo| repo.attribute_in_quotes(&target.path, "diff").ok());
         let has_attribute = attribute == Some(Attribute::Value("stax".to_owned()));
         Self { path: target.path, env, content, is_open, has_attribute }
     }
@@ -312,25 +327,6 @@ fn places(workspace: &Workspace) -> String {
         places.push(below.map_or_else(|| file.display().to_string(), |rest| format!("~/{}", rest.display())));
     }
     places.join(", ")
-}
-
-fn on_path(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    let folders = std::env::split_paths(&path).filter(|folder| folder.is_absolute());
-    folders.map(|folder| folder.join(name)).find(|file| file.is_file())
-}
-
-/// Another program called stax. It is never started: every stax holds the text of its hooks, and a script that
-/// hands its arguments on may well lead to one.
-fn stranger() -> Option<String> {
-    let found = on_path("stax")?;
-    let is_this = || Some(found.canonicalize().ok()? == std::env::current_exe().ok()?.canonicalize().ok()?);
-    if is_this().unwrap_or(false) {
-        return None;
-    }
-    let bytes = std::fs::read(&found).ok()?;
-    let is_wrapper = bytes.starts_with(b"#!") && mentions(&bytes, b"\"$@\"");
-    (!is_wrapper && !mentions(&bytes, b"# stax-hook v")).then(|| found.display().to_string())
 }
 
 /// The sops of `PATH`, and its version when it tells.

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use super::clone;
 use crate::cli::failure::{Exit, Failure};
+use crate::cli::show::is_ci;
 use crate::cli::ui::Ui;
 use crate::policy::rules::{self, depends_on_policy};
 use crate::policy::vault::Vault;
@@ -179,6 +181,9 @@ impl Args {
         if files == 0 && !scope.is_empty() {
             return Err(Failure::usage("no SOPS file of the index lies in these paths"));
         }
+        if self.is_for_a_person() {
+            gathered.facts.clone = Some(clone::look(workspace.repo()?, &gathered.facts)?);
+        }
         if gathered.vault.is_none() {
             let policy = if gathered.facts.policy.is_some() { "policy .sops.yaml" } else { "no .sops.yaml" };
             ui.note(format!(
@@ -207,6 +212,11 @@ impl Args {
         )?);
         findings.extend(past::check(self, &workspace, gathered.vault.as_ref(), &in_scope)?);
         Ok(Report { findings, accepted, files, checked_with_key, commits, is_partial, ..Report::default() })
+    }
+
+    /// Whether somebody works in this clone, so that what it lacks is worth a word.
+    fn is_for_a_person(&self) -> bool {
+        matches!(self.output(), Output::Text | Output::Json) && !is_ci(std::env::vars_os())
     }
 
     fn scope(&self, workspace: &Workspace) -> Result<Vec<String>, Failure> {

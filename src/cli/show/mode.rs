@@ -45,11 +45,23 @@ pub(in crate::cli) fn is_masked(
             // git exports it to textconv under `commit -v`, and then keeps the diff in a file
             "GIT_AUTHOR_DATE" => return true,
             "STAX_DIFF" if !value.is_empty() => wish = Some(value != "values"),
-            _ => automated |= is_automation(name) && !matches!(&*value, "" | "0" | "false"),
+            _ => automated |= is_automation(name) && is_set(&value),
         }
     }
     // a misspelt wish hides rather than shows
     wish.unwrap_or(automated || setting.is_some_and(|setting| setting != "values"))
+}
+
+fn is_set(value: &str) -> bool {
+    !matches!(value, "" | "0" | "false")
+}
+
+/// Whether this is a build server, whose clone nobody works in.
+pub(in crate::cli) fn is_ci(environment: impl Iterator<Item = (OsString, OsString)>) -> bool {
+    let is = |(name, value): (OsString, OsString)| {
+        name.to_str().is_some_and(|name| CI.contains(&name)) && is_set(&value.to_string_lossy())
+    };
+    environment.into_iter().any(is)
 }
 
 fn is_automation(name: &str) -> bool {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::cli::failure::Failure;
+use crate::cli::secrets::install::guard;
 use crate::cli::secrets::verify::opinion;
 use crate::cli::ui::Ui;
 use crate::disk::Write;
@@ -60,6 +61,7 @@ impl Args {
         if self.dry_run {
             ui.note("nothing was written");
         } else {
+            guard::cover(workspace.repo()?, &path, ui);
             self.close(ui, &workspace, &path)?;
         }
         Ok(ExitCode::SUCCESS)

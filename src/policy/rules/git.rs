@@ -1,4 +1,4 @@
-//! G01 to G05: how git treats the files, and keys that must not be in it.
+//! G01 to G06: how git treats the files, in the repository and in this clone, and keys that must not be in it.
 
 use super::{Facts, FileFacts};
 use crate::age::parse_identities;
@@ -16,6 +16,25 @@ pub struct Leak {
 pub struct Link {
     pub path: String,
     pub target: String,
+}
+
+/// The line of attributes that takes a driver from a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SwitchedOff {
+    pub file: String,
+    pub line: usize,
+    pub text: String,
+}
+
+/// What is so in this clone alone, and not in what is committed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ThisClone {
+    /// Attributes that SOPS files have, such as `diff=stax`, and for which git has no command here.
+    pub unserved: Vec<&'static str>,
+    /// Another program that answers to `stax`.
+    pub stranger: Option<String>,
+    /// SOPS files that the guard of this clone does not see, and the line that hides them from it.
+    pub unguarded: Vec<(String, Option<SwitchedOff>)>,
 }
 
 const SECRET_KEY: &[u8; 16] = b"AGE-SECRET-KEY-1";
@@ -51,7 +70,8 @@ pub(super) fn check(facts: &Facts) -> Vec<Finding> {
     });
     let files = facts.files.iter().flat_map(|file| mode(file).into_iter().chain(drivers(file)));
     let links = facts.links.iter().filter_map(|link| self::link(facts, link));
-    leaks.chain(files).chain(links).chain(caches(facts)).chain(caching(facts)).collect()
+    let clone = facts.clone.iter().flat_map(in_clone);
+    leaks.chain(files).chain(links).chain(caches(facts)).chain(caching(facts)).chain(clone).collect()
 }
 
 fn mode(file: &FileFacts) -> Option<Finding> {
@@ -72,9 +92,53 @@ fn drivers(file: &FileFacts) -> Option<Finding> {
         .filter(|(_, value)| value.as_deref() != Some("stax"))
         .map(|(name, _)| name)
         .collect();
-    let message = format!(".gitattributes does not give it {}", missing.join(" and "));
-    (!missing.is_empty())
-        .then(|| Finding::warning(RuleId::G01, &file.path, message).fix("stax secrets install"))
+    if missing.is_empty() {
+        return None;
+    }
+    let attributes = missing.join(" and ");
+    let Some(cause) = &file.switched_off else {
+        let finding = Finding::warning(
+            RuleId::G01,
+            &file.path,
+            format!(".gitattributes does not give it {attributes}"),
+        );
+        // any other name needs quotes or a backslash there
+        let is_plain = file.path.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c));
+        return Some(match is_plain {
+            true => finding.fix(format!("add to .gitattributes: /{} -text diff=stax merge=stax", file.path)),
+            false => finding,
+        });
+    };
+    let message = format!("does not get {attributes}: line {} of {} decides", cause.line, cause.file);
+    let fix = format!("take it out of line {} of {}, or put a line with it below", cause.line, cause.file);
+    Some(Finding::warning(RuleId::G01, &file.path, message).detail(cause.text.clone()).fix(fix))
+}
+
+fn in_clone(clone: &ThisClone) -> Vec<Finding> {
+    let warning = |message: String| Finding::warning(RuleId::G06, ".git", message);
+    let mut findings = Vec::new();
+    if !clone.unserved.is_empty() {
+        let message = format!(
+            ".gitattributes asks for {}, and this clone has no such driver: git shows and merges ciphertext",
+            clone.unserved.join(" and ")
+        );
+        findings.push(warning(message).fix("stax secrets install"));
+    }
+    if let Some(path) = &clone.stranger {
+        let message = format!("the `stax` on PATH is another program: {path}");
+        findings.push(warning(message).fix("put the folder of this stax in front of it in PATH"));
+    }
+    for (path, cause) in &clone.unguarded {
+        let message = format!("the guard of this clone does not see {path}: `git add` takes it in clear");
+        findings.push(match cause {
+            None => warning(message).fix("stax secrets install --guard"),
+            Some(cause) => warning(message).detail(cause.text.clone()).fix(format!(
+                "take `filter` out of line {} of {}, or name the file below it with filter=stax",
+                cause.line, cause.file
+            )),
+        });
+    }
+    findings
 }
 
 /// A link to a SOPS file makes sops write where nobody looks; one that leaves the repository brings the

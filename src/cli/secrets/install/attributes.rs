@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::block::{BEGIN, END, with_block, without_block, write};
+use super::block::{BEGIN, END, block_in, with_block, without_block, write};
 
 /// What became of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +46,20 @@ impl Attributes {
         if new == old {
             return Ok(Change::AsBefore);
         }
+        write(&self.path, &new, self.mode())?;
+        Ok(Change::Written)
+    }
+
+    /// Adds a line at the end of the block; without one nothing is written.
+    pub(super) fn add(&self, line: &str) -> io::Result<Change> {
+        let old = self.read()?.unwrap_or_default();
+        let Some(range) = block_in(&old) else { return Ok(Change::AsBefore) };
+        let line = format!("{line}\n");
+        if old[range.clone()].split_inclusive(|byte| *byte == b'\n').any(|known| known == line.as_bytes()) {
+            return Ok(Change::AsBefore);
+        }
+        let end = range.end - END.len() - 1;
+        let new = [&old[..end], line.as_bytes(), &old[end..]].concat();
         write(&self.path, &new, self.mode())?;
         Ok(Change::Written)
     }

@@ -7,6 +7,7 @@ use super::attributes::{Attributes, Change, block};
 use super::global;
 use crate::cli::failure::Failure;
 use crate::cli::secrets::init::templates::attributes_pattern;
+use crate::cli::ui::Ui;
 use crate::repo::{Attribute, Repo};
 use crate::workspace::{Caller, POLICY, Workspace};
 
@@ -28,7 +29,7 @@ pub(in crate::cli) fn install(program: &str) -> Result<Guard, Failure> {
     let (mut lines, mut left_out) = (global::patterns("filter=stax"), Vec::new());
     lines.push(format!("{POLICY} !filter"));
     for path in secret_paths(&workspace)? {
-        match repo.attribute(&path, "filter")? {
+        match repo.attribute_in_quotes(&path, "filter")? {
             Attribute::Value(other) if other != "stax" => {
                 // a pattern above may name it, and this file of attributes comes before the committed one
                 lines.push(format!("{} filter={other}", attributes_pattern(&path)));
@@ -45,6 +46,29 @@ pub(in crate::cli) fn install(program: &str) -> Result<Guard, Failure> {
     super::set(repo, PROCESS, &process(program))?;
     super::set(repo, REQUIRED, "true")?;
     Ok(Guard { left_out })
+}
+
+/// Lets the guard of this clone, where there is one, see a file that a command of stax has made a secret.
+pub(in crate::cli) fn cover(repo: &Repo, path: &str, ui: &Ui) {
+    match add(repo, path) {
+        Ok(Change::AsBefore) => {}
+        Ok(Change::Written) => ui.note(format!("the guard of this clone sees {path} as well from now on")),
+        Err(failure) => {
+            ui.warning(format!("the guard of this clone does not see {path}: {}", failure.message));
+            ui.hint("stax secrets install --guard");
+        }
+    }
+}
+
+fn add(repo: &Repo, path: &str) -> Result<Change, Failure> {
+    let is_seen =
+        || Ok::<_, Failure>(matches!(repo.attribute_in_quotes(path, "filter")?, Attribute::Value(_)));
+    if !is_installed(repo)? || is_seen()? {
+        return Ok(Change::AsBefore);
+    }
+    let file = place(repo);
+    let line = format!("{} filter=stax", attributes_pattern(path));
+    Attributes::at(&file).add(&line).map_err(|error| Failure::usage(format!("{}: {error}", file.display())))
 }
 
 /// Takes the attributes out again; the command goes with the drivers.
@@ -80,7 +104,7 @@ fn process(program: &str) -> String {
     let quoted = super::quoted(program);
     format!(
         "f(){{ [ -x \"{quoted}\" ] && exec \"{quoted}\" git filter; \
-         command -v stax >/dev/null 2>&1 && exec stax git filter; \
+         case $(stax --version 2>/dev/null </dev/null) in \"stax \"*) exec stax git filter;; esac; \
          echo \"stax: not found, and this clone is guarded; once without it: \
          git -c filter.stax.process= -c filter.stax.required=false ...\" >&2; return 1; }}; f"
     )

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cli::failure::Failure;
+use crate::cli::secrets::clone::switch;
 use crate::cli::secrets::values::allowed_names;
 use crate::policy::rules::{Content, Facts, FileFacts, looks_sealed, mentions};
 use crate::policy::vault::Vault;
@@ -104,6 +105,14 @@ pub(super) fn gather(
         if file.managed {
             file.drivers =
                 Some((driver(workspace, &file.path, "diff")?, driver(workspace, &file.path, "merge")?));
+            let off = |driver: &Option<String>| driver.as_deref() != Some("stax");
+            let name = file
+                .drivers
+                .as_ref()
+                .and_then(|(diff, merge)| off(diff).then_some("diff").or(off(merge).then_some("merge")));
+            if let Some(name) = name.filter(|_| source == Source::WorkTree) {
+                file.switched_off = switch(workspace.repo()?, &file.path, name)?;
+            }
         }
     }
     let policy_is_link = modes.get(POLICY).is_some_and(|mode| mode & 0o170_000 != 0o100_000);
@@ -123,7 +132,7 @@ pub(super) fn gather(
 }
 
 fn driver(workspace: &Workspace, path: &str, name: &str) -> Result<Option<String>, Failure> {
-    Ok(match workspace.repo()?.attribute(path, name)? {
+    Ok(match workspace.repo()?.attribute_in_quotes(path, name)? {
         Attribute::Value(value) => Some(value),
         _ => None,
     })

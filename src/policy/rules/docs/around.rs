@@ -84,7 +84,7 @@ pub(super) const DOCS: &[RuleDoc] = &[
         why: "without the drivers git diffs and merges ciphertext as text",
         example: "a `.gitattributes` without `infra/secrets/prod.enc.yaml diff=stax merge=stax`, or with a later line that switches it off",
         mend: &[
-            "add the line that the finding names to `.gitattributes`; in a new clone also: `stax secrets install`",
+            "add the line that the finding names to `.gitattributes`, or mend the line that it names: later lines win, a file nearer to the secret wins over one above it, and `.git/info/attributes` over all",
         ],
     },
     RuleDoc {
@@ -114,6 +114,18 @@ pub(super) const DOCS: &[RuleDoc] = &[
         mend: &[
             "make a new key: `stax secrets keygen`, and let it in: `stax secrets add-recipient`",
             "then `stax secrets remove-recipient` the old one, and replace what it could read",
+        ],
+    },
+    RuleDoc {
+        rule: RuleId::G06,
+        bound: Some(Warning),
+        general: Some(Warning),
+        why: "what `.gitattributes` asks for and what a guard keeps out works only in a clone that is set up; git never runs what a repository brings",
+        example: "a fresh clone, in which `git diff` shows ciphertext; a guarded one in which somebody added `certs/tls.json`; `/usr/games/stax` in front on `PATH`. Not judged in CI, in hooks, over a range, or as SARIF",
+        mend: &[
+            "drivers and hooks: `stax secrets install`",
+            "where the guard is wanted: `stax secrets install --guard`",
+            "another program: put the folder of this stax in front of it in `PATH`",
         ],
     },
 ];

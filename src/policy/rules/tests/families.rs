@@ -1,7 +1,7 @@
 //! Each rule as it fires, and an honest case in which it is silent.
 
 use super::*;
-use crate::policy::rules::{Leak, Link, OtherPolicy, Plain, StanzaFault};
+use crate::policy::rules::{Leak, Link, OtherPolicy, Plain, StanzaFault, ThisClone};
 
 const E: Severity = Severity::Error;
 const W: Severity = Severity::Warning;
@@ -366,6 +366,15 @@ fn what_git_does_with_the_files() {
     }
     assert_eq!(with(false, |facts| facts.caches = vec!["stax".into()]), [(RuleId::G03, E)]);
     assert_eq!(with(false, |facts| facts.caching = vec!["stax".into()]), [(RuleId::G03, E)]);
+    let nothing = ThisClone::default;
+    for lacking in [
+        ThisClone { unserved: vec!["diff=stax"], ..nothing() },
+        ThisClone { stranger: Some("/usr/games/stax".into()), ..nothing() },
+        ThisClone { unguarded: vec![("a.json".into(), None)], ..nothing() },
+    ] {
+        assert_eq!(with(false, |facts| facts.clone = Some(lacking)), [(RuleId::G06, W)]);
+    }
+    assert_eq!(with(false, |facts| facts.clone = Some(nothing())), []);
     let leak = Leak { path: "keys.txt".into(), line: 3 };
     assert_eq!(with(false, |facts| facts.leaks = vec![leak]), [(RuleId::G05, E)]);
 }
