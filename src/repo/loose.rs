@@ -17,6 +17,8 @@ pub struct Loose {
 
 /// Folders in which git keeps what it will go on with.
 const UNDER_WAY: [&str; 3] = ["rebase-merge", "rebase-apply", "sequencer"];
+/// What nobody goes back to: git prunes it too. The first may be long, the second stays behind when a merge ends.
+const FLEETING: [&str; 2] = ["FETCH_HEAD", "AUTO_MERGE"];
 
 impl Repo {
     /// The loose blobs that nothing reaches: no reference or reflog, no index or HEAD of any work tree, and nothing
@@ -83,12 +85,14 @@ impl Repo {
     fn put_aside(&self) -> Result<Vec<ObjectId>, RepoError> {
         let mut found = Vec::new();
         if self.asks_git() {
-            let all = self.ask(&["for-each-ref", "--include-root-refs", "--format=%(objectname)"])?;
-            found.extend(self.named_in(&String::from_utf8_lossy(&all.unwrap_or_default())));
+            let format = "--format=%(objectname) %(refname)";
+            let all = self.ask(&["for-each-ref", "--include-root-refs", format])?.unwrap_or_default();
+            let all = String::from_utf8_lossy(&all).into_owned();
+            let lasting = all.lines().filter(|line| !FLEETING.iter().any(|name| line.ends_with(name)));
+            found.extend(lasting.flat_map(|line| self.named_in(line)));
         }
-        // what was fetched without a name git prunes too, and the list may be long
         let is_head = |name: &str| {
-            name != "FETCH_HEAD" && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
+            !FLEETING.contains(&name) && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
         };
         for folder in self.git_dirs() {
             let top = fs::read_dir(&folder).into_iter().flatten().flatten();

@@ -92,6 +92,10 @@ fn what_git_has_put_aside_stays() {
     sandbox.stax(["secrets", "scrub"]).ok().prints("nothing to remove");
     sandbox.git(["merge", "--abort"]).ok();
     assert!(sandbox.read(PROD).contains(LEAK), "the work of a person is gone");
+    // given back, it is an object like any other
+    sandbox.git(["restore", PROD]).ok();
+    sandbox.stax(["secrets", "scrub"]).ok().prints("a SOPS document with `STRIPE_SECRET_KEY` in clear");
+    assert!(!holds(&sandbox, LEAK));
 }
 
 #[test]
