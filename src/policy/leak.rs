@@ -85,7 +85,7 @@ pub struct Match {
     pub is_password: bool,
     /// Of the first place, from 1.
     pub line: usize,
-    /// Places, at most [`MAX_PLACES`] of all values of a text.
+    /// Places, as far as [`MAX_PLACES`] of all values of a text go.
     pub count: usize,
 }
 
@@ -103,7 +103,7 @@ pub const HERE: &str =
     "take it out of the file; if others could read it there, replace the value at its source first";
 pub const COMMITTED: &str = "replace the value at its source: whoever gets this commit can read it, also when a later one takes it out";
 
-/// Further places in one text are not counted.
+/// Further places in one text are not counted; a value is found all the same.
 pub const MAX_PLACES: usize = 10_000;
 
 impl Guard {
@@ -166,7 +166,33 @@ impl Guard {
     /// Looks for everything at once.
     #[must_use]
     pub fn search(&self, bytes: &[u8]) -> Matches {
+        let (places, speaks_of_keys) = self.places(bytes);
+        let age_key = speaks_of_keys.then(|| secret_key_line(bytes)).flatten();
+        Matches { values: join(places, bytes), age_key }
+    }
+
+    /// A text that is about to be shown, such as a path or what a commit says, with `***` for each value in it.
+    #[must_use]
+    pub fn hide(&self, text: &str) -> String {
+        let (mut places, _) = self.places(text.as_bytes());
+        places.sort_by_key(|place| place.start);
+        let mut shown = Vec::with_capacity(text.len());
+        let mut reach = 0;
+        for Place { needle, start } in places {
+            if start >= reach {
+                shown.extend_from_slice(&text.as_bytes()[reach..start]);
+                shown.extend(b"***");
+            }
+            reach = reach.max(start + needle.text.len());
+        }
+        shown.extend_from_slice(&text.as_bytes()[reach..]);
+        String::from_utf8_lossy(&shown).into_owned()
+    }
+
+    /// Where needles stand, and whether the text may hold a key of age.
+    fn places(&self, bytes: &[u8]) -> (Vec<Place<'_>>, bool) {
         let mut places = Vec::new();
+        let mut met = BTreeSet::new();
         let mut speaks_of_keys = false;
         self.windows.scan(bytes, &mut |at, needle| {
             let Some(needle) = needle.map(|needle| &self.needles[needle]) else {
@@ -175,12 +201,13 @@ impl Guard {
             };
             let Some(start) = at.checked_sub(needle.window) else { return };
             let text = bytes.get(start..start + needle.text.len());
-            if places.len() < MAX_PLACES && text == Some(needle.text.as_slice()) {
+            // many places of one value are no hiding place for another
+            if text == Some(needle.text.as_slice()) && (met.insert(needle.value) || places.len() < MAX_PLACES)
+            {
                 places.push(Place { needle, start });
             }
         });
-        let age_key = speaks_of_keys.then(|| secret_key_line(bytes)).flatten();
-        Matches { values: join(places, bytes), age_key }
+        (places, speaks_of_keys)
     }
 
     /// The rule's finding for a match in a file.
@@ -190,9 +217,24 @@ impl Guard {
         found.how().into_iter().fold(finding.at(found.line), Finding::detail)
     }
 
+    /// The same for what the path itself says: each commit shows it.
+    #[must_use]
+    pub fn findings_of_name(&self, path: &str) -> Vec<Finding> {
+        self.search(path.as_bytes()).values.iter().map(|it| self.finding_of_name(path, it.value)).collect()
+    }
+
+    /// One of them.
+    #[must_use]
+    pub fn finding_of_name(&self, path: &str, value: usize) -> Finding {
+        let path = self.hide(path);
+        let message = format!("{} is in the name of {path}", self.told(value, false));
+        Finding::error(RuleId::C07, path, message).key(&self.name(value).key)
+    }
+
     /// The same for a value wherever it stands in the file.
     #[must_use]
     pub fn finding_of(&self, path: &str, value: usize, is_password: bool) -> Finding {
+        let path = self.hide(path);
         let message = format!("{} stands in {path}", self.told(value, is_password));
         Finding::error(RuleId::C07, path, message).key(&self.name(value).key)
     }

@@ -18,10 +18,14 @@ pub enum Form {
     Plain,
     /// With `\r\n` for each line break.
     Windows,
+    /// Its lines indented, commented out, or put into one.
+    Lines,
     Base64,
     Percent,
     Json,
     Shell,
+    Xml,
+    Utf16,
 }
 
 impl Form {
@@ -31,10 +35,13 @@ impl Form {
         match self {
             Self::Plain => "plain",
             Self::Windows => "crlf",
+            Self::Lines => "lines",
             Self::Base64 => "base64",
             Self::Percent => "percent",
             Self::Json => "json",
             Self::Shell => "shell",
+            Self::Xml => "xml",
+            Self::Utf16 => "utf16",
         }
     }
 }
@@ -44,10 +51,13 @@ impl fmt::Display for Form {
         f.write_str(match self {
             Self::Plain => "as it is",
             Self::Windows => "with CRLF",
+            Self::Lines => "with other line breaks",
             Self::Base64 => "base64",
             Self::Percent => "percent-encoded",
             Self::Json => "JSON-escaped",
             Self::Shell => "shell-escaped",
+            Self::Xml => "XML-escaped",
+            Self::Utf16 => "UTF-16",
         })
     }
 }
@@ -55,12 +65,14 @@ impl fmt::Display for Form {
 /// Every form that differs from those before it.
 pub(super) fn all(value: &[u8]) -> Vec<(Form, Text)> {
     let mut forms: Vec<(Form, Text)> = vec![(Form::Plain, Zeroizing::new(value.to_vec()))];
-    let lines = line_breaks(value);
-    let others = std::iter::once((Form::Windows, lines))
+    let others = std::iter::once((Form::Windows, line_breaks(value, b"\r\n")))
+        .chain(other_lines(value))
         .chain(base64(value))
         .chain(percent(value).into_iter().map(|text| (Form::Percent, text)))
         .chain(json(value).into_iter().map(|text| (Form::Json, text)))
-        .chain(shell(value).into_iter().map(|text| (Form::Shell, text)));
+        .chain(shell(value).into_iter().map(|text| (Form::Shell, text)))
+        .chain(xml(value).into_iter().map(|text| (Form::Xml, text)))
+        .chain(utf16(value).into_iter().map(|text| (Form::Utf16, text)));
     for (form, text) in others {
         if !forms.iter().any(|(_, known)| *known == text) {
             forms.push((form, text));
@@ -78,12 +90,26 @@ fn each(value: &[u8], most: usize, mut write: impl FnMut(u8, &mut Vec<u8>)) -> T
     out
 }
 
-fn line_breaks(value: &[u8]) -> Text {
-    each(value, 2, |byte, out| match byte {
+fn line_breaks(value: &[u8], written: &[u8]) -> Text {
+    each(value, written.len().max(1), |byte, out| match byte {
         b'\r' => {}
-        b'\n' => out.extend(b"\r\n"),
+        b'\n' => out.extend(written),
         byte => out.push(byte),
     })
+}
+
+/// Of the widest indentation of a block in YAML: eight levels of two.
+const INDENT: &[u8] = b"\n                ";
+
+/// A value of several lines as blocks of YAML, scripts and comments have it. What is short in lines has no
+/// rows to be known by (`parts`): an OpenSSH key has six.
+fn other_lines(value: &[u8]) -> Vec<(Form, Text)> {
+    if !value.contains(&b'\n') {
+        return Vec::new();
+    }
+    let blanks = (2..=INDENT.len()).map(|end| &INDENT[..end]);
+    let others: [&[u8]; 7] = [b"\n", b"\n\t", b"\n\t\t", b"\n# ", b"\n// ", b" ", b""];
+    blanks.chain(others).map(|written| (Form::Lines, line_breaks(value, written))).collect()
 }
 
 /// Both alphabets, and wherever the value begins inside of a longer text: three bytes are four characters,
@@ -254,4 +280,42 @@ fn shell(value: &[u8]) -> Vec<Text> {
         out.push(byte);
     });
     vec![quoted(b"'\\''"), quoted(b"'\"'\"'"), escaped(b"\"\\$`"), escaped(b"\"\\$`!"), ansi, bare]
+}
+
+/// How writers put `"` and `'`; none leaves `&`, `<` and `>`.
+const QUOTES: [(&[u8], &[u8]); 6] = [
+    (b"\"", b"'"),
+    (b"&quot;", b"'"),
+    (b"&quot;", b"&apos;"),
+    // PHP, Django and Java
+    (b"&quot;", b"&#39;"),
+    // Python and React
+    (b"&quot;", b"&#x27;"),
+    // Go
+    (b"&#34;", b"&#39;"),
+];
+
+fn xml(value: &[u8]) -> Vec<Text> {
+    let write = |(double, single): (&[u8], &[u8])| {
+        each(value, 6, |byte, out| match byte {
+            b'&' => out.extend(b"&amp;"),
+            b'<' => out.extend(b"&lt;"),
+            b'>' => out.extend(b"&gt;"),
+            b'"' => out.extend(double),
+            b'\'' => out.extend(single),
+            byte => out.push(byte),
+        })
+    };
+    QUOTES.into_iter().map(write).collect()
+}
+
+/// Either order of bytes: what PowerShell redirects is UTF-16.
+fn utf16(value: &[u8]) -> Vec<Text> {
+    let Ok(text) = std::str::from_utf8(value) else { return Vec::new() };
+    let write = |bytes: fn(u16) -> [u8; 2]| {
+        let mut out = Zeroizing::new(Vec::with_capacity(text.len() * 2));
+        text.encode_utf16().for_each(|unit| out.extend(bytes(unit)));
+        out
+    };
+    vec![write(u16::to_le_bytes), write(u16::to_be_bytes)]
 }

@@ -1,5 +1,7 @@
 //! What of a value is looked for: all of it, the password of a URL, and the rows of a key of several lines.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 use super::strength::{is_dense, is_public_block, is_worth};
@@ -28,6 +30,14 @@ pub(super) fn of(key: &str, value: &[u8]) -> Vec<Part> {
     let value = value.strip_suffix(b"\r").unwrap_or(value);
     let part =
         |text: &[u8], is_password| Part { text: Zeroizing::new(text.to_vec()), is_password, is_piece: false };
+    if let Some(text) = encoded(value) {
+        let mut parts = of(key, &text);
+        // as it stands in the document, which is base64 of what it holds
+        if !parts.is_empty() {
+            parts.insert(0, part(&value[..value.len().min(MAX_LENGTH)], false));
+        }
+        return parts;
+    }
     let mut parts = Vec::new();
     if is_worth(key, value) {
         parts.push(part(&value[..value.len().min(MAX_LENGTH)], false));
@@ -44,6 +54,22 @@ pub(super) fn of(key: &str, value: &[u8]) -> Vec<Part> {
         }
     }
     parts
+}
+
+/// Signs that a value without padding needs, so that it is no word by chance.
+const MIN_BASE64: usize = 12;
+
+/// The text that a value in base64 holds, as each value of a manifest of Kubernetes does. Bytes that are no text
+/// are a key, which is written in base64 itself.
+fn encoded(value: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    if !(value.ends_with(b"=") || value.len() >= MIN_BASE64) || !value.len().is_multiple_of(4) {
+        return None;
+    }
+    let mut text = Zeroizing::new(vec![0; value.len() / 4 * 3]);
+    let length = STANDARD.decode_slice(value, &mut text).ok()?;
+    text.truncate(length);
+    let is_text = |c: char| !c.is_control() || matches!(c, '\t' | '\n' | '\r');
+    std::str::from_utf8(&text).is_ok_and(|text| text.chars().all(is_text)).then_some(text)
 }
 
 /// What stands between `user:` and `@` behind `scheme://`.

@@ -11,8 +11,8 @@ use super::parts::Part;
 
 /// Bytes of a window: one machine word, and the least that a value has.
 pub(super) const WINDOW: usize = 8;
-/// Of `AGE-SECRET-KEY-1`.
-const AGE_KEY: &[u8; WINDOW] = b"AGE-SECR";
+/// Of `AGE-SECRET-KEY-`.
+const AGE_KEYS: [&[u8; WINDOW]; 2] = [b"AGE-SECR", b"age-secr"];
 /// Bits of the filter a text: of 64 windows of other texts one passes it.
 const BITS: usize = 64;
 const MIN_BITS: usize = 1 << 14;
@@ -63,8 +63,8 @@ impl Windows {
         let bits = (needles.len() * BITS).next_power_of_two().clamp(MIN_BITS, MAX_BITS);
         let shift = u64::BITS - bits.trailing_zeros();
         let window = |needle: &Needle| needle.text.get(needle.window..needle.window + WINDOW).map(word);
-        let mut rows = Zeroizing::new(Vec::with_capacity(needles.len() + 1));
-        rows.push((word(AGE_KEY), usize::MAX));
+        let mut rows = Zeroizing::new(Vec::with_capacity(needles.len() + AGE_KEYS.len()));
+        rows.extend(AGE_KEYS.map(|start| (word(start), usize::MAX)));
         rows.extend(needles.iter().enumerate().filter_map(|(at, needle)| Some((window(needle)?, at))));
         rows.sort_unstable();
         let mut filter = vec![0_u64; bits / 64];

@@ -41,7 +41,7 @@ pub fn is_worth(key: &str, value: &[u8]) -> bool {
 fn is_public(text: &str) -> bool {
     let is_begin = |line: &&str| line.starts_with("-----BEGIN ");
     let mut blocks = text.lines().map(str::trim).filter(is_begin).peekable();
-    let starts = ["ssh-ed25519 ", "ssh-rsa ", "ecdsa-sha2-", "age1"];
+    let starts = ["ssh-ed25519 ", "ssh-rsa ", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-", "age1"];
     if starts.iter().any(|start| text.starts_with(start)) {
         return true;
     }
@@ -50,9 +50,17 @@ fn is_public(text: &str) -> bool {
 
 /// `-----BEGIN CERTIFICATE-----`
 pub(super) fn is_public_block(line: &str) -> bool {
-    ["CERTIFICATE-----", "CERTIFICATE REQUEST-----", "PUBLIC KEY-----", "PARAMETERS-----"]
-        .iter()
-        .any(|end| line.ends_with(end))
+    const ENDS: [&str; 7] = [
+        "CERTIFICATE-----",
+        "CERTIFICATE REQUEST-----",
+        "CRL-----",
+        "PARAMETERS-----",
+        "PUBLIC KEY-----",
+        // of PGP
+        "PUBLIC KEY BLOCK-----",
+        "SIGNATURE-----",
+    ];
+    ENDS.iter().any(|end| line.ends_with(end))
 }
 
 /// Whether a piece of a value says as much as the whole.

@@ -41,6 +41,9 @@ fn a_value_is_found_in_each_form() {
         (Form::Shell, r#"p\"4 s\\w'0/r<d>&\$x\`é9"#),
         (Form::Shell, r#"p"4 s\\w\'0/r<d>&$x`é9"#),
         (Form::Shell, r#"p\"4\ s\\w\'0/r\<d\>\&\$x\`é9"#),
+        (Form::Xml, r#"p"4 s\w'0/r&lt;d&gt;&amp;$x`é9"#),
+        (Form::Xml, r#"p&quot;4 s\w&#x27;0/r&lt;d&gt;&amp;$x`é9"#),
+        (Form::Xml, r#"p&#34;4 s\w&#39;0/r&lt;d&gt;&amp;$x`é9"#),
     ];
     for (form, text) in table {
         let found = found(SPECIAL, format!("one\ntwo <{text}> three\n"));
@@ -102,6 +105,8 @@ fn what_is_weak_is_counted_and_not_looked_for() {
         ("MAIL", "ana@example.com"),
         ("SSH", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJx9K2mQ4vXw7tR1 ana"),
         ("AGE", "age147zy7f5juz43arn96sadlx2ftg2ulshsvplc8l3q68570w9t69fsmy4d78"),
+        ("PGP", "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmQINBFa1b2c3\n-----END PGP PUBLIC KEY BLOCK-----\n"),
+        ("SSH", "sk-ssh-ed25519@openssh.com AAAAGnNrLXNzaC1lZDI1NTE5QG9wZW5zc2guY29t ana"),
         ("CRT", "-----BEGIN CERTIFICATE-----\nMIIB4TCCAYugAwIBAgIUa1b2c3\n-----END CERTIFICATE-----\n"),
     ];
     for (key, value) in weak {
@@ -189,6 +194,7 @@ fn a_secret_key_of_a_reader_is_found_in_the_same_pass() {
     let key = "AGE-SECRET-KEY-1RA6LA8N3EGETWR3QF2064UDGMUMGREFQSTVN3SC29PS5QCKCWSUQ5HS82R";
     let nothing = guard(&[]);
     assert_eq!(nothing.search(format!("a\nb {key}\n").as_bytes()).age_key, Some(2));
+    assert_eq!(nothing.search(key.to_lowercase().as_bytes()).age_key, Some(1));
     assert_eq!(nothing.search(b"put AGE-SECRET-KEY-1... into keys.txt"), Matches::default());
     assert_eq!(nothing.search(&key.as_bytes()[..60]).age_key, None);
 }
@@ -201,6 +207,64 @@ fn short_texts_and_many_places_are_no_matter() {
     }
     let many = guard.search("ab1cd2ef3\n\n\n\n".repeat(MAX_PLACES + 5).as_bytes());
     assert_eq!(many.values[0].count, MAX_PLACES);
+}
+
+#[test]
+fn many_places_of_one_value_hide_no_other_one() {
+    let text = "ab1cd2ef3\n\n\n\n".repeat(MAX_PLACES + 5) + "z9y8x7w6v5";
+    let found = guard(&[("A", "ab1cd2ef3"), ("B", "z9y8x7w6v5")]).search(text.as_bytes()).values;
+    assert_eq!(found.iter().map(|it| (it.value, it.count)).collect::<Vec<_>>(), [(0, MAX_PLACES), (1, 1)]);
+}
+
+#[test]
+fn a_text_in_utf_16_is_read_too() {
+    for bytes in [u16::to_le_bytes, u16::to_be_bytes] {
+        let text: Vec<u8> = format!("one\n{SPECIAL}\n").encode_utf16().flat_map(bytes).collect();
+        let found = found(SPECIAL, text);
+        assert_eq!((found.form, found.line), (Form::Utf16, 2));
+    }
+}
+
+#[test]
+fn what_is_shown_holds_no_value() {
+    let guard = guard(&[("A", "a1b2c3d4e5"), ("B", "d4e5f6g7h8")]);
+    for (text, shown) in [
+        ("a1b2c3d4e5", "***"),
+        ("backup/ä-a1b2c3d4e5.txt", "backup/ä-***.txt"),
+        ("a1b2c3d4e5f6g7h8 and d4e5f6g7h8", "*** and ***"),
+        ("set it to YTFiMmMzZDRlNQ==", "set it to ***Q=="),
+        ("a1b2c3d4", "a1b2c3d4"),
+    ] {
+        assert_eq!(guard.hide(text), shown);
+    }
+    let named = guard.findings_of_name("dump/a1b2c3d4e5.txt");
+    assert_eq!(named[0].message, "the value of A (production) is in the name of dump/***.txt");
+}
+
+/// What `ssh-keygen -t ed25519` writes is too short in lines to be known by some of them.
+#[test]
+fn a_short_key_is_found_in_a_block_of_yaml() {
+    let key = pem(6, "OPENSSH PRIVATE KEY");
+    let lines: Vec<&str> = key.lines().collect();
+    for between in ["\n  ", "\n        ", "\n   ", "\n\t", "\n# ", " ", ""] {
+        let found = found(&key, format!("key: |{}", lines.join(between)));
+        assert_eq!((found.form, found.count), (Form::Lines, 1), "{between:?}");
+    }
+    assert_eq!(found(&key.replace('\n', "\r\n"), &key).form, Form::Lines);
+}
+
+/// The values of a manifest of Kubernetes stand in base64 in the SOPS file itself.
+#[test]
+fn of_a_value_in_base64_what_it_holds_counts() {
+    use base64::Engine as _;
+    let encode = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
+    let value = encode("s3cr3tW0rds4");
+    assert_eq!(found(&value, &value).form, Form::Plain);
+    assert_eq!(found(&value, "password = 's3cr3tW0rds4'").form, Form::Plain);
+    assert!(found(&encode("postgres://app:s3cr3tw0rds@db/app"), "s3cr3tw0rds").is_password);
+    for ordinary in ["postgres", "db.example.com", "https://example.com", &pem(25, "CERTIFICATE")] {
+        assert_eq!(guard(&[("A", &encode(ordinary))]).tally().weak, 1, "{ordinary}");
+    }
 }
 
 mod any;

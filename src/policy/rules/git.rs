@@ -1,7 +1,6 @@
 //! G01 to G06: how git treats the files, in the repository and in this clone, and keys that must not be in it.
 
 use super::{Facts, FileFacts};
-use crate::age::parse_identities;
 use crate::policy::{Finding, RuleId};
 
 /// The secret key of a reader in a tracked file.
@@ -37,24 +36,47 @@ pub struct ThisClone {
     pub unguarded: Vec<(String, Option<SwitchedOff>)>,
 }
 
-const SECRET_KEY: &[u8; 16] = b"AGE-SECRET-KEY-1";
-/// The prefix, 52 characters of key and 6 of checksum.
-const SECRET_KEY_LENGTH: usize = 16 + 58;
+/// What follows is `1` and the key, or `PQ-1` where it withstands quantum computers. Both have a seed of 32 bytes.
+const SECRET_KEY: &[u8] = b"AGE-SECRET-KEY-";
+const KINDS: [&[u8]; 2] = [b"1", b"PQ-1"];
+/// 52 characters of key and 6 of checksum.
+const SECRET_KEY_LENGTH: usize = 58;
 
 /// The line of the first secret key in the bytes of a file. The checksum of 30 bits is checked, so a text
-/// that only speaks of keys is none.
+/// that only speaks of keys is none. In small letters no program takes it, and everybody can make it large.
 #[must_use]
 pub fn secret_key_line(bytes: &[u8]) -> Option<usize> {
-    let mut from = 0;
-    while let Some(found) = bytes[from..].windows(SECRET_KEY.len()).position(|window| window == SECRET_KEY) {
-        let at = from + found;
-        let text = bytes.get(at..at + SECRET_KEY_LENGTH).and_then(|text| std::str::from_utf8(text).ok());
-        if text.is_some_and(|text| parse_identities(text).is_ok()) {
-            return Some(bytes[..at].iter().filter(|byte| **byte == b'\n').count() + 1);
-        }
-        from = at + SECRET_KEY.len();
+    let is_start = |at: &usize| {
+        let start = &bytes[*at..];
+        start.get(..SECRET_KEY.len()).is_some_and(|start| start.eq_ignore_ascii_case(SECRET_KEY))
+            && KINDS.iter().any(|kind| is_secret_key(start, kind))
+    };
+    let at = (0..bytes.len()).filter(|at| matches!(bytes[*at], b'A' | b'a')).find(is_start)?;
+    Some(bytes[..at].iter().filter(|byte| **byte == b'\n').count() + 1)
+}
+
+/// BIP 173: the text before the last `1`, then 5 bits a character, and a checksum over both. All letters are large
+/// or all are small.
+fn is_secret_key(start: &[u8], kind: &[u8]) -> bool {
+    let head = SECRET_KEY.len() + kind.len();
+    let Some(text) = start.get(..head + SECRET_KEY_LENGTH) else { return false };
+    let lower = text.to_ascii_lowercase();
+    if !lower[SECRET_KEY.len()..].starts_with(&kind.to_ascii_lowercase())
+        || lower != text && text.to_ascii_uppercase() != text
+    {
+        return false;
     }
-    None
+    let (name, rest) = (&lower[..head - 1], &lower[head..]);
+    let sign = |byte: &u8| b"qpzry9x8gf2tvdw0s3jn54khce6mua7l".iter().position(|sign| sign == byte);
+    let Some(rest) = rest.iter().map(sign).collect::<Option<Vec<usize>>>() else { return false };
+    let high = name.iter().map(|byte| usize::from(byte >> 5));
+    let low = name.iter().map(|byte| usize::from(byte & 31));
+    let all = high.chain(std::iter::once(0)).chain(low).chain(rest);
+    all.fold(1, |sum, value| {
+        const GENERATOR: [usize; 5] = [0x3b6a_57b2, 0x2650_8e6d, 0x1ea1_19fa, 0x3d42_33dd, 0x2a14_62b3];
+        let next = (sum & 0x1ff_ffff) << 5 ^ value;
+        (0..5).filter(|bit| sum >> (25 + bit) & 1 == 1).fold(next, |next, bit| next ^ GENERATOR[bit])
+    }) == 1
 }
 
 /// What to do about such a key.

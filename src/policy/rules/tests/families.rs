@@ -8,6 +8,7 @@ const W: Severity = Severity::Warning;
 const N: Severity = Severity::Notice;
 
 const K8S: &str = include_str!("../../../../fixtures/sops/y09-k8s-secret.enc.yaml");
+const POST_QUANTUM: &str = "AGE-SECRET-KEY-PQ-1S76KZA955ELKP7HR6056AQ0P252XTSQFJKEXSXR9QXPNCU4MLS8SSHAXT3";
 const SECRET: &str = "AGE-SECRET-KEY-1RA6LA8N3EGETWR3QF2064UDGMUMGREFQSTVN3SC29PS5QCKCWSUQ5HS82R";
 
 /// What was found, less what every test here has: rule and severity.
@@ -387,6 +388,12 @@ fn a_secret_key_is_known_by_its_checksum() {
         (format!("\u{fffd}export SOPS_AGE_KEY={SECRET}"), Some(1)),
         (format!("AGE-SECRET-KEY-1{SECRET}"), Some(1)),
         (wrong, None),
+        // age-encryption.js wrote it
+        (format!("a\n{POST_QUANTUM}"), Some(2)),
+        (SECRET.to_lowercase(), Some(1)),
+        (SECRET.replace("AGE-SECRET", "age-secret"), None),
+        (format!("age-secret-key-1 {SECRET}"), Some(1)),
+        ("AGE-PLUGIN-YUBIKEY-1Q2W3E4R5T6Y7U8I9O0P".into(), None),
         ("AGE-SECRET-KEY-1…\nAGE-SECRET-KEY-1".into(), None),
         (SECRET[..73].into(), None),
         (String::new(), None),
