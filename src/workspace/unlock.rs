@@ -28,8 +28,9 @@ pub fn unlock(keyring: &Keyring, document: &Document) -> Result<DataKey, NoKey> 
     let metadata = document.metadata();
     let found = keyring.open_with(&mut |identity, _| {
         if metadata.groups.is_empty() {
-            let key = metadata.age.iter().find_map(|stanza| age::unwrap(stanza, identity).ok());
-            return key.map(Ok);
+            return likely_first(&metadata.age, identity)
+                .find_map(|it| age::unwrap(it, identity).ok())
+                .map(Ok);
         }
         collect(document, identity, &mut parts);
         (parts.len() >= metadata.threshold).then(|| join(document, &parts))
@@ -40,10 +41,23 @@ pub fn unlock(keyring: &Keyring, document: &Document) -> Result<DataKey, NoKey> 
     }
 }
 
+/// What is labelled with the public key at hand, then the others: a label may be wrong, and each try costs a
+/// multiplication on the curve.
+fn likely_first<'s>(
+    stanzas: &'s [WrappedKey],
+    identity: &Identity,
+) -> impl Iterator<Item = &'s WrappedKey> + use<'s> {
+    // one is tried in any case
+    let own = if stanzas.len() > 1 { identity.recipient().to_string() } else { String::new() };
+    let (mine, others): (Vec<_>, Vec<_>) = stanzas.iter().partition(|stanza| stanza.recipient == own);
+    mine.into_iter().chain(others)
+}
+
 fn collect(document: &Document, identity: &Identity, parts: &mut BTreeMap<usize, Part>) {
     for (position, group) in document.metadata().groups.iter().enumerate() {
         if !parts.contains_key(&position)
-            && let Some(part) = group.age.iter().find_map(|stanza| age::unwrap_part(stanza, identity).ok())
+            && let Some(part) =
+                likely_first(&group.age, identity).find_map(|it| age::unwrap_part(it, identity).ok())
         {
             parts.insert(position, part);
         }
