@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use git2::{Delta, DiffOptions};
+use git2::{Delta, DiffFile, DiffOptions};
 
 use super::changes::FastReads;
 use super::trees::Trees;
@@ -15,6 +15,8 @@ pub struct Beside {
     pub changed: Vec<String>,
     /// Neither known to git nor ignored.
     pub untracked: Vec<String>,
+    /// The same where the name is not UTF-8, escaped to be shown.
+    pub odd: Vec<String>,
 }
 
 impl Repo {
@@ -23,12 +25,32 @@ impl Repo {
     /// # Errors
     /// [`RepoError::Git`] when the references cannot be read.
     pub fn unpushed_span(&self) -> Result<Span, RepoError> {
-        let remotes =
-            self.named_commits()?.into_iter().filter(|(name, _)| name.starts_with(b"refs/remotes/"));
-        let hidden: Vec<ObjectId> = remotes.map(|(_, commit)| commit.into()).collect();
-        let mut tips = self.ref_tips()?;
+        let named = self.named_commits()?;
+        let remotes = named.iter().filter(|(name, _)| name.starts_with(b"refs/remotes/"));
+        let hidden: HashSet<ObjectId> = remotes.map(|(_, commit)| (*commit).into()).collect();
+        let mut tips = self.tips_of(&named)?;
         tips.retain(|tip| !hidden.contains(tip));
-        Ok(Span { tips, hidden, hide_references: false })
+        Ok(Span { tips, hidden: hidden.into_iter().collect(), hide_references: false })
+    }
+
+    /// Blobs that the next commit brings at paths which are not UTF-8 and which
+    /// [`staged_changes`](Self::staged_changes) leaves out. What is no UTF-8 of a name is replaced.
+    ///
+    /// # Errors
+    /// As [`staged_changes`](Self::staged_changes).
+    pub fn staged_at_odd_paths(&self) -> Result<Vec<(String, Entry)>, RepoError> {
+        let index = self.index()?;
+        let mut found = Vec::new();
+        if index.iter().all(|entry| std::str::from_utf8(&entry.path).is_ok()) {
+            return Ok(found);
+        }
+        let diff = self.git.diff_tree_to_index(self.head_tree()?.as_ref(), Some(&index), None)?;
+        for file in diff.deltas().map(|delta| delta.new_file()).filter(DiffFile::exists) {
+            let path = file.path_bytes().filter(|path| std::str::from_utf8(path).is_err());
+            let entry = Entry { id: file.id().into(), mode: u32::from(file.mode()) };
+            found.extend(path.map(|path| (String::from_utf8_lossy(path).into_owned(), entry)));
+        }
+        Ok(found)
     }
 
     /// Shows each blob of a span once, in the oldest commit that brought it and at the first of its paths
@@ -44,7 +66,7 @@ impl Repo {
         let _fast = FastReads::begin();
         let odb = self.git.odb().map_err(RepoError::from)?;
         let commits = self.commits(&odb, span, None)?;
-        let mut trees = Trees::new(&odb);
+        let mut trees = Trees::with_odd_names(&odb);
         let mut seen = HashSet::new();
         for row in commits.order().iter().rev() {
             let parents = commits.parents(*row).iter();
@@ -71,13 +93,14 @@ impl Repo {
         Ok(commit)
     }
 
-    /// The work tree against the index; of folders that are repositories of their own nothing is told.
+    /// The work tree against the index; of folders that are repositories of their own nothing is told, and of files
+    /// that git does not know only where they are asked for: that reads every folder.
     ///
     /// # Errors
     /// [`RepoError`] when the index cannot be read.
-    pub fn beside_index(&self) -> Result<Beside, RepoError> {
+    pub fn beside_index(&self, untracked: bool) -> Result<Beside, RepoError> {
         let mut options = DiffOptions::new();
-        options.include_untracked(true).recurse_untracked_dirs(true).skip_binary_check(true);
+        options.include_untracked(untracked).recurse_untracked_dirs(untracked).skip_binary_check(true);
         options.ignore_case(false).include_typechange(true);
         // also one that libgit2 does not read by itself
         self.index()?;
@@ -85,7 +108,13 @@ impl Repo {
         let mut beside = Beside::default();
         for delta in diff.deltas() {
             let path = delta.new_file().path_bytes().or(delta.old_file().path_bytes());
-            let Some(path) = path.and_then(|path| std::str::from_utf8(path).ok()) else { continue };
+            let Some(path) = path else { continue };
+            let Ok(path) = std::str::from_utf8(path) else {
+                if delta.status() == Delta::Untracked {
+                    beside.odd.push(path.escape_ascii().to_string());
+                }
+                continue;
+            };
             match delta.status() {
                 Delta::Untracked if path.ends_with('/') => {}
                 Delta::Untracked => beside.untracked.push(path.to_owned()),

@@ -111,6 +111,11 @@ impl Repo {
     /// # Errors
     /// [`RepoError::Git`] when the references cannot be read.
     pub fn ref_tips(&self) -> Result<Vec<ObjectId>, RepoError> {
+        self.tips_of(&self.named_commits()?)
+    }
+
+    /// The same, of references that were listed.
+    pub(super) fn tips_of(&self, named: &[(Vec<u8>, Oid)]) -> Result<Vec<ObjectId>, RepoError> {
         let mut tips: Vec<ObjectId> = self.head_commit()?.into_iter().collect();
         let mut known: BTreeSet<ObjectId> = tips.iter().copied().collect();
         let others = self.stashed().into_iter().chain(self.heads_of_work_trees());
@@ -119,8 +124,8 @@ impl Repo {
                 tips.push(id);
             }
         }
-        for (_, commit) in self.named_commits()? {
-            let id = ObjectId::from(commit);
+        for (_, commit) in named {
+            let id = ObjectId::from(*commit);
             if known.insert(id) {
                 tips.push(id);
             }

@@ -1,5 +1,6 @@
 //! Raw trees, compared without an object or an allocation for each entry.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -153,6 +154,8 @@ pub(super) struct Trees<'a> {
     old: ByName<Rc<OdbObject<'a>>>,
     /// Bytes in `young`.
     bytes: usize,
+    /// Names that are not UTF-8 are shown too, with what they lack replaced. No policy can name them.
+    with_odd_names: bool,
 }
 
 /// What a path holds, and what it holds in each parent.
@@ -160,7 +163,11 @@ pub(super) type Visit<'v> = &'v mut dyn FnMut(&str, Option<Entry>, &[Option<Entr
 
 impl<'a> Trees<'a> {
     pub(super) fn new(odb: &'a Odb<'a>) -> Self {
-        Self { odb, young: HashMap::default(), old: HashMap::default(), bytes: 0 }
+        Self { odb, young: HashMap::default(), old: HashMap::default(), bytes: 0, with_odd_names: false }
+    }
+
+    pub(super) fn with_odd_names(odb: &'a Odb<'a>) -> Self {
+        Self { with_odd_names: true, ..Self::new(odb) }
     }
 
     fn read(&mut self, tree: Oid) -> Result<Rc<OdbObject<'a>>, RepoError> {
@@ -211,7 +218,10 @@ impl<'a> Trees<'a> {
             || RepoError::Corrupt(new.or(old.first().copied().flatten()).unwrap_or(Oid::ZERO_SHA1).into());
         for (here, first) in pairs.ok_or_else(broken)? {
             let Some(entry) = here.or(first) else { continue };
-            let Ok(name) = std::str::from_utf8(entry.name) else { continue };
+            let name = String::from_utf8_lossy(entry.name);
+            if matches!(name, Cow::Owned(_)) && !self.with_odd_names {
+                continue;
+            }
             let mut there = Vec::with_capacity(sides.len());
             there.extend((!sides.is_empty()).then_some(first));
             for side in sides.iter().skip(1) {
@@ -219,7 +229,7 @@ impl<'a> Trees<'a> {
             }
             let length = path.len();
             path.push_str(if length == 0 { "" } else { "/" });
-            path.push_str(name);
+            path.push_str(&name);
             if entry.is_tree() {
                 let id = |entry: &Option<RawEntry<'_>>| entry.map(|entry| entry.id);
                 self.compare_below(path, id(&here), &there.iter().map(id).collect::<Vec<_>>(), visit)?;

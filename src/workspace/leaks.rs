@@ -1,20 +1,41 @@
 //! The values that the keys at hand open, to be looked for where they do not belong.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::history::{History, candidates};
 use super::register::Depth;
 use super::unlock::{NoKey, unlock};
-use super::{POLICY, VAULT, Workspace, WorkspaceError};
+use super::{POLICY, ROSTER, VAULT, Workspace, WorkspaceError};
 use crate::ledger::{Mark, tokens};
 use crate::policy::leak::{Guard, Name, Secret};
 use crate::policy::rules::{Content, FileFacts, looks_sealed};
 use crate::policy::vault::Vault;
-use crate::repo::{ObjectId, RepoError};
+use crate::repo::{IndexEntry, ObjectId, RepoError};
 use crate::sops::selector::Selected;
 use crate::sops::{DataKey, Document, Format, Scalar, Step};
 
 type Result<T> = std::result::Result<T, WorkspaceError>;
+
+/// How much of the index is looked into for values.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// SOPS files that are opened: each costs an unwrap.
+    pub files: usize,
+    /// Blobs that are read to see whether they are SOPS files.
+    pub blobs: usize,
+}
+
+/// What a commit and a push wait for: about 50 milliseconds.
+pub const IN_HOOKS: Limits = Limits { files: 256, blobs: 2_048 };
+pub const ALL: Limits = Limits { files: usize::MAX, blobs: usize::MAX };
+
+/// A limit was reached, and so many files that may hold values were not looked into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    Files { left: usize },
+    Blobs { left: usize },
+}
 
 /// Values, and which files did not give theirs.
 #[derive(Default)]
@@ -30,6 +51,9 @@ pub struct Values {
     pub locked: BTreeSet<String>,
     /// Files that cannot be read, in whole or in part, and why.
     pub damaged: BTreeMap<String, String>,
+    /// Files of the index that a partial clone lacks.
+    pub missing: usize,
+    pub cut: Option<Cut>,
 }
 
 impl Values {
@@ -86,14 +110,14 @@ impl Workspace {
     }
 
     /// The values of the SOPS files of the index: those that a policy or `.stax/vault.json` names, and those
-    /// whose name says it.
+    /// whose name says it. Bound files come first, then those with such a name.
     ///
     /// # Errors
     /// When git cannot read the index.
-    pub fn values_of_index(&self) -> Result<Values> {
-        let mut values = Values::default();
-        self.add_index(&|_| false, &mut values)?;
-        Ok(values)
+    pub fn values_of_index(&self, limits: Limits) -> Result<Values> {
+        let mut collector = Collector::new(self);
+        collector.add_index(&|_| false, limits)?;
+        Ok(collector.values)
     }
 
     /// The values of every SOPS file of the work tree, and of the index where that has others.
@@ -101,67 +125,13 @@ impl Workspace {
     /// # Errors
     /// As [`Self::values_of_index`].
     pub fn values_of_today(&self, changed: &[String]) -> Result<Values> {
-        let mut values = Values::default();
+        let mut collector = Collector::new(self);
         let vault = self.vault().ok().flatten();
-        let files = self.secret_files()?;
-        for (path, document) in &files {
-            self.add(path, vault.as_ref(), document, &mut values);
+        for (path, document) in &self.secret_files()? {
+            collector.add(path, vault.as_ref(), document);
         }
-        self.add_index(&|path| changed.iter().any(|it| it == path), &mut values)?;
-        Ok(values)
-    }
-
-    fn add_index(&self, also: &dyn Fn(&str) -> bool, values: &mut Values) -> Result<()> {
-        let repo = self.repo()?;
-        let entries = repo.index_entries()?;
-        let text = |path: &str| -> Result<Option<String>> {
-            Ok(repo.index_blob(path)?.and_then(|bytes| String::from_utf8(bytes).ok()))
-        };
-        let vault = text(VAULT)?.and_then(|text| Vault::parse(&text).ok());
-        let bound = vault.iter().flat_map(|vault| &vault.files).map(|file| file.path.clone()).collect();
-        let mut policies = Vec::new();
-        for entry in entries.iter().filter(|entry| entry.path.rsplit('/').next() == Some(POLICY)) {
-            policies.extend(text(&entry.path)?);
-        }
-        let wanted = candidates(bound, &policies);
-        for entry in entries.into_iter().filter(|entry| entry.mode & 0o170_000 == 0o100_000) {
-            if !(wanted(&entry.path) || also(&entry.path)) || entry.path.ends_with(POLICY) {
-                continue;
-            }
-            let bytes = match repo.old_blob(entry.id) {
-                Ok(bytes) if looks_sealed(&bytes) => bytes,
-                Ok(_) | Err(RepoError::TooLarge { .. } | RepoError::Missing(_)) => continue,
-                Err(error) => return Err(error.into()),
-            };
-            match FileFacts::read(&entry.path, false, Some(&bytes)).content {
-                Content::Document(document) => self.add(&entry.path, vault.as_ref(), &document, values),
-                Content::Broken { line, what } => {
-                    values.damaged.insert(entry.path, format!("line {line}: {what}"));
-                }
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
-    fn add(&self, path: &str, vault: Option<&Vault>, document: &Document, values: &mut Values) {
-        let env = vault.and_then(|vault| vault.env_for_path(path));
-        let is_known = || tokens(document).all(|(mark, ..)| values.seen.contains(&(path.to_owned(), mark)));
-        // the copy in the index is most often that of the work tree
-        if values.opened.contains(path) && is_known() {
-            return;
-        }
-        let key = match unlock(&self.keyring, document) {
-            Ok(key) => Some(key),
-            Err(NoKey::Locked { .. }) => None,
-            Err(NoKey::Fault(fault)) => {
-                values.damaged.insert(path.to_owned(), fault.to_string());
-                return;
-            }
-        };
-        let list = if key.is_some() { &mut values.opened } else { &mut values.locked };
-        list.insert(path.to_owned());
-        values.collect(path, env, document, key.as_ref());
+        collector.add_index(&|path| changed.iter().any(|it| it == path), ALL)?;
+        Ok(collector.values)
     }
 
     /// Adds what older versions of any file held, on every reference. What cannot be told stands in the
@@ -187,5 +157,108 @@ impl Workspace {
             }
         }
         Ok(register.history)
+    }
+}
+
+/// Opens documents for their values.
+struct Collector<'w> {
+    workspace: &'w Workspace,
+    /// Data keys by the stanzas that hold them: the copies of a file have one. `None` where no identity opens any.
+    keys: HashMap<Vec<String>, Option<DataKey>>,
+    values: Values,
+}
+
+impl<'w> Collector<'w> {
+    fn new(workspace: &'w Workspace) -> Self {
+        Self { workspace, keys: HashMap::new(), values: Values::default() }
+    }
+
+    fn add_index(&mut self, also: &dyn Fn(&str) -> bool, limits: Limits) -> Result<()> {
+        let repo = self.workspace.repo()?;
+        let (vault, candidates) = self.candidates(also)?;
+        let (mut files, mut blobs) = (0, 0);
+        let count = candidates.len();
+        for (at, entry) in candidates.into_iter().enumerate() {
+            let left = count - at;
+            self.values.cut = match (files == limits.files, blobs == limits.blobs) {
+                (true, _) => Some(Cut::Files { left }),
+                (_, true) => Some(Cut::Blobs { left }),
+                _ => None,
+            };
+            if self.values.cut.is_some() {
+                break;
+            }
+            blobs += 1;
+            let bytes = match repo.old_blob(entry.id) {
+                Ok(bytes) if looks_sealed(&bytes) => bytes,
+                Ok(_) | Err(RepoError::TooLarge { .. }) => continue,
+                Err(RepoError::Missing(_)) => {
+                    self.values.missing += 1;
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            match FileFacts::read(&entry.path, false, Some(&bytes)).content {
+                Content::Document(document) => {
+                    files += 1;
+                    self.add(&entry.path, vault.as_ref(), &document);
+                }
+                Content::Broken { line, what } => {
+                    self.values.damaged.insert(entry.path, format!("line {line}: {what}"));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Files of the index that may be SOPS files, the likely ones first.
+    fn candidates(&self, also: &dyn Fn(&str) -> bool) -> Result<(Option<Vault>, Vec<IndexEntry>)> {
+        let repo = self.workspace.repo()?;
+        let entries = repo.index_entries()?;
+        let text = |path: &str| -> Result<Option<String>> {
+            Ok(repo.index_blob(path)?.and_then(|bytes| String::from_utf8(bytes).ok()))
+        };
+        let vault = text(VAULT)?.and_then(|text| Vault::parse(&text).ok());
+        let bound: BTreeSet<String> =
+            vault.iter().flat_map(|vault| &vault.files).map(|file| file.path.clone()).collect();
+        let mut policies = Vec::new();
+        for entry in entries.iter().filter(|entry| entry.path.rsplit('/').next() == Some(POLICY)) {
+            policies.extend(text(&entry.path)?);
+        }
+        let is_named = candidates(bound.clone(), &[]);
+        let is_wanted = candidates(bound.clone(), &policies);
+        let mut found = entries;
+        found.retain(|IndexEntry { path, mode, .. }| {
+            let is_plain = mode & 0o170_000 == 0o100_000;
+            is_plain && path != ROSTER && !path.ends_with(POLICY) && (is_wanted(path) || also(path))
+        });
+        found.sort_by_cached_key(|entry| (!bound.contains(&entry.path), !is_named(&entry.path)));
+        Ok((vault, found))
+    }
+
+    fn add(&mut self, path: &str, vault: Option<&Vault>, document: &Document) {
+        let env = vault.and_then(|vault| vault.env_for_path(path));
+        let values = &mut self.values;
+        let is_known = || tokens(document).all(|(mark, ..)| values.seen.contains(&(path.to_owned(), mark)));
+        // the copy in the index is most often that of the work tree
+        if values.opened.contains(path) && is_known() {
+            return;
+        }
+        let stanzas = document.metadata().age.iter().map(|stanza| stanza.enc.clone()).collect();
+        let key = match self.keys.entry(stanzas) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => match unlock(&self.workspace.keyring, document) {
+                Ok(key) => place.insert(Some(key)),
+                Err(NoKey::Locked { .. }) => place.insert(None),
+                Err(NoKey::Fault(fault)) => {
+                    values.damaged.insert(path.to_owned(), fault.to_string());
+                    return;
+                }
+            },
+        };
+        let list = if key.is_some() { &mut values.opened } else { &mut values.locked };
+        list.insert(path.to_owned());
+        values.collect(path, env, document, key.as_ref());
     }
 }

@@ -37,5 +37,6 @@ mod shell;
 mod status;
 mod timeline;
 mod tools;
+mod unsought;
 mod values;
 mod whole;

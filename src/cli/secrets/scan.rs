@@ -58,7 +58,8 @@ impl Args {
             true => Workspace::over(Repo::from_env()?, Caller::Person),
             false => Workspace::open(None, Caller::Person)?,
         };
-        let beside = workspace.repo()?.beside_index()?;
+        let is_work_tree = !self.staged && !self.history && self.paths.is_empty();
+        let beside = workspace.repo()?.beside_index(is_work_tree)?;
         let values = self.values(&workspace, &beside, ui)?;
         let guard = workspace.guard(&values)?;
         let found = self.search(&workspace, &guard, &beside)?;

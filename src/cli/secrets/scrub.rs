@@ -13,6 +13,7 @@ use crate::policy::rules::{Content, FileFacts, looks_sealed, plaintext, secret_k
 use crate::repo::{ObjectId, Repo, RepoError};
 use crate::sops::tree::{Path, Tree};
 use crate::sops::{Document, Format};
+use crate::workspace::leaks::ALL;
 use crate::workspace::wrap::secret_paths;
 use crate::workspace::{Caller, Workspace};
 
@@ -130,7 +131,7 @@ struct Known {
 
 impl Known {
     fn read(workspace: &Workspace) -> Result<Self, Failure> {
-        let values = workspace.values_of_index()?;
+        let values = workspace.values_of_index(ALL)?;
         let shapes = workspace.secret_files()?.into_iter().filter_map(Shape::of).collect();
         Ok(Self { shapes, guard: workspace.guard(&values)?, locked: values.locked.len() })
     }

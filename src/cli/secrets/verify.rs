@@ -27,6 +27,7 @@ mod range;
 mod sarif;
 mod tree;
 
+use leaks::Leaks;
 use output::Output;
 use tree::{Gathered, Source};
 
@@ -90,6 +91,8 @@ struct Report {
     commits: Option<usize>,
     /// The clone holds too little history.
     is_partial: bool,
+    /// Which values were not looked for.
+    unsought: Option<String>,
 }
 
 /// A finding that the repository accepts, and why.
@@ -107,6 +110,7 @@ impl Args {
         let in_hook = self.staged && std::env::var_os("GIT_INDEX_FILE").is_some();
         let report = self.report(ui).inspect_err(|failure| self.output().announce(failure, ui))?;
         report.show_as(self.output(), in_hook, ui)?;
+        report.unsought.iter().for_each(|note| ui.note(note));
         let is_unknown = self.require_history && report.is_partial;
         Ok(if report.errors() == 0 && !is_unknown { ExitCode::SUCCESS } else { Exit::No.into() })
     }
@@ -153,6 +157,7 @@ impl Args {
             changes: None,
             commits: Some(ranged.commits),
             is_partial: ranged.is_partial,
+            unsought: None,
         })
     }
 
@@ -250,14 +255,15 @@ impl Args {
         let workspace = Workspace::over(Repo::from_env()?, self.caller());
         let changes = workspace.repo()?.staged_changes()?;
         let changed = self.blamed(&workspace, &changes)?;
-        let mut leaks = Vec::new();
+        let mut leaks = Leaks::default();
         if !self.keyless {
             let new: Vec<_> = changes.iter().filter(|change| changed.contains(&change.path)).collect();
             leaks = leaks::staged(&workspace, &new)?;
         }
         let mut report = self.staged_tree(&workspace, changes, &changed)?;
-        leaks::drop_known(&mut leaks, &report.findings);
-        report.findings.extend(leaks);
+        leaks::drop_known(&mut leaks.findings, &report.findings);
+        report.findings.extend(leaks.findings);
+        report.unsought = leaks.note;
         Ok(report)
     }
 
@@ -334,6 +340,7 @@ pub(in crate::cli) fn staged_in_hook(ui: &Ui) -> Result<ExitCode, Failure> {
     let args = Args { staged: true, ..Args::default() };
     let report = args.staged()?;
     report.refuse(ui);
+    report.unsought.iter().for_each(|note| ui.note(note));
     Ok(if report.errors() == 0 { ExitCode::SUCCESS } else { Exit::No.into() })
 }
 

@@ -20,13 +20,16 @@ pub(super) enum Place {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum What {
     Value(usize),
+    /// A value in the path itself.
+    Name(usize),
     AgeKey,
 }
 
 /// The first text of a place that holds it.
 pub(super) struct First {
-    pub(super) line: usize,
-    /// `None` for a key of age.
+    /// `None` for what the path says.
+    pub(super) line: Option<usize>,
+    /// `None` for a key of age, and for what the path says.
     pub(super) found: Option<Match>,
     /// The oldest that holds it.
     pub(super) commit: Option<Commit>,
@@ -65,9 +68,12 @@ impl<'g> Found<'g> {
         matches: &Matches,
         commit: &dyn Fn() -> Result<Option<Commit>, E>,
     ) -> Result<(), E> {
-        let values = matches.values.iter().map(|found| (What::Value(found.value), found.line, Some(*found)));
-        let keys = matches.age_key.map(|line| (What::AgeKey, line, None));
-        for (what, line, found) in values.chain(keys) {
+        let values =
+            matches.values.iter().map(|found| (What::Value(found.value), Some(found.line), Some(*found)));
+        let keys = matches.age_key.map(|line| (What::AgeKey, Some(line), None));
+        let named = self.guard.search(path.as_bytes()).values;
+        let names = named.iter().map(|found| (What::Name(found.value), None, None));
+        for (what, line, found) in values.chain(keys).chain(names) {
             let places = self.hits.entry((path.to_owned(), what)).or_default();
             match places.get_mut(&place) {
                 Some(first) => first.texts += 1,
@@ -87,19 +93,22 @@ impl<'g> Found<'g> {
     /// The finding of a hit, with a line for each place.
     pub(super) fn finding(&self, (what, path, places): Hit<'_>) -> Finding {
         let is_published = places.contains_key(&Place::Commit);
+        let fix = if is_published { COMMITTED } else { HERE };
         let (mut finding, fix) = match what {
             What::AgeKey => {
+                let path = &self.guard.hide(path);
                 let message = format!("{path} holds the secret key of a reader (`AGE-SECRET-KEY-1…`)");
                 (Finding::error(RuleId::G05, path, message), secret_key_fix())
             }
             What::Value(value) => {
                 let is_password = places.values().all(|first| first.found.is_some_and(|it| it.is_password));
-                let fix = if is_published { COMMITTED } else { HERE };
                 (self.guard.finding_of(path, *value, is_password), fix)
             }
+            What::Name(value) => (self.guard.finding_of_name(path, *value), fix),
         };
-        finding.line = places.values().next().map(|first| first.line);
-        finding.detail = places.iter().flat_map(|(place, first)| told(*place, path, first)).collect();
+        finding.line = places.values().next().and_then(|first| first.line);
+        let lines = places.iter().flat_map(|(place, first)| told(*place, path, first));
+        finding.detail = lines.map(|line| self.guard.hide(&line)).collect();
         finding.fix(fix)
     }
 }
@@ -110,7 +119,8 @@ fn told(place: Place, path: &str, first: &First) -> Vec<String> {
     let staged = if place == Place::Index { " (staged)" } else { "" };
     // in a log of GitHub a line that begins with `::` would be a command
     let here = if path.starts_with("::") { "./" } else { "" };
-    let mut lines = vec![format!("{here}{path}:{}{staged}{how}", first.line)];
+    let line = first.line.map(|line| format!(":{line}")).unwrap_or_default();
+    let mut lines = vec![format!("{here}{path}{line}{staged}{how}")];
     lines.extend(first.commit.as_ref().map(|commit| {
         let more = if first.texts > 1 {
             format!(", and in {} later versions", first.texts - 1)

@@ -86,17 +86,24 @@ impl Told<'_> {
             ui.note("no SOPS file here: only secret keys of age were looked for");
         }
         if !values.locked.is_empty() && !values.opened.is_empty() {
-            let (of, them) = (values.files(), list(values.locked.iter().cloned()));
+            let (of, them) = (values.files(), list(self.shown(&values.locked).into_iter()));
             ui.warning(format!(
                 "no key at hand opens {} of {of} files, so their values are not looked for: {them}",
                 values.locked.len()
             ));
         }
         for (path, why) in values.damaged.iter().take(SHOWN) {
-            ui.warning(format!("{}: {}; what does not open is not looked for", Escaped(path), Escaped(why)));
+            let path = self.guard.hide(path);
+            ui.warning(format!("{}: {}; what does not open is not looked for", Escaped(&path), Escaped(why)));
         }
         if !self.found.unread.is_empty() {
-            ui.warning(format!("not looked into: {}", list(self.found.unread.iter().cloned())));
+            ui.warning(format!("not looked into: {}", list(self.shown(&self.found.unread).into_iter())));
+        }
+        if values.missing > 0 {
+            let files = count(values.missing, "file");
+            ui.warning(format!(
+                "values of {files} are not looked for: this clone lacks them; git fetch --refetch --no-filter"
+            ));
         }
         if self.found.is_partial {
             ui.warning("this clone holds not all history: what it lacks was not looked into");
@@ -108,23 +115,29 @@ impl Told<'_> {
 
     fn json(&self) -> Value {
         let (tally, values, found) = (self.guard.tally(), self.values, self.found);
-        let damaged = values.damaged.iter().map(|(path, why)| json!({"path": path, "why": why}));
+        let damaged =
+            values.damaged.iter().map(|(path, why)| json!({"path": self.guard.hide(path), "why": why}));
         json!({
             "schema": 1,
             "findings": found.hits().map(|hit| self.hit(hit)).collect::<Vec<_>>(),
             "values": {"looked_for": tally.looked_for, "weak": tally.weak, "skipped": tally.skipped},
-            "files": {"opened": values.opened, "locked": values.locked, "damaged": damaged.collect::<Vec<_>>()},
-            "searched": {"files": found.files, "versions": found.blobs, "commits": found.commits, "not_looked_into": found.unread},
+            "files": {"opened": self.shown(&values.opened), "locked": self.shown(&values.locked), "damaged": damaged.collect::<Vec<_>>()},
+            "searched": {"files": found.files, "versions": found.blobs, "commits": found.commits, "not_looked_into": self.shown(&found.unread)},
             "keyless": self.is_keyless,
             "history_is_complete": !found.is_partial,
         })
     }
 
+    /// A path may hold a value too.
+    fn shown<'p>(&self, names: impl IntoIterator<Item = &'p String>) -> Vec<String> {
+        names.into_iter().map(|name| self.guard.hide(name)).collect()
+    }
+
     fn hit(&self, hit: Hit<'_>) -> Value {
         let finding = self.found.finding(hit);
-        let (what, path, places) = hit;
+        let (what, _, places) = hit;
         let name = match what {
-            What::Value(value) => Some(self.guard.name(*value)),
+            What::Value(value) | What::Name(value) => Some(self.guard.name(*value)),
             What::AgeKey => None,
         };
         let place = |place: &Place| match place {
@@ -134,7 +147,7 @@ impl Told<'_> {
         };
         let places = places.iter().map(|(at, first)| {
             let commit = first.commit.as_ref().map(|commit| {
-                json!({"id": commit.id.to_string(), "date": day(commit.author_time), "author": commit.author_name, "summary": commit.summary})
+                json!({"id": commit.id.to_string(), "date": day(commit.author_time), "author": self.guard.hide(&commit.author_name), "summary": self.guard.hide(&commit.summary)})
             });
             let form = first.found.map(|found| found.form.id());
             json!({"place": place(at), "line": first.line, "form": form, "count": first.found.map(|it| it.count), "texts": first.texts, "first_commit": commit})
@@ -143,7 +156,7 @@ impl Told<'_> {
             "rule": finding.rule.id(),
             "name": finding.rule.name(),
             "severity": finding.severity.to_string(),
-            "path": path,
+            "path": finding.path,
             "key": name.map(|name| &name.key),
             "file": name.map(|name| &name.file),
             "env": name.and_then(|name| name.env.as_ref()),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use super::found::{Found, Place};
@@ -11,6 +12,8 @@ use crate::policy::leak::{Guard, Matches};
 use crate::policy::vault::Vault;
 use crate::repo::{BLOB_LIMIT, Beside, Commit, ObjectId, Repo, RepoError, Span};
 use crate::workspace::Workspace;
+
+const SUBMODULE: u32 = 0o160_000;
 
 pub(super) struct Search<'a> {
     workspace: &'a Workspace,
@@ -32,14 +35,18 @@ impl<'a> Search<'a> {
         let entries = self.repo.index_entries()?;
         let known = entries.iter().map(|entry| entry.path.as_str());
         let files: BTreeSet<&str> = known.chain(beside.untracked.iter().map(String::as_str)).collect();
+        let mut absent = BTreeSet::new();
         for path in files {
-            self.file(&self.workspace.root().join(path), path)?;
+            if !self.file(&self.workspace.root().join(path), path)? {
+                absent.insert(path);
+            }
         }
-        let is_plain = |mode: u32| mode & 0o170_000 == 0o100_000;
-        for entry in entries.iter().filter(|it| is_plain(it.mode) && changed.contains(it.path.as_str())) {
+        // a sparse checkout has files in the index alone, and they are not changed
+        let is_other = |path: &str| changed.contains(path) || absent.contains(path);
+        for entry in entries.iter().filter(|it| it.mode != SUBMODULE && is_other(&it.path)) {
             self.blob(Place::Index, entry.id, &entry.path, None)?;
         }
-        for path in self.repo.odd_paths()? {
+        for path in self.repo.odd_paths()?.iter().chain(&beside.odd) {
             self.found.unread.push(format!("{path}: the name is not UTF-8"));
         }
         Ok(())
@@ -48,9 +55,12 @@ impl<'a> Search<'a> {
     /// What the next commit changes.
     pub(super) fn staged(&mut self) -> Result<(), Failure> {
         for change in self.repo.staged_changes()? {
-            if let Some(new) = change.new.filter(|new| new.mode != 0o160_000) {
+            if let Some(new) = change.new.filter(|new| new.mode != SUBMODULE) {
                 self.blob(Place::Index, new.id, &change.path, None)?;
             }
+        }
+        for (path, entry) in self.repo.staged_at_odd_paths()? {
+            self.blob(Place::Index, entry.id, &path, None)?;
         }
         Ok(())
     }
@@ -73,7 +83,7 @@ impl<'a> Search<'a> {
     pub(super) fn on_disk(&mut self, path: &Path) -> Result<(), Failure> {
         match fs::metadata(path) {
             Ok(about) if about.is_dir() => self.folder(path),
-            Ok(_) => self.file(path, &path.to_string_lossy()),
+            Ok(_) => self.file(path, &path.to_string_lossy()).map(|_| ()),
             Err(error) => Err(Failure::usage(format!("{}: {error}", path.display()))),
         }
     }
@@ -92,33 +102,39 @@ impl<'a> Search<'a> {
             let inner = if path == Path::new(".") { entry.file_name().into() } else { entry.path() };
             match entry.file_type() {
                 Ok(kind) if kind.is_dir() && entry.file_name() != ".git" => self.folder(&inner)?,
-                Ok(kind) if kind.is_file() => self.file(&inner, &inner.to_string_lossy())?,
+                Ok(kind) if kind.is_file() => {
+                    self.file(&inner, &inner.to_string_lossy())?;
+                }
                 _ => {}
             }
         }
         Ok(())
     }
 
-    fn file(&mut self, path: &Path, shown: &str) -> Result<(), Failure> {
-        // what is gone from the work tree the index has
-        let Ok(about) = fs::metadata(path) else { return Ok(()) };
-        if !about.is_file() || is_link_below(self.workspace.root(), path) {
-            return Ok(());
+    /// Whether there was one.
+    fn file(&mut self, path: &Path, shown: &str) -> Result<bool, Failure> {
+        // a link of the work tree may lead anywhere: its own text counts, as for git
+        let link = path.starts_with(self.workspace.root()).then(|| fs::read_link(path).ok()).flatten();
+        if let Some(target) = link {
+            self.look(Place::Disk, shown, target.as_os_str().as_bytes(), None)?;
+            return Ok(true);
+        }
+        let Ok(about) = fs::metadata(path) else { return Ok(false) };
+        if !about.is_file() {
+            return Ok(true);
         }
         if about.len() > BLOB_LIMIT as u64 {
             self.found.unread.push(format!("{shown}: larger than {} MiB", BLOB_LIMIT >> 20));
-            return Ok(());
+            return Ok(true);
         }
         match fs::read(path) {
             Ok(bytes) => {
                 self.found.files += 1;
-                self.look(Place::Disk, shown, &bytes, None)
+                self.look(Place::Disk, shown, &bytes, None)?;
             }
-            Err(error) => {
-                self.found.unread.push(format!("{shown}: {error}"));
-                Ok(())
-            }
+            Err(error) => self.found.unread.push(format!("{shown}: {error}")),
         }
+        Ok(true)
     }
 
     fn blob(
@@ -153,7 +169,7 @@ impl<'a> Search<'a> {
         commit: Option<ObjectId>,
     ) -> Result<(), Failure> {
         let mut matches = self.guard.search(bytes);
-        if matches == Matches::default() {
+        if matches == Matches::default() && self.guard.search(path.as_bytes()) == matches {
             return Ok(());
         }
         let allows = |vault: &Vault| vault.allowed(RuleId::G05, path, None).is_some();
@@ -166,9 +182,4 @@ impl<'a> Search<'a> {
             || -> Result<Option<Commit>, Failure> { Ok(commit.map(|id| repo.commit(id)).transpose()?) };
         self.found.note(place, path, &matches, &about)
     }
-}
-
-/// A link of the work tree may lead anywhere; its own text stands in the index.
-fn is_link_below(root: &Path, path: &Path) -> bool {
-    path.starts_with(root) && path.symlink_metadata().is_ok_and(|about| about.is_symlink())
 }

@@ -64,17 +64,18 @@ pub(in crate::cli) fn in_hook(remote: &str, lines: &str, ui: &Ui) -> Result<Exit
             commits
         }
     };
-    let mut in_clear = leaks::pushed(&workspace, &span)?;
-    leaks::drop_known(&mut in_clear, &findings);
-    findings.extend(in_clear);
+    let mut leaks = leaks::pushed(&workspace, &span)?;
+    leaks::drop_known(&mut leaks.findings, &findings);
+    findings.extend(leaks.findings);
     // what a later commit healed, and that a policy changed, stops no push
     findings.retain(|finding| finding.severity != Severity::Notice);
     drop_repeated(&mut findings);
-    refuse(Report { findings, commits: Some(commits), ..Report::default() }, ui)
+    refuse(Report { findings, commits: Some(commits), unsought: leaks.note, ..Report::default() }, ui)
 }
 
 fn refuse(report: Report, ui: &Ui) -> Result<ExitCode, Failure> {
     report.show(ui, true, false);
+    report.unsought.iter().for_each(|note| ui.note(note));
     if report.errors() == 0 {
         return Ok(ExitCode::SUCCESS);
     }
