@@ -170,6 +170,14 @@ fn links_policies_and_what_a_document_has_in_clear_are_looked_into() {
 }
 
 #[test]
+fn what_is_too_large_to_look_into_is_named() {
+    let sandbox = Sandbox::with_store();
+    sandbox.write("big.bin", vec![b'x'; (32 << 20) + 1]);
+    sandbox.git(["add", "big.bin"]).ok();
+    commit(&sandbox).ok().shows("note: big.bin is larger than 32 MiB: no value was looked for in it");
+}
+
+#[test]
 fn nobody_is_asked_for_a_passphrase() {
     let sandbox = Sandbox::with_store();
     let key = sandbox.key_file();

@@ -91,8 +91,8 @@ struct Report {
     commits: Option<usize>,
     /// The clone holds too little history.
     is_partial: bool,
-    /// Which values were not looked for.
-    unsought: Option<String>,
+    /// Which values were not looked for, and where not.
+    unsought: Vec<String>,
 }
 
 /// A finding that the repository accepts, and why.
@@ -157,7 +157,7 @@ impl Args {
             changes: None,
             commits: Some(ranged.commits),
             is_partial: ranged.is_partial,
-            unsought: None,
+            unsought: Vec::new(),
         })
     }
 
@@ -263,7 +263,7 @@ impl Args {
         let mut report = self.staged_tree(&workspace, changes, &changed)?;
         leaks::drop_known(&mut leaks.findings, &report.findings);
         report.findings.extend(leaks.findings);
-        report.unsought = leaks.note;
+        report.unsought = leaks.notes;
         Ok(report)
     }
 

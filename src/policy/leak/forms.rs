@@ -65,6 +65,12 @@ impl fmt::Display for Form {
 /// Every form that differs from those before it.
 pub(super) fn all(value: &[u8]) -> Vec<(Form, Text)> {
     let mut forms: Vec<(Form, Text)> = vec![(Form::Plain, Zeroizing::new(value.to_vec()))];
+    // most values are letters and digits, and those are never escaped
+    if value.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(byte)) {
+        forms.extend(base64(value));
+        forms.extend(utf16(value).into_iter().map(|text| (Form::Utf16, text)));
+        return forms;
+    }
     let others = std::iter::once((Form::Windows, line_breaks(value, b"\r\n")))
         .chain(other_lines(value))
         .chain(base64(value))

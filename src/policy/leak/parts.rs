@@ -26,8 +26,8 @@ pub(super) struct Part {
 
 /// Nothing where the value is not worth it.
 pub(super) fn of(key: &str, value: &[u8]) -> Vec<Part> {
-    let value = value.strip_suffix(b"\n").unwrap_or(value);
-    let value = value.strip_suffix(b"\r").unwrap_or(value);
+    // what stands around a value in its document is seldom copied with it
+    let value = value.trim_ascii();
     let part =
         |text: &[u8], is_password| Part { text: Zeroizing::new(text.to_vec()), is_password, is_piece: false };
     if let Some(text) = encoded(value) {

@@ -1,5 +1,6 @@
 //! Which values are worth looking for: `postgres` stands in every second file, and tells nothing there.
 
+use crate::policy::credential::WORDS;
 use crate::policy::entropy::entropy;
 
 /// Fewer bytes stand somewhere by chance.
@@ -99,18 +100,8 @@ fn changes(word: &str) -> usize {
 
 /// What the key is called ends in a word for a credential.
 fn names_credential(key: &str) -> bool {
-    const ENDS: [&str; 10] = [
-        "password",
-        "passwd",
-        "passphrase",
-        "pass",
-        "pwd",
-        "secret",
-        "token",
-        "key",
-        "credential",
-        "credentials",
-    ];
+    const ENDS: [&str; 4] = ["passphrase", "pass", "pwd", "key"];
     let key = key.to_ascii_lowercase();
-    ENDS.iter().any(|end| key.ends_with(end))
+    let is_named = |key: &str| WORDS.iter().chain(&ENDS).any(|end| key.ends_with(end));
+    is_named(&key) || key.strip_suffix('s').is_some_and(is_named)
 }

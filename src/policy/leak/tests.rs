@@ -61,6 +61,13 @@ fn lines_are_counted_and_places_too() {
 }
 
 #[test]
+fn what_is_blank_around_a_value_is_none_of_it() {
+    for value in ["hunter2hunter2\n", "hunter2hunter2\r\n", " hunter2hunter2\n\n", "\thunter2hunter2"] {
+        assert_eq!(found(value, "a=hunter2hunter2;").form, Form::Plain);
+    }
+}
+
+#[test]
 fn keys_with_one_value_are_named_together() {
     let guard = guard(&[("A", "a1b2c3d4e5"), ("B", "a1b2c3d4e5")]);
     let found = guard.search(b"a1b2c3d4e5").values;

@@ -1,6 +1,7 @@
 //! F04Z, F05, F06 and F07: what stands in clear in a SOPS file.
 
 use super::FileFacts;
+use crate::policy::credential::WORDS;
 use crate::policy::entropy::entropy;
 use crate::policy::{Finding, RuleId};
 use crate::sops::selector::Selected;
@@ -100,23 +101,13 @@ fn has_known_form(text: &str) -> bool {
 }
 
 fn names_secret(key: &str, text: &str) -> bool {
-    const WORDS: [&str; 10] = [
-        "password",
-        "passwd",
-        "secret",
-        "token",
-        "apikey",
-        "api_key",
-        "privatekey",
-        "private_key",
-        "encryptionkey",
-        "credential",
-    ];
+    // `key` alone is that of a map or a label as well
+    const KEYS: [&str; 5] = ["apikey", "api_key", "privatekey", "private_key", "encryptionkey"];
     let key = key.to_lowercase();
     // a `key` with a slash is the name of a label
     key == "key" && !text.contains('/')
         || key.ends_with("pass")
-        || WORDS.iter().any(|word| key.contains(word))
+        || WORDS.iter().chain(&KEYS).any(|word| key.contains(word))
 }
 
 fn looks_random(text: &str) -> bool {

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::count;
+use crate::cli::escape::Escaped;
 use crate::cli::failure::Failure;
 use crate::policy::leak::{COMMITTED, Guard, HERE};
 use crate::policy::rules::{FileFacts, looks_sealed};
 use crate::policy::{Finding, RuleId, Severity};
-use crate::repo::{Entry, ObjectId, Repo, RepoError, Span, StagedChange};
+use crate::repo::{BLOB_LIMIT, Entry, ObjectId, RepoError, Span, StagedChange};
 use crate::sops::selector::Selected;
 use crate::sops::{Document, Token};
 use crate::workspace::Workspace;
@@ -18,7 +19,7 @@ use crate::workspace::leaks::{Cut, IN_HOOKS, Values};
 #[derive(Default)]
 pub(super) struct Leaks {
     pub(super) findings: Vec<Finding>,
-    pub(super) note: Option<String>,
+    pub(super) notes: Vec<String>,
 }
 
 /// Of the blobs that the next commit changes. Values are opened only when one of them has something in clear:
@@ -30,22 +31,19 @@ pub(super) fn staged(workspace: &Workspace, changes: &[&StagedChange]) -> Result
     }
     let new = changes.iter().filter_map(|change| Some((change.path.clone(), change.new?)));
     let new: Vec<(String, Entry)> = new.chain(repo.staged_at_odd_paths()?).collect();
-    let mut texts = Vec::new();
+    let mut search = Search::new(workspace);
+    let mut findings = Vec::new();
     for (path, entry) in &new {
-        let bytes = bytes(repo, *entry)?.filter(|bytes| !is_sealed_whole(path, bytes));
-        texts.extend(bytes.map(|bytes| (path, bytes)));
+        let text = search.bytes(path, *entry)?.filter(|bytes| !is_sealed_whole(path, bytes));
+        let Some(text) = text else { continue };
+        let guard = search.guard()?;
+        findings.extend(guard.search(&text).values.iter().map(|found| guard.finding(path, found)));
     }
-    if texts.is_empty() {
-        return Ok(Leaks::default());
+    if let Some(guard) = &search.guard {
+        findings.extend(new.iter().flat_map(|(path, _)| guard.findings_of_name(path)));
     }
-    let (guard, note) = guard(workspace)?;
-    let mut findings: Vec<Finding> =
-        new.iter().flat_map(|(path, _)| guard.findings_of_name(path)).map(|it| it.fix(HERE)).collect();
-    for (path, text) in texts {
-        let matches = guard.search(&text).values;
-        findings.extend(matches.iter().map(|found| guard.finding(path, found).fix(HERE)));
-    }
-    Ok(Leaks { findings, note })
+    let findings = findings.into_iter().map(|finding| finding.fix(HERE)).collect();
+    Ok(Leaks { findings, notes: search.notes })
 }
 
 /// Of the blobs that commits bring to a remote, each with the first of them.
@@ -54,14 +52,11 @@ pub(super) fn pushed(workspace: &Workspace, span: &Span) -> Result<Leaks, Failur
     if span.tips.is_empty() || !is_wanted(workspace)? {
         return Ok(Leaks::default());
     }
-    let mut opened = None;
+    let mut search = Search::new(workspace);
     let mut findings: BTreeMap<(String, String), Finding> = BTreeMap::new();
     repo.each_new_blob(span, &mut |commit: ObjectId, path: &str, entry| {
-        let Some(text) = bytes(repo, entry)? else { return Ok(()) };
-        let (guard, _) = match &mut opened {
-            Some(opened) => opened,
-            none => none.insert(guard(workspace)?),
-        };
+        let Some(text) = search.bytes(path, entry)? else { return Ok(()) };
+        let guard = search.guard()?;
         let matches = guard.search(&text).values;
         let of_text = matches.iter().map(|found| guard.finding(path, found));
         for finding in guard.findings_of_name(path).into_iter().chain(of_text) {
@@ -76,14 +71,49 @@ pub(super) fn pushed(workspace: &Workspace, span: &Span) -> Result<Leaks, Failur
         }
         Ok::<(), Failure>(())
     })?;
-    let note = opened.and_then(|(_, note)| note);
-    Ok(Leaks { findings: findings.into_values().collect(), note })
+    Ok(Leaks { findings: findings.into_values().collect(), notes: search.notes })
 }
 
-/// What is looked for, within the limits of a hook.
-fn guard(workspace: &Workspace) -> Result<(Guard, Option<String>), Failure> {
-    let values = workspace.values_of_index(IN_HOOKS)?;
-    Ok((workspace.guard(&values)?, unsought(&values)))
+/// Reads what is new, and makes what is looked for when it is asked for first.
+struct Search<'w> {
+    workspace: &'w Workspace,
+    guard: Option<Guard>,
+    notes: Vec<String>,
+}
+
+impl<'w> Search<'w> {
+    fn new(workspace: &'w Workspace) -> Self {
+        Self { workspace, guard: None, notes: Vec::new() }
+    }
+
+    fn guard(&mut self) -> Result<&Guard, Failure> {
+        let guard = match self.guard.take() {
+            Some(guard) => guard,
+            None => {
+                let values = self.workspace.values_of_index(IN_HOOKS)?;
+                self.notes.extend(unsought(&values));
+                self.workspace.guard(&values)?
+            }
+        };
+        Ok(self.guard.insert(guard))
+    }
+
+    /// What there is to search: of a link the text that it is.
+    fn bytes(&mut self, path: &str, entry: Entry) -> Result<Option<Vec<u8>>, Failure> {
+        if entry.mode == 0o160_000 {
+            return Ok(None);
+        }
+        match self.workspace.repo()?.old_blob(entry.id) {
+            Err(RepoError::TooLarge { .. }) => {
+                let limit = BLOB_LIMIT >> 20;
+                let note = format!("{path} is larger than {limit} MiB: no value was looked for in it");
+                self.notes.push(Escaped(&note).to_string());
+                Ok(None)
+            }
+            Err(RepoError::Missing(_)) => Ok(None),
+            bytes => Ok(Some(bytes?)),
+        }
+    }
 }
 
 /// Which values are not looked for although a key is at hand, and what to type.
@@ -112,17 +142,6 @@ fn unsought(values: &Values) -> Option<String> {
 fn is_wanted(workspace: &Workspace) -> Result<bool, Failure> {
     let is_off = || Ok::<_, Failure>(workspace.repo()?.config_bool("stax.scan")? == Some(false));
     Ok(workspace.keyring.first_source().is_some() && !is_off()?)
-}
-
-/// What there is to search: of a link the text that it is.
-fn bytes(repo: &Repo, entry: Entry) -> Result<Option<Vec<u8>>, Failure> {
-    if entry.mode == 0o160_000 {
-        return Ok(None);
-    }
-    match repo.old_blob(entry.id) {
-        Err(RepoError::TooLarge { .. } | RepoError::Missing(_)) => Ok(None),
-        bytes => Ok(Some(bytes?)),
-    }
 }
 
 /// A SOPS document without a value or a comment in clear: nothing is to be looked for in it.

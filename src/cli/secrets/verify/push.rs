@@ -70,7 +70,7 @@ pub(in crate::cli) fn in_hook(remote: &str, lines: &str, ui: &Ui) -> Result<Exit
     // what a later commit healed, and that a policy changed, stops no push
     findings.retain(|finding| finding.severity != Severity::Notice);
     drop_repeated(&mut findings);
-    refuse(Report { findings, commits: Some(commits), unsought: leaks.note, ..Report::default() }, ui)
+    refuse(Report { findings, commits: Some(commits), unsought: leaks.notes, ..Report::default() }, ui)
 }
 
 fn refuse(report: Report, ui: &Ui) -> Result<ExitCode, Failure> {
