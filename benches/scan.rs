@@ -1,5 +1,6 @@
 //! `stax secrets scan` beside what git reads for the same: 5,000 files, 2,000 commits, 200 values; and what the
-//! guard adds to `git commit` of one ordinary file, with 1, 20 and 200 SOPS files.
+//! guard adds to `git commit` of one ordinary file and to `git push` of 100, with 1 to 1,000 SOPS files, and with
+//! 5,000 manifests that may be some.
 //!
 //! `cargo bench --bench scan`. `git grep` looks for the same values as they are, and in no other form.
 
@@ -39,8 +40,11 @@ fn main() {
     compare(folder.path(), "5,000 files of the work tree, `git grep -F`", &["secrets", "scan", "src"], &grep);
     let log = ["log", "-p", "--all", "--no-textconv"];
     compare(folder.path(), "2,000 commits, `git log -p --all`", &["secrets", "scan", "--history"], &log);
-    for files in [1, 20, 200] {
-        hook(files);
+    for (files, manifests) in [(1, 0), (20, 0), (200, 0), (1_000, 0), (1, 5_000)] {
+        let folder = tempfile::tempdir().unwrap();
+        store(folder.path(), files, manifests);
+        hook(folder.path(), files, manifests);
+        push(folder.path());
     }
 }
 
@@ -92,19 +96,26 @@ fn sealed(file: usize, recipient: &str) -> String {
     documents::sealed(file as u64, recipient, &clear)
 }
 
-/// So many SOPS files under one rule, and the key of their reader where sops looks for it.
-fn store(top: &Path, files: usize) {
+/// So many SOPS files under one rule, and the key of their reader where sops looks for it; beside manifests under a
+/// rule for everything.
+fn store(top: &Path, files: usize, manifests: usize) {
     git(top, &["init", "--quiet", "--initial-branch=main"]);
     let identity = Identity::generate();
     let recipient = identity.recipient().to_string();
     fs::create_dir_all(top.join(".config/sops/age")).unwrap();
     fs::write(top.join(".config/sops/age/keys.txt"), identity.secret_text().expose_secret()).unwrap();
     fs::write(top.join(".gitignore"), ".config\n").unwrap();
-    let rule = format!("creation_rules:\n  - path_regex: ^s/\n    age: {recipient}\n");
+    let scope = if manifests == 0 { "    path_regex: ^s/\n" } else { "" };
+    let rule = format!("creation_rules:\n  - age: {recipient}\n{scope}");
     fs::write(top.join(".sops.yaml"), rule).unwrap();
     fs::create_dir_all(top.join("s")).unwrap();
     for file in 0..files {
         fs::write(top.join(format!("s/{file}.enc.yaml")), sealed(file, &recipient)).unwrap();
+    }
+    fs::create_dir_all(top.join("k8s")).unwrap();
+    for file in 0..manifests {
+        let text = format!("kind: Deployment\nmetadata: {{name: app-{file}}}\n") + &"# a line\n".repeat(60);
+        fs::write(top.join(format!("k8s/{file}.yaml")), text).unwrap();
     }
     git(top, &["add", "--all"]);
     git(top, &["commit", "--quiet", "-m", "all"]);
@@ -112,7 +123,7 @@ fn store(top: &Path, files: usize) {
 
 /// 20 SOPS files beside 5,000 programs, one of them changed by each commit.
 fn repository(top: &Path) {
-    store(top, 20);
+    store(top, 20, 0);
     for file in 0..FILES {
         let path = top.join(format!("src/{}/{file}.rs", file % 100));
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -145,10 +156,7 @@ fn nothing_found(command: &mut Command) -> Duration {
 }
 
 /// A commit of one ordinary file: with the guard, and with a hook that does not look for values.
-fn hook(files: usize) {
-    let folder = tempfile::tempdir().unwrap();
-    let top = folder.path();
-    store(top, files);
+fn hook(top: &Path, files: usize, manifests: usize) {
     time(&mut command(top, env!("CARGO_BIN_EXE_stax"), &["secrets", "install"]));
     git(top, &["add", "--all"]);
     git(top, &["commit", "--quiet", "--allow-empty", "-m", "installed"]);
@@ -167,8 +175,30 @@ fn hook(files: usize) {
         }
     }
     let (with, without, bare) = (median(times.0), median(times.1), median(times.2));
-    line(&format!("git commit, {files} SOPS files: guard, and none"), with, without);
+    line(&format!("git commit, {files} SOPS files, {manifests} others: guard, and none"), with, without);
     println!("{:50} {bare:>10.1?}", "    without any hook");
+}
+
+/// A push of 100 commits to a bare repository: with the guard, and with a hook that does not look for values.
+fn push(top: &Path) {
+    let remote = tempfile::tempdir().unwrap();
+    git(remote.path(), &["init", "--quiet", "--bare"]);
+    git(top, &["remote", "add", "origin", &remote.path().to_string_lossy()]);
+    git(top, &["push", "--quiet", "--no-verify", "origin", "main:start", "main:goal"]);
+    git(top, &["branch", "start"]);
+    for commit in 0..100 {
+        fs::write(top.join(format!("{commit}.rs")), program(commit)).unwrap();
+        git(top, &["add", "--all"]);
+        git(top, &["commit", "--quiet", "--no-verify", "-m", "one"]);
+    }
+    let mut times = (Vec::new(), Vec::new());
+    for round in 0..2 * ROUNDS {
+        git(top, &["config", "stax.scan", if round % 2 == 0 { "true" } else { "false" }]);
+        let list = if round % 2 == 0 { &mut times.0 } else { &mut times.1 };
+        list.push(time(&mut command(top, "git", &["push", "--quiet", "origin", "main:goal"])));
+        git(top, &["push", "--quiet", "--no-verify", "--force", "origin", "start:goal"]);
+    }
+    line("    git push of 100 commits: guard, and none", median(times.0), median(times.1));
 }
 
 fn line(name: &str, ours: Duration, theirs: Duration) {

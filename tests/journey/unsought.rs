@@ -170,6 +170,16 @@ fn links_policies_and_what_a_document_has_in_clear_are_looked_into() {
 }
 
 #[test]
+fn a_pipe_is_not_read_and_a_folder_of_links_has_an_end() {
+    let sandbox = Sandbox::with_store();
+    sandbox.sh("mkfifo pipe; ln -s . loop; ln -s / all; ln -s nowhere broken").ok();
+    sandbox.stax(["secrets", "scan"]).ok().prints(": nothing found\n");
+    sandbox.stax(["secrets", "scan", "."]).ok().prints(": nothing found\n");
+    sandbox.stax(["secrets", "scan", "pipe"]).exits(2).one_error().says("pipe: neither a file nor a folder");
+    sandbox.stax(["secrets", "scan", "broken"]).exits(2).one_error().says("broken");
+}
+
+#[test]
 fn what_is_too_large_to_look_into_is_named() {
     let sandbox = Sandbox::with_store();
     sandbox.write("big.bin", vec![b'x'; (32 << 20) + 1]);

@@ -21,14 +21,14 @@ use places::Search;
 /// Look for the values of the SOPS files where they do not belong
 ///
 /// Without PATH in the work tree (what git does not ignore), in the index and in the commits that no remote
-/// has. Values are looked for as they are, in base64 (also inside of a longer text), percent-encoded, and
-/// escaped for JSON and for shells, in one pass; beside them the secret keys of age. Printed are name, path
-/// and line, never a value.
+/// has. Values are looked for as they are, in base64 (also inside of a longer text), percent-encoded, escaped for
+/// JSON, shells and XML, in UTF-16, and with their lines indented or joined, in one pass; beside them the secret
+/// keys of age. What is base64 in its file is looked for decoded too. Printed are name, path and line, never a value.
 ///
 /// Left out and counted is what is shorter than 8 bytes or too ordinary: words, names of hosts and files,
 /// numbers up to 15 digits, URLs without credentials, public keys, and what stands in clear in a SOPS file.
 /// `git config --add stax.scanSkip KEY` leaves out one more. `git config stax.scan false` keeps the hooks from
-/// looking. Not looked into: ignored files, archives, files above 32 MiB, and objects that no reference
+/// looking. The hooks open at most 256 SOPS files, the bound ones first, and say so; this command opens all. Not looked into: ignored files, archives, files above 32 MiB, and objects that no reference
 /// reaches.
 ///
 /// Exit codes: 0 nothing found, 1 found, 2 could not run, 3 no identity opens any file.

@@ -46,7 +46,17 @@ fn is_public(text: &str) -> bool {
     if starts.iter().any(|start| text.starts_with(start)) {
         return true;
     }
-    blocks.peek().is_some() && blocks.all(is_public_block)
+    blocks.peek().is_some() && blocks.all(is_public_block) && !has_secret_line(text)
+}
+
+/// Whether something stands beside the blocks of a text.
+fn has_secret_line(text: &str) -> bool {
+    let mut is_inside = false;
+    text.lines().map(str::trim).any(|line| {
+        let was_inside = is_inside || line.starts_with("-----BEGIN ");
+        is_inside = was_inside && !line.starts_with("-----END ");
+        !was_inside && is_worth("", line.as_bytes())
+    })
 }
 
 /// `-----BEGIN CERTIFICATE-----`

@@ -193,6 +193,7 @@ fn a_key_of_many_lines_is_found_whole_and_by_its_rows() {
     assert_eq!(guard(&[("K", &key)]).search(rows[1].as_bytes()), Matches::default());
     let bundle = format!("{}{}", pem(25, "CERTIFICATE"), "password: s3cr3tw0rds3\n");
     let row = bundle.lines().nth(18).expect("a row").to_owned();
+    assert_eq!(found(&bundle, &bundle).form, Form::Plain);
     assert_eq!(guard(&[("K", &bundle)]).search(row.as_bytes()), Matches::default());
 }
 

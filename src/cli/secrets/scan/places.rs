@@ -83,7 +83,8 @@ impl<'a> Search<'a> {
     pub(super) fn on_disk(&mut self, path: &Path) -> Result<(), Failure> {
         match fs::metadata(path) {
             Ok(about) if about.is_dir() => self.folder(path),
-            Ok(_) => self.file(path, &path.to_string_lossy()).map(|_| ()),
+            Ok(about) if about.is_file() => self.file(path, &path.to_string_lossy()).map(|_| ()),
+            Ok(_) => Err(Failure::usage(format!("{}: neither a file nor a folder", path.display()))),
             Err(error) => Err(Failure::usage(format!("{}: {error}", path.display()))),
         }
     }
