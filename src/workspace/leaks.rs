@@ -26,7 +26,7 @@ pub struct Limits {
     pub blobs: usize,
 }
 
-/// What a commit and a push wait for: about 50 milliseconds.
+/// What a commit and a push wait for: 70 milliseconds of work at the most.
 pub const IN_HOOKS: Limits = Limits { files: 256, blobs: 2_048 };
 pub const ALL: Limits = Limits { files: usize::MAX, blobs: usize::MAX };
 
