@@ -238,14 +238,17 @@ pub fn plaintext(file: &FileFacts) -> Vec<Finding> {
 /// well speak of `sops` and not be readable as YAML.
 #[must_use]
 pub fn looks_sealed(bytes: &[u8]) -> bool {
-    mentions(bytes, b"sops")
-        && (mentions(bytes, b"ENC[AES256_GCM,") || mentions(bytes, b"AGE ENCRYPTED FILE"))
+    let [sops, marks @ ..] = SEALED;
+    mentions(bytes, sops.as_bytes()) && marks.iter().any(|mark| mentions(bytes, mark.as_bytes()))
 }
+
+/// What [`looks_sealed`] looks for: the first word, and one of the others.
+pub const SEALED: [&str; 3] = ["sops", "ENC[AES256_GCM,", "AGE ENCRYPTED FILE"];
 
 /// Whether the bytes hold a word.
 #[must_use]
 pub fn mentions(bytes: &[u8], word: &[u8]) -> bool {
-    bytes.windows(word.len()).any(|window| window == word)
+    memchr::memmem::find(bytes, word).is_some()
 }
 
 /// The rules that read names and keys of the whole policy, so that a change of it may break any file.

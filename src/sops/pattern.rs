@@ -5,6 +5,10 @@
 //! classes become explicit sets, literals become code points, and nothing of the original text reaches
 //! the other engine unread. Source of the rules: Go `regexp/syntax` with the flags of `regexp.Compile`.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use regex::{Regex, RegexBuilder};
 
 mod class;
@@ -14,12 +18,19 @@ const MAX_PROGRAM_BYTES: usize = 1 << 20;
 const MAX_NESTING: u32 = 64;
 /// Go's limit, for one count and for the product of nested counts.
 const MAX_REPEAT: u32 = 1000;
+/// So many patterns are remembered as compiled.
+const KNOWN: usize = 64;
+
+thread_local! {
+    // every version of a policy and of a file says its patterns anew, and most say the same
+    static COMPILED: RefCell<HashMap<String, Arc<Regex>>> = RefCell::default();
+}
 
 /// A compiled pattern that remembers how it was written.
 #[derive(Clone, Debug)]
 pub struct Pattern {
     text: String,
-    regex: Regex,
+    regex: Arc<Regex>,
 }
 
 /// A pattern that sops refuses, or that might not mean the same here; never shows the matched text.
@@ -42,6 +53,9 @@ impl Pattern {
         if text.len() > MAX_BYTES {
             return Err(at(1, "longer than 1024 bytes"));
         }
+        if let Some(regex) = COMPILED.with_borrow(|known| known.get(text).cloned()) {
+            return Ok(Self { text: text.to_owned(), regex });
+        }
         let mut translator = Translator::new(text);
         if let Err(reason) = translator.pattern() {
             return Err(PatternError { position: translator.position.max(1), reason });
@@ -54,6 +68,13 @@ impl Pattern {
                 regex::Error::CompiledTooBig(_) => at(1, "too big when compiled"),
                 _ => at(1, "too deeply nested, or not a pattern"),
             })?;
+        let regex = Arc::new(regex);
+        COMPILED.with_borrow_mut(|known| {
+            if known.len() == KNOWN {
+                known.clear();
+            }
+            known.insert(text.to_owned(), regex.clone());
+        });
         Ok(Self { text: text.to_owned(), regex })
     }
 
