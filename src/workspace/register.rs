@@ -66,8 +66,8 @@ impl Workspace {
             if path.rsplit('/').next() == Some(POLICY) {
                 continue;
             }
-            let is_here = self.root().join(&path).symlink_metadata().is_ok();
-            if is_here && is_binary && !self.may_hold_document(&path) {
+            let is_here = || self.root().join(&path).symlink_metadata().is_ok();
+            if is_binary && !self.may_hold_document(&path) && is_here() {
                 continue;
             }
             let bytes = self.read(&path).ok().flatten();
