@@ -65,13 +65,24 @@ impl Repo {
     /// # Errors
     /// [`RepoError::Missing`] when the commit or a tree is not in this clone.
     pub fn entry_at(&self, commit: ObjectId, path: &str) -> Result<Option<Entry>, RepoError> {
+        Ok(self.entries_at(commit, &[path])?.pop().flatten())
+    }
+
+    /// The same of several paths, in their order.
+    ///
+    /// # Errors
+    /// As [`entry_at`](Self::entry_at).
+    pub fn entries_at(&self, commit: ObjectId, paths: &[&str]) -> Result<Vec<Option<Entry>>, RepoError> {
+        let _fast = FastReads::begin();
         let odb = self.git.odb()?;
         let tree = RawCommit::read(&odb, self.oid(commit))?.tree;
-        let wanted = BTreeSet::from([path]);
+        let wanted: BTreeSet<&str> = paths.iter().copied().collect();
         let plan = Plan::new(&wanted);
         let mut reader = Reader::new(&odb, &plan);
         let state = reader.state(0, tree).map_err(|error| self.explained(error))?;
-        Ok(reader.states[state as usize][plan.paths[0].1])
+        let state = &reader.states[state as usize];
+        let slots: HashMap<&str, usize> = plan.paths.iter().copied().collect();
+        Ok(paths.iter().map(|path| state[slots[path]]).collect())
     }
 
     /// The parents of a commit, first the one that it continues. Those beyond the edge of a shallow clone

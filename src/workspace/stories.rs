@@ -220,14 +220,17 @@ impl<'a> Past<'a> {
             return Ok(known.clone());
         }
         let mut policies = Vec::new();
-        for path in self.policies.clone() {
-            if let Some(entry) = self.repo.entry_at(commit, &path)?
+        let paths = self.policies.clone();
+        let names: Vec<&str> = paths.iter().map(String::as_str).chain([ROSTER]).collect();
+        let mut entries = self.repo.entries_at(commit, &names)?;
+        let table = entries.pop().flatten().and_then(|entry| self.table(entry.id));
+        for (path, entry) in paths.into_iter().zip(entries) {
+            if let Some(entry) = entry
                 && let Some(config) = self.config(entry.id).or_else(|| self.older_config(&path, entry.id))
             {
                 policies.push((path, config));
             }
         }
-        let table = self.repo.entry_at(commit, ROSTER)?.and_then(|entry| self.table(entry.id));
         let policies = policies.iter().map(|(path, config)| (path.as_str(), config.clone())).collect();
         let center = Rc::new(Center { policies, table });
         self.central.insert(commit, center.clone());
