@@ -63,7 +63,9 @@ fn child(mode: &str) {
         "policy" => repo.changes_of(&span, &PATHS[..2]).unwrap(),
         "exact" => repo.changes_of(&span, &PATHS).unwrap(),
         "exact-kept" => repo.changes_of_cached(&span, &PATHS).unwrap(),
-        "pattern-kept" => repo.changes_cached(&span, "sops", &|path| path.ends_with(".sops.yaml")).unwrap(),
+        "pattern-kept" => {
+            repo.changes_cached(&span, "sops", &|path| path.ends_with(".sops.yaml"), &|_| true).unwrap()
+        }
         _ => repo.changes(&span, &|path| path.ends_with(".sops.yaml")).unwrap(),
     };
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();

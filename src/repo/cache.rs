@@ -18,7 +18,7 @@ use std::path::Path;
 use git2::{Odb, Oid};
 use sha2::{Digest as _, Sha256};
 
-use super::changes::{FastReads, Found};
+use super::changes::{Counts, FastReads, Found};
 use super::commits::RawCommit;
 use super::{Commit, ObjectId, Repo, RepoError, Span, Walk};
 
@@ -31,8 +31,8 @@ const STEPS: usize = 10_000;
 type Question<'q> = &'q dyn Fn(&Span) -> Result<Found, RepoError>;
 
 impl Repo {
-    /// [`changes`](Self::changes) from memory where that is possible. `spec` says in words what `wanted` lets
-    /// pass: what has the same words has the same answer.
+    /// [`changes`](Self::changes) from memory where that is possible, of the changes that count. `spec` says in
+    /// words what `wanted` and `counts` let pass: what has the same words has the same answer.
     ///
     /// # Errors
     /// As [`changes`](Self::changes).
@@ -41,8 +41,10 @@ impl Repo {
         span: &Span,
         spec: &str,
         wanted: &dyn Fn(&str) -> bool,
+        counts: Counts<'_>,
     ) -> Result<Walk, RepoError> {
-        let walk = self.cached(span, &name("pattern", &[spec]), WORTH, &|span| self.find(span, wanted))?;
+        let question = |span: &Span| self.find(span, wanted, counts);
+        let walk = self.cached(span, &name("pattern", &[spec]), WORTH, &question)?;
         self.bring_versions(&walk);
         Ok(walk)
     }

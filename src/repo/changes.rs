@@ -99,6 +99,9 @@ pub struct PathChange {
     pub old: Vec<Option<Entry>>,
 }
 
+/// Which changes of wanted paths a walk tells of, judged by their content.
+pub type Counts<'c> = &'c dyn Fn(&PathChange) -> bool;
+
 impl Repo {
     /// What `A..B` or a single revision names, as git reads it; a range that starts with zeros only
     /// (a new branch in a hook) leaves out what the repository has already.
@@ -133,14 +136,19 @@ impl Repo {
     /// # Errors
     /// [`RepoError::Missing`] when a commit or tree is not in this clone.
     pub fn changes(&self, span: &Span, wanted: &dyn Fn(&str) -> bool) -> Result<Walk, RepoError> {
-        let walk = self.find(span, wanted)?.walk;
+        let walk = self.find(span, wanted, &|_| true)?.walk;
         self.bring_versions(&walk);
         Ok(walk)
     }
 
-    pub(super) fn find(&self, span: &Span, wanted: &dyn Fn(&str) -> bool) -> Result<Found, RepoError> {
+    pub(super) fn find(
+        &self,
+        span: &Span,
+        wanted: &dyn Fn(&str) -> bool,
+        counts: Counts<'_>,
+    ) -> Result<Found, RepoError> {
         let _fast = FastReads::begin();
-        let found = self.with_graph(span, |graph| self.changes_by(span, wanted, graph));
+        let found = self.with_graph(span, |graph| self.changes_by(span, wanted, counts, graph));
         found.map_err(|error| self.explained(error))
     }
 
@@ -148,6 +156,7 @@ impl Repo {
         &self,
         span: &Span,
         wanted: &dyn Fn(&str) -> bool,
+        counts: Counts<'_>,
         graph: Option<&Graph>,
     ) -> Result<Found, RepoError> {
         let odb = self.git.odb()?;
@@ -155,8 +164,10 @@ impl Repo {
         let mut trees = Trees::new(&odb);
         let mut told = Told::new(self, &commits, span)?;
         for row in commits.order() {
-            let (paths, gone) = changed(&mut trees, &commits, *row, wanted)?;
-            if !paths.is_empty() {
+            let (mut paths, mut gone) = changed(&mut trees, &commits, *row, wanted)?;
+            paths.retain(counts);
+            gone.retain(counts);
+            if !paths.is_empty() || !gone.is_empty() {
                 told.add(*row, paths, Vec::new(), gone)?;
             }
         }

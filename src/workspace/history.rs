@@ -1,6 +1,7 @@
 //! Versions of SOPS files, of policies and of the table of people, as the commit log has them.
 
-use std::cell::{Cell, RefCell};
+mod snapshots;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
@@ -8,10 +9,12 @@ use super::{POLICY, ROSTER, WorkspaceError};
 use crate::ledger::{Origin, Past, Removal, Snapshot, Track, Version};
 use crate::policy::config::Config;
 use crate::policy::roster::Roster;
-use crate::policy::rules::{Content, FileFacts, looks_sealed};
+use crate::policy::rules::{Content, FileFacts, SEALED};
 use crate::policy::{Holders, without_mail};
-use crate::repo::{Commit, Entry, ObjectId, PathChange, Repo, RepoError, Span, Time, Walk};
+use crate::repo::{Commit, ObjectId, PathChange, Repo, Span, Time, Walk};
 use crate::sops::{Document, Format};
+
+pub use snapshots::Snapshots;
 
 type Result<T> = std::result::Result<T, WorkspaceError>;
 
@@ -42,71 +45,6 @@ pub struct Central {
     pub blob: Option<ObjectId>,
     /// What the parents of its commit hold at the path.
     pub parents: Vec<Option<ObjectId>>,
-}
-
-/// Snapshots by blob: most versions stand in many commits.
-pub struct Snapshots<'a> {
-    repo: &'a Repo,
-    known: HashMap<(ObjectId, Format), Option<Rc<Snapshot>>>,
-    is_partial: Cell<bool>,
-    /// Blobs that speak of SOPS and cannot be read, and why.
-    broken: RefCell<HashMap<ObjectId, String>>,
-}
-
-impl<'a> Snapshots<'a> {
-    #[must_use]
-    pub fn new(repo: &'a Repo) -> Self {
-        Self { repo, known: HashMap::new(), is_partial: Cell::new(false), broken: RefCell::default() }
-    }
-
-    /// `None` for what is no SOPS document.
-    ///
-    /// # Errors
-    /// When git cannot read the blob.
-    pub fn of(&mut self, path: &str, entry: Option<Entry>) -> Result<Option<Rc<Snapshot>>> {
-        let Some(entry) = entry.filter(|entry| entry.mode & 0o170_000 == 0o100_000) else { return Ok(None) };
-        let format = Format::of_path(path);
-        if let Some(known) = self.known.get(&(entry.id, format)) {
-            return Ok(known.clone());
-        }
-        let snapshot = self.read(path, entry.id)?;
-        self.known.insert((entry.id, format), snapshot.clone());
-        Ok(snapshot)
-    }
-
-    /// Every version of one path behind HEAD.
-    ///
-    /// # Errors
-    /// When git cannot read the commits.
-    pub fn history(&mut self, path: &str) -> Result<Vec<Rc<Snapshot>>> {
-        let mut versions = Vec::new();
-        let walk = self.repo.changes_of(&self.repo.head_span()?, &[path])?;
-        for (_, change) in walk.versions(path) {
-            versions.extend(self.of(path, change.new)?);
-        }
-        Ok(versions)
-    }
-
-    fn read(&self, path: &str, id: ObjectId) -> Result<Option<Rc<Snapshot>>> {
-        let bytes = match self.repo.old_blob(id) {
-            Ok(bytes) => bytes,
-            Err(RepoError::TooLarge { .. }) => return Ok(None),
-            Err(RepoError::Missing(_)) => {
-                self.is_partial.set(true);
-                return Ok(None);
-            }
-            Err(error) => return Err(error.into()),
-        };
-        // most files that speak of sops are manifests and manuals
-        if !looks_sealed(&bytes) {
-            return Ok(None);
-        }
-        let file = FileFacts::read(path, false, Some(&bytes));
-        if let Content::Broken { line, what } = &file.content {
-            self.broken.borrow_mut().insert(id, format!("line {line}: {what}"));
-        }
-        Ok(file.document().map(|document| Rc::new(Snapshot::of(document))))
-    }
 }
 
 /// Paths whose versions are worth reading: those that hold secrets now, those that the policy names, and
@@ -158,7 +96,8 @@ impl History {
     }
 
     /// Every version of the wanted paths in a span, under their older names too, and of what names people.
-    /// `kept` says in words what is wanted, where an answer from before will do.
+    /// `kept` says in words what is wanted, where an answer from before will do; then what was no document before
+    /// and after a commit is not among what was walked.
     ///
     /// # Errors
     /// When git cannot read the commits.
@@ -171,7 +110,11 @@ impl History {
     ) -> Result<Self> {
         let all = |path: &str| wanted(path) || names_people(path);
         let mut found = match kept {
-            Some(spec) => repo.changes_cached(span, spec, &all)?,
+            Some(spec) => {
+                // an answer says what it looked for, since another stax may look for something else
+                let spec = format!("{spec}\ndocuments: {}", SEALED.join(" "));
+                repo.changes_cached(span, &spec, &all, &|change| snapshots.counts(change))?
+            }
             None => repo.changes(span, &all)?,
         };
         let mut sources: BTreeSet<String> = BTreeSet::new();

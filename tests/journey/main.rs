@@ -17,6 +17,7 @@ mod honest;
 mod hooks;
 mod import;
 mod inputs;
+mod kept;
 mod ledger;
 mod limits;
 mod managers;

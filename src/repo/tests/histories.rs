@@ -356,7 +356,7 @@ fn a_kept_walk_gives_the_answer_of_a_fresh_one() {
                     } else {
                         went_on += 1
                     }
-                    repo.find(span, &is_wanted)
+                    repo.find(span, &is_wanted, &|_| true)
                 };
                 let question = std::cell::RefCell::new(question);
                 let name = format!("pattern-{}", span.tips.len().min(2));
@@ -364,6 +364,11 @@ fn a_kept_walk_gives_the_answer_of_a_fresh_one() {
                 assert!(kept == repo.changes(&span, &is_wanted).unwrap(), "seed {seed}, after {before}");
                 let again = repo.cached(&span, &name, 0, &|_| panic!("known")).unwrap();
                 assert_eq!(again, kept);
+                // of what a content filter lets pass
+                let counts = |change: &PathChange| change.new.is_none_or(|new| new.id.bytes()[0] < 128);
+                let ask = |span: &Span| repo.find(span, &is_wanted, &counts);
+                let kept = repo.cached(&span, &format!("{name}-some"), 0, &ask).unwrap();
+                assert!(kept == ask(&span).unwrap().walk, "seed {seed}, after {before}");
                 let kept = repo.cached(&span, "paths", 0, &|span| repo.find_of(span, &PATHS)).unwrap();
                 assert!(kept == repo.changes_of(&span, &PATHS).unwrap(), "seed {seed}, after {before}");
             }
