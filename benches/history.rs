@@ -36,9 +36,12 @@ struct Shape {
     merges: usize,
 }
 
-const SHAPES: [Shape; 3] = [
+const SHAPES: [Shape; 5] = [
     Shape { name: "30k", commits: 30_000, secrets: 4_000, merges: usize::MAX },
     Shape { name: "30k-merges", commits: 30_000, secrets: 4_000, merges: 3 },
+    // twice as many commits and twice again: what a walk takes in memory
+    Shape { name: "50k", commits: 50_000, secrets: 4_000, merges: usize::MAX },
+    Shape { name: "100k", commits: 100_000, secrets: 4_000, merges: usize::MAX },
     Shape { name: "200k", commits: 200_000, secrets: 4_000, merges: usize::MAX },
 ];
 
@@ -69,8 +72,10 @@ fn child(mode: &str) {
         _ => repo.changes(&span, &|path| path.ends_with(".sops.yaml")).unwrap(),
     };
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("unknown").trim();
-    println!("{} commits, {} changed, peak {peak}", walk.commits, walk.changed.len());
+    let size = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("?").trim();
+    // the peak counts the pack as well, which libgit2 maps
+    let (peak, own) = (size("VmHWM:"), size("RssAnon:"));
+    println!("{} commits, {} changed, peak {peak}, own {own}", walk.commits, walk.changed.len());
 }
 
 fn bench(shape: &Shape, top: &Path) {
