@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 
 use super::keylog::{Entry, blame, key_log};
-use super::line::line;
+use super::line::{Step, line};
 use super::snapshot::Mark;
 use super::{Epoch, Epochs, Event, Insight, Origin, Removal, Snapshot, Version};
 
@@ -172,8 +172,11 @@ impl<'a> Ledger<'a> {
             let steps = line(self.versions, self.removals, path);
             let of_line: HashSet<*const Version> =
                 steps.iter().filter_map(|step| step.version).map(std::ptr::from_ref).collect();
+            // what a file was copied from went its own way since
+            let is_copy = |step: &Step<'_>| step.source.is_some() && !step.is_rename(self.removals);
+            let own = steps.iter().position(is_copy).map_or(&steps[..], |copy| &steps[..=copy]);
             let names: HashSet<&str> =
-                steps.iter().map(|step| step.path).filter(|name| name == path || !is_tip(name)).collect();
+                own.iter().map(|step| step.path).filter(|name| name == path || !is_tip(name)).collect();
             let is_mine = |at: &usize| {
                 let version = &self.versions[*at];
                 names.contains(version.path.as_str()) || of_line.contains(&std::ptr::from_ref(version))

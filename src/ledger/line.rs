@@ -43,6 +43,16 @@ impl<'a> Step<'a> {
     }
 }
 
+impl Step<'_> {
+    /// The commit took the other name away, so that the file was not copied.
+    #[must_use]
+    pub fn is_rename(&self, removals: &[Removal]) -> bool {
+        self.source.is_some_and(|source| {
+            removals.iter().any(|removal| removal.path == source.path && removal.origin == *self.origin)
+        })
+    }
+}
+
 /// The line of the file that has this name now, newest first, as `versions` and `removals` are.
 #[must_use]
 pub fn line<'a>(versions: &'a [Version], removals: &'a [Removal], path: &str) -> Vec<Step<'a>> {

@@ -157,6 +157,21 @@ fn a_replaced_key_whose_old_value_stands_under_another_name_is_exposed() {
 }
 
 #[test]
+fn what_a_file_was_copied_from_goes_its_own_way() {
+    let both = snapshot(&["ana", "bob"], &[("A", 1)]);
+    let more = snapshot(&["ana", "bob"], &[("A", 1), ("B", 2)]);
+    // `g` is a copy of `f`, which got B and then another name
+    let versions = log(&[("h", "c4", &more), ("f", "c3", &more), ("g", "c2", &both), ("f", "c1", &both)]);
+    let gone = [Removal { path: "f".into(), origin: origin("c4", 0), before: vec![more.clone()], place: 0 }];
+    let tips: Tips<'_> = &[("g", &both), ("h", &more)];
+    let found = told_of(&versions, &gone, tips, &NO_KEY(), "bob");
+    let of_g = ["g c1..-", "  A [1@c1] exposed ReadsToday"];
+    assert_eq!(found[..2], of_g);
+    let of_h = ["h c1..-", "  A [1@c1] exposed ReadsToday", "  B [2@c3] exposed ReadsToday"];
+    assert_eq!(found[2..], of_h);
+}
+
+#[test]
 fn a_file_that_is_gone_is_not_forgotten() {
     let both = snapshot(&["ana", "bob"], &[("A", 1)]);
     let versions = log(&[("f", "c1", &both)]);
