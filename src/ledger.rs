@@ -17,7 +17,7 @@ pub use epoch::{Epoch, Epochs, Insight};
 pub use exposure::{Doubt, FileExposure, Item, Ledger, Memory, Readable, State, Why};
 pub use keylog::{Blame, Entry, Event, KeyChange, KeyEvent, blame, key_change, key_log};
 pub use line::{Removal, Step, line};
-pub use snapshot::{Mark, Snapshot, sealed_names, tokens};
+pub use snapshot::{Mark, Snapshot, is_of_later_document, named_leaves, sealed_names, tokens};
 pub use stale::{Stale, findings, short_key, stale};
 pub use timeline::{FileChange, Interval, Moment, Move, Place, Readers, Row, intervals, timeline};
 pub use version::{Origin, Version, short};

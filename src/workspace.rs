@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use zeroize::Zeroizing;
@@ -74,6 +74,11 @@ pub enum Caller {
     Git,
 }
 
+/// A file of the past may have stood in a folder that is gone: the nearest one that is there.
+fn existing(folder: &Path) -> PathBuf {
+    folder.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new(".")).to_owned()
+}
+
 impl Workspace {
     /// Opens the repository that holds the current folder, or the one that holds `file`. A file
     /// outside any repository stands alone.
@@ -82,7 +87,7 @@ impl Workspace {
     /// When git refuses the repository; when there is none and no file is named.
     pub fn open(file: Option<&Path>, caller: Caller) -> Result<Self> {
         let folder = match file.and_then(Path::parent) {
-            Some(parent) if parent != Path::new("") => parent.to_owned(),
+            Some(parent) if parent != Path::new("") => existing(parent),
             _ => PathBuf::from("."),
         };
         let repo = match Repo::discover(&folder) {
@@ -204,7 +209,12 @@ impl Workspace {
         let name = file.file_name().ok_or_else(|| WorkspaceError::Outside(file.to_owned()))?;
         let parent = file.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
         let outside = |_| WorkspaceError::Outside(file.to_owned());
-        let parent = parent.canonicalize().map_err(outside)?;
+        let there = existing(parent);
+        let rest = parent.strip_prefix(&there).unwrap_or(parent);
+        if rest.components().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir)) {
+            return Err(WorkspaceError::Outside(file.to_owned()));
+        }
+        let parent = there.canonicalize().map_err(outside)?.join(rest);
         let root = self.root.canonicalize().map_err(outside)?;
         let inner = parent.strip_prefix(&root).map_err(|_| WorkspaceError::Outside(file.to_owned()))?;
         let path = inner.join(name);

@@ -102,7 +102,6 @@ impl From<EditError> for Failure {
         };
         match error {
             EditError::Clear(..) => failure.hint("store it in clear on purpose with: --clear"),
-            EditError::Missing(_) => failure.hint("see the names: stax secrets list"),
             _ => failure,
         }
     }

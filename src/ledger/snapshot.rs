@@ -109,9 +109,22 @@ fn cells(document: &Document) -> impl Iterator<Item = (String, Path, &Leaf, Opti
     })
 }
 
+/// Whether a name is that of a value behind the first document; a key that looks so is quoted.
+#[must_use]
+pub fn is_of_later_document(name: &str) -> bool {
+    name.rsplit_once(" [document ").is_some_and(|(_, number)| {
+        number.strip_suffix(']').is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
+    })
+}
+
 /// The tokens of a document with their marks and addresses.
 pub fn tokens(document: &Document) -> impl Iterator<Item = (Mark, Path, Token)> {
     cells(document).filter_map(|(_, path, _, token)| token.map(|token| (token_mark(&token), path, token)))
+}
+
+/// Every value in the order of the document, by its name among all documents.
+pub fn named_leaves(document: &Document) -> impl Iterator<Item = (String, &Leaf)> {
+    cells(document).map(|(name, _, leaf, _)| (name, leaf))
 }
 
 /// The names of the encrypted values, in the order of the document.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::history::{History, Snapshots, names_people, origin};
 use super::register::Depth;
-use super::{POLICY, ROSTER, Workspace, WorkspaceError};
+use super::{POLICY, ROSTER, Target, Workspace, WorkspaceError};
 use crate::ledger::{Epochs, Insight, KeyChange, Moment, Readers, Snapshot, key_change};
 use crate::policy::Holders;
 use crate::policy::config::Config;
@@ -74,6 +74,13 @@ impl Workspace {
         let mut epochs = Epochs::of(&history.versions, &[], &Insight::default());
         if depth != Depth::Keyless {
             let insight = self.data_keys(&history.versions, &epochs)?;
+            if depth == Depth::WithKey
+                && insight.keys.is_empty()
+                && let Some((path, _)) = files.first()
+            {
+                let target = Target { path: path.clone(), env: None };
+                self.unlock(&target, &self.document(&target)?)?;
+            }
             epochs = Epochs::of(&history.versions, &[], &insight);
         }
         let mut past = Past::new(repo, &history, snapshots);

@@ -38,6 +38,7 @@ mod shell;
 mod status;
 mod timeline;
 mod tools;
+mod typed;
 mod unsought;
 mod values;
 mod whole;

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use super::people::{People, Scope, parse_recipient, roster_write, today};
+use super::verify::count;
 use crate::age::{Recipient, RecipientError};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
@@ -169,8 +170,8 @@ impl Args {
         let role = people.roster.get(key).map_or("", |(_, row)| row.role.as_str());
         let role = if role.is_empty() { String::new() } else { format!(", {role}") };
         let values: usize = planned.iter().map(|file| file.values).sum();
-        let what = people.labels(rules);
-        ui.mark("+", format!("{}{role}: can read {what} ({values} keys)", people.name(key)));
+        let (what, values) = (people.labels(rules), count(values, "key"));
+        ui.mark("+", format!("{}{role}: can read {what} ({values})", people.name(key)));
         for write in writes {
             let path = write.path.to_string_lossy();
             match planned.iter().find(|file| file.target.path == path) {

@@ -76,6 +76,7 @@ impl Args {
         }
         let count = count(&people);
         note_depth(ui, &register, count.unknown > 0);
+        note_groups(ui, &register, &people);
         let is_open =
             count.exposed > 0 || (self.strict && (count.unknown > 0 || !register.history.is_complete()));
         Ok(if is_open { Exit::No.into() } else { ExitCode::SUCCESS })
@@ -94,6 +95,21 @@ impl Args {
             .collect();
         let key = names.resolve(who, ever.into_iter())?;
         Ok(vec![Person { files: ledger.exposure(&key), key }])
+    }
+}
+
+/// The ledger knows readers, not which parts of a data key somebody holds.
+fn note_groups(ui: &Ui, register: &Register, people: &[Person]) {
+    let is_split = |path: &str| {
+        let document = register.today.iter().find(|(other, _)| other == path);
+        document.is_some_and(|(_, document)| document.metadata().threshold > 1)
+    };
+    let files = people.iter().flat_map(|person| &person.files);
+    let split: BTreeSet<&str> = files.map(|file| file.path.as_str()).filter(|path| is_split(path)).collect();
+    for path in split {
+        ui.note(format!(
+            "{path} needs keys of several groups: whoever holds one of them counts as a reader here"
+        ));
     }
 }
 

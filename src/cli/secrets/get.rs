@@ -51,7 +51,7 @@ impl Args {
         let opened = workspace.opened(&target)?;
         let tree = opened.clear.tree();
         let path = values::parse_path(&self.key, tree)?;
-        let entry = tree.find(&path).ok_or_else(|| EditError::Missing(path.clone()))?;
+        let entry = tree.find(&path).ok_or_else(|| self.which.lacks(&path))?;
         Ok(entry.node.leaf().ok_or(EditError::NotAValue(path))?.scalar.clone())
     }
 

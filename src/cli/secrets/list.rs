@@ -118,18 +118,15 @@ impl Age {
 }
 
 fn rows(document: &Document) -> Vec<Row> {
-    let leaves = document.tree().leaves();
-    let row = |(path, _, leaf): &(crate::sops::Path, _, &crate::sops::tree::Leaf)| {
-        let key = path.to_string();
-        match leaf.scalar.as_text().map(Token::parse) {
-            Some(Ok(token)) => {
-                Row { key, kind: token.kind.name(), bytes: token.data.len(), encrypted: true, age: None }
-            }
-            _ => {
-                let bytes = leaf.scalar.plaintext().unwrap_or_default().len();
-                Row { key, kind: leaf.scalar.type_name(), bytes, encrypted: false, age: None }
-            }
+    let row = |(key, leaf): (String, &crate::sops::tree::Leaf)| match leaf.scalar.as_text().map(Token::parse)
+    {
+        Some(Ok(token)) => {
+            Row { key, kind: token.kind.name(), bytes: token.data.len(), encrypted: true, age: None }
+        }
+        _ => {
+            let bytes = leaf.scalar.plaintext().unwrap_or_default().len();
+            Row { key, kind: leaf.scalar.type_name(), bytes, encrypted: false, age: None }
         }
     };
-    leaves.iter().map(row).collect()
+    crate::ledger::named_leaves(document).map(row).collect()
 }

@@ -54,13 +54,12 @@ impl Args {
             return Err(Failure::no(format!("no commit holds {} as a SOPS document", target.path)));
         }
         if let Some(key) = &self.key {
-            let key =
-                &parse_path(key, &Tree::default()).map_or_else(|_| key.clone(), |path| path.to_string());
+            let key = &meant(key, &log);
             log.iter_mut().for_each(|entry| entry.keys.retain(|event| event.key == *key));
             log.retain(|entry| !entry.keys.is_empty());
             if log.is_empty() {
                 return Err(Failure::no(format!("no commit of {} has a key `{key}`", target.path))
-                    .hint("see the names: stax secrets list"));
+                    .hint(format!("see the names: stax secrets log{}", self.which.typed())));
             }
         }
         let log = self.window.of(&log, |entry| entry.origin().seconds);
@@ -89,6 +88,15 @@ impl Args {
         let is_unsure = |event: &KeyEvent| event.event == Event::Reencrypted { same: None };
         note_depth(ui, register, log.iter().any(|entry| entry.keys.iter().any(is_unsure)));
     }
+}
+
+/// The name that the log has for what the user typed: a key with a dot may be typed as it is.
+fn meant(typed: &str, log: &[Entry<'_>]) -> String {
+    let literal = Path::key(typed).to_string();
+    if log.iter().any(|entry| entry.keys.iter().any(|event| event.key == literal)) {
+        return literal;
+    }
+    parse_path(typed, &Tree::default()).map_or_else(|_| typed.to_owned(), |path| path.to_string())
 }
 
 /// The value of a key before and after, each line of it behind its sign.

@@ -85,7 +85,10 @@ fn readers(people: &People, rule: usize) -> Vec<Reader> {
             has_name: people.holders.name(key).is_some(),
         }
     };
-    people.config.rules[rule].recipients().into_iter().map(reader).collect()
+    // who stands in two key groups is one reader
+    let mut seen = BTreeSet::new();
+    let all = people.config.rules[rule].recipients().into_iter();
+    all.filter(|key| seen.insert(*key)).map(reader).collect()
 }
 
 fn table(ui: &Ui, readers: &[Reader]) {

@@ -5,10 +5,11 @@ use std::process::ExitCode;
 
 use super::exposure::with_ledger;
 use super::people::{People, Scope, Since, roster_write};
+use super::verify::count;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::disk::Write;
-use crate::ledger::{Item, Snapshot, State};
+use crate::ledger::{Item, Snapshot, State, is_of_later_document};
 use crate::policy::config::Config;
 use crate::repo::ObjectId;
 use crate::workspace::POLICY;
@@ -99,8 +100,8 @@ fn announce(ui: &Ui, people: &People, key: &str, what: &str, writes: &[Write], p
         let path = write.path.to_string_lossy();
         let line = match planned.iter().find(|file| file.target.path == path) {
             Some(file) => format!(
-                "{path}: new data key, {} values re-encrypted, wrapped to {}",
-                file.values,
+                "{path}: new data key, {} re-encrypted, wrapped to {}",
+                count(file.values, "value"),
                 people.shorts(&file.readers)
             ),
             None => path.into_owned(),
@@ -177,12 +178,12 @@ fn checklist(ui: &Ui, file: &Governed, items: &[&Item]) {
         let since =
             since.map_or("not committed".into(), |since| format!("since {} {}", since.date, since.commit));
         let one = if let [name] = names.as_slice() { name } else { "KEY" };
-        ui.one_line(format!(
-            "  [ ] {}   {since}   stax secrets set {} -f {}",
-            names.join(", "),
-            shell_words::quote(one),
-            shell_words::quote(&file.target.path)
-        ));
+        let command = match names.iter().any(|name| is_of_later_document(name)) {
+            true => "edit".to_owned(),
+            false => format!("set {}", shell_words::quote(one)),
+        };
+        let path = shell_words::quote(&file.target.path);
+        ui.one_line(format!("  [ ] {}   {since}   stax secrets {command} -f {path}", names.join(", ")));
     }
     for (name, since) in gone {
         ui.one_line(format!(

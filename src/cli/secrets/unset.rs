@@ -27,8 +27,8 @@ impl Args {
         let (workspace, target) = self.which.open()?;
         let changed = values::update(&workspace, &target, self.dry_run, &mut |opened| {
             let path = values::parse_path(&self.key, opened.clear.tree())?;
-            if self.idempotent && opened.clear.tree().find(&path).is_none() {
-                return Ok(None);
+            if opened.clear.tree().find(&path).is_none() {
+                return if self.idempotent { Ok(None) } else { Err(self.which.lacks(&path)) };
             }
             Ok(Some(fresh(|fresh| opened.clear.unset(&path, &opened.key, fresh))?))
         })?;

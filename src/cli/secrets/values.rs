@@ -6,7 +6,7 @@ use super::Which;
 use crate::cli::failure::Failure;
 use crate::disk::DiskError;
 use crate::policy::names::check_name;
-use crate::sops::{Format, Path, Scalar, Step, Tree, tree};
+use crate::sops::{EditError, Format, Path, Scalar, Step, Tree, tree};
 use crate::workspace::{Caller, Opened, Target, Workspace, WorkspaceError};
 
 /// A managed value is at most this large (bytes).
@@ -22,6 +22,21 @@ impl Which {
         let workspace = Workspace::open(self.file.as_deref(), Caller::Person)?;
         let target = workspace.target(self.env.as_deref(), self.file.as_deref())?;
         Ok((workspace, target))
+    }
+
+    /// The same choice as words of another command, each behind a blank.
+    pub fn typed(&self) -> String {
+        match (&self.env, &self.file) {
+            (Some(env), _) => format!(" -e {}", shell_words::quote(env)),
+            (None, Some(file)) => format!(" -f {}", shell_words::quote(&file.to_string_lossy())),
+            (None, None) => String::new(),
+        }
+    }
+
+    /// There is no such value.
+    pub fn lacks(&self, path: &Path) -> Failure {
+        Failure::from(EditError::Missing(path.clone()))
+            .hint(format!("see the names: stax secrets list{}", self.typed()))
     }
 }
 
@@ -48,43 +63,45 @@ pub fn update(
     Err(Failure::usage(format!("{} changed again and again while it was written", target.path)))
 }
 
-/// The path that a user typed: a key as it is, `a.b[0]`, or sops's `["a"]["b"]`.
+/// The path that a user typed: a key as it is, `a.b[0]`, or sops's `["a"]["b"]`, and both mixed as paths are
+/// printed: `a["x.y"].z`.
 pub fn parse_path(text: &str, known: &Tree) -> Result<Path, Failure> {
     let whole = Path::key(text);
-    if text.starts_with('[') {
-        return bracketed(text)
-            .ok_or_else(|| Failure::usage(format!("`{text}` is not a path like [\"a\"][\"b\"]")));
-    }
-    if known.find(&whole).is_some() || !text.contains(['.', '[']) {
+    if !text.starts_with('[') && (known.find(&whole).is_some() || !text.contains(['.', '['])) {
         return Ok(whole);
     }
-    let mut steps = Vec::new();
-    for part in text.split('.') {
-        let (key, rest) = part.split_at(part.find('[').unwrap_or(part.len()));
-        if key.is_empty() {
-            return Err(Failure::usage(format!("`{text}` is not a path like a.b")));
-        }
-        steps.push(Step::Key(key.to_owned()));
-        let rest = if rest.is_empty() { Some(Path::default()) } else { bracketed(rest) };
-        steps.extend(rest.ok_or_else(|| Failure::usage(format!("`{text}` is not a path like a.b[0]")))?.0);
-    }
-    Ok(Path(steps))
+    let like = if text.starts_with('[') { r#"["a"]["b"]"# } else { "a.b[0]" };
+    steps(text).map(Path).ok_or_else(|| Failure::usage(format!("`{text}` is not a path like {like}")))
 }
 
-fn bracketed(text: &str) -> Option<Path> {
+fn steps(text: &str) -> Option<Vec<Step>> {
     let mut steps = Vec::new();
     let mut rest = text;
-    while let Some(inner) = rest.strip_prefix('[') {
-        let mut parts = serde_json::Deserializer::from_str(inner).into_iter::<serde_json::Value>();
-        let step = match parts.next()?.ok()? {
-            serde_json::Value::String(key) => Step::Key(key),
-            serde_json::Value::Number(index) => Step::Index(usize::try_from(index.as_u64()?).ok()?),
-            _ => return None,
-        };
-        steps.push(step);
-        rest = inner[parts.byte_offset()..].strip_prefix(']')?;
+    loop {
+        if !rest.starts_with('[') {
+            let end = rest.find(['.', '[']).unwrap_or(rest.len());
+            let (key, after) = rest.split_at(end);
+            if key.is_empty() {
+                return None;
+            }
+            steps.push(Step::Key(key.to_owned()));
+            rest = after;
+        }
+        while let Some(inner) = rest.strip_prefix('[') {
+            let mut parts = serde_json::Deserializer::from_str(inner).into_iter::<serde_json::Value>();
+            let step = match parts.next()?.ok()? {
+                serde_json::Value::String(key) => Step::Key(key),
+                serde_json::Value::Number(index) => Step::Index(usize::try_from(index.as_u64()?).ok()?),
+                _ => return None,
+            };
+            steps.push(step);
+            rest = inner[parts.byte_offset()..].strip_prefix(']')?;
+        }
+        if rest.is_empty() {
+            return Some(steps);
+        }
+        rest = rest.strip_prefix('.').filter(|rest| !rest.starts_with('['))?;
     }
-    rest.is_empty().then_some(Path(steps))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -229,10 +246,12 @@ mod tests {
             ("stringData.password", "stringData.password"),
             ("l[0].x", "l[0].x"),
             (r#"["stringData"]["pass.word"][2]"#, r#"stringData["pass.word"][2]"#),
+            (r#"stringData["pass.word"][2]"#, r#"stringData["pass.word"][2]"#),
+            (r#"["x.y"].z["we[ir]d.\u00fc"][0]"#, r#"["x.y"].z["we[ir]d.ü"][0]"#),
         ] {
             assert_eq!(parse_path(typed, &tree).unwrap().to_string(), shown);
         }
-        for wrong in ["a..b", "[x]", r#"["a"#, "a[b]", r#"["a"]b"#] {
+        for wrong in ["a..b", "a.", ".a", "a.[0]", "[x]", r#"["a"#, "a[b]", r#"["a"]b"#, r#"["a"]."#] {
             assert!(parse_path(wrong, &tree).is_err(), "{wrong}");
         }
     }

@@ -67,8 +67,12 @@ fn states(repo: &Repo, revisions: &[String], staged: bool) -> Result<(Named, Nam
                 let (left, right) = (commit(left)?, commit(right)?);
                 return Ok((merge_base(repo, &left, &right)?, right));
             }
-            match one.split_once("..") {
-                Some((left, right)) => Ok((commit(left)?, commit(right)?)),
+            if let Some((left, right)) = one.split_once("..") {
+                return Ok((commit(left)?, commit(right)?));
+            }
+            // what the commit did to its first parent
+            match one.strip_suffix("^!") {
+                Some(one) => Ok((commit(&format!("{one}^"))?, commit(one)?)),
                 None => Ok((commit(one)?, work_tree)),
             }
         }

@@ -107,7 +107,7 @@ impl Told<'_> {
                             "exposed",
                             format!(
                                 "the data key is still theirs; stax secrets rotate {}, then replace it",
-                                file.path
+                                shell_words::quote(&file.path)
                             ),
                         );
                     }
@@ -139,6 +139,9 @@ impl Told<'_> {
     }
 
     fn command(&self, path: &str, key: &str) -> String {
+        if crate::ledger::is_of_later_document(key) {
+            return format!("stax secrets edit -f {}", shell_words::quote(path));
+        }
         let key = shell_words::quote(key);
         let several = self.vault.is_some_and(|vault| vault.files.len() > 1);
         match self.env(path) {

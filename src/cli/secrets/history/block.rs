@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::super::ledger::{Names, Window};
+use super::super::verify::count as counted;
 use super::commits;
 use crate::cli::ui::Ui;
 use crate::ledger::{FileChange, KeyChange, Move, Origin, Place, Row, timeline};
@@ -51,7 +52,7 @@ impl<'a> Block<'a> {
         let title = match (&stories[0].subject, stories.len()) {
             (Subject::File { path, env: Some(env) }, _) => format!("{env}  {path}"),
             (Subject::File { path, .. }, 1) => path.clone(),
-            (Subject::File { path, .. }, count) => format!("{path} and {} more files", count - 1),
+            (Subject::File { path, .. }, count) => format!("{path} and {}", counted(count - 1, "more file")),
             (Subject::Rule { policy, pattern: Some(pattern) }, _) => {
                 format!("{policy}  {pattern}  (governs no file)")
             }

@@ -97,17 +97,20 @@ fn old(register: &Register, path: &str, limit: i64, now: i64) -> Vec<Finding> {
     let mut findings = Vec::new();
     if !too_old.is_empty() {
         let message = format!("set more than {days} days ago: {}", list(&too_old));
-        findings.push(Finding::error(RuleId::K07, path, message).fix("stax secrets list --age"));
+        findings.push(Finding::error(RuleId::K07, path, message).fix(ages(path)));
     }
     if !unsure.is_empty() {
         let message = format!(
             "re-encrypted within {days} days, and only a key can tell whether changed: {}",
             list(&unsure)
         );
-        findings
-            .push(Finding::new(RuleId::K07, Severity::Notice, path, message).fix("stax secrets list --age"));
+        findings.push(Finding::new(RuleId::K07, Severity::Notice, path, message).fix(ages(path)));
     }
     findings
+}
+
+fn ages(path: &str) -> String {
+    format!("stax secrets list --age -f {}", shell_words::quote(path))
 }
 
 fn list(keys: &[&str]) -> String {
