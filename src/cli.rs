@@ -90,7 +90,10 @@ pub fn main() -> ExitCode {
         _ => Cli::parse(),
     };
     let ui = Ui::new(cli.global.quiet, cli.global.color);
-    cli.run(&ui).unwrap_or_else(|failure| ui.failure(&failure))
+    // git reads the codes of these its own way
+    let is_for_git = matches!(cli.command, Command::Git(_));
+    let exit = cli.run(&ui).unwrap_or_else(|failure| ui.failure(&failure));
+    if is_for_git { exit } else { ui.end(exit) }
 }
 
 impl Cli {

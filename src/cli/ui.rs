@@ -3,6 +3,7 @@
 
 use std::io::{self, IsTerminal as _, Read as _, Write as _};
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
 use anstyle::{AnsiColor, Style};
 use zeroize::Zeroizing;
@@ -26,6 +27,18 @@ pub struct Ui {
     quiet: bool,
 }
 
+/// Why a line could not be written.
+static LOST: OnceLock<io::Error> = OnceLock::new();
+
+/// A reader that went away is no error; a full disk is.
+fn keep(written: io::Result<()>) {
+    if let Err(error) = written
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        let _ = LOST.set(error);
+    }
+}
+
 impl Ui {
     #[must_use]
     pub fn new(quiet: bool, color: clap::ColorChoice) -> Self {
@@ -38,9 +51,17 @@ impl Ui {
         Self { quiet }
     }
 
+    /// What the command ends with, and with an error instead where lines of it were lost.
+    pub fn end(&self, exit: ExitCode) -> ExitCode {
+        match LOST.get() {
+            Some(error) => self.failure(&Failure::usage(error.to_string())),
+            None => exit,
+        }
+    }
+
     /// A line of data for people; what is untrusted in it is escaped.
     pub fn line(&self, text: impl AsRef<str>) {
-        let _ = writeln!(anstream::stdout(), "{}", lines(text.as_ref()));
+        keep(writeln!(anstream::stdout(), "{}", lines(text.as_ref())));
     }
 
     /// A line of data that begins with `+`, `-`, `✓` or `✗` in its colour.
@@ -50,12 +71,12 @@ impl Ui {
             "✗" | "-" => RED,
             _ => CYAN,
         };
-        let _ = writeln!(anstream::stdout(), "{style}{mark}{style:#} {}", lines(text.as_ref()));
+        keep(writeln!(anstream::stdout(), "{style}{mark}{style:#} {}", lines(text.as_ref())));
     }
 
     /// A line of data that stays one line, whatever keys and paths hold.
     pub fn one_line(&self, text: impl AsRef<str>) {
-        let _ = writeln!(anstream::stdout(), "{}", Escaped(text.as_ref()));
+        keep(writeln!(anstream::stdout(), "{}", Escaped(text.as_ref())));
     }
 
     /// As [`Self::mark`], for text that stays on its line.
@@ -72,7 +93,7 @@ impl Ui {
             let out = style.invert();
             line += &if *stands_out { format!("{out}{text}{out:#}{style}") } else { text.to_string() };
         }
-        let _ = writeln!(anstream::stdout(), "{line}{style:#}");
+        keep(writeln!(anstream::stdout(), "{line}{style:#}"));
     }
 
     /// Bytes of data, exactly.
@@ -106,9 +127,9 @@ impl Ui {
         };
         let mut out: Box<dyn io::Write> =
             if on_stderr { Box::new(anstream::stderr()) } else { Box::new(anstream::stdout()) };
-        let _ = writeln!(out, "{style}{severity}[{rule}]{style:#}: {}", Escaped(message));
+        keep(writeln!(out, "{style}{severity}[{rule}]{style:#}: {}", Escaped(message)));
         for line in more {
-            let _ = writeln!(out, "  {}", Escaped(line));
+            keep(writeln!(out, "  {}", Escaped(line)));
         }
     }
 

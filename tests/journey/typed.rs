@@ -126,3 +126,13 @@ fn what_one_commit_did_is_compared_in_the_spelling_of_git() {
     sandbox.stax(["secrets", "diff", "HEAD~1^!"]).ok().prints("+ A: canary-one").hides("canary-two");
     sandbox.stax(["secrets", "diff", "HEAD^!"]).ok().prints("+ B: canary-two").hides("canary-one");
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_table_that_a_full_disk_cuts_off_is_an_error_and_a_reader_that_leaves_is_none() {
+    let sandbox = Sandbox::with_store();
+    for command in ["list", "log", "history", "verify", "blame", "recipients"] {
+        sandbox.sh(&format!("stax secrets {command} >/dev/full")).exits(2).says("No space left");
+        sandbox.sh(&format!("stax secrets {command} | true")).ok();
+    }
+}
