@@ -75,6 +75,8 @@ pub struct FileExposure {
     pub from: Rc<Origin>,
     /// The first commit that they could not; `None`: they read it today, or nothing is committed yet.
     pub until: Option<Rc<Origin>>,
+    /// Between the two, behind HEAD: versions that they could not read, from and until.
+    pub away: Vec<(Rc<Origin>, Rc<Origin>)>,
     /// They can open the file as it is today.
     pub reads_today: bool,
     pub items: Vec<Item>,
@@ -228,6 +230,7 @@ impl<'a> Ledger<'a> {
             is_there: tip.is_some(),
             from,
             until: if reads_today { None } else { self.until(path, recipient) },
+            away: self.away(path, recipient),
             reads_today,
             items: items.collect(),
         })
@@ -236,12 +239,29 @@ impl<'a> Ledger<'a> {
     /// The commit behind HEAD that ended it: the one after the newest version that they could read.
     fn until(&self, path: &str, recipient: &str) -> Option<Rc<Origin>> {
         let log = self.log(path);
-        let is_held = |entry: &Entry<'_>| {
-            let epoch = entry.step.version.and_then(|version| self.epochs.at(&version.snapshot));
-            epoch.is_some_and(|epoch| self.epochs.was_read_by(epoch, recipient))
-        };
+        let is_held = |entry: &Entry<'_>| self.is_held(entry, recipient);
         let newest = log.iter().position(is_held)?;
         newest.checked_sub(1).map(|after| log[after].origin().clone())
+    }
+
+    /// Times between versions that they could read.
+    fn away(&self, path: &str, recipient: &str) -> Vec<(Rc<Origin>, Rc<Origin>)> {
+        let (mut times, mut left, mut was_held) = (Vec::new(), None, false);
+        for entry in self.log(path).iter().rev() {
+            let is_held = self.is_held(entry, recipient);
+            match (was_held, is_held) {
+                (true, false) => left = Some(entry.origin().clone()),
+                (false, true) => times.extend(left.take().map(|left| (left, entry.origin().clone()))),
+                _ => {}
+            }
+            was_held = is_held;
+        }
+        times
+    }
+
+    fn is_held(&self, entry: &Entry<'_>, recipient: &str) -> bool {
+        let epoch = entry.step.version.and_then(|version| self.epochs.at(&version.snapshot));
+        epoch.is_some_and(|epoch| self.epochs.was_read_by(epoch, recipient))
     }
 
     fn state(&self, place: &Place<'_>, key: &str, readable: &[Readable]) -> State {

@@ -23,7 +23,7 @@ fn secrets(who: &Person, args: &[&str]) -> Output {
     who.stax([&["secrets"], args].concat())
 }
 
-fn commit(who: &Person, message: &str) -> String {
+pub fn commit(who: &Person, message: &str) -> String {
     let format = format!("--grep=^{message}$");
     let id = who.git(["log", "--all", "--format=%h", "--abbrev=7", &format]).ok().stdout;
     id.trim().to_owned()

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::ledger::commit as commit_of;
 use crate::support::{PROD, Sandbox};
 
 #[test]
@@ -33,6 +34,13 @@ fn a_history_reads_like_the_story_of_the_file() {
     assert_eq!(person["in_policy"].as_array().map(Vec::len), Some(2), "{json}");
     assert_eq!(person["in_file"].as_array().map(Vec::len), Some(2), "{json}");
     sandbox.stax(["secrets", "recipients"]).ok().prints("away from ");
+    let (left, returned) = (commit_of(&sandbox, "remove Ravi"), commit_of(&sandbox, "Ravi is back"));
+    sandbox
+        .stax(["secrets", "exposure", "ravi"])
+        .exits(1)
+        .prints("and reads it today, not from ")
+        .prints(&format!("not from {left} ("))
+        .prints(&format!("until {returned} ("));
     sandbox.stax(["secrets", "history", "-n", "1"]).ok().prints("+ Ravi").prints("and 3 commits more");
 }
 
@@ -239,4 +247,15 @@ fn an_independent_reading_of_the_log_finds_the_same_events() {
         assert!(expected.len() > 200, "the history says too little");
         assert_eq!(found, expected, "seed {seed}");
     }
+}
+
+#[test]
+fn without_a_policy_at_the_root_the_one_below_is_named() {
+    let sandbox = Sandbox::with_store();
+    sandbox.git(["mv", ".sops.yaml", "infra/.sops.yaml"]).ok();
+    sandbox
+        .stax(["secrets", "recipients"])
+        .exits(2)
+        .says("there is no .sops.yaml at the root, only infra/.sops.yaml")
+        .says("hint: who can read since when, by any of them: stax secrets history");
 }

@@ -13,7 +13,7 @@ use crate::policy::roster::Roster;
 use crate::policy::{Holders, without_mail};
 use crate::repo::Commit;
 use crate::workspace::groups::{self, Readers};
-use crate::workspace::history::{Named, named_in};
+use crate::workspace::history::{Named, named_in, names_people};
 use crate::workspace::wrap::{Cause, Governed, Keys, Obstacle, Rewrapped, Survey};
 use crate::workspace::{Caller, POLICY, ROSTER, Workspace, WorkspaceError};
 
@@ -76,9 +76,7 @@ pub(super) fn today() -> String {
 impl People {
     pub(super) fn open(file: Option<&Path>) -> Result<Self, Failure> {
         let workspace = Workspace::open(file, Caller::Person)?;
-        let config = workspace.policy()?.ok_or_else(|| {
-            Failure::usage("there is no .sops.yaml here").hint("stax secrets init --env production")
-        })?;
+        let Some(config) = workspace.policy()? else { return Err(no_policy(&workspace)?) };
         let (roster, survey) = (workspace.roster()?, workspace.governed(&config)?);
         let since = onboarded(&workspace)?;
         let holders = Holders::new(&roster, Some(&config));
@@ -293,6 +291,21 @@ impl People {
         }
         Ok(next)
     }
+}
+
+/// The recipient commands change the policy at the root.
+fn no_policy(workspace: &Workspace) -> Result<Failure, Failure> {
+    let entries = workspace.repo()?.index_entries()?;
+    let below: Vec<String> =
+        entries.into_iter().map(|entry| entry.path).filter(|path| names_people(path)).collect();
+    Ok(match below.first() {
+        None => Failure::usage("there is no .sops.yaml here").hint("stax secrets init --env production"),
+        Some(path) => Failure::usage(format!("there is no .sops.yaml at the root, only {path}"))
+            .hint("who can read since when, by any of them: stax secrets history")
+            .hint(format!(
+                "to change who reads: edit {path}, then `sops updatekeys` and `stax secrets rotate` each file"
+            )),
+    })
 }
 
 pub(super) fn parse_recipient(key: &str) -> Result<Recipient, Failure> {

@@ -46,7 +46,9 @@ fn told_of(
     };
     let mut lines = Vec::new();
     for file in ledger.exposure(who) {
-        lines.push(format!("{} {}..{}", file.path, file.from.commit, commit(&file.until)));
+        let away = file.away.iter().map(|(from, to)| format!(" not {}..{}", from.commit, to.commit));
+        let (path, away) = (&file.path, away.collect::<String>());
+        lines.push(format!("{path} {}..{}{away}", file.from.commit, commit(&file.until)));
         for item in &file.items {
             let seen: Vec<String> =
                 item.readable.iter().map(|it| format!("{}@{}", it.token[0], it.origin.commit)).collect();
@@ -114,15 +116,23 @@ fn who_is_back_reads_today_and_a_reverted_rotation_opens_again() {
     let commits: Commits<'_> = &[("f", "c3", &back), ("f", "c2", &rotated), ("f", "c1", &both)];
     assert_eq!(
         told(commits, &[("f", &back)], &NO_KEY()),
-        ["f c1..-", "  A [1@c1 11@c2 12@c3] exposed ReadsToday"].map(|line| {
+        ["f c1..- not c2..c3", "  A [1@c1 11@c2 12@c3] exposed ReadsToday"].map(|line| {
             // the second data key is another one than the third only for who has no key
             line.replace(" 11@c2", "")
         })
     );
+    // gone, back, and gone: both intervals
+    let last = snapshot(&["ana"], &[("A", 13)]);
+    let commits: Commits<'_> =
+        &[("f", "c4", &last), ("f", "c3", &back), ("f", "c2", &rotated), ("f", "c1", &both)];
+    assert_eq!(told(commits, &[("f", &last)], &NO_KEY())[0], "f c1..c4 not c2..c3");
     let kept = snapshot(&["ana"], &[("A", 1)]);
     let reverted: Commits<'_> =
         &[("f", "c4", &kept), ("f", "c3", &rotated), ("f", "c2", &kept), ("f", "c1", &both)];
-    assert_eq!(told(reverted, &[("f", &kept)], &NO_KEY()), ["f c1..-", "  A [1@c1] exposed KeepsDataKey"]);
+    assert_eq!(
+        told(reverted, &[("f", &kept)], &NO_KEY()),
+        ["f c1..- not c3..c4", "  A [1@c1] exposed KeepsDataKey"]
+    );
 }
 
 #[test]

@@ -60,7 +60,10 @@ impl Told<'_> {
             None => "until it was removed".to_owned(),
         };
         let (keys, values) = (counted(file.items.len(), "key"), counted(self.values(file), "value"));
-        format!("{} from {} {until}: {keys}, {values}", self.place(&file.path), commit(&file.from))
+        let away: String = (file.away.iter())
+            .map(|(from, to)| format!(", not from {} until {}", commit(from), commit(to)))
+            .collect();
+        format!("{} from {} {until}{away}: {keys}, {values}", self.place(&file.path), commit(&file.from))
     }
 
     /// What they could read differs; without a key a re-encryption counts again.
@@ -221,12 +224,15 @@ impl Told<'_> {
             });
             json!({"key": item.key, "state": state, "detail": detail, "readable": readable.collect::<Vec<_>>()})
         });
+        let away = (file.away.iter())
+            .map(|(from, until)| json!({"from": origin_json(from), "until": origin_json(until)}));
         json!({
             "path": file.path,
             "env": self.env(&file.path),
             "is_there": file.is_there,
             "from": origin_json(&file.from),
             "until": file.until.as_ref().map(|origin| origin_json(origin)),
+            "away": away.collect::<Vec<_>>(),
             "reads_today": file.reads_today,
             "keys": items.collect::<Vec<_>>(),
         })
