@@ -24,7 +24,7 @@ fn a_history_reads_like_the_story_of_the_file() {
     text.says("names and dates are what the commits claim; none of 3 is signed");
     sandbox.keyless().stax(["secrets", "history"]).ok().prints("probably under a new data key");
     // back again: both intervals
-    let back = sandbox.stax(["secrets", "add-recipient", &ravi.key()]).ok();
+    let back = sandbox.stax(["secrets", "add-recipient", &ravi.key(), "--rotate"]).ok();
     back.says("is Ravi <ravi@example.com>, named in infra/secrets/recipients.md at ")
         .prints("Ravi <ravi@example.com>, engineer:");
     sandbox.commit_all("Ravi is back");
