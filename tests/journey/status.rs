@@ -132,3 +132,38 @@ fn the_line_that_takes_a_driver_away_is_named() {
     sandbox.set("PORT", "6543").ok();
     sandbox.git(["diff"]).ok().prints("+PORT: 6543").hides("ENC[");
 }
+
+#[test]
+fn secret_files_that_no_attribute_names_are_told_with_the_lines_to_add() {
+    let sandbox = Sandbox::new();
+    sandbox.write(".sops.yaml", format!("creation_rules:\n  - age: {}\n", sandbox.key()));
+    for path in ["a.enc.yaml", "deploy/b c.enc.yaml"] {
+        sandbox.write(path, "a: canary-a\n");
+        sandbox.sops(["encrypt", "--in-place", path]).ok();
+    }
+    sandbox.commit_all("without attributes");
+    let installed = sandbox.stax(["secrets", "install"]).ok();
+    let installed = installed.says("2 of 2 secret files have no diff=stax merge=stax");
+    let lines: String = installed
+        .stderr
+        .lines()
+        .filter(|line| line.contains(" -text "))
+        .map(|line| format!("{}\n", line.trim()))
+        .collect();
+    assert_eq!(lines.lines().count(), 2, "{lines}");
+    let status = sandbox.stax(["secrets", "status"]).ok();
+    status
+        .prints("✗ .gitattributes: 2 of 2 secret files have no")
+        .says("stax secrets install     # prints the lines");
+    sandbox.git(["show"]).ok().hides("canary-a");
+    // as printed they work
+    sandbox.write(".gitattributes", lines);
+    sandbox.stax(["secrets", "install"]).ok().hides("secret files have no");
+    sandbox.stax(["secrets", "status"]).ok().hides("secret files have no").hides("# prints the lines");
+    assert_eq!(sandbox.git(["show"]).ok().stdout.matches("+a: canary-a\n").count(), 2);
+    // a repository without secrets is told nothing, and `--global` serves names that say it
+    Sandbox::new().stax(["secrets", "install"]).ok().hides("secret file");
+    fs::remove_file(sandbox.path(".gitattributes")).expect("the attributes");
+    sandbox.stax(["secrets", "install", "--global"]).ok();
+    sandbox.stax(["secrets", "install"]).ok().hides("secret files have no");
+}

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::repo::Repo;
+use crate::workspace::{Caller, Workspace};
 
 mod attributes;
 mod block;
@@ -14,6 +15,7 @@ pub(in crate::cli) mod guard;
 pub(in crate::cli) mod hooks;
 mod manager;
 mod script;
+pub(super) mod unmarked;
 
 use hooks::{Hook, Hooks};
 
@@ -45,8 +47,12 @@ impl Args {
         if self.global {
             return global::install(ui);
         }
-        let repo = Repo::discover(Path::new("."))?;
-        install(&repo)?.report(ui);
+        let workspace = Workspace::over(Repo::discover(Path::new("."))?, Caller::Person);
+        install(workspace.repo()?)?.report(ui);
+        // in a bare repository there is no file to look at
+        if let Err(failure) = unmarked::advise(ui, &workspace) {
+            ui.warning(failure.message);
+        }
         if self.guard {
             report(&guard::install(&program()?)?, ui);
         }

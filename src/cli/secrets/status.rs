@@ -51,6 +51,8 @@ struct Report {
     has_driver: bool,
     has_merge_driver: bool,
     has_guard: bool,
+    /// Secret files that are not bound, without the drivers' attributes, and how many secret files there are.
+    unmarked: (usize, usize),
     /// Bound files that it does not see, and why.
     unguarded: Vec<(String, Option<SwitchedOff>)>,
     /// What answers to `stax` on the `PATH` and is none.
@@ -83,6 +85,10 @@ impl Report {
             })),
             Err(error) => Err(error.to_string()),
         };
+        let unmarked = match bound {
+            Ok(None) => install::unmarked::find(workspace).map_or((0, 0), |(found, all)| (found.len(), all)),
+            _ => (0, 0),
+        };
         let (has_driver, has_merge_driver, hooks) = install::state(workspace.repo()?)?;
         let files = bound.iter().flatten().flatten();
         let unguarded = unguarded(workspace.repo()?, files.map(|file: &Bound| file.path.as_str()))?;
@@ -94,6 +100,7 @@ impl Report {
             bound,
             has_driver,
             has_merge_driver,
+            unmarked,
             has_guard: install::guard::is_installed(workspace.repo()?)?,
             unguarded,
             stranger: stranger(),
@@ -171,6 +178,9 @@ impl Report {
             );
             ui.mark_line("✗", format!("guard: it does not see {path}{end}"));
         }
+        if let (true, (found @ 1.., all)) = (self.has_driver, self.unmarked) {
+            ui.mark("✗", format!(".gitattributes: {}", install::unmarked::said(found, all)));
+        }
         for file in self.files().iter().filter(|file| !file.has_attribute) {
             ui.mark("✗", format!(".gitattributes does not give diff=stax to {}", file.path));
         }
@@ -190,6 +200,9 @@ impl Report {
             || self.hooks.found.iter().any(|(_, hook)| hook.is_for_install())
         {
             next.push("stax secrets install     # drivers and hooks".to_owned());
+        }
+        if self.unmarked.0 > 0 {
+            next.push("stax secrets install     # prints the lines for .gitattributes".to_owned());
         }
         if !self.hooks.foreign().is_empty() {
             next.push("stax secrets install     # prints what to add to the hooks of others".to_owned());

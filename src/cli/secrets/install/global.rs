@@ -44,7 +44,7 @@ pub(super) fn install(ui: &Ui) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-const DRIVERS: &str = "diff=stax merge=stax";
+pub(super) const DRIVERS: &str = "diff=stax merge=stax";
 
 /// What was taken out again, in words.
 pub(in crate::cli::secrets) fn uninstall() -> Result<Vec<String>, Failure> {

@@ -1,0 +1,57 @@
+//! Secret files for which git does not call the drivers, because no attribute gives them.
+
+use std::collections::BTreeSet;
+
+use super::global::DRIVERS;
+use crate::cli::failure::Failure;
+use crate::cli::secrets::init::templates::attributes_pattern;
+use crate::cli::ui::Ui;
+use crate::repo::Attribute;
+use crate::workspace::Workspace;
+
+/// More lines than these nobody copies by hand.
+const SHOWN: usize = 12;
+
+/// Those of the work tree, and how many secret files it has.
+pub(in crate::cli::secrets) fn find(workspace: &Workspace) -> Result<(Vec<String>, usize), Failure> {
+    let repo = workspace.repo()?;
+    let mut paths: BTreeSet<String> =
+        workspace.vault()?.into_iter().flat_map(|vault| vault.files).map(|file| file.path).collect();
+    paths.extend(workspace.secret_files()?.into_iter().map(|(path, _)| path));
+    let has = |path: &str, name: &str| -> Result<bool, Failure> {
+        Ok(repo.attribute_in_quotes(path, name)? == Attribute::Value("stax".to_owned()))
+    };
+    let (mut found, all) = (Vec::new(), paths.len());
+    for path in paths {
+        if !has(&path, "diff")? || !has(&path, "merge")? {
+            found.push(path);
+        }
+    }
+    Ok((found, all))
+}
+
+/// `2 of 5 secret files have no diff=stax merge=stax`
+pub(in crate::cli::secrets) fn said(found: usize, all: usize) -> String {
+    let (files, have) = if all == 1 { ("file", "has") } else { ("files", "have") };
+    format!("{found} of {all} secret {files} {have} no {DRIVERS}: git shows and merges ciphertext there")
+}
+
+/// What install cannot do itself: it changes nothing that is committed.
+pub(super) fn advise(ui: &Ui, workspace: &Workspace) -> Result<(), Failure> {
+    let (found, all) = find(workspace)?;
+    if found.is_empty() {
+        return Ok(());
+    }
+    ui.warning(said(found.len(), all));
+    ui.say("add to .gitattributes, for everybody, or to the attributes of this clone (`git rev-parse --git-path info/attributes`):");
+    for path in found.iter().take(SHOWN) {
+        ui.say(format!("  {} -text {DRIVERS}", attributes_pattern(path)));
+    }
+    if found.len() > SHOWN {
+        ui.say(format!(
+            "  and so on for {} more; a pattern such as secrets/** names many",
+            found.len() - SHOWN
+        ));
+    }
+    Ok(())
+}
