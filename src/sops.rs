@@ -265,7 +265,7 @@ impl Document {
             if fault.is_none()
                 && let Visit::Comment(comment) = met
                 && comment.token.is_none()
-                && !self.source[comment.span.start..].starts_with('#')
+                && !self.source[comment.span.start..].starts_with(['#', ';'])
             {
                 let what = "holds a comment that does not authenticate".into();
                 let line = self.line_of(comment.span.end);

@@ -21,6 +21,7 @@ mod value;
 use super::config::{Config, CreationRule};
 use super::roster::Roster;
 use super::{Finding, Holders, RuleId};
+use crate::sops::merge::marker;
 use crate::sops::{Document, DocumentError, Format, MacState, OpenFault};
 pub use binding::{Plain, says_secret};
 pub use git::{Leak, Link, SwitchedOff, ThisClone, secret_key_fix, secret_key_line};
@@ -119,6 +120,8 @@ pub enum Content {
     Broken {
         line: usize,
         what: String,
+        /// git, or stax, left both sides of a merge in it.
+        is_unmerged: bool,
     },
     Document(Box<Document>),
 }
@@ -176,12 +179,18 @@ impl Content {
         let Ok(text) = std::str::from_utf8(bytes) else {
             return if format == Format::Binary { Self::Clear } else { Self::NotText };
         };
+        let broken = |line, what| match marker::text_markers(text) {
+            Some(line) => {
+                Self::Broken { line, what: "holds the markers of a merge".into(), is_unmerged: true }
+            }
+            None => Self::Broken { line, what, is_unmerged: false },
+        };
         match Document::parse(format, text) {
             Ok(document) => Self::Document(Box::new(document)),
             Err(DocumentError::NotSops) => Self::Clear,
             Err(DocumentError::Misnamed) => Self::OtherFormat,
-            Err(DocumentError::Syntax(error)) => Self::Broken { line: error.line, what: error.what },
-            Err(DocumentError::Metadata { line, what }) => Self::Broken { line, what },
+            Err(DocumentError::Syntax(error)) => broken(error.line, error.what),
+            Err(DocumentError::Metadata { line, what }) => broken(line, what),
         }
     }
 }

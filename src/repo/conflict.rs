@@ -22,7 +22,26 @@ impl Repo {
     #[must_use]
     pub fn operations(&self) -> Vec<Operation> {
         let read = |head: &'static str| Some(Operation { head, commit: self.pseudo_ref(head)? });
-        HEADS.into_iter().filter_map(read).collect()
+        // git leaves this one behind a rebase that ended
+        let is_past = |head: &&'static str| *head == "REBASE_HEAD" && !self.is_rebase();
+        HEADS.into_iter().filter(|head| !is_past(head)).filter_map(read).collect()
+    }
+
+    /// Whether a rebase waits for a person, with either of git's backends.
+    #[must_use]
+    pub fn is_rebase(&self) -> bool {
+        let git_dir = self.git_dir();
+        git_dir.join("rebase-merge").is_dir()
+            || git_dir.join("rebase-apply").is_dir() && !git_dir.join("rebase-apply/applying").exists()
+    }
+
+    /// The number of the patch at which `git am` waits for a person; it names no commit.
+    #[must_use]
+    pub fn patch(&self) -> Option<String> {
+        let folder = self.git_dir().join("rebase-apply");
+        let is_patch = folder.join("applying").exists();
+        let number = std::fs::read_to_string(folder.join("next")).ok().filter(|_| is_patch)?;
+        number.trim().parse::<u32>().ok().map(|number| number.to_string())
     }
 
     /// The name that git gives these bytes as a blob; nothing is written.

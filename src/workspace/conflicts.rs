@@ -99,7 +99,7 @@ pub fn keep(repo: &Repo, conflict: &Conflict, other: Other) -> std::io::Result<(
 /// As [`keep`].
 pub fn update(repo: &Repo, conflict: &Conflict) -> std::io::Result<()> {
     let old = read(&file(repo, &conflict.path)).filter(|record| record.path == conflict.path);
-    let waits = repo.operations().is_empty();
+    let waits = repo.operations().is_empty() && repo.patch().is_none();
     let other = old.map_or(if waits { Other::Stash } else { Other::Unknown }, |record| record.other);
     keep(repo, conflict, other)
 }
@@ -157,8 +157,7 @@ fn is_current(repo: &Repo, record: &Record) -> bool {
             operations.iter().any(|operation| operation.commit.to_string().starts_with(start))
         }
         Other::Stash => operations.is_empty(),
-        // `git am` names no commit
-        Other::Unknown => !operations.is_empty() || repo.git_dir().join("rebase-apply").is_dir(),
+        Other::Unknown => !operations.is_empty() || repo.is_rebase() || repo.patch().is_some(),
     };
     record.schema == 1 && record.head == head && is_under_way
 }

@@ -203,7 +203,7 @@ impl<'w> Collector<'w> {
                     files += 1;
                     self.add(&entry.path, vault.as_ref(), &document);
                 }
-                Content::Broken { line, what } => {
+                Content::Broken { line, what, .. } => {
                     self.values.damaged.insert(entry.path, format!("line {line}: {what}"));
                 }
                 _ => {}

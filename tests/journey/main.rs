@@ -24,6 +24,7 @@ mod managers;
 mod matrix;
 mod merge;
 mod merges_more;
+mod merges_over;
 mod neighbours;
 mod people;
 mod places;

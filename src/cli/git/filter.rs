@@ -140,7 +140,7 @@ impl Guard {
         }
         if looks_sealed(bytes) {
             // half a merge holds both sides, and the hook judges it
-            let Content::Broken { line, what } = &file.content else { return None };
+            let Content::Broken { line, what, .. } = &file.content else { return None };
             let was_document =
                 || around.and_then(|around| around.before(path)).is_some_and(|old| is_document(path, &old));
             let is_damaged = !has_markers(bytes) && (managed || was_document());

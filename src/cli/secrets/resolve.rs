@@ -1,5 +1,6 @@
 //! `stax secrets resolve`
 
+mod left;
 mod sides;
 mod state;
 mod write;
@@ -50,7 +51,9 @@ impl Args {
         let workspace = Workspace::open(self.path.as_deref(), Caller::Person)?;
         let Some(path) = &self.path else { return list(ui, &workspace) };
         let path = workspace.relative(path)?;
-        let state = State::load(&workspace, &path)?;
+        let Some(state) = State::load(&workspace, &path)? else {
+            return left::settle(ui, &workspace, &path, &self.keys, self.ours);
+        };
         if state.current.open.is_empty() {
             return write::finish(ui, &workspace, &state);
         }
@@ -71,10 +74,20 @@ impl Args {
 }
 
 fn list(ui: &Ui, workspace: &Workspace) -> Result<ExitCode, Failure> {
-    let files = state::files(workspace)?;
-    for (path, keys) in &files {
-        let keys = if keys.is_empty() { "merged as text".to_owned() } else { keys.join(", ") };
-        ui.line(format!("{path}: {keys}"));
+    let said = |(path, keys): (String, Vec<String>)| -> Result<(String, String), Failure> {
+        let what = match keys.is_empty() {
+            false => keys.join(", "),
+            true if state::is_deleted(workspace, &path)? => {
+                "deleted on one side, changed on the other".into()
+            }
+            true => "merged as text".into(),
+        };
+        Ok((path, what))
+    };
+    let mut files = state::files(workspace)?.into_iter().map(said).collect::<Result<Vec<_>, _>>()?;
+    files.extend(left::lines(workspace, &files)?);
+    for (path, what) in &files {
+        ui.line(format!("{path}: {what}"));
     }
     let Some((first, _)) = files.first() else {
         ui.note("no secret file is in conflict");

@@ -56,7 +56,7 @@ fn nothing(file: &FileFacts, document: &Document) -> Finding {
     Finding::warning(RuleId::F04Z, &file.path, message)
 }
 
-fn conflict(file: &FileFacts) -> Finding {
+pub(super) fn conflict(file: &FileFacts) -> Finding {
     let message = "a merge left values unresolved, and the other side of them is lost with a commit";
     Finding::error(RuleId::F06, &file.path, message).fix(format!("stax secrets resolve {}", file.path))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Content, FileFacts};
+use super::{Content, FileFacts, clear};
 use crate::policy::names::{NameError, check_name};
 use crate::policy::{Finding, RuleId, Severity};
 use crate::sops::selector::Selected;
@@ -26,7 +26,8 @@ pub(super) fn check(file: &FileFacts, allowed_names: &[String]) -> Vec<Finding> 
         Content::NotText => error(RuleId::F01, "is not UTF-8 text"),
         Content::OtherFormat if file.managed => error(RuleId::F01, "is neither .yaml, .yml, .json nor .env"),
         Content::OtherFormat => error(RuleId::F01, "is a SOPS document of another format than its name says"),
-        Content::Broken { line, what } => vec![Finding::error(RuleId::F01, &file.path, what).at(*line)],
+        Content::Broken { line, is_unmerged: true, .. } => vec![clear::conflict(file).at(*line)],
+        Content::Broken { line, what, .. } => vec![Finding::error(RuleId::F01, &file.path, what).at(*line)],
         Content::Clear => vec![
             Finding::error(RuleId::F04, &file.path, "the whole file is in clear: it has no SOPS metadata")
                 .fix(format!("stax secrets encrypt -i {}", file.path)),

@@ -8,6 +8,7 @@ use crate::age::{Recipient, RecipientError};
 use crate::policy::config::{Config, ConfigError, CreationRule};
 use crate::policy::pattern::Pattern;
 use crate::policy::{Finding, RuleId, Severity};
+use crate::sops::merge::marker;
 
 /// What is wrong with the policies of a tree.
 pub(super) fn check(facts: &Facts, policies: &Policies) -> Vec<Finding> {
@@ -20,7 +21,7 @@ pub(super) fn check(facts: &Facts, policies: &Policies) -> Vec<Finding> {
     let (config, warnings) = match Config::parse(text) {
         Ok(read) => read,
         Err(error) => {
-            findings.push(unreadable(&error));
+            findings.push(unreadable(&error, text));
             return findings;
         }
     };
@@ -43,7 +44,11 @@ pub(super) fn check(facts: &Facts, policies: &Policies) -> Vec<Finding> {
 }
 
 /// sops drops the error of a pattern that does not compile, matches nothing and writes plaintext.
-fn unreadable(error: &ConfigError) -> Finding {
+fn unreadable(error: &ConfigError, text: &str) -> Finding {
+    if let Some(line) = marker::text_markers(text) {
+        let fix = format!("keep what is right of both sides, then: git add {POLICY}");
+        return Finding::error(RuleId::P01, POLICY, "holds the markers of a merge").at(line).fix(fix);
+    }
     let rule = if error.is_pattern() { RuleId::P04 } else { RuleId::P01 };
     Finding::error(rule, POLICY, &error.what).at(error.line)
 }

@@ -42,14 +42,20 @@ pub fn is_marker(comment: &str) -> bool {
     comment.split_whitespace().next() == Some(WORD)
 }
 
-/// The first line with markers of a text merge, as git writes them.
+/// Whether a text holds the markers of a text merge, as git writes them.
 #[must_use]
 pub fn has_text_markers(text: &str) -> bool {
-    let starts = |sign: char| {
+    text_markers(text).is_some()
+}
+
+/// The number of the first line of such markers.
+#[must_use]
+pub fn text_markers(text: &str) -> Option<usize> {
+    let first = |sign: char| {
         let sign = sign.to_string().repeat(7);
-        text.lines().any(|line| line.starts_with(&sign))
+        text.lines().position(|line| line.starts_with(&sign))
     };
-    starts('<') && starts('=') && starts('>')
+    first('=').and(first('>')).and(first('<')).map(|position| position + 1)
 }
 
 fn names(line: &str) -> Option<Vec<String>> {

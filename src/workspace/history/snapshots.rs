@@ -96,7 +96,7 @@ impl<'a> Snapshots<'a> {
             return Ok(None);
         }
         let file = FileFacts::read(path, false, Some(&bytes));
-        if let Content::Broken { line, what } = &file.content {
+        if let Content::Broken { line, what, .. } = &file.content {
             self.broken.borrow_mut().insert(id, format!("line {line}: {what}"));
         }
         Ok(file.document().map(|document| Rc::new(Snapshot::of(document))))

@@ -177,7 +177,7 @@ fn read(path: &str, bytes: &[u8], is_bound: bool) -> Side {
         _ if let Some(line) = conflict_line(bytes) => {
             Side::Broken(format!("holds the marks of a merge conflict (line {line})"))
         }
-        Content::Broken { line, what } if mentions(bytes, b"ENC[AES256_GCM,") => {
+        Content::Broken { line, what, .. } if mentions(bytes, b"ENC[AES256_GCM,") => {
             Side::Broken(format!("line {line}: {what}"))
         }
         Content::OtherFormat => {

@@ -25,7 +25,8 @@ pub(super) fn names(repo: &Repo, path: &str) -> (Name, Name) {
     let head = repo.head_commit().ok().flatten();
     let ours = Name { short: repo.head_branch().unwrap_or_else(|| "HEAD".into()), commit: last(head) };
     let Some(operation) = repo.operations().into_iter().next() else {
-        return (ours, Name { short: "stash".into(), commit: None });
+        let short = repo.patch().map_or_else(|| "stash".into(), |number| format!("patch {number}"));
+        return (ours, Name { short, commit: None });
     };
     let commit = operation.commit;
     let short = match operation.head {
@@ -75,8 +76,10 @@ fn rows(
         (Some(path), Some(tree)) => masks.shown(path, tree),
         _ => "(none)".to_owned(),
     };
+    let base = state.triple.base().filter(|tree| path.as_ref().is_some_and(|path| tree.find(path).is_some()));
+    let base = value(base);
     vec![
-        ("base", value(state.triple.base()), String::new()),
+        ("base", base, String::new()),
         ("ours", value(Some(state.triple.ours())), ours.whole(wide)),
         ("theirs", value(Some(state.triple.theirs())), theirs.whole(wide)),
     ]
@@ -112,6 +115,11 @@ impl Masks {
         };
         let show = self.0.show();
         if matches!(show, Show::Values) {
+            let plain = plain_text(&leaf.scalar);
+            let is_text = std::str::from_utf8(&plain).is_ok_and(|text| !text.contains('\0'));
+            if !is_text {
+                return format!("«binary {}B»", plain.len());
+            }
             return Escaped(&String::from_utf8_lossy(&plain_text(&leaf.scalar))).to_string();
         }
         let plain = leaf.scalar.plaintext().unwrap_or_default();

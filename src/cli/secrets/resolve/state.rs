@@ -37,14 +37,13 @@ pub(super) struct Current {
 }
 
 impl State {
-    pub(super) fn load(workspace: &Workspace, path: &str) -> Result<Self, Failure> {
+    /// `None` where git knows of no conflict.
+    pub(super) fn load(workspace: &Workspace, path: &str) -> Result<Option<Self>, Failure> {
         let repo = workspace.repo()?;
         let known = conflicts::known(repo).into_iter().find(|conflict| conflict.path == path);
         let staged = stages(&repo.index_entries()?, path)?;
         let Some(blobs) = staged.or_else(|| known.as_ref().map(|known| known.blobs)) else {
-            return Err(
-                Failure::no(format!("{path} is not in conflict")).hint("see what is: stax secrets resolve")
-            );
+            return Ok(None);
         };
         let settled =
             known.filter(|known| known.blobs == blobs).map(|known| known.settled).unwrap_or_default();
@@ -69,7 +68,7 @@ impl State {
             }
             None => merged_anew(workspace, path, &triple, &settled)?,
         };
-        Ok(Self { path: path.to_owned(), blobs, triple, current, settled, is_anew, before })
+        Ok(Some(Self { path: path.to_owned(), blobs, triple, current, settled, is_anew, before }))
     }
 
     /// The open keys that are meant; all of them where none is named.
@@ -139,7 +138,8 @@ fn merged_anew(
     let operations = repo.operations();
     let undoes = operations.iter().any(|operation| operation.head == "REVERT_HEAD");
     let theirs = operations.first().map(|operation| operation.commit);
-    let theirs = theirs.or_else(|| repo.commit_named("refs/stash").ok());
+    let stash = || repo.patch().is_none().then(|| repo.commit_named("refs/stash").ok()).flatten();
+    let theirs = theirs.or_else(stash);
     let approved = approved(repo, path, &[repo.head_commit()?, theirs]);
     let how = Circumstances { undoes: Some(undoes), is_virtual: false, approved: &approved };
     let outcome = triple.merge(how).map_err(|error| refused(path, error))?;
@@ -196,6 +196,13 @@ fn stages(entries: &[IndexEntry], path: &str) -> Result<Option<Blobs>, Failure> 
             .hint(format!("keep it: git add {path}"))
             .hint(format!("delete it: git rm {path}"))),
     }
+}
+
+/// Whether one side deleted the file.
+pub(super) fn is_deleted(workspace: &Workspace, path: &str) -> Result<bool, Failure> {
+    let entries = workspace.repo()?.index_entries()?;
+    let has = |stage: u8| entries.iter().any(|entry| entry.path == path && entry.stage == stage);
+    Ok(has(2) != has(3))
 }
 
 /// Secret files in conflict, and what is open in them as far as that is known without a key.

@@ -60,7 +60,10 @@ pub(super) fn settle(
         return Ok(ExitCode::SUCCESS);
     }
     stage(workspace, &path)?;
-    ui.line(format!("{path}: {said}; MAC valid, no conflict left, staged; next: {}", next(workspace)?));
+    ui.line(format!(
+        "{path}: {said}; MAC valid, no conflict left, staged; next: {}",
+        next(workspace, "git stash drop")?
+    ));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -72,7 +75,10 @@ pub(super) fn finish(ui: &Ui, workspace: &Workspace, state: &State) -> Result<Ex
     save(workspace, state, state.current.text.clone())?;
     stage(workspace, path)?;
     let how = if state.is_anew { "merged by key" } else { "as it is in the work tree" };
-    ui.line(format!("{path}: {how}; MAC valid, no conflict left, staged; next: {}", next(workspace)?));
+    ui.line(format!(
+        "{path}: {how}; MAC valid, no conflict left, staged; next: {}",
+        next(workspace, "git stash drop")?
+    ));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -179,7 +185,12 @@ fn edited(
         let text = Zeroizing::new(lines.collect::<String>());
         fresh(|fresh| clear.reseal(&text, key, fresh)).map_err(refuse)?
     };
-    Ok(sealed.unwrap_or_else(|| state.current.text.clone()))
+    sealed.ok_or_else(|| {
+        Failure::no(format!("{path}: nothing was changed in the editor, so {} stays open", keys.join(", ")))
+            .hint(format!(
+                "to keep what the file has, name the keys with --ours: stax secrets resolve {path} --ours"
+            ))
+    })
 }
 
 fn talk(workspace: &Workspace, state: &State, keys: &[String]) -> String {
@@ -199,7 +210,7 @@ fn talk(workspace: &Workspace, state: &State, keys: &[String]) -> String {
 }
 
 /// By git itself, which also clears the three stages.
-fn stage(workspace: &Workspace, path: &str) -> Result<(), Failure> {
+pub(super) fn stage(workspace: &Workspace, path: &str) -> Result<(), Failure> {
     let argv = ["git", "add", "--", path].map(str::to_owned);
     let environment = process::Environment { add: &[], remove: IDENTITY_VARIABLES };
     let ended = process::run_command(&argv, workspace.root(), environment, process::TIMEOUT);
@@ -217,21 +228,20 @@ fn stage(workspace: &Workspace, path: &str) -> Result<(), Failure> {
 }
 
 /// What ends the merge, where no other file of it is open.
-fn next(workspace: &Workspace) -> Result<String, Failure> {
+pub(super) fn next(workspace: &Workspace, otherwise: &str) -> Result<String, Failure> {
     let workspace = Workspace::over(Repo::discover(workspace.root())?, Caller::Person);
     let repo = workspace.repo()?;
     if let Some((path, _)) = files(&workspace)?.first() {
         return Ok(format!("stax secrets resolve {path}"));
     }
-    let git_dir = repo.git_dir();
-    let is_rebase = ["rebase-merge", "rebase-apply"].iter().any(|name| git_dir.join(name).is_dir());
     let operations = repo.operations();
     Ok(match operations.first().map(|operation| operation.head) {
-        _ if is_rebase => "git rebase --continue",
+        _ if repo.is_rebase() => "git rebase --continue",
+        _ if repo.patch().is_some() => "git am --continue",
         Some("CHERRY_PICK_HEAD") => "git cherry-pick --continue",
         Some("REVERT_HEAD") => "git revert --continue",
         Some(_) => "git commit",
-        None => "git stash drop",
+        None => otherwise,
     }
     .into())
 }

@@ -160,7 +160,7 @@ fn bound_file(workspace: &Workspace, source: Source, path: &str, is_link: bool) 
     }
     match source.read(workspace, path) {
         Ok(bytes) => FileFacts::read(path, true, bytes.as_deref()),
-        Err(error) => unread(Content::Broken { line: 1, what: error.to_string() }),
+        Err(error) => unread(Content::Broken { line: 1, what: error.to_string(), is_unmerged: false }),
     }
 }
 

@@ -28,8 +28,10 @@ pub(super) const DOCS: &[RuleDoc] = &[
         bound: Some(Error),
         general: Some(Error),
         why: "a merge left both sides of a value, and one of them would be lost unseen",
-        example: "a line `# stax-conflict KEY` at the top of the file",
-        mend: &["choose the value: `stax secrets edit -f FILE`, and take the line out"],
+        example: "a line `# stax-conflict KEY` at the top of the file, or the markers of a text merge",
+        mend: &[
+            "choose the value: `stax secrets resolve FILE`, which also says what to do when the merge is over",
+        ],
     },
     RuleDoc {
         rule: RuleId::F07,
