@@ -5,6 +5,7 @@ mod error;
 pub mod groups;
 pub mod history;
 pub mod leaks;
+mod left_out;
 pub mod merge;
 pub mod past;
 pub mod reading;
@@ -143,12 +144,16 @@ impl Workspace {
         is_file && File::open(&path).and_then(|file| has_marks(&file)).unwrap_or(false)
     }
 
-    /// A text file below the root.
+    /// A text file below the root; those of stax itself also where a sparse checkout leaves them out.
     ///
     /// # Errors
     /// As [`Self::read`]; text that is not UTF-8.
     pub fn read_text(&self, path: &str) -> Result<Option<String>> {
-        let Some(bytes) = self.read(path)? else { return Ok(None) };
+        let bytes = match self.read(path)? {
+            None if [VAULT, POLICY, ROSTER].contains(&path) => self.left_out(path)?,
+            found => found,
+        };
+        let Some(bytes) = bytes else { return Ok(None) };
         String::from_utf8(bytes).map(Some).map_err(|_| WorkspaceError::NotText(path.to_owned()))
     }
 
@@ -183,7 +188,10 @@ impl Workspace {
         if let Some(file) = file {
             let path = self.relative(file)?;
             if self.read(&path)?.is_none() {
-                return Err(WorkspaceError::Missing(file.display().to_string()));
+                return Err(match self.missing(&path) {
+                    WorkspaceError::Missing(_) => WorkspaceError::Missing(file.display().to_string()),
+                    error => error,
+                });
             }
             let env = vault.and_then(|vault| vault.env_for_path(&path).map(str::to_owned));
             return Ok(Target { path, env });
@@ -228,7 +236,7 @@ impl Workspace {
     pub fn document(&self, target: &Target) -> Result<Document> {
         let path = &target.path;
         let format = Format::of_path(path);
-        let bytes = self.read(path)?.ok_or_else(|| WorkspaceError::Missing(path.clone()))?;
+        let bytes = self.read(path)?.ok_or_else(|| self.missing(path))?;
         let parsed = match String::from_utf8(bytes) {
             Ok(text) => Document::parse(format, &text),
             Err(_) if format == Format::Binary => Err(DocumentError::NotSops),
@@ -353,6 +361,7 @@ impl Workspace {
     /// # Errors
     /// As [`disk::commit`].
     pub fn save(&self, writes: &[Write]) -> Result<()> {
+        self.refuse_left_out(writes)?;
         self.commit(&self.root, writes, &check_document)
     }
 

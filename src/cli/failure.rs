@@ -128,6 +128,11 @@ impl From<WorkspaceError> for Failure {
             WorkspaceError::NoVault => {
                 Self::usage(message).hint("stax secrets init --env production, or name a file with -f")
             }
+            WorkspaceError::LeftOut(path) => {
+                let folder =
+                    path.rsplit_once('/').map_or(format!("/{path}"), |(folder, _)| folder.to_owned());
+                Self::usage(message).hint(format!("git sparse-checkout add {folder}"))
+            }
             WorkspaceError::WhichEnv(_) | WorkspaceError::UnknownEnv { .. } => {
                 Self::usage(message).hint("choose one with -e ENV")
             }

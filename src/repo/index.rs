@@ -58,6 +58,12 @@ impl Repo {
         entry.map(|entry| self.blob(entry.id.into())).transpose()
     }
 
+    /// Whether a sparse checkout may leave files out; cheap, and never `false` where it does.
+    #[must_use]
+    pub fn may_be_sparse(&self) -> bool {
+        self.git_dir().join("info/sparse-checkout").exists()
+    }
+
     /// The same, for a path that a sparse checkout leaves out of the work tree; `None` for any other.
     ///
     /// # Errors

@@ -31,6 +31,8 @@ pub enum WorkspaceError {
     WhichEnv(Vec<String>),
     #[error("{0} does not exist")]
     Missing(String),
+    #[error("{0} is in git, and this sparse checkout leaves it out")]
+    LeftOut(String),
     #[error("{path}: {error}")]
     Document { path: String, error: Box<DocumentError> },
     #[error("no identity opens {path}{}", env.as_ref().map(|env| format!(" ({env})")).unwrap_or_default())]

@@ -36,6 +36,7 @@ mod rules;
 mod scan;
 mod scrub;
 mod shell;
+mod sparse;
 mod status;
 mod timeline;
 mod tools;

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::How;
 use super::sides::{Masks, names};
-use super::state::{State, files, refused, staging};
+use super::state::{State, files, refused};
 use crate::cli::escape::Escaped;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::secrets::edit::editor;
@@ -211,7 +211,10 @@ fn talk(workspace: &Workspace, state: &State, keys: &[String]) -> String {
 
 /// By git itself, which also clears the three stages.
 pub(super) fn stage(workspace: &Workspace, path: &str) -> Result<(), Failure> {
-    let argv = ["git", "add", "--", path].map(str::to_owned);
+    // git stages nothing that a sparse checkout leaves out, also where a merge brought it into the work tree
+    let option: &[&str] = if workspace.repo()?.may_be_sparse() { &["--sparse"] } else { &[] };
+    let argv: Vec<String> =
+        [&["git", "add"], option, &["--", path]].concat().into_iter().map(str::to_owned).collect();
     let environment = process::Environment { add: &[], remove: IDENTITY_VARIABLES };
     let ended = process::run_command(&argv, workspace.root(), environment, process::TIMEOUT);
     // an index that is open does not see what another process writes
@@ -223,8 +226,10 @@ pub(super) fn stage(workspace: &Workspace, path: &str) -> Result<(), Failure> {
         conflicts::forget(workspace.repo()?, path);
         return Ok(());
     }
-    Err(Failure::usage(format!("{path} is settled, but git did not stage it"))
-        .hint(format!("stage it: {}", staging(path))))
+    Err(Failure::usage(format!("{path} is settled, but git did not stage it")).hint(format!(
+        "stage it: git add {}{path}",
+        option.iter().map(|word| format!("{word} ")).collect::<String>()
+    )))
 }
 
 /// What ends the merge, where no other file of it is open.
