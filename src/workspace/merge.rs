@@ -58,6 +58,8 @@ pub struct Outcome {
     pub is_empty: bool,
     /// Every value was encrypted under a new data key.
     pub is_fresh: bool,
+    /// Merged without a key: the side that the values are from, as they are.
+    pub whole: Option<Side>,
 }
 
 impl Outcome {
@@ -226,6 +228,7 @@ impl Triple {
             unapproved,
             is_empty: access.is_empty,
             is_fresh: access.key == KeyFrom::Fresh,
+            whole: None,
         })
     }
 
@@ -327,6 +330,17 @@ impl NewStanzas {
             Self::Groups(stanzas) => stanzas.into(),
         }
     }
+}
+
+/// Who reads the merged file and did not read ours, and the other way round.
+#[must_use]
+pub fn readers_changed(format: Format, ours: &str, merged: &str) -> (Vec<String>, Vec<String>) {
+    let read = |text: &str| Document::parse(format, text).map(|it| labels(&it)).unwrap_or_default();
+    let (before, after) = (read(ours), read(merged));
+    let only = |these: &[String], others: &[String]| {
+        these.iter().filter(|who| !others.contains(who)).cloned().collect()
+    };
+    (only(&after, &before), only(&before, &after))
 }
 
 /// Whom the root policy of these commits names for a file.

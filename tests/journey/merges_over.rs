@@ -43,7 +43,8 @@ fn a_patch_in_conflict_is_named_and_continued_as_a_patch() {
     sandbox.git(["format-patch", "--quiet", "-1", "-o", "..", "payments"]).ok();
     sandbox.sh("git am -3 --quiet ../0001-*.patch").exits(128).says("conflict: STRIPE_SECRET_KEY");
     let shown = sandbox.stax(["secrets", "resolve", PROD]).exits(1);
-    shown.prints("theirs  canary-theirs   patch 1\n");
+    let shown = shown.prints("theirs  canary-theirs   patch 1\n");
+    shown.says("only `git push` is refused");
     sandbox.git(["add", PROD]).ok();
     let done = sandbox.stax(["secrets", "resolve", PROD, "--theirs"]).ok();
     done.prints("from patch 1").prints("next: git am --continue");
@@ -177,4 +178,46 @@ fn a_comment_in_clear_of_an_ini_file_is_no_forged_value() {
     sandbox.stax(["secrets", "decrypt", path]).ok().prints("canary-a").prints("; in clear");
     sandbox.git(["add", "--all"]).ok();
     sandbox.stax(["secrets", "verify"]).hides("C02");
+}
+
+#[test]
+fn a_merge_says_whom_it_lets_read_and_whose_values_it_took() {
+    let sandbox = Sandbox::with_store();
+    let (bob, carol) = (sandbox.person("bob"), sandbox.person("carol"));
+    let (bob_key, carol_key) = (bob.key(), carol.key());
+    sandbox.add_recipient(&bob, "Bob", "sre").ok();
+    sandbox.commit_all("bob");
+    on_branch(&sandbox, "values", |ana| set(ana, "STRIPE_SECRET_KEY", "canary-theirs"));
+    on_branch(&sandbox, "without-bob", |ana| drop(ana.stax(["secrets", "remove-recipient", "bob"]).ok()));
+    sandbox.add_recipient(&carol, "Carol", "sre").ok();
+    sandbox.commit_all("carol");
+
+    let keyless = sandbox.keyless();
+    keyless.git(["merge", "--no-commit", "values"]).ok().says("values of values as they are, without a key");
+    assert!(decrypted(&sandbox, PROD).contains("canary-theirs"));
+    sandbox.git(["merge", "--abort"]).ok();
+    keyless.git(["checkout", "--quiet", "values"]).ok();
+    let said = keyless.git(["merge", "--no-commit", "main"]).ok();
+    said.says(&format!("values of values as they are, without a key; now also for {carol_key}\n"));
+    sandbox.git(["merge", "--abort"]).ok();
+    sandbox.git(["checkout", "--quiet", "main"]).ok();
+    // the policy and the table stay for a person
+    let said = merge(&sandbox, "without-bob").exits(1);
+    said.says(&format!("stax: prod.enc.yaml: no value changed; no more for {bob_key}"));
+}
+
+#[test]
+fn what_stops_a_person_who_goes_on_is_said_as_it_is_in_this_clone() {
+    let sandbox = conflicting();
+    merge(&sandbox, "payments").exits(1);
+    sandbox.stax(["secrets", "resolve", PROD]).exits(1).says("`git commit` is refused until none is open");
+    sandbox.git(["merge", "--abort"]).ok();
+    let bare = sandbox.clone_for("ravi").with("SOPS_AGE_KEY_FILE", sandbox.key_file());
+    bare.git(["branch", "payments", "origin/payments"]).ok();
+    merge(&bare, "payments").exits(1);
+    bare.stax(["secrets", "resolve", PROD])
+        .exits(1)
+        .says("no hook of this clone stops a commit until then: stax secrets install");
+    bare.git(["add", PROD]).ok();
+    bare.git(["commit", "--quiet", "--no-edit"]).ok();
 }

@@ -18,7 +18,9 @@ use crate::sops::Format;
 use crate::sops::merge::marker;
 use crate::sops::tree;
 use crate::workspace::conflicts::{self, Blobs, Conflict, Other};
-use crate::workspace::merge::{AsText, Circumstances, Outcome, Side, Versions, approved, merge};
+use crate::workspace::merge::{
+    AsText, Circumstances, Outcome, Side, Versions, approved, merge, readers_changed,
+};
 use crate::workspace::{Caller, MAX_FILE, keyring};
 
 /// More keys than these are counted, not named.
@@ -123,7 +125,7 @@ impl Args {
             return false;
         }
         if !self.is_virtual() {
-            self.report(ui, repo, outcome, &open);
+            self.report(ui, repo, versions, outcome, &open);
         }
         if open.is_empty() {
             if let Some(repo) = repo.filter(|_| !self.is_virtual()) {
@@ -147,7 +149,14 @@ impl Args {
         false
     }
 
-    fn report(&self, ui: &Ui, repo: Option<&Repo>, outcome: &Outcome, open: &[String]) {
+    fn report(
+        &self,
+        ui: &Ui,
+        repo: Option<&Repo>,
+        versions: Versions<'_>,
+        outcome: &Outcome,
+        open: &[String],
+    ) {
         let changes = &outcome.changes;
         let mut parts = Vec::new();
         for (paths, side) in [(&changes.ours, Side::Ours), (&changes.theirs, Side::Theirs)] {
@@ -156,11 +165,20 @@ impl Args {
                 parts.push(format!("{} ({})", shown(&names), self.side(side, repo)));
             }
         }
-        let merged =
-            if parts.is_empty() { "no value changed".into() } else { format!("merged {}", parts.join(", ")) };
+        let merged = match outcome.whole {
+            Some(side) => format!("values of {} as they are, without a key", self.side(side, repo)),
+            None if parts.is_empty() => "no value changed".into(),
+            None => format!("merged {}", parts.join(", ")),
+        };
+        let (joined, gone) = readers_changed(versions.format, versions.ours, &outcome.text);
+        let readers = [("now also for ", joined), ("no more for ", gone)].into_iter();
+        let readers: String = readers
+            .filter(|(_, who)| !who.is_empty())
+            .map(|(what, who)| format!("; {what}{}", shown(&who)))
+            .collect();
         let fresh = if outcome.is_fresh { "; new data key, every value re-encrypted" } else { "" };
         let conflict = if open.is_empty() { String::new() } else { format!("; conflict: {}", shown(open)) };
-        self.say(ui, &format!("{merged}{fresh}{conflict}"));
+        self.say(ui, &format!("{merged}{readers}{fresh}{conflict}"));
         if !outcome.returned.is_empty() {
             let returned = shown(&outcome.returned);
             self.say(ui, &format!("the revert would give access back to {returned}; it did not"));

@@ -18,6 +18,7 @@ mod script;
 pub(super) mod unmarked;
 
 use hooks::{Hook, Hooks};
+pub(super) use script::Name;
 
 const TEXTCONV: &str = "diff.stax.textconv";
 const MERGE: &str = "merge.stax.driver";

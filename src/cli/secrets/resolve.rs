@@ -8,6 +8,8 @@ mod write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use super::install;
+use super::install::Name;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::ui::Ui;
 use crate::workspace::conflicts::Choice;
@@ -100,6 +102,22 @@ fn list(ui: &Ui, workspace: &Workspace) -> Result<ExitCode, Failure> {
 fn show(ui: &Ui, workspace: &Workspace, state: &State, keys: &[String]) -> Result<ExitCode, Failure> {
     let keys = state.named(keys)?;
     sides::print(ui, workspace, state, &keys);
-    ui.hint("name keys and add --ours, --theirs or --edit; `git commit` is refused until none is open");
+    ui.hint(format!("name keys and add --ours, --theirs or --edit; {}", until_then(workspace)?));
     Ok(Exit::No.into())
+}
+
+/// Whether something stops a person who goes on with a key left open.
+fn until_then(workspace: &Workspace) -> Result<&'static str, Failure> {
+    let repo = workspace.repo()?;
+    let (_, _, hooks) = install::state(repo)?;
+    let guards = |name| hooks.found.iter().any(|(found, hook)| *found == name && hook.guards());
+    // git runs no pre-commit there
+    let is_checked = !repo.is_rebase() && repo.patch().is_none();
+    Ok(if is_checked && guards(Name::PreCommit) {
+        "`git commit` is refused until none is open"
+    } else if guards(Name::PrePush) {
+        "git commits it all the same, and only `git push` is refused until none is open"
+    } else {
+        "no hook of this clone stops a commit until then: stax secrets install"
+    })
 }

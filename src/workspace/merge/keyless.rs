@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{AsText, Circumstances, Documents, Outcome};
+use super::{AsText, Circumstances, Documents, Outcome, Side};
 use crate::sops::Document;
 use crate::sops::merge::{Changes, difference};
 use crate::sops::tree::Visit;
@@ -20,14 +20,14 @@ pub(super) fn merge(documents: &Documents, how: Circumstances<'_>) -> Result<Out
     if how.undoes.unwrap_or(true) && theirs.metadata().age != base.metadata().age {
         return Err(AsText::Locked);
     }
-    let text = if is_quiet(base, theirs) {
-        with_stanzas(base, ours, theirs)
+    let (text, whole) = if is_quiet(base, theirs) {
+        (with_stanzas(base, ours, theirs), Side::Ours)
     } else if is_quiet(base, ours) {
-        with_stanzas(base, theirs, ours)
+        (with_stanzas(base, theirs, ours), Side::Theirs)
     } else {
-        None
+        (None, Side::Base)
     };
-    let text = text.ok_or(AsText::Locked)?;
+    let (text, whole) = (text.ok_or(AsText::Locked)?, Some(whole));
     let changes = Changes::default();
     Ok(Outcome {
         text,
@@ -36,6 +36,7 @@ pub(super) fn merge(documents: &Documents, how: Circumstances<'_>) -> Result<Out
         unapproved: Vec::new(),
         is_empty: false,
         is_fresh: false,
+        whole,
     })
 }
 
