@@ -80,6 +80,14 @@ fn existing(folder: &Path) -> PathBuf {
     folder.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new(".")).to_owned()
 }
 
+/// A folder that is gone, by the nearest one above it.
+fn gone(folder: &Path) -> Option<PathBuf> {
+    let there = existing(folder);
+    let rest = folder.strip_prefix(&there).unwrap_or(folder);
+    let is_plain = rest.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+    is_plain.then(|| Some(there.canonicalize().ok()?.join(rest)))?
+}
+
 impl Workspace {
     /// Opens the repository that holds the current folder, or the one that holds `file`. A file
     /// outside any repository stands alone.
@@ -209,7 +217,7 @@ impl Workspace {
         Ok(Target { path: bound.path.clone(), env: Some(bound.env.clone()) })
     }
 
-    /// A path as the user typed it, relative to the root.
+    /// A path as the user typed it, relative to the root. As stax prints it, it works in every folder.
     ///
     /// # Errors
     /// A path outside the repository.
@@ -217,12 +225,10 @@ impl Workspace {
         let name = file.file_name().ok_or_else(|| WorkspaceError::Outside(file.to_owned()))?;
         let parent = file.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
         let outside = |_| WorkspaceError::Outside(file.to_owned());
-        let there = existing(parent);
-        let rest = parent.strip_prefix(&there).unwrap_or(parent);
-        if rest.components().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir)) {
-            return Err(WorkspaceError::Outside(file.to_owned()));
-        }
-        let parent = there.canonicalize().map_err(outside)?.join(rest);
+        // as it is typed here, or as stax prints it
+        let there = parent.canonicalize().or_else(|_| self.root.join(parent).canonicalize());
+        let parent = there.ok().or_else(|| gone(parent));
+        let parent = parent.ok_or_else(|| WorkspaceError::Outside(file.to_owned()))?;
         let root = self.root.canonicalize().map_err(outside)?;
         let inner = parent.strip_prefix(&root).map_err(|_| WorkspaceError::Outside(file.to_owned()))?;
         let path = inner.join(name);

@@ -221,3 +221,26 @@ fn what_stops_a_person_who_goes_on_is_said_as_it_is_in_this_clone() {
     bare.git(["add", PROD]).ok();
     bare.git(["commit", "--quiet", "--no-edit"]).ok();
 }
+
+#[test]
+fn a_path_as_it_is_printed_works_in_every_folder() {
+    let sandbox = conflicting();
+    let folder = sandbox.path("infra/secrets");
+    let below = sandbox.at(&folder);
+    below.stax(["secrets", "get", "PORT", "-f", PROD]).ok().prints_exactly("5433\n");
+    below.stax(["secrets", "get", "PORT", "-f", "prod.enc.yaml"]).ok().prints_exactly("5433\n");
+    below
+        .stax(["secrets", "get", "PORT", "-f", "nope/x.enc.yaml"])
+        .exits(2)
+        .says("nope/x.enc.yaml does not exist");
+    below.stax(["secrets", "log", "-f", PROD]).ok().prints("PORT");
+    merge(&sandbox, "payments").exits(1);
+    let listed = below.stax(["secrets", "resolve"]).exits(1);
+    let next = listed.says(&format!("next: stax secrets resolve {PROD}\n"));
+    assert!(next.stdout.starts_with(PROD));
+    below.stax(["secrets", "resolve", PROD, "--theirs"]).ok().prints("staged; next: git commit");
+    // a folder of this name in this place goes first
+    sandbox.write("infra/secrets/infra/secrets/prod.enc.yaml", sandbox.read(PROD));
+    below.set("PORT", "1").ok();
+    below.stax(["secrets", "get", "PORT", "-f", PROD]).ok().prints_exactly("5433\n");
+}
