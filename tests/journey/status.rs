@@ -72,6 +72,28 @@ fn another_program_called_stax_is_named_and_gets_no_file() {
     assert_ne!(output.shows("stax: not found, and this clone is guarded").code, 0);
 }
 
+#[test]
+fn another_program_called_stax_hides_no_change_and_loses_no_side() {
+    let sandbox = crate::merge::conflicting();
+    let folder = sandbox.home.join("games");
+    fs::create_dir(&folder).expect("a folder");
+    let script = sandbox.script("case $1 in git) touch \"$HOME/started\";; esac");
+    fs::rename(script, folder.join("stax")).expect("a program");
+    let path = std::env::var("PATH").unwrap_or_default();
+    let ana = sandbox.with("PATH", format!("{}:{path}", folder.display()));
+    let config = ana.read(".git/config").replace(env!("CARGO_BIN_EXE_stax"), "/gone/stax");
+    ana.write(".git/config", config);
+    ana.git(["show"]).ok().prints("+STRIPE_SECRET_KEY: ENC[AES256_GCM,");
+    let merged = crate::merge::merge(&ana, "payments").exits(1);
+    merged.says("stax: not found, infra/secrets/prod.enc.yaml is merged as text");
+    assert!(ana.read(PROD).contains("<<<<<<< "));
+    assert!(!sandbox.home.join("started").exists());
+    // a stax of that name does serve
+    sandbox.git(["merge", "--abort"]).ok();
+    sandbox.git(["show"]).ok().prints("+STRIPE_SECRET_KEY: canary-ours");
+    crate::merge::merge(&sandbox, "payments").exits(1).says("conflict: STRIPE_SECRET_KEY");
+}
+
 /// The line of attributes that decides is git's own answer, so git is asked again without it.
 #[test]
 fn the_line_that_takes_a_driver_away_is_named() {

@@ -158,22 +158,24 @@ fn quoted(program: &str) -> String {
 }
 
 /// git stops in the middle of a diff when a textconv fails, so this one ends with `cat`. A file may be named
-/// like an option.
+/// like an option. Another program of the name stax would hide a change by printing nothing.
 fn textconv(program: &str) -> String {
     let quoted = quoted(program);
     format!(
         "f(){{ \"{quoted}\" git textconv -- \"$1\" 2>/dev/null || \
-         stax git textconv -- \"$1\" 2>/dev/null || cat -- \"$1\"; }}; f"
+         case $(stax --version 2>/dev/null </dev/null) in \"stax \"*) stax git textconv -- \"$1\" 2>/dev/null;; \
+         *) false;; esac || cat -- \"$1\"; }}; f"
     )
 }
 
 /// Where no stax answers with 0 or 1, git's own text merge leaves its markers: without them the other
 /// side would be lost with the next `git add`. git reads `%%` as `%`. `--`: help for a file of that name ends
-/// with 0, and then the other side would be lost too.
+/// with 0, and then the other side would be lost too; so it would where another program of that name ends with 0.
 fn merge_driver(program: &str) -> String {
     let quoted = quoted(program).replace('%', "%%");
     format!(
         "f(){{ for s in \"{quoted}\" stax; do command -v \"$s\" >/dev/null 2>&1 || continue; \
+         case $(\"$s\" --version 2>/dev/null </dev/null) in \"stax \"*) ;; *) continue;; esac; \
          \"$s\" git merge -- \"$@\"; case $? in 0) return 0;; 1) return 1;; esac; done; \
          echo \"stax: not found, $5 is merged as text\" >&2; \
          git merge-file --diff3 --marker-size \"$4\" -L \"$7\" -L \"$6\" -L \"$8\" \"$2\" \"$1\" \"$3\" \
