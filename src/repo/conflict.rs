@@ -35,6 +35,20 @@ impl Repo {
             || git_dir.join("rebase-apply").is_dir() && !git_dir.join("rebase-apply/applying").exists()
     }
 
+    /// The commit whose changes `git merge --squash` brings; git names it nowhere but in the message to be.
+    #[must_use]
+    pub fn squashed(&self) -> Option<ObjectId> {
+        let text = std::fs::read_to_string(self.git_dir().join("SQUASH_MSG")).ok()?;
+        text.lines().find_map(|line| line.strip_prefix("commit ")?.parse().ok())
+    }
+
+    /// Whether the newest stash holds this blob at a path.
+    #[must_use]
+    pub fn is_stashed(&self, path: &str, blob: ObjectId) -> bool {
+        let entry = self.commit_named("refs/stash").and_then(|stash| self.entry_at(stash, path));
+        matches!(entry, Ok(Some(entry)) if entry.id == blob)
+    }
+
     /// The number of the patch at which `git am` waits for a person; it names no commit.
     #[must_use]
     pub fn patch(&self) -> Option<String> {

@@ -154,7 +154,9 @@ fn is_current(repo: &Repo, record: &Record) -> bool {
     let operations = repo.operations();
     let is_under_way = match &record.other {
         Other::Commit(start) => {
-            operations.iter().any(|operation| operation.commit.to_string().starts_with(start))
+            let squashed = repo.squashed();
+            let commits = operations.iter().map(|operation| &operation.commit).chain(&squashed);
+            commits.into_iter().any(|commit| commit.to_string().starts_with(start))
         }
         Other::Stash => operations.is_empty(),
         Other::Unknown => !operations.is_empty() || repo.is_rebase() || repo.patch().is_some(),

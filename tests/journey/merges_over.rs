@@ -244,3 +244,26 @@ fn a_path_as_it_is_printed_works_in_every_folder() {
     below.set("PORT", "1").ok();
     below.stax(["secrets", "get", "PORT", "-f", PROD]).ok().prints_exactly("5433\n");
 }
+
+#[test]
+fn a_squash_and_a_checkout_with_conflict_are_no_stash() {
+    let sandbox = conflicting();
+    set(&sandbox, "PORT", "1");
+    sandbox.git(["stash", "--quiet"]).ok();
+    sandbox.git(["merge", "--squash", "payments"]).exits(1);
+    sandbox.git(["add", PROD]).ok();
+    let shown = sandbox.stax(["secrets", "resolve", PROD]).exits(1);
+    shown.prints("theirs  canary-theirs   payments  Ana Silva").hides("stash");
+    let done = sandbox.stax(["secrets", "resolve", PROD, "--theirs"]).ok();
+    done.prints("from payments").prints("staged; next: git commit\n");
+    sandbox.git(["commit", "--quiet", "-m", "squashed"]).ok();
+    sandbox.git(["reset", "--quiet", "--hard", "HEAD~1"]).ok();
+    // changes that are carried to another branch
+    set(&sandbox, "STRIPE_SECRET_KEY", "canary-carried");
+    sandbox.git(["checkout", "--quiet", "-m", "payments"]).exits_with_one_of(&[0, 1]);
+    let shown = sandbox.stax(["secrets", "resolve", PROD]).exits(1);
+    shown.prints("the other side").hides("stash");
+    let done = sandbox.stax(["secrets", "resolve", PROD, "--theirs"]).ok();
+    done.prints("from the other side").prints("staged; next: git commit\n");
+    sandbox.git(["stash", "drop"]).ok();
+}

@@ -24,9 +24,10 @@ use crate::workspace::{Caller, Workspace};
 /// those that hold a value in clear of a SOPS document, a file in clear with the keys of a SOPS file of today, the
 /// text of a diff, a secret key of age, or, where a key opens silently, a value of today. Every other object stays.
 ///
-/// What a reflog or a stash reaches stays too: `git reflog expire --expire=now --all` gives up the first. An object
-/// in a pack goes with `git gc --prune=now`. Where another clone borrows the objects of this one (`git clone
-/// --shared`, `--reference`), nobody here knows what it reaches. A copy that was pushed is public: replace the value.
+/// What a reflog, a stash or ORIG_HEAD reaches stays too: `git reflog expire --expire=now --all` and
+/// `git update-ref -d ORIG_HEAD` give up the first and the last. An object in a pack goes with `git gc --prune=now`.
+/// Where another clone borrows the objects of this one (`git clone --shared`, `--reference`), nobody here knows what
+/// it reaches. A copy that was pushed is public: replace the value.
 #[derive(clap::Args)]
 pub struct Args {
     /// Only name them

@@ -19,21 +19,24 @@ pub(super) struct Name {
     commit: Option<(ObjectId, String)>,
 }
 
-/// Ours and theirs.
-pub(super) fn names(repo: &Repo, path: &str) -> (Name, Name) {
+/// Ours and theirs; the blob is that of theirs.
+pub(super) fn names(repo: &Repo, path: &str, blob: ObjectId) -> (Name, Name) {
     let last = |tip: Option<ObjectId>| tip.and_then(|tip| repo.last_change(tip, path).ok().flatten());
     let head = repo.head_commit().ok().flatten();
     let ours = Name { short: repo.head_branch().unwrap_or_else(|| "HEAD".into()), commit: last(head) };
     let Some(operation) = repo.operations().into_iter().next() else {
-        let short = repo.patch().map_or_else(|| "stash".into(), |number| format!("patch {number}"));
-        return (ours, Name { short, commit: None });
+        let alone = |short: String| Name { short, commit: None };
+        let theirs = match (repo.patch(), repo.is_stashed(path, blob), repo.squashed()) {
+            (Some(number), ..) => alone(format!("patch {number}")),
+            (_, true, _) => alone("stash".into()),
+            (.., Some(commit)) => Name { short: branch(repo, commit), commit: last(Some(commit)) },
+            _ => alone("the other side".into()),
+        };
+        return (ours, theirs);
     };
     let commit = operation.commit;
     let short = match operation.head {
-        "MERGE_HEAD" => {
-            let tips = repo.branch_tips().unwrap_or_default();
-            tips.into_iter().find(|(_, tip)| *tip == commit).map_or_else(|| commit.short(), |(name, _)| name)
-        }
+        "MERGE_HEAD" => branch(repo, commit),
         "REVERT_HEAD" => format!("before {}", commit.short()),
         _ => commit.short(),
     };
@@ -41,9 +44,15 @@ pub(super) fn names(repo: &Repo, path: &str) -> (Name, Name) {
     (ours, Name { short, commit })
 }
 
+/// The branch at a commit, or the commit.
+fn branch(repo: &Repo, commit: ObjectId) -> String {
+    let tips = repo.branch_tips().unwrap_or_default();
+    tips.into_iter().find(|(_, tip)| *tip == commit).map_or_else(|| commit.short(), |(name, _)| name)
+}
+
 pub(super) fn print(ui: &Ui, workspace: &Workspace, state: &State, keys: &[String]) {
     let Ok(repo) = workspace.repo() else { return };
-    let (ours, theirs) = names(repo, &state.path);
+    let (ours, theirs) = names(repo, &state.path, state.blobs.theirs);
     let masks = Masks::new(workspace);
     let width = keys.iter().map(|key| Escaped(key).to_string().chars().count()).max().unwrap_or(0);
     for key in keys {

@@ -66,7 +66,7 @@ impl State {
                 let key = key_of(workspace, path, &text, &triple)?;
                 Current { text, key, open }
             }
-            None => merged_anew(workspace, path, &triple, &settled)?,
+            None => merged_anew(workspace, path, blobs, &triple, &settled)?,
         };
         Ok(Some(Self { path: path.to_owned(), blobs, triple, current, settled, is_anew, before }))
     }
@@ -131,6 +131,7 @@ fn key_of(workspace: &Workspace, path: &str, text: &str, triple: &Triple) -> Res
 fn merged_anew(
     workspace: &Workspace,
     path: &str,
+    blobs: Blobs,
     triple: &Triple,
     settled: &[(String, Choice)],
 ) -> Result<Current, Failure> {
@@ -138,8 +139,9 @@ fn merged_anew(
     let operations = repo.operations();
     let undoes = operations.iter().any(|operation| operation.head == "REVERT_HEAD");
     let theirs = operations.first().map(|operation| operation.commit);
-    let stash = || repo.patch().is_none().then(|| repo.commit_named("refs/stash").ok()).flatten();
-    let theirs = theirs.or_else(stash);
+    let is_stashed = repo.patch().is_none() && repo.is_stashed(path, blobs.theirs);
+    let stash = || is_stashed.then(|| repo.commit_named("refs/stash").ok()).flatten();
+    let theirs = theirs.or_else(stash).or_else(|| repo.squashed());
     let approved = approved(repo, path, &[repo.head_commit()?, theirs]);
     let how = Circumstances { undoes: Some(undoes), is_virtual: false, approved: &approved };
     let outcome = triple.merge(how).map_err(|error| refused(path, error))?;

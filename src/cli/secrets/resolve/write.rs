@@ -38,7 +38,7 @@ pub(super) fn settle(
     // the markers of the text merge stay until all is settled
     let waits = !left.is_empty() && marker::mark(format, "", &[]).is_none();
     let text = settled_text(ui, workspace, &state, keys, how, waits)?;
-    let said = said(repo, &path, keys, how);
+    let said = said(repo, &state, keys, how);
     state.current.open = left;
     let open = state.current.open.join(", ");
     if let (true, How::Side(choice)) = (waits, how) {
@@ -62,7 +62,7 @@ pub(super) fn settle(
     stage(workspace, &path)?;
     ui.line(format!(
         "{path}: {said}; MAC valid, no conflict left, staged; next: {}",
-        next(workspace, "git stash drop")?
+        next(workspace, otherwise(repo, &state))?
     ));
     Ok(ExitCode::SUCCESS)
 }
@@ -77,7 +77,7 @@ pub(super) fn finish(ui: &Ui, workspace: &Workspace, state: &State) -> Result<Ex
     let how = if state.is_anew { "merged by key" } else { "as it is in the work tree" };
     ui.line(format!(
         "{path}: {how}; MAC valid, no conflict left, staged; next: {}",
-        next(workspace, "git stash drop")?
+        next(workspace, otherwise(workspace.repo()?, state))?
     ));
     Ok(ExitCode::SUCCESS)
 }
@@ -116,8 +116,8 @@ fn settled_text(
 }
 
 /// `STRIPE_SECRET_KEY from payments`
-fn said(repo: &Repo, path: &str, keys: &[String], how: How) -> String {
-    let (ours, theirs) = names(repo, path);
+fn said(repo: &Repo, state: &State, keys: &[String], how: How) -> String {
+    let (ours, theirs) = names(repo, &state.path, state.blobs.theirs);
     let from = match how {
         How::Edit => return format!("{} edited", keys.join(", ")),
         How::Side(Choice::Ours) => ours.short,
@@ -196,7 +196,7 @@ fn edited(
 fn talk(workspace: &Workspace, state: &State, keys: &[String]) -> String {
     let has_hashes = matches!(Format::of_path(&state.path), Format::Yaml | Format::Dotenv);
     let Some(repo) = workspace.repo().ok().filter(|_| has_hashes) else { return String::new() };
-    let (ours, theirs) = names(repo, &state.path);
+    let (ours, theirs) = names(repo, &state.path, state.blobs.theirs);
     let masks = Masks::new(workspace);
     let mut out = String::new();
     for key in keys {
@@ -230,6 +230,11 @@ pub(super) fn stage(workspace: &Workspace, path: &str) -> Result<(), Failure> {
         "stage it: git add {}{path}",
         option.iter().map(|word| format!("{word} ")).collect::<String>()
     )))
+}
+
+/// What ends it where git waits for nothing.
+fn otherwise(repo: &Repo, state: &State) -> &'static str {
+    if repo.is_stashed(&state.path, state.blobs.theirs) { "git stash drop" } else { "git commit" }
 }
 
 /// What ends the merge, where no other file of it is open.
