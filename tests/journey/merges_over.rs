@@ -137,6 +137,16 @@ fn markers_of_a_text_merge_are_a_conflict_and_no_riddle() {
     let found = sandbox.stax(["secrets", "verify"]).exits(1);
     let found = found.prints("error[F06 conflict]").prints(&format!("fix: stax secrets resolve {json}"));
     found.prints("holds the markers of a merge").prints("git add .sops.yaml").hides("expected");
+    // committed as it is
+    sandbox
+        .git(["checkout", "--ours", ".sops.yaml", "infra/secrets/recipients.md"])
+        .exits_with_one_of(&[0, 1]);
+    sandbox.git(["add", "--all"]).ok();
+    sandbox.git(["commit", "--quiet", "--no-verify", "-m", "markers"]).ok();
+    let listed = sandbox.stax(["secrets", "resolve"]).exits(1);
+    listed.prints(&format!("{json}: markers of a merge that is over\n"));
+    let told = sandbox.stax(["secrets", "resolve", json]).exits(1);
+    told.says(&format!("git restore --source=COMMIT {json}"));
 }
 
 const KEYS: [&str; 2] = [

@@ -8,6 +8,7 @@ use super::write::{next, stage};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::ui::Ui;
 use crate::disk::Write;
+use crate::policy::rules::mentions;
 use crate::sops::merge::marker;
 use crate::sops::{Document, Format};
 use crate::workspace::{Target, Workspace};
@@ -17,13 +18,24 @@ pub(super) fn lines(
     workspace: &Workspace,
     known: &[(String, String)],
 ) -> Result<Vec<(String, String)>, Failure> {
+    let entries = workspace.repo()?.index_entries()?;
     let mut found = Vec::new();
-    for (path, _) in workspace.secret_files()? {
-        let text = text(workspace, &path)?;
-        if let Some((_, keys)) = marker::unmark(&text)
-            && !known.iter().any(|(known, _)| *known == path)
+    for path in entries.into_iter().filter(|it| it.mode & 0o170_000 == 0o100_000).map(|it| it.path) {
+        // what is too large or behind a link is none of ours
+        let Ok(text) = text(workspace, &path) else { continue };
+        // nor is a manual that shows markers
+        let may_be_sops = Format::of_path(&path) != Format::Binary || text.starts_with('{');
+        if !may_be_sops
+            || !mentions(text.as_bytes(), b"ENC[AES256_GCM,")
+            || known.iter().any(|(known, _)| *known == path)
         {
+            continue;
+        }
+        let is_document = || Document::parse(Format::of_path(&path), &text).is_ok();
+        if let Some((_, keys)) = marker::unmark(&text).filter(|_| is_document()) {
             found.push((path, format!("{} (its merge is over)", keys.join(", "))));
+        } else if marker::has_text_markers(&text) {
+            found.push((path, "markers of a merge that is over".to_owned()));
         }
     }
     Ok(found)
