@@ -8,6 +8,7 @@ pub mod leaks;
 mod left_out;
 pub mod merge;
 pub mod past;
+mod paths;
 pub mod reading;
 pub mod register;
 pub mod stories;
@@ -18,7 +19,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use zeroize::Zeroizing;
@@ -35,6 +36,7 @@ use crate::repo::{Repo, RepoError};
 use crate::sops::{Cleartext, DataKey, Document, DocumentError, Format, Fresh};
 
 pub use error::WorkspaceError;
+use paths::existing;
 use unlock::NoKey;
 
 /// The largest file that is read as a document or as policy.
@@ -73,19 +75,6 @@ pub struct Opened {
 pub enum Caller {
     Person,
     Git,
-}
-
-/// A file of the past may have stood in a folder that is gone: the nearest one that is there.
-fn existing(folder: &Path) -> PathBuf {
-    folder.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new(".")).to_owned()
-}
-
-/// A folder that is gone, by the nearest one above it.
-fn gone(folder: &Path) -> Option<PathBuf> {
-    let there = existing(folder);
-    let rest = folder.strip_prefix(&there).unwrap_or(folder);
-    let is_plain = rest.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
-    is_plain.then(|| Some(there.canonicalize().ok()?.join(rest)))?
 }
 
 impl Workspace {
@@ -215,24 +204,6 @@ impl Workspace {
             return Err(WorkspaceError::UnknownEnv { env: env.unwrap_or_default().to_owned(), known });
         };
         Ok(Target { path: bound.path.clone(), env: Some(bound.env.clone()) })
-    }
-
-    /// A path as the user typed it, relative to the root. As stax prints it, it works in every folder.
-    ///
-    /// # Errors
-    /// A path outside the repository.
-    pub fn relative(&self, file: &Path) -> Result<String> {
-        let name = file.file_name().ok_or_else(|| WorkspaceError::Outside(file.to_owned()))?;
-        let parent = file.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
-        let outside = |_| WorkspaceError::Outside(file.to_owned());
-        // as it is typed here, or as stax prints it
-        let there = parent.canonicalize().or_else(|_| self.root.join(parent).canonicalize());
-        let parent = there.ok().or_else(|| gone(parent));
-        let parent = parent.ok_or_else(|| WorkspaceError::Outside(file.to_owned()))?;
-        let root = self.root.canonicalize().map_err(outside)?;
-        let inner = parent.strip_prefix(&root).map_err(|_| WorkspaceError::Outside(file.to_owned()))?;
-        let path = inner.join(name);
-        path.to_str().map(str::to_owned).ok_or_else(|| WorkspaceError::NotText(path.display().to_string()))
     }
 
     /// Reads and parses a document, without a key.

@@ -44,6 +44,32 @@ fn a_fresh_clone_is_told_what_it_lacks_and_a_build_is_not() {
 }
 
 #[test]
+fn drivers_of_another_version_are_told_until_they_are_installed_again() {
+    let sandbox = Sandbox::with_store();
+    for (name, text) in [
+        ("diff.stax.textconv", r#"f(){ "/opt/stax" git textconv "$1" 2>/dev/null || cat "$1"; }; f"#),
+        (
+            "merge.stax.driver",
+            r#"f(){ for s in "/opt/stax" stax; do "$s" git merge "$@"; done; }; f %O %A %B"#,
+        ),
+    ] {
+        sandbox.git(["config", name, text]).ok();
+        let [found] = &warnings(&sandbox, "G06")[..] else { panic!("one warning for {name}") };
+        assert_eq!(found[0], "the drivers of this clone are those of another version of stax");
+        let status = sandbox.stax(["secrets", "status"]).exits(0);
+        status.prints("✗ drivers: those of another version of stax").says("stax secrets install");
+        sandbox.stax(["secrets", "install"]).ok();
+        assert!(warnings(&sandbox, "G06").is_empty());
+    }
+    // of another place, it is the same driver
+    let now = sandbox.git(["config", "diff.stax.textconv"]).ok().stdout;
+    let elsewhere = now.trim().replacen(env!("CARGO_BIN_EXE_stax"), "/opt/bin/stax", 1);
+    assert_ne!(elsewhere, now.trim());
+    sandbox.git(["config", "diff.stax.textconv", &elsewhere]).ok();
+    assert!(warnings(&sandbox, "G06").is_empty());
+}
+
+#[test]
 fn the_drivers_of_a_user_serve_every_clone() {
     let sandbox = Sandbox::with_store();
     let ravi = sandbox.clone_for("ravi");

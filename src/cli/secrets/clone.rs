@@ -21,7 +21,12 @@ pub(super) fn look(repo: &Repo, facts: &Facts) -> Result<ThisClone, Failure> {
         let asks = |path: &&str| matches!(repo.attribute_in_quotes(path, name), Ok(Attribute::Value(driver)) if driver == "stax");
         unserved.extend((!is_there && paths.iter().any(asks)).then_some(shown));
     }
-    Ok(ThisClone { unserved, stranger: stranger(), unguarded: unguarded(repo, paths.into_iter())? })
+    Ok(ThisClone {
+        unserved,
+        has_old_drivers: install::has_old_drivers(repo)?,
+        stranger: stranger(),
+        unguarded: unguarded(repo, paths.into_iter())?,
+    })
 }
 
 /// The files that a guard in this clone does not see. One that another filter has, such as git-lfs, is none of them:

@@ -130,6 +130,17 @@ pub(in crate::cli) fn drivers_of(repo: &Repo) -> Result<(bool, bool), Failure> {
     Ok((calls(TEXTCONV, "git textconv")?, calls(MERGE, "git merge ")?))
 }
 
+/// Whether a driver is there that another version of stax wrote. Which program it starts first may differ, and one
+/// that somebody wrote by hand is theirs.
+pub(in crate::cli) fn has_old_drivers(repo: &Repo) -> Result<bool, Failure> {
+    let is_old = |name: &str, now: &str| -> Result<bool, Failure> {
+        // behind the quoted path
+        let rest = now.splitn(3, '"').nth(2).unwrap_or_default();
+        Ok(repo.config_string(name)?.is_some_and(|text| text.starts_with("f(){ ") && !text.ends_with(rest)))
+    };
+    Ok(is_old(TEXTCONV, &textconv(""))? || is_old(MERGE, &merge_driver(""))?)
+}
+
 fn set(repo: &Repo, name: &str, value: &str) -> Result<(), Failure> {
     if repo.config_multi(name)? != [value] {
         repo.unset_config(name)?;

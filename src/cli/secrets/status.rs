@@ -50,6 +50,7 @@ struct Report {
     bound: Result<Option<Vec<Bound>>, String>,
     has_driver: bool,
     has_merge_driver: bool,
+    has_old_drivers: bool,
     has_guard: bool,
     /// Secret files that are not bound, without the drivers' attributes, and how many secret files there are.
     unmarked: (usize, usize),
@@ -100,6 +101,7 @@ impl Report {
             bound,
             has_driver,
             has_merge_driver,
+            has_old_drivers: install::has_old_drivers(workspace.repo()?)?,
             unmarked,
             has_guard: install::guard::is_installed(workspace.repo()?)?,
             unguarded,
@@ -168,6 +170,9 @@ impl Report {
         let gap = if unchecked.is_empty() { String::new() } else { format!("; {}", unchecked.join(", ")) };
         let mark = if diff.is_empty() && gap.is_empty() { "✓" } else { "✗" };
         ui.mark(mark, format!("git: {driver}{guard}, {hooks} in this clone{diff}{gap}"));
+        if self.has_old_drivers {
+            ui.mark("✗", "drivers: those of another version of stax");
+        }
         if let Some(path) = &self.stranger {
             ui.mark("✗", format!("PATH: {path} is another program; git calls this stax by its whole path"));
         }
@@ -197,6 +202,7 @@ impl Report {
         }
         if !self.has_driver
             || !self.has_merge_driver
+            || self.has_old_drivers
             || self.hooks.found.iter().any(|(_, hook)| hook.is_for_install())
         {
             next.push("stax secrets install     # drivers and hooks".to_owned());

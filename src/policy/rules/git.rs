@@ -30,6 +30,8 @@ pub struct SwitchedOff {
 pub struct ThisClone {
     /// Attributes that SOPS files have, such as `diff=stax`, and for which git has no command here.
     pub unserved: Vec<&'static str>,
+    /// A driver that another version of stax wrote.
+    pub has_old_drivers: bool,
     /// Another program that answers to `stax`.
     pub stranger: Option<String>,
     /// SOPS files that the guard of this clone does not see, and the line that hides them from it.
@@ -144,6 +146,10 @@ fn in_clone(clone: &ThisClone) -> Vec<Finding> {
             ".gitattributes asks for {}, and this clone has no such driver: git shows and merges ciphertext",
             clone.unserved.join(" and ")
         );
+        findings.push(warning(message).fix("stax secrets install"));
+    }
+    if clone.has_old_drivers {
+        let message = "the drivers of this clone are those of another version of stax".to_owned();
         findings.push(warning(message).fix("stax secrets install"));
     }
     if let Some(path) = &clone.stranger {

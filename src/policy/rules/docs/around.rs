@@ -121,7 +121,7 @@ pub(super) const DOCS: &[RuleDoc] = &[
         bound: Some(Warning),
         general: Some(Warning),
         why: "what `.gitattributes` asks for and what a guard keeps out works only in a clone that is set up; git never runs what a repository brings",
-        example: "a fresh clone, in which `git diff` shows ciphertext; a guarded one in which somebody added `certs/tls.json`; `/usr/games/stax` in front on `PATH`. Not judged in CI, in hooks, over a range, or as SARIF",
+        example: "a fresh clone, in which `git diff` shows ciphertext; drivers that an older stax wrote; a guarded one in which somebody added `certs/tls.json`; `/usr/games/stax` in front on `PATH`. Not judged in CI, in hooks, over a range, or as SARIF",
         mend: &[
             "drivers and hooks: `stax secrets install`",
             "where the guard is wanted: `stax secrets install --guard`",

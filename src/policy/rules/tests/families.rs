@@ -370,6 +370,7 @@ fn what_git_does_with_the_files() {
     let nothing = ThisClone::default;
     for lacking in [
         ThisClone { unserved: vec!["diff=stax"], ..nothing() },
+        ThisClone { has_old_drivers: true, ..nothing() },
         ThisClone { stranger: Some("/usr/games/stax".into()), ..nothing() },
         ThisClone { unguarded: vec![("a.json".into(), None)], ..nothing() },
     ] {

@@ -1,0 +1,38 @@
+//! Paths as people type them.
+
+use std::path::{Component, Path, PathBuf};
+
+use super::{Result, Workspace, WorkspaceError};
+
+/// A file of the past may have stood in a folder that is gone: the nearest one that is there.
+pub(super) fn existing(folder: &Path) -> PathBuf {
+    folder.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new(".")).to_owned()
+}
+
+/// A folder that is gone, by the nearest one above it.
+fn gone(folder: &Path) -> Option<PathBuf> {
+    let there = existing(folder);
+    let rest = folder.strip_prefix(&there).unwrap_or(folder);
+    let is_plain = rest.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+    is_plain.then(|| Some(there.canonicalize().ok()?.join(rest)))?
+}
+
+impl Workspace {
+    /// A path as the user typed it, relative to the root. As stax prints it, it works in every folder.
+    ///
+    /// # Errors
+    /// A path outside the repository.
+    pub fn relative(&self, file: &Path) -> Result<String> {
+        let name = file.file_name().ok_or_else(|| WorkspaceError::Outside(file.to_owned()))?;
+        let parent = file.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
+        let outside = |_| WorkspaceError::Outside(file.to_owned());
+        // as it is typed here, or as stax prints it
+        let there = parent.canonicalize().or_else(|_| self.root.join(parent).canonicalize());
+        let parent = there.ok().or_else(|| gone(parent));
+        let parent = parent.ok_or_else(|| WorkspaceError::Outside(file.to_owned()))?;
+        let root = self.root.canonicalize().map_err(outside)?;
+        let inner = parent.strip_prefix(&root).map_err(|_| WorkspaceError::Outside(file.to_owned()))?;
+        let path = inner.join(name);
+        path.to_str().map(str::to_owned).ok_or_else(|| WorkspaceError::NotText(path.display().to_string()))
+    }
+}
