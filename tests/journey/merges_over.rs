@@ -147,6 +147,10 @@ fn markers_of_a_text_merge_are_a_conflict_and_no_riddle() {
     listed.prints(&format!("{json}: markers of a merge that is over\n"));
     let told = sandbox.stax(["secrets", "resolve", json]).exits(1);
     told.says(&format!("git restore --source=COMMIT {json}"));
+    let judged = sandbox.stax(["secrets", "verify", "--range", "HEAD^..HEAD"]).exits(1);
+    judged
+        .prints("a value may be in clear between them")
+        .prints("where every value is `ENC[…]` nothing is published");
 }
 
 const KEYS: [&str; 2] = [

@@ -276,11 +276,18 @@ fn heal(
 
 const PUBLISHED: &str = "replace the value at its source: everybody who can fetch this commit can read it";
 
+const LOOK: &str = "look at it in that commit: where every value is `ENC[…]` nothing is published, else replace the value at its source";
+
 /// Values that the commit itself publishes, also when a later one hides them.
 fn leaks(path: &str, managed: bool, bytes: &[u8], before: Option<&Snapshot>) -> Vec<Finding> {
     let file = FileFacts::read(path, managed, Some(bytes));
     match (&file.content, before) {
         (Content::Clear, Some(before)) => return opened(path, bytes, before),
+        (Content::Broken { is_unmerged: true, .. }, Some(_)) => {
+            let message =
+                "holds the markers of a merge and cannot be read: a value may be in clear between them";
+            return vec![Finding::error(RuleId::F01, path, message).fix(LOOK)];
+        }
         // what nobody can read as a document may well hold the values in clear
         (Content::Broken { .. } | Content::NotText | Content::OtherFormat, Some(_)) => {
             let message = "was a SOPS document before and cannot be read as one: values may be in clear";
