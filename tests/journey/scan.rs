@@ -108,6 +108,8 @@ fn the_index_counts_also_where_the_work_tree_is_clean() {
 fn commits_that_no_remote_has_are_looked_into() {
     let sandbox = published();
     commit_unseen(&sandbox, "app.py", &format!("\nkey = '{CANARY}'\n"));
+    // the same place in the work tree is said once
+    scan(&sandbox, &[]).exits(1).prints(&format!("{IN_CLEAR}app.py\n  app.py:2\n  in commit "));
     commit_unseen(&sandbox, "app.py", "key = ''\n");
     let output = scan(&sandbox, &[]).exits(1).prints(&format!("{IN_CLEAR}app.py\n  app.py:2\n  in commit "));
     output.prints(", Ana Silva: wip\n").prints("fix: replace the value at its source");

@@ -109,6 +109,8 @@ impl<'g> Found<'g> {
         finding.line = places.values().next().and_then(|first| first.line);
         let lines = places.iter().flat_map(|(place, first)| told(*place, path, first));
         finding.detail = lines.map(|line| self.guard.hide(&line)).collect();
+        // as the work tree has it, so the commit does
+        finding.detail.dedup();
         finding.fix(fix)
     }
 }
