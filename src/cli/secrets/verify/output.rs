@@ -84,8 +84,7 @@ impl Report {
 
     /// `2 files: 1 error; keyless: MACs and values not checked`
     pub(super) fn summary(&self) -> String {
-        let warnings = self.findings.len() - self.errors();
-        let found = found(self.errors(), warnings);
+        let found = found(&self.findings);
         let accepted = match self.accepted.len() {
             0 => String::new(),
             accepted => format!("; {accepted} accepted in .stax/vault.json"),
@@ -182,14 +181,17 @@ impl Report {
     }
 }
 
-/// `1 error, 2 warnings`
-pub(super) fn found(errors: usize, warnings: usize) -> String {
-    match (errors, warnings) {
-        (0, 0) => "no finding".to_owned(),
-        (errors, 0) => count(errors, "error"),
-        (0, warnings) => count(warnings, "warning"),
-        (errors, warnings) => format!("{}, {}", count(errors, "error"), count(warnings, "warning")),
-    }
+/// `1 error, 2 warnings, 1 notice`
+pub(super) fn found(findings: &[Finding]) -> String {
+    let kinds = [(Severity::Error, "error"), (Severity::Warning, "warning"), (Severity::Notice, "notice")];
+    let number = |kind| findings.iter().filter(|finding| finding.severity == kind).count();
+    let counted = kinds.map(|(kind, name)| (number(kind), name));
+    let said: Vec<String> = counted
+        .into_iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, name)| count(number, name))
+        .collect();
+    if said.is_empty() { "no finding".to_owned() } else { said.join(", ") }
 }
 
 fn finding_json(finding: &Finding) -> serde_json::Value {
