@@ -79,6 +79,14 @@ impl Repo {
         })
     }
 
+    /// Whether git hands a path to the driver or filter of stax.
+    ///
+    /// # Errors
+    /// As [`attribute`](Self::attribute).
+    pub fn is_for_stax(&self, path: &str, name: &str) -> Result<bool, RepoError> {
+        Ok(self.attribute_in_quotes(path, name)? == Attribute::Value("stax".to_owned()))
+    }
+
     /// In the order in which git reads them: a later file wins.
     fn attribute_files(&self, path: &str) -> Result<Vec<Source>, RepoError> {
         let at_top = |file: &Path| {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use git2::{Delta, DiffFile, DiffOptions, Index, IndexEntryExtendedFlag};
 
+use super::object::is_file;
 use super::plumbing::{Naming, answer};
 use super::{Entry, ObjectId, Repo, RepoError};
 
@@ -15,6 +16,14 @@ pub struct IndexEntry {
     pub id: ObjectId,
     pub mode: u32,
     pub stage: u8,
+}
+
+impl IndexEntry {
+    /// Neither a link nor a submodule.
+    #[must_use]
+    pub fn is_file(&self) -> bool {
+        is_file(self.mode)
+    }
 }
 
 /// A path in which the index differs from HEAD. `old` is `None` for a new path, `new` for a deleted

@@ -83,6 +83,18 @@ pub struct Entry {
     pub mode: u32,
 }
 
+impl Entry {
+    /// Neither a link nor a submodule.
+    #[must_use]
+    pub fn is_file(&self) -> bool {
+        is_file(self.mode)
+    }
+}
+
+pub(super) fn is_file(mode: u32) -> bool {
+    mode & 0o170_000 == 0o100_000
+}
+
 /// One of the states of the files that git knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {

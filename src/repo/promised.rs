@@ -71,7 +71,7 @@ impl Repo {
     /// The same for what trees or the index hold. A link is no document, and a submodule no object of this
     /// repository.
     pub(super) fn bring_files<'e>(&self, entries: impl Iterator<Item = &'e Entry>, most: usize) {
-        let files = entries.filter(|entry| entry.mode & 0o170_000 == 0o100_000);
+        let files = entries.filter(|entry| entry.is_file());
         self.bring(files.map(|entry| self.oid(entry.id)), most);
     }
 

@@ -229,9 +229,9 @@ impl<'w> Collector<'w> {
         let is_named = candidates(bound.clone(), &[]);
         let is_wanted = candidates(bound.clone(), &policies);
         let mut found = entries;
-        found.retain(|IndexEntry { path, mode, .. }| {
-            let is_plain = mode & 0o170_000 == 0o100_000;
-            is_plain && path != ROSTER && !path.ends_with(POLICY) && (is_wanted(path) || also(path))
+        found.retain(|entry| {
+            let path = &entry.path;
+            entry.is_file() && path != ROSTER && !path.ends_with(POLICY) && (is_wanted(path) || also(path))
         });
         found.sort_by_cached_key(|entry| (!bound.contains(&entry.path), !is_named(&entry.path)));
         Ok((vault, found))

@@ -54,7 +54,7 @@ impl Workspace {
     fn files_of_today(&self) -> Result<Today> {
         let repo = self.repo()?;
         let mut paths: BTreeMap<String, Option<ObjectId>> = BTreeMap::new();
-        for entry in repo.index_entries()?.into_iter().filter(|it| it.mode & 0o170_000 == 0o100_000) {
+        for entry in repo.index_entries()?.into_iter().filter(|it| it.is_file()) {
             paths.insert(entry.path, Some(entry.id));
         }
         for bound in self.vault()?.into_iter().flat_map(|vault| vault.files) {

@@ -18,7 +18,7 @@ pub(super) fn look(repo: &Repo, facts: &Facts) -> Result<ThisClone, Failure> {
     let (has_diff, has_merge) = install::drivers_of(repo)?;
     let mut unserved = Vec::new();
     for (name, shown, is_there) in [("diff", "diff=stax", has_diff), ("merge", "merge=stax", has_merge)] {
-        let asks = |path: &&str| matches!(repo.attribute_in_quotes(path, name), Ok(Attribute::Value(driver)) if driver == "stax");
+        let asks = |path: &&str| repo.is_for_stax(path, name).unwrap_or(false);
         unserved.extend((!is_there && paths.iter().any(asks)).then_some(shown));
     }
     Ok(ThisClone {

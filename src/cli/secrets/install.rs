@@ -168,13 +168,18 @@ fn quoted(program: &str) -> String {
     quoted
 }
 
+/// Begins a `case` of the shell whose first branch only a stax takes: any program may have that name.
+fn case_of_stax(program: &str) -> String {
+    format!("case $({program} --version 2>/dev/null </dev/null) in \"stax \"*)")
+}
+
 /// git stops in the middle of a diff when a textconv fails, so this one ends with `cat`. A file may be named
 /// like an option. Another program of the name stax would hide a change by printing nothing.
 fn textconv(program: &str) -> String {
-    let quoted = quoted(program);
+    let (quoted, if_stax) = (quoted(program), case_of_stax("stax"));
     format!(
         "f(){{ \"{quoted}\" git textconv -- \"$1\" 2>/dev/null || \
-         case $(stax --version 2>/dev/null </dev/null) in \"stax \"*) stax git textconv -- \"$1\" 2>/dev/null;; \
+         {if_stax} stax git textconv -- \"$1\" 2>/dev/null;; \
          *) false;; esac || cat -- \"$1\"; }}; f"
     )
 }
@@ -184,9 +189,10 @@ fn textconv(program: &str) -> String {
 /// with 0, and then the other side would be lost too; so it would where another program of that name ends with 0.
 fn merge_driver(program: &str) -> String {
     let quoted = quoted(program).replace('%', "%%");
+    let if_stax = case_of_stax("\"$s\"");
     format!(
         "f(){{ for s in \"{quoted}\" stax; do command -v \"$s\" >/dev/null 2>&1 || continue; \
-         case $(\"$s\" --version 2>/dev/null </dev/null) in \"stax \"*) ;; *) continue;; esac; \
+         {if_stax} ;; *) continue;; esac; \
          \"$s\" git merge -- \"$@\"; case $? in 0) return 0;; 1) return 1;; esac; done; \
          echo \"stax: not found, $5 is merged as text\" >&2; \
          git merge-file --diff3 --marker-size \"$4\" -L \"$7\" -L \"$6\" -L \"$8\" \"$2\" \"$1\" \"$3\" \

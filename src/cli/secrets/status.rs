@@ -15,7 +15,7 @@ use crate::cli::ui::Ui;
 use crate::keyring::{IDENTITY_VARIABLES, SourceName, Tried};
 use crate::policy::rules::SwitchedOff;
 use crate::process;
-use crate::repo::Attribute;
+use crate::repo::Repo;
 use crate::workspace::{Caller, Target, VAULT, Workspace};
 
 /// sops needs some 80 ms; a wrapper that asks the network does not hold us up.
@@ -273,9 +273,8 @@ impl Bound {
             Ok(document) => Ok((document.tree().leaves().len(), workspace.names(document))),
             Err(error) => Err(error.to_string()),
         };
-        let attribute =
-            workspace.repo().ok().and_then(|repo| repo.attribute_in_quotes(&target.path, "diff").ok());
-        let has_attribute = attribute == Some(Attribute::Value("stax".to_owned()));
+        let gets_driver = |repo| Repo::is_for_stax(repo, &target.path, "diff").unwrap_or(false);
+        let has_attribute = workspace.repo().is_ok_and(gets_driver);
         Self { path: target.path, env, content, is_open, has_attribute }
     }
 

@@ -37,7 +37,7 @@ impl<'a> Snapshots<'a> {
     /// wide rule names never were one. What is missing or too large may be.
     pub(super) fn counts(&self, change: &PathChange) -> bool {
         let mut sides = change.old.iter().flatten().chain(&change.new);
-        names_people(&change.path) || sides.any(|entry| is_file(entry) && self.looks_sealed(entry.id))
+        names_people(&change.path) || sides.any(|entry| entry.is_file() && self.looks_sealed(entry.id))
     }
 
     fn looks_sealed(&self, id: ObjectId) -> bool {
@@ -55,7 +55,7 @@ impl<'a> Snapshots<'a> {
     /// # Errors
     /// When git cannot read the blob.
     pub fn of(&mut self, path: &str, entry: Option<Entry>) -> Result<Option<Rc<Snapshot>>> {
-        let Some(entry) = entry.filter(is_file) else { return Ok(None) };
+        let Some(entry) = entry.filter(Entry::is_file) else { return Ok(None) };
         let format = Format::of_path(path);
         if let Some(known) = self.known.get(&(entry.id, format)) {
             return Ok(known.clone());
@@ -101,9 +101,4 @@ impl<'a> Snapshots<'a> {
         }
         Ok(file.document().map(|document| Rc::new(Snapshot::of(document))))
     }
-}
-
-/// Neither a link nor a submodule.
-fn is_file(entry: &Entry) -> bool {
-    entry.mode & 0o170_000 == 0o100_000
 }

@@ -150,7 +150,7 @@ pub(super) fn gather(workspace: &Workspace, asked: &Asked) -> Result<Vec<Pair>, 
 
 fn side(workspace: &Workspace, state: State, path: &str, entry: Option<Entry>, is_bound: bool) -> Side {
     let Some(entry) = entry else { return Side::Absent };
-    if entry.mode & 0o170_000 != 0o100_000 {
+    if !entry.is_file() {
         return if is_bound { Side::Broken("is a link, not a file of its own".into()) } else { Side::Other };
     }
     let bytes = match state {

@@ -101,10 +101,10 @@ fn secret_paths(workspace: &Workspace) -> Result<BTreeSet<String>, Failure> {
 /// git keeps it running for all files of a command. Another stax than the installed one will do; without any,
 /// git stops, and its own words would not say why.
 fn process(program: &str) -> String {
-    let quoted = super::quoted(program);
+    let (quoted, if_stax) = (super::quoted(program), super::case_of_stax("stax"));
     format!(
         "f(){{ [ -x \"{quoted}\" ] && exec \"{quoted}\" git filter; \
-         case $(stax --version 2>/dev/null </dev/null) in \"stax \"*) exec stax git filter;; esac; \
+         {if_stax} exec stax git filter;; esac; \
          echo \"stax: not found, and this clone is guarded; once without it: \
          git -c filter.stax.process= -c filter.stax.required=false ...\" >&2; return 1; }}; f"
     )

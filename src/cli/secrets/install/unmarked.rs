@@ -6,7 +6,6 @@ use super::global::DRIVERS;
 use crate::cli::failure::Failure;
 use crate::cli::secrets::init::templates::attributes_pattern;
 use crate::cli::ui::Ui;
-use crate::repo::Attribute;
 use crate::workspace::Workspace;
 
 /// More lines than these nobody copies by hand.
@@ -18,12 +17,9 @@ pub(in crate::cli::secrets) fn find(workspace: &Workspace) -> Result<(Vec<String
     let mut paths: BTreeSet<String> =
         workspace.vault()?.into_iter().flat_map(|vault| vault.files).map(|file| file.path).collect();
     paths.extend(workspace.secret_files()?.into_iter().map(|(path, _)| path));
-    let has = |path: &str, name: &str| -> Result<bool, Failure> {
-        Ok(repo.attribute_in_quotes(path, name)? == Attribute::Value("stax".to_owned()))
-    };
     let (mut found, all) = (Vec::new(), paths.len());
     for path in paths {
-        if !has(&path, "diff")? || !has(&path, "merge")? {
+        if !repo.is_for_stax(&path, "diff")? || !repo.is_for_stax(&path, "merge")? {
             found.push(path);
         }
     }

@@ -20,7 +20,7 @@ pub(super) fn lines(
 ) -> Result<Vec<(String, String)>, Failure> {
     let entries = workspace.repo()?.index_entries()?;
     let mut found = Vec::new();
-    for path in entries.into_iter().filter(|it| it.mode & 0o170_000 == 0o100_000).map(|it| it.path) {
+    for path in entries.into_iter().filter(|it| it.is_file()).map(|it| it.path) {
         // what is too large or behind a link is none of ours
         let Ok(text) = text(workspace, &path) else { continue };
         // nor is a manual that shows markers

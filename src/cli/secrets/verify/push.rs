@@ -147,7 +147,7 @@ fn touched(workspace: &Workspace, span: &Span) -> Result<Touched, Failure> {
             return Ok(Touched::Secrets(walk.commits));
         }
         let entries = change.old.iter().flatten().chain(&change.new);
-        for entry in entries.filter(|entry| entry.mode & 0o170_000 == 0o100_000) {
+        for entry in entries.filter(|entry| entry.is_file()) {
             if seen.insert(entry.id) && mentions_sops(repo, entry.id)? {
                 return Ok(Touched::Secrets(walk.commits));
             }

@@ -225,7 +225,7 @@ fn of_change(
         was_sealed = Some(before);
     }
     let is_new = !change.old.iter().any(Option::is_some) && !context.gone.is_empty();
-    if let Some(entry) = change.new.filter(|entry| entry.mode & 0o170_000 == 0o100_000)
+    if let Some(entry) = change.new.filter(|entry| entry.is_file())
         && (after.is_some() || was_sealed.is_some() || is_new)
     {
         let bytes = match workspace.repo()?.blob(entry.id) {

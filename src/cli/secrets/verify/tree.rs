@@ -235,7 +235,7 @@ pub(super) fn sealed_before(
     let repo = workspace.repo()?;
     let mut sealed = BTreeSet::new();
     for change in changes.iter().filter(|change| may_be_secret(&change.path)) {
-        let Some(old) = change.old.filter(|old| old.mode & 0o170_000 == 0o100_000) else { continue };
+        let Some(old) = change.old.filter(|old| old.is_file()) else { continue };
         let bytes = match repo.blob(old.id) {
             Err(RepoError::TooLarge { .. }) => continue,
             blob => blob?,

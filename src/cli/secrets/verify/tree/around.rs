@@ -157,7 +157,7 @@ pub(in crate::cli::secrets::verify) fn leaks_in(repo: &Repo, span: &Span) -> Res
     let mut findings = Vec::new();
     for commit in repo.changes(span, &|_| true)?.changed {
         for change in &commit.paths {
-            let Some(entry) = change.new.filter(|entry| entry.mode & 0o170_000 == 0o100_000) else {
+            let Some(entry) = change.new.filter(|entry| entry.is_file()) else {
                 continue;
             };
             if !seen.insert((change.path.clone(), entry.id)) {
