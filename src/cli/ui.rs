@@ -64,11 +64,12 @@ impl Ui {
         keep(writeln!(anstream::stdout(), "{}", lines(text.as_ref())));
     }
 
-    /// A line of data that begins with `+`, `-`, `✓` or `✗` in its colour.
+    /// A line of data that begins with `+`, `-`, `✓`, `✗`, `!` or `?` in its colour.
     pub fn mark(&self, mark: &str, text: impl AsRef<str>) {
         let style = match mark {
             "✓" | "+" => GREEN,
             "✗" | "-" => RED,
+            "!" | "?" => YELLOW,
             _ => CYAN,
         };
         keep(writeln!(anstream::stdout(), "{style}{mark}{style:#} {}", lines(text.as_ref())));

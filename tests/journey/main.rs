@@ -3,6 +3,7 @@
 mod support;
 
 mod adopt;
+mod agree;
 mod bootstrap;
 mod diff;
 mod editing;

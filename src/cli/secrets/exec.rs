@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
 
+use super::resolve::whose;
 use super::{Which, export};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
@@ -25,6 +26,7 @@ impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
         let (workspace, target) = self.which.open()?;
         let opened = workspace.opened(&target)?;
+        whose::say(ui, &workspace, &target.path, opened.clear.document().source());
         let variables = export::variables(&workspace, &target, opened.clear.tree())?;
         // the key does not live on in the memory of the command
         drop(opened);

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use zeroize::Zeroizing;
 
+use super::resolve::whose;
 use super::{Which, values};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
@@ -35,6 +36,7 @@ impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
         let (workspace, target) = self.which.open()?;
         let opened = workspace.opened(&target)?;
+        whose::say(ui, &workspace, &target.path, opened.clear.document().source());
         let mut out = Zeroizing::new(String::new());
         for (name, value) in variables(&workspace, &target, opened.clear.tree())? {
             let line = match self.format {

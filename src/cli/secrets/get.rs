@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use super::past::Past;
+use super::resolve::whose;
 use super::{Which, values};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
@@ -35,7 +36,7 @@ impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
         let scalar = match &self.at {
             Some(revision) => self.past(revision)?,
-            None => self.present()?,
+            None => self.present(ui)?,
         };
         let mut value = values::plain_text(&scalar);
         if !self.no_newline {
@@ -46,9 +47,10 @@ impl Args {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn present(&self) -> Result<Scalar, Failure> {
+    fn present(&self, ui: &Ui) -> Result<Scalar, Failure> {
         let (workspace, target) = self.which.open()?;
         let opened = workspace.opened(&target)?;
+        whose::say(ui, &workspace, &target.path, opened.clear.document().source());
         let tree = opened.clear.tree();
         let path = values::parse_path(&self.key, tree)?;
         let entry = tree.find(&path).ok_or_else(|| self.which.lacks(&path))?;

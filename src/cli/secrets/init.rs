@@ -95,7 +95,7 @@ impl Args {
         guard::cover(repo, &path, ui);
         self.warn(ui, &workspace, &plan);
         if plan.adopts {
-            opinion::tell(ui, &workspace, &path)?;
+            opinion::tell(ui, &path)?;
         }
         self.close(ui, &workspace, &plan, first);
         Ok(ExitCode::SUCCESS)

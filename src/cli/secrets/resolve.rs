@@ -2,7 +2,8 @@
 
 mod left;
 mod sides;
-mod state;
+pub(super) mod state;
+pub(super) mod whose;
 mod write;
 
 use std::path::PathBuf;

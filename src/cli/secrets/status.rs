@@ -9,10 +9,12 @@ use serde_json::{Value, json};
 use super::clone::{on_path, stranger, unguarded};
 use super::install;
 use super::install::hooks::{Hook, Hooks};
-use super::verify;
+use super::resolve;
+use super::verify::{self, Looked, Verdict};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::keyring::{IDENTITY_VARIABLES, SourceName, Tried};
+use crate::policy::Severity;
 use crate::policy::rules::SwitchedOff;
 use crate::process;
 use crate::repo::Repo;
@@ -59,8 +61,10 @@ struct Report {
     /// What answers to `stax` on the `PATH` and is none.
     stranger: Option<String>,
     hooks: Hooks,
-    /// Errors, warnings and files of the keyless rules, or why they could not run.
-    verdict: Result<(usize, usize, usize), String>,
+    /// Secret files in conflict, and whose values they hold.
+    conflicts: Vec<String>,
+    /// What verify says, or why it could not run.
+    verdict: Result<Verdict, String>,
 }
 
 impl Args {
@@ -107,7 +111,9 @@ impl Report {
             unguarded,
             stranger: stranger(),
             hooks,
-            verdict: verify::verdict(workspace).map_err(|failure| failure.to_string()),
+            conflicts: conflicts(workspace)?,
+            // last: a thread judges, and nothing else reads the repository meanwhile
+            verdict: verify::verdict(verify::PATIENCE, None).map_err(|failure| failure.to_string()),
         })
     }
 
@@ -141,22 +147,19 @@ impl Report {
             Err(error) => ui.mark("✗", format!("Canonical source: {error}")),
         }
         self.print_git(ui);
+        self.conflicts.iter().for_each(|conflict| ui.mark_line("✗", conflict));
+        self.print_verdict(ui);
+        ui.next(&self.next());
+    }
+
+    fn print_verdict(&self, ui: &Ui) {
         match &self.verdict {
-            Ok((0, 0, _)) => ui.mark("✓", "verify: no finding (keyless; MACs and values not checked)"),
-            Ok((errors, warnings, _)) => {
-                let mark = if *errors == 0 { "✓" } else { "✗" };
-                ui.mark(
-                    mark,
-                    format!(
-                        "verify: {}, {}; see: stax secrets verify",
-                        verify::count(*errors, "error"),
-                        verify::count(*warnings, "warning")
-                    ),
-                );
+            Ok(verdict) => {
+                let (mark, line) = verdict.line();
+                ui.mark_line(mark, line);
             }
             Err(error) => ui.mark("✗", format!("verify: could not run: {error}")),
         }
-        ui.next(&self.next());
     }
 
     fn print_git(&self, ui: &Ui) {
@@ -214,6 +217,9 @@ impl Report {
             next.push("stax secrets install     # prints what to add to the hooks of others".to_owned());
         }
         next.dedup_by_key(|line| line.split('#').next().map(str::to_owned));
+        if self.verdict.as_ref().is_ok_and(|verdict| !matches!(verdict.line().0, "✓")) {
+            next.push("stax secrets verify".to_owned());
+        }
         let reader =
             |file: &Bound| file.content.as_ref().ok().and_then(|(_, readers)| readers.first().cloned());
         let Some((_, keys)) = &self.identity else {
@@ -254,9 +260,8 @@ impl Report {
                 "error": self.bound.as_ref().err(),
                 "files": files,
             },
-            "verify": self.verdict.as_ref().ok().map(|(errors, warnings, files)| {
-                json!({"errors": errors, "warnings": warnings, "files": files, "keyless": true})
-            }),
+            "verify": self.verdict.as_ref().ok().map(verdict_json),
+            "conflicts": self.conflicts,
             "stranger": self.stranger,
             "git": {"diff_driver": self.has_driver, "merge_driver": self.has_merge_driver, "guard": self.has_guard, "unguarded": unguarded, "hooks": hooks},
             "next": self.next(),
@@ -303,6 +308,34 @@ impl Bound {
             "error": self.content.as_ref().err(),
         })
     }
+}
+
+/// Each secret file in conflict, and whose values it holds meanwhile.
+fn conflicts(workspace: &Workspace) -> Result<Vec<String>, Failure> {
+    let mut told = Vec::new();
+    for (path, _) in resolve::state::files(workspace)? {
+        let text = workspace.read_text(&path).ok().flatten().unwrap_or_default();
+        told.push(resolve::whose::conflict(workspace.repo()?, &path, &text).unwrap_or_else(|| {
+            format!("{path} is in conflict, until: stax secrets resolve {}", shell_words::quote(&path))
+        }));
+    }
+    Ok(told)
+}
+
+fn verdict_json(verdict: &Verdict) -> Value {
+    json!({
+        "errors": verdict.number(Severity::Error),
+        "warnings": verdict.number(Severity::Warning),
+        "notices": verdict.number(Severity::Notice),
+        "files": verdict.files,
+        "keyless": verdict.checked_with_key == 0,
+        "checked_with_key": verdict.checked_with_key,
+        "history": match verdict.history {
+            Looked::Whole => "whole",
+            Looked::Partly => "partial",
+            Looked::NotAtAll => "not looked at",
+        },
+    })
 }
 
 /// `hooks pre-commit, pre-push; old: commit-msg`

@@ -11,8 +11,7 @@ use crate::cli::ui::Ui;
 use crate::policy::rules::{self, depends_on_policy};
 use crate::policy::vault::Vault;
 use crate::policy::{Finding, RuleId, Severity};
-use crate::repo::{Repo, Span, StagedChange};
-use crate::workspace::history::{History, Snapshots, candidates};
+use crate::repo::{Repo, StagedChange};
 use crate::workspace::{Caller, Workspace};
 
 mod explain;
@@ -25,11 +24,15 @@ mod past;
 pub(in crate::cli) mod push;
 mod range;
 mod sarif;
+mod state;
 mod tree;
+mod verdict;
 
 use leaks::Leaks;
 use output::Output;
+use state::State;
 use tree::{Gathered, Source};
+pub(in crate::cli) use verdict::{Looked, PATIENCE, Verdict, verdict};
 
 /// Check policy, recipients and plaintext; without a key, and with one more
 ///
@@ -180,42 +183,29 @@ impl Args {
         let workspace = Workspace::open(None, self.caller())?;
         let scope = self.scope(&workspace)?;
         let in_scope = |path: &str| scope.is_empty() || scope.iter().any(|folder| is_beneath(path, folder));
-        let mut gathered = tree::gather(&workspace, Source::WorkTree, &in_scope, &BTreeSet::new())?;
-        gathered.facts.files.retain(|file| in_scope(&file.path));
-        let files = gathered.facts.files.len();
+        let mut state = State::gather(&workspace, &in_scope)?;
+        let files = state.gathered.facts.files.len();
         if files == 0 && !scope.is_empty() {
             return Err(Failure::usage("no SOPS file of the index lies in these paths"));
         }
         if self.is_for_a_person() {
-            gathered.facts.clone = Some(clone::look(workspace.repo()?, &gathered.facts)?);
+            let facts = &mut state.gathered.facts;
+            facts.clone = Some(clone::look(workspace.repo()?, facts)?);
         }
-        if gathered.vault.is_none() {
-            let policy = if gathered.facts.policy.is_some() { "policy .sops.yaml" } else { "no .sops.yaml" };
+        if state.gathered.vault.is_none() {
+            let policy =
+                if state.gathered.facts.policy.is_some() { "policy .sops.yaml" } else { "no .sops.yaml" };
             ui.note(format!(
                 "no .stax/vault.json: general profile; {} found by their metadata, {policy}",
                 count(files, "SOPS file")
             ));
         }
-        let checked_with_key = self.open_with_key(&workspace, &mut gathered)?;
-        let (mut findings, accepted) = judge(&gathered);
-        let repo = workspace.repo()?;
-        let head = repo.head_commit()?.into_iter().collect();
-        let now = gathered.facts.files.iter().map(|file| file.path.clone()).collect();
-        let wanted = candidates(now, gathered.facts.policy.as_slice());
-        // without a document nobody can still read one
-        let tips = if files == 0 { Vec::new() } else { head };
-        let span = Span { tips, ..Span::default() };
-        let history = History::load(repo, &span, &wanted, None, &mut Snapshots::new(repo))?;
-        findings.extend(history::stale(&history, repo, &gathered.facts, &|_| true, &|one| {
-            range::is_accepted(gathered.vault.as_ref(), RuleId::K05, &one.path, None)
-        }));
-        let (commits, is_partial) = (Some(history.commits), history.is_partial);
-        findings.extend(past::late_rows(
-            &workspace,
-            Some(&history).filter(|_| files > 0),
-            gathered.facts.roster.as_deref(),
-        )?);
-        findings.extend(past::check(self, &workspace, gathered.vault.as_ref(), &in_scope)?);
+        let checked_with_key = if self.keyless { 0 } else { state.open(self.with_key)? };
+        let (mut findings, accepted) = state.judge_tree();
+        let of_history = state.judge_history()?;
+        findings.extend(of_history.findings);
+        findings.extend(past::check(self, &workspace, state.gathered.vault.as_ref(), &in_scope)?);
+        let (commits, is_partial) = (Some(of_history.commits), of_history.is_partial);
         Ok(Report { findings, accepted, files, checked_with_key, commits, is_partial, ..Report::default() })
     }
 
@@ -342,13 +332,4 @@ pub(in crate::cli) fn staged_in_hook(ui: &Ui) -> Result<ExitCode, Failure> {
     report.refuse(ui);
     report.unsought.iter().for_each(|note| ui.note(note));
     Ok(if report.errors() == 0 { ExitCode::SUCCESS } else { Exit::No.into() })
-}
-
-/// What the keyless rules say of the work tree: errors, warnings, files.
-pub(super) fn verdict(workspace: &Workspace) -> Result<(usize, usize, usize), Failure> {
-    let gathered = tree::gather(workspace, Source::WorkTree, &|_| true, &BTreeSet::new())?;
-    let (findings, _) = judge(&gathered);
-    let errors = findings.iter().filter(|finding| finding.severity == Severity::Error).count();
-    let warnings = findings.iter().filter(|finding| finding.severity == Severity::Warning).count();
-    Ok((errors, warnings, gathered.facts.files.len()))
 }

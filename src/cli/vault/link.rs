@@ -49,7 +49,7 @@ impl Args {
         check_file(&workspace, &path)?;
         let Some(write) = self.plan(&workspace, &path)? else {
             ui.line(format!("nothing to do: {path} is bound to {}", self.env));
-            opinion::tell(ui, &workspace, &path)?;
+            opinion::tell(ui, &path)?;
             return Ok(ExitCode::SUCCESS);
         };
         if !self.dry_run {
@@ -57,7 +57,7 @@ impl Args {
         }
         let verb = if self.dry_run { "would bind" } else { "bound" };
         ui.line(format!("{verb} {path} to {} in {VAULT}", self.env));
-        opinion::tell(ui, &workspace, &path)?;
+        opinion::tell(ui, &path)?;
         if self.dry_run {
             ui.note("nothing was written");
         } else {

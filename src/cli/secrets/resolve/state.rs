@@ -208,7 +208,7 @@ pub(super) fn is_deleted(workspace: &Workspace, path: &str) -> Result<bool, Fail
 }
 
 /// Secret files in conflict, and what is open in them as far as that is known without a key.
-pub(super) fn files(workspace: &Workspace) -> Result<Vec<(String, Vec<String>)>, Failure> {
+pub(in crate::cli::secrets) fn files(workspace: &Workspace) -> Result<Vec<(String, Vec<String>)>, Failure> {
     let repo = workspace.repo()?;
     let known = conflicts::known(repo);
     let unmerged: Vec<IndexEntry> =

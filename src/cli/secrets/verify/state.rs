@@ -1,0 +1,60 @@
+//! The judgement of the work tree as it is: plain `verify` prints it, [`super::verdict`] sums it up.
+
+use std::collections::BTreeSet;
+
+use super::tree::{self, Gathered, Source};
+use super::{Accepted, history, judge, past, range};
+use crate::cli::failure::Failure;
+use crate::policy::{Finding, RuleId};
+use crate::repo::Span;
+use crate::workspace::Workspace;
+use crate::workspace::history::{History, Snapshots, candidates};
+
+/// The facts of a work tree.
+pub(super) struct State<'w> {
+    workspace: &'w Workspace,
+    pub(super) gathered: Gathered,
+}
+
+/// What the commits behind HEAD add to the verdict on a tree.
+pub(super) struct OfHistory {
+    pub(super) findings: Vec<Finding>,
+    pub(super) commits: usize,
+    /// The clone holds too little history.
+    pub(super) is_partial: bool,
+}
+
+impl<'w> State<'w> {
+    /// Files of which `in_scope` is false play no part.
+    pub(super) fn gather(workspace: &'w Workspace, in_scope: &dyn Fn(&str) -> bool) -> Result<Self, Failure> {
+        let mut gathered = tree::gather(workspace, Source::WorkTree, in_scope, &BTreeSet::new())?;
+        gathered.facts.files.retain(|file| in_scope(&file.path));
+        Ok(Self { workspace, gathered })
+    }
+
+    /// Opens what a silent identity opens; says in how many files MAC and values were checked.
+    pub(super) fn open(&mut self, demand: bool) -> Result<usize, Failure> {
+        tree::open(self.workspace, &mut self.gathered.facts, demand)
+    }
+
+    pub(super) fn judge_tree(&self) -> (Vec<Finding>, Vec<Accepted>) {
+        judge(&self.gathered)
+    }
+
+    pub(super) fn judge_history(&self) -> Result<OfHistory, Failure> {
+        let (repo, facts) = (self.workspace.repo()?, &self.gathered.facts);
+        let now: BTreeSet<String> = facts.files.iter().map(|file| file.path.clone()).collect();
+        let has_files = !now.is_empty();
+        let wanted = candidates(now, facts.policy.as_slice());
+        // without a document nobody can still read one
+        let tips = repo.head_commit()?.into_iter().filter(|_| has_files).collect();
+        let span = Span { tips, ..Span::default() };
+        let history = History::load(repo, &span, &wanted, None, &mut Snapshots::new(repo))?;
+        let mut findings = history::stale(&history, repo, facts, &|_| true, &|one| {
+            range::is_accepted(self.gathered.vault.as_ref(), RuleId::K05, &one.path, None)
+        });
+        let walked = Some(&history).filter(|_| has_files);
+        findings.extend(past::late_rows(self.workspace, walked, facts.roster.as_deref())?);
+        Ok(OfHistory { findings, commits: history.commits, is_partial: history.is_partial })
+    }
+}
