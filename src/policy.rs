@@ -35,6 +35,8 @@ pub struct Finding {
     pub message: String,
     /// The command that mends it.
     pub fix: Option<String>,
+    /// What to do after that, or instead.
+    pub then: Vec<String>,
     /// Further lines: who, why, since when.
     pub detail: Vec<String>,
 }
@@ -66,7 +68,8 @@ impl Finding {
         message: impl Into<String>,
     ) -> Self {
         let (path, message) = (path.into(), message.into());
-        Self { rule, severity, path, line: None, key: None, message, fix: None, detail: Vec::new() }
+        let (then, detail) = (Vec::new(), Vec::new());
+        Self { rule, severity, path, line: None, key: None, message, fix: None, then, detail }
     }
 
     #[must_use]
@@ -99,6 +102,12 @@ impl Finding {
     #[must_use]
     pub fn fix(mut self, command: impl Into<String>) -> Self {
         self.fix = Some(command.into());
+        self
+    }
+
+    #[must_use]
+    pub fn then(mut self, line: impl Into<String>) -> Self {
+        self.then.push(line.into());
         self
     }
 
@@ -191,6 +200,8 @@ rules! {
     K06 = "exposed-value",
     /// With `--max-age`: every value was set within that span.
     K07 = "old-value",
+    /// Nobody who was removed reads the file again unless somebody added them.
+    K08 = "reader-returned",
     /// After a removal no stanza of the older version is left.
     D03 = "kept-stanza",
     /// The file's own rule changed while its tokens stayed.
@@ -207,6 +218,8 @@ rules! {
     D11 = "mac-unchanged",
     /// What decides about readers, drivers and environments changed: look at it.
     D12 = "guard-changed",
+    /// A value that was replaced stays replaced through every merge.
+    D13 = "value-returned",
     /// The metadata has only known fields and no other kinds of keys.
     M01 = "metadata",
     /// The file selects what is encrypted as the policy does.

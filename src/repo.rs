@@ -1,6 +1,7 @@
 //! git, through libgit2, and through git itself where libgit2 does not read a repository that git reads. The
 //! only module that names `git2`; what leaves it is owned and plain.
 
+mod ancestry;
 mod attributes;
 mod blobs;
 mod cache;
@@ -28,6 +29,7 @@ use std::path::{Path, PathBuf};
 
 use git2::{AttrCheckFlags, AttrValue, ErrorCode, Repository};
 
+pub use ancestry::Ancestry;
 pub use attributes::AttributeLine;
 pub use blobs::Beside;
 pub use changes::{Commit, PathChange, Span, Time, Walk};

@@ -11,6 +11,7 @@ pub mod past;
 mod paths;
 pub mod reading;
 pub mod register;
+pub mod returns;
 pub mod stories;
 pub mod unlock;
 pub mod wrap;

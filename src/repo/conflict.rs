@@ -27,6 +27,21 @@ impl Repo {
         HEADS.into_iter().filter(|head| !is_past(head)).filter_map(read).collect()
     }
 
+    /// The further parents of the merge that git is about to commit. While `git merge` runs its hook they stand
+    /// in the environment alone, as `GITHEAD_<name>`.
+    #[must_use]
+    pub fn merging(&self) -> Vec<ObjectId> {
+        let text = std::fs::read_to_string(self.git_dir().join("MERGE_HEAD")).unwrap_or_default();
+        let mut heads: Vec<ObjectId> = text.lines().filter_map(|line| line.trim().parse().ok()).collect();
+        if heads.is_empty() {
+            let named = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+            heads.extend(named.filter_map(|name| name.strip_prefix("GITHEAD_")?.parse::<ObjectId>().ok()));
+            heads.sort_unstable();
+        }
+        heads.retain(|head| self.git.find_commit(self.oid(*head)).is_ok());
+        heads
+    }
+
     /// Whether a rebase waits for a person, with either of git's backends.
     #[must_use]
     pub fn is_rebase(&self) -> bool {

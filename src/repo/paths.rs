@@ -112,8 +112,15 @@ impl Repo {
     /// # Errors
     /// [`RepoError::Missing`] when a commit is not in this clone.
     pub fn beyond(&self, known: &[ObjectId], tips: &[ObjectId]) -> Result<HashSet<ObjectId>, RepoError> {
-        let span = Span { tips: tips.to_vec(), hidden: known.to_vec(), hide_references: false };
-        Ok(self.commits(&self.git.odb()?, &span, None)?.ids().collect())
+        self.commits_of(&Span { tips: tips.to_vec(), hidden: known.to_vec(), hide_references: false })
+    }
+
+    /// The commits of a span.
+    ///
+    /// # Errors
+    /// [`RepoError::Missing`] when a commit is not in this clone.
+    pub fn commits_of(&self, span: &Span) -> Result<HashSet<ObjectId>, RepoError> {
+        Ok(self.commits(&self.git.odb()?, span, None)?.ids().collect())
     }
 
     /// The commits of HEAD (first) and of every reference: branches, remote-tracking ones, tags, everything

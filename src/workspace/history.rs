@@ -309,7 +309,7 @@ impl Tracks {
 const RENAMES: usize = 32;
 
 /// SOPS files that a commit takes away while it adds one of the wanted.
-fn sources_of(
+pub(super) fn sources_of(
     walk: &Walk,
     snapshots: &mut Snapshots<'_>,
     wanted: &dyn Fn(&str) -> bool,

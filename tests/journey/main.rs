@@ -33,6 +33,7 @@ mod policy;
 mod quiet;
 mod readers;
 mod resolve;
+mod returned;
 mod rules;
 mod scan;
 mod scrub;

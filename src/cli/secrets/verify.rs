@@ -23,6 +23,7 @@ mod output;
 mod past;
 pub(in crate::cli) mod push;
 mod range;
+mod returned;
 mod sarif;
 mod state;
 mod tree;
@@ -201,9 +202,10 @@ impl Args {
             ));
         }
         let checked_with_key = if self.keyless { 0 } else { state.open(self.with_key)? };
-        let (mut findings, accepted) = state.judge_tree();
+        let (mut findings, mut accepted) = state.judge_tree();
         let of_history = state.judge_history()?;
         findings.extend(of_history.findings);
+        accepted.extend(of_history.accepted);
         findings.extend(past::check(self, &workspace, state.gathered.vault.as_ref(), &in_scope)?);
         let (commits, is_partial) = (Some(of_history.commits), of_history.is_partial);
         Ok(Report { findings, accepted, files, checked_with_key, commits, is_partial, ..Report::default() })
@@ -254,6 +256,14 @@ impl Args {
         leaks::drop_known(&mut leaks.findings, &report.findings);
         report.findings.extend(leaks.findings);
         report.unsought = leaks.notes;
+        let mut back = returned::staged(&workspace, report.changes.as_deref().unwrap_or_default())?;
+        let vault = if back.findings.is_empty() { None } else { Source::Index.vault(&workspace)?.0 };
+        report.accepted.extend(take_accepted(&mut back.findings, vault.as_ref()));
+        report.findings.extend(back.findings);
+        if back.is_unknown {
+            report.is_partial = true;
+            report.unsought.push(returned::UNKNOWN.to_owned());
+        }
         Ok(report)
     }
 

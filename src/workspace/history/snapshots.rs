@@ -33,6 +33,12 @@ impl<'a> Snapshots<'a> {
         }
     }
 
+    /// Some blob was not in this clone.
+    #[must_use]
+    pub fn is_partial(&self) -> bool {
+        self.is_partial.get()
+    }
+
     /// Whether a change can matter: it names people, or one side is or may be a document. Most manifests that a
     /// wide rule names never were one. What is missing or too large may be.
     pub(super) fn counts(&self, change: &PathChange) -> bool {

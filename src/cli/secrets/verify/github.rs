@@ -47,7 +47,7 @@ fn command(finding: &Finding) -> String {
     let (file, title) = (property(&finding.path), property(&finding.rule.to_string()));
     let line = finding.line.unwrap_or(1);
     let fix = finding.fix.iter().map(|fix| format!("fix: {fix}"));
-    let more = finding.detail.iter().cloned().chain(fix);
+    let more = finding.detail.iter().cloned().chain(fix).chain(finding.then.iter().cloned());
     let lines: Vec<String> =
         std::iter::once(finding.message.clone()).chain(more).map(|line| data(&line)).collect();
     format!("::{level} file={file},line={line},title={title}::{}", lines.join("%0A"))

@@ -11,7 +11,8 @@ use crate::policy::rules::docs::RuleDoc;
 use crate::policy::{Finding, RuleId, Severity};
 
 /// Unknown is said loudly, in every form.
-pub(super) const PARTIAL: &str = "this clone holds not all history: who knew older data keys is unknown";
+pub(super) const PARTIAL: &str =
+    "this clone holds not all history: who knew older data keys, and who was removed, is unknown";
 
 #[derive(Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Output {
@@ -63,8 +64,9 @@ impl Report {
     pub(super) fn show(&self, ui: &Ui, on_stderr: bool, with_why: bool) {
         let mut told = BTreeSet::new();
         for finding in &self.findings {
-            // K05 names every file with what happened to it
-            let place = (finding.rule != RuleId::K05).then(|| self.location(finding));
+            // the message or the lines below it name the file
+            let has_place = !matches!(finding.rule, RuleId::K05 | RuleId::K08);
+            let place = has_place.then(|| self.location(finding));
             let mut more = Vec::from_iter(place);
             more.extend(finding.detail.iter().cloned());
             let is_first = with_why && told.insert(finding.rule);
@@ -78,6 +80,7 @@ impl Report {
                 }
                 None => {}
             }
+            more.extend(finding.then.iter().map(|line| format!("     {line}")));
             ui.finding(finding.severity, &finding.rule.to_string(), &finding.message, &more, on_stderr);
         }
     }
@@ -204,6 +207,7 @@ fn finding_json(finding: &Finding) -> serde_json::Value {
         "key": finding.key,
         "message": finding.message,
         "fix": finding.fix,
+        "then": finding.then,
         "detail": finding.detail,
     })
 }

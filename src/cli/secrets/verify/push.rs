@@ -142,7 +142,10 @@ fn touched(workspace: &Workspace, span: &Span) -> Result<Touched, Failure> {
         bound.extend(vault.into_iter().flat_map(|vault| vault.files).map(|file| file.path));
     }
     let mut seen = BTreeSet::new();
-    for change in walk.changed.iter().flat_map(|commit| &commit.paths) {
+    // a merge that takes the version of one side changes nothing, and may take the wrong one
+    let choices = repo.choices(span)?;
+    let chosen = choices.iter().flat_map(|(_, choices)| choices);
+    for change in walk.changed.iter().flat_map(|commit| &commit.paths).chain(chosen) {
         if tree::is_central(&change.path) || bound.contains(&change.path) {
             return Ok(Touched::Secrets(walk.commits));
         }

@@ -14,6 +14,7 @@ use crate::workspace::history::{History, Snapshots, day};
 use crate::workspace::{POLICY, VAULT, Workspace};
 
 use super::history;
+use super::returned;
 use super::tree::{self, Gathered, Source};
 use super::{Accepted, take_accepted};
 
@@ -40,6 +41,9 @@ pub(super) fn verify(workspace: &Workspace, span: &Span) -> Result<Ranged, Failu
     let changed: BTreeSet<&str> =
         range.walked.iter().flat_map(|commit| &commit.paths).map(|change| change.path.as_str()).collect();
     let central = changed.iter().any(|path| tree::is_central(path));
+
+    let touched = returned::touched(repo, span, &range, &gathered, &mut snapshots)?;
+    let sealed: BTreeSet<&str> = sealed.into_iter().chain(touched.iter().map(String::as_str)).collect();
 
     // of the time before the range only the files that it changes are read
     let tips = if sealed.is_empty() { Vec::new() } else { span.tips.clone() };
@@ -70,6 +74,7 @@ pub(super) fn verify(workspace: &Workspace, span: &Span) -> Result<Ranged, Failu
         &|path| changed.contains(path),
         &|one| is_accepted(gathered.vault.as_ref(), RuleId::K05, &one.path, None),
     ));
+    findings.extend(returned::in_range(repo, span, &sealed, &history, &gathered)?);
     let accepted = take_accepted(&mut findings, gathered.vault.as_ref());
     Ok(Ranged {
         findings,

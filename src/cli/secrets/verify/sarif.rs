@@ -73,7 +73,7 @@ fn level(severity: Severity) -> &'static str {
 fn result(finding: &Finding) -> Value {
     let mut text = finding.message.clone();
     let fix = finding.fix.iter().map(|fix| format!("fix: {fix}"));
-    for line in finding.detail.iter().cloned().chain(fix) {
+    for line in finding.detail.iter().cloned().chain(fix).chain(finding.then.iter().cloned()) {
         text.push_str("; ");
         text.push_str(&line);
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::tree::{self, Gathered, Source};
-use super::{Accepted, history, judge, past, range};
+use super::{Accepted, history, judge, past, range, returned, take_accepted};
 use crate::cli::failure::Failure;
 use crate::policy::{Finding, RuleId};
 use crate::repo::Span;
@@ -19,6 +19,7 @@ pub(super) struct State<'w> {
 /// What the commits behind HEAD add to the verdict on a tree.
 pub(super) struct OfHistory {
     pub(super) findings: Vec<Finding>,
+    pub(super) accepted: Vec<Accepted>,
     pub(super) commits: usize,
     /// The clone holds too little history.
     pub(super) is_partial: bool,
@@ -53,8 +54,10 @@ impl<'w> State<'w> {
         let mut findings = history::stale(&history, repo, facts, &|_| true, &|one| {
             range::is_accepted(self.gathered.vault.as_ref(), RuleId::K05, &one.path, None)
         });
+        findings.extend(returned::at_head(repo, &history, &self.gathered)?);
+        let accepted = take_accepted(&mut findings, self.gathered.vault.as_ref());
         let walked = Some(&history).filter(|_| has_files);
         findings.extend(past::late_rows(self.workspace, walked, facts.roster.as_deref())?);
-        Ok(OfHistory { findings, commits: history.commits, is_partial: history.is_partial })
+        Ok(OfHistory { findings, accepted, commits: history.commits, is_partial: history.is_partial })
     }
 }

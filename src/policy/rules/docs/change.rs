@@ -2,7 +2,7 @@
 
 use super::RuleDoc;
 use crate::policy::RuleId;
-use crate::policy::Severity::{Error, Notice};
+use crate::policy::Severity::{Error, Notice, Warning};
 
 pub(super) const DOCS: &[RuleDoc] = &[
     RuleDoc {
@@ -14,6 +14,30 @@ pub(super) const DOCS: &[RuleDoc] = &[
         mend: &[
             "make a new data key, which changes no value: `stax secrets rotate FILE`",
             "replace at its source what they could read; after a removal by `stax secrets remove-recipient WHO` the list is printed",
+        ],
+    },
+    RuleDoc {
+        rule: RuleId::K08,
+        bound: Some(Error),
+        general: Some(Error),
+        why: "git takes the version of one side as it is, and a version from before a removal still has the stanza of whom it removed: they read the file again, and nobody decided that",
+        example: "Bob is removed on `main`, a branch that never heard of it runs `git merge -s ours main`, and the file is the one that Bob reads; a revert of the removal does the same; a plain rotation that is undone is a warning, because its old data key is in use again",
+        mend: &[
+            "the merge is not committed: `git merge --abort`, then merge again with the drivers of stax, which keep a removal",
+            "it is committed: `stax secrets remove-recipient WHO`, which makes a new data key",
+            "they are to return: add them in a commit after the merge, `stax secrets add-recipient WHO`; or accept the return where it is, with `allow` (rule K08, path, why) in `.stax/vault.json`",
+            "where a removal may lie beyond the edge of a shallow clone nobody can tell: `--require-history` makes that fail",
+        ],
+    },
+    RuleDoc {
+        rule: RuleId::D13,
+        bound: Some(Warning),
+        general: Some(Warning),
+        why: "a password that was replaced because it leaked is in use again, and the commit that did it speaks of something else",
+        example: "`DB_PASS` is replaced on `main`, and a merge keeps the file of a branch that has the old one: the token is that from before",
+        mend: &[
+            "take the newer value over: `stax secrets revert KEY --to COMMIT`, with the commit that had replaced it",
+            "or replace it at its source, then: `stax secrets set KEY`",
         ],
     },
     RuleDoc {

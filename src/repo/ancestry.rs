@@ -1,0 +1,150 @@
+//! Which of some commits stand behind which, in one pass over a span.
+
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+
+use super::changes::FastReads;
+use super::commits::Commits;
+use super::trees::Trees;
+use super::{Entry, ObjectId, PathChange, Repo, RepoError, Span};
+
+/// One bit for each commit that was asked about.
+type Bits = Rc<Vec<u64>>;
+
+/// The commits that were asked about, and their parents. Names are in hex.
+#[derive(Debug, Default)]
+pub struct Ancestry {
+    places: HashMap<String, usize>,
+    behind: Vec<Bits>,
+    parents: HashMap<String, Vec<ObjectId>>,
+}
+
+impl Repo {
+    /// How some commits of a span stand to each other.
+    ///
+    /// # Errors
+    /// [`RepoError::Missing`] when a commit is not in this clone.
+    pub fn ancestry(&self, span: &Span, asked: &HashSet<ObjectId>) -> Result<Ancestry, RepoError> {
+        let _fast = FastReads::begin();
+        let found = self.with_graph(span, |graph| {
+            let commits = self.commits(&self.git.odb()?, span, graph)?;
+            Ok(Ancestry::of(&commits, asked))
+        });
+        found.map_err(|error| self.explained(error))
+    }
+
+    /// For each merge of a span the files that its parents hold differently, while it took the version of one of
+    /// them as it was.
+    ///
+    /// # Errors
+    /// As [`changes`](Self::changes).
+    pub fn choices(&self, span: &Span) -> Result<Vec<(ObjectId, Vec<PathChange>)>, RepoError> {
+        let _fast = FastReads::begin();
+        let found = self.with_graph(span, |graph| {
+            let odb = self.git.odb()?;
+            let commits = self.commits(&odb, span, graph)?;
+            let mut trees = Trees::new(&odb);
+            let mut found = Vec::new();
+            for row in commits.order().iter().filter(|row| commits.parents(**row).len() > 1) {
+                let choices = choices_of(&mut trees, &commits, *row)?;
+                if !choices.is_empty() {
+                    found.push((commits.id(*row).into(), choices));
+                }
+            }
+            Ok(found)
+        });
+        found.map_err(|error| self.explained(error))
+    }
+}
+
+/// What a merge holds at a path, and those of its parents that hold something else there.
+#[derive(Default)]
+struct Differing {
+    new: Option<Entry>,
+    sides: HashMap<usize, Option<Entry>>,
+}
+
+fn choices_of(trees: &mut Trees<'_>, commits: &Commits, row: u32) -> Result<Vec<PathChange>, RepoError> {
+    let parents = commits.parents(row);
+    let mut differing: HashMap<String, Differing> = HashMap::new();
+    for (side, parent) in parents.iter().enumerate() {
+        trees.compare(Some(commits.tree(row)), &[Some(commits.tree(*parent))], &mut |path, new, old| {
+            let known =
+                differing.entry(path.to_owned()).or_insert_with(|| Differing { new, ..Differing::default() });
+            known.sides.insert(side, old.first().copied().flatten());
+        })?;
+    }
+    let mut choices = Vec::new();
+    for (path, Differing { new, sides }) in differing {
+        if sides.len() == parents.len() {
+            continue;
+        }
+        let old = (0..parents.len()).map(|side| sides.get(&side).copied().unwrap_or(new)).collect();
+        choices.push(PathChange { path, new, old });
+    }
+    choices.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(choices)
+}
+
+impl Ancestry {
+    fn of(commits: &Commits, asked: &HashSet<ObjectId>) -> Self {
+        let mut ancestry = Self::default();
+        let mut bits: HashMap<u32, usize> = HashMap::new();
+        let rows = commits.parents_first();
+        for row in rows.iter().filter(|row| asked.contains(&commits.id(**row).into())) {
+            let parents = commits.parents(*row);
+            let names = parents.iter().map(|parent| commits.id(*parent).into()).collect();
+            ancestry.parents.insert(commits.id(*row).to_string(), names);
+            for row in parents.iter().chain([row]) {
+                let next = bits.len();
+                bits.entry(*row).or_insert(next);
+            }
+        }
+        let none: Bits = Rc::new(vec![0; bits.len().div_ceil(64)]);
+        ancestry.behind = vec![none.clone(); bits.len()];
+        // most commits have behind them what their parent has, and share it
+        let mut sets: Vec<Bits> = vec![none.clone(); commits.len()];
+        for row in rows {
+            let set = behind(commits.parents(row), &sets, &bits).unwrap_or_else(|| none.clone());
+            if let Some(place) = bits.get(&row) {
+                ancestry.behind[*place] = set.clone();
+                ancestry.places.insert(commits.id(row).to_string(), *place);
+            }
+            sets[row as usize] = set;
+        }
+        ancestry
+    }
+
+    /// Whether the first stands behind the second; not where one of them was not asked about.
+    #[must_use]
+    pub fn is_behind(&self, older: &str, newer: &str) -> bool {
+        let (Some(older), Some(newer)) = (self.places.get(older), self.places.get(newer)) else {
+            return false;
+        };
+        self.behind[*newer][older / 64] >> (older % 64) & 1 == 1
+    }
+
+    /// The parents of a commit that was asked about, those that this clone has.
+    #[must_use]
+    pub fn parents(&self, commit: &str) -> &[ObjectId] {
+        self.parents.get(commit).map(Vec::as_slice).unwrap_or_default()
+    }
+}
+
+/// What a commit has behind it: its parents, and what they have. `None` for the first of a history.
+fn behind(parents: &[u32], sets: &[Bits], bits: &HashMap<u32, usize>) -> Option<Bits> {
+    let (first, others) = parents.split_first()?;
+    let mut set = sets[*first as usize].clone();
+    for other in others.iter().map(|other| &sets[*other as usize]) {
+        if !Rc::ptr_eq(&set, other) && set.iter().zip(other.iter()).any(|(one, more)| more & !one != 0) {
+            let joined = set.iter().zip(other.iter()).map(|(one, more)| one | more);
+            set = Rc::new(joined.collect());
+        }
+    }
+    for place in parents.iter().filter_map(|parent| bits.get(parent)) {
+        if set[place / 64] >> (place % 64) & 1 == 0 {
+            Rc::make_mut(&mut set)[place / 64] |= 1 << (place % 64);
+        }
+    }
+    Some(set)
+}
