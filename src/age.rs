@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 pub use identity::{Identity, IdentityFileError, parse_identities};
 pub use lint::{HeaderFault, Lint, lint, lint_part};
-pub use recipient::{Recipient, RecipientError};
+pub use recipient::{Recipient, RecipientError, same_key, without_comment};
 
 use crate::sops::shamir::Part;
 use crate::sops::{DataKey, WrappedKey};

@@ -2,6 +2,7 @@
 
 pub mod conflicts;
 mod error;
+pub mod files;
 pub mod groups;
 pub mod history;
 pub mod leaks;
@@ -30,7 +31,7 @@ use crate::keyring::{CommandSource, Environment, IDENTITY_VARIABLES, Keyring};
 use crate::policy::Holders;
 use crate::policy::config::Config;
 use crate::policy::roster::Roster;
-use crate::policy::rules::{StanzaFault, mentions};
+use crate::policy::rules::{Content, FileFacts, StanzaFault, mentions};
 use crate::policy::vault::Vault;
 use crate::process;
 use crate::repo::{Repo, RepoError};
@@ -417,15 +418,11 @@ fn check_document(write: &Write) -> std::result::Result<(), String> {
         return Err(format!("would be larger than {} MiB", MAX_FILE >> 20));
     }
     let Some(before) = &write.before else { return Ok(()) };
-    let Some(format) = write.path.to_str().map(Format::of_path) else { return Ok(()) };
-    let is_document = |bytes: &[u8]| match std::str::from_utf8(bytes) {
-        Ok(text) => Document::parse(format, text),
-        Err(_) => Err(DocumentError::NotSops),
-    };
-    match (is_document(before), is_document(&write.after)) {
-        (Ok(_), Err(error)) => Err(error.to_string()),
-        _ => Ok(()),
-    }
+    let Some(path) = write.path.to_str() else { return Ok(()) };
+    // by its content, whatever the name says
+    let Content::Document(before) = FileFacts::read(path, false, Some(before)).content else { return Ok(()) };
+    let text = std::str::from_utf8(&write.after).map_err(|_| DocumentError::NotSops.to_string())?;
+    Document::parse(before.format(), text).map(|_| ()).map_err(|error| error.to_string())
 }
 
 /// The identities of this process. Under git the command source needs `git config stax.useCommand true`.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest as _, Sha256};
 
+use crate::age::without_comment;
 use crate::sops::tree::{Leaf, Scalar};
 use crate::sops::{Document, Path, Token, TokenType};
 
@@ -39,7 +40,7 @@ impl Snapshot {
         let metadata = document.metadata();
         let (field, text) = metadata.selector.field();
         let mut snapshot = Self {
-            recipients: metadata.age.iter().map(|stanza| plain(&stanza.recipient)).collect(),
+            recipients: metadata.age.iter().map(|stanza| without_comment(&stanza.recipient)).collect(),
             stanzas: metadata.age.iter().map(|stanza| mark(&[stanza.enc.as_bytes()])).collect(),
             mac: (!metadata.mac.is_empty()).then(|| mark(&[metadata.mac.as_bytes()])),
             selector: format!("{field}: {text}"),
@@ -135,14 +136,6 @@ pub fn sealed_names(document: &Document) -> Vec<String> {
 
 fn token_mark(token: &Token) -> Mark {
     mark(&[&token.data, &token.iv, &token.tag])
-}
-
-/// An ssh key without its comment, which people change.
-fn plain(recipient: &str) -> String {
-    if recipient.starts_with("ssh-") {
-        return recipient.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
-    }
-    recipient.to_owned()
 }
 
 fn mark(parts: &[&[u8]]) -> Mark {

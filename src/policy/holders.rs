@@ -17,12 +17,18 @@ pub struct Holders {
 impl Holders {
     #[must_use]
     pub fn new(roster: &Roster, policy: Option<&Config>) -> Self {
+        Self::over(roster, policy)
+    }
+
+    /// The same of several policies; what an earlier one says wins.
+    #[must_use]
+    pub fn over<'p>(roster: &Roster, policies: impl IntoIterator<Item = &'p Config>) -> Self {
         let mut holders = Self::default();
         for (_, row) in roster.rows() {
             holders.shown.entry(row.recipient.clone()).or_insert_with(|| row.name.clone());
             holders.typed.push((row.recipient.clone(), row.name.clone()));
         }
-        for holder in policy.map(Config::holders).unwrap_or_default() {
+        for holder in policies.into_iter().flat_map(Config::holders) {
             if let Some(name) = holder.name() {
                 holders.shown.entry(holder.recipient.clone()).or_insert(name);
             }

@@ -18,6 +18,8 @@ mod roster;
 mod shared;
 mod value;
 
+use std::collections::BTreeSet;
+
 use super::config::{Config, CreationRule};
 use super::roster::Roster;
 use super::{Finding, Holders, RuleId};
@@ -26,6 +28,7 @@ use crate::sops::{Document, DocumentError, Format, MacState, OpenFault};
 pub use binding::{Plain, says_secret};
 pub use git::{Leak, Link, SwitchedOff, ThisClone, secret_key_fix, secret_key_line};
 pub use policies::Policies;
+pub use roster::unexplained_rows;
 
 const POLICY: &str = ".sops.yaml";
 const VAULT: &str = ".stax/vault.json";
@@ -47,6 +50,8 @@ pub struct Facts {
     /// Every path of the index; `None` when nobody looked.
     pub paths: Option<Vec<String>>,
     pub files: Vec<FileFacts>,
+    /// Keys of the table of people that name no policy and none of `files`, and that another SOPS file names.
+    pub read_elsewhere: BTreeSet<String>,
     /// Files that the policy names and that are no SOPS documents.
     pub plain: Vec<Plain>,
     pub links: Vec<Link>,

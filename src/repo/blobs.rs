@@ -1,6 +1,7 @@
 //! Every blob that commits brought, and what the work tree holds beside the index.
 
 use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 
 use git2::{Delta, DiffFile, DiffOptions};
 
@@ -122,5 +123,46 @@ impl Repo {
             }
         }
         Ok(beside)
+    }
+
+    /// Whether `status.showUntrackedFiles` lets anybody look for files that git does not know: where the work tree
+    /// is somebody's home it does not.
+    ///
+    /// # Errors
+    /// [`RepoError::Git`] when the configuration cannot be read.
+    pub fn shows_untracked(&self) -> Result<bool, RepoError> {
+        let value = self.config_string("status.showUntrackedFiles")?;
+        Ok(!value.is_some_and(|value| ["no", "false", "off", "0"].contains(&value.to_lowercase().as_str())))
+    }
+
+    /// Files that git ignores, but for those in repositories of their own and those whose name is not UTF-8.
+    ///
+    /// # Errors
+    /// [`RepoError`] when the index cannot be read.
+    pub fn ignored_files(&self) -> Result<Vec<String>, RepoError> {
+        let mut options = DiffOptions::new();
+        options.include_ignored(true).recurse_ignored_dirs(true).skip_binary_check(true);
+        self.index()?;
+        let diff = self.git.diff_index_to_workdir(None, Some(&mut options))?;
+        let ignored = diff.deltas().filter(|delta| delta.status() == Delta::Ignored);
+        let path = |delta: git2::DiffDelta<'_>| {
+            let path = std::str::from_utf8(delta.new_file().path_bytes()?).ok()?;
+            (!path.ends_with('/')).then(|| path.to_owned())
+        };
+        Ok(ignored.filter_map(path).collect())
+    }
+
+    /// The work trees of this repository but the one that is open here: their folders.
+    ///
+    /// # Errors
+    /// [`RepoError::Git`] when git cannot list them.
+    pub fn other_work_trees(&self) -> Result<Vec<PathBuf>, RepoError> {
+        let list = self.ask(&["worktree", "list", "--porcelain"])?.unwrap_or_default();
+        let list = String::from_utf8_lossy(&list).into_owned();
+        let here = self.root().canonicalize().unwrap_or_else(|_| self.root().to_owned());
+        let blocks = list.split("\n\n").filter(|block| !block.contains("\nbare"));
+        let folders = blocks.filter_map(|block| block.lines().next()?.strip_prefix("worktree "));
+        let there = folders.filter_map(|folder| Path::new(folder).canonicalize().ok());
+        Ok(there.filter(|folder| *folder != here).collect())
     }
 }

@@ -42,6 +42,18 @@ impl Format {
         matches!(self, Self::Yaml | Self::Json | Self::Dotenv)
     }
 
+    /// As sops calls it in `--input-type`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Yaml => "yaml",
+            Self::Json => "json",
+            Self::Dotenv => "dotenv",
+            Self::Ini => "ini",
+            Self::Binary => "binary",
+        }
+    }
+
     /// The suffix of a file that `init` names.
     #[must_use]
     pub fn suffix(self) -> &'static str {

@@ -9,6 +9,18 @@ use super::tree::Path;
 use super::{DataKey, Document, OpenFault, Token, Tree, open_comments, open_leaf, splice};
 
 impl Document {
+    /// Whether a value stands in clear that should be encrypted; no key is needed.
+    #[must_use]
+    pub fn has_plaintext(&self) -> bool {
+        let (mut tree, mut found) = (Tree::clone(&self.tree), false);
+        self.metadata.selector.walk(&mut tree, &mut |_, met, selected| {
+            let Selected::Leaf(leaf, _) = met else { return };
+            let is_clear = !leaf.scalar.as_text().is_some_and(|text| text.starts_with("ENC["));
+            found |= selected && is_clear && leaf.scalar.token_type().is_some();
+        });
+        found
+    }
+
     /// Seals what is in clear and should not be, and nothing else; `None` when nothing is. The MAC is
     /// new: it cannot vouch for what was there before, so the caller says which keys were sealed.
     ///

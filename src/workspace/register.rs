@@ -1,14 +1,15 @@
 //! The commit log as a register: the secret files of today and every version of them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
 use super::history::{History, Named, Snapshots, candidates};
 use super::reading::Reading;
 use super::{POLICY, ROSTER, Target, Workspace, WorkspaceError};
+use crate::age::without_comment;
 use crate::ledger::{Epochs, Insight, Removal, Snapshot, Version};
 use crate::policy::rules::{Content, FileFacts, mentions};
-use crate::repo::{ObjectId, Span};
+use crate::repo::{ObjectId, Repo, Span};
 use crate::sops::{Document, Format};
 
 type Result<T> = std::result::Result<T, WorkspaceError>;
@@ -28,7 +29,7 @@ pub struct Register {
 }
 
 /// Documents by path, and those of them that the index has and the work tree not.
-type Today = (Vec<(String, Document)>, Vec<String>);
+pub type Today = (Vec<(String, Document)>, Vec<String>);
 
 /// Which keys to use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +39,57 @@ pub enum Depth {
     Silent,
     /// At least one data key has to open.
     WithKey,
+}
+
+impl Register {
+    /// Whether somebody reads a version: it names them, or has a data key that a committed version gave them.
+    /// `sops updatekeys` drops a stanza and keeps the data key: an old commit still gives it away, also under
+    /// another name of the file.
+    #[must_use]
+    pub fn lets_read(&self, version: &Snapshot, key: &str) -> bool {
+        let key = without_comment(key);
+        version.recipients.contains(&key)
+            || self.epochs.at(version).is_some_and(|epoch| self.epochs.was_read_by(epoch, &key))
+    }
+
+    /// The files of today that somebody reads.
+    #[must_use]
+    pub fn read_by(&self, key: &str) -> BTreeSet<String> {
+        let open = self.tips.iter().filter(|(_, tip)| self.lets_read(tip, key));
+        open.map(|(path, _)| path.clone()).collect()
+    }
+
+    /// The paths that somebody reads at each of these commits, by the versions of the log.
+    ///
+    /// # Errors
+    /// When git cannot read a commit.
+    pub fn read_at(
+        &self,
+        repo: &Repo,
+        tips: &[(String, ObjectId)],
+        key: &str,
+    ) -> Result<Vec<(String, Vec<String>)>> {
+        let versions = self.history.versions.iter();
+        let known: HashMap<(&str, &str), &Snapshot> =
+            versions.map(|it| ((it.path.as_str(), it.blob.as_str()), &*it.snapshot)).collect();
+        let paths: BTreeSet<&str> = known.keys().map(|(path, _)| *path).collect();
+        let paths: Vec<&str> = paths.into_iter().collect();
+        let mut found = Vec::new();
+        for (name, tip) in tips {
+            let mut open = Vec::new();
+            for (path, entry) in paths.iter().zip(repo.entries_at(*tip, &paths)?) {
+                let Some(blob) = entry.map(|entry| entry.id.to_string()) else { continue };
+                let version = known.get(&(path, blob.as_str()));
+                if version.is_some_and(|version| self.lets_read(version, key)) {
+                    open.push((*path).to_owned());
+                }
+            }
+            if !open.is_empty() {
+                found.push((name.clone(), open));
+            }
+        }
+        Ok(found)
+    }
 }
 
 impl Workspace {
@@ -131,8 +183,20 @@ impl Workspace {
     /// # Errors
     /// As [`Self::register_of`].
     pub fn register_of_all(&self, tips: Vec<ObjectId>, depth: Depth) -> Result<Register> {
+        self.register_over(tips, self.files_of_today()?, depth)
+    }
+
+    /// The same with these files as those of today: documents by path, and which of them only the index has.
+    ///
+    /// # Errors
+    /// As [`Self::register_of`].
+    pub fn register_over(
+        &self,
+        tips: Vec<ObjectId>,
+        (today, from_index): Today,
+        depth: Depth,
+    ) -> Result<Register> {
         let repo = self.repo()?;
-        let (today, from_index) = self.files_of_today()?;
         let now: BTreeSet<String> = today.iter().map(|(path, _)| path.clone()).collect();
         let policies = self.policies_of_all_times()?;
         let spec = format!(
@@ -147,12 +211,12 @@ impl Workspace {
         self.register(history, head, (today, from_index), depth)
     }
 
-    /// The same log with the files as they are now.
+    /// The same log with other files as those of today.
     ///
     /// # Errors
     /// As [`Self::register_of`].
-    pub fn renewed(&self, register: Register, depth: Depth) -> Result<Register> {
-        self.register(register.history, register.head, self.files_of_today()?, depth)
+    pub fn renewed(&self, register: Register, today: Today, depth: Depth) -> Result<Register> {
+        self.register(register.history, register.head, today, depth)
     }
 
     fn register(

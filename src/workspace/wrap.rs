@@ -1,54 +1,12 @@
-//! Re-wrapping and rotating every file that a rule governs: all are checked before one is planned.
+//! Re-wrapping and rotating one file: what shall be written is checked before it is planned.
 
-use std::collections::BTreeMap;
-
+use super::files::{Cause, Obstacle, SecretFile};
 use super::groups::Stanzas;
-use super::{MAX_FILE, Result, Target, Workspace, WorkspaceError, fresh, random};
+use super::{Target, Workspace, WorkspaceError, fresh, random};
 use crate::age::Recipient;
 use crate::disk::Write;
-use crate::keyring::Tried;
-use crate::policy::config::Config;
-use crate::policy::rules::{looks_sealed, mentions};
-use crate::repo::{IndexEntry, Repo};
 use crate::sops::tree::Visit;
-use crate::sops::{DataKey, Document, DocumentError, Format, Path, Token};
-
-/// Plain and executable files; links and submodules are no SOPS files.
-const FILE_MODES: [u32; 2] = [0o100_644, 0o100_755];
-
-/// A SOPS file and the rule that governs it: the first one that matches, by its place in the policy.
-pub struct Governed {
-    pub rule: usize,
-    pub target: Target,
-    pub document: Document,
-}
-
-/// What a policy governs.
-pub struct Survey {
-    /// By path.
-    pub files: Vec<Governed>,
-    /// Files that cannot follow a change, with their rule.
-    pub obstacles: Vec<(usize, Obstacle)>,
-}
-
-/// A file that cannot be changed, and why.
-#[derive(Debug)]
-pub struct Obstacle {
-    pub path: String,
-    pub cause: Cause,
-}
-
-#[derive(Debug)]
-pub enum Cause {
-    /// No identity at hand opens it.
-    Locked {
-        tried: Vec<Tried>,
-        readers: Vec<String>,
-    },
-    /// A value or the MAC does not authenticate.
-    Integrity(String),
-    Other(String),
-}
+use crate::sops::{DataKey, Document, Format, Path, Token};
 
 /// What becomes of the data key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,83 +27,7 @@ pub struct Rewrapped {
     pub values: usize,
 }
 
-enum Found {
-    Document(Box<Document>),
-    Obstacle(String),
-    NotSops,
-}
-
-impl Governed {
-    /// The labels of the stanzas, in file order.
-    #[must_use]
-    pub fn labels(&self) -> Vec<&str> {
-        self.document.metadata().age.iter().map(|stanza| stanza.recipient.as_str()).collect()
-    }
-
-    /// Whether a recipient is among the labels.
-    #[must_use]
-    pub fn names(&self, recipient: &str) -> bool {
-        self.labels().contains(&recipient)
-    }
-}
-
 impl Workspace {
-    /// Every SOPS file of the index that the policy governs, and every bound one in the work tree.
-    ///
-    /// # Errors
-    /// When the index or `.stax/vault.json` cannot be read.
-    pub fn governed(&self, config: &Config) -> Result<Survey> {
-        let (repo, vault) = (self.repo()?, self.vault()?);
-        let mut paths: BTreeMap<String, Vec<IndexEntry>> = BTreeMap::new();
-        for entry in repo.index_entries()?.into_iter().filter(|entry| FILE_MODES.contains(&entry.mode)) {
-            paths.entry(entry.path.clone()).or_default().push(entry);
-        }
-        for bound in vault.iter().flat_map(|vault| &vault.files) {
-            paths.entry(bound.path.clone()).or_default();
-        }
-        let mut survey = Survey { files: Vec::new(), obstacles: Vec::new() };
-        for (path, entries) in paths {
-            let Some((rule, _)) = config.rule_for(&path) else { continue };
-            match self.inspect(repo, &path, &entries) {
-                Found::Document(document) => {
-                    let env = vault.as_ref().and_then(|vault| vault.env_for_path(&path)).map(str::to_owned);
-                    survey.files.push(Governed { rule, target: Target { path, env }, document: *document });
-                }
-                Found::Obstacle(what) => {
-                    survey.obstacles.push((rule, Obstacle { path, cause: Cause::Other(what) }));
-                }
-                Found::NotSops if vault.as_ref().is_some_and(|vault| vault.env_for_path(&path).is_some()) => {
-                    let cause = Cause::Other("is bound in .stax/vault.json and is no SOPS document".into());
-                    survey.obstacles.push((rule, Obstacle { path, cause }));
-                }
-                Found::NotSops => {}
-            }
-        }
-        Ok(survey)
-    }
-
-    fn inspect(&self, repo: &Repo, path: &str, entries: &[IndexEntry]) -> Found {
-        let is_sops =
-            |entry: &IndexEntry| repo.blob(entry.id).is_ok_and(|bytes| parse(path, &bytes).is_some());
-        // a file that the index knows as SOPS must not be passed over because its copy here is not
-        let or_obstacle = |what: String| {
-            if entries.iter().any(is_sops) { Found::Obstacle(what) } else { Found::NotSops }
-        };
-        if entries.iter().any(|entry| entry.stage != 0) {
-            return or_obstacle("has an unfinished merge; see `git status`".into());
-        }
-        let bytes = match self.read(path) {
-            Ok(Some(bytes)) => bytes,
-            Ok(None) => return or_obstacle(format!("is not in the work tree; `git restore {path}`")),
-            Err(error) => return or_obstacle(format!("cannot be read: {error}")),
-        };
-        match parse(path, &bytes) {
-            Some(Ok(document)) => Found::Document(Box::new(document)),
-            Some(Err(what)) => Found::Obstacle(what),
-            None => or_obstacle("is no longer a SOPS file in the work tree".into()),
-        }
-    }
-
     /// Plans new stanzas for exactly these readers, in this order; with [`Keys::New`] also a new data
     /// key, and proves that the old one opens nothing of the result.
     ///
@@ -153,23 +35,23 @@ impl Workspace {
     /// [`Obstacle`] when the file does not open, does not authenticate, or has keys of other kinds.
     pub fn rewrap(
         &self,
-        file: &Governed,
+        file: &SecretFile,
         readers: &[Vec<Recipient>],
         keys: Keys,
-    ) -> std::result::Result<Rewrapped, Obstacle> {
-        let fail = |cause: Cause| Obstacle { path: file.target.path.clone(), cause };
+    ) -> std::result::Result<Rewrapped, Box<Obstacle>> {
+        let fail = |cause: Cause| file.obstacle(cause);
         let other = |what: String| fail(Cause::Other(what));
         let foreign = &file.document.metadata().foreign;
         let is_split = !file.document.metadata().groups.is_empty();
+        // new parts of an old key concern the foreign keys of key groups as well
         if !foreign.is_empty() && (keys == Keys::New || is_split) {
-            let path = &file.target.path;
-            let kinds = foreign.join(", ");
-            // new parts of an old key concern the foreign keys of key groups as well
             let command = if keys == Keys::New { "rotate -i" } else { "updatekeys -y" };
-            return Err(other(format!("has keys of other kinds ({kinds}); use sops: sops {command} {path}")));
+            let path = shell_words::quote(&file.target.path).into_owned();
+            let step = format!("sops {command} {}{path}", file.sops_types());
+            return Err(fail(Cause::Foreign(foreign.clone())).step(step));
         }
         let old = self.unlock(&file.target, &file.document).map_err(|error| match error {
-            WorkspaceError::Locked { tried, readers, .. } => fail(Cause::Locked { tried, readers }),
+            WorkspaceError::Locked { readers, .. } => fail(Cause::Locked { readers }),
             WorkspaceError::Integrity { fault, .. } => fail(Cause::Integrity(fault.to_string())),
             error => other(error.to_string()),
         })?;
@@ -195,22 +77,6 @@ impl Workspace {
         };
         let values = secret_paths(&file.document).len();
         Ok(Rewrapped { target: file.target.clone(), write, readers: readers.concat(), values })
-    }
-}
-
-/// `None`: not a SOPS file. An error: one, but not of a kind that can be changed here.
-fn parse(path: &str, bytes: &[u8]) -> Option<std::result::Result<Document, String>> {
-    if bytes.len() > MAX_FILE || !mentions(bytes, b"sops") {
-        return None;
-    }
-    let text = std::str::from_utf8(bytes).ok()?;
-    match Document::parse(Format::of_path(path), text) {
-        Ok(document) => Some(Ok(document)),
-        Err(DocumentError::NotSops) => None,
-        Err(error @ DocumentError::Misnamed) => Some(Err(format!("is {error}; use sops"))),
-        // what stax cannot read sops may: it must not be passed over
-        Err(error) if looks_sealed(bytes) => Some(Err(format!("cannot be read: {error}"))),
-        Err(_) => None,
     }
 }
 
@@ -303,18 +169,6 @@ mod tests {
         let fresh_line = rotated.lines().find(|line| line.starts_with("a: ")).unwrap();
         assert!(prove(Format::Yaml, &rotated.replace(fresh_line, kept), &old, &new).is_err());
         assert!(prove(Format::Yaml, &text, &old, &new).is_err());
-    }
-
-    #[test]
-    fn what_is_sops_is_seen_by_its_metadata_and_not_by_its_name() {
-        let text = sealed("a: x\n", &DataKey::new([1; 32]));
-        assert!(matches!(parse("a.yaml", text.as_bytes()), Some(Ok(_))));
-        assert!(parse("a.yaml", b"sops: is a word\n").is_none());
-        assert!(parse("README.md", text.as_bytes()).is_none());
-        assert!(parse("a.ini", b"[sops]\nx = 1\n").is_none());
-        let ini = "[sops]\nversion = 3.11.0\nmac = ENC[AES256_GCM,\n";
-        assert!(matches!(parse("a.ini", ini.as_bytes()), Some(Ok(_))));
-        assert!(matches!(parse("a.ini", format!("{ini}{ini}").as_bytes()), Some(Err(_))));
     }
 
     #[test]

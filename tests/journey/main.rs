@@ -32,6 +32,7 @@ mod places;
 mod policy;
 mod quiet;
 mod readers;
+mod removal;
 mod resolve;
 mod returned;
 mod rules;

@@ -12,10 +12,10 @@ use crate::ledger::short_key;
 use crate::policy::config::Config;
 use crate::policy::roster::Row;
 use crate::policy::{Holders, WhoError};
-use crate::workspace::groups::Readers;
+use crate::workspace::ROSTER;
+use crate::workspace::files::{PolicyFile, RuleAt};
 use crate::workspace::history::Named;
-use crate::workspace::wrap::{Governed, Keys, Rewrapped};
-use crate::workspace::{POLICY, ROSTER};
+use crate::workspace::wrap::{Keys, Rewrapped};
 
 /// Let somebody read: policy, recipients.md and every governed file change together
 ///
@@ -45,33 +45,37 @@ pub struct Args {
 impl Args {
     pub fn run(mut self, ui: &Ui) -> Result<ExitCode, Failure> {
         let parsed = self.recipient.parse::<Recipient>();
-        let mut people = People::open(self.scope.file.as_deref())?;
+        let mut people = People::open(&self.scope.files())?;
         let recipient = parsed.or_else(|error| self.known(&people, &error))?;
         let key = recipient.as_str();
         let mut candidates = people.governing();
         if candidates.is_empty() {
-            candidates = (0..people.config.rules.len()).collect();
+            candidates = people.survey.rules().collect();
         }
         let rules = people.rules(&self.scope, &candidates)?;
-        if rules.is_empty() {
-            return Err(Failure::usage(format!("{POLICY} has no creation rule")));
-        }
         self.remember(ui, &people, key)?;
         let name = self.name.clone().or_else(|| people.holders.name(key).map(str::to_owned));
-        let after = Config::parse(&people.config.with_recipient(&rules, key, name.as_deref())?)?.0;
-        let mut writes = vec![people.workspace.plan(POLICY, after.text())?];
+        let after = policies_with(&people, &rules, key, name.as_deref())?;
+        let mut writes = Vec::new();
+        for (old, new) in people.survey.policies.iter().zip(&after) {
+            if old.config.text() != new.text() {
+                writes.push(people.workspace.plan(&old.path, new.text())?);
+            }
+        }
         writes.extend(self.row(&mut people, &after, key, name)?);
-        people.holders = Holders::new(&people.roster, Some(&after));
+        people.holders = Holders::over(&people.roster, &after);
         let planned = self.plan(&people, &after, &rules, key)?;
         writes.extend(planned.iter().map(|file| file.write.clone()));
         writes.retain(|write| write.before.as_ref() != Some(&write.after));
         if writes.is_empty() {
             let (name, what) = (people.name(key), people.labels(&rules));
             ui.line(format!("{name} can already read {what}; nothing to do"));
+            people.note_left_out(ui, key);
             return Ok(ExitCode::SUCCESS);
         }
         self.tell(ui, &people, &rules, &writes, &planned, key);
-        people.warn_missing(ui, &after, &rules, key);
+        people.warn_missing(ui, rules.iter().map(|at| (*at, &after[at.policy].rules[at.rule])), key);
+        people.note_left_out(ui, key);
         if self.dry_run {
             ui.note("dry run: nothing was written");
             return Ok(ExitCode::SUCCESS);
@@ -113,7 +117,7 @@ impl Args {
     fn row(
         &self,
         people: &mut People,
-        after: &Config,
+        after: &[Config],
         key: &str,
         name: Option<String>,
     ) -> Result<Option<Write>, Failure> {
@@ -124,7 +128,7 @@ impl Args {
             Failure::usage("this key has no name in recipients.md yet").hint("give one with --name NAME")
         })?;
         let has_table = people.workspace.read(ROSTER)?.is_some() || people.workspace.vault()?.is_some();
-        let is_named = Holders::new(&people.roster, Some(after)).name(key).is_some();
+        let is_named = Holders::over(&people.roster, after).name(key).is_some();
         let role = self.role.clone().unwrap_or_default();
         if !has_table && is_named && role.is_empty() {
             return Ok(None);
@@ -138,22 +142,18 @@ impl Args {
     fn plan(
         &self,
         people: &People,
-        after: &Config,
-        rules: &[usize],
+        after: &[Config],
+        rules: &[RuleAt],
         key: &str,
     ) -> Result<Vec<Rewrapped>, Failure> {
         let keys = if self.rotate { Keys::New } else { Keys::Keep };
-        let mut files: Vec<(&Governed, Readers)> = Vec::new();
-        for file in rules.iter().flat_map(|rule| people.governed(*rule)).filter(|file| !file.names(key)) {
-            let wanted = after.rules[file.rule].recipients();
-            if let Some(stranger) = file.labels().iter().find(|label| !wanted.contains(label)) {
-                let path = &file.target.path;
-                let message =
-                    format!("{path} is readable by {}, who is not in the policy", people.name(stranger));
-                return Err(Failure::usage(message)
-                    .hint(format!("finish that removal first: stax secrets remove-recipient {stranger}")));
+        let mut files = Vec::new();
+        for at in rules {
+            let rule = &after[at.policy].rules[at.rule];
+            for file in people.governed(*at).filter(|file| !file.names(key)) {
+                people.refuse_strangers(rule, file, "finish that removal first: ")?;
+                files.push((file, people.readers(Some(rule), file, Some(key), None)));
             }
-            files.push((file, people.readers(after, file, Some(key))?));
         }
         people.plan(rules, &files, keys)
     }
@@ -162,7 +162,7 @@ impl Args {
         &self,
         ui: &Ui,
         people: &People,
-        rules: &[usize],
+        rules: &[RuleAt],
         writes: &[Write],
         planned: &[Rewrapped],
         key: &str,
@@ -183,6 +183,22 @@ impl Args {
             }
         }
     }
+}
+
+/// Every policy as it is with somebody more in some of its rules.
+fn policies_with(
+    people: &People,
+    rules: &[RuleAt],
+    key: &str,
+    name: Option<&str>,
+) -> Result<Vec<Config>, Failure> {
+    let one = |(policy, file): (usize, &PolicyFile)| {
+        let own: Vec<usize> = rules.iter().filter(|at| at.policy == policy).map(|at| at.rule).collect();
+        let text = file.config.with_recipient(&own, key, name);
+        let config = text.and_then(|text| Config::parse(&text).map(|(config, _)| config));
+        config.map_err(|error| Failure::usage(format!("{}: {error}", file.path)))
+    };
+    people.survey.policies.iter().enumerate().map(one).collect()
 }
 
 fn note_older_versions(ui: &Ui, people: &People, planned: &[Rewrapped], key: &str) -> Result<(), Failure> {

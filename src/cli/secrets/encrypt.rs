@@ -8,14 +8,16 @@ use crate::age;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::disk::Write;
+use crate::policy::rules::{Content, FileFacts, mentions};
 use crate::sops::{DataKey, Document, DocumentError, Format, Selector, Terms, binary, seal};
-use crate::workspace::{Caller, Target, Workspace, fresh, random};
+use crate::workspace::files::SecretFile;
+use crate::workspace::{Caller, Target, Workspace, WorkspaceError, fresh, random};
 
-/// Encrypt a clear file, or what is in clear in a half-encrypted one
+/// Encrypt a plaintext file, or the plaintext values of a SOPS file
 ///
 /// YAML, JSON, dotenv and INI by their suffix; any other file is sealed whole. Recipients and rule come
-/// from .sops.yaml. A file that is a SOPS document already keeps its data
-/// key and every token; only values in clear that its rule selects are sealed.
+/// from .sops.yaml, by the name of the file that is written. A file that is a SOPS document already, whatever its
+/// name, keeps its readers, its data key and every token: only plaintext values that it should encrypt are sealed.
 #[derive(clap::Args)]
 pub struct Args {
     file: PathBuf,
@@ -31,17 +33,19 @@ impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
         let workspace = Workspace::open(Some(&self.file), Caller::Person)?;
         let target = workspace.target(None, Some(&self.file))?;
-        self.check_name(&target.path)?;
         let before = workspace.read(&target.path)?.unwrap_or_default();
-        let clear = Clear::read(&target.path, &before)?;
-        let sealed = match clear.document() {
-            Ok(document) => half_clear(ui, &workspace, &target, &document)?,
-            Err(DocumentError::NotSops) => Some(whole(&workspace, &target, &clear)?),
-            Err(error) => return Err(Failure::usage(format!("{}: {error}", target.path))),
-        };
-        let Some(sealed) = sealed else {
-            ui.note(format!("{}: nothing is in clear that should not be", target.path));
-            return Ok(ExitCode::SUCCESS);
+        let sealed = match document(&target.path, &before)? {
+            Some(document) => match half_clear(ui, &workspace, &target, &document)? {
+                Some(sealed) => sealed,
+                None if self.in_place => return Ok(ExitCode::SUCCESS),
+                None => document.source().to_owned(),
+            },
+            None => {
+                self.check_name(&target.path)?;
+                let kept = self.output.as_deref().filter(|output| output.as_os_str() != "-");
+                let kept = kept.and_then(|output| workspace.relative(output).ok());
+                whole(&workspace, kept.as_deref(), &target, &Clear::read(&target.path, &before)?)?
+            }
         };
         match &self.output {
             Some(output) if output.as_os_str() != "-" => {
@@ -91,19 +95,46 @@ impl<'a> Clear<'a> {
             (_, Err(_)) => Err(Failure::usage(format!("{path} is not UTF-8 text"))),
         }
     }
+}
 
-    fn document(&self) -> Result<Document, DocumentError> {
-        match self {
-            Self::Text(format, text) => Document::parse(*format, text),
-            Self::Bytes(bytes) => {
-                let text = std::str::from_utf8(bytes).map_err(|_| DocumentError::NotSops)?;
-                // a template that only looks like a document is a file like any other
-                Document::parse(Format::Binary, text).map_err(|error| match error {
-                    DocumentError::Syntax(_) if !text.contains("ENC[AES256_GCM,") => DocumentError::NotSops,
-                    error => error,
-                })
+/// A SOPS document by its name or by its content: what is sealed is never sealed again.
+fn document(path: &str, bytes: &[u8]) -> Result<Option<Document>, Failure> {
+    let format = Format::of_path(path);
+    let text = std::str::from_utf8(bytes).ok();
+    let named = text.map(|text| Document::parse(format, text));
+    match named {
+        Some(Ok(document)) => return Ok(Some(document)),
+        Some(Err(error)) if format != Format::Binary => {
+            if let Content::Document(found) = FileFacts::read(path, false, Some(bytes)).content {
+                return Ok(Some(*found));
             }
+            return match error {
+                DocumentError::NotSops => Ok(None),
+                error => Err(Failure::usage(format!("{path}: {error}"))),
+            };
         }
+        _ => {}
+    }
+    match (FileFacts::read(path, false, Some(bytes)).content, named) {
+        (Content::Document(found), _) => Ok(Some(*found)),
+        // a template that only looks like a document is a file like any other
+        (_, Some(Err(DocumentError::Syntax(_)))) if !mentions(bytes, b"ENC[AES256_GCM,") => Ok(None),
+        (_, None | Some(Ok(_) | Err(DocumentError::NotSops))) => Ok(None),
+        (_, Some(Err(error))) => Err(Failure::usage(format!("{path}: {error}"))),
+    }
+}
+
+/// Who shall read this file by its rule is not asked here: sealing changes no reader.
+fn note_readers(ui: &Ui, workspace: &Workspace, target: &Target, document: &Document) {
+    if target.env.is_none() && workspace.has_nearer_policy(&target.path) {
+        return;
+    }
+    if let Err(error @ (WorkspaceError::Recipients { .. } | WorkspaceError::Groups(_))) =
+        workspace.check_recipients(target, document)
+    {
+        let types = SecretFile::types(&target.path, document);
+        ui.warning(format!("{error}: it keeps its own"));
+        ui.hint(format!("to change them: sops updatekeys {types}{}", shell_words::quote(&target.path)));
     }
 }
 
@@ -113,7 +144,11 @@ fn half_clear(
     target: &Target,
     document: &Document,
 ) -> Result<Option<String>, Failure> {
-    workspace.check_recipients(target, document)?;
+    if !document.has_plaintext() {
+        ui.note(format!("{}: nothing is plaintext that should be encrypted", target.path));
+        return Ok(None);
+    }
+    note_readers(ui, workspace, target, document);
     let key = workspace.unlock(target, document)?;
     let result = fresh(|fresh| document.seal_clear(&key, fresh));
     let result = result.map_err(|error| Failure::usage(format!("{}: {error}", target.path)))?;
@@ -125,11 +160,18 @@ fn half_clear(
     }))
 }
 
-fn whole(workspace: &Workspace, target: &Target, clear: &Clear<'_>) -> Result<String, Failure> {
+/// The rule is that of the file which is kept: `kept`, or the file itself.
+fn whole(
+    workspace: &Workspace,
+    kept: Option<&str>,
+    target: &Target,
+    clear: &Clear<'_>,
+) -> Result<String, Failure> {
     let policy = workspace.policy()?;
-    let rule = policy.as_ref().and_then(|policy| policy.rule_for(&target.path)).map(|(_, rule)| rule);
+    let path = kept.unwrap_or(&target.path);
+    let rule = policy.as_ref().and_then(|policy| policy.rule_for(path)).map(|(_, rule)| rule);
     let Some(rule) = rule else {
-        return Err(Failure::usage(format!("no rule of .sops.yaml governs {}", target.path))
+        return Err(Failure::usage(format!("no rule of .sops.yaml governs {path}"))
             .hint("stax secrets init --env ENV, or add a rule with this path"));
     };
     if rule.groups.len() > 1 || !rule.other_keys.is_empty() {

@@ -1,21 +1,24 @@
 //! What the recipient commands share: scope, people and their names, dates, and what to type next.
 
+mod readers;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use crate::age::Recipient;
+use crate::age::{Recipient, same_key};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::ui::Ui;
 use crate::disk::Write;
 use crate::ledger::{Origin, intervals};
-use crate::policy::config::{Config, ConfigError};
+use crate::policy::config::{ConfigError, CreationRule};
 use crate::policy::roster::Roster;
 use crate::policy::{Holders, without_mail};
 use crate::repo::Commit;
-use crate::workspace::groups::{self, Readers};
-use crate::workspace::history::{Named, named_in, names_people};
-use crate::workspace::wrap::{Cause, Governed, Keys, Obstacle, Rewrapped, Survey};
-use crate::workspace::{Caller, POLICY, ROSTER, Workspace, WorkspaceError};
+use crate::workspace::files::{Cause, Obstacle, RuleAt, SecretFile, Survey};
+use crate::workspace::groups::Readers;
+use crate::workspace::history::{Named, named_in};
+use crate::workspace::wrap::{Keys, Rewrapped};
+use crate::workspace::{Caller, MAX_FILE, POLICY, ROSTER, Workspace};
 
 /// Which rules of the policy
 #[derive(clap::Args)]
@@ -31,10 +34,20 @@ pub(super) struct Scope {
     pub all: bool,
 }
 
-/// The policy, the table of people, the governed files and the history of the policy.
+impl Scope {
+    /// Whether it names an environment or a file.
+    pub(super) fn is_named(&self) -> bool {
+        self.env.is_some() || self.file.is_some()
+    }
+
+    pub(super) fn files(&self) -> Vec<&Path> {
+        self.file.as_deref().into_iter().collect()
+    }
+}
+
+/// The policies, the table of people, the SOPS files of the work tree and the history of the policies.
 pub(super) struct People {
     pub workspace: Workspace,
-    pub config: Config,
     pub roster: Roster,
     pub holders: Holders,
     pub survey: Survey,
@@ -74,13 +87,24 @@ pub(super) fn today() -> String {
 }
 
 impl People {
-    pub(super) fn open(file: Option<&Path>) -> Result<Self, Failure> {
-        let workspace = Workspace::open(file, Caller::Person)?;
-        let Some(config) = workspace.policy()? else { return Err(no_policy(&workspace)?) };
-        let (roster, survey) = (workspace.roster()?, workspace.governed(&config)?);
+    /// Files that somebody typed count although git ignores them.
+    pub(super) fn open(files: &[&Path]) -> Result<Self, Failure> {
+        let people = Self::without_policy(files)?;
+        if people.survey.rules().next().is_none() {
+            return Err(Failure::usage("no .sops.yaml here has a creation rule")
+                .hint("stax secrets init --env production"));
+        }
+        Ok(people)
+    }
+
+    /// The same where no policy may be: a file of no rule has readers too.
+    pub(super) fn without_policy(files: &[&Path]) -> Result<Self, Failure> {
+        let workspace = Workspace::open(files.first().copied(), Caller::Person)?;
+        let named = files.iter().map(|file| workspace.relative(file)).collect::<Result<Vec<_>, _>>()?;
+        let (roster, survey) = (workspace.roster()?, workspace.survey(&named)?);
         let since = onboarded(&workspace)?;
-        let holders = Holders::new(&roster, Some(&config));
-        Ok(Self { workspace, config, roster, holders, survey, since })
+        let holders = Holders::over(&roster, survey.policies.iter().map(|file| &*file.config));
+        Ok(Self { workspace, roster, holders, survey, since })
     }
 
     /// The name by table or policy, else the key.
@@ -99,9 +123,11 @@ impl People {
 
     /// The one whom WHO means, among policy, table and file labels, then those who ever were in the policy.
     pub(super) fn resolve(&self, who: &str) -> Result<String, Failure> {
-        let mut keys: BTreeSet<&str> = self.config.rules.iter().flat_map(|rule| rule.recipients()).collect();
+        let rules = self.survey.rules().map(|at| self.survey.rule(at));
+        let mut keys: BTreeSet<&str> = rules.flat_map(CreationRule::recipients).collect();
         keys.extend(self.roster.rows().map(|(_, row)| row.recipient.as_str()));
-        keys.extend(self.survey.files.iter().flat_map(Governed::labels));
+        keys.extend(self.survey.files.iter().flat_map(SecretFile::labels));
+        keys.extend(self.survey.obstacles.iter().flat_map(|it| &it.labels).map(String::as_str));
         // only a whole key reaches into the past
         if let Some((key, _)) = self.since.get_key_value(who) {
             keys.insert(key);
@@ -128,184 +154,178 @@ impl People {
         Ok(None)
     }
 
-    pub(super) fn governed(&self, rule: usize) -> impl Iterator<Item = &Governed> {
-        self.survey.files.iter().filter(move |file| file.rule == rule)
+    pub(super) fn governed(&self, rule: RuleAt) -> impl Iterator<Item = &SecretFile> {
+        self.survey.files.iter().filter(move |file| file.rule == Some(rule))
     }
 
     /// Rules that govern a file, also one that cannot follow.
-    pub(super) fn governing(&self) -> BTreeSet<usize> {
-        let obstacles = self.survey.obstacles.iter().map(|(rule, _)| *rule);
-        self.survey.files.iter().map(|file| file.rule).chain(obstacles).collect()
+    pub(super) fn governing(&self) -> BTreeSet<RuleAt> {
+        let obstacles = self.survey.obstacles.iter().filter_map(|obstacle| obstacle.rule);
+        self.survey.files.iter().filter_map(|file| file.rule).chain(obstacles).collect()
     }
 
     /// What people call a rule: its environments, else its file, else how many files.
-    pub(super) fn label(&self, rule: usize) -> String {
-        let files: Vec<&Governed> = self.governed(rule).collect();
+    pub(super) fn label(&self, at: RuleAt) -> String {
+        let files: Vec<&SecretFile> = self.governed(at).collect();
         let envs: Vec<&str> = files.iter().filter_map(|file| file.target.env.as_deref()).collect();
         match files.as_slice() {
             _ if !envs.is_empty() => envs.join(", "),
             [one] => one.target.path.clone(),
-            [] => format!(".sops.yaml line {}", self.config.rules[rule].line),
+            [] => format!("{} line {}", self.survey.policies[at.policy].path, self.survey.rule(at).line),
             several => format!("{} files", several.len()),
         }
     }
 
-    pub(super) fn labels(&self, rules: &[usize]) -> String {
+    pub(super) fn labels(&self, rules: &[RuleAt]) -> String {
         rules.iter().map(|rule| self.label(*rule)).collect::<Vec<_>>().join(", ")
     }
 
+    /// The rule of a path, whether or not something stands there.
+    pub(super) fn rule_of(&self, path: &str) -> Result<Option<RuleAt>, Failure> {
+        let vault = self.workspace.vault()?;
+        let is_bound = vault.is_some_and(|vault| vault.env_for_path(path).is_some());
+        Ok(self.survey.rule_for(path, is_bound))
+    }
+
     /// The rules that a command is about: named ones, or the only one that comes into question.
-    pub(super) fn rules(&self, scope: &Scope, candidates: &BTreeSet<usize>) -> Result<Vec<usize>, Failure> {
-        if scope.env.is_some() || scope.file.is_some() {
+    pub(super) fn rules(&self, scope: &Scope, candidates: &BTreeSet<RuleAt>) -> Result<Vec<RuleAt>, Failure> {
+        if scope.is_named() {
             let target = self.workspace.target(scope.env.as_deref(), scope.file.as_deref())?;
-            let found = self.config.rule_for(&target.path).map(|(rule, _)| vec![rule]);
+            let found = self.rule_of(&target.path)?.map(|rule| vec![rule]);
             return found.ok_or_else(|| Failure::usage(format!("no rule governs {}", target.path)));
         }
-        let rules: Vec<usize> = candidates.iter().copied().collect();
+        let rules: Vec<RuleAt> = candidates.iter().copied().collect();
         if scope.all || rules.len() < 2 {
             return Ok(rules);
         }
         let mut failure =
             Failure::usage("several rules come into question; name one with -e or -f, or --all");
-        for file in self.survey.files.iter().filter(|file| candidates.contains(&file.rule)) {
+        let in_question = |file: &&SecretFile| file.rule.is_some_and(|rule| candidates.contains(&rule));
+        for file in self.survey.files.iter().filter(in_question) {
             let env = file.target.env.as_ref().map(|env| format!("  (-e {env})")).unwrap_or_default();
             failure = failure.detail(format!("{}{env}", file.target.path));
         }
         Err(failure)
     }
 
-    /// Files of these rules that cannot follow are an error before anything is planned.
-    pub(super) fn check(&self, rules: &[usize], mut found: Vec<Obstacle>) -> Result<(), Failure> {
-        for (rule, obstacle) in &self.survey.obstacles {
-            if rules.contains(rule)
-                && let Cause::Other(what) = &obstacle.cause
-            {
-                found.push(Obstacle { path: obstacle.path.clone(), cause: Cause::Other(what.clone()) });
-            }
-        }
-        if found.is_empty() { Ok(()) } else { Err(refused(found, self.governing().len() > 1)) }
-    }
-
-    /// Plans every file or refuses them all.
+    /// Plans every file or refuses them all: files of these rules that cannot follow are an error before anything
+    /// is planned.
     pub(super) fn plan(
         &self,
-        rules: &[usize],
-        files: &[(&Governed, Readers)],
+        rules: &[RuleAt],
+        files: &[(&SecretFile, Result<Readers, Box<Obstacle>>)],
         keys: Keys,
     ) -> Result<Vec<Rewrapped>, Failure> {
         let (mut planned, mut obstacles) = (Vec::new(), Vec::new());
         for (file, readers) in files {
-            match self.workspace.rewrap(file, readers, keys) {
+            let readers = readers.as_ref().map_err(Clone::clone);
+            match readers.and_then(|readers| self.workspace.rewrap(file, readers, keys)) {
                 Ok(rewrapped) => planned.push(rewrapped),
-                Err(obstacle) => obstacles.push(obstacle),
+                Err(obstacle) => obstacles.push(*obstacle),
             }
         }
-        self.check(rules, obstacles)?;
-        Ok(planned)
-    }
-
-    /// The policy's strings in policy order, less those whom the file does not know yet: nobody gets
-    /// access by the way. `newcomer` is the one who shall get it.
-    pub(super) fn readers(
-        &self,
-        config: &Config,
-        file: &Governed,
-        newcomer: Option<&str>,
-    ) -> Result<Readers, Failure> {
-        let (rule, path) = (&config.rules[file.rule], &file.target.path);
-        let metadata = file.document.metadata();
-        if !rule.other_keys.is_empty() && metadata.foreign.is_empty() {
-            let what = format!("this rule has keys of other kinds, and {path} has none");
-            let failure = Failure::usage(format!("{POLICY}: line {}: {what}", rule.line));
-            return Err(failure.hint(format!("sops updatekeys -y {path}")));
+        let others = self.survey.obstacles.iter();
+        obstacles.extend(others.filter(|it| it.rule.is_some_and(|rule| rules.contains(&rule))).cloned());
+        if obstacles.is_empty() {
+            return Ok(planned);
         }
-        let is_split = rule.groups.len() > 1;
-        if (is_split || !metadata.groups.is_empty()) && !groups::same_split(rule, &file.document) {
-            return Err(WorkspaceError::Groups(path.clone()).into());
-        }
-        let lists = if is_split {
-            let names = rule.groups.iter().map(|group| group.iter().map(|(key, _)| key.as_str()).collect());
-            names.collect()
-        } else {
-            vec![rule.recipients()]
-        };
-        let mut readers = Readers::new();
-        for (position, wanted) in lists.into_iter().enumerate() {
-            let found = metadata.groups.get(position).map_or(&metadata.age, |group| &group.age);
-            let is_there = |key: &str| found.iter().any(|stanza| stanza.recipient == key);
-            let wanted = wanted.into_iter().filter(|key| is_there(key) || newcomer == Some(*key));
-            let list = wanted.map(parse_recipient).collect::<Result<Vec<_>, _>>()?;
-            if list.is_empty() {
-                let group = if is_split { format!(" in key group {}", position + 1) } else { String::new() };
-                return Err(Failure::usage(format!("{path}: the policy names none of its readers{group}")));
-            }
-            readers.push(list);
-        }
-        Ok(readers)
+        Err(refused(obstacles, self.governing().len() > 1))
     }
 
     /// Those of the policy whom a file does not know.
-    pub(super) fn missing<'a>(&self, config: &'a Config, file: &Governed, but: &str) -> Vec<&'a str> {
-        let wanted = config.rules[file.rule].recipients().into_iter();
-        wanted.filter(|key| !file.names(key) && *key != but).collect()
+    pub(super) fn missing<'a>(&self, rule: &'a CreationRule, file: &SecretFile, but: &str) -> Vec<&'a str> {
+        rule.recipients().into_iter().filter(|key| !file.names(key) && *key != but).collect()
     }
 
-    pub(super) fn warn_missing(&self, ui: &Ui, config: &Config, rules: &[usize], but: &str) {
-        for file in rules.iter().flat_map(|rule| self.governed(*rule)) {
-            for key in self.missing(config, file, but) {
-                let (name, path) = (self.name(key), &file.target.path);
-                ui.warning(format!(
-                    "{name} is in the policy but still cannot read {path}; if that is right: stax secrets add-recipient {key}"
-                ));
+    /// Whoever reads a file and is not in its rule would get the new data key, or lose the file, by the way.
+    pub(super) fn refuse_strangers(
+        &self,
+        rule: &CreationRule,
+        file: &SecretFile,
+        first: &str,
+    ) -> Result<(), Failure> {
+        let wanted = rule.recipients();
+        let is_known = |label: &&str| wanted.iter().any(|key| same_key(key, label));
+        let Some(stranger) = file.labels().into_iter().find(|label| !is_known(label)) else { return Ok(()) };
+        let path = &file.target.path;
+        let message = format!("{path} is readable by {}, who is not in the policy", self.name(stranger));
+        Err(Failure::usage(message)
+            .hint(format!("{first}stax secrets remove-recipient {}", shell_words::quote(stranger))))
+    }
+
+    /// Files that no rule governs follow no rule; who joins a rule does not read them.
+    pub(super) fn note_left_out(&self, ui: &Ui, key: &str) {
+        let loose = self.survey.files.iter().filter(|file| file.rule.is_none() && !file.names(key));
+        for file in loose {
+            let path = &file.target.path;
+            ui.note(format!("no rule governs {path}, so {} cannot read it", self.short(key)));
+        }
+        let loose = self.survey.obstacles.iter().filter(|obstacle| obstacle.rule.is_none());
+        for obstacle in loose {
+            ui.warning(format!("{}: {}; not changed", obstacle.path, reason(&obstacle.cause)));
+        }
+    }
+
+    /// Of these rules, each as it is afterwards.
+    pub(super) fn warn_missing<'a>(
+        &self,
+        ui: &Ui,
+        rules: impl IntoIterator<Item = (RuleAt, &'a CreationRule)>,
+        but: &str,
+    ) {
+        for (at, rule) in rules {
+            for file in self.governed(at) {
+                for key in self.missing(rule, file, but) {
+                    let (name, path) = (self.name(key), &file.target.path);
+                    ui.warning(format!(
+                        "{name} is in the policy but still cannot read {path}; if that is right: stax secrets add-recipient {key}"
+                    ));
+                }
             }
         }
     }
 
-    /// What to commit and how to take it back. An undo is shown only where it is exact.
+    /// What to commit and how to take it back. Where there is no exact way back, that is said.
     pub(super) fn finish(&self, ui: &Ui, writes: &[Write], message: &str) -> Result<Vec<String>, Failure> {
         let repo = self.workspace.repo()?;
-        let entries = repo.index_entries()?;
+        let entries: BTreeSet<String> = repo.index_entries()?.into_iter().map(|entry| entry.path).collect();
         let at_root = std::env::current_dir().ok().and_then(|here| here.canonicalize().ok())
             == self.workspace.root().canonicalize().ok();
-        let (mut paths, mut new, mut exact) = (Vec::new(), Vec::new(), true);
+        let is_first = repo.head_commit()?.is_none();
+        let (mut paths, mut new, mut back, mut no_way) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for write in writes.iter().filter(|write| write.before.as_ref() != Some(&write.after)) {
             let path = write.path.to_string_lossy();
             let spec = if at_root { path.to_string() } else { format!(":/{path}") };
             let spec = shell_words::quote(&spec).into_owned();
-            if !entries.iter().any(|entry| entry.path == path) {
-                new.push(spec.clone());
-                exact = false;
-            } else if repo.index_blob(&path)? != write.before {
-                exact = false;
+            if !entries.contains(&*path) {
+                no_way.push(format!("{path}: git does not have it"));
+                // what its owner keeps out of git stays out of it
+                let is_bound = || self.survey.file(&path).is_none_or(|file| file.target.env.is_some());
+                if is_first || is_bound() {
+                    new.push(spec.clone());
+                    paths.push(spec);
+                }
+                continue;
+            }
+            if repo.index_blob(&path)? == write.before {
+                back.push(spec.clone());
+            } else {
+                no_way.push(format!("{path}: it had changes that git does not have"));
             }
             paths.push(spec);
         }
-        let paths = paths.join(" ");
         let mut next = vec!["git diff".to_owned()];
         if !new.is_empty() {
             next.push(format!("git add {}", new.join(" ")));
         }
-        next.push(format!("git commit -m {} {paths}", quoted(message)));
-        if exact {
-            ui.labelled("undo", &[format!("git restore {paths}")]);
+        if !paths.is_empty() {
+            next.push(format!("git commit -m {} {}", quoted(message), paths.join(" ")));
         }
+        let mut undo = Vec::from_iter((!back.is_empty()).then(|| format!("git restore {}", back.join(" "))));
+        undo.extend(no_way.into_iter().map(|what| format!("none for {what}")));
+        ui.labelled("undo", &undo);
         Ok(next)
     }
-}
-
-/// The recipient commands change the policy at the root.
-fn no_policy(workspace: &Workspace) -> Result<Failure, Failure> {
-    let entries = workspace.repo()?.index_entries()?;
-    let below: Vec<String> =
-        entries.into_iter().map(|entry| entry.path).filter(|path| names_people(path)).collect();
-    Ok(match below.first() {
-        None => Failure::usage("there is no .sops.yaml here").hint("stax secrets init --env production"),
-        Some(path) => Failure::usage(format!("there is no .sops.yaml at the root, only {path}"))
-            .hint("who can read since when, by any of them: stax secrets history")
-            .hint(format!(
-                "to change who reads: edit {path}, then `sops updatekeys` and `stax secrets rotate` each file"
-            )),
-    })
 }
 
 pub(super) fn parse_recipient(key: &str) -> Result<Recipient, Failure> {
@@ -355,20 +375,29 @@ fn refused(obstacles: Vec<Obstacle>, several_rules: bool) -> Failure {
     let exit = match &obstacles[0].cause {
         Cause::Locked { .. } => Exit::Locked,
         Cause::Integrity(_) => Exit::Integrity,
-        Cause::Other(_) => Exit::Usage,
+        Cause::Foreign(_) | Cause::TooLarge | Cause::Unreadable(_) | Cause::Other(_) => Exit::Usage,
     };
     let mut failure = Failure::new(exit, "nothing was written, because not every file can follow");
-    for Obstacle { path, cause } in obstacles {
-        failure = match cause {
-            Cause::Locked { readers, .. } => failure
-                .detail(format!("{path}: no identity at hand opens it"))
-                .hint(format!("{} can run the same command for {path}", readers.join(" or "))),
-            Cause::Integrity(what) | Cause::Other(what) => failure.detail(format!("{path}: {what}")),
-        };
+    for Obstacle { path, cause, steps, .. } in obstacles {
+        failure = failure.detail(format!("{path}: {}", reason(&cause)));
+        if let Cause::Locked { readers, .. } = cause {
+            failure = failure.hint(format!("{} can run the same command for {path}", readers.join(" or ")));
+        }
+        failure = steps.into_iter().fold(failure, Failure::hint);
     }
     if several_rules {
         failure.hint("the files of another rule can be changed alone, with -e or -f")
     } else {
         failure
+    }
+}
+
+/// Why a file cannot be changed.
+pub(super) fn reason(cause: &Cause) -> String {
+    match cause {
+        Cause::Locked { .. } => "no identity opens it".to_owned(),
+        Cause::Foreign(kinds) => format!("has keys of other kinds ({}), which stay", kinds.join(", ")),
+        Cause::TooLarge => format!("is larger than {} MiB", MAX_FILE >> 20),
+        Cause::Integrity(what) | Cause::Unreadable(what) | Cause::Other(what) => what.clone(),
     }
 }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use super::people::{People, roster_write, today};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
+use crate::workspace::files::RuleAt;
 
 /// Who can read, by the policy, and since when, by the commit log
 #[derive(clap::Args)]
@@ -20,15 +21,15 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
-        let mut people = People::open(None)?;
+        let mut people = People::open(&[])?;
         if let Some([who, name]) = self.set_name.as_deref() {
             let key = people.resolve(who)?;
             people.roster.rename(&key, name).map_err(|error| Failure::usage(error.to_string()))?;
             people.workspace.save(&[roster_write(&people.workspace, &people.roster)?])?;
             return Ok(ExitCode::SUCCESS);
         }
-        let rules: Vec<(usize, Vec<Reader>)> =
-            (0..people.config.rules.len()).map(|rule| (rule, readers(&people, rule))).collect();
+        let rules: Vec<(RuleAt, Vec<Reader>)> =
+            people.survey.rules().map(|rule| (rule, readers(&people, rule))).collect();
         for reader in rules.iter().flat_map(|(_, readers)| readers).filter(|reader| reader.is_late) {
             ui.warning(format!("recipients.md is later than the commit log for {}", reader.name));
         }
@@ -64,7 +65,7 @@ struct Reader {
 
 /// The date is that of the first commit whose policy names the key; before the first commit it is
 /// what the table says.
-fn readers(people: &People, rule: usize) -> Vec<Reader> {
+fn readers(people: &People, rule: RuleAt) -> Vec<Reader> {
     let reader = |key: &str| {
         let row = people.roster.get(key).map(|(_, row)| row);
         let since = people.since.get(key);
@@ -87,7 +88,7 @@ fn readers(people: &People, rule: usize) -> Vec<Reader> {
     };
     // who stands in two key groups is one reader
     let mut seen = BTreeSet::new();
-    let all = people.config.rules[rule].recipients().into_iter();
+    let all = people.survey.rule(rule).recipients().into_iter();
     all.filter(|key| seen.insert(*key)).map(reader).collect()
 }
 
@@ -109,7 +110,7 @@ fn table(ui: &Ui, readers: &[Reader]) {
 }
 
 /// Each key once, with every environment that it reads.
-fn list(people: &People, rules: &[(usize, Vec<Reader>)]) -> Vec<serde_json::Value> {
+fn list(people: &People, rules: &[(RuleAt, Vec<Reader>)]) -> Vec<serde_json::Value> {
     let mut seen = BTreeSet::new();
     let all = rules.iter().flat_map(|(_, readers)| readers);
     let first = all.filter(|reader| seen.insert(reader.key.as_str()));

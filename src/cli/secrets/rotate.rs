@@ -1,17 +1,21 @@
 //! `stax secrets rotate`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::people::{People, Scope};
+use super::people::{People, Scope, reason};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
+use crate::workspace::files::{RuleAt, SecretFile};
 use crate::workspace::wrap::Keys;
 
 /// New data keys, same values
+///
+/// Every file of the only rule, and those of no rule, which keep their readers; with several rules name files or a
+/// rule, or say --all.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Files that the policy governs
+    /// Any SOPS files of the work tree
     #[arg(value_name = "FILE", conflicts_with_all = ["env", "file", "all"])]
     files: Vec<PathBuf>,
     #[command(flatten)]
@@ -23,37 +27,29 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
-        let people = People::open(self.files.first().or(self.scope.file.as_ref()).map(PathBuf::as_path))?;
-        let named = self.files.iter().map(|file| people.workspace.relative(file));
-        let named = named.collect::<Result<Vec<String>, _>>()?;
-        let rules =
-            if named.is_empty() { people.rules(&self.scope, &people.governing())? } else { Vec::new() };
-        let known = |path: &String| people.survey.files.iter().any(|file| file.target.path == *path);
-        if let Some(path) = named.iter().find(|path| !known(path)) {
-            return Err(Failure::usage(format!(
-                "{path} is no SOPS file in the index that the policy governs"
-            )));
+        let typed: Vec<&Path> = self.files.iter().map(PathBuf::as_path).chain(self.scope.files()).collect();
+        let people = People::without_policy(&typed)?;
+        let chosen = self.chosen(&people)?;
+        if chosen.is_empty() && people.survey.rules().next().is_none() {
+            People::open(&typed)?;
         }
         let mut files = Vec::new();
-        for file in &people.survey.files {
-            if !rules.contains(&file.rule) && !named.contains(&file.target.path) {
-                continue;
+        for file in chosen {
+            let rule = file.rule.map(|at| people.survey.rule(at));
+            if let Some(rule) = rule {
+                people.refuse_strangers(rule, file, "")?;
+                if let Some(missing) = people.missing(rule, file, "").first() {
+                    return Err(Failure::usage(format!(
+                        "{}: {} is in the policy but not in the file",
+                        file.target.path,
+                        people.name(missing)
+                    ))
+                    .hint(format!("stax secrets add-recipient {missing}")));
+                }
             }
-            let path = &file.target.path;
-            let wanted = people.config.rules[file.rule].recipients();
-            if let Some(extra) = file.labels().into_iter().find(|label| !wanted.contains(label)) {
-                return Err(Failure::usage(format!("{path}: {} is not in the policy", people.name(extra)))
-                    .hint(format!("stax secrets remove-recipient {extra}")));
-            }
-            if let Some(missing) = people.missing(&people.config, file, "").first() {
-                return Err(Failure::usage(format!(
-                    "{path}: {} is in the policy but not in the file",
-                    people.name(missing)
-                ))
-                .hint(format!("stax secrets add-recipient {missing}")));
-            }
-            files.push((file, people.readers(&people.config, file, None)?));
+            files.push((file, people.readers(rule, file, None, None)));
         }
+        let rules: Vec<RuleAt> = if self.files.is_empty() { self.rules(&people)? } else { Vec::new() };
         let planned = people.plan(&rules, &files, Keys::New)?;
         for file in &planned {
             let (path, readers) = (&file.target.path, people.shorts(&file.readers));
@@ -71,5 +67,35 @@ impl Args {
         ui.line("checked: the old data key opens no value and no MAC of the new files");
         ui.next(&people.finish(ui, &writes, "chore(secrets): rotate data keys")?);
         Ok(ExitCode::SUCCESS)
+    }
+
+    fn rules(&self, people: &People) -> Result<Vec<RuleAt>, Failure> {
+        if self.scope.is_named() {
+            let target = people.workspace.target(self.scope.env.as_deref(), self.scope.file.as_deref())?;
+            return Ok(people.rule_of(&target.path)?.into_iter().collect());
+        }
+        people.rules(&self.scope, &people.governing())
+    }
+
+    /// The files that were named, else those of the rules and those of none.
+    fn chosen<'p>(&self, people: &'p People) -> Result<Vec<&'p SecretFile>, Failure> {
+        let one = |path: String| {
+            let obstacle = people.survey.obstacles.iter().find(|it| it.path == path);
+            people.survey.file(&path).ok_or_else(|| {
+                let what = obstacle.map_or("is no SOPS file".to_owned(), |it| reason(&it.cause));
+                Failure::usage(format!("{path}: {what}"))
+            })
+        };
+        if !self.files.is_empty() {
+            return self.files.iter().map(|file| one(people.workspace.relative(file)?)).collect();
+        }
+        let rules = self.rules(people)?;
+        if self.scope.is_named() && rules.is_empty() {
+            let target = people.workspace.target(self.scope.env.as_deref(), self.scope.file.as_deref())?;
+            return Ok(vec![one(target.path)?]);
+        }
+        let is_loose = |file: &SecretFile| file.rule.is_none() && !self.scope.is_named();
+        let is_chosen = |file: &&SecretFile| file.rule.map_or(is_loose(file), |at| rules.contains(&at));
+        Ok(people.survey.files.iter().filter(is_chosen).collect())
     }
 }

@@ -4,6 +4,7 @@ use super::anchors::{Anchors, body};
 use super::edit::{Reference, by_hand, check_comment, check_recipient};
 use super::layout::{self, Splice};
 use super::{Config, ConfigError, CreationRule};
+use crate::sops::pattern::Pattern;
 use crate::sops::tree::{Entry, Node, Value, line_of};
 use crate::sops::yaml;
 
@@ -143,6 +144,56 @@ impl Config {
         let mut wanted = self.rules.clone();
         wanted.insert(at, rule);
         self.read_back(layout::apply_all(&self.text, splices), &wanted, refused)
+    }
+
+    /// The text with a copy of a rule in front of it, for one path alone: what the rule says of others may change
+    /// then while it stays as it is for this one.
+    ///
+    /// # Errors
+    /// [`ConfigError`] when the layout cannot be changed safely.
+    pub fn with_copy_for(&self, rule: usize, path: &str) -> Result<String, ConfigError> {
+        let (regex, line) = (Pattern::exactly(path), self.rule(rule)?.line);
+        let refused = by_hand(line, &format!("add a creation rule for `{regex}`"));
+        let tree = yaml::parse_policy(&self.text)?;
+        let list = tree.documents.first().and_then(|root| root.get("creation_rules"));
+        let entry = list.and_then(|list| list.node.entries().nth(rule)).ok_or_else(|| refused.clone())?;
+        let copy = self.copied(entry, &regex).ok_or_else(|| refused.clone())?;
+        let mut start = layout::line_start(&self.text, entry.span.start);
+        // comments above a rule belong to it
+        while start > 0
+            && self.text[layout::line_start(&self.text, start - 1)..].trim_start().starts_with('#')
+        {
+            start = layout::line_start(&self.text, start - 1);
+        }
+        let mut wanted = self.rules.clone();
+        let own = CreationRule { path_regex: Pattern::compile(&regex).ok(), ..wanted[rule].clone() };
+        wanted.insert(rule, own);
+        self.read_back(layout::insert_lines(&self.text, start, &copy).apply(&self.text), &wanted, refused)
+    }
+
+    /// The lines of a rule with another pattern; `None` where it is not sure.
+    fn copied(&self, rule: &Entry, regex: &str) -> Option<String> {
+        let text = self.text.as_str();
+        let dash = layout::dash(text, &rule.span)?;
+        let (start, end) = (layout::line_start(text, rule.span.start), rule.span.end);
+        let newline = layout::newline(text);
+        let body = text[start..end].trim_end();
+        // an anchor cannot be defined twice, and what is in braces has no lines
+        if body.contains('&') || text[rule.span.clone()].starts_with('{') {
+            return None;
+        }
+        let copy = match rule.node.get("path_regex") {
+            Some(field) => {
+                let (from, to) = (field.node.span.start - start, field.node.span.end - start);
+                [&body[..from], &quoted(regex), &body[to..]].concat()
+            }
+            None => {
+                let indent = " ".repeat(dash.len());
+                let rest = &body[dash.len()..];
+                format!("{dash}path_regex: {}{newline}{indent}{rest}", quoted(regex))
+            }
+        };
+        Some(copy + newline)
     }
 
     /// What is written where, and whether the new rule has a key group; `None` where it is not sure.

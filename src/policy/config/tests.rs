@@ -332,5 +332,29 @@ fn a_new_rule_takes_the_layout_of_the_file() {
     );
 }
 
+#[test]
+fn a_copy_of_a_rule_is_for_one_path_and_says_the_same() {
+    for (before, after) in [
+        (
+            "creation_rules:\n  # all\n  - age: ANA,BOB\n",
+            "creation_rules:\n  - path_regex: ^a/b\\.yaml$\n    age: ANA,BOB\n  # all\n  - age: ANA,BOB\n",
+        ),
+        (
+            "creation_rules:\r\n- encrypted_regex: ^x$\r\n  path_regex: 'b'\r\n  age:\r\n  - ANA # why\r\n  - BOB",
+            "creation_rules:\r\n- encrypted_regex: ^x$\r\n  path_regex: ^a/b\\.yaml$\r\n  age:\r\n  - ANA # why\r\n  - BOB\r\n- encrypted_regex: ^x$\r\n  path_regex: 'b'\r\n  age:\r\n  - ANA # why\r\n  - BOB",
+        ),
+        (
+            "keys: [&a ANA]\ncreation_rules:\n  - path_regex: b\n    key_groups:\n      - age: [*a, BOB]\nstores: {}\n",
+            "keys: [&a ANA]\ncreation_rules:\n  - path_regex: ^a/b\\.yaml$\n    key_groups:\n      - age: [*a, BOB]\n  - path_regex: b\n    key_groups:\n      - age: [*a, BOB]\nstores: {}\n",
+        ),
+    ] {
+        assert_eq!(config(&filled(before)).with_copy_for(0, "a/b.yaml").unwrap(), filled(after));
+    }
+    // an anchor cannot stand twice, and what is in braces has no lines
+    for text in ["creation_rules:\n  - age: [&a ANA, BOB]\n", "creation_rules: [{age: ANA}]\n"] {
+        assert!(config(&filled(text)).with_copy_for(0, "b").is_err(), "{text}");
+    }
+}
+
 mod any;
 mod shared;

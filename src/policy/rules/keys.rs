@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::age::{Lint, lint, lint_part};
+use crate::age::{Lint, lint, lint_part, without_comment};
 use crate::policy::config::CreationRule;
 use crate::policy::{Finding, Holders, RuleId, Severity};
 use crate::sops::Document;
@@ -70,8 +70,8 @@ fn recipients(
     rule: &CreationRule,
     holders: &Holders,
 ) -> Vec<Finding> {
-    let wanted: BTreeSet<String> = rule.recipients().into_iter().map(plain).collect();
-    let found: BTreeSet<String> = labels(document).map(plain).collect();
+    let wanted: BTreeSet<String> = rule.recipients().into_iter().map(without_comment).collect();
+    let found: BTreeSet<String> = labels(document).map(without_comment).collect();
     let finding = |severity, message: String, command: &str, key: &str| {
         Finding::new(RuleId::K01, severity, path, message).fix(format!("stax secrets {command} {key}"))
     };
@@ -106,7 +106,7 @@ fn kinds(path: &str, document: &Document, rule: &CreationRule) -> Vec<Finding> {
 /// Key groups share the data key out, so it counts who stands in which.
 fn groups(path: &str, managed: bool, document: &Document, rule: &CreationRule) -> Option<Finding> {
     let sets = |groups: Vec<Vec<&str>>| -> Vec<BTreeSet<String>> {
-        groups.into_iter().map(|keys| keys.into_iter().map(plain).collect()).collect()
+        groups.into_iter().map(|keys| keys.into_iter().map(without_comment).collect()).collect()
     };
     let metadata = document.metadata();
     let wanted = rule.groups.iter().map(|group| group.iter().map(|(key, _)| key.as_str()).collect());
@@ -138,12 +138,4 @@ fn twice(path: &str, managed: bool, document: &Document, holders: &Holders) -> V
 
 fn labels(document: &Document) -> impl Iterator<Item = &str> {
     document.metadata().age.iter().map(|stanza| stanza.recipient.as_str())
-}
-
-/// An ssh key may carry a comment, which is no part of the key.
-pub(super) fn plain(key: &str) -> String {
-    if key.starts_with("ssh-") {
-        return key.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
-    }
-    key.to_owned()
 }

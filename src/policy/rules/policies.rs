@@ -39,11 +39,22 @@ impl Policies {
     /// The rule of a file, and the path of the policy that it stands in.
     #[must_use]
     pub fn rule_for(&self, path: &str, managed: bool) -> Option<(String, &CreationRule)> {
+        let (folder, config, rule) = self.nearest(path, managed)?;
+        Some((format!("{folder}{POLICY}"), &config.rules[rule]))
+    }
+
+    /// The same with the place of the rule in its policy.
+    #[must_use]
+    pub fn place_of(&self, path: &str, managed: bool) -> Option<(String, usize)> {
+        let (folder, _, rule) = self.nearest(path, managed)?;
+        Some((format!("{folder}{POLICY}"), rule))
+    }
+
+    fn nearest(&self, path: &str, managed: bool) -> Option<(&str, &Config, usize)> {
         let above = self.list.iter().filter(|(folder, _)| !managed || folder.is_empty());
         above
             .filter_map(|(folder, config)| Some((folder, config, path.strip_prefix(folder.as_str())?)))
-            .find_map(|(folder, config, inner)| Some((folder, config.rule_for(inner)?.1)))
-            .map(|(folder, rule)| (format!("{folder}{POLICY}"), rule))
+            .find_map(|(folder, config, inner)| Some((folder.as_str(), &**config, config.rule_for(inner)?.0)))
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) fn check(facts: &Facts, config: Option<&Config>, holders: &Holders) -
     let Some(config) = config else { return Vec::new() };
     missing_rows(facts, config, &roster, holders)
         .into_iter()
-        .chain(stray_rows(config, &roster, holders))
+        .chain(stray_rows(facts, config, &roster, holders))
         .map(|finding| of(facts, finding))
         .chain(nameless(&roster))
         .collect()
@@ -65,13 +65,10 @@ fn missing_rows(facts: &Facts, config: &Config, roster: &Roster, holders: &Holde
         .collect()
 }
 
-/// Rows of keys that no rule names, and second rows of one key.
-fn stray_rows(config: &Config, roster: &Roster, holders: &Holders) -> Vec<Finding> {
-    let rules = config.rules.iter();
-    let known: BTreeSet<&str> = rules
-        .flat_map(|rule| rule.groups.iter().flatten().chain(&rule.age))
-        .map(|(key, _)| key.as_str())
-        .collect();
+/// Rows of keys that nothing names, and second rows of one key. Who still reads a file keeps the row, although no
+/// rule names them any more: a removal may have to leave a file to a colleague.
+fn stray_rows(facts: &Facts, config: &Config, roster: &Roster, holders: &Holders) -> Vec<Finding> {
+    let known = named_keys(facts, config);
     let mut seen = BTreeSet::new();
     let mut findings = Vec::new();
     for (line, row) in roster.rows() {
@@ -80,10 +77,32 @@ fn stray_rows(config: &Config, roster: &Roster, holders: &Holders) -> Vec<Findin
         let finding = |what: &str| Finding::error(RuleId::R01, ROSTER, format!("{who} {what}")).at(line);
         if !seen.insert(key) {
             findings.push(finding("has a second row").fix("keep one row a key"));
-        } else if !known.contains(key) {
+        } else if !known.contains(key) && !facts.read_elsewhere.contains(key) {
             let fix = format!("stax secrets remove-recipient {key}");
             findings.push(finding("has a row but is not in the policy").fix(fix));
         }
     }
     findings
+}
+
+/// The keys that a policy or a document at hand names.
+fn named_keys(facts: &Facts, config: &Config) -> BTreeSet<String> {
+    let nested = facts.others.iter().filter_map(|other| Config::parse(other.text.as_deref()?).ok());
+    let nested: Vec<Config> = nested.map(|(config, _)| config).collect();
+    let rules = nested.iter().chain([config]).flat_map(|config| &config.rules);
+    let named = rules.flat_map(|rule| rule.groups.iter().flatten().chain(&rule.age));
+    let documents = facts.files.iter().filter_map(|file| file.document());
+    let labels = documents.flat_map(|document| &document.metadata().age);
+    named.map(|(key, _)| key.clone()).chain(labels.map(|stanza| stanza.recipient.clone())).collect()
+}
+
+/// Rows of keys that neither a policy nor one of the documents names: whether another file does has to be looked up.
+#[must_use]
+pub fn unexplained_rows(facts: &Facts) -> Vec<String> {
+    let roster = facts.roster.as_deref().and_then(|text| Roster::parse(text).ok()).unwrap_or_default();
+    let config = facts.policy.as_deref().and_then(|text| Config::parse(text).ok()).map(|(config, _)| config);
+    let Some(config) = config else { return Vec::new() };
+    let known = named_keys(facts, &config);
+    let rows = roster.rows().map(|(_, row)| row.recipient.clone());
+    rows.filter(|key| !known.contains(key)).collect()
 }

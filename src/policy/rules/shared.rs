@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::FileFacts;
-use super::keys::plain;
+use crate::age::without_comment;
 use crate::policy::{Finding, Holders, RuleId, Severity};
 use crate::sops::tree::Visit;
 use crate::sops::{Document, Token};
@@ -136,5 +136,5 @@ fn of_group(group: &[&FileFacts], holders: &Holders, rule: RuleId) -> Vec<Findin
 
 fn readers(file: &FileFacts) -> BTreeSet<String> {
     let stanzas = file.document().map(|document| document.metadata().age.as_slice()).unwrap_or_default();
-    stanzas.iter().map(|stanza| plain(&stanza.recipient)).collect()
+    stanzas.iter().map(|stanza| without_comment(&stanza.recipient)).collect()
 }

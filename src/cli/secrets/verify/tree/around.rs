@@ -40,7 +40,33 @@ pub(super) fn add(
     facts.links = links.filter_map(|link| target(workspace, source, &link.path)).collect();
     facts.leaks = leaks(workspace, source, wanted, candidates)?;
     (facts.caches, facts.caching) = caches(workspace, facts)?;
+    facts.read_elsewhere = read_elsewhere(workspace, source, candidates, facts);
     Ok(())
+}
+
+/// A hook sees the files that a commit changes. A row of the table that none of them explains may be that of
+/// somebody who still reads another one.
+fn read_elsewhere(
+    workspace: &Workspace,
+    source: Source,
+    candidates: &[Candidate],
+    facts: &Facts,
+) -> BTreeSet<String> {
+    let rows = rules::unexplained_rows(facts);
+    let mut found = BTreeSet::new();
+    if rows.is_empty() {
+        return found;
+    }
+    let known: BTreeSet<&str> = facts.files.iter().map(|file| file.path.as_str()).collect();
+    let others = candidates.iter().filter(|it| it.is_regular() && !known.contains(it.path.as_str()));
+    for candidate in others.filter(|candidate| super::may_be_secret(&candidate.path)) {
+        let Some(bytes) = source.read(workspace, &candidate.path).ok().flatten() else { continue };
+        if looks_sealed(&bytes) {
+            let named = rows.iter().filter(|key| rules::mentions(&bytes, key.as_bytes()));
+            found.extend(named.cloned());
+        }
+    }
+    found
 }
 
 fn others(workspace: &Workspace, source: Source, candidates: &[Candidate]) -> Vec<OtherPolicy> {

@@ -1,0 +1,354 @@
+//! What a removal says: what changed, what is left and who can do it, what must be replaced, and who reads what today.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::plan::{Plan, Reach};
+use crate::age::{Recipient, same_key};
+use crate::cli::failure::Failure;
+use crate::cli::secrets::exposure::with_ledger;
+use crate::cli::secrets::people::{People, Since, reason};
+use crate::cli::secrets::verify::count;
+use crate::cli::ui::Ui;
+use crate::ledger::{Item, State, is_of_later_document, sealed_names};
+use crate::repo::{ObjectId, Repo};
+use crate::workspace::files::{Cause, Obstacle, SecretFile, Survey};
+use crate::workspace::register::Register;
+use crate::workspace::wrap::{Rewrapped, secret_paths};
+use crate::workspace::{Caller, Workspace};
+
+/// So many files are listed one by one, and so many branches.
+const SHOWN: usize = 20;
+
+pub(super) struct Told<'a> {
+    pub(super) people: &'a People,
+    pub(super) plan: &'a Plan<'a>,
+    pub(super) key: &'a str,
+    /// As it was typed.
+    pub(super) who: &'a str,
+    pub(super) reach: &'a Reach,
+}
+
+impl Told<'_> {
+    fn short(&self) -> String {
+        self.people.short(self.key)
+    }
+
+    /// Who loses what, each file that changes, and each that does not.
+    pub(super) fn announce(&self, ui: &Ui) {
+        let (people, plan) = (self.people, self.plan);
+        let name = people.name(self.key);
+        let name = if name == self.key { name } else { format!("{name} {}", self.key) };
+        let since = people.since.get(self.key);
+        let since = since.map(|s| format!(" since {} {}", s.date, s.commit)).unwrap_or_default();
+        let could = [self.what(), plan.left.iter().map(|it| it.path.clone()).collect()].concat();
+        let what = if could.is_empty() { "nothing here".to_owned() } else { some(&could) };
+        ui.mark("-", format!("{name}: could read {what}{since}"));
+        for write in &plan.central {
+            ui.mark_line("~", write.path.to_string_lossy());
+        }
+        self.changes(ui);
+        for left in &plan.left {
+            self.left(ui, left);
+        }
+        for (file, done) in &plan.done {
+            self.others_dropped(ui, file, done);
+        }
+        for unread in &plan.unread {
+            ui.warning(format!(
+                "{}: {}; whether {} reads it is unknown",
+                unread.path,
+                reason(&unread.cause),
+                self.short()
+            ));
+        }
+        let is_own = |keys: &Vec<Recipient>| keys.iter().any(|own| own.as_str() == self.key);
+        if people.workspace.keyring.survey().iter().any(|tried| tried.outcome.as_ref().is_ok_and(is_own)) {
+            ui.warning("this is your own key: you will not be able to read what is written now");
+        }
+    }
+
+    fn changes(&self, ui: &Ui) {
+        let done = &self.plan.done;
+        let line = |path: &str, values: usize, readers: &str| {
+            let values = count(values, "value");
+            ui.mark_line("~", format!("{path}: new data key, {values} re-encrypted, wrapped to {readers}"));
+        };
+        if done.len() <= SHOWN {
+            for (file, new) in done {
+                line(&file.target.path, new.values, &self.people.shorts(&new.readers));
+            }
+        } else {
+            let mut folders: BTreeMap<(&str, String), (usize, usize)> = BTreeMap::new();
+            for (file, new) in done {
+                let folder = file.target.path.rsplit_once('/').map_or(".", |(folder, _)| folder);
+                let sum = folders.entry((folder, self.people.shorts(&new.readers))).or_default();
+                *sum = (sum.0 + 1, sum.1 + new.values);
+            }
+            for ((folder, readers), (files, values)) in folders {
+                line(&format!("{folder}: {}", count(files, "file")), values, &readers);
+            }
+        }
+        if !done.is_empty() {
+            ui.line("checked: the old data key opens no value and no MAC of the new file");
+        }
+    }
+
+    /// One file that could not be done, who can do it, and how.
+    fn left(&self, ui: &Ui, left: &Obstacle) {
+        let people = self.people;
+        let others: Vec<&String> = left.labels.iter().filter(|label| !same_key(label, self.key)).collect();
+        let whom = |keys: &[&String], name: &dyn Fn(&str) -> String, word: &str| {
+            keys.iter().map(|key| name(key)).collect::<Vec<_>>().join(word)
+        };
+        let what = match &left.cause {
+            Cause::Locked { .. } => {
+                let readers = whom(&left.labels.iter().collect::<Vec<_>>(), &|key| people.short(key), ", ");
+                format!("encrypted for {readers}; no key here opens it")
+            }
+            cause => reason(cause),
+        };
+        ui.mark_line("✗", format!("{}: {what}", left.path));
+        for step in self.steps(left, &whom(&others, &|key| people.name(key), " or ")) {
+            ui.one_line(format!("    {step}"));
+        }
+        if let Some(policy) = self.plan.keeper(people, left, self.key) {
+            let short = self.short();
+            ui.one_line(format!(
+                "    {policy} still names {short} for {} until then, so this commit passes",
+                left.path
+            ));
+        }
+    }
+
+    fn steps(&self, left: &Obstacle, others: &str) -> Vec<String> {
+        let again = self.again(left);
+        let rotate = || {
+            let file = self.people.survey.file(&left.path);
+            let types = file.map(SecretFile::sops_types).unwrap_or_default();
+            let (key, path) = (shell_words::quote(self.key), shell_words::quote(&left.path));
+            vec![format!("run: sops rotate -i {types}--rm-age {key} {path}"), format!("then: {again}")]
+        };
+        match &left.cause {
+            Cause::Locked { .. } if !others.is_empty() => vec![format!("ask {others} to run: {again}")],
+            Cause::Locked { .. } => vec!["nobody else can open it: take it out, or replace it".into()],
+            Cause::Foreign(_) | Cause::TooLarge => rotate(),
+            Cause::Integrity(_) => {
+                vec![format!("see who changed it: git log -p {}", shell_words::quote(&left.path))]
+            }
+            Cause::Unreadable(_) => vec![format!("mend it, then: {again}")],
+            Cause::Other(_) if left.steps.is_empty() => Vec::new(),
+            Cause::Other(_) => {
+                let steps = left.steps.iter().map(|step| format!("run: {step}"));
+                steps.chain([format!("then: {again}")]).collect()
+            }
+        }
+    }
+
+    /// The same command for what is left.
+    fn again(&self, left: &Obstacle) -> String {
+        let who = shell_words::quote(self.who);
+        match self.reach {
+            Reach::Everywhere => format!("stax secrets remove-recipient {who}"),
+            _ => format!("stax secrets remove-recipient {who} -f {}", shell_words::quote(&left.path)),
+        }
+    }
+
+    /// Whom a file named and its rule does not: they go with the old data key.
+    fn others_dropped(&self, ui: &Ui, file: &SecretFile, done: &Rewrapped) {
+        let stays = |label: &str| done.readers.iter().any(|reader| same_key(reader.as_str(), label));
+        let labels: BTreeSet<&str> = file.labels().into_iter().collect();
+        let gone = labels.into_iter().filter(|label| !stays(label) && !same_key(label, self.key));
+        for label in gone {
+            let (path, name) = (&file.target.path, self.people.name(label));
+            ui.warning(format!("{path}: {name} goes as well, whom the policy does not name"));
+        }
+    }
+
+    /// What people call that which changed: rules by their environments or files, and files of no rule.
+    fn what(&self) -> Vec<String> {
+        let rules = self.plan.rules.iter().map(|rule| self.people.label(*rule));
+        let loose = self.plan.done.iter().filter(|(file, _)| file.rule.is_none());
+        rules.chain(loose.map(|(file, _)| file.target.path.clone())).collect()
+    }
+
+    /// What they could read and nobody has replaced, by the log as it was and the files as they are now.
+    pub(super) fn checklists(&self, ui: &Ui, register: &Register) -> Result<(), Failure> {
+        if self.plan.done.is_empty() {
+            return Ok(());
+        }
+        let short = self.short();
+        ui.line(format!(
+            "{short} could read these values and encryption cannot take that back. Replace each at its source, then:"
+        ));
+        let workspace = &self.people.workspace;
+        let vault = workspace.vault()?;
+        let exposure =
+            with_ledger(register, vault.as_ref(), workspace, &|ledger| Ok(ledger.exposure(self.key)))?;
+        for (file, _) in &self.plan.done {
+            let items = exposure.iter().filter(|it| it.path == file.target.path).flat_map(|it| &it.items);
+            checklist(ui, file, &items.collect::<Vec<_>>());
+        }
+        Ok(())
+    }
+
+    /// Branches, other work trees and ignored files are named and never written.
+    pub(super) fn elsewhere(&self, ui: &Ui, register: &Register) -> Result<(), Failure> {
+        let (repo, short) = (self.people.workspace.repo()?, self.short());
+        let branches = register.read_at(repo, &branches(repo)?, self.key)?;
+        for (branch, paths) in branches.iter().take(SHOWN) {
+            let what = some(paths);
+            ui.warning(format!("branch `{branch}` still has the old data key of {what}; what is set there before it merges, {short} can read"));
+        }
+        if branches.len() > SHOWN {
+            ui.warning(format!("and {} more branches", branches.len() - SHOWN));
+        }
+        for root in repo.other_work_trees()? {
+            let open = Repo::discover(&root).map(|repo| Workspace::over(repo, Caller::Git));
+            let files = open.ok().and_then(|there| there.survey(&[]).ok());
+            let root = root.display();
+            let Some(survey) = files else {
+                ui.warning(format!("the work tree {root} could not be looked at"));
+                continue;
+            };
+            let paths: Vec<String> = survey
+                .files
+                .iter()
+                .filter(|file| register.lets_read(&crate::ledger::Snapshot::of(&file.document), self.key))
+                .map(|file| file.target.path.clone())
+                .collect();
+            if !paths.is_empty() {
+                let what = some(&paths);
+                ui.warning(format!("the work tree {root} is not changed: there {short} still reads {what}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// What the ledger says that they still read, as the last line of the answer.
+    pub(super) fn today(&self, ui: &Ui, survey: &Survey, register: &Register) -> Result<(), Failure> {
+        let short = self.short();
+        let open = register.read_by(self.key);
+        let values = |path: &String| {
+            let values = survey.file(path).map_or(0, |file| sealed_names(&file.document).len());
+            format!("{path} ({})", count(values, "value"))
+        };
+        let mut reads: Vec<String> = open.iter().map(values).collect();
+        let obstacles = survey.obstacles.iter();
+        let named = obstacles.filter(|it| it.labels.iter().any(|label| same_key(label, self.key)));
+        reads.extend(named.map(|it| it.path.clone()));
+        let ignored = self.people.workspace.ignored_documents()?.into_iter();
+        let is_open = |(path, document): &(String, _)| {
+            !open.contains(path) && register.lets_read(&crate::ledger::Snapshot::of(document), self.key)
+        };
+        let ignored: Vec<String> = ignored.filter(is_open).map(|(path, _)| path).collect();
+        for path in &ignored {
+            let command = format!(
+                "stax secrets remove-recipient {} -f {}",
+                shell_words::quote(self.who),
+                shell_words::quote(path)
+            );
+            ui.warning(format!("git ignores {path}, so it is not changed, and {short} reads it: {command}"));
+        }
+        if survey.skips_untracked {
+            ui.note("files that git does not know were not looked at, as status.showUntrackedFiles says");
+        }
+        let unread: Vec<String> = self.plan.unread.iter().map(|it| it.path.clone()).collect();
+        let mut limits = Vec::new();
+        if !ignored.is_empty() {
+            limits.push(format!("ignored by git: {}", ignored.join(", ")));
+        }
+        if !unread.is_empty() {
+            limits.push(format!("not readable here: {}", some(&unread)));
+        }
+        if register.history.is_partial {
+            limits.push("as far as this clone has the history".to_owned());
+        }
+        let limits = if limits.is_empty() { String::new() } else { format!("; {}", limits.join("; ")) };
+        if reads.is_empty() {
+            let what = if limits.is_empty() { "nothing here" } else { "nothing else here" };
+            ui.one_line(format!("today {short} reads {what}{limits}"));
+        } else {
+            ui.one_line(format!("today {short} still reads: {}{limits}", reads.join(", ")));
+        }
+        Ok(())
+    }
+
+    pub(super) fn next(&self, ui: &Ui, is_dry: bool) -> Result<(), Failure> {
+        let writes = self.plan.writes();
+        let rules = self.plan.after.iter().enumerate().flat_map(|(policy, config)| {
+            let same = config.rules.len() == self.people.survey.policies[policy].config.rules.len();
+            let rules = config.rules.iter().enumerate().filter(move |_| same);
+            rules.map(move |(rule, new)| (crate::workspace::files::RuleAt { policy, rule }, new))
+        });
+        let rules = rules.filter(|(at, _)| self.plan.rules.contains(at));
+        self.people.warn_missing(ui, rules, self.key);
+        if is_dry {
+            return Ok(());
+        }
+        if writes.is_empty() {
+            ui.note(if self.plan.is_empty() { "nothing to do" } else { "nothing was written" });
+            return Ok(());
+        }
+        let message =
+            format!("chore(secrets): remove {} from {}", self.people.name(self.key), some(&self.what()));
+        ui.next(&self.people.finish(ui, &writes, &message)?);
+        if !self.plan.done.is_empty() {
+            ui.note(format!(
+                "the list shrinks as values change: stax secrets exposure {}",
+                shell_words::quote(self.key)
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// A few names, and how many more there are.
+fn some(names: &[String]) -> String {
+    const FEW: usize = 5;
+    let shown = names.iter().take(FEW).cloned().collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(FEW) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+fn branches(repo: &Repo) -> Result<Vec<(String, ObjectId)>, Failure> {
+    let head = repo.head_commit()?;
+    Ok(repo.branch_tips()?.into_iter().filter(|(_, tip)| Some(*tip) != head).collect())
+}
+
+fn checklist(ui: &Ui, file: &SecretFile, items: &[&Item]) {
+    let mut groups: BTreeMap<Option<Since>, Vec<String>> = BTreeMap::new();
+    let mut gone = Vec::new();
+    let today: Vec<String> = secret_paths(&file.document).iter().map(ToString::to_string).collect();
+    for name in &today {
+        let item = items.iter().find(|item| item.key == *name);
+        if item.is_some_and(|item| matches!(item.state, State::Replaced(_) | State::Accepted(_))) {
+            continue;
+        }
+        let since = item.and_then(|item| item.readable.first()).map(|first| Since::of(&first.origin));
+        groups.entry(since).or_default().push(name.clone());
+    }
+    for item in items.iter().filter(|item| !today.contains(&item.key)) {
+        if !matches!(item.state, State::Replaced(_) | State::Accepted(_)) {
+            gone.extend(item.readable.first().map(|first| (&item.key, Since::of(&first.origin))));
+        }
+    }
+    for (since, names) in groups {
+        let since =
+            since.map_or("not committed".into(), |since| format!("since {} {}", since.date, since.commit));
+        let one = if let [name] = names.as_slice() { name } else { "KEY" };
+        let command = match names.iter().any(|name| is_of_later_document(name)) {
+            true => "edit".to_owned(),
+            false => format!("set {}", shell_words::quote(one)),
+        };
+        let path = shell_words::quote(&file.target.path);
+        ui.one_line(format!("  [ ] {}   {since}   stax secrets {command} -f {path}", names.join(", ")));
+    }
+    for (name, since) in gone {
+        ui.one_line(format!(
+            "  [ ] {name}   since {} {}   no longer in the file; revoke it at its source",
+            since.date, since.commit
+        ));
+    }
+}
