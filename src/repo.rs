@@ -32,6 +32,7 @@ use git2::{AttrCheckFlags, AttrValue, ErrorCode, Repository};
 pub use ancestry::Ancestry;
 pub use attributes::AttributeLine;
 pub use blobs::Beside;
+pub use cache::WalkKey;
 pub use changes::{Commit, PathChange, Span, Time, Walk};
 pub use conflict::Operation;
 pub use error::RepoError;
@@ -52,6 +53,8 @@ pub struct Repo {
     /// The references are no files.
     asks_git: OnceCell<bool>,
     may_fetch: Cell<bool>,
+    /// Walks are kept and read only with this.
+    walk_key: Cell<Option<WalkKey>>,
 }
 
 /// The value of a git attribute for one path. `!name` counts as unspecified, as in git.
@@ -94,7 +97,14 @@ impl Repo {
 
     fn new(git: Repository, naming: Naming) -> Self {
         let root = plain(git.workdir().unwrap_or_else(|| git.path()));
-        Self { git, root, naming, asks_git: OnceCell::new(), may_fetch: Cell::new(false) }
+        Self {
+            git,
+            root,
+            naming,
+            asks_git: OnceCell::new(),
+            may_fetch: Cell::new(false),
+            walk_key: Cell::new(None),
+        }
     }
 
     fn with_work_tree(self) -> Result<Self, RepoError> {

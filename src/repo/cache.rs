@@ -7,20 +7,30 @@
 //!
 //! Names, dates and messages are not kept but read from git, and nothing needs the files: a folder that
 //! cannot be written, an older format or a damaged file mean a walk.
+//!
+//! Whoever can write into `.git` could make up a log without a removal in it. So a file counts only with an HMAC
+//! under a key of the user, which lies outside every repository; and only where [`Repo::keep_walks`] says so.
 
 mod format;
+
+use format::Seal;
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::Write as _;
+use std::os::unix::ffi::OsStringExt as _;
 use std::path::Path;
 
 use git2::{Odb, Oid};
 use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
 
 use super::changes::{Counts, FastReads, Found};
 use super::commits::RawCommit;
 use super::{Commit, ObjectId, Repo, RepoError, Span, Walk};
+
+/// Where the key comes from that kept walks are authenticated with.
+pub type WalkKey = fn() -> Option<Zeroizing<[u8; 32]>>;
 
 /// A walk over fewer commits is as fast as a file.
 const WORTH: usize = 1000;
@@ -31,6 +41,22 @@ const STEPS: usize = 10_000;
 type Question<'q> = &'q dyn Fn(&Span) -> Result<Found, RepoError>;
 
 impl Repo {
+    /// Lets this value read and keep walks. What judges (`verify`, the hooks) never says it.
+    pub fn keep_walks(&self, key: WalkKey) {
+        self.walk_key.set(Some(key));
+    }
+
+    /// Every walk from now on is made from the objects of git alone.
+    pub fn keep_no_walks(&self) {
+        self.walk_key.set(None);
+    }
+
+    fn seal(&self, question: &str) -> Option<Seal> {
+        let key = self.walk_key.get()?()?;
+        let repository = self.common_dir().canonicalize().ok()?.into_os_string().into_vec();
+        Some(Seal { key, repository, question: question.to_owned() })
+    }
+
     /// [`changes`](Self::changes) from memory where that is possible, of the changes that count. `spec` says in
     /// words what `wanted` and `counts` let pass: what has the same words has the same answer.
     ///
@@ -70,26 +96,27 @@ impl Repo {
         worth: usize,
         question: Question<'_>,
     ) -> Result<Walk, RepoError> {
-        if !span.is_whole() || span.tips.is_empty() || self.is_shallow() {
+        let is_kept = span.is_whole() && !span.tips.is_empty() && !self.is_shallow();
+        let Some(seal) = is_kept.then(|| self.seal(name)).flatten() else {
             return Ok(question(span)?.walk);
-        }
+        };
         let _fast = FastReads::begin();
         let folder = self.common_dir().join("stax/history");
         let known = fs::read(folder.join(name))
             .ok()
-            .and_then(|bytes| format::parse(&bytes, span.tips[0].bytes().len()));
+            .and_then(|bytes| format::parse(&seal, &bytes, span.tips[0].bytes().len()));
         let is_same = known.as_ref().is_some_and(|(tips, _)| *tips == span.tips);
         if let Some((tips, old)) = known
             && let Ok(Some(found)) = self.go_on(&tips, old, span, question)
         {
             if !is_same {
-                keep(&folder, name, &span.tips, &found);
+                keep(&folder, &seal, &span.tips, &found);
             }
             return Ok(found.walk);
         }
         let found = question(span)?;
         if found.walk.commits >= worth {
-            keep(&folder, name, &span.tips, &found);
+            keep(&folder, &seal, &span.tips, &found);
         }
         Ok(found.walk)
     }
@@ -172,13 +199,14 @@ fn name(kind: &str, words: &[&str]) -> String {
 }
 
 /// Whatever goes wrong here costs a walk next time and nothing else.
-fn keep(folder: &Path, name: &str, tips: &[ObjectId], found: &Found) {
+fn keep(folder: &Path, seal: &Seal, tips: &[ObjectId], found: &Found) {
     let write = || -> std::io::Result<()> {
+        let bytes = format::bytes(seal, tips, found).ok_or(std::io::ErrorKind::InvalidData)?;
         fs::create_dir_all(folder)?;
         // readable by its owner alone
         let mut file = tempfile::Builder::new().prefix(".history-").tempfile_in(folder)?;
-        file.write_all(&format::bytes(tips, found))?;
-        file.persist(folder.join(name))?;
+        file.write_all(&bytes)?;
+        file.persist(folder.join(&seal.question))?;
         let mut files = Vec::new();
         for entry in fs::read_dir(folder)? {
             let entry = entry?;

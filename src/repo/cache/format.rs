@@ -1,23 +1,45 @@
-//! The bytes of a kept walk: names of objects, paths and modes, and a SHA-256 of all that at the end.
+//! The bytes of a kept walk: names of objects, paths and modes, and an HMAC-SHA-256 of all that at the end.
 
-use sha2::{Digest as _, Sha256};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+use zeroize::Zeroizing;
 
 use crate::repo::changes::Found;
 use crate::repo::{Commit, Entry, ObjectId, PathChange};
 
 /// With the number of the format: a new one for whatever changes the meaning of a walk.
-const HEAD: &[u8] = b"stax history 1\n";
+const HEAD: &[u8] = b"stax history 2\n";
 /// The same with longer names.
-const HEAD_SHA256: &[u8] = b"stax history 1 sha256\n";
-const DIGEST: usize = 32;
+const HEAD_SHA256: &[u8] = b"stax history 2 sha256\n";
+const TAG: usize = 32;
 /// In the place of a mode.
 const NOTHING: usize = u32::MAX as usize;
+
+/// What a kept walk is bound to: a key of the user, the repository, and the question in its name. The tips are in
+/// the walk itself.
+pub(super) struct Seal {
+    pub(super) key: Zeroizing<[u8; 32]>,
+    /// The real path of the common folder.
+    pub(super) repository: Vec<u8>,
+    pub(super) question: String,
+}
+
+impl Seal {
+    fn mac(&self, content: &[u8]) -> Option<Hmac<Sha256>> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&*self.key).ok()?;
+        for part in [&self.repository, self.question.as_bytes(), content] {
+            mac.update(&(part.len() as u64).to_be_bytes());
+            mac.update(part);
+        }
+        Some(mac)
+    }
+}
 
 fn head(name: usize) -> &'static [u8] {
     if name > 20 { HEAD_SHA256 } else { HEAD }
 }
 
-pub(super) fn bytes(tips: &[ObjectId], found: &Found) -> Vec<u8> {
+pub(super) fn bytes(seal: &Seal, tips: &[ObjectId], found: &Found) -> Option<Vec<u8>> {
     let mut out = Out(head(tips.first().map_or(0, |tip| tip.bytes().len())).to_vec());
     out.count(tips.len());
     tips.iter().for_each(|tip| out.id(*tip));
@@ -34,18 +56,16 @@ pub(super) fn bytes(tips: &[ObjectId], found: &Found) -> Vec<u8> {
             list.iter().for_each(|change| out.change(change));
         }
     }
-    let digest = Sha256::digest(&out.0);
-    out.0.extend_from_slice(&digest);
-    out.0
+    let tag = seal.mac(&out.0)?.finalize().into_bytes();
+    out.0.extend_from_slice(&tag);
+    Some(out.0)
 }
 
-/// `None` for anything but what [`bytes`] wrote for names of so many bytes. The commits have no names, dates and
+/// `None` for anything but what [`bytes`] wrote under this seal for names of so many bytes. The commits have no names, dates and
 /// messages yet.
-pub(super) fn parse(bytes: &[u8], name: usize) -> Option<(Vec<ObjectId>, Found)> {
-    let (content, digest) = bytes.split_at_checked(bytes.len().checked_sub(DIGEST)?)?;
-    if Sha256::digest(content).as_slice() != digest {
-        return None;
-    }
+pub(super) fn parse(seal: &Seal, bytes: &[u8], name: usize) -> Option<(Vec<ObjectId>, Found)> {
+    let (content, tag) = bytes.split_at_checked(bytes.len().checked_sub(TAG)?)?;
+    seal.mac(content)?.verify_slice(tag).ok()?;
     let mut input = In { rest: content.strip_prefix(head(name))?, name };
     let tips = (0..input.count()?).map(|_| input.id()).collect::<Option<Vec<_>>>()?;
     let mut found = Found::default();

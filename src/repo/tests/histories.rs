@@ -5,7 +5,10 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::Stdio;
 
+use zeroize::Zeroizing;
+
 use super::*;
+use crate::repo::WalkKey;
 
 const PATHS: [&str; 7] =
     [".sops.yaml", "a/b.yaml", "a/c/d.yaml", "a.b", "z/dé/ü.yaml", "x/y", "infra/secrets/recipients.md"];
@@ -329,6 +332,8 @@ fn go_back(sandbox: &Sandbox, branch: &str, steps: usize) {
     sandbox.git(&["update-ref", &format!("refs/heads/{branch}"), target]);
 }
 
+const KEY: WalkKey = || Some(Zeroizing::new([5; 32]));
+
 #[test]
 fn a_kept_walk_gives_the_answer_of_a_fresh_one() {
     let is_wanted = |path: &str| path.ends_with(".yaml") || path == "a.b";
@@ -348,6 +353,7 @@ fn a_kept_walk_gives_the_answer_of_a_fresh_one() {
                 _ => growth.grow(&sandbox, 4, "main"),
             }
             let repo = sandbox.open();
+            repo.keep_walks(KEY);
             let all = Span { tips: repo.ref_tips().unwrap(), ..Span::default() };
             for span in [repo.head_span().unwrap(), all] {
                 let question = |span: &Span| {
@@ -382,6 +388,7 @@ fn what_is_kept_is_private_bounded_and_never_needed() {
     use std::os::unix::fs::PermissionsExt as _;
     let sandbox = grown(70, 40);
     let repo = sandbox.open();
+    repo.keep_walks(KEY);
     let span = repo.head_span().unwrap();
     let folder = repo.common_dir().join("stax/history");
     let ask = |name: &str| repo.cached(&span, name, 0, &|span| repo.find_of(span, &PATHS)).unwrap();
@@ -405,4 +412,50 @@ fn what_is_kept_is_private_bounded_and_never_needed() {
     fs::remove_dir_all(&folder).unwrap();
     fs::write(&folder, "in the way").unwrap();
     assert_eq!(ask("q19"), expected);
+}
+
+/// Takes the last removal out of what is kept, as somebody would who can write into `.git`.
+#[test]
+fn a_walk_counts_only_with_the_key_of_this_user_for_this_repository_and_question() {
+    let sandbox = grown(71, 40);
+    let repo = sandbox.open();
+    let span = repo.head_span().unwrap();
+    let folder = repo.common_dir().join("stax/history");
+    let expected = repo.changes_of(&span, &PATHS).unwrap();
+    let ask = |name: &str| repo.cached(&span, name, 0, &|span| repo.find_of(span, &PATHS)).unwrap();
+    let forge = |key: WalkKey, name: &str| {
+        repo.keep_walks(key);
+        let less = |span: &Span| {
+            let mut found = repo.find_of(span, &PATHS)?;
+            found.walk.changed.pop();
+            found.walk.dates.pop();
+            Ok(found)
+        };
+        assert_ne!(repo.cached(&span, name, 0, &less).unwrap(), expected);
+        repo.keep_walks(KEY);
+    };
+    forge(|| Some(Zeroizing::new([6; 32])), "of-another-user");
+    assert_eq!(ask("of-another-user"), expected);
+    forge(KEY, "another-question");
+    fs::rename(folder.join("another-question"), folder.join("this-one")).unwrap();
+    assert_eq!(ask("this-one"), expected);
+
+    forge(KEY, "here");
+    let elsewhere = grown(71, 40);
+    let other = elsewhere.open();
+    other.keep_walks(KEY);
+    assert_eq!(other.head_span().unwrap().tips, span.tips, "the same commits");
+    let copy = other.common_dir().join("stax/history");
+    fs::create_dir_all(&copy).unwrap();
+    fs::copy(folder.join("here"), copy.join("here")).unwrap();
+    let there = other.cached(&span, "here", 0, &|span| other.find_of(span, &PATHS)).unwrap();
+    assert_eq!(there, expected);
+
+    // with the right key it counts: the test forges what the product reads
+    assert_ne!(ask("here"), expected);
+    repo.keep_no_walks();
+    assert_eq!(ask("here"), expected);
+    fs::remove_dir_all(&folder).unwrap();
+    assert_eq!(ask("here"), expected);
+    assert!(!folder.exists(), "nothing is kept without a key");
 }
