@@ -9,14 +9,21 @@ mod error;
 mod journal;
 mod lock;
 mod private;
+mod repair;
+mod site;
 mod staged;
+mod user_key;
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use beneath::read_beneath;
 pub use error::DiskError;
 pub use private::{HeldInterrupts, PrivateDir};
+pub use repair::{Fate, Interrupted, interrupted, repair};
+pub use site::Site;
+pub use user_key::{DerivedKey, Purpose, UserKey, user_folder};
 
 use lock::Lock;
 use staged::Staged;
@@ -36,49 +43,72 @@ pub struct Write {
 }
 
 /// Applies planned writes below `root`, all or none as far as the disk allows; missing folders are
-/// made. `lock_dir` (made when missing, mode 0700) holds the lock and the journal. `check` sees each
-/// write after its bytes were read back and before anything is replaced. A write without a change is
-/// not done.
+/// made. The site says where the lock and the journal are. `check` sees each write after its bytes were read
+/// back and before anything is replaced. A write without a change is not done.
 ///
 /// # Errors
 /// [`DiskError`] names path and operation. Each file then holds its old bytes or its new ones, never
 /// a part.
 pub fn commit(
     root: &Path,
-    lock_dir: &Path,
+    site: &Site,
     writes: &[Write],
     check: &dyn Fn(&Write) -> Result<(), String>,
 ) -> Result<(), DiskError> {
-    let _lock = Lock::acquire(lock_dir, PATIENCE)?;
-    journal::replay(lock_dir)?;
-    let writes: Vec<&Write> =
-        writes.iter().filter(|write| write.before.as_ref() != Some(&write.after)).collect();
-    writes.iter().for_each(|write| staged::sweep(root, write));
+    let _lock = Lock::acquire(site, PATIENCE)?;
+    repair::repair_own(site)?;
+    let changes = writes.iter().filter(|write| write.before.as_ref() != Some(&write.after));
+    let drafts: Vec<(&Write, OsString)> = changes.map(|write| (write, staged::temp_name())).collect();
+    if drafts.is_empty() {
+        return Ok(());
+    }
+    drafts.iter().for_each(|(write, _)| staged::sweep(root, write));
+    site.note_drafts(root, &drafts)?;
+    let done = replace(root, site, drafts, check);
+    // a journal that stays needs its files
+    if !matches!(done, Err(DiskError::HalfDone(_))) {
+        site.forget_drafts();
+    }
+    done
+}
+
+fn replace(
+    root: &Path,
+    site: &Site,
+    drafts: Vec<(&Write, OsString)>,
+    check: &dyn Fn(&Write) -> Result<(), String>,
+) -> Result<(), DiskError> {
     let mut staged = Vec::new();
-    for write in writes {
-        staged.push(Staged::new(root, write)?);
+    for (write, temp) in drafts {
+        staged.push(Staged::new(root, write, temp)?);
         check(write).map_err(|reason| DiskError::Refused { path: write.path.clone(), reason })?;
     }
     for one in &staged {
         one.check_unchanged()?;
     }
     // one rename is atomic by itself
-    if staged.len() < 2 {
-        return replace_all(&mut staged);
+    let is_alone = staged.len() < 2;
+    if !is_alone {
+        journal::record(site, &staged)?;
     }
-    journal::record(root, lock_dir, &staged)?;
     let replaced = replace_all(&mut staged);
-    let forgotten = journal::forget(lock_dir);
+    if is_alone || matches!(replaced, Err(DiskError::HalfDone(_))) {
+        return replaced;
+    }
+    let forgotten = journal::forget(site);
     replaced.and(forgotten)
 }
 
 /// Renames each new file over the old one. When one cannot be, those before it get their old bytes
-/// back.
+/// back; where that fails too, the others wait for the next writing command.
 fn replace_all(staged: &mut [Staged<'_>]) -> Result<(), DiskError> {
     for at in 0..staged.len() {
         if let Err(error) = staged[at].replace() {
-            staged[..at].iter().rev().for_each(Staged::restore);
-            return Err(error);
+            if staged[..at].iter().rev().all(Staged::restore) {
+                return Err(error);
+            }
+            staged.iter_mut().for_each(Staged::keep);
+            return Err(DiskError::HalfDone(Box::new(error)));
         }
     }
     staged.iter().try_for_each(Staged::flush_folder)

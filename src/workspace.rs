@@ -13,10 +13,12 @@ mod paths;
 pub mod reading;
 pub mod register;
 pub mod returns;
+mod saving;
 pub mod stories;
 pub mod unlock;
 pub mod wrap;
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::File;
@@ -26,12 +28,12 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use crate::disk::{self, DiskError, PrivateDir, Write};
+use crate::disk::{self, DiskError, Purpose, UserKey};
 use crate::keyring::{CommandSource, Environment, IDENTITY_VARIABLES, Keyring};
 use crate::policy::Holders;
 use crate::policy::config::Config;
 use crate::policy::roster::Roster;
-use crate::policy::rules::{Content, FileFacts, StanzaFault, mentions};
+use crate::policy::rules::{StanzaFault, mentions};
 use crate::policy::vault::Vault;
 use crate::process;
 use crate::repo::{Repo, RepoError};
@@ -49,13 +51,14 @@ pub const POLICY: &str = ".sops.yaml";
 pub const VAULT: &str = ".stax/vault.json";
 pub const ROSTER: &str = "infra/secrets/recipients.md";
 
-type Check<'a> = &'a dyn Fn(&Write) -> std::result::Result<(), String>;
 type Result<T> = std::result::Result<T, WorkspaceError>;
 
 pub struct Workspace {
     repo: Option<Repo>,
     root: PathBuf,
     pub keyring: Keyring,
+    /// What a crash left half done was looked at, so that files may be judged and written.
+    is_settled: Cell<bool>,
 }
 
 /// A SOPS file: its path below the root with `/`, and the environment it is bound to.
@@ -101,14 +104,23 @@ impl Workspace {
         };
         // textconv comes over a repository that it opened itself, and waits for no network
         repo.iter().for_each(Repo::let_git_fetch);
+        repo.iter().for_each(|repo| repo.keep_walks(|| UserKey::derived(Purpose::History)));
         let root = repo.as_ref().map_or(folder, |repo| repo.root().to_owned());
-        Ok(Self { keyring: keyring(repo.as_ref(), caller), repo, root })
+        Ok(Self { keyring: keyring(repo.as_ref(), caller), repo, root, is_settled: Cell::new(false) })
     }
 
-    /// The same over a repository that is already open (hooks).
+    /// The same over a repository that is already open (hooks). No walk that was kept counts there.
     #[must_use]
     pub fn over(repo: Repo, caller: Caller) -> Self {
-        Self { keyring: keyring(Some(&repo), caller), root: repo.root().to_owned(), repo: Some(repo) }
+        let (keyring, root) = (keyring(Some(&repo), caller), repo.root().to_owned());
+        Self { keyring, root, repo: Some(repo), is_settled: Cell::new(false) }
+    }
+
+    /// For a judge: every walk over the log is made from the objects of git alone.
+    #[must_use]
+    pub fn without_kept_walks(self) -> Self {
+        self.repo.iter().for_each(Repo::keep_no_walks);
+        self
     }
 
     /// # Errors
@@ -314,88 +326,6 @@ impl Workspace {
             missing: owned(wanted.difference(&found).collect()),
         })
     }
-
-    /// A planned write of a text file: what it holds now, and what it shall hold.
-    ///
-    /// # Errors
-    /// As [`Self::read`].
-    pub fn plan(&self, path: &str, after: impl Into<Vec<u8>>) -> Result<Write> {
-        Ok(Write { path: path.into(), before: self.read(path)?, after: after.into(), mode: None })
-    }
-
-    /// The write that replaces an opened document; it fails when the file changed meanwhile.
-    #[must_use]
-    pub fn replace(&self, opened: &Opened, after: String) -> Write {
-        let before = opened.clear.document().source().as_bytes().to_vec();
-        Write {
-            path: opened.target.path.clone().into(),
-            before: Some(before),
-            after: after.into(),
-            mode: None,
-        }
-    }
-
-    /// Applies planned writes, all or none; every SOPS file is parsed before it replaces the old one.
-    ///
-    /// # Errors
-    /// As [`disk::commit`].
-    pub fn save(&self, writes: &[Write]) -> Result<()> {
-        self.refuse_left_out(writes)?;
-        self.commit(&self.root, writes, &check_document)
-    }
-
-    /// Writes a whole file, inside or outside the repository; what is new is for its owner alone.
-    ///
-    /// # Errors
-    /// As [`disk::commit`]; a path without a folder.
-    pub fn write_to(&self, file: &Path, bytes: Vec<u8>) -> Result<()> {
-        self.write_whole(file, bytes, &check_document)
-    }
-
-    /// The same for clear text, which may also replace a SOPS document.
-    ///
-    /// # Errors
-    /// As [`Self::write_to`].
-    pub fn write_in_clear(&self, file: &Path, bytes: Vec<u8>) -> Result<()> {
-        self.write_whole(file, bytes, &|_| Ok(()))
-    }
-
-    /// Puts the clear text in the place of an opened document; it fails when the file changed meanwhile.
-    ///
-    /// # Errors
-    /// As [`Self::write_to`].
-    pub fn replace_in_clear(&self, opened: &Opened, bytes: Vec<u8>) -> Result<()> {
-        let before = opened.clear.document().source().as_bytes().to_vec();
-        let path = opened.target.path.clone().into();
-        let write = Write { path, before: Some(before), after: bytes, mode: None };
-        self.commit(&self.root, &[write], &|_| Ok(()))
-    }
-
-    fn write_whole(&self, file: &Path, bytes: Vec<u8>, check: Check<'_>) -> Result<()> {
-        let name = file.file_name().ok_or_else(|| WorkspaceError::Outside(file.to_owned()))?;
-        let parent = file.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
-        let folder =
-            parent.canonicalize().map_err(|_| WorkspaceError::Missing(parent.display().to_string()))?;
-        let before = match disk::read_beneath(&folder, Path::new(name), MAX_FILE) {
-            Ok(bytes) => Some(bytes),
-            Err(DiskError::NotFound(_)) => None,
-            Err(error) => return Err(error.into()),
-        };
-        let mode = before.is_none().then_some(0o600);
-        self.commit(&folder, &[Write { path: name.into(), before, after: bytes, mode }], check)
-    }
-
-    fn commit(&self, root: &Path, writes: &[Write], check: Check<'_>) -> Result<()> {
-        let Some(repo) = &self.repo else {
-            // a file outside any repository: the folder of the lock lives as long as the write
-            let folder = PrivateDir::create()?;
-            return Ok(disk::commit(root, folder.path(), writes, check)?);
-        };
-        // a crash may leave a temporary file; git shall not offer it
-        let _ = repo.add_exclude_line(".stax-*.tmp");
-        disk::commit(root, &repo.common_dir().join("stax"), writes, check)?;
-        Ok(())
-    }
 }
 
 fn has_marks(mut file: &File) -> std::io::Result<bool> {
@@ -409,20 +339,6 @@ fn has_marks(mut file: &File) -> std::io::Result<bool> {
     let mut end = Vec::new();
     file.take(TAIL).read_to_end(&mut end)?;
     Ok([b"sops".as_slice(), b"ENC[AES256_GCM,"].iter().any(|word| mentions(&end, word)))
-}
-
-/// What is about to replace a SOPS file must still be one.
-fn check_document(write: &Write) -> std::result::Result<(), String> {
-    // base64 makes a file larger, and what is written must be read again
-    if write.after.len() > MAX_FILE {
-        return Err(format!("would be larger than {} MiB", MAX_FILE >> 20));
-    }
-    let Some(before) = &write.before else { return Ok(()) };
-    let Some(path) = write.path.to_str() else { return Ok(()) };
-    // by its content, whatever the name says
-    let Content::Document(before) = FileFacts::read(path, false, Some(before)).content else { return Ok(()) };
-    let text = std::str::from_utf8(&write.after).map_err(|_| DocumentError::NotSops.to_string())?;
-    Document::parse(before.format(), text).map(|_| ()).map_err(|error| error.to_string())
 }
 
 /// The identities of this process. Under git the command source needs `git config stax.useCommand true`.

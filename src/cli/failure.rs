@@ -1,6 +1,7 @@
 //! A command that did not do what was asked: what, why, what to type, and the exit code.
 
 use std::fmt;
+use std::path::Path;
 use std::process::ExitCode;
 
 use crate::disk::DiskError;
@@ -51,6 +52,13 @@ impl Failure {
         self
     }
 
+    /// A lock of git is in the way. Nobody can tell whether its owner still lives, so it is not removed here.
+    #[must_use]
+    pub fn hint_of_lock(self, lock: &Path) -> Self {
+        let word = shell_words::quote(&lock.to_string_lossy()).into_owned();
+        self.hint(format!("where no git command is at work, one was killed and left it: rm {word}"))
+    }
+
     #[must_use]
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
         self.details.push(detail.into());
@@ -75,6 +83,7 @@ impl From<RepoError> for Failure {
         let failure = Self::usage(error.to_string());
         match error {
             RepoError::NotARepository(_) => failure.hint("start one with: git init"),
+            RepoError::ConfigLocked(lock) => failure.hint_of_lock(&lock),
             _ => failure,
         }
     }

@@ -22,6 +22,7 @@ mod history;
 mod import;
 mod init;
 pub(super) mod install;
+pub(super) mod interrupted;
 mod keygen;
 mod ledger;
 mod list;

@@ -234,6 +234,17 @@ impl Ui {
         Ok(Zeroizing::new(line.trim_end_matches(['\n', '\r']).as_bytes().to_vec()))
     }
 
+    /// Whether a person at a terminal says yes.
+    pub fn confirm(&self, question: &str) -> bool {
+        if !self.is_interactive() {
+            return false;
+        }
+        let _ = write!(io::stderr(), "{} [y/N] ", lines(question));
+        let mut answer = String::new();
+        let read = io::stdin().read_line(&mut answer);
+        read.is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
+    }
+
     /// Waits for Enter; `false` when the answer begins with `q` or there is no terminal.
     pub fn enter(&self, prompt: &str) -> bool {
         if !self.is_interactive() {

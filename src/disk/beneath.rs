@@ -49,6 +49,15 @@ pub(super) fn split(relative: &Path) -> Result<(Vec<&OsStr>, &OsStr), DiskError>
     Ok((names, name))
 }
 
+/// What stax writes never lies in a git folder: a hook or a configuration there is a program that git starts.
+pub(super) fn check_target(relative: &Path) -> Result<(), DiskError> {
+    let is_git = |name: &OsStr| name.eq_ignore_ascii_case(".git");
+    match relative.components().any(|component| is_git(component.as_os_str())) {
+        true => Err(DiskError::GitFolder(relative.to_owned())),
+        false => Ok(()),
+    }
+}
+
 /// Opens the folder that holds `shown`. The root itself may be reached through symlinks.
 pub(super) fn open_folder(
     root: &Path,

@@ -16,6 +16,8 @@ pub enum DiskError {
     Outside(PathBuf),
     #[error("{0} is a symlink, or leads through one")]
     Symlink(PathBuf),
+    #[error("{0} lies in a git folder")]
+    GitFolder(PathBuf),
     #[error("{0} is not a regular file")]
     NotRegular(PathBuf),
     #[error("{path} is larger than {limit} bytes")]
@@ -26,8 +28,11 @@ pub enum DiskError {
     Locked(PathBuf),
     #[error("{path} was not written: {reason}")]
     Refused { path: PathBuf, reason: String },
-    #[error("the journal {0} of an interrupted command cannot be read; check `git status`, then remove it")]
+    #[error("a change of several files was cut off, and nothing proves who wrote {0}")]
     Journal(PathBuf),
+    /// Some files are new, some old, and the journal stays.
+    #[error("{0}; other files of this change are written already")]
+    HalfDone(Box<Self>),
     #[error("cannot {operation} {path}: no space left")]
     NoSpace { path: PathBuf, operation: &'static str },
     #[error("cannot {operation} {path}: no permission, or a read-only disk")]

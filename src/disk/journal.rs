@@ -1,158 +1,184 @@
 //! The list of renames of a command that writes several files.
 //!
-//! It is complete on the disk before the first rename and gone after the last. Whoever finds one,
-//! under the lock, knows that its writer died in between.
+//! It is complete on the disk before the first rename and gone after the last. Whoever finds one, under the
+//! lock, knows that its writer died in between.
+//!
+//! Two lines: what it is with an HMAC of the rest, and the rest as JSON. Without the HMAC anybody who hands over
+//! a folder with a `.git` could have files replaced: it is made with a key of the user, over the files and over
+//! the [`Place`].
 
 use std::ffi::OsStr;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::io::Write as _;
+use std::path::PathBuf;
 
-use rustix::fs::{AtFlags, fsync, renameat, unlinkat};
+use rustix::fs::{AtFlags, fsync, renameat, statat, unlinkat};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::DiskError;
-use super::beneath::{open_folder, read_at, split};
+use super::beneath::{check_target, read_at, split};
+use super::site::{JOURNAL_DRAFT, Place, Site, new_file};
 use super::staged::{Staged, is_temp_name};
+use super::user_key::{authenticate, is_authentic};
+use super::{DiskError, Write};
+
+pub(super) const NAME: &str = "journal";
+const HEAD: &str = "stax journal 2 ";
+/// In the place of an HMAC, where the user has no key.
+const UNSIGNED: &str = "unsigned";
+/// About 250 bytes a file.
+const MAX: usize = 32 << 20;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Journal {
-    version: u32,
-    root: PathBuf,
+struct Content {
+    place: Place,
     files: Vec<Record>,
 }
 
 /// Hashes are SHA-256 in hex; `old` is `None` for a file that did not exist.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Record {
-    path: PathBuf,
-    temp: String,
-    old: Option<String>,
-    new: String,
+pub(super) struct Record {
+    pub(super) path: PathBuf,
+    pub(super) temp: String,
+    pub(super) old: Option<String>,
+    pub(super) new: String,
 }
 
-const VERSION: u32 = 1;
+/// Of the stax before the HMAC.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct First {
+    version: u32,
+    root: PathBuf,
+    files: Vec<Record>,
+}
 
-fn place(lock_dir: &Path) -> PathBuf {
-    lock_dir.join("journal")
+/// What lies where a journal may lie.
+pub(super) enum Found {
+    Nothing,
+    /// This user's stax wrote it, for this work tree.
+    Own(Vec<Record>),
+    /// It fits this work tree, and nothing proves who wrote it: an older stax, one without a key, or the disk
+    /// has another number now.
+    Unproven(Vec<Record>),
+    /// Of another user, another folder, or no journal.
+    Foreign,
 }
 
 /// Writes the journal down, flushed with its folder.
-pub(super) fn record(root: &Path, lock_dir: &Path, staged: &[Staged<'_>]) -> Result<(), DiskError> {
-    let path = place(lock_dir);
-    let files = staged.iter().map(|one| Record {
-        path: one.write.path.clone(),
-        temp: one.temp.to_string_lossy().into_owned(),
-        old: one.write.before.as_deref().map(hash),
-        new: hash(&one.write.after),
-    });
-    let failed = |error: io::Error| DiskError::new(&path, "write", error);
-    let root = fs::canonicalize(root).map_err(|error| DiskError::new(root, "open", error))?;
-    let journal = Journal { version: VERSION, root, files: files.collect() };
-    let text = serde_json::to_vec(&journal).map_err(|error| failed(error.into()))?;
-    let draft = path.with_extension("tmp");
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&draft)
-        .map_err(failed)?;
-    file.write_all(&text).and_then(|()| file.sync_all()).map_err(failed)?;
-    fs::rename(&draft, &path).map_err(failed)?;
-    flush(lock_dir)
+pub(super) fn record(site: &Site, staged: &[Staged<'_>]) -> Result<(), DiskError> {
+    let path = site.records_dir().join(NAME);
+    let failed = |error: std::io::Error| DiskError::new(&path, "write", error);
+    let files = staged.iter().map(|one| Record::of(one.write, &one.temp)).collect();
+    let content = Content { place: site.place()?, files };
+    let text = serde_json::to_string(&content).map_err(|error| failed(error.into()))?;
+    let tag = site.key().and_then(|key| authenticate(&key, text.as_bytes()));
+    let tag = tag.map_or_else(|| UNSIGNED.to_owned(), |tag| hex(&tag));
+    let folder = site.records(true)?;
+    let mut file = new_file(&folder, JOURNAL_DRAFT, &path)?;
+    write!(file, "{HEAD}{tag}\n{text}").and_then(|()| file.sync_all()).map_err(failed)?;
+    renameat(&folder, JOURNAL_DRAFT, &folder, NAME).map_err(|errno| failed(errno.into()))?;
+    fsync(&folder).map_err(|errno| DiskError::new(&path, "flush the folder of", errno))
 }
 
 /// Removes the journal: nothing is left to finish.
-pub(super) fn forget(lock_dir: &Path) -> Result<(), DiskError> {
-    let path = place(lock_dir);
-    fs::remove_file(&path).map_err(|error| DiskError::new(&path, "remove", error))?;
-    flush(lock_dir)
+pub(super) fn forget(site: &Site) -> Result<(), DiskError> {
+    let (folder, path) = (site.records(false)?, site.records_dir().join(NAME));
+    unlinkat(&folder, NAME, AtFlags::empty()).map_err(|errno| DiskError::new(&path, "remove", errno))?;
+    fsync(&folder).map_err(|errno| DiskError::new(&path, "flush the folder of", errno))
 }
 
-fn flush(folder: &Path) -> Result<(), DiskError> {
-    let flushed = File::open(folder).and_then(|folder| folder.sync_all());
-    flushed.map_err(|error| DiskError::new(folder, "flush", error))
-}
-
-/// Finishes what a dead writer began, or drops it. The caller holds the lock.
-///
-/// The renames are done only when every file is still the old or the new one and every old one has
-/// its successor waiting. Otherwise none is done: somebody else was here since, and knows better.
-pub(super) fn replay(lock_dir: &Path) -> Result<(), DiskError> {
-    let path = place(lock_dir);
-    let text = match fs::read(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(DiskError::new(&path, "read", error)),
-    };
-    let journal: Journal = serde_json::from_slice(&text).map_err(|_| DiskError::Journal(path.clone()))?;
-    if journal.version != VERSION || !journal.files.iter().all(|file| is_temp_name(file.temp.as_bytes())) {
-        return Err(DiskError::Journal(path));
-    }
-    // a folder that is gone or became a symlink leaves its file out, and so the rest undone
-    let found: Vec<Waiting<'_>> =
-        journal.files.iter().filter_map(|file| Waiting::find(&journal.root, file)).collect();
-    let is_sound =
-        found.len() == journal.files.len() && found.iter().all(|file| file.state != State::Neither);
-    for file in &found {
-        if is_sound && file.state == State::Old {
-            file.rename()?;
-        } else {
-            let _ = unlinkat(&file.folder, file.record.temp.as_str(), AtFlags::empty());
+/// Gives the journal another name, and returns its path. It is never deleted: it may say what happened.
+pub(super) fn set_aside(site: &Site) -> Result<PathBuf, DiskError> {
+    let folder = site.records(false)?;
+    let path = site.records_dir().join(NAME);
+    for number in 1.. {
+        let name = format!("{NAME}.foreign-{number}");
+        let aside = path.with_file_name(&name);
+        if aside.symlink_metadata().is_ok() {
+            continue;
         }
-        fsync(&file.folder)
-            .map_err(|errno| DiskError::new(&file.record.path, "flush the folder of", errno))?;
+        renameat(&folder, NAME, &folder, &*name).map_err(|errno| DiskError::new(&path, "rename", errno))?;
+        fsync(&folder).map_err(|errno| DiskError::new(&path, "flush the folder of", errno))?;
+        return Ok(aside);
     }
-    forget(lock_dir)
+    Err(DiskError::Exists(path))
 }
 
-#[derive(PartialEq, Eq)]
-enum State {
-    /// Still the old file, and the new one waits.
-    Old,
-    New,
-    Neither,
+/// Reads what is there and changes nothing.
+pub(super) fn find(site: &Site) -> Result<Found, DiskError> {
+    let path = site.records_dir().join(NAME);
+    let folder = match site.records(false) {
+        Ok(folder) => folder,
+        Err(DiskError::NotFound(_)) => return Ok(Found::Nothing),
+        Err(error) => return Err(error),
+    };
+    let bytes = match read_at(&folder, OsStr::new(NAME), &path, MAX) {
+        Ok(Some(found)) => found.bytes,
+        Ok(None) => return Ok(Found::Nothing),
+        Err(DiskError::Symlink(_) | DiskError::NotRegular(_) | DiskError::TooLarge { .. }) => {
+            return Ok(Found::Foreign);
+        }
+        Err(error) => return Err(error),
+    };
+    let here = site.place()?;
+    let found = parse(&bytes, &here, site).unwrap_or(Found::Foreign);
+    Ok(match found {
+        Found::Own(files) | Found::Unproven(files) if !files.iter().all(Record::is_sound) => Found::Foreign,
+        found => found,
+    })
 }
 
-struct Waiting<'a> {
-    record: &'a Record,
-    folder: OwnedFd,
-    name: &'a OsStr,
-    state: State,
+fn parse(bytes: &[u8], here: &Place, site: &Site) -> Option<Found> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let Some(signed) = text.strip_prefix(HEAD) else {
+        let First { version, root, files } = serde_json::from_str(text).ok()?;
+        let is_here = version == 1 && root.as_os_str().as_encoded_bytes() == here.root;
+        return is_here.then_some(Found::Unproven(files));
+    };
+    let (tag, text) = signed.split_once('\n')?;
+    let Content { place, files } = serde_json::from_str(text).ok()?;
+    if !place.has_paths_of(here) {
+        return None;
+    }
+    let Some(key) = site.key().filter(|_| tag != UNSIGNED) else { return Some(Found::Unproven(files)) };
+    if !is_authentic(&key, text.as_bytes(), &unhex(tag)?) {
+        return None;
+    }
+    Some(if place == *here { Found::Own(files) } else { Found::Unproven(files) })
 }
 
-impl<'a> Waiting<'a> {
-    fn find(root: &Path, record: &'a Record) -> Option<Self> {
-        let (folders, name) = split(&record.path).ok()?;
-        let folder = open_folder(root, &folders, &record.path, false).ok()?;
-        // the limit only guards against a device or a flood put in place of the file
-        let hash_of = |name: &OsStr| {
-            let found = read_at(&folder, name, &record.path, 1 << 30)?;
-            Ok::<_, DiskError>(found.map(|found| hash(&found.bytes)))
-        };
-        let waits = hash_of(OsStr::from_bytes(record.temp.as_bytes()))
-            .is_ok_and(|temp| temp.as_ref() == Some(&record.new));
-        let state = match hash_of(name) {
-            Ok(Some(now)) if now == record.new => State::New,
-            Ok(now) if now == record.old && waits => State::Old,
-            _ => State::Neither,
-        };
-        Some(Self { record, folder, name, state })
+impl Record {
+    fn of(write: &Write, temp: &OsStr) -> Self {
+        Self {
+            path: write.path.clone(),
+            temp: temp.to_string_lossy().into_owned(),
+            old: write.before.as_deref().map(hash),
+            new: hash(&write.after),
+        }
     }
 
-    fn rename(&self) -> Result<(), DiskError> {
-        renameat(&self.folder, self.record.temp.as_str(), &self.folder, self.name)
-            .map_err(|errno| DiskError::new(&self.record.path, "replace", errno))
+    /// What a write may do, and no more.
+    fn is_sound(&self) -> bool {
+        is_temp_name(self.temp.as_bytes()) && split(&self.path).is_ok() && check_target(&self.path).is_ok()
     }
 }
 
-fn hash(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+pub(super) fn hash(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digits = text.as_bytes().chunks(2);
+    digits.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
+}
+
+/// Whether something lies where a journal may lie.
+pub(super) fn is_there(site: &Site) -> bool {
+    site.records(false).is_ok_and(|folder| statat(&folder, NAME, AtFlags::SYMLINK_NOFOLLOW).is_ok())
 }

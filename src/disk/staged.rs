@@ -8,7 +8,7 @@ use std::path::Path;
 
 use rustix::fs::{AtFlags, Dir, Mode, OFlags, RawMode, fchmod, fsync, openat, renameat, unlinkat};
 
-use super::beneath::{Found, open_folder, read_at, split};
+use super::beneath::{Found, check_target, open_folder, read_at, split};
 use super::{DiskError, Write};
 
 /// A write whose bytes are on the disk under a temporary name. Dropped, it leaves no trace.
@@ -19,18 +19,20 @@ pub(super) struct Staged<'a> {
     name: &'a OsStr,
     mode: Mode,
     is_replaced: bool,
+    /// A journal names the temporary file.
+    is_kept: bool,
 }
 
 impl<'a> Staged<'a> {
     /// Writes, flushes and reads back the new bytes. The caller holds the lock.
-    pub(super) fn new(root: &Path, write: &'a Write) -> Result<Self, DiskError> {
+    pub(super) fn new(root: &Path, write: &'a Write, temp: OsString) -> Result<Self, DiskError> {
+        check_target(&write.path)?;
         let (folders, name) = split(&write.path)?;
         let folder = open_folder(root, &folders, &write.path, write.before.is_none())?;
         let old = unchanged(&folder, name, write)?;
         let wanted = write.mode.map(|bits| Mode::from_raw_mode(bits as RawMode));
         let mode = wanted.or(old.map(|found| found.mode)).unwrap_or(Mode::from_raw_mode(0o644));
-        let temp = temp_name();
-        let staged = Self { write, temp, folder, name, mode, is_replaced: false };
+        let staged = Self { write, temp, folder, name, mode, is_replaced: false, is_kept: false };
         let file = staged.put(&write.after)?;
         staged.finish(file)?;
         Ok(staged)
@@ -75,23 +77,30 @@ impl<'a> Staged<'a> {
         Ok(())
     }
 
-    /// Puts the old bytes back, unless somebody wrote others meanwhile. It is best effort: whatever
-    /// happens, the file is whole.
-    pub(super) fn restore(&self) {
-        let now = read_at(&self.folder, self.name, &self.write.path, self.write.after.len());
-        if !matches!(now, Ok(Some(found)) if found.bytes == self.write.after) {
-            return;
+    /// Puts the old bytes back, unless somebody wrote others meanwhile; says whether the new ones are gone.
+    /// Whatever happens, the file is whole.
+    pub(super) fn restore(&self) -> bool {
+        match read_at(&self.folder, self.name, &self.write.path, self.write.after.len()) {
+            Ok(Some(found)) if found.bytes == self.write.after => {}
+            Ok(_) | Err(DiskError::TooLarge { .. }) => return true,
+            Err(_) => return false,
         }
         let Some(before) = &self.write.before else {
-            let _ = unlinkat(&self.folder, self.name, AtFlags::empty());
-            return;
+            return unlinkat(&self.folder, self.name, AtFlags::empty()).is_ok();
         };
-        let Ok(file) = self.put(before) else { return };
-        if fchmod(&file, self.mode).and_then(|()| fsync(&file)).is_ok() {
-            let _ = renameat(&self.folder, &self.temp, &self.folder, self.name);
-        } else {
+        let Ok(file) = self.put(before) else { return false };
+        let put_back = fchmod(&file, self.mode)
+            .and_then(|()| fsync(&file))
+            .and_then(|()| renameat(&self.folder, &self.temp, &self.folder, self.name));
+        if put_back.is_err() {
             self.remove_temp();
         }
+        put_back.is_ok()
+    }
+
+    /// Leaves the temporary file to the command that finishes the journal.
+    pub(super) fn keep(&mut self) {
+        self.is_kept = true;
     }
 
     pub(super) fn flush_folder(&self) -> Result<(), DiskError> {
@@ -105,7 +114,7 @@ impl<'a> Staged<'a> {
 
 impl Drop for Staged<'_> {
     fn drop(&mut self) {
-        if !self.is_replaced {
+        if !self.is_replaced && !self.is_kept {
             self.remove_temp();
         }
     }
@@ -129,7 +138,7 @@ fn unchanged(folder: &OwnedFd, name: &OsStr, write: &Write) -> Result<Option<Fou
     }
 }
 
-fn temp_name() -> OsString {
+pub(super) fn temp_name() -> OsString {
     let mut random = [0; 8];
     getrandom::fill(&mut random).expect("the system has randomness");
     format!(".stax-{:016x}.tmp", u64::from_be_bytes(random)).into()

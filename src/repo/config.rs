@@ -73,7 +73,7 @@ impl Repo {
     /// # Errors
     /// [`RepoError::Git`], also when the name has several values there.
     pub fn set_config(&self, name: &str, value: &str) -> Result<(), RepoError> {
-        Ok(self.local_config()?.set_str(name, value)?)
+        self.unless_locked(self.local_config()?.set_str(name, value))
     }
 
     /// Adds a value beside those that a name has.
@@ -82,7 +82,7 @@ impl Repo {
     /// [`RepoError::Git`].
     pub fn add_config(&self, name: &str, value: &str) -> Result<(), RepoError> {
         // a pattern that no value matches makes libgit2 append
-        Ok(self.local_config()?.set_multivar(name, "^$.", value)?)
+        self.unless_locked(self.local_config()?.set_multivar(name, "^$.", value))
     }
 
     /// Removes every value of a name from the repository's file; says whether there was one.
@@ -90,7 +90,10 @@ impl Repo {
     /// # Errors
     /// [`RepoError::Git`].
     pub fn unset_config(&self, name: &str) -> Result<bool, RepoError> {
-        Ok(optional(self.local_config()?.remove_multivar(name, ".*"))?.is_some())
+        match self.local_config()?.remove_multivar(name, ".*") {
+            Err(error) if error.code() == ErrorCode::NotFound => Ok(false),
+            removed => self.unless_locked(removed).map(|()| true),
+        }
     }
 
     /// `user.name` and `user.email`, when both are set.
@@ -99,6 +102,17 @@ impl Repo {
     /// As [`config_string`](Self::config_string).
     pub fn user(&self) -> Result<Option<(String, String)>, RepoError> {
         Ok(self.config_string("user.name")?.zip(self.config_string("user.email")?))
+    }
+
+    /// git and libgit2 write a configuration under this lock, and whoever is killed leaves it.
+    fn unless_locked(&self, result: Result<(), git2::Error>) -> Result<(), RepoError> {
+        let lock = self.common_dir().join("config.lock");
+        match result {
+            Err(error) if error.code() == ErrorCode::Locked || lock.exists() => {
+                Err(RepoError::ConfigLocked(lock))
+            }
+            result => Ok(result?),
+        }
     }
 
     fn local_config(&self) -> Result<Config, RepoError> {

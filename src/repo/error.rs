@@ -39,6 +39,9 @@ pub enum RepoError {
     TooLarge { id: ObjectId, size: usize },
     #[error("object {0} is not what git says it is")]
     Corrupt(ObjectId),
+    /// Of a git command at work, or of one that was killed.
+    #[error("git's configuration is locked by {0}")]
+    ConfigLocked(PathBuf),
     #[error("cannot write {0}: {1}")]
     Io(PathBuf, #[source] io::Error),
     #[error("git: {0}")]

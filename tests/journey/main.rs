@@ -5,6 +5,7 @@ mod support;
 mod adopt;
 mod agree;
 mod bootstrap;
+mod crash;
 mod diff;
 mod editing;
 mod errors;

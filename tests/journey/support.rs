@@ -9,6 +9,10 @@ pub mod real_sops;
 #[path = "../support/output.rs"]
 pub mod output;
 
+#[cfg(target_os = "linux")]
+#[path = "../support/cut.rs"]
+pub mod cut;
+
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::ops::Deref;

@@ -45,7 +45,7 @@ pub struct Args {
 impl Args {
     pub fn run(mut self, ui: &Ui) -> Result<ExitCode, Failure> {
         let parsed = self.recipient.parse::<Recipient>();
-        let mut people = People::open(&self.scope.files())?;
+        let mut people = People::open_to_write(ui, &self.scope.files(), self.dry_run)?;
         let recipient = parsed.or_else(|error| self.known(&people, &error))?;
         let key = recipient.as_str();
         let mut candidates = people.governing();

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use super::interrupted::open_to_write;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::sops::format::Indent;
@@ -24,7 +25,12 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
-        let workspace = Workspace::open(Some(&self.file), Caller::Person)?;
+        let only_prints =
+            !self.in_place && self.output.as_ref().is_none_or(|output| output.as_os_str() == "-");
+        let workspace = match only_prints {
+            true => Workspace::open(Some(&self.file), Caller::Person)?,
+            false => open_to_write(ui, Some(&self.file), Caller::Person, false)?,
+        };
         let target = workspace.target(None, Some(&self.file))?;
         let opened = workspace.opened(&target)?;
         let text = opened.clear.emit(indent(&workspace));

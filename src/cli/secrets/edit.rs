@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::{Which, values};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::ui::Ui;
-use crate::disk::{self, DiskError, PrivateDir, Write};
+use crate::disk::{DiskError, PrivateDir};
 use crate::keyring::IDENTITY_VARIABLES;
 use crate::process;
 use crate::workspace::{MAX_FILE, Opened, Target, Workspace, WorkspaceError, fresh};
@@ -26,7 +26,7 @@ pub struct Args {
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
         let editor = editor()?;
-        let (workspace, target) = self.which.open()?;
+        let (workspace, target) = self.which.open_to_write(ui, false)?;
         // before the author writes anything: there must be a place to save it
         workspace.repo()?;
         let opened = workspace.opened(&target)?;
@@ -112,14 +112,9 @@ fn save(ui: &Ui, workspace: &Workspace, opened: &Opened, sealed: String) -> Resu
 }
 
 fn keep(workspace: &Workspace, path: &str, sealed: String) -> Result<String, Failure> {
-    let folder = workspace.repo()?.common_dir().join("stax");
     let stamp = crate::workspace::now().replace([':', '-'], "");
     let name = path.rsplit('/').next().unwrap_or("secrets.yaml");
-    let relative = format!("edits/{stamp}.{name}");
-    let write =
-        Write { path: relative.clone().into(), before: None, after: sealed.into_bytes(), mode: Some(0o600) };
-    disk::commit(&folder, &folder, &[write], &|_| Ok(()))?;
-    Ok(folder.join(relative).display().to_string())
+    Ok(workspace.keep(&format!("edits/{stamp}.{name}"), sealed.into_bytes())?.display().to_string())
 }
 
 pub(super) fn editor() -> Result<Vec<String>, Failure> {

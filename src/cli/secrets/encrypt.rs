@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::install::guard;
+use super::interrupted::open_to_write;
 use crate::age;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
@@ -31,7 +32,9 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
-        let workspace = Workspace::open(Some(&self.file), Caller::Person)?;
+        let only_prints =
+            !self.in_place && self.output.as_ref().is_none_or(|output| output.as_os_str() == "-");
+        let workspace = open_to_write(ui, Some(&self.file), Caller::Person, only_prints)?;
         let target = workspace.target(None, Some(&self.file))?;
         let before = workspace.read(&target.path)?.unwrap_or_default();
         let sealed = match document(&target.path, &before)? {

@@ -5,6 +5,7 @@ mod output;
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
+use super::interrupted::mention;
 use super::ledger::{Keys, Names, note_depth, warn_from_index, warn_gaps};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::ui::Ui;
@@ -58,6 +59,7 @@ struct Person {
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
         let workspace = Workspace::open(None, self.keys.caller())?;
+        mention(ui, &workspace)?;
         let tips = workspace.repo()?.ref_tips()?;
         let register = workspace.register_of_all(tips, self.keys.depth())?;
         let names = Names(workspace.names_of(&register.history)?);

@@ -57,7 +57,7 @@ impl Args {
             return Err(Failure::usage("there are no values to import, and --prune would remove every key")
                 .hint("if that is meant: stax secrets unset KEY"));
         }
-        let (workspace, target) = self.which.open()?;
+        let (workspace, target) = self.which.open_to_write(ui, self.dry_run)?;
         let allowed = if target.env.is_some() { values::allowed_names(&workspace)? } else { Vec::new() };
         let mut plan = Plan::default();
         let changed = values::update(&workspace, &target, self.dry_run, &mut |opened| {

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use crate::cli::failure::Failure;
+use crate::cli::secrets::interrupted;
 use crate::cli::ui::Ui;
 use crate::repo::Repo;
 use crate::workspace::{Caller, Workspace};
@@ -49,6 +50,7 @@ impl Args {
             return global::install(ui);
         }
         let workspace = Workspace::over(Repo::discover(Path::new("."))?, Caller::Person);
+        interrupted::settle(ui, &workspace)?;
         install(workspace.repo()?)?.report(ui);
         // in a bare repository there is no file to look at
         if let Err(failure) = unmarked::advise(ui, &workspace) {

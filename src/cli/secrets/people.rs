@@ -5,6 +5,7 @@ mod readers;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use super::interrupted::open_to_write;
 use crate::age::{Recipient, same_key};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::ui::Ui;
@@ -89,17 +90,28 @@ pub(super) fn today() -> String {
 impl People {
     /// Files that somebody typed count although git ignores them.
     pub(super) fn open(files: &[&Path]) -> Result<Self, Failure> {
-        let people = Self::without_policy(files)?;
-        if people.survey.rules().next().is_none() {
-            return Err(Failure::usage("no .sops.yaml here has a creation rule")
-                .hint("stax secrets init --env production"));
-        }
-        Ok(people)
+        Self::over(Workspace::open(files.first().copied(), Caller::Person)?, files)?.with_policy()
+    }
+
+    /// The same for a command that writes.
+    pub(super) fn open_to_write(ui: &Ui, files: &[&Path], dry_run: bool) -> Result<Self, Failure> {
+        Self::without_policy(ui, files, dry_run)?.with_policy()
     }
 
     /// The same where no policy may be: a file of no rule has readers too.
-    pub(super) fn without_policy(files: &[&Path]) -> Result<Self, Failure> {
-        let workspace = Workspace::open(files.first().copied(), Caller::Person)?;
+    pub(super) fn without_policy(ui: &Ui, files: &[&Path], dry_run: bool) -> Result<Self, Failure> {
+        Self::over(open_to_write(ui, files.first().copied(), Caller::Person, dry_run)?, files)
+    }
+
+    fn with_policy(self) -> Result<Self, Failure> {
+        if self.survey.rules().next().is_none() {
+            return Err(Failure::usage("no .sops.yaml here has a creation rule")
+                .hint("stax secrets init --env production"));
+        }
+        Ok(self)
+    }
+
+    fn over(workspace: Workspace, files: &[&Path]) -> Result<Self, Failure> {
         let named = files.iter().map(|file| workspace.relative(file)).collect::<Result<Vec<_>, _>>()?;
         let (roster, survey) = (workspace.roster()?, workspace.survey(&named)?);
         let since = onboarded(&workspace)?;

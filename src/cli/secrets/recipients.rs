@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
+use super::interrupted::mention;
 use super::people::{People, roster_write, today};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
@@ -21,13 +22,15 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
-        let mut people = People::open(&[])?;
         if let Some([who, name]) = self.set_name.as_deref() {
+            let mut people = People::open_to_write(ui, &[], false)?;
             let key = people.resolve(who)?;
             people.roster.rename(&key, name).map_err(|error| Failure::usage(error.to_string()))?;
             people.workspace.save(&[roster_write(&people.workspace, &people.roster)?])?;
             return Ok(ExitCode::SUCCESS);
         }
+        let people = People::open(&[])?;
+        mention(ui, &people.workspace)?;
         let rules: Vec<(RuleAt, Vec<Reader>)> =
             people.survey.rules().map(|rule| (rule, readers(&people, rule))).collect();
         for reader in rules.iter().flat_map(|(_, readers)| readers).filter(|reader| reader.is_late) {

@@ -33,7 +33,7 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
-        let people = People::without_policy(&self.scope.files())?;
+        let people = People::without_policy(ui, &self.scope.files(), self.dry_run)?;
         let key = people.resolve(&self.who)?;
         let reach = Reach::of(&people, &self.scope)?;
         let register = register(&people)?;

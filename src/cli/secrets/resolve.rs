@@ -11,6 +11,7 @@ use std::process::ExitCode;
 
 use super::install;
 use super::install::Name;
+use super::interrupted::open_to_write;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::ui::Ui;
 use crate::workspace::conflicts::Choice;
@@ -24,6 +25,9 @@ use state::State;
 /// Without PATH it lists the files in conflict, with PATH the versions of each open key. With --ours,
 /// --theirs or --edit it settles the keys (all open ones when none is named), and stages the file when
 /// nothing is open any more. Exit code 1 while something is open.
+///
+/// Like every command that writes it first finishes a change of several files that a crash cut off; without PATH
+/// and without a conflict it does nothing else.
 #[derive(clap::Args)]
 pub struct Args {
     /// The file in conflict
@@ -51,7 +55,7 @@ enum How {
 
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
-        let workspace = Workspace::open(self.path.as_deref(), Caller::Person)?;
+        let workspace = open_to_write(ui, self.path.as_deref(), Caller::Person, false)?;
         let Some(path) = &self.path else { return list(ui, &workspace) };
         let path = workspace.relative(path)?;
         let Some(state) = State::load(&workspace, &path)? else {

@@ -34,7 +34,7 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
-        let (workspace, target) = self.which.open()?;
+        let (workspace, target) = self.which.open_to_write(ui, self.dry_run)?;
         let past = Past::open(&workspace, &target, &self.revision)?;
         let Some(scalar) = past.value(&self.key)? else {
             let known = workspace.document(&target)?;

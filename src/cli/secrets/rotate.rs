@@ -28,7 +28,7 @@ pub struct Args {
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
         let typed: Vec<&Path> = self.files.iter().map(PathBuf::as_path).chain(self.scope.files()).collect();
-        let people = People::without_policy(&typed)?;
+        let people = People::without_policy(ui, &typed, self.dry_run)?;
         let chosen = self.chosen(&people)?;
         if chosen.is_empty() && people.survey.rules().next().is_none() {
             People::open(&typed)?;

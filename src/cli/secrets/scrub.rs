@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
+use super::interrupted::open_to_write;
 use super::verify::count;
 use crate::cli::escape::Escaped;
 use crate::cli::failure::Failure;
@@ -37,7 +38,7 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
-        let workspace = Workspace::open(None, Caller::Git)?;
+        let workspace = open_to_write(ui, None, Caller::Git, self.dry_run)?;
         let repo = workspace.repo()?;
         if !self.dry_run {
             refuse_beside_git(repo)?;

@@ -48,7 +48,7 @@ impl Args {
             return Err(Failure::usage("a value never stands in argv, where every process can read it")
                 .hint("type it at the prompt, or pipe it: … | stax secrets set KEY"));
         }
-        let (workspace, target) = self.which.open()?;
+        let (workspace, target) = self.which.open_to_write(ui, self.dry_run)?;
         let allowed = if target.env.is_some() { values::allowed_names(&workspace)? } else { Vec::new() };
         if target.env.is_some() {
             // before the prompt: a name that cannot be stored needs no value

@@ -9,10 +9,12 @@ use serde_json::{Value, json};
 use super::clone::{on_path, stranger, unguarded};
 use super::install;
 use super::install::hooks::{Hook, Hooks};
+use super::interrupted;
 use super::resolve;
 use super::verify::{self, Looked, Verdict};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
+use crate::disk::Interrupted;
 use crate::keyring::{IDENTITY_VARIABLES, SourceName, Tried};
 use crate::policy::Severity;
 use crate::policy::rules::SwitchedOff;
@@ -50,6 +52,8 @@ struct Report {
     places: String,
     /// `None`: no `.stax/vault.json`.
     bound: Result<Option<Vec<Bound>>, String>,
+    /// A change that a crash cut off, or why that is unknown.
+    interrupted: Result<Option<Interrupted>, String>,
     has_driver: bool,
     has_merge_driver: bool,
     has_old_drivers: bool,
@@ -103,6 +107,7 @@ impl Report {
             broken,
             places: places(workspace),
             bound,
+            interrupted: workspace.interrupted().map_err(|error| error.to_string()),
             has_driver,
             has_merge_driver,
             has_old_drivers: install::has_old_drivers(workspace.repo()?)?,
@@ -145,6 +150,16 @@ impl Report {
             }
             Ok(None) => ui.mark("✗", format!("Canonical source: no {VAULT}, so no environment is bound")),
             Err(error) => ui.mark("✗", format!("Canonical source: {error}")),
+        }
+        match &self.interrupted {
+            Ok(None) => {}
+            Ok(Some(found)) => {
+                let (what, then) = (interrupted::text(found), interrupted::outcome(found));
+                ui.mark_line("✗", format!("Interrupted: {what}; {then}"));
+            }
+            Err(error) => {
+                ui.mark_line("✗", format!("Interrupted: whether a command was cut off is unknown: {error}"))
+            }
         }
         self.print_git(ui);
         self.conflicts.iter().for_each(|conflict| ui.mark_line("✗", conflict));
@@ -200,6 +215,9 @@ impl Report {
 
     fn next(&self) -> Vec<String> {
         let mut next = Vec::new();
+        if matches!(self.interrupted, Ok(Some(_))) {
+            next.push(format!("{}     # finishes what was cut off", interrupted::FINISH));
+        }
         if matches!(self.bound, Ok(None)) {
             next.push("stax secrets init --env production".to_owned());
         }
@@ -260,6 +278,7 @@ impl Report {
                 "error": self.bound.as_ref().err(),
                 "files": files,
             },
+            "interrupted": self.interrupted.as_ref().ok().and_then(Option::as_ref).map(interrupted::json),
             "verify": self.verdict.as_ref().ok().map(verdict_json),
             "conflicts": self.conflicts,
             "stranger": self.stranger,

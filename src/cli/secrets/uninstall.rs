@@ -6,9 +6,11 @@ use std::process::ExitCode;
 use super::install::global::{self, remove_section};
 use super::install::guard;
 use super::install::hooks::{Hooks, Removed};
+use super::interrupted;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::repo::Repo;
+use crate::workspace::{Caller, Workspace};
 
 /// Take the drivers and hooks out of this clone again
 ///
@@ -33,12 +35,14 @@ impl Args {
             }
             return Ok(ExitCode::SUCCESS);
         }
-        let repo = Repo::discover(Path::new("."))?;
-        let hooks = Hooks::uninstall(&repo)?;
+        let workspace = Workspace::over(Repo::discover(Path::new("."))?, Caller::Person);
+        interrupted::settle(ui, &workspace)?;
+        let repo = workspace.repo()?;
+        let hooks = Hooks::uninstall(repo)?;
         let config = repo.common_dir().join("config").to_string_lossy().into_owned();
         let mut drivers = Vec::new();
         // the attributes first: a required filter without a command would stop git
-        let had_attributes = guard::uninstall(&repo)?;
+        let had_attributes = guard::uninstall(repo)?;
         if remove_section(&["--file", &config], guard::SECTION)? || had_attributes {
             drivers.push("guard".to_owned());
         }

@@ -24,7 +24,7 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
-        let (workspace, target) = self.which.open()?;
+        let (workspace, target) = self.which.open_to_write(ui, self.dry_run)?;
         let changed = values::update(&workspace, &target, self.dry_run, &mut |opened| {
             let path = values::parse_path(&self.key, opened.clear.tree())?;
             if opened.clear.tree().find(&path).is_none() {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::clone;
+use super::interrupted::{self, mention};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::show::is_ci;
 use crate::cli::ui::Ui;
@@ -181,7 +182,8 @@ impl Args {
     }
 
     fn work_tree(&self, ui: &Ui) -> Result<Report, Failure> {
-        let workspace = Workspace::open(None, self.caller())?;
+        let workspace = Workspace::open(None, self.caller())?.without_kept_walks();
+        mention(ui, &workspace)?;
         let scope = self.scope(&workspace)?;
         let in_scope = |path: &str| scope.is_empty() || scope.iter().any(|folder| is_beneath(path, folder));
         let mut state = State::gather(&workspace, &in_scope)?;
@@ -256,6 +258,7 @@ impl Args {
         leaks::drop_known(&mut leaks.findings, &report.findings);
         report.findings.extend(leaks.findings);
         report.unsought = leaks.notes;
+        report.unsought.extend(interrupted::note(&workspace)?);
         let mut back = returned::staged(&workspace, report.changes.as_deref().unwrap_or_default())?;
         let vault = if back.findings.is_empty() { None } else { Source::Index.vault(&workspace)?.0 };
         report.accepted.extend(take_accepted(&mut back.findings, vault.as_ref()));

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use crate::cli::failure::Failure;
 use crate::cli::secrets::install::guard;
+use crate::cli::secrets::interrupted::open_to_write;
 use crate::cli::secrets::verify::opinion;
 use crate::cli::ui::Ui;
 use crate::disk::Write;
@@ -43,7 +44,7 @@ impl Args {
         // the only one there is; clap refuses any other
         let Backend::SopsAge = self.backend;
         check_env(&self.env).map_err(|error| Failure::usage(error.to_string()))?;
-        let workspace = Workspace::open(None, Caller::Person)?;
+        let workspace = open_to_write(ui, None, Caller::Person, self.dry_run)?;
         let path = workspace.relative(&self.file)?;
         check_path(&path).map_err(|error| Failure::usage(error.to_string()))?;
         check_file(&workspace, &path)?;

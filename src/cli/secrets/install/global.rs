@@ -110,8 +110,30 @@ fn set(name: &str, value: &str) -> Result<(), Failure> {
         return Ok(());
     }
     let why = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    Err(Failure::usage(format!("your git configuration was not changed: {why}"))
+    Err(beside_lock(Failure::usage(format!("your git configuration was not changed: {why}")), &["--global"])
         .hint("`stax secrets install` in a clone needs no change there"))
+}
+
+/// Names the lock that git met beside the configuration: whoever is killed leaves it.
+fn beside_lock(failure: Failure, file: &[&str]) -> Failure {
+    let named = |name: &str| std::env::var_os(name).filter(|text| !text.is_empty()).map(PathBuf::from);
+    let mut locks: Vec<PathBuf> = match file {
+        ["--file", path] => vec![PathBuf::from(format!("{path}.lock"))],
+        _ => [
+            named("GIT_CONFIG_GLOBAL").map(|mut path| {
+                path.as_mut_os_string().push(".lock");
+                path
+            }),
+            named("HOME").map(|home| home.join(".gitconfig.lock")),
+            named("XDG_CONFIG_HOME").map(|config| config.join("git/config.lock")),
+            named("HOME").map(|home| home.join(".config/git/config.lock")),
+        ]
+        .into_iter()
+        .flatten()
+        .collect(),
+    };
+    locks.retain(|lock| lock.exists());
+    locks.iter().fold(failure, |failure, lock| failure.hint_of_lock(lock))
 }
 
 /// libgit2 would leave an empty heading behind, so git does it; says whether anything was set. `file` says
@@ -125,7 +147,7 @@ pub(in crate::cli::secrets) fn remove_section(file: &[&str], section: &str) -> R
     let output = config(&["--remove-section", section])?;
     if !output.status.success() {
         let why = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        return Err(Failure::usage(format!("{section} was not removed: {why}")));
+        return Err(beside_lock(Failure::usage(format!("{section} was not removed: {why}")), file));
     }
     Ok(true)
 }
