@@ -29,7 +29,7 @@ use std::path::{Path, PathBuf};
 
 use git2::{AttrCheckFlags, AttrValue, ErrorCode, Repository};
 
-pub use ancestry::Ancestry;
+pub use ancestry::{Ancestry, Changes, Turns};
 pub use attributes::AttributeLine;
 pub use blobs::Beside;
 pub use cache::WalkKey;

@@ -141,7 +141,7 @@ fn older_name(turns: &[Turn], at: usize, beside: &[usize]) -> Option<usize> {
 }
 
 /// More than half of the names of each are names of the other.
-fn has_names_of(one: &Snapshot, other: &Snapshot) -> bool {
+pub(super) fn has_names_of(one: &Snapshot, other: &Snapshot) -> bool {
     let common = one.sealed.keys().filter(|key| other.sealed.contains_key(*key)).count();
     common * 2 > one.sealed.len().max(other.sealed.len())
 }

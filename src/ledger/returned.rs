@@ -5,7 +5,7 @@
 //! were removed and nobody added them after that. In a commit with one parent only the data key is a proof:
 //! one that the file had before. Under a newer data key a reader was added by somebody who holds it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::lineage::Lineage;
 use super::snapshot::Mark;
@@ -43,6 +43,11 @@ struct Deeds<'a> {
 pub struct Returns<'a> {
     lineage: &'a Lineage<'a>,
     epochs: Epochs,
+    /// Of what each turn made.
+    by_turn: Vec<Option<Epoch>>,
+    by_epoch: HashMap<Epoch, Vec<usize>>,
+    /// The turns that ended a data key of a file; newest first.
+    ends: HashMap<(usize, Epoch), Vec<usize>>,
     deeds: Deeds<'a>,
 }
 
@@ -109,7 +114,31 @@ impl<'a> Returns<'a> {
             .map(|snapshot| &**snapshot)
             .collect();
         let epochs = Epochs::of(&[], &all, &super::Insight::default());
-        Self { lineage, epochs, deeds: Deeds::of(lineage) }
+        let mut returns = Self {
+            lineage,
+            by_turn: Vec::new(),
+            by_epoch: HashMap::new(),
+            ends: HashMap::new(),
+            epochs,
+            deeds: Deeds::of(lineage),
+        };
+        returns.note_epochs();
+        returns
+    }
+
+    fn note_epochs(&mut self) {
+        for (at, turn) in self.lineage.turns.iter().enumerate() {
+            let epoch = turn.now.as_ref().and_then(|now| self.epochs.at(now));
+            self.by_turn.push(epoch);
+            if let Some(epoch) = epoch {
+                self.by_epoch.entry(epoch).or_default().push(at);
+            }
+            let before: BTreeSet<Epoch> =
+                held(self.lineage, at).into_iter().filter_map(|old| self.epochs.at(old)).collect();
+            for ended in before.into_iter().filter(|old| turn.now.is_some() && Some(*old) != epoch) {
+                self.ends.entry((self.lineage.file(at), ended)).or_default().push(at);
+            }
+        }
     }
 
     /// What the turns that count brought back. One that only carries on what an earlier of them did is none.
@@ -198,12 +227,16 @@ impl<'a> Returns<'a> {
 
     fn of_commit(&self, at: usize, now: &'a Snapshot) -> Vec<Back> {
         let before = self.lineage.before(at).first().cloned().flatten();
-        let Some(epoch) = self.epochs.at(now) else { return Vec::new() };
+        let Some(epoch) = self.by_turn[at] else { return Vec::new() };
         let in_epoch = |snapshot: &Snapshot| self.epochs.at(snapshot) == Some(epoch);
         if before.as_deref().is_some_and(in_epoch) {
             return Vec::new();
         }
-        let older = self.turns_of(epoch, at);
+        let older = self.behind(at, self.by_epoch.get(&epoch));
+        if older.is_empty() {
+            return Vec::new();
+        }
+        let files: BTreeSet<usize> = older.into_iter().map(|turn| self.lineage.file(turn)).collect();
         let parent = &self.lineage.turns[at].sides[0].commit;
         let mut back = Vec::new();
         for recipient in &now.recipients {
@@ -211,8 +244,7 @@ impl<'a> Returns<'a> {
                 Some(old) => reads(old, recipient),
                 None => self.lineage.any_at(parent, |other| in_epoch(other) && reads(other, recipient)),
             };
-            let files = older.iter().map(|turn| self.lineage.file(*turn));
-            let mut removals = files.filter_map(|file| self.removal(file, recipient, at));
+            let mut removals = files.iter().filter_map(|file| self.removal(*file, recipient, at));
             if let Some(removal) = removals.next().filter(|_| !is_let) {
                 back.push(Back::Reader { recipient: recipient.clone(), removal });
             }
@@ -223,26 +255,9 @@ impl<'a> Returns<'a> {
         back
     }
 
-    /// Turns behind one that left a file under a data key.
-    fn turns_of(&self, epoch: Epoch, at: usize) -> Vec<usize> {
-        let is_of = |turn: &usize| {
-            let now = self.lineage.turns[*turn].now.as_ref();
-            now.is_some_and(|now| self.epochs.at(now) == Some(epoch)) && self.lineage.is_behind(*turn, at)
-        };
-        (0..self.lineage.turns.len()).filter(is_of).collect()
-    }
-
     /// The newest turn of the same file that made another data key after this one.
     fn ended(&self, epoch: Epoch, at: usize) -> Option<usize> {
-        let in_epoch = |snapshot: &Snapshot| self.epochs.at(snapshot) == Some(epoch);
-        let ends = |turn: &usize| {
-            let now = self.lineage.turns[*turn].now.as_ref();
-            self.lineage.file(*turn) == self.lineage.file(at)
-                && now.is_some_and(|now| !in_epoch(now))
-                && held(self.lineage, *turn).into_iter().any(in_epoch)
-                && self.lineage.is_behind(*turn, at)
-        };
-        (0..self.lineage.turns.len()).find(ends)
+        self.behind(at, self.ends.get(&(self.lineage.file(at), epoch))).first().copied()
     }
 
     /// A merge lets somebody read whom a parent does not, and nothing that this clone holds added them.
@@ -266,7 +281,7 @@ impl<'a> Returns<'a> {
     /// The removal made a new data key.
     #[must_use]
     pub fn is_rotated(&self, removal: usize) -> bool {
-        let now = self.lineage.turns[removal].now.as_ref().and_then(|now| self.epochs.at(now));
+        let now = self.by_turn[removal];
         !held(self.lineage, removal).into_iter().any(|old| self.epochs.at(old) == now)
     }
 

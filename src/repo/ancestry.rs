@@ -11,6 +11,20 @@ use super::{Entry, ObjectId, PathChange, Repo, RepoError, Span};
 /// One bit for each commit that was asked about.
 type Bits = Rc<Vec<u64>>;
 
+/// What the commits that changed some paths made of them: the place of the path, and what it holds.
+pub type Changes = HashMap<ObjectId, Vec<(usize, Option<Entry>)>>;
+
+/// What each path holds at a commit.
+type State = Rc<Vec<Option<Entry>>>;
+
+/// What commits did to some paths, and how they stand to each other.
+#[derive(Debug, Default)]
+pub struct Turns {
+    /// Children first.
+    pub commits: Vec<(ObjectId, Vec<PathChange>)>,
+    pub ancestry: Ancestry,
+}
+
 /// The commits that were asked about, and their parents. Names are in hex.
 #[derive(Debug, Default)]
 pub struct Ancestry {
@@ -20,17 +34,76 @@ pub struct Ancestry {
 }
 
 impl Repo {
-    /// How some commits of a span stand to each other.
+    /// What the commits of a span did to some paths, of which `changes` are those that changed one: children first,
+    /// with the merges that took the version of one parent. Trees are read only where the parents of a merge
+    /// differ.
     ///
     /// # Errors
-    /// [`RepoError::Missing`] when a commit is not in this clone.
-    pub fn ancestry(&self, span: &Span, asked: &HashSet<ObjectId>) -> Result<Ancestry, RepoError> {
+    /// As [`changes`](Self::changes).
+    pub fn turns(&self, span: &Span, paths: &[&str], changes: &Changes) -> Result<Turns, RepoError> {
         let _fast = FastReads::begin();
         let found = self.with_graph(span, |graph| {
             let commits = self.commits(&self.git.odb()?, span, graph)?;
-            Ok(Ancestry::of(&commits, asked))
+            let mut turns = self.turns_in(&commits, paths, changes)?;
+            turns.reverse();
+            let asked = turns.iter().map(|(commit, _)| *commit).chain(span.tips.iter().copied()).collect();
+            Ok(Turns { ancestry: Ancestry::of(&commits, &asked), commits: turns })
         });
         found.map_err(|error| self.explained(error))
+    }
+
+    /// Parents first.
+    fn turns_in(
+        &self,
+        commits: &Commits,
+        paths: &[&str],
+        changes: &Changes,
+    ) -> Result<Vec<(ObjectId, Vec<PathChange>)>, RepoError> {
+        let nothing: State = Rc::new(vec![None; paths.len()]);
+        let mut states = vec![nothing.clone(); commits.len()];
+        let mut found = Vec::new();
+        for row in commits.order().iter().rev() {
+            let id = ObjectId::from(commits.id(*row));
+            let old: Vec<State> =
+                commits.parents(*row).iter().map(|parent| states[*parent as usize].clone()).collect();
+            let mut state = old.first().unwrap_or(&nothing).clone();
+            if let Some(changed) = changes.get(&id) {
+                changed.iter().for_each(|(at, entry)| Rc::make_mut(&mut state)[*at] = *entry);
+            }
+            let is_changed = |at: &usize| {
+                changes.get(&id).is_some_and(|changed| changed.iter().any(|(path, _)| path == at))
+            };
+            let is_open = |at: &usize| old.iter().any(|side| side[*at] != old[0][*at]) && !is_changed(at);
+            let open: Vec<usize> = match old.iter().all(|side| Rc::ptr_eq(side, &old[0])) {
+                true => Vec::new(),
+                false => (0..paths.len()).filter(is_open).collect(),
+            };
+            if !open.is_empty() {
+                let names: Vec<&str> = open.iter().map(|at| paths[*at]).collect();
+                let entries = self.entries_at(id, &names)?;
+                for (at, entry) in open.iter().zip(entries) {
+                    if state[*at] != entry {
+                        Rc::make_mut(&mut state)[*at] = entry;
+                    }
+                }
+            }
+            let changed = changes.get(&id).into_iter().flatten().map(|(at, _)| *at);
+            let turned: Vec<PathChange> = changed
+                .chain(open)
+                .map(|at| PathChange {
+                    path: paths[at].to_owned(),
+                    new: state[at],
+                    old: old.iter().map(|side| side[at]).collect(),
+                })
+                .collect();
+            if !turned.is_empty() {
+                found.push((id, turned));
+            }
+            // two sides that became one share their state from here on
+            let same = old.iter().find(|side| **side == state).cloned();
+            states[*row as usize] = same.unwrap_or(state);
+        }
+        Ok(found)
     }
 
     /// For each merge of a span the files that its parents hold differently, while it took the version of one of

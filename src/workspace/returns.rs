@@ -1,12 +1,12 @@
 //! The turns of files over all branches, for the rules about who and what comes back.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
 use super::WorkspaceError;
 use super::history::{Snapshots, origin, sources_of};
 use crate::ledger::{Lineage, Origin, Returns, Side, Snapshot, Turn};
-use crate::repo::{Ancestry, Entry, ObjectId, Repo, Span, State, Walk};
+use crate::repo::{Ancestry, Changes, Commit, Entry, ObjectId, PathChange, Repo, Span, State, Walk};
 
 type Result<T> = std::result::Result<T, WorkspaceError>;
 
@@ -65,18 +65,68 @@ impl Pending {
 }
 
 impl Record {
-    /// The turns of some paths in the history behind some tips, under their older names too.
+    /// The turns of some paths in the history behind some tips; `walked` are all commits there that change one.
     ///
     /// # Errors
     /// When git cannot read the commits.
     pub fn load(
         repo: &Repo,
         tips: &[ObjectId],
-        mut paths: BTreeSet<String>,
+        paths: &BTreeSet<String>,
+        walked: &[Commit],
         pending: Option<&Pending>,
         snapshots: &mut Snapshots<'_>,
     ) -> Result<Self> {
         let span = Span { tips: tips.to_vec(), ..Span::default() };
+        let names: Vec<&str> = paths.iter().map(String::as_str).collect();
+        let place = |change: &PathChange| Some((names.binary_search(&&*change.path).ok()?, change.new));
+        let (mut changes, mut known) = (Changes::new(), HashMap::new());
+        for commit in walked {
+            let changed: Vec<_> = commit.paths.iter().filter_map(place).collect();
+            if !changed.is_empty() {
+                changes.insert(commit.id, changed);
+                known.insert(commit.id, commit);
+            }
+        }
+        let found = repo.turns(&span, &names, &changes)?;
+        let mut turns = Vec::new();
+        if let Some(pending) = pending {
+            turns.extend(pending_turns(repo, pending, paths, snapshots)?);
+        }
+        for (id, changed) in &found.commits {
+            let origin = Rc::new(match known.get(id) {
+                Some(commit) => origin(commit),
+                None => origin(&repo.commit(*id)?),
+            });
+            for change in changed {
+                let now = snapshots.of(&change.path, change.new)?;
+                let held = change.old.iter().map(|old| snapshots.of(&change.path, *old));
+                let held = held.collect::<Result<Vec<_>>>()?;
+                let parents = found.ancestry.parents(&origin.commit).iter().map(ObjectId::to_string);
+                let sides = parents.zip(held).map(|(commit, held)| Side { commit, held }).collect();
+                turns.extend(turn(&change.path, &origin, now, sides));
+            }
+        }
+        Ok(Self {
+            turns,
+            ancestry: found.ancestry,
+            pending: pending.iter().flat_map(|it| &it.parents).map(ObjectId::to_string).collect(),
+            is_partial: repo.is_shallow() || snapshots.is_partial(),
+        })
+    }
+
+    /// The same where nobody walked before: under older names too.
+    ///
+    /// # Errors
+    /// When git cannot read the commits.
+    pub fn walk(
+        repo: &Repo,
+        mut paths: BTreeSet<String>,
+        pending: &Pending,
+        snapshots: &mut Snapshots<'_>,
+    ) -> Result<Self> {
+        let tips = &pending.parents;
+        let span = Span { tips: tips.clone(), ..Span::default() };
         let mut walk = Walk::default();
         for _ in 0..=RENAMES {
             let names: Vec<&str> = paths.iter().map(String::as_str).collect();
@@ -87,31 +137,7 @@ impl Record {
             }
             paths.extend(more);
         }
-        let mut asked: HashSet<ObjectId> = walk.changed.iter().map(|commit| commit.id).collect();
-        asked.extend(tips);
-        let ancestry = repo.ancestry(&span, &asked)?;
-        let mut turns = Vec::new();
-        if let Some(pending) = pending {
-            turns.extend(pending_turns(repo, pending, &paths, snapshots)?);
-        }
-        for commit in &walk.changed {
-            let name = commit.id.to_string();
-            let origin = Rc::new(origin(commit));
-            for change in commit.paths.iter().chain(&commit.choices) {
-                let now = snapshots.of(&change.path, change.new)?;
-                let held = change.old.iter().map(|old| snapshots.of(&change.path, *old));
-                let held = held.collect::<Result<Vec<_>>>()?;
-                let parents = ancestry.parents(&name).iter().map(ObjectId::to_string);
-                let sides = parents.zip(held).map(|(commit, held)| Side { commit, held }).collect();
-                turns.extend(turn(&change.path, &origin, now, sides));
-            }
-        }
-        Ok(Self {
-            turns,
-            ancestry,
-            pending: pending.iter().flat_map(|it| &it.parents).map(ObjectId::to_string).collect(),
-            is_partial: repo.is_shallow() || snapshots.is_partial(),
-        })
+        Self::load(repo, tips, &paths, &walk.changed, Some(pending), snapshots)
     }
 
     /// Judges with everything in its place.

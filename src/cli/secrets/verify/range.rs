@@ -74,7 +74,7 @@ pub(super) fn verify(workspace: &Workspace, span: &Span) -> Result<Ranged, Failu
         &|path| changed.contains(path),
         &|one| is_accepted(gathered.vault.as_ref(), RuleId::K05, &one.path, None),
     ));
-    findings.extend(returned::in_range(repo, span, &sealed, &history, &gathered)?);
+    findings.extend(returned::in_range(repo, span, &sealed, &history, &gathered, &mut snapshots)?);
     let accepted = take_accepted(&mut findings, gathered.vault.as_ref());
     Ok(Ranged {
         findings,

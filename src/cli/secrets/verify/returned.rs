@@ -32,11 +32,16 @@ fn tips_of(gathered: &Gathered) -> Vec<(String, Rc<Snapshot>)> {
 }
 
 /// What came back in any commit behind HEAD and still holds in the files as they are.
-pub(super) fn at_head(repo: &Repo, history: &History, gathered: &Gathered) -> Result<Vec<Finding>, Failure> {
+pub(super) fn at_head(
+    repo: &Repo,
+    history: &History,
+    gathered: &Gathered,
+    snapshots: &mut Snapshots<'_>,
+) -> Result<Vec<Finding>, Failure> {
     let tips = tips_of(gathered);
     let paths = ledger::suspects(&history.versions, &history.removals, &tips);
     let Some(head) = repo.head_commit()?.filter(|_| !paths.is_empty()) else { return Ok(Vec::new()) };
-    let record = Record::load(repo, &[head], paths, None, &mut Snapshots::new(repo))?;
+    let record = Record::load(repo, &[head], &paths, &history.walked, None, snapshots)?;
     let mut findings = Vec::new();
     record.judged(|turns, returns| {
         let told = Told { repo, turns, returns };
@@ -89,6 +94,7 @@ pub(super) fn in_range(
     touched: &BTreeSet<&str>,
     history: &History,
     gathered: &Gathered,
+    snapshots: &mut Snapshots<'_>,
 ) -> Result<Vec<Finding>, Failure> {
     let Some(tip) = span.tips.first() else { return Ok(Vec::new()) };
     let mut tips = tips_of(gathered);
@@ -98,7 +104,7 @@ pub(super) fn in_range(
         return Ok(Vec::new());
     }
     let commits: BTreeSet<String> = repo.commits_of(span)?.iter().map(ObjectId::to_string).collect();
-    let record = Record::load(repo, &[*tip], paths, None, &mut Snapshots::new(repo))?;
+    let record = Record::load(repo, &[*tip], &paths, &history.walked, None, snapshots)?;
     let mut findings = Vec::new();
     record.judged(|turns, returns| {
         let told = Told { repo, turns, returns };
@@ -136,7 +142,7 @@ pub(super) fn staged(workspace: &Workspace, changes: &[StagedChange]) -> Result<
     if paths.is_empty() {
         return Ok(Found::default());
     }
-    let record = Record::load(repo, &pending.parents, paths, Some(&pending), &mut snapshots)?;
+    let record = Record::walk(repo, paths, &pending, &mut snapshots)?;
     let mut found = Found::default();
     record.judged(|turns, returns| {
         let told = Told { repo, turns, returns };

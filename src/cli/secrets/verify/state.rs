@@ -50,11 +50,12 @@ impl<'w> State<'w> {
         // without a document nobody can still read one
         let tips = repo.head_commit()?.into_iter().filter(|_| has_files).collect();
         let span = Span { tips, ..Span::default() };
-        let history = History::load(repo, &span, &wanted, None, &mut Snapshots::new(repo))?;
+        let mut snapshots = Snapshots::new(repo);
+        let history = History::load(repo, &span, &wanted, None, &mut snapshots)?;
         let mut findings = history::stale(&history, repo, facts, &|_| true, &|one| {
             range::is_accepted(self.gathered.vault.as_ref(), RuleId::K05, &one.path, None)
         });
-        findings.extend(returned::at_head(repo, &history, &self.gathered)?);
+        findings.extend(returned::at_head(repo, &history, &self.gathered, &mut snapshots)?);
         let accepted = take_accepted(&mut findings, self.gathered.vault.as_ref());
         let walked = Some(&history).filter(|_| has_files);
         findings.extend(past::late_rows(self.workspace, walked, facts.roster.as_deref())?);
