@@ -5,6 +5,7 @@
 
 mod identity;
 mod lint;
+mod person;
 mod recipient;
 
 use std::io::{Read as _, Write as _};
@@ -15,6 +16,7 @@ use zeroize::Zeroizing;
 
 pub use identity::{Identity, IdentityFileError, parse_identities};
 pub use lint::{HeaderFault, Lint, lint, lint_part};
+pub use person::{is_other_kind, is_service, person};
 pub use recipient::{Recipient, RecipientError, same_key, without_comment};
 
 use crate::sops::shamir::Part;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::age::without_comment;
+use crate::age::person;
 use crate::sops::tree::{Leaf, Scalar};
 use crate::sops::{Document, Path, Token, TokenType};
 
@@ -22,6 +22,7 @@ pub struct Sealed {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
+    /// Readers of every kind, each by its one name ([`person`]).
     pub recipients: BTreeSet<String>,
     /// By path; in a file of several documents with their number.
     pub sealed: BTreeMap<String, Sealed>,
@@ -40,12 +41,19 @@ impl Snapshot {
         let metadata = document.metadata();
         let (field, text) = metadata.selector.field();
         let mut snapshot = Self {
-            recipients: metadata.age.iter().map(|stanza| without_comment(&stanza.recipient)).collect(),
+            recipients: metadata.age.iter().map(|stanza| person(&stanza.recipient)).collect(),
             stanzas: metadata.age.iter().map(|stanza| mark(&[stanza.enc.as_bytes()])).collect(),
             mac: (!metadata.mac.is_empty()).then(|| mark(&[metadata.mac.as_bytes()])),
             selector: format!("{field}: {text}"),
             ..Self::default()
         };
+        for other in &metadata.others {
+            snapshot.recipients.insert(other.reader());
+            // a wrapping of a service proves the data key as a stanza does
+            if !other.enc.is_empty() {
+                snapshot.stanzas.insert(mark(&[other.enc.as_bytes()]));
+            }
+        }
         for (path, _, leaf, token) in cells(document) {
             match token {
                 Some(token) => {

@@ -8,7 +8,8 @@ use std::rc::Rc;
 
 use super::snapshot::Mark;
 use super::{Epoch, Epochs, Insight, Snapshot, Version};
-use crate::policy::{Finding, RuleId};
+use crate::age::{is_other_kind, is_service};
+use crate::policy::{Finding, RuleId, Severity};
 
 /// A former recipient who still opens a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,8 +89,15 @@ fn finding(recipient: &str, files: &[&Stale], name: Option<(String, String)>, no
     let when = since.map_or_else(String::new, |seconds| format!(", {} after removal", span(now - seconds)));
     let who = name.as_ref().map_or_else(|| short_key(recipient), |(name, _)| name.clone());
     let what = if files.len() == 1 { "1 file".to_owned() } else { format!("{} files", files.len()) };
-    let mut finding =
-        Finding::error(RuleId::K05, files[0].path.clone(), format!("{who} can still read {what}{when}"));
+    // a key of a service opens for whoever may use it, which nobody here can know
+    let (severity, message) = match is_service(recipient) {
+        true => {
+            let who = who.split_once(' ').filter(|_| name.is_none()).map_or(who.as_str(), |(_, id)| id);
+            (Severity::Warning, format!("whoever may use {who} can still open {what}{when}"))
+        }
+        false => (Severity::Error, format!("{who} can still read {what}{when}")),
+    };
+    let mut finding = Finding::new(RuleId::K05, severity, files[0].path.clone(), message);
     finding.detail = files.iter().take(SHOWN).map(|one| line(one)).collect();
     if files.len() > SHOWN {
         finding.detail.push(format!("and {} more", files.len() - SHOWN));
@@ -127,6 +135,10 @@ fn line(one: &Stale) -> String {
 /// The first letters of an age key, the last of an ssh key.
 #[must_use]
 pub fn short_key(recipient: &str) -> String {
+    // whose key it is can only be looked up by all of it
+    if is_other_kind(recipient) {
+        return recipient.to_owned();
+    }
     if let Some((kind, key)) = recipient.split_once(' ') {
         let end = key.char_indices().rev().nth(7).map_or(0, |(at, _)| at);
         return format!("{kind} …{}", &key[end..]);

@@ -5,6 +5,9 @@
 //! spelling is an error, any other unknown field a warning. Lines count from 1; the path of the file is
 //! the caller's to add.
 
+use std::collections::BTreeSet;
+
+use crate::age::person;
 use crate::sops::Selector;
 use crate::sops::pattern::Pattern;
 use crate::sops::tree::{Entry, Lines, Node, Scalar, SyntaxError, Value, line_of};
@@ -14,6 +17,7 @@ mod anchors;
 mod edit;
 mod fields;
 mod layout;
+mod others;
 mod remarks;
 mod rule;
 
@@ -44,6 +48,8 @@ pub struct CreationRule {
     pub groups: Vec<Vec<(String, usize)>>,
     /// Names of the fields that bring keys of other kinds: `kms`, `pgp`, `hc_vault`, …
     pub other_keys: Vec<String>,
+    /// The keys of those fields as readers, `pgp FBC7…` and `kms arn:…`.
+    pub others: Vec<String>,
     /// At most one of the six fields that select what is encrypted.
     pub crypt: Option<Crypt>,
     pub mac_only_encrypted: bool,
@@ -105,6 +111,12 @@ impl CreationRule {
         let groups = self.groups.iter().flatten();
         let flat = if self.groups.is_empty() { self.age.as_slice() } else { &[] };
         groups.chain(flat).map(|(recipient, _)| recipient.as_str()).collect()
+    }
+
+    /// Everybody who reads a file of this rule, one name a reader whatever its spelling.
+    #[must_use]
+    pub fn readers(&self) -> BTreeSet<String> {
+        self.recipients().into_iter().map(person).chain(self.others.iter().cloned()).collect()
     }
 
     /// How many key groups give the data key: all of them unless the rule says a number; 0 without groups.
@@ -260,6 +272,7 @@ impl Reader<'_> {
             age: Vec::new(),
             groups: Vec::new(),
             other_keys: Vec::new(),
+            others: Vec::new(),
             crypt: None,
             mac_only_encrypted: false,
             shamir_threshold: None,
@@ -269,11 +282,14 @@ impl Reader<'_> {
             match name {
                 "path_regex" => rule.path_regex = self.pattern(name, value)?,
                 "age" => rule.age = self.recipients(value, true)?,
-                "key_groups" => rule.groups = self.groups(value, &mut rule.other_keys)?,
+                "key_groups" => {
+                    let groups = self.groups(value, &mut rule)?;
+                    rule.groups = groups;
+                }
                 "mac_only_encrypted" => rule.mac_only_encrypted = self.boolean(name, value)?,
                 "shamir_threshold" => rule.shamir_threshold = self.integer(name, value)?,
                 _ if Selector::FIELDS.contains(&name) => self.crypt(&mut rule, name, value)?,
-                _ => note_other(&mut rule.other_keys, name, value),
+                _ => note_other(&mut rule, name, value),
             }
         }
         self.check_rule(&rule);
@@ -394,23 +410,23 @@ impl Reader<'_> {
     fn groups(
         &mut self,
         node: &Node,
-        others: &mut Vec<String>,
+        rule: &mut CreationRule,
     ) -> Result<Vec<Vec<(String, usize)>>, ConfigError> {
         match &node.value {
-            Value::List(_) => node.entries().map(|entry| self.group(&entry.node, others)).collect(),
+            Value::List(_) => node.entries().map(|entry| self.group(&entry.node, rule)).collect(),
             _ if is_null(node) => Ok(Vec::new()),
             _ => self.error(node, "`key_groups` must be a list"),
         }
     }
 
-    fn group(&mut self, node: &Node, others: &mut Vec<String>) -> Result<Vec<(String, usize)>, ConfigError> {
+    fn group(&mut self, node: &Node, rule: &mut CreationRule) -> Result<Vec<(String, usize)>, ConfigError> {
         let mut own = Vec::new();
         let mut merged = Vec::new();
         for Field { name, entry } in self.fields(node, Level::Group)? {
             match name {
                 "age" => own = self.recipients(&entry.node, false)?,
-                "merge" => merged = self.groups(&entry.node, others)?.concat(),
-                _ => note_other(others, name, &entry.node),
+                "merge" => merged = self.groups(&entry.node, rule)?.concat(),
+                _ => note_other(rule, name, &entry.node),
             }
         }
         // as sops does: what is merged comes first, and duplicates go, though not in a flat rule
@@ -454,7 +470,9 @@ fn is_null(node: &Node) -> bool {
 }
 
 /// A key of another kind counts only when something is written there.
-fn note_other(others: &mut Vec<String>, name: &str, node: &Node) {
+fn note_other(rule: &mut CreationRule, name: &str, node: &Node) {
+    rule.others.extend(others::readers(name, node));
+    let others = &mut rule.other_keys;
     let modifier = name == "aws_profile";
     let empty = is_null(node)
         || node.text().is_some_and(|text| text.trim().is_empty())

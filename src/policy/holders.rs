@@ -1,10 +1,11 @@
 //! Who holds which key: `recipients.md` first, then what the policy itself says in anchors and comments.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::config::Config;
 use super::roster::Roster;
 use super::who::{WhoError, resolve_who};
+use crate::age::person;
 
 /// The names of all keys that have one. Claims of the repository: nothing proves them.
 #[derive(Clone, Debug, Default)]
@@ -25,17 +26,25 @@ impl Holders {
     pub fn over<'p>(roster: &Roster, policies: impl IntoIterator<Item = &'p Config>) -> Self {
         let mut holders = Self::default();
         for (_, row) in roster.rows() {
-            holders.shown.entry(row.recipient.clone()).or_insert_with(|| row.name.clone());
-            holders.typed.push((row.recipient.clone(), row.name.clone()));
+            for key in spellings(&row.recipient) {
+                holders.shown.entry(key.clone()).or_insert_with(|| row.name.clone());
+                holders.typed.push((key, row.name.clone()));
+            }
         }
         for holder in policies.into_iter().flat_map(Config::holders) {
+            let keys = spellings(&holder.recipient);
             if let Some(name) = holder.name() {
-                holders.shown.entry(holder.recipient.clone()).or_insert(name);
+                for key in &keys {
+                    holders.shown.entry(key.clone()).or_insert_with(|| name.clone());
+                }
             }
             // `admin_ana` is found as `admin_ana` and as `ana`
             let words = holder.anchors.iter().map(|anchor| anchor.replace(['_', '-'], " "));
-            let names = holder.anchors.iter().cloned().chain(words).chain(holder.remark);
-            holders.typed.extend(names.map(|name| (holder.recipient.clone(), name)));
+            let names: Vec<String> =
+                holder.anchors.iter().cloned().chain(words).chain(holder.remark).collect();
+            for key in keys {
+                holders.typed.extend(names.iter().map(|name| (key.clone(), name.clone())));
+            }
         }
         holders
     }
@@ -72,6 +81,11 @@ impl Holders {
         }
         resolve_who(who, &known)
     }
+}
+
+/// As it is written, and the one name of the reader.
+fn spellings(key: &str) -> BTreeSet<String> {
+    BTreeSet::from([key.to_owned(), person(key)])
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! WHO on the command line: a key, a unique prefix of one, a name or a mail.
 
+use crate::age::{person, same_key};
+
 /// Nobody, or more than one; the candidates as `key name`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WhoError {
@@ -24,14 +26,20 @@ pub fn resolve_who(query: &str, known: &[(&str, &str)]) -> Result<String, WhoErr
     if wanted.is_empty() {
         return Err(WhoError::Nobody(query.to_owned()));
     }
+    // a fingerprint, an ARN or an ssh key as it is written elsewhere
+    let reader = person(query.trim()).to_lowercase();
     let rules: [Rule<'_>; 4] = [
-        &|key, _| key.to_lowercase() == wanted,
+        &|key, _| [&wanted, &reader].contains(&&key.to_lowercase()) || same_key(key, query.trim()),
         &|_, name| {
             let (person, mail) = parts(name);
             [name, person, mail].into_iter().any(|text| text.to_lowercase() == wanted)
         },
         &|_, name| parts(name).0.split_whitespace().any(|word| word.to_lowercase() == wanted),
-        &|key, _| key.to_lowercase().starts_with(&wanted),
+        &|key, _| {
+            let key = key.to_lowercase();
+            // behind its kind
+            key.starts_with(&wanted) || key.split_once(' ').is_some_and(|(_, id)| id.starts_with(&wanted))
+        },
     ];
     for rule in rules {
         let mut found: Vec<(&str, &str)> = Vec::new();

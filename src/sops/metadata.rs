@@ -4,11 +4,12 @@
 //! same shape first.
 
 use super::WrappedKey;
+use super::other_key::{OtherKey, other_keys};
 use super::selector::Selector;
 use super::tree::{Entry, Item, Node, Scalar, Tree, Value};
 
 /// Field names of the SOPS format besides `age`, selectors and the four scalars.
-const KEY_SOURCES: [&str; 6] = ["kms", "gcp_kms", "hckms", "azure_kv", "hc_vault", "pgp"];
+pub(super) const KEY_SOURCES: [&str; 6] = ["kms", "gcp_kms", "hckms", "azure_kv", "hc_vault", "pgp"];
 const SCALARS: [&str; 5] = ["lastmodified", "mac", "version", "mac_only_encrypted", "shamir_threshold"];
 
 #[derive(Clone, Debug)]
@@ -30,6 +31,8 @@ pub struct Metadata {
     pub mac_only_encrypted: bool,
     /// Other key sources that hold entries (`kms`, `pgp`, …), also inside of key groups.
     pub foreign: Vec<String>,
+    /// Their entries, those of key groups one group after the other.
+    pub others: Vec<OtherKey>,
     /// Fields that the format does not know.
     pub unknown: Vec<String>,
     pub(super) spans: Spans,
@@ -101,6 +104,9 @@ impl Metadata {
         };
         let threshold = threshold(block, groups.len())?;
         let names = block.entries().filter_map(|entry| Some((entry.key.as_deref()?, entry)));
+        let in_groups = block.get("key_groups").map(group_entries).unwrap_or_default();
+        let others = in_groups.into_iter().flat_map(|group| other_keys(&group.node)).chain(other_keys(block));
+        let others = others.collect();
         let mut unknown = strange_in_stanzas(block);
         for (name, entry) in names {
             if KEY_SOURCES.contains(&name) {
@@ -125,6 +131,7 @@ impl Metadata {
             selector_is_written,
             mac_only_encrypted: text("mac_only_encrypted") == "true",
             foreign,
+            others,
             unknown,
             spans: Spans::of(block),
         })
@@ -198,7 +205,7 @@ fn threshold(block: &Node, groups: usize) -> Result<usize, Fault> {
     }
 }
 
-fn field_text(node: &Node) -> Option<String> {
+pub(super) fn field_text(node: &Node) -> Option<String> {
     match &node.leaf()?.scalar {
         Scalar::Str(bytes) => String::from_utf8(bytes.to_vec()).ok(),
         Scalar::Bool(value) => Some(value.to_string()),

@@ -7,12 +7,12 @@ use std::io::Read as _;
 use std::rc::Rc;
 
 use super::{MAX_FILE, POLICY, Result, Target, Workspace};
-use crate::age::same_key;
+use crate::age::person;
 use crate::policy::config::{Config, CreationRule};
 use crate::policy::rules::{Content, FileFacts, Policies, looks_sealed, mentions};
 use crate::policy::vault::Vault;
 use crate::repo::{IndexEntry, Repo};
-use crate::sops::{Document, Format};
+use crate::sops::{Document, Format, OtherKey};
 
 /// A `.sops.yaml`, by its path below the root.
 pub struct PolicyFile {
@@ -85,10 +85,17 @@ impl SecretFile {
         self.document.metadata().age.iter().map(|stanza| stanza.recipient.as_str()).collect()
     }
 
-    /// Whether a recipient is among the labels.
+    /// Readers with keys of other kinds than age.
     #[must_use]
-    pub fn names(&self, recipient: &str) -> bool {
-        self.labels().iter().any(|label| same_key(label, recipient))
+    pub fn others(&self) -> Vec<String> {
+        self.document.metadata().others.iter().map(OtherKey::reader).collect()
+    }
+
+    /// Whether a reader is named, in whatever spelling.
+    #[must_use]
+    pub fn names(&self, reader: &str) -> bool {
+        let reader = person(reader);
+        self.labels().iter().any(|label| person(label) == reader) || self.others().contains(&reader)
     }
 
     /// What sops needs to be told where the name of the file says another format: `--input-type yaml …`.
@@ -440,58 +447,4 @@ fn recipients_in(bytes: &[u8]) -> BTreeSet<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::age::{self, Recipient};
-    use crate::sops::{DataKey, Fresh, Terms, seal};
-
-    const KEY: &str = "age147zy7f5juz43arn96sadlx2ftg2ulshsvplc8l3q68570w9t69fsmy4d78";
-
-    fn sealed(format: Format, clear: &str) -> String {
-        let recipient: Recipient = KEY.parse().unwrap();
-        let key = DataKey::new([1; 32]);
-        let wrapped = age::wrap(&key, &[recipient]);
-        let mut random = super::super::random;
-        let mut fresh = Fresh { now: "2026-01-10T12:00:00Z", random: &mut random };
-        seal(format, clear, &Terms::of(&wrapped), &key, &mut fresh).unwrap()
-    }
-
-    fn kind(path: &str, text: &str) -> &'static str {
-        match parse(path, false, text.as_bytes()) {
-            Found::Document(_) => "document",
-            Found::Obstacle(..) => "obstacle",
-            Found::NotSops => "other",
-        }
-    }
-
-    #[test]
-    fn what_is_sops_is_seen_by_its_content_whatever_its_name() {
-        let (yaml, env) = (sealed(Format::Yaml, "a: x\n"), sealed(Format::Dotenv, "A=x\n"));
-        let table = [
-            ("a.yaml", yaml.as_str(), "document"),
-            ("b.yaml.enc", &yaml, "document"),
-            ("UPPER.YML", &yaml, "document"),
-            (".env.sops", &env, "document"),
-            ("a.yaml", "sops: is a word\n", "other"),
-            ("a.ini", "[sops]\nx = 1\n", "other"),
-        ];
-        for (path, text, expected) in table {
-            assert_eq!(kind(path, text), expected, "{path}");
-        }
-        // what cannot be read is an obstacle that names its readers
-        let doubled = format!("a: y\n{yaml}");
-        let Found::Obstacle(Cause::Unreadable(what), labels, _) = parse("a.yaml", false, doubled.as_bytes())
-        else {
-            panic!("an obstacle")
-        };
-        assert!(what.contains("duplicate key"), "{what}");
-        assert_eq!(labels, [KEY]);
-    }
-
-    #[test]
-    fn recipients_are_found_in_any_text() {
-        let text = format!("x {KEY}\",\nrecipient: ssh-ed25519 AAAAC3Nz+/= somebody@host\n");
-        let found: Vec<String> = recipients_in(text.as_bytes()).into_iter().collect();
-        assert_eq!(found, [KEY, "ssh-ed25519 AAAAC3Nz+/="]);
-    }
-}
+mod tests;

@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
 use super::{POLICY, ROSTER, WorkspaceError};
-use crate::ledger::{Origin, Past, Removal, Snapshot, Track, Version};
-use crate::policy::config::Config;
+use crate::age::{person, without_comment};
+use crate::ledger::{Origin, Past, Removal, Snapshot, Track, Version, short_key};
+use crate::policy::config::{Config, CreationRule};
 use crate::policy::roster::Roster;
 use crate::policy::rules::{Content, FileFacts, SEALED};
 use crate::policy::{Holders, without_mail};
@@ -397,6 +398,15 @@ fn learn(names: &mut BTreeMap<String, Named>, path: &str, text: &str, at: &str) 
         let role = roster.get(key).map(|(_, row)| row.role.clone()).unwrap_or_default();
         let named = Named { name: name.to_owned(), role, how: format!("named in {path}{at}") };
         names.entry(key.to_owned()).or_insert(named);
+    }
+    // somebody without a name is called as the policy spells the key
+    for key in config.iter().flat_map(|config| &config.rules).flat_map(CreationRule::recipients) {
+        let reader = person(key);
+        if reader != without_comment(key) {
+            let named =
+                Named { name: short_key(key), role: String::new(), how: format!("{key} in {path}{at}") };
+            names.entry(reader).or_insert(named);
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::history::{History, Named, Snapshots, candidates};
 use super::reading::Reading;
 use super::{POLICY, ROSTER, Target, Workspace, WorkspaceError};
-use crate::age::without_comment;
+use crate::age::person;
 use crate::ledger::{Epochs, Insight, Removal, Snapshot, Version};
 use crate::policy::rules::{Content, FileFacts, mentions};
 use crate::repo::{ObjectId, Repo, Span};
@@ -47,7 +47,7 @@ impl Register {
     /// another name of the file.
     #[must_use]
     pub fn lets_read(&self, version: &Snapshot, key: &str) -> bool {
-        let key = without_comment(key);
+        let key = person(key);
         version.recipients.contains(&key)
             || self.epochs.at(version).is_some_and(|epoch| self.epochs.was_read_by(epoch, &key))
     }

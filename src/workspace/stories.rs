@@ -6,9 +6,10 @@ use std::rc::Rc;
 use super::history::{History, Snapshots, names_people, origin};
 use super::register::Depth;
 use super::{POLICY, ROSTER, Target, Workspace, WorkspaceError};
+use crate::age::person;
 use crate::ledger::{Epochs, Insight, KeyChange, Moment, Readers, Snapshot, key_change};
 use crate::policy::Holders;
-use crate::policy::config::Config;
+use crate::policy::config::{Config, CreationRule};
 use crate::policy::roster::Roster;
 use crate::policy::rules::Policies;
 use crate::repo::{Commit, Entry, ObjectId, PathChange, Repo, Span};
@@ -138,7 +139,7 @@ impl Workspace {
             let mut list = |commit| {
                 let center = past.center(commit)?;
                 let rules = center.policies.iter().flat_map(|(_, config)| &config.rules);
-                let policy = rules.flat_map(|rule| rule.recipients()).map(str::to_owned).collect();
+                let policy = rules.flat_map(CreationRule::readers).collect();
                 Ok(Readers { policy: Some(policy), ..Readers::default() })
             };
             let now = list(commit.id)?;
@@ -201,7 +202,7 @@ struct Center {
 impl Center {
     fn readers(&self, path: &str, managed: bool) -> Option<BTreeSet<String>> {
         let (_, rule) = self.policies.rule_for(path, managed)?;
-        Some(rule.recipients().into_iter().map(str::to_owned).collect())
+        Some(rule.readers())
     }
 }
 
@@ -267,7 +268,7 @@ impl<'a> Past<'a> {
         }
         let text = String::from_utf8(self.repo.blob(blob).ok()?).ok()?;
         let rows = Roster::parse(&text).ok()?;
-        let keys = Rc::new(rows.rows().map(|(_, row)| row.recipient.clone()).collect::<BTreeSet<_>>());
+        let keys = Rc::new(rows.rows().map(|(_, row)| person(&row.recipient)).collect::<BTreeSet<_>>());
         self.tables.insert(blob, keys.clone());
         Some(keys)
     }
@@ -451,7 +452,7 @@ impl<'a> Past<'a> {
                     };
                     config.rules.iter().find(is_it)
                 });
-                let keys = rule.map(|rule| rule.recipients().into_iter().map(str::to_owned).collect());
+                let keys = rule.map(CreationRule::readers);
                 Readers { policy: keys, ..Readers::default() }
             };
             let now = list(change.new);

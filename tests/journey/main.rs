@@ -20,6 +20,7 @@ mod hooks;
 mod import;
 mod inputs;
 mod kept;
+mod kinds;
 mod ledger;
 mod limits;
 mod managers;

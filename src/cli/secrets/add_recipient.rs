@@ -133,7 +133,7 @@ impl Args {
         if !has_table && is_named && role.is_empty() {
             return Ok(None);
         }
-        let onboarded = people.since.get(key).map_or_else(today, |since| since.date.clone());
+        let onboarded = people.since(key).map_or_else(today, |since| since.date.clone());
         let row = Row { recipient: key.to_owned(), name, role, onboarded };
         people.roster.add_row(row).map_err(|error| Failure::usage(error.to_string()))?;
         roster_write(&people.workspace, &people.roster).map(Some)

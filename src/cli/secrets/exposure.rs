@@ -129,9 +129,8 @@ pub(super) fn with_ledger<T>(
     let is_dismissed = |path: &str, key: &str| {
         // a policy nearer to the file may say otherwise
         let is_general = vault.is_none_or(|vault| vault.env_for_path(path).is_none());
-        let rule =
-            policy.as_ref().and_then(|policy| policy.rule_for(path)).map(|(_, rule)| rule.recipients());
-        let is_named = rule.is_none_or(|keys| keys.is_empty() || keys.contains(&key));
+        let rule = policy.as_ref().and_then(|policy| policy.rule_for(path)).map(|(_, rule)| rule.readers());
+        let is_named = rule.is_none_or(|keys| keys.is_empty() || keys.contains(key));
         let is_governed_here = !is_general || !workspace.has_nearer_policy(path);
         is_governed_here && !is_named
     };

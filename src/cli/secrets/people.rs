@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::interrupted::open_to_write;
-use crate::age::{Recipient, same_key};
+use crate::age::{Recipient, person, same_key};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::ui::Ui;
 use crate::disk::Write;
@@ -124,6 +124,11 @@ impl People {
         self.holders.name(key).unwrap_or(key).to_owned()
     }
 
+    /// Since when somebody is in the policy.
+    pub(super) fn since(&self, key: &str) -> Option<&Since> {
+        self.since.get(&person(key))
+    }
+
     /// The name before a mail.
     pub(super) fn short(&self, key: &str) -> String {
         without_mail(&self.name(key)).to_owned()
@@ -135,15 +140,21 @@ impl People {
 
     /// The one whom WHO means, among policy, table and file labels, then those who ever were in the policy.
     pub(super) fn resolve(&self, who: &str) -> Result<String, Failure> {
-        let rules = self.survey.rules().map(|at| self.survey.rule(at));
-        let mut keys: BTreeSet<&str> = rules.flat_map(CreationRule::recipients).collect();
+        let rules = || self.survey.rules().map(|at| self.survey.rule(at));
+        let mut keys: Vec<&str> = rules().flat_map(CreationRule::recipients).collect();
+        keys.extend(rules().flat_map(|rule| &rule.others).map(String::as_str));
         keys.extend(self.roster.rows().map(|(_, row)| row.recipient.as_str()));
         keys.extend(self.survey.files.iter().flat_map(SecretFile::labels));
         keys.extend(self.survey.obstacles.iter().flat_map(|it| &it.labels).map(String::as_str));
+        let others: Vec<String> = self.survey.files.iter().flat_map(SecretFile::others).collect();
+        keys.extend(others.iter().map(String::as_str));
         // only a whole key reaches into the past
-        if let Some((key, _)) = self.since.get_key_value(who) {
-            keys.insert(key);
+        if let Some((key, _)) = self.since.get_key_value(&person(who)) {
+            keys.push(key);
         }
+        // one reader may be spelled in several ways; the policy's comes first
+        let mut seen = BTreeSet::new();
+        keys.retain(|key| seen.insert(person(key)));
         self.holders.resolve(who, keys.into_iter()).map_err(|error| {
             Failure::usage(error.to_string()).hint("see who can read: stax secrets recipients")
         })

@@ -71,7 +71,7 @@ struct Reader {
 fn readers(people: &People, rule: RuleAt) -> Vec<Reader> {
     let reader = |key: &str| {
         let row = people.roster.get(key).map(|(_, row)| row);
-        let since = people.since.get(key);
+        let since = people.since(key);
         let claimed = row.map(|row| row.onboarded.clone()).filter(|date| !date.is_empty());
         let onboarded = since.map(|since| since.date.clone()).or(claimed.clone()).unwrap_or_else(today);
         Reader {
@@ -91,7 +91,8 @@ fn readers(people: &People, rule: RuleAt) -> Vec<Reader> {
     };
     // who stands in two key groups is one reader
     let mut seen = BTreeSet::new();
-    let all = people.survey.rule(rule).recipients().into_iter();
+    let rule = people.survey.rule(rule);
+    let all = rule.recipients().into_iter().chain(rule.others.iter().map(String::as_str));
     all.filter(|key| seen.insert(*key)).map(reader).collect()
 }
 

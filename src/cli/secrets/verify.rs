@@ -58,6 +58,9 @@ pub struct Args {
     /// Fail (1) where the clone holds too little history to tell who knew older data keys
     #[arg(long)]
     require_history: bool,
+    /// Count as errors the warnings of which only a service could tell more: its keys that open a file still (K05)
+    #[arg(long)]
+    strict: bool,
     /// Fail too where a former recipient could read a value that is still in use
     #[arg(long, conflicts_with = "staged")]
     exposure: bool,
@@ -106,6 +109,9 @@ struct Accepted {
     why: String,
 }
 
+/// Rules whose warnings `--strict` makes errors.
+const STRICT: [RuleId; 1] = [RuleId::K05];
+
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
         if let Some(rule) = self.explain {
@@ -113,7 +119,13 @@ impl Args {
         }
         // git names the index in the environment of every hook that checks one
         let in_hook = self.staged && std::env::var_os("GIT_INDEX_FILE").is_some();
-        let report = self.report(ui).inspect_err(|failure| self.output().announce(failure, ui))?;
+        let mut report = self.report(ui).inspect_err(|failure| self.output().announce(failure, ui))?;
+        if self.strict {
+            let is_strict = |finding: &&mut Finding| {
+                finding.severity == Severity::Warning && STRICT.contains(&finding.rule)
+            };
+            report.findings.iter_mut().filter(is_strict).for_each(|it| it.severity = Severity::Error);
+        }
         report.show_as(self.output(), in_hook, ui)?;
         report.unsought.iter().for_each(|note| ui.note(note));
         let is_unknown = self.require_history && report.is_partial;

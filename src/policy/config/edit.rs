@@ -294,6 +294,7 @@ fn same_meaning(left: &CreationRule, right: &CreationRule) -> bool {
         && names(&left.age) == names(&right.age)
         && groups(left) == groups(right)
         && left.other_keys == right.other_keys
+        && left.others == right.others
         && crypt(left) == crypt(right)
         && left.mac_only_encrypted == right.mac_only_encrypted
         && left.shamir_threshold == right.shamir_threshold

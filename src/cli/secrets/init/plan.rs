@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::age::{self, Recipient};
+use crate::age::{self, Recipient, person};
 use crate::cli::failure::Failure;
 use crate::cli::secrets::people::{onboarded, today};
 use crate::disk::Write;
@@ -173,7 +173,7 @@ impl Order<'_> {
                 nameless.push(key.to_owned());
                 continue;
             };
-            let onboarded = since.get(key).map_or_else(today, |since| since.date.clone());
+            let onboarded = since.get(&person(key)).map_or_else(today, |since| since.date.clone());
             roster
                 .add_row(Row { recipient: key.to_owned(), name, role, onboarded })
                 .map_err(|error| Failure::usage(format!("{ROSTER}: {error}")))?;

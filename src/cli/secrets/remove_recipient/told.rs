@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::plan::{Plan, Reach};
-use crate::age::{Recipient, same_key};
+use crate::age::{Recipient, person, same_key};
 use crate::cli::failure::Failure;
 use crate::cli::secrets::exposure::with_ledger;
 use crate::cli::secrets::people::{People, Since, reason};
@@ -38,7 +38,7 @@ impl Told<'_> {
         let (people, plan) = (self.people, self.plan);
         let name = people.name(self.key);
         let name = if name == self.key { name } else { format!("{name} {}", self.key) };
-        let since = people.since.get(self.key);
+        let since = people.since(self.key);
         let since = since.map(|s| format!(" since {} {}", s.date, s.commit)).unwrap_or_default();
         let could = [self.what(), plan.left.iter().map(|it| it.path.clone()).collect()].concat();
         let what = if could.is_empty() { "nothing here".to_owned() } else { some(&could) };
@@ -182,8 +182,9 @@ impl Told<'_> {
         ));
         let workspace = &self.people.workspace;
         let vault = workspace.vault()?;
-        let exposure =
-            with_ledger(register, vault.as_ref(), workspace, &|ledger| Ok(ledger.exposure(self.key)))?;
+        let exposure = with_ledger(register, vault.as_ref(), workspace, &|ledger| {
+            Ok(ledger.exposure(&person(self.key)))
+        })?;
         for (file, _) in &self.plan.done {
             let items = exposure.iter().filter(|it| it.path == file.target.path).flat_map(|it| &it.items);
             checklist(ui, file, &items.collect::<Vec<_>>());

@@ -14,6 +14,7 @@ pub(super) const DOCS: &[RuleDoc] = &[
         mend: &[
             "make a new data key, which changes no value: `stax secrets rotate FILE`",
             "replace at its source what they could read; after a removal by `stax secrets remove-recipient WHO` the list is printed",
+            "keys of gpg, of ssh and of plugins count like those of age; a key of a service (AWS, GCP, Azure, Vault) is a warning, because only the service knows who may use it, and `--strict` makes that an error",
         ],
     },
     RuleDoc {
