@@ -39,6 +39,8 @@ pub use error::RepoError;
 pub use index::{IndexEntry, StagedChange};
 pub use loose::Loose;
 pub use object::{Entry, ObjectId, State};
+
+use cache::KeptWalks;
 use plumbing::Naming;
 
 /// The largest blob that is read. SOPS files of the general profile end at the same size.
@@ -53,8 +55,7 @@ pub struct Repo {
     /// The references are no files.
     asks_git: OnceCell<bool>,
     may_fetch: Cell<bool>,
-    /// Walks are kept and read only with this.
-    walk_key: Cell<Option<WalkKey>>,
+    kept_walks: Cell<KeptWalks>,
 }
 
 /// The value of a git attribute for one path. `!name` counts as unspecified, as in git.
@@ -103,7 +104,7 @@ impl Repo {
             naming,
             asks_git: OnceCell::new(),
             may_fetch: Cell::new(false),
-            walk_key: Cell::new(None),
+            kept_walks: Cell::default(),
         }
     }
 

@@ -123,6 +123,13 @@ impl Workspace {
         self
     }
 
+    /// For a judge whom somebody waits for: the same, and the walks are kept for a summary that may read them.
+    #[must_use]
+    pub fn with_walks_renewed(self) -> Self {
+        self.repo.iter().for_each(|repo| repo.renew_walks(|| UserKey::derived(Purpose::History)));
+        self
+    }
+
     /// # Errors
     /// When the file stands alone, outside any repository.
     pub fn repo(&self) -> Result<&Repo> {

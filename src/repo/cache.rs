@@ -32,6 +32,16 @@ use super::{Commit, ObjectId, Repo, RepoError, Span, Walk};
 /// Where the key comes from that kept walks are authenticated with.
 pub type WalkKey = fn() -> Option<Zeroizing<[u8; 32]>>;
 
+/// What this process does with walks that were made before.
+#[derive(Clone, Copy, Default)]
+pub(super) enum KeptWalks {
+    #[default]
+    Ignored,
+    /// Made anew, and kept for those who may read them.
+    Renewed(WalkKey),
+    Read(WalkKey),
+}
+
 /// A walk over fewer commits is as fast as a file.
 const WORTH: usize = 1000;
 const FILES: usize = 16;
@@ -43,16 +53,24 @@ type Question<'q> = &'q dyn Fn(&Span) -> Result<Found, RepoError>;
 impl Repo {
     /// Lets this value read and keep walks. What judges (`verify`, the hooks) never says it.
     pub fn keep_walks(&self, key: WalkKey) {
-        self.walk_key.set(Some(key));
+        self.kept_walks.set(KeptWalks::Read(key));
+    }
+
+    /// Every walk from now on is made from the objects of git alone; whoever may read kept walks finds it.
+    pub fn renew_walks(&self, key: WalkKey) {
+        self.kept_walks.set(KeptWalks::Renewed(key));
     }
 
     /// Every walk from now on is made from the objects of git alone.
     pub fn keep_no_walks(&self) {
-        self.walk_key.set(None);
+        self.kept_walks.set(KeptWalks::Ignored);
     }
 
     fn seal(&self, question: &str) -> Option<Seal> {
-        let key = self.walk_key.get()?()?;
+        let key = match self.kept_walks.get() {
+            KeptWalks::Ignored => return None,
+            KeptWalks::Renewed(key) | KeptWalks::Read(key) => key()?,
+        };
         let repository = self.common_dir().canonicalize().ok()?.into_os_string().into_vec();
         Some(Seal { key, repository, question: question.to_owned() })
     }
@@ -102,9 +120,9 @@ impl Repo {
         };
         let _fast = FastReads::begin();
         let folder = self.common_dir().join("stax/history");
-        let known = fs::read(folder.join(name))
-            .ok()
-            .and_then(|bytes| format::parse(&seal, &bytes, span.tips[0].bytes().len()));
+        let is_read = matches!(self.kept_walks.get(), KeptWalks::Read(_));
+        let known = is_read.then(|| fs::read(folder.join(name)).ok()).flatten();
+        let known = known.and_then(|bytes| format::parse(&seal, &bytes, span.tips[0].bytes().len()));
         let is_same = known.as_ref().is_some_and(|(tips, _)| *tips == span.tips);
         if let Some((tips, old)) = known
             && let Ok(Some(found)) = self.go_on(&tips, old, span, question)

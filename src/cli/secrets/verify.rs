@@ -194,7 +194,11 @@ impl Args {
     }
 
     fn work_tree(&self, ui: &Ui) -> Result<Report, Failure> {
-        let workspace = Workspace::open(None, self.caller())?.without_kept_walks();
+        let workspace = Workspace::open(None, self.caller())?;
+        let workspace = match self.is_for_a_person() {
+            true => workspace.with_walks_renewed(),
+            false => workspace.without_kept_walks(),
+        };
         mention(ui, &workspace)?;
         let scope = self.scope(&workspace)?;
         let in_scope = |path: &str| scope.is_empty() || scope.iter().any(|folder| is_beneath(path, folder));

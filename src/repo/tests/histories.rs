@@ -453,6 +453,11 @@ fn a_walk_counts_only_with_the_key_of_this_user_for_this_repository_and_question
 
     // with the right key it counts: the test forges what the product reads
     assert_ne!(ask("here"), expected);
+    // a judge does not read it, and leaves the truth for a summary
+    repo.renew_walks(KEY);
+    assert_eq!(ask("here"), expected);
+    repo.keep_walks(KEY);
+    assert_eq!(ask("here"), expected);
     repo.keep_no_walks();
     assert_eq!(ask("here"), expected);
     fs::remove_dir_all(&folder).unwrap();

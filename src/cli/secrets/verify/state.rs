@@ -46,12 +46,14 @@ impl<'w> State<'w> {
         let (repo, facts) = (self.workspace.repo()?, &self.gathered.facts);
         let now: BTreeSet<String> = facts.files.iter().map(|file| file.path.clone()).collect();
         let has_files = !now.is_empty();
+        let paths: Vec<&str> = now.iter().map(String::as_str).collect();
+        let spec = format!("files:\n{}\npolicy:\n{:?}", paths.join("\n"), facts.policy);
         let wanted = candidates(now, facts.policy.as_slice());
         // without a document nobody can still read one
         let tips = repo.head_commit()?.into_iter().filter(|_| has_files).collect();
         let span = Span { tips, ..Span::default() };
         let mut snapshots = Snapshots::new(repo);
-        let history = History::load(repo, &span, &wanted, None, &mut snapshots)?;
+        let history = History::load(repo, &span, &wanted, Some(&spec), &mut snapshots)?;
         let mut findings = history::stale(&history, repo, facts, &|_| true, &|one| {
             range::is_accepted(self.gathered.vault.as_ref(), RuleId::K05, &one.path, None)
         });
