@@ -18,13 +18,13 @@ pub mod stories;
 pub mod unlock;
 pub mod wrap;
 
-use std::cell::Cell;
-use std::collections::BTreeSet;
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use zeroize::Zeroizing;
 
@@ -59,6 +59,10 @@ pub struct Workspace {
     pub keyring: Keyring,
     /// What a crash left half done was looked at, so that files may be judged and written.
     is_settled: Cell<bool>,
+    /// What the texts were when they were read first: a plan made of them must not replace others.
+    seen: RefCell<BTreeMap<String, Option<Vec<u8>>>>,
+    /// The writes of this work tree, up to the last look at it.
+    generation: Cell<Option<SystemTime>>,
 }
 
 /// A SOPS file: its path below the root with `/`, and the environment it is bound to.
@@ -106,14 +110,21 @@ impl Workspace {
         repo.iter().for_each(Repo::let_git_fetch);
         repo.iter().for_each(|repo| repo.keep_walks(|| UserKey::derived(Purpose::History)));
         let root = repo.as_ref().map_or(folder, |repo| repo.root().to_owned());
-        Ok(Self { keyring: keyring(repo.as_ref(), caller), repo, root, is_settled: Cell::new(false) })
+        Ok(Self::new(keyring(repo.as_ref(), caller), repo, root))
     }
 
     /// The same over a repository that is already open (hooks). No walk that was kept counts there.
     #[must_use]
     pub fn over(repo: Repo, caller: Caller) -> Self {
         let (keyring, root) = (keyring(Some(&repo), caller), repo.root().to_owned());
-        Self { keyring, root, repo: Some(repo), is_settled: Cell::new(false) }
+        Self::new(keyring, Some(repo), root)
+    }
+
+    fn new(keyring: Keyring, repo: Option<Repo>, root: PathBuf) -> Self {
+        let (is_settled, seen, generation) = (Cell::default(), RefCell::default(), Cell::default());
+        let workspace = Self { repo, root, keyring, is_settled, seen, generation };
+        workspace.generation.set(workspace.site().ok().and_then(|site| site.generation()));
+        workspace
     }
 
     /// For a judge: every walk over the log is made from the objects of git alone.
@@ -167,7 +178,9 @@ impl Workspace {
     /// # Errors
     /// As [`Self::read`]; text that is not UTF-8.
     pub fn read_text(&self, path: &str) -> Result<Option<String>> {
-        let bytes = match self.read(path)? {
+        let found = self.read(path)?;
+        self.remember(path, found.as_deref());
+        let bytes = match found {
             None if [VAULT, POLICY, ROSTER].contains(&path) => self.left_out(path)?,
             found => found,
         };

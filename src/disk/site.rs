@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use rustix::fs::{AtFlags, Mode, OFlags, openat, unlinkat};
 use serde::{Deserialize, Serialize};
@@ -66,6 +67,12 @@ impl Site {
     #[must_use]
     pub fn alone(folder: &Path) -> Self {
         Self { key: || None, ..Self::of_clone(folder, folder, folder) }
+    }
+
+    /// Changes with every write of this work tree: each notes its drafts and forgets them.
+    #[must_use]
+    pub fn generation(&self) -> Option<SystemTime> {
+        fs::metadata(self.records_dir()).and_then(|folder| folder.modified()).ok()
     }
 
     #[cfg(test)]

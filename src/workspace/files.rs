@@ -220,7 +220,9 @@ impl Workspace {
         survey.policies.push(PolicyFile { path: POLICY.to_owned(), config: Rc::new(root) });
         let mut broken = Vec::new();
         for path in paths.filter(|path| is_policy(path) && *path != POLICY) {
-            let bytes = match self.read(path) {
+            let found = self.read(path);
+            self.remember(path, found.as_ref().ok().and_then(Option::as_deref));
+            let bytes = match found {
                 Ok(Some(bytes)) => Ok(bytes),
                 Ok(None) => self.left_out(path).map(Option::unwrap_or_default),
                 Err(error) => Err(error),

@@ -10,12 +10,20 @@ use crate::sops::{Document, DocumentError};
 type Check<'a> = &'a dyn Fn(&Write) -> std::result::Result<(), String>;
 
 impl Workspace {
-    /// A planned write of a text file: what it holds now, and what it shall hold.
+    /// A planned write of a text file: what it held when it was read first, and what it shall hold.
     ///
     /// # Errors
     /// As [`Self::read`].
     pub fn plan(&self, path: &str, after: impl Into<Vec<u8>>) -> Result<Write> {
-        Ok(Write { path: path.into(), before: self.read(path)?, after: after.into(), mode: None })
+        let seen = self.seen.borrow().get(path).cloned();
+        let before = seen.map_or_else(|| self.read(path), Ok)?;
+        Ok(Write { path: path.into(), before, after: after.into(), mode: None })
+    }
+
+    /// A plan for this file is made of these bytes.
+    pub(super) fn remember(&self, path: &str, bytes: Option<&[u8]>) {
+        let mut seen = self.seen.borrow_mut();
+        seen.entry(path.to_owned()).or_insert_with(|| bytes.map(<[u8]>::to_vec));
     }
 
     /// The write that replaces an opened document; it fails when the file changed meanwhile.
@@ -36,7 +44,38 @@ impl Workspace {
     /// As [`disk::commit`].
     pub fn save(&self, writes: &[Write]) -> Result<()> {
         self.refuse_left_out(writes)?;
-        self.commit(&self.root, writes, &check_document)
+        self.commit(&self.root, writes, &check_document)?;
+        self.look_again()
+    }
+
+    /// What is read from now on is judged by itself.
+    fn look_again(&self) -> Result<()> {
+        self.seen.borrow_mut().clear();
+        self.generation.set(self.site()?.generation());
+        Ok(())
+    }
+
+    /// Whether another command has written here since the last look, so that what was read in between may be half of
+    /// its change. The next look begins now.
+    ///
+    /// # Errors
+    /// Outside any repository.
+    pub fn is_outdated(&self) -> Result<bool> {
+        let before = self.generation.get();
+        self.look_again()?;
+        Ok(before != self.generation.get())
+    }
+
+    /// The same, beside other writers: `false` where one of them was first, so that everything is read again.
+    ///
+    /// # Errors
+    /// As [`Self::save`].
+    pub fn save_unless_changed(&self, writes: &[Write]) -> Result<bool> {
+        match self.save(writes) {
+            Ok(()) => Ok(true),
+            Err(WorkspaceError::Disk(DiskError::Changed(_) | DiskError::Exists(_))) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Writes a whole file, inside or outside the repository; what is new is for its owner alone.
@@ -109,7 +148,7 @@ impl Workspace {
 }
 
 impl Workspace {
-    fn site(&self) -> Result<Site> {
+    pub(super) fn site(&self) -> Result<Site> {
         let repo = self.repo()?;
         Ok(Site::of_clone(&self.root, &repo.git_dir(), &repo.common_dir()))
     }
@@ -132,6 +171,9 @@ impl Workspace {
     /// As [`disk::repair`].
     pub fn repair(&self, is_approved: bool) -> Result<Option<Interrupted>> {
         let found = if self.repo.is_some() { disk::repair(&self.site()?, is_approved)? } else { None };
+        if self.repo.is_some() {
+            self.look_again()?;
+        }
         self.is_settled.set(true);
         Ok(found)
     }

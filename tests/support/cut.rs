@@ -55,7 +55,8 @@ impl Cut<'_> {
         self.run(&["kill", name, &number.to_string()]).0
     }
 
-    /// The `number`th of all its calls to the disk fails with this errno; `None` when it makes no so many.
+    /// The `number`th of its calls fails with this errno, reading ones from the lock on too; `None` when it makes
+    /// no so many.
     pub fn fail(&self, number: usize, errno: i32) -> Option<Output> {
         let (done, calls) = self.run(&["fail", &number.to_string(), &errno.to_string()]);
         (calls.len() >= number).then_some(done)

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use super::people::{People, Scope, parse_recipient, roster_write, today};
+use super::values::{beside_others, unless_outdated};
 use super::verify::count;
 use crate::age::{Recipient, RecipientError};
 use crate::cli::failure::Failure;
@@ -44,49 +45,61 @@ pub struct Args {
 
 impl Args {
     pub fn run(mut self, ui: &Ui) -> Result<ExitCode, Failure> {
-        let parsed = self.recipient.parse::<Recipient>();
+        beside_others(&mut || self.attempt(ui))
+    }
+
+    fn attempt(&mut self, ui: &Ui) -> Result<Option<ExitCode>, Failure> {
         let mut people = People::open_to_write(ui, &self.scope.files(), self.dry_run)?;
-        let recipient = parsed.or_else(|error| self.known(&people, &error))?;
+        let added = self.add(ui, &mut people);
+        unless_outdated(&people.workspace, added)
+    }
+
+    /// `None`: somebody else wrote first.
+    fn add(&mut self, ui: &Ui, people: &mut People) -> Result<Option<ExitCode>, Failure> {
+        let parsed = self.recipient.parse::<Recipient>();
+        let recipient = parsed.or_else(|error| self.known(people, &error))?;
         let key = recipient.as_str();
         let mut candidates = people.governing();
         if candidates.is_empty() {
             candidates = people.survey.rules().collect();
         }
         let rules = people.rules(&self.scope, &candidates)?;
-        self.remember(ui, &people, key)?;
+        self.remember(ui, people, key)?;
         let name = self.name.clone().or_else(|| people.holders.name(key).map(str::to_owned));
-        let after = policies_with(&people, &rules, key, name.as_deref())?;
+        let after = policies_with(people, &rules, key, name.as_deref())?;
         let mut writes = Vec::new();
         for (old, new) in people.survey.policies.iter().zip(&after) {
             if old.config.text() != new.text() {
                 writes.push(people.workspace.plan(&old.path, new.text())?);
             }
         }
-        writes.extend(self.row(&mut people, &after, key, name)?);
+        writes.extend(self.row(people, &after, key, name)?);
         people.holders = Holders::over(&people.roster, &after);
-        let planned = self.plan(&people, &after, &rules, key)?;
+        let planned = self.plan(people, &after, &rules, key)?;
         writes.extend(planned.iter().map(|file| file.write.clone()));
         writes.retain(|write| write.before.as_ref() != Some(&write.after));
         if writes.is_empty() {
             let (name, what) = (people.name(key), people.labels(&rules));
             ui.line(format!("{name} can already read {what}; nothing to do"));
             people.note_left_out(ui, key);
-            return Ok(ExitCode::SUCCESS);
+            return Ok(Some(ExitCode::SUCCESS));
         }
-        self.tell(ui, &people, &rules, &writes, &planned, key);
+        if !self.dry_run && !people.workspace.save_unless_changed(&writes)? {
+            return Ok(None);
+        }
+        self.tell(ui, people, &rules, &writes, &planned, key);
         people.warn_missing(ui, rules.iter().map(|at| (*at, &after[at.policy].rules[at.rule])), key);
         people.note_left_out(ui, key);
         if self.dry_run {
             ui.note("dry run: nothing was written");
-            return Ok(ExitCode::SUCCESS);
+            return Ok(Some(ExitCode::SUCCESS));
         }
-        people.workspace.save(&writes)?;
         if !self.rotate {
-            note_older_versions(ui, &people, &planned, key)?;
+            note_older_versions(ui, people, &planned, key)?;
         }
         let message = format!("chore(secrets): add {} to {}", people.name(key), people.labels(&rules));
         ui.next(&people.finish(ui, &writes, &message)?);
-        Ok(ExitCode::SUCCESS)
+        Ok(Some(ExitCode::SUCCESS))
     }
 
     /// The key of somebody whom the policy or the table names already. What is neither key nor name may be

@@ -6,6 +6,7 @@ mod told;
 use std::process::ExitCode;
 
 use super::people::{People, Scope};
+use super::values::{beside_others, unless_outdated};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::ui::Ui;
 use crate::workspace::files::Survey;
@@ -33,20 +34,29 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
+        beside_others(&mut || self.attempt(ui))
+    }
+
+    fn attempt(&self, ui: &Ui) -> Result<Option<ExitCode>, Failure> {
         let people = People::without_policy(ui, &self.scope.files(), self.dry_run)?;
+        unless_outdated(&people.workspace, self.remove(ui, &people))
+    }
+
+    /// `None`: somebody else wrote first.
+    fn remove(&self, ui: &Ui, people: &People) -> Result<Option<ExitCode>, Failure> {
         let key = people.resolve(&self.who)?;
-        let reach = Reach::of(&people, &self.scope)?;
-        let register = register(&people)?;
-        let plan = Plan::new(&people, &key, &reach, &register.read_by(&key))?;
-        if !self.dry_run {
-            people.workspace.save(&plan.writes())?;
+        let reach = Reach::of(people, &self.scope)?;
+        let register = register(people)?;
+        let plan = Plan::new(people, &key, &reach, &register.read_by(&key))?;
+        if !self.dry_run && !people.workspace.save_unless_changed(&plan.writes())? {
+            return Ok(None);
         }
-        let told = Told { people: &people, plan: &plan, key: &key, who: &self.who, reach: &reach };
+        let told = Told { people, plan: &plan, key: &key, who: &self.who, reach: &reach };
         if !plan.is_empty() {
             told.announce(ui);
         }
         let after =
-            if self.dry_run { None } else { Some(people.workspace.survey(&named(&people, &self.scope)?)?) };
+            if self.dry_run { None } else { Some(people.workspace.survey(&named(people, &self.scope)?)?) };
         let today = after.as_ref().map_or_else(|| today_of(&people.survey), today_of);
         let register = people.workspace.renewed(register, today, Depth::Silent)?;
         told.checklists(ui, &register)?;
@@ -56,7 +66,7 @@ impl Args {
             None => ui.note("dry run: nothing was written"),
         }
         told.next(ui, self.dry_run)?;
-        Ok(if plan.left.is_empty() { ExitCode::SUCCESS } else { Exit::No.into() })
+        Ok(Some(if plan.left.is_empty() { ExitCode::SUCCESS } else { Exit::No.into() }))
     }
 }
 

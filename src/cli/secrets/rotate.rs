@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::people::{People, Scope, reason};
+use super::values::{beside_others, unless_outdated};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::workspace::files::{RuleAt, SecretFile};
@@ -27,11 +28,20 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
+        beside_others(&mut || self.attempt(ui))
+    }
+
+    fn attempt(&self, ui: &Ui) -> Result<Option<ExitCode>, Failure> {
         let typed: Vec<&Path> = self.files.iter().map(PathBuf::as_path).chain(self.scope.files()).collect();
         let people = People::without_policy(ui, &typed, self.dry_run)?;
-        let chosen = self.chosen(&people)?;
+        unless_outdated(&people.workspace, self.rotate(ui, &people, &typed))
+    }
+
+    /// `None`: somebody else wrote first.
+    fn rotate(&self, ui: &Ui, people: &People, typed: &[&Path]) -> Result<Option<ExitCode>, Failure> {
+        let chosen = self.chosen(people)?;
         if chosen.is_empty() && people.survey.rules().next().is_none() {
-            People::open(&typed)?;
+            People::open(typed)?;
         }
         let mut files = Vec::new();
         for file in chosen {
@@ -49,8 +59,12 @@ impl Args {
             }
             files.push((file, people.readers(rule, file, None, None)));
         }
-        let rules: Vec<RuleAt> = if self.files.is_empty() { self.rules(&people)? } else { Vec::new() };
+        let rules: Vec<RuleAt> = if self.files.is_empty() { self.rules(people)? } else { Vec::new() };
         let planned = people.plan(&rules, &files, Keys::New)?;
+        let writes: Vec<_> = planned.iter().map(|file| file.write.clone()).collect();
+        if !self.dry_run && !people.workspace.save_unless_changed(&writes)? {
+            return Ok(None);
+        }
         for file in &planned {
             let (path, readers) = (&file.target.path, people.shorts(&file.readers));
             ui.mark(
@@ -60,13 +74,11 @@ impl Args {
         }
         if self.dry_run || planned.is_empty() {
             ui.note("nothing was written");
-            return Ok(ExitCode::SUCCESS);
+            return Ok(Some(ExitCode::SUCCESS));
         }
-        let writes: Vec<_> = planned.into_iter().map(|file| file.write).collect();
-        people.workspace.save(&writes)?;
         ui.line("checked: the old data key opens no value and no MAC of the new files");
         ui.next(&people.finish(ui, &writes, "chore(secrets): rotate data keys")?);
-        Ok(ExitCode::SUCCESS)
+        Ok(Some(ExitCode::SUCCESS))
     }
 
     fn rules(&self, people: &People) -> Result<Vec<RuleAt>, Failure> {

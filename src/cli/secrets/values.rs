@@ -4,10 +4,9 @@ use zeroize::Zeroizing;
 
 use super::Which;
 use crate::cli::failure::Failure;
-use crate::disk::DiskError;
 use crate::policy::names::check_name;
 use crate::sops::{EditError, Format, Path, Scalar, Step, Tree, tree};
-use crate::workspace::{Caller, Opened, Target, Workspace, WorkspaceError};
+use crate::workspace::{Caller, Opened, Target, Workspace};
 
 /// A managed value is at most this large (bytes).
 const MAX_VALUE: usize = 64 << 10;
@@ -47,20 +46,35 @@ pub fn update(
     dry_run: bool,
     change: &mut dyn FnMut(&Opened) -> Result<Option<String>, Failure>,
 ) -> Result<bool, Failure> {
-    for _ in 0..RACES {
+    let mut attempt = || {
         let opened = workspace.opened(target)?;
         workspace.check_recipients(&opened.target, opened.clear.document())?;
-        let Some(text) = change(&opened)? else { return Ok(false) };
-        if dry_run {
-            return Ok(true);
-        }
-        match workspace.save(&[workspace.replace(&opened, text)]) {
-            Ok(()) => return Ok(true),
-            Err(WorkspaceError::Disk(DiskError::Changed(_))) => {}
-            Err(error) => return Err(error.into()),
+        let Some(text) = change(&opened)? else { return Ok(Some(false)) };
+        let lands = dry_run || workspace.save_unless_changed(&[workspace.replace(&opened, text)])?;
+        Ok(lands.then_some(true))
+    };
+    beside_others(&mut || unless_outdated(workspace, attempt()))
+}
+
+/// A refusal counts only where nobody wrote meanwhile: several files are not replaced in one instant.
+pub fn unless_outdated<T>(
+    workspace: &Workspace,
+    result: Result<Option<T>, Failure>,
+) -> Result<Option<T>, Failure> {
+    match result {
+        Err(_) if workspace.repo().is_ok() && workspace.is_outdated()? => Ok(None),
+        result => result,
+    }
+}
+
+/// Attempts until one lands. `None`: somebody else wrote first, so all is read again.
+pub fn beside_others<T>(attempt: &mut dyn FnMut() -> Result<Option<T>, Failure>) -> Result<T, Failure> {
+    for _ in 0..RACES {
+        if let Some(done) = attempt()? {
+            return Ok(done);
         }
     }
-    Err(Failure::usage(format!("{} changed again and again while it was written", target.path)))
+    Err(Failure::usage("others changed these files again and again meanwhile; nothing was written"))
 }
 
 /// The path that a user typed: a key as it is, `a.b[0]`, or sops's `["a"]["b"]`, and both mixed as paths are
