@@ -246,6 +246,8 @@ rules! {
     C02 = "value",
     /// With a key: the MAC is that of the values.
     C03 = "mac-value",
+    /// With a key: where everything in a bound file is encrypted anew no value is another one.
+    C04 = "replaced-values",
     /// With a key: no other file has the same data key.
     C05 = "same-data-key",
     /// A managed file names nothing that programs obey.

@@ -198,13 +198,17 @@ fn old_token(change: &Change<'_>) -> Option<Finding> {
     Some(Finding::new(RuleId::D06, crate::policy::Severity::Notice, change.path, message))
 }
 
+/// Every value and stanza of a bound file is new.
+#[must_use]
+pub fn is_replaced(Change { before, after, managed, .. }: &Change<'_>) -> bool {
+    *managed && !after.sealed.is_empty() && !before.sealed.is_empty() && !before.shares_key_with(after)
+}
+
 /// D08: public keys are enough to write a whole new file, and nothing inside tells it from a rotation. Of
 /// general files home-labs make hundreds, which decrypt in place, edit and encrypt.
 fn replaced(change: &Change<'_>) -> Option<Finding> {
-    let Change { before, after, managed, .. } = change;
-    let is_new =
-        *managed && !after.sealed.is_empty() && !before.sealed.is_empty() && !before.shares_key_with(after);
-    (is_new && before.recipients == after.recipients).then(|| {
+    let Change { before, after, .. } = change;
+    (is_replaced(change) && before.recipients == after.recipients).then(|| {
         let message = "every value and stanza is new: a rotation, or another file in its place";
         Finding::new(RuleId::D08, crate::policy::Severity::Notice, change.path, message)
             .fix("somebody with a key: git diff, which shows whether the values are the same")

@@ -178,7 +178,8 @@ impl Repo {
 
 impl Span {
     /// Nothing is hidden.
-    pub(super) fn is_whole(&self) -> bool {
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
         self.hidden.is_empty() && !self.hide_references
     }
 }

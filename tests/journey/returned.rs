@@ -207,3 +207,99 @@ fn where_the_removal_may_lie_beyond_a_shallow_clone_nobody_says_that_all_is_well
     verify(&shallow, &[]).ok().says("this clone holds not all history");
     verify(&shallow, &["--require-history"]).exits(1);
 }
+
+/// Somebody who holds no key writes a whole file for the same readers.
+fn replace_by_hand(sandbox: &Sandbox) {
+    sandbox.write(
+        PROD,
+        "DATABASE_URL: postgres://evil.example.com/app\nSTRIPE_SECRET_KEY: canary-hunter2\nPORT: 5432\n",
+    );
+    sandbox.keyless().sops(["encrypt", "-i", PROD]).ok();
+}
+
+#[test]
+fn with_a_key_a_whole_new_file_is_told_by_the_values_that_changed() {
+    let sandbox = Sandbox::with_store();
+    replace_by_hand(&sandbox);
+    sandbox.git(["add", "--all"]).ok();
+    let commit = sandbox.git(["commit", "-m", "rotate data keys"]).ok();
+    commit
+        .shows("warning[C04 replaced-values]")
+        .hides("D08")
+        .hides("evil.example.com")
+        .hides("canary-hunter2");
+    let range = ["secrets", "verify", "--range", "HEAD~1..HEAD"];
+    let told = sandbox.stax(range).ok();
+    told.prints("warning[C04 replaced-values]: values changed while all of the file was encrypted anew: `DATABASE_URL`")
+        .hides("STRIPE_SECRET_KEY")
+        .hides("D08")
+        .hides("evil.example.com");
+    sandbox.stax([&range[..], &["--strict"]].concat()).exits(1).prints("error[C04 replaced-values]");
+    // without a key nobody can tell
+    let keyless = sandbox.keyless().stax([&range[..], &["--strict"]].concat()).ok();
+    keyless.prints("notice[D08 all-replaced]").hides("C04");
+}
+
+#[test]
+fn a_rotation_and_a_removal_by_stax_are_silent_with_a_key() {
+    let sandbox = Sandbox::with_store();
+    let bob = sandbox.person("bob");
+    sandbox.add_recipient(&bob, "Bob", "sre").ok();
+    sandbox.commit_all("add bob");
+    for args in [&["rotate"][..], &["remove-recipient", "bob"]] {
+        sandbox.stax([&["secrets"], args].concat()).ok();
+        sandbox.git(["add", "--all"]).ok();
+        sandbox.git(["commit", "-qm", "by stax"]).ok().hides("D08").hides("C04");
+        let told = sandbox.stax(["secrets", "verify", "--strict", "--range", "HEAD~1..HEAD"]).ok();
+        told.hides("D08").hides("C04");
+    }
+    // a value of the checklist in the same commit as the removal is honest, and named
+    sandbox.add_recipient(&bob, "Bob", "sre").ok();
+    sandbox.commit_all("bob again");
+    sandbox.stax(["secrets", "remove-recipient", "bob"]).ok();
+    sandbox.set("STRIPE_SECRET_KEY", "replaced").ok();
+    sandbox.git(["add", "--all"]).ok();
+    sandbox
+        .git(["commit", "-qm", "remove bob and replace"])
+        .ok()
+        .shows("encrypted anew: `STRIPE_SECRET_KEY`");
+}
+
+#[test]
+fn a_reader_who_comes_and_goes_inside_a_range_is_named() {
+    let sandbox = Sandbox::with_store();
+    let mal = sandbox.person("mal");
+    let key = mal.key();
+    sandbox.sops(["rotate", "-i", "--add-age", &key, PROD]).ok();
+    sandbox.git(["commit", "--no-verify", "-qam", "one"]).ok();
+    let came = short(&sandbox, "HEAD");
+    sandbox.sops(["rotate", "-i", "--rm-age", &key, PROD]).ok();
+    sandbox.git(["commit", "--no-verify", "-qam", "two"]).ok();
+    let told = verify(&sandbox, &["--range", "HEAD~2..HEAD"]).ok();
+    told.prints("warning[K01 recipients]")
+        .prints(&format!("who: {key}"))
+        .prints(&format!("in commit {came} of "));
+    // who stays, and who was there before, is judged at the end
+    verify(&sandbox, &["--range", "HEAD~1..HEAD"]).ok().hides("K01");
+    sandbox.git(["mv", PROD, "infra/secrets/other.enc.yaml"]).ok();
+    let vault = sandbox.read(".stax/vault.json").replace("prod.enc.yaml", "other.enc.yaml");
+    sandbox.write(".stax/vault.json", vault);
+    sandbox.git(["add", "--all"]).ok();
+    sandbox.git(["commit", "--no-verify", "-qm", "another name"]).ok();
+    verify(&sandbox, &["--range", "HEAD~2..HEAD"]).hides("K01 recipients]: mal").hides("in the middle");
+    verify(&sandbox, &["--range", "HEAD~3..HEAD"]).prints("in the middle of the range");
+}
+
+#[test]
+fn an_old_version_beside_the_new_one_is_found_in_a_range_too() {
+    let (sandbox, _) = parted();
+    sandbox.git(["switch", "--quiet", "main"]).ok();
+    let old = sandbox.git(["show", &format!("HEAD~1:{PROD}")]).ok().stdout;
+    sandbox.write("infra/secrets/kept.enc.yaml", old);
+    sandbox.git(["add", "--all"]).ok();
+    sandbox.git(["commit", "--no-verify", "-qm", "a copy"]).ok();
+    for args in [&[][..], &["--range", "HEAD~1..HEAD"]] {
+        let found = verify(&sandbox, args).exits(1);
+        found.prints("lets Bob read infra/secrets/kept.enc.yaml again");
+    }
+}

@@ -21,9 +21,11 @@ mod history;
 mod leaks;
 pub(in crate::cli) mod opinion;
 mod output;
+mod passing;
 mod past;
 pub(in crate::cli) mod push;
 mod range;
+mod replaced;
 mod returned;
 mod sarif;
 mod state;
@@ -58,7 +60,8 @@ pub struct Args {
     /// Fail (1) where the clone holds too little history to tell who knew older data keys
     #[arg(long)]
     require_history: bool,
-    /// Count as errors the warnings of which only a service could tell more: its keys that open a file still (K05)
+    /// Fail too on warnings that an honest change gives as well: keys of services that open a file still (K05),
+    /// values that changed while a whole file was encrypted anew (C04)
     #[arg(long)]
     strict: bool,
     /// Fail too where a former recipient could read a value that is still in use
@@ -110,7 +113,7 @@ struct Accepted {
 }
 
 /// Rules whose warnings `--strict` makes errors.
-const STRICT: [RuleId; 1] = [RuleId::K05];
+const STRICT: [RuleId; 2] = [RuleId::C04, RuleId::K05];
 
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
@@ -162,7 +165,7 @@ impl Args {
     fn range(&self, range: &str) -> Result<Report, Failure> {
         let workspace = Workspace::over(Repo::from_env_without_work_tree()?, self.caller());
         let span = workspace.repo()?.span(range)?;
-        let mut ranged = range::verify(&workspace, &span)?;
+        let mut ranged = range::verify(&workspace, &span, !self.keyless)?;
         let checked_with_key = self.open_with_key(&workspace, &mut ranged.gathered)?;
         ranged.findings.extend(past::check(self, &workspace, ranged.gathered.vault.as_ref(), &|_| true)?);
         Ok(Report {
@@ -312,7 +315,7 @@ impl Args {
         let is_new =
             |finding: &Finding| changed.contains(&finding.path) || (central && depends_on_policy(finding));
         let (mut findings, older): (Vec<Finding>, Vec<Finding>) = findings.into_iter().partition(is_new);
-        let of_changes = range::staged(workspace, &changes, &gathered)?;
+        let of_changes = range::staged(workspace, &changes, &gathered, !self.keyless)?;
         findings.extend(of_changes.0);
         accepted.extend(of_changes.1);
         let older = older.iter().filter(|finding| finding.severity == Severity::Error).count();

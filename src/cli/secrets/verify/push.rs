@@ -114,7 +114,7 @@ fn errors(findings: &[Finding]) -> impl Iterator<Item = &Finding> {
 
 fn judge(workspace: &Workspace, span: &Span) -> Result<Vec<Finding>, Failure> {
     if let Touched::Secrets(_) = touched(workspace, span)? {
-        return Ok(range::verify(workspace, span)?.findings);
+        return Ok(range::verify(workspace, span, false)?.findings);
     }
     let mut findings = tree::leaks_in(workspace.repo()?, span)?;
     if let Some(tip) = span.tips.first().filter(|_| !findings.is_empty()) {

@@ -14,9 +14,9 @@ use crate::workspace::history::{History, Snapshots, day};
 use crate::workspace::{POLICY, VAULT, Workspace};
 
 use super::history;
-use super::returned;
 use super::tree::{self, Gathered, Source};
 use super::{Accepted, take_accepted};
+use super::{passing, replaced, returned};
 
 /// What a range holds.
 pub(super) struct Ranged {
@@ -30,7 +30,7 @@ pub(super) struct Ranged {
 
 /// Leaks and tampering count in every commit; the policy and the data keys are judged at the end, of
 /// the files that the range changes.
-pub(super) fn verify(workspace: &Workspace, span: &Span) -> Result<Ranged, Failure> {
+pub(super) fn verify(workspace: &Workspace, span: &Span, with_key: bool) -> Result<Ranged, Failure> {
     let repo = workspace.repo()?;
     let Some(tip) = span.tips.first() else { return Err(Failure::usage("the range has no end")) };
     let gathered = tree::gather(workspace, Source::Commit(*tip), &|_| true, &BTreeSet::new())?;
@@ -42,8 +42,8 @@ pub(super) fn verify(workspace: &Workspace, span: &Span) -> Result<Ranged, Failu
         range.walked.iter().flat_map(|commit| &commit.paths).map(|change| change.path.as_str()).collect();
     let central = changed.iter().any(|path| tree::is_central(path));
 
-    let touched = returned::touched(repo, span, &range, &gathered, &mut snapshots)?;
-    let sealed: BTreeSet<&str> = sealed.into_iter().chain(touched.iter().map(String::as_str)).collect();
+    let chosen = returned::touched(repo, span, &range, &gathered, &mut snapshots)?;
+    let sealed: BTreeSet<&str> = sealed.into_iter().chain(chosen.iter().map(String::as_str)).collect();
 
     // of the time before the range only the files that it changes are read
     let tips = if sealed.is_empty() { Vec::new() } else { span.tips.clone() };
@@ -55,8 +55,8 @@ pub(super) fn verify(workspace: &Workspace, span: &Span) -> Result<Ranged, Failu
     for commit in &range.walked {
         let gone = taken_away(commit, &mut snapshots)?;
         for change in &commit.paths {
-            let context =
-                Context { tip: &gathered, past: tracks.past(&change.path, &commit.id.short()), gone: &gone };
+            let past = tracks.past(&change.path, &commit.id.short());
+            let context = Context { tip: &gathered, past, gone: &gone, with_key };
             findings.extend(of_change(workspace, commit, change, &context, &mut snapshots)?);
         }
     }
@@ -74,6 +74,7 @@ pub(super) fn verify(workspace: &Workspace, span: &Span) -> Result<Ranged, Failu
         &|path| changed.contains(path),
         &|one| is_accepted(gathered.vault.as_ref(), RuleId::K05, &one.path, None),
     ));
+    findings.extend(passing::readers(repo, span, &range, &gathered));
     findings.extend(returned::in_range(repo, span, &sealed, &history, &gathered, &mut snapshots)?);
     let accepted = take_accepted(&mut findings, gathered.vault.as_ref());
     Ok(Ranged {
@@ -91,6 +92,7 @@ pub(super) fn staged(
     workspace: &Workspace,
     changes: &[StagedChange],
     gathered: &Gathered,
+    with_key: bool,
 ) -> Result<(Vec<Finding>, Vec<Accepted>), Failure> {
     let mut snapshots = Snapshots::new(workspace.repo()?);
     let mut findings = Vec::new();
@@ -112,6 +114,10 @@ pub(super) fn staged(
             let older = snapshots.history(path)?;
             versions.extend(older.iter().map(|older| Version::of_parent(path, older.clone())));
             found = judge(Track::new(older).from(0));
+        }
+        let past = Past::default();
+        if with_key && ledger::is_replaced(&Change { path, managed, before: &before, after: &after, past }) {
+            replaced::judge(workspace, path, (change.old, change.new), &mut found)?;
         }
         findings.extend(found);
     }
@@ -159,6 +165,7 @@ struct Context<'a> {
     past: Past<'a>,
     /// Documents that the same commit takes away.
     gone: &'a [(String, Rc<Snapshot>)],
+    with_key: bool,
 }
 
 fn taken_away(
@@ -224,8 +231,11 @@ fn of_change(
     for old in &change.old {
         let Some(before) = snapshots.of(path, *old)? else { continue };
         if let Some(after) = &after {
-            let change = Change { path, managed, before: &before, after, past: context.past };
-            findings.extend(ledger::judge(&change));
+            let judged = Change { path, managed, before: &before, after, past: context.past };
+            findings.extend(ledger::judge(&judged));
+            if context.with_key && ledger::is_replaced(&judged) {
+                replaced::judge(workspace, path, (*old, change.new), &mut findings)?;
+            }
         }
         was_sealed = Some(before);
     }

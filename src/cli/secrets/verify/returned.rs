@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use super::tree::Gathered;
 use crate::cli::failure::Failure;
-use crate::ledger::{self, Snapshot};
+use crate::ledger::{self, Snapshot, Version};
 use crate::policy::Finding;
 use crate::repo::{ObjectId, Repo, Span, StagedChange};
 use crate::workspace::Workspace;
@@ -57,7 +57,8 @@ pub(super) fn at_head(
     Ok(findings)
 }
 
-/// Documents of the end between whose versions a merge of the span chose.
+/// Documents of the end between whose versions a merge of the span chose; all of them where a new one may be the
+/// copy of an old version.
 pub(super) fn touched(
     repo: &Repo,
     span: &Span,
@@ -72,6 +73,10 @@ pub(super) fn touched(
     let mut touched = BTreeSet::new();
     if paths.is_empty() {
         return Ok(touched);
+    }
+    let is_new = |version: &Version| version.parents.is_empty();
+    if range.versions.iter().any(is_new) && !span.is_whole() {
+        return Ok(paths.into_iter().map(str::to_owned).collect());
     }
     for commit in &repo.changes_of(span, &paths)?.changed {
         for change in &commit.choices {

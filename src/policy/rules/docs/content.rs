@@ -87,6 +87,17 @@ pub(super) const DOCS: &[RuleDoc] = &[
         mend: &["see who changed it: `git log -p -- FILE`, then wrap it again: `stax secrets rotate FILE`"],
     },
     RuleDoc {
+        rule: RuleId::C04,
+        bound: Some(Warning),
+        general: None,
+        why: "public keys are enough to write a whole new file with a valid MAC: who holds no key can put their own database address in, and call it a rotation",
+        example: "a commit that says `rotate data keys`, and `DATABASE_URL` is another one; to remove somebody and set the values of the checklist in one commit looks the same; judged in ranges and by the hook, of files that a key at hand opens before and after; an error with `--strict`",
+        mend: &[
+            "look at the values: `git log -p -- FILE`, where the driver of stax is installed",
+            "they are not yours: `git restore --source=COMMIT FILE`, then ask who made the commit",
+        ],
+    },
+    RuleDoc {
         rule: RuleId::C06,
         bound: Some(Warning),
         general: None,

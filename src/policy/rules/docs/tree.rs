@@ -87,7 +87,7 @@ pub(super) const DOCS: &[RuleDoc] = &[
         bound: Some(Error),
         general: Some(Error),
         why: "the policy is what people review, the file is what decides who reads: an extra recipient reads without approval, a missing one is locked out at the next deployment",
-        example: "somebody ran `sops rotate --add-age`, or edited `.sops.yaml` and no file followed",
+        example: "somebody ran `sops rotate --add-age`, or edited `.sops.yaml` and no file followed; in a range also a reader who comes in one commit and is gone at its end, which is a warning",
         mend: &[
             "the policy is right: `stax secrets remove-recipient KEY` for an extra one, `stax secrets add-recipient KEY` for a missing one",
             "the policy is wrong: restore its line, and ask who changed it: `git log -p -- .sops.yaml`",
