@@ -12,6 +12,7 @@ mod block;
 pub mod cipher;
 pub mod compare;
 pub mod dotenv;
+mod drop_others;
 mod edit;
 mod facts;
 pub mod format;

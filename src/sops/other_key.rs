@@ -9,6 +9,8 @@ pub struct OtherKey {
     pub kind: &'static str,
     /// A fingerprint, an ARN, the address of a key: what its kind is known by.
     pub id: String,
+    /// The same as sops takes it at its options, with the version of a key of Azure.
+    pub written: String,
     /// The data key, or a part of it, as its service wrapped it.
     pub enc: String,
 }
@@ -56,7 +58,11 @@ pub(super) fn other_keys(block: &Node) -> Vec<OtherKey> {
                 ),
                 _ => field("fp"),
             };
-            keys.push(OtherKey { kind, id, enc: field("enc") });
+            let written = match kind {
+                "azure_kv" => format!("{id}/{}", field("version")),
+                _ => id.clone(),
+            };
+            keys.push(OtherKey { kind, id, written, enc: field("enc") });
         }
     }
     keys

@@ -15,6 +15,8 @@ pub enum Keys {
     Keep,
     /// New: whoever held the old one opens nothing of the new version.
     New,
+    /// The same, and keys of other kinds than age go.
+    NewForAgeAlone,
 }
 
 /// A planned change of one file.
@@ -29,7 +31,8 @@ pub struct Rewrapped {
 
 impl Workspace {
     /// Plans new stanzas for exactly these readers, in this order; with [`Keys::New`] also a new data
-    /// key, and proves that the old one opens nothing of the result.
+    /// key, and proves that the old one opens nothing of the result. Keys of other kinds stay where a data key
+    /// may stay, or go with [`Keys::NewForAgeAlone`].
     ///
     /// # Errors
     /// [`Obstacle`] when the file does not open, does not authenticate, or has keys of other kinds.
@@ -41,11 +44,17 @@ impl Workspace {
     ) -> std::result::Result<Rewrapped, Box<Obstacle>> {
         let fail = |cause: Cause| file.obstacle(cause);
         let other = |what: String| fail(Cause::Other(what));
-        let foreign = &file.document.metadata().foreign;
-        let is_split = !file.document.metadata().groups.is_empty();
+        let document = match keys {
+            Keys::NewForAgeAlone => {
+                file.document.without_others().map_err(|error| other(error.to_string()))?
+            }
+            Keys::Keep | Keys::New => file.document.clone(),
+        };
+        let foreign = &document.metadata().foreign;
+        let is_split = !document.metadata().groups.is_empty();
         // new parts of an old key concern the foreign keys of key groups as well
-        if !foreign.is_empty() && (keys == Keys::New || is_split) {
-            let command = if keys == Keys::New { "rotate -i" } else { "updatekeys -y" };
+        if !foreign.is_empty() && (keys != Keys::Keep || is_split) {
+            let command = if keys == Keys::Keep { "updatekeys -y" } else { "rotate -i" };
             let path = shell_words::quote(&file.target.path).into_owned();
             let step = format!("sops {command} {}{path}", file.sops_types());
             return Err(fail(Cause::Foreign(foreign.clone())).step(step));
@@ -55,11 +64,11 @@ impl Workspace {
             WorkspaceError::Integrity { fault, .. } => fail(Cause::Integrity(fault.to_string())),
             error => other(error.to_string()),
         })?;
-        let clear = file.document.open(&old).map_err(|fault| fail(Cause::Integrity(fault.to_string())))?;
-        let metadata = file.document.metadata();
+        let clear = document.open(&old).map_err(|fault| fail(Cause::Integrity(fault.to_string())))?;
+        let metadata = document.metadata();
         let after = match keys {
-            Keys::Keep => file.document.rewrap(&Stanzas::new(&old, readers, metadata)),
-            Keys::New => {
+            Keys::Keep => document.rewrap(&Stanzas::new(&old, readers, metadata)),
+            Keys::New | Keys::NewForAgeAlone => {
                 let new = DataKey::generate(&mut random);
                 let text = fresh(|fresh| clear.rotate(&new, &Stanzas::new(&new, readers, metadata), fresh));
                 let text = text.map_err(|error| other(error.to_string()))?;

@@ -100,3 +100,62 @@ fn an_ssh_key_and_the_age_key_that_is_derived_from_it_are_one_reader() {
     secrets(&sandbox, &["remove-recipient", SSH]).ok().prints("reads nothing here");
     assert!(!sandbox.read("a.yaml").contains(DERIVED) && !sandbox.read(".sops.yaml").contains(DERIVED));
 }
+
+#[test]
+fn a_key_of_gpg_leaves_a_file_that_only_age_keys_read_then_without_gpg() {
+    let (sandbox, _) = with_other("pgp", FINGERPRINT);
+    let reader = format!("pgp {FINGERPRINT}");
+    let out = secrets(&sandbox, &["remove-recipient", &FINGERPRINT.to_lowercase()]).ok();
+    out.prints(&format!("- {reader}: could read a.yaml")).prints("~ a.yaml: new data key").hides("canary");
+    assert!(!sandbox.read("a.yaml").contains("pgp") && !sandbox.read(".sops.yaml").contains("pgp"));
+    sandbox.sops(["decrypt", "a.yaml"]).ok().prints("canary-1");
+    sandbox.commit_all("pgp is gone");
+    secrets(&sandbox, &["verify"]).ok().hides("K0");
+}
+
+#[test]
+fn in_every_format_the_keys_of_other_kinds_go_and_nothing_else() {
+    let member = |entry: &str| format!("\"sops\": {{\n\t\t{entry},\n");
+    let kms = format!("\"kms\": [{{\"arn\": \"{ARN}\", \"enc\": \"e\"}}]");
+    let pgp = format!("\"pgp\": [{{\"fp\": \"{FINGERPRINT}\", \"enc\": \"e\"}}]");
+    let flat = |prefix: &str, sign: &str| {
+        format!("{prefix}kms__list_0__map_arn{sign}{ARN}\n{prefix}kms__list_0__map_enc{sign}e\n")
+    };
+    let table = [
+        ("a.json", "{\"k\": \"canary-1\"}\n", "\"sops\": {\n", member(&kms)),
+        ("a.env", "k=canary-1\n", "sops_lastmodified", flat("sops_", "=") + "sops_lastmodified"),
+        ("a.ini", "[s]\nk = canary-1\n", "[sops]\n", "[sops]\n".to_owned() + &flat("", " = ")),
+        ("a.yaml", "k: canary-1\n---\nl: canary-1\n", "sops:\n", format!("sops:\n{}", entries("pgp"))),
+        ("binary", "canary-1\n", "\"sops\": {\n", member(&pgp)),
+    ];
+    for (name, text, after, with) in table {
+        let sandbox = Sandbox::new();
+        sandbox.write(".sops.yaml", format!("creation_rules:\n  - age: {}\n", sandbox.key()));
+        sandbox.write(name, text);
+        sandbox.sops(["encrypt", "-i", name]).ok();
+        let sealed = sandbox.read(name);
+        sandbox.write(name, sealed.replace(after, &with));
+        assert_ne!(sealed, sandbox.read(name), "{name}");
+        sandbox.commit_all("a key that the policy does not name");
+        let who = if with.contains(ARN) { ARN } else { FINGERPRINT };
+        secrets(&sandbox, &["remove-recipient", who]).ok().prints(&format!("~ {name}: new data key"));
+        let left = sandbox.read(name);
+        assert!(!left.contains(ARN) && !left.contains(FINGERPRINT), "{name}:\n{left}");
+        sandbox.sops(["decrypt", name]).ok().prints("canary-1");
+    }
+}
+
+#[test]
+fn where_a_key_of_another_kind_stays_the_step_for_each_kind_is_printed() {
+    let (sandbox, _) = with_other("pgp", FINGERPRINT);
+    let policy = sandbox.read(".sops.yaml").replace("    age:", &format!("    kms: {ARN}\n    age:"));
+    let text = sandbox.read("a.yaml").replacen("sops:\n", &format!("sops:\n{}", entries("kms")), 1);
+    sandbox.write("a.yaml", text);
+    sandbox.write(".sops.yaml", &policy);
+    sandbox.commit_all("two kinds");
+    for (who, flag) in [(FINGERPRINT, "--rm-pgp"), (ARN, "--rm-kms")] {
+        let out = secrets(&sandbox, &["remove-recipient", who]).exits(1);
+        out.prints(&format!("    run: sops rotate -i {flag} {who} a.yaml\n"));
+        assert_eq!(sandbox.read(".sops.yaml"), policy);
+    }
+}

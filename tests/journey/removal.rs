@@ -241,7 +241,7 @@ fn a_rule_that_names_nobody_else_is_named_and_stays() {
     seal(&sandbox, "a.yaml", "yaml", "k: canary-1\n");
     sandbox.commit_all("a file");
     let output = remove(&sandbox, &key).exits(1);
-    output.prints("✗ .sops.yaml: the rule in line 2 names nobody else");
+    output.prints("✗ .sops.yaml: the rule in line 2 names no other age key");
     assert_eq!(sandbox.read(".sops.yaml"), policy.replace(&format!("{ana},{key}"), &ana));
     assert!(!opens(&bob, "a.yaml", "yaml"));
 }

@@ -118,7 +118,7 @@ impl<'t> Anchors<'t> {
         holders.into_iter().filter_map(|holder| self.field(holder, "age")).collect()
     }
 
-    fn age_holders(&self, rule: usize) -> Vec<&'t Node> {
+    pub(super) fn age_holders(&self, rule: usize) -> Vec<&'t Node> {
         let rules = self.root.and_then(|root| self.field(root, "creation_rules"));
         let Some(rule) = rules.and_then(|rules| rules.entries().nth(rule)) else { return Vec::new() };
         let groups = self.field(&rule.node, "key_groups");

@@ -5,6 +5,7 @@ use super::anchors::{Anchors, Definition, invent};
 use super::layout::{self, Addition, Splice};
 use super::remarks::single;
 use super::{Config, ConfigError, CreationRule};
+use crate::age::is_other_kind;
 use crate::policy::roster::is_unprintable;
 use crate::sops::tree::{Node, line_of};
 use crate::sops::yaml;
@@ -80,6 +81,9 @@ impl Config {
     /// [`ConfigError`] when it is the last one of a rule or of a key group, or when the layout cannot
     /// be changed safely; it says what to change where.
     pub fn without_recipient(&self, rules: &[usize], recipient: &str) -> Result<String, ConfigError> {
+        if is_other_kind(recipient) {
+            return self.without_other(rules, recipient);
+        }
         let mut wanted = self.rules.clone();
         for rule in sorted(rules) {
             let line = self.rule(rule)?.line;
@@ -273,7 +277,7 @@ fn without_anchor(mut text: String, recipient: &str) -> String {
     }
 }
 
-fn sorted(rules: &[usize]) -> Vec<usize> {
+pub(super) fn sorted(rules: &[usize]) -> Vec<usize> {
     let mut rules = rules.to_vec();
     rules.sort_unstable();
     rules.dedup();

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::age::same_key;
+use crate::age::{is_other_kind, person, same_key};
 use crate::cli::failure::Failure;
 use crate::cli::secrets::people::{People, Scope, roster_write};
 use crate::disk::Write;
@@ -75,7 +75,8 @@ impl<'p> Plan<'p> {
         for file in concerned.filter(|file| file.names(key) || open.contains(&file.target.path)) {
             let rule = file.rule.map(|at| survey.rule(at));
             let readers = people.readers(rule, file, None, Some(key));
-            match readers.and_then(|readers| people.workspace.rewrap(file, &readers, Keys::New)) {
+            let keys = if others_go(file, key) { Keys::NewForAgeAlone } else { Keys::New };
+            match readers.and_then(|readers| people.workspace.rewrap(file, &readers, keys)) {
                 Ok(rewrapped) => done.push((file, rewrapped)),
                 Err(obstacle) => left.push(*obstacle),
             }
@@ -174,7 +175,7 @@ impl<'p> Plan<'p> {
                 path: file.path.clone(),
                 rule: Some(at),
                 cause: Cause::Other(format!(
-                    "the rule in line {} names nobody else: take the rule out, or add somebody to it first",
+                    "the rule in line {} names no other age key: take the rule out, or add somebody to it first",
                     rule.line
                 )),
                 labels: Vec::new(),
@@ -189,7 +190,9 @@ impl<'p> Plan<'p> {
         let is_done = |file: &SecretFile| self.done.iter().any(|(done, _)| done.target == file.target);
         let in_file = people.survey.files.iter().any(|file| file.names(key) && !is_done(file));
         let mut roster = people.roster.clone();
-        if in_policy || in_file || !self.left.is_empty() || roster.remove_row(key).is_err() {
+        let rows: Vec<String> = roster.rows().map(|(_, row)| row.recipient.clone()).collect();
+        let row = rows.iter().find(|row| same_key(row, key)).map_or(key, String::as_str);
+        if in_policy || in_file || !self.left.is_empty() || roster.remove_row(row).is_err() {
             return Ok(None);
         }
         roster_write(&people.workspace, &roster).map(Some)
@@ -205,13 +208,21 @@ impl<'p> Plan<'p> {
     }
 }
 
-/// Whether a rule names a recipient, in whatever spelling.
+/// Whether a rule names a reader, in whatever spelling.
 fn names(rule: &CreationRule, key: &str) -> bool {
-    rule.recipients().iter().any(|known| same_key(known, key))
+    rule.readers().contains(&person(key))
+}
+
+/// Whether only age keys stay: then a file needs neither sops nor gpg to lose the one of another kind.
+fn others_go(file: &SecretFile, key: &str) -> bool {
+    file.others().iter().all(|other| same_key(other, key))
 }
 
 /// Whether a list of the rule would be empty without the recipient.
 fn is_only(rule: &CreationRule, key: &str) -> bool {
+    if is_other_kind(key) {
+        return rule.recipients().is_empty() && rule.others.iter().all(|other| same_key(other, key));
+    }
     let flat = if rule.groups.is_empty() { vec![&rule.age] } else { rule.groups.iter().collect() };
     flat.into_iter().any(|list| !list.is_empty() && list.iter().all(|(known, _)| same_key(known, key)))
 }

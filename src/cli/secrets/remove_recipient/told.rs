@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::plan::{Plan, Reach};
-use crate::age::{Recipient, person, same_key};
+use crate::age::{Recipient, is_other_kind, person, same_key};
 use crate::cli::failure::Failure;
 use crate::cli::secrets::exposure::with_ledger;
 use crate::cli::secrets::people::{People, Since, reason};
@@ -125,8 +125,17 @@ impl Told<'_> {
         let rotate = || {
             let file = self.people.survey.file(&left.path);
             let types = file.map(SecretFile::sops_types).unwrap_or_default();
-            let (key, path) = (shell_words::quote(self.key), shell_words::quote(&left.path));
-            vec![format!("run: sops rotate -i {types}--rm-age {key} {path}"), format!("then: {again}")]
+            let path = shell_words::quote(&left.path);
+            let flag = match self.key.split_once(' ') {
+                Some((kind, id)) if is_other_kind(self.key) => {
+                    let mut keys = file.iter().flat_map(|file| &file.document.metadata().others);
+                    let key = keys.find(|other| other.reader() == self.key);
+                    let id = key.map_or(id, |key| key.written.as_str());
+                    format!("{} {}", flag_of(kind), shell_words::quote(id))
+                }
+                _ => format!("--rm-age {}", shell_words::quote(self.key)),
+            };
+            vec![format!("run: sops rotate -i {types}{flag} {path}"), format!("then: {again}")]
         };
         match &left.cause {
             Cause::Locked { .. } if !others.is_empty() => vec![format!("ask {others} to run: {again}")],
@@ -300,6 +309,18 @@ impl Told<'_> {
             ));
         }
         Ok(())
+    }
+}
+
+/// The option of `sops rotate` that takes out a key of a kind.
+fn flag_of(kind: &str) -> &'static str {
+    match kind {
+        "kms" => "--rm-kms",
+        "gcp_kms" => "--rm-gcp-kms",
+        "hckms" => "--rm-hckms",
+        "azure_kv" => "--rm-azure-kv",
+        "hc_vault" => "--rm-hc-vault-transit",
+        _ => "--rm-pgp",
     }
 }
 
