@@ -51,6 +51,10 @@ fn seal(plain: &[u8], recipient: &Recipient) -> Result<String, EncryptError> {
     Ok(String::from_utf8(text).expect("armor is ASCII"))
 }
 
+/// One age file is for one reader: one stanza, and some grease. Each costs a multiplication on the curve, and
+/// anybody can write thousands.
+pub const MAX_STANZAS: usize = 16;
+
 /// Why a stanza gave no data key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnwrapError {
@@ -59,6 +63,8 @@ pub enum UnwrapError {
     NotForThisIdentity,
     #[error("is not a valid age file")]
     Malformed,
+    #[error("has {0} stanzas, and at most {max} are read", max = MAX_STANZAS)]
+    ManyStanzas(usize),
     #[error("does not hold a data key of 32 bytes, or the part of one")]
     Length,
 }
@@ -85,8 +91,13 @@ fn unwrap_bytes<const LEN: usize>(
     identity: &Identity,
 ) -> Result<Zeroizing<[u8; LEN]>, UnwrapError> {
     let malformed = |_| UnwrapError::Malformed;
-    let decryptor = Decryptor::new_buffered(ArmoredReader::new(wrapped.enc.as_bytes()))
-        .map_err(|_| UnwrapError::Malformed)?;
+    let mut file = Vec::with_capacity(wrapped.enc.len());
+    ArmoredReader::new(wrapped.enc.as_bytes()).read_to_end(&mut file).map_err(malformed)?;
+    let stanzas = lint::count_stanzas(&file);
+    if stanzas > MAX_STANZAS {
+        return Err(UnwrapError::ManyStanzas(stanzas));
+    }
+    let decryptor = Decryptor::new_buffered(file.as_slice()).map_err(|_| UnwrapError::Malformed)?;
     let reader =
         decryptor.decrypt(std::iter::once(identity.key() as &dyn ::age::Identity)).map_err(|error| {
             match error {
@@ -167,6 +178,37 @@ pub(crate) mod tests {
             let text = ::age::encrypt_and_armor(alice.recipient().key(), &vec![1; length]).unwrap();
             let wrapped = WrappedKey { recipient: String::new(), enc: text };
             assert!(matches!(unwrap(&wrapped, &alice), Err(UnwrapError::Length)), "{length}");
+        }
+    }
+
+    /// An age file whose header repeats this line and body before those that are there.
+    fn stretched(good: &WrappedKey, stanza: &str, times: usize) -> WrappedKey {
+        let mut file = Vec::new();
+        ArmoredReader::new(good.enc.as_bytes()).read_to_end(&mut file).unwrap();
+        let start = file.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+        let header = stanza.repeat(times).into_bytes();
+        file.splice(start..start, header);
+        let mut writer = ArmoredWriter::wrap_output(Vec::new(), Format::AsciiArmor).unwrap();
+        writer.write_all(&file).unwrap();
+        WrappedKey { enc: String::from_utf8(writer.finish().unwrap()).unwrap(), ..good.clone() }
+    }
+
+    #[test]
+    fn many_stanzas_are_refused_before_any_of_them_is_tried() {
+        let alice = identity(ALICE);
+        let good = three().remove(0);
+        let share = "-> X25519 TEiF0ypqr+bpvcqXNyCVJpL7OuwPdVwPL7KQEbFDOCc\n\
+                     EmECAEcKN+n/Vs9SbWiV+Hu0r+E8R77DdWYyd83nw7U\n";
+        for stanza in [share, "-> x-grease\n\n"] {
+            assert_eq!(unwrap(&stretched(&good, stanza, 0), &alice).err(), None);
+            for (times, lint_says) in [(16, 17), (4_000, 4_001)] {
+                let bomb = stretched(&good, stanza, times);
+                assert_eq!(unwrap(&bomb, &alice).err(), Some(UnwrapError::ManyStanzas(times + 1)));
+                assert_eq!(lint(&bomb), Err(HeaderFault::ManyStanzas(lint_says)));
+                // also in an armor that only a lax reader takes
+                let lax = WrappedKey { enc: bomb.enc.replace('\n', "\r\n"), ..bomb };
+                assert_eq!(unwrap(&lax, &alice).err(), Some(UnwrapError::ManyStanzas(times + 1)));
+            }
         }
     }
 

@@ -6,6 +6,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 
+use super::MAX_STANZAS;
 use crate::sops::shamir::Part;
 use crate::sops::{DataKey, WrappedKey};
 
@@ -32,6 +33,8 @@ pub enum HeaderFault {
     Header,
     #[error("has no {0} stanza, which its label asks for")]
     NoStanza(&'static str),
+    #[error("has {0} stanzas, and at most {max} are read", max = MAX_STANZAS)]
+    ManyStanzas(usize),
     #[error("is encrypted to {0} readers, and its label names one")]
     ManyReaders(usize),
     #[error("has a stanza of type `{0}`, which its label does not name")]
@@ -64,6 +67,9 @@ fn lint_payload(wrapped: &WrappedKey, plain: usize) -> Result<Lint, HeaderFault>
     let rest = file.strip_prefix(b"age-encryption.org/v1\n").ok_or(HeaderFault::Version)?;
     let (all, payload) = parse_header(rest).ok_or(HeaderFault::Header)?;
     let stanzas = all.len();
+    if stanzas > MAX_STANZAS {
+        return Err(HeaderFault::ManyStanzas(stanzas));
+    }
     let expected = expected_stanza(&wrapped.recipient);
     if let Some(tag) = expected {
         check_readers(&all, tag)?;
@@ -147,6 +153,12 @@ fn dearmor(text: &str) -> Option<Vec<u8>> {
     }
     // the strict engine refuses wrong padding and trailing bits, so there is one text for the bytes
     STANDARD.decode(lines.concat()).ok()
+}
+
+/// The stanzas that a reader of age would find in the bytes of a file; it is laxer than the lint.
+pub(super) fn count_stanzas(file: &[u8]) -> usize {
+    let lines = file.split(|byte| *byte == b'\n');
+    lines.take_while(|line| !line.starts_with(b"---")).filter(|line| line.starts_with(b"->")).count()
 }
 
 /// The stanzas and the payload of what follows the version line.
