@@ -35,7 +35,7 @@ mod wrapped;
 pub mod yaml;
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use zeroize::Zeroizing;
 
@@ -73,6 +73,8 @@ pub struct Document {
     tree: Arc<Tree>,
     metadata: Arc<Metadata>,
     block: Arc<Block>,
+    /// Where its lines begin, once somebody asks.
+    lines: Arc<OnceLock<tree::Lines>>,
 }
 
 /// The bytes of the metadata: what to cut to see the values alone.
@@ -157,6 +159,7 @@ impl Document {
             tree: Arc::new(tree),
             metadata: Arc::new(metadata),
             block: Arc::new(block),
+            lines: Arc::default(),
         })
     }
 
@@ -208,15 +211,10 @@ impl Document {
         text
     }
 
-    /// For whoever asks for many lines.
-    #[must_use]
-    pub fn lines(&self) -> tree::Lines {
-        tree::Lines::of(&self.source)
-    }
-
+    /// A search among the lines, whoever asks however often: a hostile text has a finding on every line.
     #[must_use]
     pub fn line_of(&self, offset: usize) -> usize {
-        tree::line_of(&self.source, offset)
+        self.lines.get_or_init(|| tree::Lines::of(&self.source)).at(offset)
     }
 
     /// Decrypts every value and checks the MAC.

@@ -78,8 +78,10 @@ fn read(format: Format, text: &str) -> Result<(), String> {
     let document = Document::parse(format, text).map_err(|error| error.to_string())?;
     assert!(document.open(&DataKey::new([1; 32])).is_err());
     assert!(!document.layout_with(&properties::Masked).is_empty());
-    let files = vec![FileFacts::read(name, false, Some(text.as_bytes()))];
-    let _ = judge(&Facts { files, ..Facts::default() });
+    for managed in [false, true] {
+        let files = vec![FileFacts::read(name, managed, Some(text.as_bytes()))];
+        let _ = judge(&Facts { files, ..Facts::default() });
+    }
     Ok(())
 }
 
@@ -127,6 +129,30 @@ fn what_yaml_repeats_or_stretches_is_bounded() {
 #[test]
 fn a_hostile_text_of_another_format_does_not_either() {
     check(&hostile_texts::OTHER_TEXTS);
+}
+
+/// Each line is a finding, and each finding has the number of its line.
+#[test]
+fn a_finding_on_every_line_needs_no_count_of_all_lines_before_it() {
+    type Lines = (&'static str, fn(usize) -> String);
+    let kinds: [Lines; 6] = [
+        ("comments", |_| "# c\n".into()),
+        ("conflicts", |_| "# stax-conflict A\n".into()),
+        ("empty lines", |_| "\n".into()),
+        ("empty comments", |_| "#\n".into()),
+        ("values in clear", |k| format!("k{k}: 1\n")),
+        ("names twice, values in clear", |k| format!("{}{}: 1\n", if k % 2 == 0 { "a" } else { "A" }, k / 2)),
+    ];
+    for (name, line) in kinds {
+        let text = hostile_texts::with_block(Format::Yaml, &(lines(80_000, line) + "z: 1\n"));
+        for managed in [false, true] {
+            let files = vec![FileFacts::read("a.yaml", managed, Some(text.as_bytes()))];
+            let found = judge(&Facts { files, ..Facts::default() });
+            // the value behind all of it is still found; of 80,001 values 1,000 are named
+            let is_found = found.iter().any(|finding| finding.key.as_deref() == Some("z"));
+            assert_eq!(is_found, !name.contains("value"), "{name}: {} findings", found.len());
+        }
+    }
 }
 
 #[test]

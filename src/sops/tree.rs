@@ -437,6 +437,7 @@ pub fn line_of(source: &str, offset: usize) -> usize {
 }
 
 /// The lines of a text, for whoever asks for many of them: each costs a search instead of a count.
+#[derive(Debug)]
 pub struct Lines(Vec<usize>);
 
 impl Lines {

@@ -11,7 +11,7 @@ const INI: &str = include_str!("../../fixtures/sops/i01-basic.enc.ini");
 const TOKEN: &str = "ENC[AES256_GCM,data:dtOk/9l/54pXSYQ=,iv:DImBrQrCimAobzmg2Ax3LMzSe/iZ5KSJVF7dWE5Gg1c=,tag:vTVhcrm7Q0lEM1nu3FA+Gw==,type:comment]";
 
 /// The text with the metadata of a real file.
-fn with_block(format: Format, text: &str) -> String {
+pub fn with_block(format: Format, text: &str) -> String {
     let block =
         |of: &'static str, mark: &str| of.find(mark).map(|at| &of[at..]).expect("a block of metadata");
     match format {

@@ -1,6 +1,7 @@
 //! F04Z, F05, F06 and F07: what stands in clear in a SOPS file.
 
 use super::FileFacts;
+use super::file::MAX_NAMED;
 use crate::policy::credential::WORDS;
 use crate::policy::entropy::entropy;
 use crate::policy::{Finding, RuleId};
@@ -18,6 +19,7 @@ const CONFLICT: &str = "stax-conflict";
 pub(super) fn check(file: &FileFacts, document: &Document) -> Vec<Finding> {
     let mut findings = Vec::new();
     let (mut values, mut tokens, mut selected_values) = (0_usize, 0_usize, 0_usize);
+    let (mut conflicts, mut comments) = (0_usize, 0_usize);
     let mut tree = document.tree().clone();
     document.metadata().selector.walk(&mut tree, &mut |path, met, selected| match met {
         Selected::Leaf(leaf, span) => {
@@ -35,15 +37,20 @@ pub(super) fn check(file: &FileFacts, document: &Document) -> Vec<Finding> {
         }
         Selected::Comment(comment) => {
             let text = comment.text.trim();
-            let line = document.line_of(comment.span.start);
+            let line = || document.line_of(comment.span.start);
             if text.split_whitespace().next() == Some(CONFLICT) {
-                findings.push(conflict(file).at(line));
+                conflicts += 1;
+                findings.extend((conflicts <= MAX_NAMED).then(|| conflict(file).at(line())));
             } else if file.managed && !text.is_empty() && Token::parse(text).is_err() {
-                let message = "a comment is in clear, and the MAC does not cover comments";
-                findings.push(Finding::warning(RuleId::F05, &file.path, message).at(line));
+                comments += 1;
+                findings.extend((comments <= MAX_NAMED).then(|| clear_comment(file).at(line())));
             }
         }
     });
+    if comments > MAX_NAMED {
+        let message = format!("and {} more comments are in clear", comments - MAX_NAMED);
+        findings.push(Finding::warning(RuleId::F05, &file.path, message));
+    }
     if !file.managed && values > 0 && tokens == 0 && selected_values == 0 {
         findings.push(nothing(file, document));
     }
@@ -54,6 +61,11 @@ fn nothing(file: &FileFacts, document: &Document) -> Finding {
     let (field, _) = document.metadata().selector.field();
     let message = format!("`{field}` selects no value of this file: everything in it is in clear");
     Finding::warning(RuleId::F04Z, &file.path, message)
+}
+
+fn clear_comment(file: &FileFacts) -> Finding {
+    let message = "a comment is in clear, and the MAC does not cover comments";
+    Finding::warning(RuleId::F05, &file.path, message)
 }
 
 pub(super) fn conflict(file: &FileFacts) -> Finding {

@@ -14,7 +14,7 @@ const MAX_SIZE: usize = 1 << 20;
 const MAX_KEYS: usize = 4096;
 const MAX_VALUE: usize = 64 << 10;
 /// Values of one file that are named one by one: nobody reads more, and a hostile file has many.
-const MAX_NAMED: usize = 1000;
+pub(super) const MAX_NAMED: usize = 1000;
 
 /// What makes a managed file unreadable or wrong in form; values last, so that a reader of the list
 /// knows whether the document can be opened at all.
@@ -129,13 +129,12 @@ fn caps(file: &FileFacts, document: &Document) -> Vec<Finding> {
 }
 
 fn shape(file: &FileFacts, document: &Document) -> Vec<Finding> {
-    let lines = document.lines();
     let entries = document.tree().documents.iter().flat_map(|root| root.entries());
     entries
         .filter_map(|entry| {
             let key = entry.key.as_deref().unwrap_or_default();
             let message = format!("`{key}` {}", shape_fault(key, entry)?);
-            let line = lines.at(entry.span.start);
+            let line = document.line_of(entry.span.start);
             Some(Finding::error(RuleId::F02, &file.path, message).at(line).key(key))
         })
         .collect()
@@ -169,7 +168,6 @@ fn values(file: &FileFacts, document: &Document) -> Vec<Finding> {
     let mut empty = Vec::new();
     let mut rest: Option<(RuleId, usize)> = None;
     let mut tree = document.tree().clone();
-    let lines = document.lines();
     document.metadata().selector.walk(&mut tree, &mut |path, met, selected| {
         let Selected::Leaf(leaf, span) = met else { return };
         if selected && !file.managed && is_empty(&leaf.scalar) {
@@ -178,7 +176,7 @@ fn values(file: &FileFacts, document: &Document) -> Vec<Finding> {
         } else if file.managed || selected {
             let Some(finding) = value(file, path, leaf) else { return };
             if findings.len() < MAX_NAMED {
-                findings.push(finding.at(lines.at(span.start)).key(path.to_string()));
+                findings.push(finding.at(document.line_of(span.start)).key(path.to_string()));
             } else if finding.severity == Severity::Error {
                 let (_, count) = rest.get_or_insert((finding.rule, 0));
                 *count += 1;
