@@ -175,6 +175,17 @@ impl Keyring {
         Err(Locked { tried: self.survey() })
     }
 
+    /// The identities of the sources that were read so far; no other is read.
+    pub fn loaded(&self) -> impl Iterator<Item = &Identity> {
+        self.sources.iter().filter_map(|source| source.identities.get()).flatten().flatten()
+    }
+
+    /// The public keys of [`Self::loaded`].
+    #[must_use]
+    pub fn holds(&self, recipient: &str) -> bool {
+        self.loaded().any(|identity| identity.recipient().to_string() == recipient)
+    }
+
     /// The first source that holds a key, and its public keys. Later sources are not read.
     #[must_use]
     pub fn first_source(&self) -> Option<(SourceName, Vec<Recipient>)> {

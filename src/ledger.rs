@@ -15,7 +15,7 @@ mod suspects;
 mod timeline;
 mod version;
 
-pub use change::{Change, Past, Track, is_replaced, judge};
+pub use change::{Change, Past, Retyped, Track, is_replaced, judge, retyped};
 pub use epoch::{Epoch, Epochs, Insight};
 pub use exposure::{Doubt, FileExposure, Item, Ledger, Memory, Readable, State, Why};
 pub use keylog::{Blame, Entry, Event, KeyChange, KeyEvent, blame, key_change, key_log};

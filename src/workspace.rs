@@ -267,11 +267,17 @@ impl Workspace {
         }
         unlock::unlock(&self.keyring, document).map_err(|error| match error {
             NoKey::Fault(fault) => WorkspaceError::Integrity { path: target.path.clone(), fault },
-            NoKey::Locked { tried, parts } => WorkspaceError::Locked {
+            NoKey::Locked { own: Some((recipient, why)), .. } => WorkspaceError::OwnStanza {
+                path: target.path.clone(),
+                who: self.holders().labelled(&recipient),
+                why,
+                others: self.names_of_others(document),
+            },
+            NoKey::Locked { tried, parts, own: None } => WorkspaceError::Locked {
                 path: target.path.clone(),
                 env: target.env.clone(),
                 tried,
-                readers: self.names(document),
+                readers: self.names_of_others(document),
                 parts,
             },
         })
@@ -303,6 +309,14 @@ impl Workspace {
         let holders = self.holders();
         let name = |recipient: &str| holders.name(recipient).unwrap_or(recipient).to_owned();
         document.metadata().age.iter().map(|stanza| name(&stanza.recipient)).collect()
+    }
+
+    /// The same less those whose key is at hand: nobody is told to ask themselves.
+    fn names_of_others(&self, document: &Document) -> Vec<String> {
+        let holders = self.holders();
+        let labels = document.metadata().age.iter().map(|stanza| stanza.recipient.as_str());
+        let others = labels.filter(|label| !self.keyring.holds(label));
+        others.map(|label| holders.name(label).unwrap_or(label).to_owned()).collect()
     }
 
     /// Reads, unlocks, decrypts and checks a document.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::process::ExitCode;
 
+use crate::age::UnwrapError;
 use crate::disk::DiskError;
 use crate::keyring::Tried;
 use crate::policy::without_mail;
@@ -147,6 +148,7 @@ impl From<WorkspaceError> for Failure {
             }
             WorkspaceError::Integrity { .. } => Self::new(Exit::Integrity, message)
                 .hint("nothing was printed or changed; see who changed it: git log -p"),
+            WorkspaceError::OwnStanza { path, why, others, .. } => own_stanza(message, &path, why, &others),
             WorkspaceError::Locked { tried, readers, parts, .. } => locked(message, parts, &tried, &readers),
             WorkspaceError::Groups(path) => {
                 Self::usage(message).hint(format!("check the difference, then: sops updatekeys -y {path}"))
@@ -154,6 +156,21 @@ impl From<WorkspaceError> for Failure {
             WorkspaceError::Recipients { extra, missing, .. } => recipients(message, &extra, &missing),
             _ => Self::usage(message),
         }
+    }
+}
+
+/// A reader's own stanza does not open: that is no matter of access, and only another reader can mend it.
+fn own_stanza(message: String, path: &str, why: UnwrapError, others: &[String]) -> Failure {
+    let rule = if why == UnwrapError::NotForThisIdentity { "C01" } else { "K02" };
+    let path = shell_words::quote(path);
+    let failure = Failure::new(Exit::Integrity, message)
+        .hint(format!("see who changed it: git log -p -- {path}"))
+        .hint(format!("what it means: stax secrets verify --explain {rule}"));
+    match others.first() {
+        Some(other) => {
+            failure.hint(format!("ask {} to run: stax secrets rotate {path}", without_mail(other)))
+        }
+        None => failure,
     }
 }
 

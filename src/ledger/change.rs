@@ -3,9 +3,10 @@
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
-use super::Snapshot;
 use super::snapshot::{Mark, Sealed};
+use super::{Snapshot, Version};
 use crate::policy::{Finding, RuleId};
+use crate::sops::TokenType;
 
 /// A changed file.
 pub struct Change<'a> {
@@ -69,9 +70,10 @@ pub fn judge(change: &Change<'_>) -> Vec<Finding> {
 }
 
 fn error(change: &Change<'_>, rule: RuleId, message: String) -> Finding {
-    Finding::error(rule, change.path, message)
-        .fix("git log -p, to see who changed it; then restore or edit the file")
+    Finding::error(rule, change.path, message).fix(SEE)
 }
+
+const SEE: &str = "git log -p, to see who changed it; then restore or edit the file";
 
 /// D11: every writer of SOPS makes a new MAC for a new value.
 fn stale_mac(change: &Change<'_>) -> Option<Finding> {
@@ -124,6 +126,45 @@ fn differing(before: &[(String, Mark)], after: &[(String, Mark)]) -> Vec<String>
     keys
 }
 
+/// A value at the tip whose token once had another type: the oldest version has the type that its writer gave it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retyped {
+    pub path: String,
+    pub key: String,
+}
+
+/// D09 of a state, whichever commit did it. `versions` are newest first.
+#[must_use]
+pub fn retyped(versions: &[Version], tips: &[(String, Rc<Snapshot>)]) -> Vec<Retyped> {
+    let tokens = |tip: &'_ Rc<Snapshot>| tip.sealed.values().map(|sealed| sealed.mark).collect::<Vec<_>>();
+    let asked: BTreeSet<Mark> = tips.iter().flat_map(|(_, tip)| tokens(tip)).collect();
+    let mut first: HashMap<Mark, TokenType> = HashMap::new();
+    for sealed in versions.iter().flat_map(|version| version.snapshot.sealed.values()) {
+        if asked.contains(&sealed.mark) {
+            first.insert(sealed.mark, sealed.kind);
+        }
+    }
+    let mut found = Vec::new();
+    for (path, tip) in tips {
+        let other =
+            tip.sealed.iter().filter(|(_, now)| first.get(&now.mark).is_some_and(|kind| *kind != now.kind));
+        found.extend(other.map(|(key, _)| Retyped { path: path.clone(), key: key.clone() }));
+    }
+    found
+}
+
+impl Retyped {
+    #[must_use]
+    pub fn finding(&self) -> Finding {
+        type_finding(&self.path, &self.key)
+    }
+}
+
+fn type_finding(path: &str, key: &str) -> Finding {
+    let message = format!("`{key}` has another type and the same token: the type is not authenticated");
+    Finding::error(RuleId::D09, path, message).key(key).fix(SEE)
+}
+
 /// D09: the type of a token is not authenticated.
 fn other_type(change: &Change<'_>) -> Option<Finding> {
     let direct = pairs(change).find(|(_, old, new)| old.mark == new.mark && old.kind != new.kind);
@@ -141,8 +182,7 @@ fn other_type(change: &Change<'_>) -> Option<Finding> {
         Some((key, ..)) => key,
         None => change.after.sealed.iter().find(|(key, new)| is_other(key, new))?.0,
     };
-    let message = format!("`{key}` has another type and the same token: the type is not authenticated");
-    Some(error(change, RuleId::D09, message))
+    Some(type_finding(change.path, key))
 }
 
 /// D10: a new value gets a new iv.
@@ -223,7 +263,7 @@ fn pairs<'a>(change: &Change<'a>) -> impl Iterator<Item = (&'a String, &'a Seale
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sops::TokenType;
+    use crate::ledger::hand_made::log;
 
     fn sealed(mark: u8, iv: u8, kind: TokenType) -> Sealed {
         Sealed { mark: [mark; 16], iv: [iv; 32], kind }
@@ -303,6 +343,26 @@ mod tests {
         // the repair of a file that was changed under its MAC
         assert_eq!(rules(&snapshot(3, 1), &old, std::slice::from_ref(&old)), [RuleId::D06]);
         assert_eq!(rules(&snapshot(3, 1), &old, &[]), [RuleId::D11]);
+    }
+
+    #[test]
+    fn a_type_counts_as_it_was_first_written() {
+        let with = |kind| {
+            let mut snapshot = snapshot(1, 1);
+            snapshot.sealed.insert("A".into(), sealed(1, 1, kind));
+            Rc::new(snapshot)
+        };
+        let (text, number) = (with(TokenType::Str), with(TokenType::Int));
+        let told = |tip: &Rc<Snapshot>, versions: &[(&str, &str, &Rc<Snapshot>)]| {
+            retyped(&log(versions), &[("f".to_owned(), tip.clone())]).len()
+        };
+        assert_eq!(told(&text, &[("f", "c1", &text)]), 0);
+        assert_eq!(told(&number, &[("f", "c2", &number), ("f", "c1", &text)]), 1);
+        // not committed yet, and under an older name of the file
+        assert_eq!(told(&number, &[("g", "c1", &text)]), 1);
+        // repaired
+        assert_eq!(told(&text, &[("f", "c3", &text), ("f", "c2", &number), ("f", "c1", &text)]), 0);
+        assert_eq!(told(&number, &[]), 0);
     }
 
     #[test]

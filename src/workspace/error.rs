@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::age::UnwrapError;
 use crate::disk::DiskError;
 use crate::keyring::Tried;
 use crate::repo::RepoError;
@@ -44,6 +45,16 @@ pub enum WorkspaceError {
         /// How many key groups opened, and how many are needed.
         parts: Option<String>,
     },
+    /// A reader whose key is at hand and whose own stanza does not open.
+    #[error("{}", own_stanza(path, who, *why))]
+    OwnStanza {
+        path: String,
+        /// The key, and the name where it has one.
+        who: String,
+        why: UnwrapError,
+        /// Who can open the file, less those whose key is at hand.
+        others: Vec<String>,
+    },
     #[error("{path}: {fault}")]
     Integrity { path: String, fault: OpenFault },
     #[error("{path} is not encrypted to exactly the recipients of .sops.yaml")]
@@ -52,4 +63,14 @@ pub enum WorkspaceError {
     Groups(String),
     #[error("{path}: {what}")]
     Seal { path: String, what: String },
+}
+
+fn own_stanza(path: &str, who: &str, why: UnwrapError) -> String {
+    match why {
+        // anybody may write a label, and damage what stands under it
+        UnwrapError::NotForThisIdentity => format!(
+            "{path}: the data key for {who} does not open with that key: it is damaged, or encrypted to somebody else"
+        ),
+        why => format!("{path}: the data key for {who} {why}"),
+    }
 }

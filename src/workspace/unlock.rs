@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::age::{self, Identity};
+use crate::age::{self, Identity, UnwrapError};
 use crate::keyring::{Keyring, Tried};
 use crate::policy::rules::StanzaFault;
 use crate::sops::shamir::{Part, combine};
@@ -12,8 +12,9 @@ use super::wrap::has_data_key;
 
 /// Why there is no data key.
 pub enum NoKey {
-    /// No identity at hand opens enough; `parts` says how far the key groups came.
-    Locked { tried: Vec<Tried>, parts: Option<String> },
+    /// No identity at hand opens enough; `parts` says how far the key groups came, and `own` whose label is that
+    /// of an identity and why it does not open with it.
+    Locked { tried: Vec<Tried>, parts: Option<String>, own: Option<(String, UnwrapError)> },
     /// The parts that opened are not those of this document.
     Fault(OpenFault),
 }
@@ -25,20 +26,31 @@ pub enum NoKey {
 /// [`NoKey`].
 pub fn unlock(keyring: &Keyring, document: &Document) -> Result<DataKey, NoKey> {
     let mut parts: BTreeMap<usize, Part> = BTreeMap::new();
+    let mut own = None;
     let metadata = document.metadata();
     let found = keyring.open_with(&mut |identity, _| {
         if metadata.groups.is_empty() {
-            return likely_first(&metadata.age, identity)
-                .find_map(|it| age::unwrap(it, identity).ok())
-                .map(Ok);
+            let opened = likely_first(&metadata.age, identity).find_map(|it| age::unwrap(it, identity).ok());
+            if opened.is_none() {
+                own = own.take().or_else(|| fault_of_own(document, identity));
+            }
+            return opened.map(Ok);
         }
         collect(document, identity, &mut parts);
+        own = own.take().or_else(|| fault_of_own(document, identity));
         (parts.len() >= metadata.threshold).then(|| join(document, &parts))
     });
     match found {
         Ok(key) => key.map_err(NoKey::Fault),
-        Err(locked) => Err(NoKey::Locked { tried: locked.tried, parts: progress(document, &parts) }),
+        Err(locked) => Err(NoKey::Locked { tried: locked.tried, parts: progress(document, &parts), own }),
     }
+}
+
+/// The first stanza that is labelled with this identity and does not open with it.
+fn fault_of_own(document: &Document, identity: &Identity) -> Option<(String, UnwrapError)> {
+    let own = identity.recipient().to_string();
+    let mut labelled = all_stanzas(document).filter(|(_, stanza)| stanza.recipient == own);
+    labelled.find_map(|(group, stanza)| Some((own.clone(), open_one(group, stanza, identity).err()?)))
 }
 
 /// What is labelled with the public key at hand, then the others: a label may be wrong, and each try costs a
@@ -72,17 +84,23 @@ fn join(document: &Document, parts: &BTreeMap<usize, Part>) -> Result<DataKey, O
     if fits { Ok(key) } else { Err(fault()) }
 }
 
-/// Rule C01, with the first identity that a label names or that opens a stanza.
+/// Rule C01: with the first identity that a label names or that opens a stanza, and of every other one that was
+/// read whether the stanza under its name is its own.
 pub fn stanza_faults(keyring: &Keyring, document: &Document) -> Vec<StanzaFault> {
-    let found = keyring.open_with(&mut |identity, _| {
+    let mut found = Vec::new();
+    let mut is_told = false;
+    for identity in keyring.loaded() {
         let own = identity.recipient().to_string();
-        let opened: Vec<(&str, Option<[u8; 32]>)> = all_stanzas(document)
-            .map(|(group, stanza)| (stanza.recipient.as_str(), open_one(group, stanza, identity)))
+        let asked = all_stanzas(document).filter(|(_, stanza)| !is_told || stanza.recipient == own);
+        let opened: Vec<(&str, Option<[u8; 32]>)> = asked
+            .map(|(group, stanza)| (stanza.recipient.as_str(), open_one(group, stanza, identity).ok()))
             .collect();
-        let concerns = opened.iter().any(|(label, key)| *label == own || key.is_some());
-        concerns.then(|| faults(&own, &opened, document.metadata().groups.is_empty()))
-    });
-    found.unwrap_or_default()
+        if opened.iter().any(|(label, key)| *label == own || key.is_some()) {
+            is_told = true;
+            found.extend(faults(&own, &opened, document.metadata().groups.is_empty()));
+        }
+    }
+    found
 }
 
 /// Each stanza with the key group it stands in.
@@ -96,10 +114,10 @@ fn all_stanzas(document: &Document) -> impl Iterator<Item = (Option<usize>, &Wra
 }
 
 /// A digest of what a stanza holds; of a part of a key only that it opens.
-fn open_one(group: Option<usize>, stanza: &WrappedKey, identity: &Identity) -> Option<[u8; 32]> {
+fn open_one(group: Option<usize>, stanza: &WrappedKey, identity: &Identity) -> Result<[u8; 32], UnwrapError> {
     match group {
-        None => age::unwrap(stanza, identity).ok().map(|key| key.digest()),
-        Some(_) => age::unwrap_part(stanza, identity).ok().map(|_| [0; 32]),
+        None => age::unwrap(stanza, identity).map(|key| key.digest()),
+        Some(_) => age::unwrap_part(stanza, identity).map(|_| [0; 32]),
     }
 }
 

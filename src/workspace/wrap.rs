@@ -61,6 +61,7 @@ impl Workspace {
         }
         let old = self.unlock(&file.target, &file.document).map_err(|error| match error {
             WorkspaceError::Locked { readers, .. } => fail(Cause::Locked { readers }),
+            error @ WorkspaceError::OwnStanza { .. } => fail(Cause::Integrity(error.to_string())),
             WorkspaceError::Integrity { fault, .. } => fail(Cause::Integrity(fault.to_string())),
             error => other(error.to_string()),
         })?;

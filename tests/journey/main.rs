@@ -21,6 +21,7 @@ mod import;
 mod inputs;
 mod kept;
 mod kinds;
+mod labels;
 mod ledger;
 mod limits;
 mod managers;

@@ -32,9 +32,10 @@ pub(super) fn check(file: &FileFacts, cannot_open: bool) -> Option<Finding> {
 
 pub(super) fn stanzas(file: &FileFacts, holders: &Holders) -> Vec<Finding> {
     let told = |fault: &StanzaFault| match fault {
-        StanzaFault::Locked { label } => {
-            format!("the data key for {} is not encrypted to that key", holders.labelled(label))
-        }
+        StanzaFault::Locked { label } => format!(
+            "the data key for {} does not open with that key: it is damaged, or encrypted to somebody else",
+            holders.labelled(label)
+        ),
         StanzaFault::Mislabelled { label, by } => {
             let (label, by) = (holders.labelled(label), holders.labelled(by));
             format!("the data key for {label} is encrypted to {by}")
@@ -43,7 +44,15 @@ pub(super) fn stanzas(file: &FileFacts, holders: &Holders) -> Vec<Finding> {
             format!("the stanza for {} holds another data key", holders.labelled(label))
         }
     };
-    let fix = "stax secrets rotate   (after: git log -p, to see who changed it)";
-    let finding = |fault| Finding::error(RuleId::C01, &file.path, told(fault)).fix(fix);
+    let path = &file.path;
+    let fix = |fault: &StanzaFault| match fault {
+        StanzaFault::Locked { .. } => {
+            format!(
+                "git log -p -- {path}   (who changed it; then another reader: stax secrets rotate {path})"
+            )
+        }
+        _ => "stax secrets rotate   (after: git log -p, to see who changed it)".to_owned(),
+    };
+    let finding = |fault| Finding::error(RuleId::C01, path, told(fault)).fix(fix(fault));
     file.stanzas.iter().map(finding).collect()
 }

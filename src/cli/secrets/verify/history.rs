@@ -1,8 +1,9 @@
-//! Rule K05: who still opens a file they were removed from.
+//! What the commit log says of the files of a tree: who still opens one that they were removed from (K05), and
+//! which value has another type than it was written with (D09).
 
 use std::rc::Rc;
 
-use crate::ledger::{self, Snapshot, Stale};
+use crate::ledger::{self, Retyped, Snapshot, Stale};
 use crate::policy::Finding;
 use crate::policy::rules::Facts;
 use crate::repo::Repo;
@@ -16,11 +17,7 @@ pub(super) fn stale(
     is_tip: &dyn Fn(&str) -> bool,
     accepted: &dyn Fn(&Stale) -> bool,
 ) -> Vec<Finding> {
-    let documents = facts.files.iter().filter_map(|file| Some((file.path.clone(), file.document()?)));
-    let tips: Vec<(String, Rc<Snapshot>)> = documents
-        .filter(|(path, _)| is_tip(path))
-        .map(|(path, document)| (path, Rc::new(Snapshot::of(document))))
-        .collect();
+    let tips = tips(facts, is_tip);
     let mut stale = ledger::stale(&history.versions, &tips);
     stale.retain(|one| !accepted(one));
     if stale.is_empty() {
@@ -32,4 +29,17 @@ pub(super) fn stale(
         &|key| names.get(key).map(|it| (it.name.clone(), it.how.clone())),
         jiff::Timestamp::now().as_second(),
     )
+}
+
+/// Of a state: the change rules judge the commits of a range themselves.
+pub(super) fn retyped(history: &History, facts: &Facts) -> Vec<Finding> {
+    ledger::retyped(&history.versions, &tips(facts, &|_| true)).iter().map(Retyped::finding).collect()
+}
+
+fn tips(facts: &Facts, is_tip: &dyn Fn(&str) -> bool) -> Vec<(String, Rc<Snapshot>)> {
+    let documents = facts.files.iter().filter_map(|file| Some((file.path.clone(), file.document()?)));
+    documents
+        .filter(|(path, _)| is_tip(path))
+        .map(|(path, document)| (path, Rc::new(Snapshot::of(document))))
+        .collect()
 }

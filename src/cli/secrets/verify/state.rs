@@ -58,6 +58,7 @@ impl<'w> State<'w> {
             range::is_accepted(self.gathered.vault.as_ref(), RuleId::K05, &one.path, None)
         });
         findings.extend(returned::at_head(repo, &history, &self.gathered, &mut snapshots)?);
+        findings.extend(history::retyped(&history, facts));
         let accepted = take_accepted(&mut findings, self.gathered.vault.as_ref());
         let walked = Some(&history).filter(|_| has_files);
         findings.extend(past::late_rows(self.workspace, walked, facts.roster.as_deref())?);

@@ -272,6 +272,11 @@ pub(super) fn open(workspace: &Workspace, facts: &mut Facts, demand: bool) -> Re
                 opened += 1;
                 file.opened = Some(Err(fault));
             }
+            // a reader whose own stanza does not open is no stranger
+            Err(WorkspaceError::OwnStanza { .. }) => {
+                opened += 1;
+                file.stanzas = workspace.stanza_faults(document);
+            }
             Err(error) => locked = locked.or(Some(error)),
         }
     }

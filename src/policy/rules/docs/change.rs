@@ -84,7 +84,7 @@ pub(super) const DOCS: &[RuleDoc] = &[
         bound: Some(Error),
         general: Some(Error),
         why: "the type of a token is not authenticated: `type:str` made `type:int` changes what a program reads, without a key",
-        example: "`ENC[AES256_GCM,data:x,…,type:str]` and in the next commit the same with `type:bool`",
+        example: "`ENC[AES256_GCM,data:x,…,type:str]` and in a later commit the same with `type:bool`",
         mend: &[
             "see who changed it: `git log -p -- FILE`, and restore the line",
             "the other type is meant: `stax secrets set KEY --type int`",

@@ -83,8 +83,11 @@ pub(super) const DOCS: &[RuleDoc] = &[
         bound: Some(Error),
         general: Some(Error),
         why: "the label of a stanza is not authenticated: it may say Bob and open for somebody else",
-        example: "a stanza labelled with your key that your key does not open",
-        mend: &["see who changed it: `git log -p -- FILE`, then wrap it again: `stax secrets rotate FILE`"],
+        example: "a stanza labelled with your key that your key does not open; `get` and `export` say so too (exit code 4)",
+        mend: &[
+            "see who changed it: `git log -p -- FILE`",
+            "wrap it again, by a reader whose own stanza opens: `stax secrets rotate FILE`",
+        ],
     },
     RuleDoc {
         rule: RuleId::C04,

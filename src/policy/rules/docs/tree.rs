@@ -98,7 +98,7 @@ pub(super) const DOCS: &[RuleDoc] = &[
         bound: Some(Error),
         general: Some(Error),
         why: "sops tries every stanza behind a label and believes the label: a second stanza smuggles in a reader whom no list shows",
-        example: "an entry for Ana whose armor holds two stanzas, or a passphrase stanza behind an `age1…` label",
+        example: "an entry for Ana whose armor holds two stanzas, or a passphrase stanza behind an `age1…` label; more than 16 stanzas are not even tried",
         mend: &[
             "see who changed it: `git log -p -- FILE`",
             "wrap a new data key to the policy alone: `stax secrets rotate`, then replace the values at their source",
@@ -140,8 +140,8 @@ pub(super) const DOCS: &[RuleDoc] = &[
         rule: RuleId::C02,
         bound: Some(Error),
         general: Some(Error),
-        why: "every token is sealed under its own path: one that does not open there was moved, forged or left over from another data key",
-        example: "the token of `STAGING_URL` copied to `DATABASE_URL`",
+        why: "every token is sealed under its own path: one that does not open there was moved, forged or left over from another data key; and its text has to be one that its type can have",
+        example: "the token of `STAGING_URL` copied to `DATABASE_URL`; `type:str` made `type:int` over a text that is no number",
         mend: &[
             "see who changed it: `git log -p -- FILE`, and restore it: `git restore --source=COMMIT FILE`",
             "or give the value again: `stax secrets set KEY`",
