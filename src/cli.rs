@@ -84,6 +84,7 @@ impl From<GitCli> for Cli {
 
 /// Runs the command that argv names.
 pub fn main() -> ExitCode {
+    crate::process::forbid_core_files();
     let mut words = std::env::args_os().skip(1).peekable();
     let cli = match words.peek() {
         Some(word) if word == "git" => GitCli::parse_from(words).into(),

@@ -11,6 +11,11 @@ use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
+mod cores;
+
+use cores::UsersLimit;
+pub use cores::forbid_core_files;
+
 /// The most that is read from a child's stdout or stderr.
 pub const OUTPUT_LIMIT: usize = 64 << 10;
 
@@ -153,24 +158,24 @@ pub fn replace(argv: &[OsString], environment: Environment<'_>) -> ProcessError 
     let mut command = Command::new(program);
     command.args(arguments);
     environment.apply(&mut command);
+    let _limit = UsersLimit::lend();
     ProcessError::starting(program, command.exec())
 }
 
-/// Opens an editor on a file with the terminal of this process, and waits. `editor` is its words
-/// (`code --wait`); no shell reads them.
+/// Opens an editor with the terminal of this process, and waits. `words` are its command line with the file at
+/// the end; no shell reads them.
 ///
 /// # Errors
 /// [`ProcessError`] when it does not start; a failing status is not an error here.
-pub fn run_editor(
-    editor: &[String],
-    file: &Path,
-    environment: Environment<'_>,
-) -> Result<ExitStatus, ProcessError> {
-    let (program, arguments) = editor.split_first().ok_or(ProcessError::Empty)?;
+pub fn run_editor(words: &[OsString], environment: Environment<'_>) -> Result<ExitStatus, ProcessError> {
+    let (program, arguments) = words.split_first().ok_or(ProcessError::Empty)?;
     let mut command = Command::new(program);
-    command.args(arguments).arg(file);
+    command.args(arguments);
     environment.apply(&mut command);
-    command.status().map_err(|error| ProcessError::starting(program.as_ref(), error))
+    let limit = UsersLimit::lend();
+    let child = command.spawn();
+    drop(limit);
+    child.and_then(|mut child| child.wait()).map_err(|error| ProcessError::starting(program, error))
 }
 
 /// How a child ended, in the code that a shell would give: 128+n for signal n.
@@ -246,8 +251,9 @@ mod tests {
     fn an_editor_gets_its_words_and_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("a b");
-        let editor = ["sh", "-c", "printf '%s' \"$1\" > \"$2\"", "sh", "two words"].map(str::to_owned);
-        let status = run_editor(&editor, &file, Environment::default()).unwrap();
+        let editor = ["sh", "-c", "printf '%s' \"$1\" > \"$2\"", "sh", "two words"].map(OsString::from);
+        let words: Vec<OsString> = editor.into_iter().chain([file.clone().into()]).collect();
+        let status = run_editor(&words, Environment::default()).unwrap();
         assert!(status.success());
         assert_eq!(std::fs::read_to_string(file).unwrap(), "two words");
     }

@@ -10,20 +10,30 @@ use std::sync::{Mutex, Once, PoisonError};
 
 use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::process::{Pid, geteuid, test_kill_process};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{
+    SIGABRT, SIGALRM, SIGHUP, SIGINT, SIGPROF, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGVTALRM, SIGXCPU,
+    SIGXFSZ,
+};
 use signal_hook::iterator::Signals;
 use zeroize::Zeroizing;
 
 use super::DiskError;
 
-/// A folder of mode 0700 that is removed on drop and on SIGINT, SIGTERM and SIGHUP. What a killed
-/// process left is removed by the next one.
+/// A folder of mode 0700 that is removed on drop and on every signal that would end the process and can be
+/// caught. What a killed process left is removed by the next one.
 pub struct PrivateDir {
     path: PathBuf,
     /// Locked while this process lives: a pid alone can be reused, or mean another process in another
     /// container that shares the folder.
     _alive: File,
 }
+
+/// What ends a process unless it is caught. Faults of the program (SIGSEGV, …) are left out: they come back
+/// as soon as a handler returns.
+const DEADLY: [i32; 12] = [
+    SIGABRT, SIGALRM, SIGHUP, SIGINT, SIGPROF, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGVTALRM, SIGXCPU,
+    SIGXFSZ,
+];
 
 /// Folders that the signal thread removes.
 static LIVE: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
@@ -83,6 +93,16 @@ impl PrivateDir {
         }
     }
 
+    /// A folder inside, for what a program writes beside the text; made when it is not there.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn folder(&self, name: &str) -> Result<PathBuf, DiskError> {
+        let path = self.path.join(name);
+        let made = DirBuilder::new().mode(0o700).recursive(true).create(&path);
+        made.map_err(|error| DiskError::new(&path, "make", error)).map(|()| path)
+    }
+
     /// Reads a file back, also one that an editor put in place of the first.
     ///
     /// # Errors
@@ -104,7 +124,7 @@ impl PrivateDir {
     }
 
     /// While the value lives, Ctrl-C does nothing here. The terminal sends it to the editor too, and
-    /// most editors carry on: the text must still be there. SIGTERM and SIGHUP still clean up and end.
+    /// most editors carry on: the text must still be there. Every other signal still cleans up and ends.
     #[must_use]
     pub fn hold_interrupts(&self) -> HeldInterrupts {
         HELD.fetch_add(1, Ordering::SeqCst);
@@ -174,7 +194,7 @@ fn pid_of(name: &str) -> Option<Pid> {
 fn watch_signals() -> Result<(), DiskError> {
     let mut result = Ok(());
     WATCH.call_once(|| {
-        result = Signals::new([SIGINT, SIGTERM, SIGHUP]).map(|mut signals| {
+        result = Signals::new(DEADLY).map(|mut signals| {
             std::thread::spawn(move || signals.forever().for_each(end_by));
         });
     });
@@ -266,6 +286,7 @@ mod tests {
     #[test]
     #[ignore = "run by the tests that send it signals"]
     fn child_waits_in_a_private_folder() {
+        crate::process::forbid_core_files();
         let base = PathBuf::from(std::env::var_os("STAX_TEST_BASE").unwrap());
         let dir = PrivateDir::create_in(&base).unwrap();
         dir.write("secret", b"x").unwrap();
@@ -278,10 +299,10 @@ mod tests {
 
     #[test]
     fn a_signal_removes_the_folder_and_ends_the_process_by_that_signal() {
-        for (name, number) in [("-INT", SIGINT), ("-TERM", SIGTERM), ("-HUP", SIGHUP)] {
-            let (path, status) = signalled(false, &[name]);
+        for number in DEADLY {
+            let (path, status) = signalled(false, &[&format!("-{number}")]);
             assert_eq!(status.signal(), Some(number));
-            assert!(!path.exists());
+            assert!(!path.exists(), "signal {number}");
         }
     }
 

@@ -143,7 +143,7 @@ fn the_plaintext_lies_in_a_private_folder_that_is_gone_afterwards() {
 
 #[test]
 fn a_signal_removes_the_private_folder_and_keeps_the_file() {
-    for (signal, number) in [("TERM", 15), ("INT", 2), ("HUP", 1)] {
+    for (signal, number) in [("TERM", 15), ("INT", 2), ("HUP", 1), ("QUIT", 3), ("ABRT", 6), ("XCPU", 24)] {
         let sandbox = Sandbox::with_store();
         let before = sandbox.bytes(PROD);
         let slow = SlowEditor::new(&sandbox, "true");
@@ -216,7 +216,8 @@ fn a_value_never_stands_in_argv() {
 #[test]
 fn stdin_loses_exactly_one_final_newline_and_a_file_none() {
     let sandbox = Sandbox::with_store();
-    let table = [("v", "v"), ("v\n", "v"), ("v\n\n", "v\n"), ("\n", ""), ("a\r\n", "a\r"), (" v ", " v ")];
+    let table =
+        [("v", "v"), ("v\n", "v"), ("v\n\n", "v\n"), ("\n\n", "\n"), ("a\r\n", "a\r"), (" v ", " v ")];
     for (stdin, value) in table {
         sandbox.stax_with(["secrets", "set", "VALUE"], stdin).ok();
         sandbox.stax(["secrets", "get", "VALUE", "--no-newline"]).ok().prints_exactly(value);

@@ -8,15 +8,18 @@ use super::{Which, values};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::ui::Ui;
 use crate::disk::{DiskError, PrivateDir};
-use crate::keyring::IDENTITY_VARIABLES;
-use crate::process;
 use crate::workspace::{MAX_FILE, Opened, Target, Workspace, WorkspaceError, fresh};
+
+mod editor;
+
+pub(super) use editor::Editor;
 
 /// Edit the values in your editor
 ///
-/// The editor is SOPS_EDITOR, VISUAL or EDITOR. The clear text lies in a private folder (in memory
-/// where the system has such a place) that is removed when the editor ends. What you do not touch
-/// keeps its bytes; comments, order and layout are yours.
+/// The editor is SOPS_EDITOR, VISUAL or EDITOR. The plaintext lies in a private folder (in memory
+/// where the system has such a place) that is removed when the editor ends. Vim, Neovim, Nano and
+/// Emacs are told to keep no undo file, backup, swap file or history of it; another editor follows
+/// its own settings. What you do not touch keeps its bytes; comments, order and layout are yours.
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -25,7 +28,7 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
-        let editor = editor()?;
+        let editor = Editor::of_environment()?;
         let (workspace, target) = self.which.open_to_write(ui, false)?;
         // before the author writes anything: there must be a place to save it
         workspace.repo()?;
@@ -36,12 +39,10 @@ impl Args {
         let shown = opened.clear.payload();
         let shown = shown.unwrap_or_else(|| Zeroizing::new(opened.clear.layout().as_bytes().to_vec()));
         let file = folder.write(name, &shown)?;
-        let environment = process::Environment { add: &[], remove: IDENTITY_VARIABLES };
         loop {
             // at a terminal Ctrl-C is the editor's; without one it is meant for us
             let held = ui.is_interactive().then(|| folder.hold_interrupts());
-            let status = process::run_editor(&editor, &file, environment)
-                .map_err(|error| Failure::usage(error.to_string()))?;
+            let status = editor.open(ui, &folder, &file)?;
             drop(held);
             if !status.success() {
                 return Err(Failure::usage(format!("the editor ended with {status}; nothing was changed")));
@@ -115,29 +116,4 @@ fn keep(workspace: &Workspace, path: &str, sealed: String) -> Result<String, Fai
     let stamp = crate::workspace::now().replace([':', '-'], "");
     let name = path.rsplit('/').next().unwrap_or("secrets.yaml");
     Ok(workspace.keep(&format!("edits/{stamp}.{name}"), sealed.into_bytes())?.display().to_string())
-}
-
-pub(super) fn editor() -> Result<Vec<String>, Failure> {
-    let named = ["SOPS_EDITOR", "VISUAL", "EDITOR"].into_iter().find_map(|name| {
-        let line = std::env::var(name).ok().filter(|line| !line.trim().is_empty())?;
-        Some((name, line))
-    });
-    let (name, line) = named.unwrap_or(("EDITOR", "vi".into()));
-    let mut words = shell_words::split(&line)
-        .map_err(|error| Failure::usage(format!("{name} is not a command: {error}")))?;
-    // these keep copies of what they edit
-    if words.first().is_some_and(|word| is_vim(word)) {
-        let quiet = ["-n", "-i", "NONE", "--cmd", "set nobackup nowritebackup noundofile nomodeline"];
-        words.extend(quiet.map(str::to_owned));
-    }
-    Ok(words)
-}
-
-/// `vi` is often vim by another name.
-fn is_vim(program: &str) -> bool {
-    let places = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&places).map(|place| place.join(program)).find(|path| path.is_file());
-    let path = found.and_then(|path| path.canonicalize().ok()).unwrap_or_else(|| program.into());
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    name.starts_with("vim") || name.starts_with("nvim")
 }

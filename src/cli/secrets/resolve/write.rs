@@ -9,7 +9,7 @@ use super::sides::{Masks, names};
 use super::state::{State, files, refused};
 use crate::cli::escape::Escaped;
 use crate::cli::failure::{Exit, Failure};
-use crate::cli::secrets::edit::editor;
+use crate::cli::secrets::edit::Editor;
 use crate::cli::ui::Ui;
 use crate::disk::{PrivateDir, Write};
 use crate::keyring::IDENTITY_VARIABLES;
@@ -159,7 +159,7 @@ fn edited(
 ) -> Result<String, Failure> {
     let path = &state.path;
     let failed = |what: String| Failure::usage(what).hint("nothing was changed");
-    let argv = editor()?;
+    let editor = Editor::of_environment()?;
     let folder = PrivateDir::create()?;
     let name = path.rsplit('/').next().unwrap_or("secrets.yaml");
     let shown = match clear.payload() {
@@ -168,8 +168,7 @@ fn edited(
     };
     let file = folder.write(name, &shown)?;
     let held = ui.is_interactive().then(|| folder.hold_interrupts());
-    let environment = process::Environment { add: &[], remove: IDENTITY_VARIABLES };
-    let status = process::run_editor(&argv, &file, environment).map_err(|error| failed(error.to_string()))?;
+    let status = editor.open(ui, &folder, &file).map_err(|failure| failure.hint("nothing was changed"))?;
     drop(held);
     if !status.success() {
         return Err(failed(format!("the editor ended with {status}")));

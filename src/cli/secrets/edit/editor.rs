@@ -1,0 +1,291 @@
+//! The editor of the user, started so that it keeps no copy of the text outside the private folder.
+//!
+//! Vim, Neovim, Nano and Emacs are known here. What they are told comes after the settings of their user,
+//! which would win otherwise (`vim --cmd` runs before the vimrc); plugins of theirs still see the text.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use crate::cli::failure::Failure;
+use crate::cli::ui::Ui;
+use crate::disk::PrivateDir;
+use crate::keyring::IDENTITY_VARIABLES;
+use crate::process::{self, Environment};
+
+/// What is said to Vim and Neovim; they name their options alike where it matters.
+const VIM: &str = include_str!("quiet.vim");
+const EMACS: &str = include_str!("quiet.el");
+/// Where the scripts stand that hold them, and what an editor leaves in spite of them.
+const FOLDER: &str = ".editor";
+/// How the scripts find that folder.
+const VARIABLE: &str = "STAX_EDIT";
+/// For `vi --version`, which some kinds of vi take for the name of a file.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Vim,
+    /// The same in a window: it has to stay in front, or it returns at once.
+    VimInWindow,
+    Nano,
+    Emacs,
+    /// Keeps copies by itself, and nothing on its command line stops that.
+    Keeps(&'static str),
+    Other,
+}
+
+/// By the name of the program, without its version.
+const KINDS: [(&str, Kind); 31] = [
+    ("vim", Kind::Vim),
+    ("nvim", Kind::Vim),
+    ("vimdiff", Kind::Vim),
+    ("vimx", Kind::Vim),
+    ("rvim", Kind::Vim),
+    ("rview", Kind::Vim),
+    ("gvim", Kind::VimInWindow),
+    ("gview", Kind::VimInWindow),
+    ("gvimdiff", Kind::VimInWindow),
+    ("rgvim", Kind::VimInWindow),
+    ("evim", Kind::VimInWindow),
+    ("mvim", Kind::VimInWindow),
+    ("nano", Kind::Nano),
+    ("rnano", Kind::Nano),
+    ("emacs", Kind::Emacs),
+    ("emacsclient", Kind::Keeps("the running Emacs")),
+    ("code", Kind::Keeps(HISTORY)),
+    ("code-insiders", Kind::Keeps(HISTORY)),
+    ("codium", Kind::Keeps(HISTORY)),
+    ("cursor", Kind::Keeps(HISTORY)),
+    ("windsurf", Kind::Keeps(HISTORY)),
+    ("idea", Kind::Keeps(HISTORY)),
+    ("pycharm", Kind::Keeps(HISTORY)),
+    ("goland", Kind::Keeps(HISTORY)),
+    ("webstorm", Kind::Keeps(HISTORY)),
+    ("subl", Kind::Keeps("its session")),
+    ("micro", Kind::Keeps("its backups")),
+    ("gedit", Kind::Keeps("its backups")),
+    ("kate", Kind::Keeps("its swap files")),
+    ("joe", Kind::Keeps("its backups")),
+    ("neovide", Kind::Keeps("the settings of Neovim")),
+];
+const HISTORY: &str = "its local history";
+
+/// The words of the command, and what the program among them is.
+pub(in crate::cli) struct Editor {
+    words: Vec<String>,
+    /// Of the program among the words: `env LANG=C vim`.
+    program: usize,
+    kind: Kind,
+}
+
+impl Editor {
+    /// SOPS_EDITOR, VISUAL or EDITOR, else vi.
+    pub(in crate::cli) fn of_environment() -> Result<Self, Failure> {
+        let named = ["SOPS_EDITOR", "VISUAL", "EDITOR"].into_iter().find_map(|name| {
+            let line = std::env::var(name).ok().filter(|line| !line.trim().is_empty())?;
+            Some((name, line))
+        });
+        let (name, line) = named.unwrap_or(("EDITOR", "vi".into()));
+        let words = shell_words::split(&line)
+            .map_err(|error| Failure::usage(format!("{name} is not a command: {error}")))?;
+        let program = program_of(&words);
+        let kind = words.get(program).map_or(Kind::Other, |word| kind_of(word, &words));
+        Ok(Self { words, program, kind })
+    }
+
+    /// Opens a file of the folder and waits for the end of the program.
+    pub(in crate::cli) fn open(
+        &self,
+        ui: &Ui,
+        folder: &PrivateDir,
+        file: &Path,
+    ) -> Result<ExitStatus, Failure> {
+        let scratch = folder.folder(FOLDER)?;
+        for (name, script) in [("quiet.vim", VIM), ("quiet.el", EMACS)] {
+            std::fs::write(scratch.join(name), script)?;
+        }
+        if let Kind::Keeps(what) = self.kind {
+            let name = name_of(&self.words[self.program]);
+            ui.note(format!("{name} may keep a copy of the text ({what}), which stax cannot switch off"));
+        }
+        let add: Vec<(&str, &OsStr)> =
+            self.variables().iter().map(|name| (*name, scratch.as_os_str())).collect();
+        let environment = Environment { add: &add, remove: IDENTITY_VARIABLES };
+        process::run_editor(&self.command(&scratch, file), environment)
+            .map_err(|error| Failure::usage(error.to_string()))
+    }
+
+    /// What is added stands before a `--`, behind which there are only files.
+    fn command(&self, scratch: &Path, file: &Path) -> Vec<OsString> {
+        let after = self.words.get(self.program..).unwrap_or_default();
+        let end = self.program + after.iter().position(|word| word == "--").unwrap_or(after.len());
+        let (before, after) = self.words.split_at(end);
+        let words = before.iter().map(OsString::from).chain(self.arguments(scratch));
+        words.chain(after.iter().map(OsString::from)).chain([file.into()]).collect()
+    }
+
+    fn arguments(&self, scratch: &Path) -> Vec<OsString> {
+        let quiet = "source $STAX_EDIT/quiet.vim";
+        // before the vimrc for what happens before the end of it, and after it so that it holds
+        let vim = ["-n", "-i", "NONE", "--cmd", quiet, "-c", quiet].map(OsString::from);
+        let mut backups = OsString::from("--backupdir=");
+        backups.push(scratch);
+        match self.kind {
+            Kind::Vim => vim.into(),
+            Kind::VimInWindow => vim.into_iter().chain(["-f".into()]).collect(),
+            // nothing on its command line switches a setting of the nanorc off; without one it wraps lines in
+            // older versions, and a tab is an error in YAML
+            Kind::Nano => {
+                ["-I", "-w", "-E", "-T", "2"].map(OsString::from).into_iter().chain([backups]).collect()
+            }
+            Kind::Emacs => vec!["-l".into(), scratch.join("quiet.el").into()],
+            Kind::Keeps(_) | Kind::Other => Vec::new(),
+        }
+    }
+
+    /// The variables that lead to the scratch folder: what the editor puts where they say goes with it.
+    fn variables(&self) -> &'static [&'static str] {
+        match self.kind {
+            Kind::Vim | Kind::VimInWindow => &[VARIABLE, "TMPDIR", "XDG_STATE_HOME"],
+            // search history and positions, where its options name them
+            Kind::Nano => &["TMPDIR", "XDG_DATA_HOME"],
+            Kind::Emacs => &[VARIABLE, "TMPDIR"],
+            // a client finds its server by TMPDIR
+            Kind::Keeps(_) | Kind::Other => &[],
+        }
+    }
+}
+
+/// Behind `env` with its settings, or behind the `-e` of a terminal.
+fn program_of(words: &[String]) -> usize {
+    if words.first().is_some_and(|word| name_of(word) == "env") {
+        let is_setting = |word: &String| word.contains('=') || word.starts_with('-');
+        return 1 + words[1..].iter().take_while(|word| is_setting(word)).count();
+    }
+    let behind = words.iter().position(|word| word == "-e").map(|at| at + 1);
+    let is_known = |at: &usize| words.get(*at).is_some_and(|word| by_name(&name_of(word)).is_some());
+    match words.first().and_then(|word| by_name(&name_of(word))) {
+        None => behind.filter(is_known).unwrap_or(0),
+        Some(_) => 0,
+    }
+}
+
+/// By what the word leads to (`vi` is often a link to Vim), then by the word, then by what the program says.
+fn kind_of(word: &str, words: &[String]) -> Kind {
+    let found = found(word);
+    let leads_to = found.as_ref().and_then(|path| path.canonicalize().ok());
+    let target = leads_to.and_then(|path| by_name(&name_of(&path.to_string_lossy())));
+    let name = name_of(word);
+    let kind = match (target, by_name(&name)) {
+        // by the name it is called, one program is Vim in a terminal or in a window
+        (Some(Kind::Vim | Kind::VimInWindow), Some(Kind::VimInWindow)) => Kind::VimInWindow,
+        (Some(kind), _) | (None, Some(kind)) => kind,
+        (None, None) if ["vi", "view", "ex"].contains(&name.as_str()) && says_vim(found.as_deref()) => {
+            Kind::Vim
+        }
+        (None, None) => Kind::Other,
+    };
+    let asks_window = kind == Kind::Vim && words.iter().any(|word| word == "-g");
+    if asks_window { Kind::VimInWindow } else { kind }
+}
+
+/// `vim.basic`, `vim9`, `emacs-29.1` and `emacs29-nox` are what their first letters say.
+fn by_name(name: &str) -> Option<Kind> {
+    let exact = |name: &str| KINDS.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind);
+    let stem = name.split(|c: char| c == '.' || c.is_ascii_digit()).next().unwrap_or(name);
+    exact(name)
+        .or_else(|| exact(stem.trim_end_matches('-')))
+        .or_else(|| name.starts_with("emacs-").then_some(Kind::Emacs))
+}
+
+fn name_of(word: &str) -> String {
+    word.rsplit('/').next().unwrap_or(word).to_lowercase()
+}
+
+fn found(word: &str) -> Option<PathBuf> {
+    if word.contains('/') {
+        return Some(word.into());
+    }
+    let places = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&places).map(|place| place.join(word)).find(|path| path.is_file())
+}
+
+/// A small Vim is installed under the name vi itself on some systems.
+fn says_vim(program: Option<&Path>) -> bool {
+    let Some(program) = program.and_then(Path::to_str) else { return false };
+    let argv = [program, "--version"].map(str::to_owned);
+    let environment = Environment { add: &[], remove: IDENTITY_VARIABLES };
+    let output = process::run_command(&argv, Path::new("/"), environment, PATIENCE);
+    output.is_ok_and(|output| {
+        output.stdout.starts_with(b"VIM - Vi IMproved") || output.stdout.starts_with(b"NVIM ")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<String> {
+        shell_words::split(line).unwrap()
+    }
+
+    #[test]
+    fn an_editor_is_known_by_its_name_in_every_spelling() {
+        for (name, kind) in [
+            ("vim", Some(Kind::Vim)),
+            ("vim.basic", Some(Kind::Vim)),
+            ("vim9", Some(Kind::Vim)),
+            ("nvim", Some(Kind::Vim)),
+            ("nvim.appimage", Some(Kind::Vim)),
+            ("gvim", Some(Kind::VimInWindow)),
+            ("nano", Some(Kind::Nano)),
+            ("emacs", Some(Kind::Emacs)),
+            ("emacs-29.1", Some(Kind::Emacs)),
+            ("emacs29-nox", Some(Kind::Emacs)),
+            ("emacs-gtk", Some(Kind::Emacs)),
+            ("emacsclient", Some(Kind::Keeps("the running Emacs"))),
+            ("emacsclient.emacs", Some(Kind::Keeps("the running Emacs"))),
+            ("code", Some(Kind::Keeps(HISTORY))),
+            ("ed", None),
+            ("vi", None),
+            ("vimpager", None),
+        ] {
+            assert_eq!(by_name(name), kind, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_program_is_found_behind_env_and_in_a_terminal() {
+        for (line, program) in [
+            ("vim -u x", 0),
+            ("env vim", 1),
+            ("/usr/bin/env -i LANG=C nano", 3),
+            ("xterm -e nvim", 2),
+            ("vim -e", 0),
+            ("mine -e x", 0),
+        ] {
+            assert_eq!(program_of(&words(line)), program, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_added_stands_before_the_files() {
+        let command = |line: &str, kind| {
+            let words = words(line);
+            let editor = Editor { program: program_of(&words), words, kind };
+            let command = editor.command(Path::new("/p/.editor"), Path::new("/p/a.yaml"));
+            command.iter().map(|word| word.to_str().unwrap().to_owned()).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(command("emacs -nw", Kind::Emacs), "emacs -nw -l /p/.editor/quiet.el /p/a.yaml");
+        assert_eq!(
+            command("env nano -B --", Kind::Nano),
+            "env nano -B -I -w -E -T 2 --backupdir=/p/.editor -- /p/a.yaml"
+        );
+        assert_eq!(command("mine --wait", Kind::Other), "mine --wait /p/a.yaml");
+        let vim = command("vim -u x", Kind::VimInWindow);
+        assert!(vim.starts_with("vim -u x -n -i NONE --cmd source"), "{vim}");
+        assert!(vim.ends_with(" -f /p/a.yaml"), "{vim}");
+    }
+}
