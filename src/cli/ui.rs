@@ -8,7 +8,9 @@ use std::sync::OnceLock;
 use anstyle::{AnsiColor, Style};
 use zeroize::Zeroizing;
 
-use super::escape::{Escaped, lines};
+mod hidden;
+
+use super::escape::{Escaped, is_hidden, lines};
 use super::failure::Failure;
 use crate::policy::Severity;
 
@@ -19,9 +21,6 @@ const GREEN: Style = AnsiColor::Green.on_default();
 
 /// A value on stdin or in a file may be this large; documents hold less.
 const MAX_INPUT: u64 = 32 << 20;
-
-/// A terminal hands on at most this much of one line and drops the rest unseen.
-const MAX_LINE: usize = if cfg!(target_os = "macos") { 1023 } else { 4095 };
 
 pub struct Ui {
     quiet: bool,
@@ -198,40 +197,20 @@ impl Ui {
     /// A value: from a hidden prompt at a terminal, else all of stdin less one final newline.
     ///
     /// # Errors
-    /// When stdin cannot be read or holds more than 32 MiB.
-    pub fn read_value(&self, prompt: &str) -> io::Result<Zeroizing<Vec<u8>>> {
+    /// When stdin cannot be read or holds more than 32 MiB; when several lines come to the prompt.
+    pub fn read_value(&self, prompt: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
         if io::stdin().is_terminal() {
-            return self.hidden(prompt);
+            return hidden::read(prompt);
         }
         let mut value = Zeroizing::new(Vec::with_capacity(1 << 16));
         io::stdin().lock().take(MAX_INPUT + 1).read_to_end(&mut value)?;
         if value.len() as u64 > MAX_INPUT {
-            return Err(io::Error::other("stdin holds more than 32 MiB"));
+            return Err(Failure::usage("stdin holds more than 32 MiB"));
         }
         if value.last() == Some(&b'\n') {
             value.pop();
         }
         Ok(value)
-    }
-
-    fn hidden(&self, prompt: &str) -> io::Result<Zeroizing<Vec<u8>>> {
-        let _ = write!(io::stderr(), "{} (hidden): ", lines(prompt));
-        let stdin = io::stdin();
-        let before = rustix::termios::tcgetattr(&stdin)?;
-        let mut silent = before.clone();
-        silent.local_modes.remove(rustix::termios::LocalModes::ECHO);
-        rustix::termios::tcsetattr(&stdin, rustix::termios::OptionalActions::Flush, &silent)?;
-        let mut line = Zeroizing::new(String::with_capacity(4096));
-        let result = stdin.read_line(&mut line);
-        rustix::termios::tcsetattr(&stdin, rustix::termios::OptionalActions::Flush, &before)?;
-        let _ = writeln!(io::stderr());
-        result?;
-        if line.len() >= MAX_LINE {
-            return Err(io::Error::other(
-                "a terminal cuts a line of this length; pipe the value or use --from-file",
-            ));
-        }
-        Ok(Zeroizing::new(line.trim_end_matches(['\n', '\r']).as_bytes().to_vec()))
     }
 
     /// Whether a person at a terminal says yes.
@@ -263,9 +242,7 @@ impl Ui {
 fn escape_json(text: &str) -> String {
     use std::fmt::Write as _;
     text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
-        let dangerous =
-            c != '\n' && super::escape::Escaped(c.encode_utf8(&mut [0; 4])).to_string().starts_with("\\u{");
-        if dangerous {
+        if c != '\n' && is_hidden(c) {
             let mut units = [0; 2];
             for unit in c.encode_utf16(&mut units) {
                 let _ = write!(out, "\\u{unit:04x}");

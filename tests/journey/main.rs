@@ -36,6 +36,7 @@ mod policy;
 mod quiet;
 mod readers;
 mod removal;
+mod residue;
 mod resolve;
 mod returned;
 mod rules;

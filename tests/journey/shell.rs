@@ -25,7 +25,11 @@ const HOSTILE: [&str; 16] = [
 fn hostile() -> Sandbox {
     let sandbox = Sandbox::initialised();
     for (number, value) in HOSTILE.iter().enumerate() {
-        sandbox.set(&format!("K{number}"), value).ok();
+        let key = format!("K{number}");
+        match value.is_empty() {
+            true => sandbox.stax(["secrets", "set", &key, "--empty"]).ok(),
+            false => sandbox.set(&key, value).ok(),
+        };
     }
     sandbox
 }

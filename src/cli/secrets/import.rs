@@ -16,7 +16,7 @@ use crate::workspace::{MAX_FILE, Workspace};
 mod plan;
 mod source;
 
-use plan::Plan;
+use plan::{How, Plan};
 use source::{Given, SourceFormat};
 
 /// Take all values of a plain .env, JSON or YAML file into the store, in one write
@@ -45,6 +45,9 @@ pub struct Args {
     /// Remove the keys that FILE does not have
     #[arg(long)]
     prune: bool,
+    /// Let an empty value of FILE replace one that is not
+    #[arg(long)]
+    empty: bool,
     /// Say what would change and write nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
@@ -61,7 +64,7 @@ impl Args {
         let allowed = if target.env.is_some() { values::allowed_names(&workspace)? } else { Vec::new() };
         let mut plan = Plan::default();
         let changed = values::update(&workspace, &target, self.dry_run, &mut |opened| {
-            plan = Plan::of(opened, &given, self.prune, &allowed)?;
+            plan = Plan::of(opened, &given, self.how(), &allowed)?;
             plan.text(opened)
         })?;
         plan.print(ui);
@@ -76,6 +79,10 @@ impl Args {
             self.warn_of_source(&workspace, repo, ui);
         }
         Ok(ExitCode::SUCCESS)
+    }
+
+    fn how(&self) -> How {
+        How { prune: self.prune, empty: self.empty }
     }
 
     fn is_stdin(&self) -> bool {

@@ -15,8 +15,9 @@ use crate::workspace::{Opened, fresh, random};
 
 /// Set one value, from a hidden prompt, stdin or a file
 ///
-/// A value never stands in argv. From stdin exactly one final newline is dropped; --from-file takes
-/// the bytes as they are. An existing value keeps its type, a new one is a string.
+/// A value never stands in argv. The prompt takes one line; from stdin exactly one final newline is
+/// dropped; --from-file takes the bytes as they are. An empty value needs --empty. An existing value
+/// keeps its type, a new one is a string.
 #[derive(clap::Args)]
 pub struct Args {
     /// A key, or a path into nested values: a.b, ["a"]["b"]
@@ -29,6 +30,9 @@ pub struct Args {
     /// Take the value from this file, byte for byte
     #[arg(long, value_name = "PATH")]
     from_file: Option<PathBuf>,
+    /// Store the empty value; without this an empty input is refused
+    #[arg(long, conflicts_with_all = ["from_file", "generate"])]
+    empty: bool,
     /// Make a random value of this many letters and digits
     #[arg(long, value_name = "LENGTH", num_args = 0..=1, default_missing_value = "40", conflicts_with = "from_file")]
     generate: Option<usize>,
@@ -85,15 +89,36 @@ impl Args {
     }
 
     fn value(&self, ui: &Ui) -> Result<Zeroizing<Vec<u8>>, Failure> {
+        if self.empty {
+            return Ok(Zeroizing::default());
+        }
         if let Some(length) = self.generate {
             return generate(length);
         }
-        match &self.from_file {
+        let bytes = match &self.from_file {
             Some(path) => std::fs::read(path)
                 .map(Zeroizing::new)
-                .map_err(|error| Failure::usage(format!("{}: {error}", path.display()))),
-            None => Ok(ui.read_value(&self.key)?),
+                .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?,
+            None => ui.read_value(&self.key).map_err(|failure| failure.hint(self.other_ways()))?,
+        };
+        // Enter at the prompt, or a pipe from a program that failed, of which a shell says nothing
+        if bytes.is_empty() {
+            let empty = Failure::usage(format!("the value of `{}` is empty; nothing was changed", self.key));
+            return Err(empty.hint(format!("if that is meant: {} --empty", self.typed())));
         }
+        Ok(bytes)
+    }
+
+    fn other_ways(&self) -> String {
+        let typed = self.typed();
+        format!("pipe the value: … | {typed}; or take it from a file: {typed} --from-file PATH")
+    }
+
+    /// The command as it was typed, less the value.
+    fn typed(&self) -> String {
+        let kind = self.kind.map(|kind| format!(" --type {}", kind.name())).unwrap_or_default();
+        let clear = if self.clear { " --clear" } else { "" };
+        format!("stax secrets set {}{}{kind}{clear}", shell_words::quote(&self.key), self.which.typed())
     }
 }
 

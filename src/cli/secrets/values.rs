@@ -137,6 +137,16 @@ impl Type {
         }
     }
 
+    /// As it is typed behind `--type`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Str => "str",
+            Self::Int => "int",
+            Self::Float => "float",
+            Self::Bool => "bool",
+        }
+    }
+
     /// Reads a typed value; the message names key and type, never the value.
     pub fn read(self, key: &Path, bytes: &[u8]) -> Result<Scalar, Failure> {
         let refuse = |what: &str| Failure::usage(format!("`{key}`: {what}"));
@@ -156,7 +166,7 @@ impl Type {
                 _ => None,
             },
         };
-        let name = format!("{self:?}").to_lowercase();
+        let name = self.name();
         let article = if name == "int" { "an" } else { "a" };
         scalar.ok_or_else(|| {
             refuse(&format!("the value is not {article} {name}"))

@@ -15,21 +15,41 @@ const CI: &[&str] = &[
     "TF_BUILD",
 ];
 
-/// Coding agents: what they print goes to a model. A `*` stands for any rest.
-const AGENTS: &[&str] = &[
-    "AGENT",
-    "AI_AGENT",
-    "AIDER_*",
-    "CLAUDECODE",
-    "CLAUDE_CODE*",
-    "CODEX_SANDBOX*",
-    "CODEX_THREAD_ID",
-    "COPILOT_AGENT*",
-    "CURSOR_AGENT",
-    "CURSOR_TRACE_ID",
-    "GEMINI_CLI",
-    "OPENCODE",
-    "REPL_ID",
+/// Coding agents: what their commands print goes to a model. Each is set by the agent for a command that it runs,
+/// and says where that is written down; what only says that an editor has such a feature (`CURSOR_TRACE_ID`), or
+/// configures one (`AIDER_MODEL`, `CLAUDE_CODE_USE_BEDROCK`), is not here, since people type in those terminals
+/// too. A `*` stands for any rest.
+const AGENTS: &[(&str, &str)] = &[
+    ("AGENT", "Amp, Crush, Goose, opencode: github.com/agentsmd/agents.md/issues/136"),
+    (
+        "AI_AGENT",
+        "Claude Code, Crush, VS Code: github.com/vercel/detect-agent, README, the AI_AGENT standard",
+    ),
+    ("ANTIGRAVITY_AGENT", "Antigravity: github.com/vercel/detect-agent"),
+    ("AUGMENT_AGENT", "Augment: docs.augmentcode.com/cli/reference#shell-environment"),
+    ("CLAUDECODE", "Claude Code: code.claude.com/docs/en/env-vars"),
+    ("CLAUDE_CODE", "Claude Code, by the table in github.com/microsoft/vscode/pull/316267"),
+    ("CLAUDE_CODE_ENTRYPOINT", "Claude Code: as CLAUDECODE"),
+    ("CLAUDE_CODE_SESSION_ID", "Claude Code: as CLAUDECODE"),
+    ("CLINE_ACTIVE", "Cline: github.com/cline/cline, VscodeTerminalRegistry.ts"),
+    ("CODEX_CI", "Codex: github.com/openai/codex, unified_exec"),
+    ("CODEX_SANDBOX*", "Codex: github.com/openai/codex, core/src/spawn.rs"),
+    ("CODEX_THREAD_ID", "Codex: developers.openai.com/codex/environment-variables"),
+    (
+        "COPILOT_AGENT*",
+        "VS Code: github.com/microsoft/vscode/pull/316267; the agent of GitHub with more letters",
+    ),
+    ("COPILOT_CLI", "GitHub Copilot CLI: github.com/github/copilot-cli, changelog.md"),
+    ("CRUSH", "Crush: github.com/charmbracelet/crush/pull/2484"),
+    ("CURSOR_AGENT", "Cursor: github.com/vercel/detect-agent"),
+    ("GEMINI_CLI", "Gemini CLI: google-gemini.github.io/gemini-cli/docs/tools/shell.html"),
+    ("GOOSE_TERMINAL", "Goose: github.com/block/goose, guides/environment-variables.md"),
+    ("KIRO_SESSION_ID", "Kiro: github.com/dynatrace-oss/dtctl/issues/282, by trial"),
+    ("OPENCODE", "opencode: github.com/anomalyco/opencode, packages/opencode/src/index.ts"),
+    ("OPENCODE_CLIENT", "opencode: github.com/vercel/detect-agent"),
+    ("QWEN_CODE", "Qwen Code: github.com/QwenLM/qwen-code, shellExecutionService.ts"),
+    ("REPL_ID", "Replit: docs.replit.com; it marks its agent by nothing finer"),
+    ("ROO_ACTIVE", "Roo Code: github.com/RooCodeInc/Roo-Code/pull/11862"),
 ];
 
 /// Whether values are masked: `environment` is that of the process, `setting` is `stax.diff`.
@@ -65,7 +85,8 @@ pub(in crate::cli) fn is_ci(environment: impl Iterator<Item = (OsString, OsStrin
 }
 
 fn is_automation(name: &str) -> bool {
-    CI.iter().chain(AGENTS).any(|known| match known.strip_suffix('*') {
+    let agents = AGENTS.iter().map(|(agent, _)| agent);
+    CI.iter().chain(agents).any(|known| match known.strip_suffix('*') {
         Some(start) => name.starts_with(start),
         None => name == *known,
     })
@@ -74,6 +95,18 @@ fn is_automation(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_agent_is_known_by_what_it_sets_and_not_by_what_configures_one() {
+        for (name, _) in AGENTS {
+            assert!(is_automation(&name.replace('*', "_X")), "{name}");
+        }
+        for person in
+            ["AIDER_MODEL", "CLAUDE_CODE_USE_BEDROCK", "CODEX_HOME", "CURSOR_TRACE_ID", "AGENT_NAME"]
+        {
+            assert!(!is_automation(person), "{person}");
+        }
+    }
 
     #[test]
     fn values_are_for_people_at_a_terminal() {

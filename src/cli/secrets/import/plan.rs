@@ -19,6 +19,15 @@ pub(super) struct Plan {
     removed: Vec<Path>,
 }
 
+/// What else the import may do.
+#[derive(Clone, Copy)]
+pub(super) struct How {
+    /// Remove what the file does not have.
+    pub(super) prune: bool,
+    /// Replace values by the empty one.
+    pub(super) empty: bool,
+}
+
 struct Row {
     mark: &'static str,
     key: String,
@@ -30,7 +39,7 @@ impl Plan {
     pub(super) fn of(
         opened: &Opened,
         given: &[Given],
-        prune: bool,
+        how: How,
         allowed: &[String],
     ) -> Result<Self, Failure> {
         let target = &opened.target;
@@ -44,11 +53,15 @@ impl Plan {
         let (mut plan, mut wrong) = (Self::default(), Vec::new());
         for one in given {
             match resolve(opened, one, allowed) {
+                Ok(scalar) if !how.empty && empties(opened, &Path::key(&one.name), &scalar) => {
+                    let key = Path::key(&one.name);
+                    wrong.push(format!("`{key}` would become empty; if that is meant: --empty"));
+                }
                 Ok(scalar) => plan.add(opened, Path::key(&one.name), scalar),
                 Err(failure) => wrong.push(failure.message.replace(&format!("{}: ", target.path), "")),
             }
         }
-        if prune {
+        if how.prune {
             plan.prune(opened, given)?;
         }
         let new = plan.rows.iter().filter(|row| row.mark == "+").count();
@@ -145,6 +158,12 @@ impl Plan {
 
 fn existing<'a>(opened: &'a Opened, path: &Path) -> Option<&'a Scalar> {
     Some(&opened.clear.tree().find(path)?.node.leaf()?.scalar)
+}
+
+/// A template with empty values is the file of most projects; taken for the real one it would cost every secret.
+fn empties(opened: &Opened, path: &Path, scalar: &Scalar) -> bool {
+    let was = existing(opened, path).is_some_and(|was| *was != Scalar::Null && !was.is_empty_str());
+    scalar.is_empty_str() && was
 }
 
 /// The value with its type, or why it cannot be stored.
