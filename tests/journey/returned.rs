@@ -303,3 +303,24 @@ fn an_old_version_beside_the_new_one_is_found_in_a_range_too() {
         found.prints("lets Bob read infra/secrets/kept.enc.yaml again");
     }
 }
+
+#[test]
+fn who_returns_is_named_by_the_key_that_the_policy_spelled() {
+    const SSH: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIEddolHINyAWE6+acLnUqQAdNig6YMjF3fTaq5Mbp9B";
+    let sandbox = Sandbox::new();
+    let policy = |keys: &str| format!("creation_rules:\n  - age: >-\n      {keys}\n");
+    sandbox.write(".sops.yaml", policy(&format!("{},{SSH}", sandbox.key())));
+    sandbox.write("a.yaml", "A: one\n");
+    sandbox.sops(["encrypt", "-i", "a.yaml"]).ok();
+    sandbox.commit_all("for two");
+    sandbox.write(".sops.yaml", policy(&sandbox.key()));
+    sandbox.sops(["rotate", "-i", "--rm-age", SSH, "a.yaml"]).ok();
+    sandbox.commit_all("for one");
+    sandbox.git(["revert", "--no-edit", "HEAD"]).ok();
+    let found = verify(&sandbox, &[]).exits(1);
+    found
+        .prints("error[K08 reader-returned]")
+        .prints(&format!("fix: stax secrets remove-recipient '{SSH}'   (makes a new data key)"));
+    sandbox.stax(["secrets", "remove-recipient", SSH]).ok();
+    verify(&sandbox, &[]).hides("K08");
+}

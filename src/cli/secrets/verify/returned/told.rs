@@ -1,10 +1,10 @@
 //! The words for what came back, and the way out.
 
-use std::collections::BTreeMap;
-
 use shell_words::quote;
 
+use crate::age::{is_other_kind, person, without_comment};
 use crate::ledger::{Back, Lineage, Origin, Return, Returns, Turn, short, short_key};
+use crate::policy::config::Config;
 use crate::policy::{Finding, RuleId, without_mail};
 use crate::repo::Repo;
 use crate::workspace::history::named_in;
@@ -49,14 +49,19 @@ impl Told<'_> {
         let finding = Finding::error(RuleId::K08, path, format!("{deed} lets {who} read {path} again"))
             .detail(format!("removed in {place} {key}; {how}"));
         let name = name.map_or_else(|| "NAME".to_owned(), |name| quote(&name).into_owned());
-        let add = format!("stax secrets add-recipient {} --name {name}", quote(recipient));
+        let key = self.spelled(recipient, removal);
+        let key = quote(&key);
         if turn.origin.commit != PENDING {
             let accept = serde_json::json!({"rule": "K08", "path": path, "why": "…"});
             return finding
-                .fix(format!("stax secrets remove-recipient {}   (makes a new data key)", quote(recipient)))
+                .fix(format!("stax secrets remove-recipient {key}   (makes a new data key)"))
                 .then(format!("or, if {who} is to read it, in `allow` of .stax/vault.json: {accept}"));
         }
         let when = if turn.is_merge() { ", as the commit after the merge" } else { "" };
+        let add = match is_other_kind(recipient) {
+            true => format!("name {key} in .sops.yaml and run: sops updatekeys {}", quote(path)),
+            false => format!("stax secrets add-recipient {key} --name {name}"),
+        };
         finding.then(format!("then, if {who} is to return: {add}{when}"))
     }
 
@@ -147,19 +152,36 @@ impl Told<'_> {
 
     /// What somebody was called when they were removed, or is today.
     fn name(&self, recipient: &str, removal: usize) -> Option<String> {
+        let texts = self.central(removal).into_iter();
+        texts.flat_map(|(path, text)| named_in(path, &text, "")).find_map(|(key, named)| {
+            // a name that is only the key again says nothing
+            (key == recipient && named.name != short_key(&key)).then_some(named.name)
+        })
+    }
+
+    /// The key as the policy spelled it: an ssh key is one with the age key that it makes.
+    fn spelled(&self, recipient: &str, removal: usize) -> String {
+        let texts = self.central(removal).into_iter().filter(|(path, _)| *path == POLICY);
+        let configs = texts.filter_map(|(_, text)| Some(Config::parse(&text).ok()?.0));
+        let keys = configs
+            .flat_map(|config| config.rules)
+            .flat_map(|rule| rule.recipients().into_iter().map(str::to_owned).collect::<Vec<_>>());
+        let found = keys.map(|key| without_comment(&key)).find(|key| person(key) == recipient);
+        let id = recipient.split_once(' ').filter(|_| is_other_kind(recipient)).map(|(_, id)| id.to_owned());
+        found.or(id).unwrap_or_else(|| recipient.to_owned())
+    }
+
+    /// The table of people and the policy, before a removal and today.
+    fn central(&self, removal: usize) -> Vec<(&'static str, String)> {
         let before = self.turns.turns[removal].sides.iter().filter_map(|side| side.commit.parse().ok());
-        let commits = before.chain(self.repo.head_commit().ok().flatten());
-        let mut names = BTreeMap::new();
-        for commit in commits {
+        let mut texts = Vec::new();
+        for commit in before.chain(self.repo.head_commit().ok().flatten()) {
             for path in [ROSTER, POLICY] {
                 let text = self.repo.blob_at(commit, path).ok().flatten();
-                let text = text.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
-                for (key, named) in named_in(path, &text, "") {
-                    names.entry(key).or_insert(named.name);
-                }
+                texts.extend(text.and_then(|bytes| String::from_utf8(bytes).ok()).map(|text| (path, text)));
             }
         }
-        names.remove(recipient)
+        texts
     }
 }
 
