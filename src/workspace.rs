@@ -308,7 +308,8 @@ impl Workspace {
     pub fn names(&self, document: &Document) -> Vec<String> {
         let holders = self.holders();
         let name = |recipient: &str| holders.name(recipient).unwrap_or(recipient).to_owned();
-        document.metadata().age.iter().map(|stanza| name(&stanza.recipient)).collect()
+        let others = document.metadata().others.iter().map(|other| name(&other.reader()));
+        document.metadata().age.iter().map(|stanza| name(&stanza.recipient)).chain(others).collect()
     }
 
     /// The same less those whose key is at hand: nobody is told to ask themselves.

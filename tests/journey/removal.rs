@@ -326,3 +326,30 @@ fn a_sealed_copy_has_the_readers_of_where_it_is_kept() {
         assert!(sealed.contains(&ana) && !sealed.contains(&bob), "{sealed}");
     }
 }
+
+#[test]
+fn what_is_too_large_or_in_a_merge_is_named_and_the_rest_is_done() {
+    let (sandbox, bob) = for_two();
+    let key = bob.key();
+    for name in ["a.yaml", "both.yaml", "large.yaml"] {
+        seal(&sandbox, name, "yaml", "k: canary-1\n");
+    }
+    let pad = format!("pad_unencrypted: {}\n", "x".repeat(33 << 20));
+    sandbox.write("large.yaml", pad + &sandbox.read("large.yaml"));
+    sandbox.commit_all("three files");
+    let set = |value: &str| sandbox.sops(["set", "both.yaml", "[\"k\"]", value]).ok();
+    sandbox.git(["checkout", "--quiet", "-b", "side"]).ok();
+    set("\"canary-2\"");
+    sandbox.commit_all("side");
+    sandbox.git(["checkout", "--quiet", "main"]).ok();
+    set("\"canary-3\"");
+    sandbox.commit_all("main");
+    sandbox.git(["merge", "side"]).exits(1);
+    let output = remove(&sandbox, &key).exits(1).hides("canary");
+    output
+        .prints("✗ both.yaml: has an unfinished merge")
+        .prints("✗ large.yaml: is larger than 32 MiB")
+        .prints(&format!("    run: sops rotate -i --rm-age {key} large.yaml\n"))
+        .prints("still reads: both.yaml, large.yaml\n");
+    assert!(!opens(&bob, "a.yaml", "yaml") && sandbox.read(".sops.yaml").contains(&key));
+}

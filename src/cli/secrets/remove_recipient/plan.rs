@@ -198,13 +198,21 @@ impl<'p> Plan<'p> {
         roster_write(&people.workspace, &roster).map(Some)
     }
 
-    /// The policy that still names the person for a file that is left.
-    pub(super) fn keeper<'a>(&self, people: &'a People, left: &Obstacle, key: &str) -> Option<&'a str> {
+    /// The policy that still names the person for a file that is left, and whether it names exactly the readers of
+    /// that file, so that the hooks have nothing to say.
+    pub(super) fn keeper<'a>(
+        &self,
+        people: &'a People,
+        left: &Obstacle,
+        key: &str,
+    ) -> Option<(&'a str, bool)> {
         let at = left.rule?;
         let file = &people.survey.policies[at.policy];
         let inner = left.path.strip_prefix(file.path.strip_suffix(POLICY)?)?;
         let (_, rule) = self.after.get(at.policy)?.rule_for(inner)?;
-        names(rule, key).then_some(file.path.as_str())
+        let labels: BTreeSet<String> = left.labels.iter().map(|label| person(label)).collect();
+        let fits = rule.recipients().into_iter().map(person).collect::<BTreeSet<_>>() == labels;
+        names(rule, key).then_some((file.path.as_str(), fits))
     }
 }
 

@@ -111,12 +111,10 @@ impl Told<'_> {
         for step in self.steps(left, &whom(&others, &|key| people.name(key), " or ")) {
             ui.one_line(format!("    {step}"));
         }
-        if let Some(policy) = self.plan.keeper(people, left, self.key) {
+        if let Some((policy, fits)) = self.plan.keeper(people, left, self.key) {
             let short = self.short();
-            ui.one_line(format!(
-                "    {policy} still names {short} for {} until then, so this commit passes",
-                left.path
-            ));
+            let passes = if fits && !self.plan.done.is_empty() { ", so this commit passes" } else { "" };
+            ui.one_line(format!("    {policy} still names {short} for {} until then{passes}", left.path));
         }
     }
 
