@@ -133,10 +133,14 @@ impl<'a> Returns<'a> {
             if let Some(epoch) = epoch {
                 self.by_epoch.entry(epoch).or_default().push(at);
             }
-            let before: BTreeSet<Epoch> =
-                held(self.lineage, at).into_iter().filter_map(|old| self.epochs.at(old)).collect();
-            for ended in before.into_iter().filter(|old| turn.now.is_some() && Some(*old) != epoch) {
-                self.ends.entry((self.lineage.file(at), ended)).or_default().push(at);
+            let before: BTreeSet<Option<Epoch>> =
+                held(self.lineage, at).into_iter().map(|old| self.epochs.at(old)).collect();
+            // a merge of an older side with a newer one ends nothing
+            if let (1, Some(Some(ended))) = (before.len(), before.first())
+                && turn.now.is_some()
+                && Some(*ended) != epoch
+            {
+                self.ends.entry((self.lineage.file(at), *ended)).or_default().push(at);
             }
         }
     }

@@ -217,7 +217,7 @@ fn a_return_is_told_once_and_until_it_ends() {
 
 #[test]
 fn a_commit_with_one_parent_is_judged_by_its_data_key() {
-    let cases: [(&str, Graph<'_>, &[&str]); 14] = [
+    let cases: [(&str, Graph<'_>, &[&str]); 15] = [
         ("a revert of the removal", &[("c", "out", "f: ana bob = A1 B2")], &["c: bob, removed in out"]),
         (
             "a change of the old branch is picked as a whole file",
@@ -249,6 +249,15 @@ fn a_commit_with_one_parent_is_judged_by_its_data_key() {
         (
             "a plain rotation is undone",
             &[("r", "side", "f: ana bob = A21 B22"), ("c", "r", "f: ana bob = A1 B2")],
+            &["c: the data key before r"],
+        ),
+        (
+            "a plain rotation that came by a merge is undone",
+            &[
+                ("r", "side", "f: ana bob = A21 B22"),
+                ("m", "side r", "f: ana bob = A21 B22"),
+                ("c", "m", "f: ana bob = A1 B2"),
+            ],
             &["c: the data key before r"],
         ),
         (
