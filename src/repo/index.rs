@@ -24,6 +24,12 @@ impl IndexEntry {
     pub fn is_file(&self) -> bool {
         is_file(self.mode)
     }
+
+    /// A repository of its own.
+    #[must_use]
+    pub fn is_submodule(&self) -> bool {
+        self.mode == 0o160_000
+    }
 }
 
 /// A path in which the index differs from HEAD. `old` is `None` for a new path, `new` for a deleted

@@ -48,6 +48,10 @@ pub struct Survey {
     pub obstacles: Vec<Obstacle>,
     /// What git does not know was not looked at: `status.showUntrackedFiles` is `no`.
     pub skips_untracked: bool,
+    /// Paths that are not UTF-8, escaped to be shown: no policy can name them, and nobody looked.
+    pub odd: Vec<String>,
+    /// Submodules: repositories of their own.
+    pub submodules: Vec<String>,
 }
 
 /// A file that cannot be changed, and why.
@@ -187,14 +191,23 @@ impl Workspace {
         let skips_untracked = !repo.shows_untracked()?;
         let beside = repo.beside_index(!skips_untracked)?;
         let mut paths: BTreeMap<String, Vec<IndexEntry>> = BTreeMap::new();
-        for entry in repo.index_entries()?.into_iter().filter(IndexEntry::is_file) {
+        let mut survey = Survey { skips_untracked, odd: repo.odd_paths()?, ..Survey::default() };
+        survey.odd.extend(beside.odd);
+        for entry in repo.index_entries()? {
+            if entry.is_submodule() {
+                survey.submodules.push(entry.path.clone());
+            }
+            if !entry.is_file() {
+                continue;
+            }
             paths.entry(entry.path.clone()).or_default().push(entry);
         }
         let bound = vault.iter().flat_map(|vault| &vault.files).map(|file| file.path.clone());
-        for path in beside.untracked.into_iter().chain(bound).chain(named.iter().cloned()) {
+        // what is only promised to the index (`git add -N`) is changed, and no entry
+        let beside_index = beside.untracked.into_iter().chain(beside.changed.iter().cloned());
+        for path in beside_index.chain(bound).chain(named.iter().cloned()) {
             paths.entry(path).or_default();
         }
-        let mut survey = Survey { skips_untracked, ..Survey::default() };
         let broken = self.policies(paths.keys(), &mut survey)?;
         let look = Look {
             workspace: self,

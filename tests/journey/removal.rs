@@ -353,3 +353,20 @@ fn what_is_too_large_or_in_a_merge_is_named_and_the_rest_is_done() {
         .prints("still reads: both.yaml, large.yaml\n");
     assert!(!opens(&bob, "a.yaml", "yaml") && sandbox.read(".sops.yaml").contains(&key));
 }
+
+#[test]
+fn what_nobody_looked_at_is_said_and_a_promised_file_is_looked_at() {
+    let (sandbox, bob) = for_two();
+    let key = bob.key();
+    seal(&sandbox, "a.yaml", "yaml", "k: canary-1\n");
+    sandbox.commit_all("a file");
+    let head = sandbox.git(["rev-parse", "HEAD"]).ok().stdout;
+    let link = format!("160000,{},sub", head.trim());
+    sandbox.git(["update-index", "--add", "--cacheinfo", &link]).ok();
+    sandbox.sh(r"cp a.yaml $(printf 'odd\377.yaml') && git add odd*").ok();
+    seal(&sandbox, "promised.yaml", "yaml", "k: canary-1\n");
+    sandbox.git(["add", "-N", "promised.yaml"]).ok();
+    let output = remove(&sandbox, &key).ok().says("sub is a repository of its own and was not looked at");
+    output.prints("reads nothing else here; not looked at, because the name is not UTF-8: odd");
+    assert!(!opens(&bob, "promised.yaml", "yaml") && !opens(&bob, "a.yaml", "yaml"));
+}

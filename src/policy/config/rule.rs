@@ -160,9 +160,9 @@ impl Config {
         let copy = self.copied(entry, &regex).ok_or_else(|| refused.clone())?;
         let mut start = layout::line_start(&self.text, entry.span.start);
         // comments above a rule belong to it
-        while start > 0
-            && self.text[layout::line_start(&self.text, start - 1)..].trim_start().starts_with('#')
-        {
+        let comment =
+            |at: usize| self.text[layout::line_start(&self.text, at - 1)..at].trim_start().starts_with('#');
+        while start > 0 && comment(start) {
             start = layout::line_start(&self.text, start - 1);
         }
         let mut wanted = self.rules.clone();

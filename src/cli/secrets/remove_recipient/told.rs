@@ -257,6 +257,9 @@ impl Told<'_> {
             );
             ui.warning(format!("git ignores {path}, so it is not changed, and {short} reads it: {command}"));
         }
+        for path in &survey.submodules {
+            ui.note(format!("{path} is a repository of its own and was not looked at"));
+        }
         if survey.skips_untracked {
             ui.note("files that git does not know were not looked at, as status.showUntrackedFiles says");
         }
@@ -267,6 +270,9 @@ impl Told<'_> {
         }
         if !unread.is_empty() {
             limits.push(format!("not readable here: {}", some(&unread)));
+        }
+        if !survey.odd.is_empty() {
+            limits.push(format!("not looked at, because the name is not UTF-8: {}", some(&survey.odd)));
         }
         if register.history.is_partial {
             limits.push("as far as this clone has the history".to_owned());
