@@ -18,7 +18,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use beneath::read_beneath;
+pub use beneath::{read_beneath, stream_beneath};
 pub use error::DiskError;
 pub use private::{HeldInterrupts, PrivateDir};
 pub use repair::{Fate, Interrupted, interrupted, repair};

@@ -13,6 +13,7 @@ pub mod names;
 pub mod roster;
 pub mod rules;
 pub mod shell;
+pub mod sniff;
 pub mod vault;
 pub mod who;
 

@@ -20,6 +20,7 @@ mod plumbing;
 mod promised;
 mod push;
 mod refs;
+mod texts;
 mod trees;
 
 use std::cell::{Cell, OnceCell};
@@ -42,6 +43,8 @@ pub use object::{Entry, ObjectId, State};
 
 use cache::KeptWalks;
 use plumbing::Naming;
+pub use push::DefaultBranch;
+pub use texts::{Kind, Pushed};
 
 /// The largest blob that is read. SOPS files of the general profile end at the same size.
 pub const BLOB_LIMIT: usize = 32 << 20;
@@ -154,14 +157,17 @@ impl Repo {
             // files of attributes may stand in the index alone
             Err(_) => self.index().and_then(|_| Ok(ask()?))?,
         };
-        // the raw value of `!name` is a marker string; AttrValue knows it by its address
-        Ok(match AttrValue::from_bytes(value) {
-            AttrValue::True => Attribute::True,
-            AttrValue::False => Attribute::False,
-            AttrValue::Unspecified => Attribute::Unspecified,
-            AttrValue::String(text) => Attribute::Value(text.to_owned()),
-            AttrValue::Bytes(bytes) => Attribute::Value(String::from_utf8_lossy(bytes).into_owned()),
-        })
+        Ok(Attribute::from(value))
+    }
+
+    /// The same by what the next commit would hold.
+    ///
+    /// # Errors
+    /// As [`index_entries`](Self::index_entries).
+    pub fn attribute_staged(&self, path: &str, name: &str) -> Result<Attribute, RepoError> {
+        self.index()?;
+        let value = self.git.get_attr_bytes(Path::new(path), name, AttrCheckFlags::INDEX_ONLY)?;
+        Ok(Attribute::from(value))
     }
 
     /// Whether the ignore rules match a path, tracked or not.
@@ -224,6 +230,19 @@ impl Repo {
         let mut file = fs::OpenOptions::new().append(true).create(true).open(&path).map_err(failed)?;
         file.write_all(format!("{gap}{line}\n").as_bytes()).map_err(failed)?;
         Ok(true)
+    }
+}
+
+impl From<Option<&[u8]>> for Attribute {
+    fn from(value: Option<&[u8]>) -> Self {
+        // the raw value of `!name` is a marker string; AttrValue knows it by its address
+        match AttrValue::from_bytes(value) {
+            AttrValue::True => Self::True,
+            AttrValue::False => Self::False,
+            AttrValue::Unspecified => Self::Unspecified,
+            AttrValue::String(text) => Self::Value(text.to_owned()),
+            AttrValue::Bytes(bytes) => Self::Value(String::from_utf8_lossy(bytes).into_owned()),
+        }
     }
 }
 

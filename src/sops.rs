@@ -11,6 +11,7 @@ pub mod binary;
 mod block;
 pub mod cipher;
 pub mod compare;
+mod disguise;
 pub mod dotenv;
 mod drop_others;
 mod edit;
@@ -143,7 +144,16 @@ impl Document {
             what,
         };
         let (node, block) = match take_block(format, source, &mut tree) {
-            Ok(taken) => taken.ok_or(DocumentError::NotSops)?,
+            Ok(Some(taken)) => taken,
+            Ok(None) => match disguise::find(format, &tree) {
+                Some((offset, name)) => {
+                    return Err(at(
+                        offset,
+                        format!("sops reads its metadata from `{name}`; the name is `sops`"),
+                    ));
+                }
+                None => return Err(DocumentError::NotSops),
+            },
             Err(offset) => return Err(at(offset, APPENDED.into())),
         };
         if format == Format::Binary {

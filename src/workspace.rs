@@ -7,6 +7,7 @@ pub mod groups;
 pub mod history;
 pub mod leaks;
 mod left_out;
+mod look;
 pub mod merge;
 pub mod past;
 mod paths;

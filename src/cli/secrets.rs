@@ -14,6 +14,7 @@ mod decrypt;
 mod diff;
 mod edit;
 mod encrypt;
+mod exceptions;
 mod exec;
 mod export;
 mod exposure;

@@ -29,6 +29,30 @@ pub fn read_beneath(root: &Path, relative: &Path, limit: usize) -> Result<Vec<u8
     }
 }
 
+/// Hands a regular file below a root over in parts, whatever its size.
+///
+/// # Errors
+/// As [`read_beneath`], but for the size.
+pub fn stream_beneath(root: &Path, relative: &Path, take: &mut dyn FnMut(&[u8])) -> Result<(), DiskError> {
+    let (folders, name) = split(relative)?;
+    let folder = open_folder(root, &folders, relative, false)?;
+    let Some((mut file, _)) = open_at(&folder, name, relative)? else {
+        return Err(DiskError::NotFound(relative.to_owned()));
+    };
+    let mut part = vec![0; PART];
+    loop {
+        match file.read(&mut part) {
+            Ok(0) => return Ok(()),
+            Ok(length) => take(&part[..length]),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(DiskError::new(relative, "read", error)),
+        }
+    }
+}
+
+/// Bytes that are read at once.
+const PART: usize = 64 << 10;
+
 /// A regular file as it was read.
 pub(super) struct Found {
     pub(super) bytes: Vec<u8>,
@@ -112,6 +136,18 @@ pub(super) fn read_at(
     shown: &Path,
     limit: usize,
 ) -> Result<Option<Found>, DiskError> {
+    let Some((file, mode)) = open_at(folder, name, shown)? else { return Ok(None) };
+    let mut bytes = Vec::new();
+    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    file.take(most).read_to_end(&mut bytes).map_err(|error| DiskError::new(shown, "read", error))?;
+    if bytes.len() > limit {
+        return Err(DiskError::TooLarge { path: shown.to_owned(), limit });
+    }
+    Ok(Some(Found { bytes, mode }))
+}
+
+/// Opens a regular file in an open folder; `None` when nothing has this name.
+fn open_at(folder: &OwnedFd, name: &OsStr, shown: &Path) -> Result<Option<(File, Mode)>, DiskError> {
     // NONBLOCK: a pipe put in place of the file must not hang the command
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = match openat(folder, name, flags, Mode::empty()) {
@@ -123,14 +159,5 @@ pub(super) fn read_at(
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return Err(DiskError::NotRegular(shown.to_owned()));
     }
-    let mut bytes = Vec::new();
-    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    File::from(file)
-        .take(most)
-        .read_to_end(&mut bytes)
-        .map_err(|error| DiskError::new(shown, "read", error))?;
-    if bytes.len() > limit {
-        return Err(DiskError::TooLarge { path: shown.to_owned(), limit });
-    }
-    Ok(Some(Found { bytes, mode: Mode::from_raw_mode(stat.st_mode) }))
+    Ok(Some((File::from(file), Mode::from_raw_mode(stat.st_mode))))
 }

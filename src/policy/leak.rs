@@ -14,7 +14,7 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-use super::rules::secret_key_line;
+use super::sniff::sniff;
 use super::{Finding, RuleId};
 pub use forms::Form;
 use search::{Needle, Windows};
@@ -166,15 +166,13 @@ impl Guard {
     /// Looks for everything at once.
     #[must_use]
     pub fn search(&self, bytes: &[u8]) -> Matches {
-        let (places, speaks_of_keys) = self.places(bytes);
-        let age_key = speaks_of_keys.then(|| secret_key_line(bytes)).flatten();
-        Matches { values: join(places, bytes), age_key }
+        Matches { values: join(self.places(bytes), bytes), age_key: sniff(bytes).secret_key }
     }
 
     /// A text that is about to be shown, such as a path or what a commit says, with `***` for each value in it.
     #[must_use]
     pub fn hide(&self, text: &str) -> String {
-        let (mut places, _) = self.places(text.as_bytes());
+        let mut places = self.places(text.as_bytes());
         places.sort_by_key(|place| place.start);
         let mut shown = Vec::with_capacity(text.len());
         let mut reach = 0;
@@ -189,16 +187,12 @@ impl Guard {
         String::from_utf8_lossy(&shown).into_owned()
     }
 
-    /// Where needles stand, and whether the text may hold a key of age.
-    fn places(&self, bytes: &[u8]) -> (Vec<Place<'_>>, bool) {
+    /// Where needles stand.
+    fn places(&self, bytes: &[u8]) -> Vec<Place<'_>> {
         let mut places = Vec::new();
         let mut met = BTreeSet::new();
-        let mut speaks_of_keys = false;
         self.windows.scan(bytes, &mut |at, needle| {
-            let Some(needle) = needle.map(|needle| &self.needles[needle]) else {
-                speaks_of_keys = true;
-                return;
-            };
+            let needle = &self.needles[needle];
             let Some(start) = at.checked_sub(needle.window) else { return };
             let text = bytes.get(start..start + needle.text.len());
             // many places of one value are no hiding place for another
@@ -207,7 +201,7 @@ impl Guard {
                 places.push(Place { needle, start });
             }
         });
-        (places, speaks_of_keys)
+        places
     }
 
     /// The rule's finding for a match in a file.

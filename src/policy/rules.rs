@@ -22,11 +22,13 @@ use std::collections::BTreeSet;
 
 use super::config::{Config, CreationRule};
 use super::roster::Roster;
+use super::sniff::sniff;
+use super::vault::Allow;
 use super::{Finding, Holders, RuleId};
 use crate::sops::merge::marker;
 use crate::sops::{Document, DocumentError, Format, MacState, OpenFault};
 pub use binding::{Plain, says_secret};
-pub use git::{Leak, Link, SwitchedOff, ThisClone, secret_key_fix, secret_key_line};
+pub use git::{Leak, LeakPlace, Link, SwitchedOff, ThisClone, leaked_key};
 pub use policies::Policies;
 pub use roster::unexplained_rows;
 
@@ -66,6 +68,15 @@ pub struct Facts {
     pub now: Option<String>,
     /// Names that the user lets into the environment in spite of what they do.
     pub allowed_names: Vec<String>,
+    /// The exceptions that count for this tree.
+    pub exceptions: Vec<Allow>,
+}
+
+impl Facts {
+    fn accept(&self, finding: &Finding) -> bool {
+        let key = finding.key.as_deref();
+        self.exceptions.iter().any(|allow| allow.covers(finding.rule, &finding.path, key))
+    }
 }
 
 /// A `.sops.yaml` that is not the policy of the repository.
@@ -129,7 +140,13 @@ pub enum Content {
         is_unmerged: bool,
     },
     Document(Box<Document>),
+    /// It may well be a document, and why nobody can tell: too large, or a name that is no text.
+    Unjudged(&'static str),
 }
+
+/// Why a file is not parsed.
+pub const TOO_LARGE: &str = "is larger than 32 MiB, so nobody looked into it: sops may read it all the same";
+pub const ODD_NAME: &str = "its name is not UTF-8, so no rule can name it and nobody looked into it";
 
 impl FileFacts {
     /// Reads the bytes of a file; `None` when it is not there.
@@ -145,10 +162,16 @@ impl FileFacts {
                 other => Content::sniffed(path, bytes).unwrap_or(other),
             },
         };
+        Self { size: bytes.map_or(0, <[u8]>::len), ..Self::of(path, managed, content) }
+    }
+
+    /// Of what was told some other way than by its bytes.
+    #[must_use]
+    pub fn of(path: &str, managed: bool, content: Content) -> Self {
         Self {
             path: path.to_owned(),
             managed,
-            size: bytes.map_or(0, <[u8]>::len),
+            size: 0,
             content,
             mode: None,
             drivers: None,
@@ -182,7 +205,8 @@ impl Content {
     fn read(path: &str, bytes: &[u8]) -> Self {
         let format = Format::of_path(path);
         let Ok(text) = std::str::from_utf8(bytes) else {
-            return if format == Format::Binary { Self::Clear } else { Self::NotText };
+            let is_clear = format == Format::Binary && !is_sealed_in_utf16(bytes);
+            return if is_clear { Self::Clear } else { Self::NotText };
         };
         let broken = |line, what| match marker::text_markers(text) {
             Some(line) => {
@@ -198,6 +222,21 @@ impl Content {
             Err(DocumentError::Metadata { line, what }) => broken(line, what),
         }
     }
+}
+
+/// sops reads YAML in UTF-16, under any name that its caller likes.
+fn is_sealed_in_utf16(bytes: &[u8]) -> bool {
+    let Some((mark, text)) = bytes.split_at_checked(2) else { return false };
+    let unit: fn([u8; 2]) -> u16 = match mark {
+        [0xff, 0xfe] => u16::from_le_bytes,
+        [0xfe, 0xff] => u16::from_be_bytes,
+        _ => return false,
+    };
+    let units = text.chunks_exact(2).map(|pair| unit([pair[0], pair[1]]));
+    looks_sealed(bytes)
+        && char::decode_utf16(units)
+            .collect::<Result<String, _>>()
+            .is_ok_and(|text| Document::parse(Format::Yaml, &text).is_ok())
 }
 
 /// Every finding of the tree, by path and line.
@@ -229,7 +268,10 @@ fn judge_file(
 ) -> Vec<Finding> {
     let mut findings = file::check(file, &facts.allowed_names);
     if let Some(document) = file.document() {
-        let cannot_open = findings.iter().any(|finding| matches!(finding.rule, RuleId::F03 | RuleId::F04));
+        // what an exception covers is not said, so that the broken proof behind it has to be
+        let cannot_open = findings
+            .iter()
+            .any(|finding| matches!(finding.rule, RuleId::F03 | RuleId::F04) && !facts.accept(finding));
         findings.extend(clear::check(file, document));
         findings.extend(nonce::check(&file.path, document));
         findings.extend(keys::check(&file.path, file.managed, document, rule, holders));
@@ -252,12 +294,8 @@ pub fn plaintext(file: &FileFacts) -> Vec<Finding> {
 /// well speak of `sops` and not be readable as YAML.
 #[must_use]
 pub fn looks_sealed(bytes: &[u8]) -> bool {
-    let [sops, marks @ ..] = SEALED;
-    mentions(bytes, sops.as_bytes()) && marks.iter().any(|mark| mentions(bytes, mark.as_bytes()))
+    sniff(bytes).is_sealed()
 }
-
-/// What [`looks_sealed`] looks for: the first word, and one of the others.
-pub const SEALED: [&str; 3] = ["sops", "ENC[AES256_GCM,", "AGE ENCRYPTED FILE"];
 
 /// Whether the bytes hold a word.
 #[must_use]

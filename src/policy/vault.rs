@@ -45,6 +45,15 @@ pub struct Allow {
     pub why: String,
 }
 
+impl Allow {
+    /// Whether a finding is the one that is meant. An entry without a key covers the whole file.
+    #[must_use]
+    pub fn covers(&self, rule: RuleId, path: &str, key: Option<&str>) -> bool {
+        let fits = self.key.is_none() || self.key.as_deref() == key;
+        fits && self.path == path && self.rule.parse() == Ok(rule)
+    }
+}
+
 /// Why a `.stax/vault.json` is refused; paths are shown escaped.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VaultError {
@@ -149,16 +158,6 @@ impl Vault {
     #[must_use]
     pub fn env_for_path(&self, path: &str) -> Option<&str> {
         self.files.iter().find(|file| file.path == path).map(|file| file.env.as_str())
-    }
-
-    /// The exception for a finding, if there is one. An entry without a key covers the whole file.
-    #[must_use]
-    pub fn allowed(&self, rule: RuleId, path: &str, key: Option<&str>) -> Option<&Allow> {
-        self.allow.iter().find(|allow| {
-            allow.rule.parse() == Ok(rule)
-                && allow.path == path
-                && (allow.key.is_none() || allow.key.as_deref() == key)
-        })
     }
 
     fn check(&self) -> Result<(), VaultError> {
@@ -424,10 +423,11 @@ mod tests {
             ))
         };
         let vault = with(r#"{"rule": "plaintext", "path": "a", "key": "PORT", "why": "not a secret"}, {"rule": "F04E", "path": "b", "why": "x \"y\""}"#).unwrap();
-        assert!(vault.allowed(RuleId::F04, "a", Some("PORT")).is_some());
-        assert!(vault.allowed(RuleId::F04, "a", Some("KEY")).is_none());
-        assert!(vault.allowed(RuleId::F04, "b", Some("PORT")).is_none());
-        assert!(vault.allowed(RuleId::F04E, "b", Some("any")).is_some());
+        let covers = |rule, path, key| vault.allow.iter().any(|allow| allow.covers(rule, path, Some(key)));
+        assert!(covers(RuleId::F04, "a", "PORT"));
+        assert!(!covers(RuleId::F04, "a", "KEY"));
+        assert!(!covers(RuleId::F04, "b", "PORT"));
+        assert!(covers(RuleId::F04E, "b", "any"));
         assert_eq!(Vault::parse(&vault.render()).unwrap(), vault);
         for (allow, what) in [
             (r#"{"rule": "F03", "path": "a", "why": "x"}"#, "no exception"),

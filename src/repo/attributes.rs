@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use git2::ErrorCode;
 
 use super::plumbing::answer;
-use super::{Attribute, Repo, RepoError};
+use super::{Attribute, ObjectId, Repo, RepoError};
 
 /// The attribute under which git hands back the number of a line.
 const MARK: &str = "stax-line";
@@ -64,19 +64,52 @@ impl Repo {
     /// # Errors
     /// As [`attribute`](Self::attribute).
     pub fn attribute_in_quotes(&self, path: &str, name: &str) -> Result<Attribute, RepoError> {
-        if !path.contains([' ', '"', '\t', '#', '!', '\\']) {
-            return self.attribute(path, name);
+        if needs_quotes(path) { self.ask_attribute(&[], path, name) } else { self.attribute(path, name) }
+    }
+
+    /// The same by what the next commit would hold.
+    ///
+    /// # Errors
+    /// As [`attribute`](Self::attribute).
+    pub fn attribute_staged_in_quotes(&self, path: &str, name: &str) -> Result<Attribute, RepoError> {
+        match needs_quotes(path) {
+            true => self.ask_attribute(&["--cached"], path, name),
+            false => self.attribute_staged(path, name),
+        }
+    }
+
+    fn ask_attribute(&self, options: &[&str], path: &str, name: &str) -> Result<Attribute, RepoError> {
+        let mut command = self.plumbing();
+        command.current_dir(self.root()).arg("check-attr").args(options).args(["-z", name, "--", path]);
+        let answer = answer(command, b"")?.unwrap_or_default();
+        Ok(value(answer.split(|byte| *byte == 0).nth(2).unwrap_or_default()))
+    }
+
+    /// Attributes of paths by the files that a commit holds, in the order of the paths. git is asked, since only it
+    /// reads them from a commit; `None` where this git is older than 2.41, which does not either.
+    ///
+    /// # Errors
+    /// [`RepoError::Git`] when git cannot be started.
+    pub fn attributes_at(
+        &self,
+        commit: ObjectId,
+        name: &str,
+        paths: &[&str],
+    ) -> Result<Option<Vec<Attribute>>, RepoError> {
+        if paths.is_empty() {
+            return Ok(Some(Vec::new()));
         }
         let mut command = self.plumbing();
-        command.current_dir(self.root()).args(["check-attr", "-z", name, "--", path]);
-        let answer = answer(command, b"")?.unwrap_or_default();
-        let value = answer.split(|byte| *byte == 0).nth(2).unwrap_or_default();
-        Ok(match value {
-            b"" | b"unspecified" => Attribute::Unspecified,
-            b"set" => Attribute::True,
-            b"unset" => Attribute::False,
-            value => Attribute::Value(String::from_utf8_lossy(value).into_owned()),
-        })
+        if self.git.workdir().is_some() {
+            command.current_dir(self.root());
+        }
+        command.args(["check-attr", "-z", "--stdin", &format!("--source={commit}"), name]);
+        let input: Vec<u8> = paths.iter().flat_map(|path| path.bytes().chain([0])).collect();
+        let Ok(answer) = answer(command, &input) else { return Ok(None) };
+        let answer = answer.unwrap_or_default();
+        let values = answer.split(|byte| *byte == 0).skip(2).step_by(3).map(value);
+        let values: Vec<Attribute> = values.collect();
+        Ok((values.len() == paths.len()).then_some(values))
     }
 
     /// Whether git hands a path to the driver or filter of stax.
@@ -120,6 +153,20 @@ impl Repo {
         let named = |name: &str| std::env::var_os(name).filter(|text| !text.is_empty()).map(PathBuf::from);
         let config = named("XDG_CONFIG_HOME").or_else(|| Some(named("HOME")?.join(".config")));
         Ok(config.map(|config| config.join("git/attributes")))
+    }
+}
+
+fn needs_quotes(path: &str) -> bool {
+    path.contains([' ', '"', '\t', '#', '!', '\\'])
+}
+
+/// As `git check-attr` says it.
+fn value(said: &[u8]) -> Attribute {
+    match said {
+        b"" | b"unspecified" => Attribute::Unspecified,
+        b"set" => Attribute::True,
+        b"unset" => Attribute::False,
+        value => Attribute::Value(lossy(value.to_vec())),
     }
 }
 

@@ -7,6 +7,7 @@ use git2::Mailmap;
 use super::commits::{Commits, NONE, RawCommit};
 use super::graph::Graph;
 use super::promised::AT_ONCE;
+use super::texts::Kind;
 use super::trees::Trees;
 use super::{Entry, ObjectId, Repo, RepoError};
 
@@ -174,13 +175,16 @@ impl Repo {
         Ok(told.found)
     }
 
-    /// Every file of a commit, by path.
+    /// Every file of a commit, or of a tree, by path.
     ///
     /// # Errors
     /// [`RepoError::Missing`] when a tree is not in this clone.
     pub fn files_of(&self, commit: ObjectId) -> Result<Vec<(String, Entry)>, RepoError> {
         let odb = self.git.odb()?;
-        let tree = RawCommit::read(&odb, self.oid(commit))?.tree;
+        let tree = match self.kind_of(commit)? {
+            Kind::Tree => self.oid(commit),
+            _ => RawCommit::read(&odb, self.oid(commit))?.tree,
+        };
         let mut files = Vec::new();
         let read = Trees::new(&odb).compare(Some(tree), &[], &mut |path, new, _| {
             files.extend(new.map(|entry| (path.to_owned(), entry)));

@@ -1,6 +1,8 @@
 //! What the next commit will hold.
 
+use std::ffi::OsString;
 use std::fs;
+use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
 use git2::{Delta, DiffFile, DiffOptions, Index, IndexEntryExtendedFlag};
@@ -61,6 +63,21 @@ impl Repo {
         let is_odd = |entry: &git2::IndexEntry| std::str::from_utf8(&entry.path).is_err();
         let shown = |entry: git2::IndexEntry| entry.path.escape_ascii().to_string();
         Ok(self.index()?.iter().filter(is_odd).map(shown).collect())
+    }
+
+    /// The same with their bytes, and what the index holds there; what is no UTF-8 of a name is replaced.
+    ///
+    /// # Errors
+    /// As [`index_entries`](Self::index_entries).
+    pub fn odd_entries(&self) -> Result<Vec<(PathBuf, String, Entry)>, RepoError> {
+        let index = self.index()?;
+        let odd = index.iter().filter(|entry| std::str::from_utf8(&entry.path).is_err());
+        let owned = |entry: git2::IndexEntry| {
+            let shown = String::from_utf8_lossy(&entry.path).into_owned();
+            let found = Entry { id: entry.id.into(), mode: entry.mode };
+            (PathBuf::from(OsString::from_vec(entry.path)), shown, found)
+        };
+        Ok(odd.map(owned).collect())
     }
 
     /// The bytes that the index holds at a path; `None` when it holds nothing, or a conflict.

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use git2::{Delta, DiffFile, DiffOptions, ErrorCode, ObjectFormat, ObjectType, Oid, Tree};
 
 use super::changes::FastReads;
+use super::plumbing::stream;
 use super::{BLOB_LIMIT, Repo, RepoError, StagedChange, Time};
 
 /// The name of a git object: 20 bytes of SHA-1, or 32 of SHA-256. `Display` gives two hex digits a byte.
@@ -88,6 +89,11 @@ impl Entry {
     #[must_use]
     pub fn is_file(&self) -> bool {
         is_file(self.mode)
+    }
+
+    #[must_use]
+    pub fn is_submodule(&self) -> bool {
+        self.mode == 0o160_000
     }
 }
 
@@ -203,13 +209,32 @@ impl Repo {
         self.blob_of_clone(id)
     }
 
+    /// Hands the bytes of a blob over in parts, whatever its size. What is within [`BLOB_LIMIT`] is one part; what is
+    /// larger git writes out, because libgit2 has no way to read a packed object in parts.
+    ///
+    /// # Errors
+    /// As [`blob`](Self::blob), but for the size.
+    pub fn stream_blob(&self, id: ObjectId, take: &mut dyn FnMut(&[u8])) -> Result<(), RepoError> {
+        match self.old_blob(id) {
+            Ok(bytes) => take(&bytes),
+            Err(RepoError::TooLarge { .. }) => {
+                let mut command = self.plumbing();
+                command.args(["cat-file", "blob", &id.to_string()]);
+                stream(command, take)?;
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
     pub(super) fn head_tree(&self) -> Result<Option<Tree<'_>>, RepoError> {
         self.head_commit()?.map(|commit| self.tree_of(commit)).transpose()
     }
 
+    /// Of a commit, or of a tree itself.
     fn tree_of(&self, commit: ObjectId) -> Result<Tree<'_>, RepoError> {
         let reading = |error: git2::Error| RepoError::reading(&error, commit);
-        let tree = self.git.find_commit(self.oid(commit)).and_then(|commit| commit.tree());
+        let tree = self.git.find_object(self.oid(commit), None).and_then(|object| object.peel_to_tree());
         tree.map_err(|error| self.explained(reading(error)))
     }
 
@@ -229,16 +254,15 @@ impl Repo {
         self.head_entry(path)?.map(|entry| self.blob(entry.id)).transpose()
     }
 
-    /// How many bytes a commit holds at a path; `None` also for what a partial clone lacks.
+    /// How many bytes a blob has; `None` for what a partial clone lacks.
     ///
     /// # Errors
-    /// As [`blob_at`](Self::blob_at).
-    pub fn size_at(&self, commit: ObjectId, path: &str) -> Result<Option<usize>, RepoError> {
-        let Some(entry) = entry_in(&self.tree_of(commit)?, path)? else { return Ok(None) };
-        match self.git.odb()?.read_header(self.oid(entry.id)) {
+    /// As [`blob`](Self::blob).
+    pub fn size_of(&self, id: ObjectId) -> Result<Option<usize>, RepoError> {
+        match self.git.odb()?.read_header(self.oid(id)) {
             Ok((size, _)) => Ok(Some(size)),
             Err(error) if error.code() == ErrorCode::NotFound && self.is_partial() => Ok(None),
-            Err(error) => Err(RepoError::reading(&error, entry.id)),
+            Err(error) => Err(RepoError::reading(&error, id)),
         }
     }
 

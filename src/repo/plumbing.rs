@@ -1,7 +1,7 @@
 //! git itself, asked for what libgit2 cannot read. The arguments are ours; a name from outside stands only behind
 //! `--end-of-options` or `--`, or on stdin. No shell, no pager, no lock, no question on the terminal.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::process::{Command, Stdio};
 
 use super::{Repo, RepoError};
@@ -86,11 +86,14 @@ pub(super) fn answer(mut command: Command, input: &[u8]) -> Result<Option<Vec<u8
     }
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(failed)?;
-    if let Some(mut stdin) = child.stdin.take() {
-        // git says better than the pipe why it did not read all
-        let _ = stdin.write_all(input);
-    }
-    let output = child.wait_with_output().map_err(failed)?;
+    let stdin = child.stdin.take();
+    let output = std::thread::scope(|scope| {
+        // git may answer before it has read all, and neither waits for the other then; it says better than the
+        // pipe why it did not read all
+        scope.spawn(move || stdin.map(|mut stdin| stdin.write_all(input)));
+        child.wait_with_output()
+    });
+    let output = output.map_err(failed)?;
     if output.status.success() {
         return Ok(Some(output.stdout));
     }
@@ -101,3 +104,27 @@ pub(super) fn answer(mut command: Command, input: &[u8]) -> Result<Option<Vec<u8
         None => Ok(None),
     }
 }
+
+/// Runs a command and hands over what it writes as it comes.
+pub(super) fn stream(mut command: Command, take: &mut dyn FnMut(&[u8])) -> Result<(), RepoError> {
+    let failed = |error: std::io::Error| RepoError::Git(format!("cannot run git: {error}"));
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().map_err(failed)?;
+    let mut part = vec![0; PART];
+    if let Some(mut stdout) = child.stdout.take() {
+        loop {
+            match stdout.read(&mut part) {
+                Ok(0) => break,
+                Ok(length) => take(&part[..length]),
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+    }
+    match child.wait().map_err(failed)?.success() {
+        true => Ok(()),
+        false => Err(RepoError::Git("cat-file failed".to_owned())),
+    }
+}
+
+/// Bytes that are read at once.
+const PART: usize = 64 << 10;

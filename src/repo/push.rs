@@ -1,8 +1,15 @@
 //! What `git push` is about to publish.
 
-use git2::ErrorCode;
+use super::{Kind, ObjectId, Repo, RepoError, Span};
 
-use super::{ObjectId, Repo, RepoError, Span};
+/// The branch of a remote that everybody builds on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DefaultBranch {
+    /// `main`
+    pub name: String,
+    /// As last fetched.
+    pub tip: ObjectId,
+}
 
 impl Repo {
     /// The commits that a push brings and that the remote does not have, as far as this clone knows: neither
@@ -14,14 +21,12 @@ impl Repo {
     pub fn push_span(&self, remote: &str, updates: &[(&str, &str)]) -> Result<Span, RepoError> {
         let mut span = Span::default();
         for (new, old) in updates {
-            if let Some(tip) = self.pushed(new)?
+            if let Some(tip) = self.pushed_commit(new)?
                 && !span.tips.contains(&tip)
             {
                 span.tips.push(tip);
             }
-            let known = old.parse().ok().and_then(|old| self.git.find_object(self.oid(old), None).ok());
-            let known = known.and_then(|object| object.peel_to_commit().ok());
-            span.hidden.extend(known.map(|commit| ObjectId::from(commit.id())));
+            span.hidden.extend(self.known_commit(old));
         }
         // never as a pattern: a remote may be a URL
         let start = format!("refs/remotes/{remote}/");
@@ -34,13 +39,34 @@ impl Repo {
         Ok(span)
     }
 
-    fn pushed(&self, new: &str) -> Result<Option<ObjectId>, RepoError> {
-        let id = self.oid(new.parse().map_err(|_| RepoError::Revision(new.to_owned()))?);
-        let missing = |error| RepoError::reading(&error, id.into());
-        match self.git.find_object(id, None).map_err(missing)?.peel_to_commit() {
-            Ok(commit) => Ok(Some(commit.id().into())),
-            Err(error) if error.code() == ErrorCode::NotFound => Err(missing(error)),
-            Err(_) => Ok(None),
-        }
+    /// What `refs/remotes/REMOTE/HEAD` names, else the branch `main` of the remote, else `master`, as last fetched.
+    ///
+    /// # Errors
+    /// [`RepoError::Git`] when the references cannot be read.
+    pub fn default_branch(&self, remote: &str) -> Result<Option<DefaultBranch>, RepoError> {
+        let start = format!("refs/remotes/{remote}/");
+        let named = self.symbolic_target(&format!("{start}HEAD"));
+        let named = named.and_then(|target| target.strip_prefix(&start).map(str::to_owned));
+        let commits = self.named_commits()?;
+        let known = |name: &str| {
+            let full = format!("{start}{name}");
+            commits.iter().find(|(other, _)| *other == full.as_bytes()).map(|(_, commit)| *commit)
+        };
+        let names = named.into_iter().chain(["main".to_owned(), "master".to_owned()]);
+        let mut found = names.filter_map(|name| Some(DefaultBranch { tip: known(&name)?.into(), name }));
+        Ok(found.next())
+    }
+
+    /// The commit behind a name in hex, where this clone has it.
+    #[must_use]
+    pub fn known_commit(&self, hex: &str) -> Option<ObjectId> {
+        let object = self.git.find_object(self.oid(hex.parse().ok()?), None).ok()?;
+        Some(object.peel_to_commit().ok()?.id().into())
+    }
+
+    fn pushed_commit(&self, new: &str) -> Result<Option<ObjectId>, RepoError> {
+        let id = new.parse().map_err(|_| RepoError::Revision(new.to_owned()))?;
+        let end = self.pushed(id)?.end;
+        Ok(end.filter(|(kind, _)| *kind == Kind::Commit).map(|(_, commit)| commit))
     }
 }

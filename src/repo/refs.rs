@@ -115,13 +115,16 @@ impl Repo {
     /// The branch that is checked out; `None` for a detached HEAD.
     #[must_use]
     pub fn head_branch(&self) -> Option<String> {
-        let target = if self.asks_git() {
-            let name = self.ask(&["symbolic-ref", "--quiet", "HEAD"]).ok()??;
-            String::from_utf8(name).ok()?.trim_end().to_owned()
-        } else {
-            self.git.find_reference("HEAD").ok()?.symbolic_target().ok()??.to_owned()
-        };
-        Some(target.strip_prefix("refs/heads/")?.to_owned())
+        Some(self.symbolic_target("HEAD")?.strip_prefix("refs/heads/")?.to_owned())
+    }
+
+    /// The name that a symbolic reference holds.
+    pub(super) fn symbolic_target(&self, name: &str) -> Option<String> {
+        if self.asks_git() {
+            let target = self.ask(&["symbolic-ref", "--quiet", name]).ok()??;
+            return Some(String::from_utf8(target).ok()?.trim_end().to_owned());
+        }
+        Some(self.git.find_reference(name).ok()?.symbolic_target().ok()??.to_owned())
     }
 
     /// What a name of the git folder such as `MERGE_HEAD` says. git keeps some of them with the references.

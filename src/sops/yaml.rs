@@ -227,7 +227,9 @@ impl Builder<'_> {
         tag: Option<&str>,
         span: Range<usize>,
     ) -> Result<(), SyntaxError> {
-        let is_text = matches!(resolve::resolve(text, style, tag), Resolved::Scalar(Scalar::Str(_)));
+        // `!!binary c29wcw==` is the key `sops` to sops
+        let is_as_written = |bytes: &[u8]| bytes == text.as_bytes();
+        let is_text = matches!(resolve::resolve(text, style, tag), Resolved::Scalar(Scalar::Str(it)) if is_as_written(&it));
         let is_nameless = self.nameless_keys && text.is_empty();
         if !(is_text || is_nameless) {
             return Err(self.error(&span, "a key that is not a string: quote it"));

@@ -435,6 +435,7 @@ fn parse(path: &str, is_bound: bool, bytes: &[u8]) -> Found {
         Content::Document(document) => return Found::Document(document),
         _ if !looks_sealed(bytes) => return Found::NotSops,
         Content::Broken { line, what, .. } => format!("cannot be read: line {line}: {what}"),
+        Content::Unjudged(why) => why.to_owned(),
         Content::NotText => "cannot be read: it is not UTF-8 text".to_owned(),
         Content::OtherFormat => "is of another format than its name says".to_owned(),
         // a manual may well show a token

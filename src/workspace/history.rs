@@ -10,7 +10,8 @@ use crate::age::{person, without_comment};
 use crate::ledger::{Origin, Past, Removal, Snapshot, Track, Version, short_key};
 use crate::policy::config::{Config, CreationRule};
 use crate::policy::roster::Roster;
-use crate::policy::rules::{Content, FileFacts, SEALED};
+use crate::policy::rules::{Content, FileFacts};
+use crate::policy::sniff::EDITION;
 use crate::policy::{Holders, without_mail};
 use crate::repo::{Commit, ObjectId, PathChange, Repo, Span, Time, Walk};
 use crate::sops::{Document, Format};
@@ -113,7 +114,7 @@ impl History {
         let mut found = match kept {
             Some(spec) => {
                 // an answer says what it looked for, since another stax may look for something else
-                let spec = format!("{spec}\ndocuments: {}", SEALED.join(" "));
+                let spec = format!("{spec}\ndocuments: edition {EDITION}");
                 repo.changes_cached(span, &spec, &all, &|change| snapshots.counts(change))?
             }
             None => repo.changes(span, &all)?,

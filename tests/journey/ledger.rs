@@ -151,6 +151,8 @@ fn the_ledger_shrinks_as_values_are_replaced() {
         "\n  \"files\""
     );
     sandbox.write(".stax/vault.json", vault.replace("  \"files\"", &allow));
+    secrets(&sandbox, &["exposure"]).exits(1).prints("PORT               exposed");
+    sandbox.git(["commit", "--quiet", "-m", "accept PORT", ".stax/vault.json"]).ok();
     secrets(&sandbox, &["exposure"])
         .ok()
         .prints("PORT               accepted   .stax/vault.json: \"not a secret\"\n");

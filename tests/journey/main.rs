@@ -11,6 +11,7 @@ mod editing;
 mod errors;
 mod exposed;
 mod formats;
+mod gates;
 mod global;
 mod guard;
 mod guarded;

@@ -366,6 +366,7 @@ fn an_exception_is_never_made_for_a_proof() {
         "],\n  \"allow\": [{{\"rule\": \"F04E\", \"path\": \"{PROD}\", \"key\": \"GIT_SSL_NO_VERIFY\", \"why\": \"a test host\"}}]\n}}"
     );
     sandbox.write(".stax/vault.json", format!("{}{allow}\n", &text[..text.rfind(']').expect("it")]));
+    sandbox.commit_all("accept a name");
     edit(&sandbox, |text| format!("GIT_SSL_NO_VERIFY: \"\"\n{text}"));
     finds("accepted", &sandbox, &["--keyless"], &[]);
     sandbox.stax(["secrets", "verify"]).ok().prints("1 accepted");

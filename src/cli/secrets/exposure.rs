@@ -5,13 +5,13 @@ mod output;
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
+use super::exceptions::Exceptions;
 use super::interrupted::mention;
 use super::ledger::{Keys, Names, note_depth, warn_from_index, warn_gaps};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::ui::Ui;
 use crate::ledger::{Doubt, FileExposure, Ledger, Memory, State};
 use crate::policy::RuleId;
-use crate::policy::vault::Vault;
 use crate::workspace::Workspace;
 use crate::workspace::register::Register;
 
@@ -64,8 +64,8 @@ impl Args {
         let register = workspace.register_of_all(tips, self.keys.depth())?;
         let names = Names(workspace.names_of(&register.history)?);
         let vault = workspace.vault()?;
-        let people =
-            with_ledger(&register, vault.as_ref(), &workspace, &|ledger| self.people(ledger, &names))?;
+        let exceptions = Exceptions::of_head(&workspace)?;
+        let people = with_ledger(&register, &exceptions, &workspace, &|ledger| self.people(ledger, &names))?;
         warn_gaps(ui, &register.history);
         warn_from_index(ui, &register);
         let told =
@@ -118,17 +118,16 @@ fn note_groups(ui: &Ui, register: &Register, people: &[Person]) {
 /// Calls `with` with the ledger of a register.
 pub(super) fn with_ledger<T>(
     register: &Register,
-    vault: Option<&Vault>,
+    exceptions: &Exceptions,
     workspace: &Workspace,
     with: &dyn Fn(&Ledger<'_>) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    let accepted = |path: &str, key: &str| {
-        vault.and_then(|vault| vault.allowed(RuleId::K06, path, Some(key))).map(|allow| allow.why.clone())
-    };
+    let accepted = |path: &str, key: &str| exceptions.why(RuleId::K06, path, Some(key)).map(str::to_owned);
+    let vault = workspace.vault().ok().flatten();
     let policy = workspace.policy().ok().flatten();
     let is_dismissed = |path: &str, key: &str| {
         // a policy nearer to the file may say otherwise
-        let is_general = vault.is_none_or(|vault| vault.env_for_path(path).is_none());
+        let is_general = vault.as_ref().is_none_or(|vault| vault.env_for_path(path).is_none());
         let rule = policy.as_ref().and_then(|policy| policy.rule_for(path)).map(|(_, rule)| rule.readers());
         let is_named = rule.is_none_or(|keys| keys.is_empty() || keys.contains(key));
         let is_governed_here = !is_general || !workspace.has_nearer_policy(path);

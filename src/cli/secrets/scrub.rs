@@ -10,7 +10,8 @@ use crate::cli::failure::Failure;
 use crate::cli::git::textconv::is_shown;
 use crate::cli::ui::Ui;
 use crate::policy::leak::Guard;
-use crate::policy::rules::{Content, FileFacts, looks_sealed, plaintext, secret_key_line};
+use crate::policy::rules::{Content, FileFacts, looks_sealed, plaintext};
+use crate::policy::sniff::sniff;
 use crate::repo::{ObjectId, Repo, RepoError};
 use crate::sops::tree::{Path, Tree};
 use crate::sops::{Document, Format};
@@ -192,7 +193,7 @@ impl Known {
 
     /// What stands in clear in what is no document.
     fn clear_in(&self, bytes: &[u8]) -> Option<String> {
-        if secret_key_line(bytes).is_some() {
+        if sniff(bytes).secret_key.is_some() {
             return Some("the secret key of a reader".to_owned());
         }
         let text = std::str::from_utf8(bytes).ok().filter(|_| !looks_sealed(bytes));

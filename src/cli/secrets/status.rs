@@ -347,8 +347,8 @@ fn verdict_json(verdict: &Verdict) -> Value {
         "warnings": verdict.number(Severity::Warning),
         "notices": verdict.number(Severity::Notice),
         "files": verdict.files,
-        "keyless": verdict.checked_with_key == 0,
-        "checked_with_key": verdict.checked_with_key,
+        "keyless": verdict.opened.files == 0,
+        "checked_with_key": verdict.opened.checked,
         "history": match verdict.history {
             Looked::Whole => "whole",
             Looked::Partly => "partial",

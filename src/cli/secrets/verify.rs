@@ -10,15 +10,17 @@ use crate::cli::failure::{Exit, Failure};
 use crate::cli::show::is_ci;
 use crate::cli::ui::Ui;
 use crate::policy::rules::{self, depends_on_policy};
-use crate::policy::vault::Vault;
 use crate::policy::{Finding, RuleId, Severity};
-use crate::repo::{Repo, StagedChange};
-use crate::workspace::{Caller, Workspace};
+use crate::repo::{Repo, Span, StagedChange};
+use crate::workspace::{Caller, VAULT, Workspace};
 
+mod base;
+mod beyond;
 mod explain;
 mod github;
 mod history;
 mod leaks;
+mod objects;
 pub(in crate::cli) mod opinion;
 mod output;
 mod passing;
@@ -32,10 +34,12 @@ mod state;
 mod tree;
 mod verdict;
 
+use base::{Base, Target};
+use beyond::Beyond;
 use leaks::Leaks;
 use output::Output;
 use state::State;
-use tree::{Gathered, Source};
+use tree::{Gathered, Opened, Source};
 pub(in crate::cli) use verdict::{Looked, PATIENCE, Verdict, verdict};
 
 /// Check policy, recipients and plaintext; without a key, and with one more
@@ -64,6 +68,15 @@ pub struct Args {
     /// values that changed while a whole file was encrypted anew (C04)
     #[arg(long)]
     strict: bool,
+    /// Fail (1) where there is nothing to verify, or where a file or a submodule with SOPS files was not looked into
+    #[arg(long, conflicts_with = "staged")]
+    require_files: bool,
+    /// Let the exceptions of this revision count, instead of those of the base of the change
+    ///
+    /// An exception in `.stax/vault.json` counts from the base on: of A..B that is A, of a push the default branch of
+    /// the remote as last fetched, of the next commit and of a tree what stands at HEAD.
+    #[arg(long, value_name = "REV")]
+    allow_from: Option<String>,
     /// Fail too where a former recipient could read a value that is still in use
     #[arg(long, conflicts_with = "staged")]
     exposure: bool,
@@ -96,7 +109,7 @@ struct Report {
     /// Findings that `.stax/vault.json` accepts.
     accepted: Vec<Accepted>,
     files: usize,
-    checked_with_key: usize,
+    opened: Opened,
     changes: Option<Vec<StagedChange>>,
     /// Commits that were looked at; `None` where history plays no part.
     commits: Option<usize>,
@@ -104,12 +117,14 @@ struct Report {
     is_partial: bool,
     /// Which values were not looked for, and where not.
     unsought: Vec<String>,
+    /// What was not looked into.
+    beyond: Beyond,
 }
 
 /// A finding that the repository accepts, and why.
-struct Accepted {
-    finding: Finding,
-    why: String,
+pub(super) struct Accepted {
+    pub(super) finding: Finding,
+    pub(super) why: String,
 }
 
 /// Rules whose warnings `--strict` makes errors.
@@ -132,6 +147,9 @@ impl Args {
         report.show_as(self.output(), in_hook, ui)?;
         report.unsought.iter().for_each(|note| ui.note(note));
         let is_unknown = self.require_history && report.is_partial;
+        if self.with_key && report.is_unproven() {
+            return Err(Failure::new(Exit::No, "no MAC was checked: no file that a key opens authenticates"));
+        }
         Ok(if report.errors() == 0 && !is_unknown { ExitCode::SUCCESS } else { Exit::No.into() })
     }
 
@@ -165,20 +183,61 @@ impl Args {
     fn range(&self, range: &str) -> Result<Report, Failure> {
         let workspace = Workspace::over(Repo::from_env_without_work_tree()?, self.caller());
         let span = workspace.repo()?.span(range)?;
-        let mut ranged = range::verify(&workspace, &span, !self.keyless)?;
-        let checked_with_key = self.open_with_key(&workspace, &mut ranged.gathered)?;
-        ranged.findings.extend(past::check(self, &workspace, ranged.gathered.vault.as_ref(), &|_| true)?);
-        Ok(Report {
+        let base = self.base_of(&workspace, &span)?;
+        let mut ranged = range::verify(&workspace, &span, &base, !self.keyless)?;
+        let opened = self.open_with_key(&workspace, &mut ranged.gathered)?;
+        ranged.findings.extend(past::check(self, &workspace, &base.exceptions, &|_| true)?);
+        let files = ranged.gathered.facts.files.len();
+        let beyond = Beyond { is_empty: files == 0, unread: ranged.gathered.unread };
+        let mut report = Report {
             findings: ranged.findings,
             older: ranged.older,
             accepted: ranged.accepted,
-            files: ranged.gathered.facts.files.len(),
-            checked_with_key,
-            changes: None,
+            files,
+            opened,
             commits: Some(ranged.commits),
             is_partial: ranged.is_partial,
-            unsought: Vec::new(),
-        })
+            beyond,
+            ..Report::default()
+        };
+        self.require(&mut report);
+        Ok(report)
+    }
+
+    /// What a range is judged against. Of all of history the state at its end is judged; what a framework names in
+    /// its variables for a push is a push.
+    fn base_of(&self, workspace: &Workspace, span: &Span) -> Result<Base, Failure> {
+        let named = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
+        let remote = named("PRE_COMMIT_REMOTE_NAME").filter(|_| self.range.as_deref() == Some(""));
+        let base = match remote {
+            _ if self.history => Base::of_state(workspace)?,
+            Some(remote) => {
+                let branch = named("PRE_COMMIT_REMOTE_BRANCH").unwrap_or_default();
+                let old = named("PRE_COMMIT_FROM_REF").unwrap_or_default();
+                Base::of_push(workspace, &Target { remote: &remote, branch: &branch, old: &old })?
+            }
+            None => Base::of_range(workspace, span)?,
+        };
+        self.allowing(workspace, base)
+    }
+
+    /// What the next commit is judged against.
+    fn base_of_commit(&self, workspace: &Workspace) -> Result<Base, Failure> {
+        self.allowing(workspace, Base::at(workspace, workspace.repo()?.head_commit()?)?)
+    }
+
+    fn allowing(&self, workspace: &Workspace, base: Base) -> Result<Base, Failure> {
+        match &self.allow_from {
+            Some(revision) => base.allowing(workspace, workspace.repo()?.commit_named(revision)?),
+            None => Ok(base),
+        }
+    }
+
+    /// What was not looked into counts where that is asked for.
+    fn require(&self, report: &mut Report) {
+        if self.require_files {
+            report.findings.extend(std::mem::take(&mut report.beyond).findings());
+        }
     }
 
     fn output(&self) -> Output {
@@ -189,9 +248,9 @@ impl Args {
         if self.with_key { Caller::Person } else { Caller::Git }
     }
 
-    fn open_with_key(&self, workspace: &Workspace, gathered: &mut Gathered) -> Result<usize, Failure> {
+    fn open_with_key(&self, workspace: &Workspace, gathered: &mut Gathered) -> Result<Opened, Failure> {
         if self.keyless {
-            return Ok(0);
+            return Ok(Opened::default());
         }
         tree::open(workspace, &mut gathered.facts, self.with_key)
     }
@@ -205,7 +264,8 @@ impl Args {
         mention(ui, &workspace)?;
         let scope = self.scope(&workspace)?;
         let in_scope = |path: &str| scope.is_empty() || scope.iter().any(|folder| is_beneath(path, folder));
-        let mut state = State::gather(&workspace, &in_scope)?;
+        let base = self.allowing(&workspace, Base::of_state(&workspace)?)?;
+        let mut state = State::gather(&workspace, base, &in_scope)?;
         let files = state.gathered.facts.files.len();
         if files == 0 && !scope.is_empty() {
             return Err(Failure::usage("no SOPS file of the index lies in these paths"));
@@ -214,7 +274,9 @@ impl Args {
             let facts = &mut state.gathered.facts;
             facts.clone = Some(clone::look(workspace.repo()?, facts)?);
         }
-        if state.gathered.vault.is_none() {
+        state.warn_pending(ui);
+        let beyond = Beyond::of_work_tree(&workspace, &mut state.gathered, &in_scope)?;
+        if state.gathered.vault.is_none() && !beyond.is_empty {
             let policy =
                 if state.gathered.facts.policy.is_some() { "policy .sops.yaml" } else { "no .sops.yaml" };
             ui.note(format!(
@@ -222,14 +284,17 @@ impl Args {
                 count(files, "SOPS file")
             ));
         }
-        let checked_with_key = if self.keyless { 0 } else { state.open(self.with_key)? };
+        let opened = if self.keyless { Opened::default() } else { state.open(self.with_key)? };
         let (mut findings, mut accepted) = state.judge_tree();
         let of_history = state.judge_history()?;
         findings.extend(of_history.findings);
         accepted.extend(of_history.accepted);
-        findings.extend(past::check(self, &workspace, state.gathered.vault.as_ref(), &in_scope)?);
+        findings.extend(past::check(self, &workspace, &state.base.exceptions, &in_scope)?);
         let (commits, is_partial) = (Some(of_history.commits), of_history.is_partial);
-        Ok(Report { findings, accepted, files, checked_with_key, commits, is_partial, ..Report::default() })
+        let mut report =
+            Report { findings, accepted, files, opened, commits, is_partial, beyond, ..Report::default() };
+        self.require(&mut report);
+        Ok(report)
     }
 
     /// Whether somebody works in this clone, so that what it lacks is worth a word.
@@ -267,7 +332,8 @@ impl Args {
     fn staged(&self) -> Result<Report, Failure> {
         let workspace = Workspace::over(Repo::from_env()?, self.caller());
         let changes = workspace.repo()?.staged_changes()?;
-        let changed = self.blamed(&workspace, &changes)?;
+        let mut changed = self.blamed(&workspace, &changes)?;
+        changed.extend(workspace.repo()?.staged_at_odd_paths()?.into_iter().map(|(path, _)| path));
         let mut leaks = Leaks::default();
         if !self.keyless {
             let new: Vec<_> = changes.iter().filter(|change| changed.contains(&change.path)).collect();
@@ -279,8 +345,9 @@ impl Args {
         report.unsought = leaks.notes;
         report.unsought.extend(interrupted::note(&workspace)?);
         let mut back = returned::staged(&workspace, report.changes.as_deref().unwrap_or_default())?;
-        let vault = if back.findings.is_empty() { None } else { Source::Index.vault(&workspace)?.0 };
-        report.accepted.extend(take_accepted(&mut back.findings, vault.as_ref()));
+        if !back.findings.is_empty() {
+            report.accepted.extend(self.base_of_commit(&workspace)?.exceptions.take(&mut back.findings));
+        }
         report.findings.extend(back.findings);
         if back.is_unknown {
             report.is_partial = true;
@@ -307,49 +374,63 @@ impl Args {
         let wanted = |path: &str| central || changed.contains(path);
         let mut gathered = tree::gather(workspace, Source::Index, &wanted, &sealed)?;
         let touches_secret = gathered.facts.files.iter().any(|file| changed.contains(&file.path));
-        if !central && !touches_secret && !gathered.finds_more() {
+        let changes_drivers = changed.iter().any(|path| tree::is_attributes(path));
+        if !central && !touches_secret && !changes_drivers && !gathered.finds_more() {
             return Ok(nothing(changes));
         }
-        let checked_with_key = self.open_with_key(workspace, &mut gathered)?;
-        let (findings, mut accepted) = judge(&gathered);
-        let is_new =
-            |finding: &Finding| changed.contains(&finding.path) || (central && depends_on_policy(finding));
-        let (mut findings, older): (Vec<Finding>, Vec<Finding>) = findings.into_iter().partition(is_new);
-        let of_changes = range::staged(workspace, &changes, &gathered, !self.keyless)?;
+        let base = self.base_of_commit(workspace)?;
+        gathered.facts.exceptions = base.exceptions.list().to_vec();
+        base.keep_bound(workspace, Source::Index, &mut gathered)?;
+        let opened = self.open_with_key(workspace, &mut gathered)?;
+        let (findings, mut accepted) = judge(&gathered, &base);
+        let is_new = |finding: &Finding| {
+            changed.contains(&finding.path)
+                || finding.rule == RuleId::G05
+                || (central && depends_on_policy(finding))
+                || (finding.rule == RuleId::G01 && takes_drivers(&gathered, finding, changed))
+        };
+        let (findings, mut older): (Vec<Finding>, Vec<Finding>) = findings.into_iter().partition(is_new);
+        // a file that is named and not changed is asked about as it is
+        let is_change = |finding: &Finding| changes.iter().any(|change| change.path == finding.path);
+        let (new, mut findings): (Vec<Finding>, Vec<Finding>) =
+            findings.into_iter().partition(|finding| self.paths.is_empty() || is_change(finding));
+        let (new, known) = base.split(workspace, Source::Index, new)?;
+        findings.extend(new);
+        older.extend(known);
+        let of_changes = range::staged(workspace, &changes, &gathered, &base, !self.keyless)?;
         findings.extend(of_changes.0);
         accepted.extend(of_changes.1);
+        if changed.contains(VAULT) {
+            findings.extend(base.new_exceptions(gathered.vault.as_ref(), COUNTS_ON_MAIN));
+        }
         let older = older.iter().filter(|finding| finding.severity == Severity::Error).count();
         let files = gathered.facts.files.len();
         let changes = Some(changes);
-        Ok(Report { findings, older, accepted, files, checked_with_key, changes, ..Report::default() })
+        Ok(Report { findings, older, accepted, files, opened, changes, ..Report::default() })
     }
 }
 
-fn is_beneath(path: &str, folder: &str) -> bool {
+/// What a commit says of an exception that it brings.
+const COUNTS_ON_MAIN: &str = "it counts for the commits after this one; CI accepts this once it is on main";
+
+/// Whether a file of attributes that this commit changes, or one that no commit holds, takes the drivers from a file.
+fn takes_drivers(gathered: &Gathered, finding: &Finding, changed: &BTreeSet<String>) -> bool {
+    let file = gathered.facts.files.iter().find(|file| file.path == finding.path);
+    let cause = file.and_then(|file| file.switched_off.as_ref());
+    cause.is_some_and(|cause| cause.file.ends_with("info/attributes"))
+        || changed.iter().any(|path| tree::is_attributes_for(path, &finding.path))
+}
+
+pub(super) fn is_beneath(path: &str, folder: &str) -> bool {
     folder.is_empty()
         || path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// The findings, and apart from them those that the repository accepts.
-fn judge(gathered: &Gathered) -> (Vec<Finding>, Vec<Accepted>) {
+fn judge(gathered: &Gathered, base: &Base) -> (Vec<Finding>, Vec<Accepted>) {
     let mut findings = rules::judge(&gathered.facts);
-    let accepted = take_accepted(&mut findings, gathered.vault.as_ref());
+    let accepted = base.exceptions.take(&mut findings);
     (findings, accepted)
-}
-
-/// Takes out what the repository accepts, and says why. K05 is about several files at once, so its files
-/// are left out where it is made.
-fn take_accepted(findings: &mut Vec<Finding>, vault: Option<&Vault>) -> Vec<Accepted> {
-    let mut accepted = Vec::new();
-    findings.retain(|finding| {
-        let allowed = |vault: &'_ Vault| {
-            vault.allowed(finding.rule, &finding.path, finding.key.as_deref()).map(|allow| allow.why.clone())
-        };
-        let why = vault.filter(|_| finding.rule != RuleId::K05).and_then(allowed);
-        accepted.extend(why.clone().map(|why| Accepted { finding: finding.clone(), why }));
-        why.is_none()
-    });
-    accepted
 }
 
 /// `1 file`, `2 files`

@@ -11,8 +11,6 @@ use super::parts::Part;
 
 /// Bytes of a window: one machine word, and the least that a value has.
 pub(super) const WINDOW: usize = 8;
-/// Of `AGE-SECRET-KEY-`.
-const AGE_KEYS: [&[u8; WINDOW]; 2] = [b"AGE-SECR", b"age-secr"];
 /// Bits of the filter a text: of 64 windows of other texts one passes it.
 const BITS: usize = 64;
 const MIN_BITS: usize = 1 << 14;
@@ -46,7 +44,7 @@ impl Needle {
     }
 }
 
-/// The windows of all needles, and of the secret keys of readers.
+/// The windows of all needles.
 pub(super) struct Windows {
     /// A bit for each hash that is there.
     filter: Vec<u64>,
@@ -54,8 +52,8 @@ pub(super) struct Windows {
     shift: u32,
     /// Windows in order.
     words: Zeroizing<Vec<u64>>,
-    /// The needle of each; `None` is the start of a secret key.
-    needles: Vec<Option<usize>>,
+    /// The needle of each.
+    needles: Vec<usize>,
 }
 
 impl Windows {
@@ -63,8 +61,7 @@ impl Windows {
         let bits = (needles.len() * BITS).next_power_of_two().clamp(MIN_BITS, MAX_BITS);
         let shift = u64::BITS - bits.trailing_zeros();
         let window = |needle: &Needle| needle.text.get(needle.window..needle.window + WINDOW).map(word);
-        let mut rows = Zeroizing::new(Vec::with_capacity(needles.len() + AGE_KEYS.len()));
-        rows.extend(AGE_KEYS.map(|start| (word(start), usize::MAX)));
+        let mut rows = Zeroizing::new(Vec::with_capacity(needles.len()));
         rows.extend(needles.iter().enumerate().filter_map(|(at, needle)| Some((window(needle)?, at))));
         rows.sort_unstable();
         let mut filter = vec![0_u64; bits / 64];
@@ -73,12 +70,12 @@ impl Windows {
             filter[bit / 64] |= 1 << (bit % 64);
         }
         let words = Zeroizing::new(rows.iter().map(|(word, _)| *word).collect());
-        let needles = rows.iter().map(|(_, at)| Some(*at).filter(|at| *at != usize::MAX)).collect();
+        let needles = rows.iter().map(|(_, at)| *at).collect();
         Self { filter, shift, words, needles }
     }
 
     /// Every place at which a window of a needle stands.
-    pub(super) fn scan(&self, bytes: &[u8], visit: &mut dyn FnMut(usize, Option<usize>)) {
+    pub(super) fn scan(&self, bytes: &[u8], visit: &mut dyn FnMut(usize, usize)) {
         for (at, window) in bytes.windows(WINDOW).enumerate() {
             let word = word(window);
             let bit = hash(word, self.shift);

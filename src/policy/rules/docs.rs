@@ -120,7 +120,10 @@ A file is *bound* when `.stax/vault.json` names it. Any other SOPS file of the r
 what its own metadata promise. `-` means that the rule is silent there. Rules whose id begins with `C` need a
 key; all others work without one. A finding can be accepted, with a reason that every summary shows, by
 `\"allow\": [{\"rule\": \"F04E\", \"path\": \"…\", \"key\": \"…\", \"why\": \"…\"}]` in `.stax/vault.json`; never for F03,
-K01, K02 and C rules.
+K01, K02 and C rules. Such an entry counts from the base of a change on, and never for the change that brings it:
+of `A..B` the base is A, of a push the default branch of the remote as last fetched (of that branch what the remote
+has), of the next commit and of a tree it is HEAD; without a base none counts, and `--allow-from REV` names another.
+What the base has already is an older finding and needs no entry.
 
 | id | name | bound file | other SOPS file | what holds |
 |---|---|---|---|---|

@@ -24,6 +24,7 @@ pub(super) fn check(file: &FileFacts, allowed_names: &[String]) -> Vec<Finding> 
         Content::Missing => error(RuleId::F01, "is bound in .stax/vault.json but does not exist"),
         Content::NotRegular => error(RuleId::F01, "is a link, not a file of its own"),
         Content::NotText => error(RuleId::F01, "is not UTF-8 text"),
+        Content::Unjudged(why) => error(RuleId::F01, why),
         Content::OtherFormat if file.managed => error(RuleId::F01, "is neither .yaml, .yml, .json nor .env"),
         Content::OtherFormat => error(RuleId::F01, "is a SOPS document of another format than its name says"),
         Content::Broken { line, is_unmerged: true, .. } => vec![clear::conflict(file).at(*line)],

@@ -1,13 +1,23 @@
 //! G01 to G06: how git treats the files, in the repository and in this clone, and keys that must not be in it.
 
 use super::{Facts, FileFacts};
+use crate::policy::sniff::{hide_secret_keys, secret_key_fix};
 use crate::policy::{Finding, RuleId};
 
 /// The secret key of a reader in a tracked file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leak {
     pub path: String,
-    pub line: usize,
+    pub place: LeakPlace,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeakPlace {
+    Line(usize),
+    /// The text of a link.
+    Target,
+    /// The path itself.
+    Name,
 }
 
 /// A tracked link, and the text it holds.
@@ -38,64 +48,26 @@ pub struct ThisClone {
     pub unguarded: Vec<(String, Option<SwitchedOff>)>,
 }
 
-/// What follows is `1` and the key, or `PQ-1` where it withstands quantum computers. Both have a seed of 32 bytes.
-const SECRET_KEY: &[u8] = b"AGE-SECRET-KEY-";
-const KINDS: [&[u8]; 2] = [b"1", b"PQ-1"];
-/// 52 characters of key and 6 of checksum.
-const SECRET_KEY_LENGTH: usize = 58;
-
-/// The line of the first secret key in the bytes of a file. The checksum of 30 bits is checked, so a text
-/// that only speaks of keys is none. In small letters no program takes it, and everybody can make it large.
-#[must_use]
-pub fn secret_key_line(bytes: &[u8]) -> Option<usize> {
-    let is_start = |at: &usize| {
-        let start = &bytes[*at..];
-        start.get(..SECRET_KEY.len()).is_some_and(|start| start.eq_ignore_ascii_case(SECRET_KEY))
-            && KINDS.iter().any(|kind| is_secret_key(start, kind))
-    };
-    let at = (0..bytes.len()).filter(|at| matches!(bytes[*at], b'A' | b'a')).find(is_start)?;
-    Some(bytes[..at].iter().filter(|byte| **byte == b'\n').count() + 1)
-}
-
-/// BIP 173: the text before the last `1`, then 5 bits a character, and a checksum over both. All letters are large
-/// or all are small.
-fn is_secret_key(start: &[u8], kind: &[u8]) -> bool {
-    let head = SECRET_KEY.len() + kind.len();
-    let Some(text) = start.get(..head + SECRET_KEY_LENGTH) else { return false };
-    let lower = text.to_ascii_lowercase();
-    if !lower[SECRET_KEY.len()..].starts_with(&kind.to_ascii_lowercase())
-        || lower != text && text.to_ascii_uppercase() != text
-    {
-        return false;
-    }
-    let (name, rest) = (&lower[..head - 1], &lower[head..]);
-    let sign = |byte: &u8| b"qpzry9x8gf2tvdw0s3jn54khce6mua7l".iter().position(|sign| sign == byte);
-    let Some(rest) = rest.iter().map(sign).collect::<Option<Vec<usize>>>() else { return false };
-    let high = name.iter().map(|byte| usize::from(byte >> 5));
-    let low = name.iter().map(|byte| usize::from(byte & 31));
-    let all = high.chain(std::iter::once(0)).chain(low).chain(rest);
-    all.fold(1, |sum, value| {
-        const GENERATOR: [usize; 5] = [0x3b6a_57b2, 0x2650_8e6d, 0x1ea1_19fa, 0x3d42_33dd, 0x2a14_62b3];
-        let next = (sum & 0x1ff_ffff) << 5 ^ value;
-        (0..5).filter(|bit| sum >> (25 + bit) & 1 == 1).fold(next, |next, bit| next ^ GENERATOR[bit])
-    }) == 1
-}
-
-/// What to do about such a key.
-#[must_use]
-pub fn secret_key_fix() -> &'static str {
-    "stax secrets remove-recipient WHO for that key; git rm --cached the file; a key once pushed is lost"
-}
-
 pub(super) fn check(facts: &Facts) -> Vec<Finding> {
-    let leaks = facts.leaks.iter().map(|leak| {
-        let message = "holds the secret key of a reader (`AGE-SECRET-KEY-1…`)";
-        Finding::error(RuleId::G05, &leak.path, message).at(leak.line).fix(secret_key_fix())
-    });
+    let leaks = facts.leaks.iter().map(leaked_key);
     let files = facts.files.iter().flat_map(|file| mode(file).into_iter().chain(drivers(file)));
     let links = facts.links.iter().filter_map(|link| self::link(facts, link));
     let clone = facts.clone.iter().flat_map(in_clone);
     leaks.chain(files).chain(links).chain(caches(facts)).chain(caching(facts)).chain(clone).collect()
+}
+
+/// G05. A path that is the key itself is shown without it.
+#[must_use]
+pub fn leaked_key(leak: &Leak) -> Finding {
+    let what = "the secret key of a reader (`AGE-SECRET-KEY-1…`)";
+    let finding = |message: String| {
+        Finding::error(RuleId::G05, hide_secret_keys(&leak.path), message).fix(secret_key_fix())
+    };
+    match leak.place {
+        LeakPlace::Line(line) => finding(format!("holds {what}")).at(line),
+        LeakPlace::Target => finding(format!("is a link whose target is {what}")),
+        LeakPlace::Name => finding(format!("its name is {what}")),
+    }
 }
 
 fn mode(file: &FileFacts) -> Option<Finding> {

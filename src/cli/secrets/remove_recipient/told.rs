@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::plan::{Plan, Reach};
 use crate::age::{Recipient, is_other_kind, person, same_key};
 use crate::cli::failure::Failure;
+use crate::cli::secrets::exceptions::Exceptions;
 use crate::cli::secrets::exposure::with_ledger;
 use crate::cli::secrets::people::{People, Since, reason};
 use crate::cli::secrets::verify::count;
@@ -188,10 +189,9 @@ impl Told<'_> {
             "{short} could read these values and encryption cannot take that back. Replace each at its source, then:"
         ));
         let workspace = &self.people.workspace;
-        let vault = workspace.vault()?;
-        let exposure = with_ledger(register, vault.as_ref(), workspace, &|ledger| {
-            Ok(ledger.exposure(&person(self.key)))
-        })?;
+        let exceptions = Exceptions::of_head(workspace)?;
+        let exposure =
+            with_ledger(register, &exceptions, workspace, &|ledger| Ok(ledger.exposure(&person(self.key))))?;
         for (file, _) in &self.plan.done {
             let items = exposure.iter().filter(|it| it.path == file.target.path).flat_map(|it| &it.items);
             checklist(ui, file, &items.collect::<Vec<_>>());

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::policy::leak::{COMMITTED, Guard, HERE, Match, Matches};
-use crate::policy::rules::secret_key_fix;
+use crate::policy::sniff::secret_key_fix;
 use crate::policy::{Finding, RuleId};
 use crate::repo::Commit;
 use crate::workspace::history::day;

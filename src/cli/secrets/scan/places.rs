@@ -7,9 +7,9 @@ use std::path::Path;
 
 use super::found::{Found, Place};
 use crate::cli::failure::Failure;
+use crate::cli::secrets::exceptions::Exceptions;
 use crate::policy::RuleId;
 use crate::policy::leak::{Guard, Matches};
-use crate::policy::vault::Vault;
 use crate::repo::{BLOB_LIMIT, Beside, Commit, ObjectId, Repo, RepoError, Span};
 use crate::workspace::Workspace;
 
@@ -19,14 +19,14 @@ pub(super) struct Search<'a> {
     workspace: &'a Workspace,
     repo: &'a Repo,
     guard: &'a Guard,
-    vault: Option<Vault>,
+    exceptions: Exceptions,
     pub(super) found: Found<'a>,
 }
 
 impl<'a> Search<'a> {
     pub(super) fn new(workspace: &'a Workspace, guard: &'a Guard) -> Result<Self, Failure> {
-        let vault = workspace.vault().ok().flatten();
-        Ok(Self { workspace, repo: workspace.repo()?, guard, vault, found: Found::new(guard) })
+        let exceptions = Exceptions::of_head(workspace)?;
+        Ok(Self { workspace, repo: workspace.repo()?, guard, exceptions, found: Found::new(guard) })
     }
 
     /// Every file that git knows or does not ignore, and what the index holds otherwise.
@@ -173,8 +173,7 @@ impl<'a> Search<'a> {
         if matches == Matches::default() && self.guard.search(path.as_bytes()) == matches {
             return Ok(());
         }
-        let allows = |vault: &Vault| vault.allowed(RuleId::G05, path, None).is_some();
-        if matches.age_key.is_some() && self.vault.as_ref().is_some_and(allows) {
+        if matches.age_key.is_some() && self.exceptions.why(RuleId::G05, path, None).is_some() {
             matches.age_key = None;
             self.found.accepted += 1;
         }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::count;
 use crate::cli::escape::Escaped;
 use crate::cli::failure::Failure;
-use crate::policy::leak::{COMMITTED, Guard, HERE};
+use crate::policy::leak::{COMMITTED, Guard, HERE, Match};
 use crate::policy::rules::{FileFacts, looks_sealed};
 use crate::policy::{Finding, RuleId, Severity};
 use crate::repo::{BLOB_LIMIT, Entry, ObjectId, RepoError, Span, StagedChange};
@@ -46,31 +46,55 @@ pub(super) fn staged(workspace: &Workspace, changes: &[&StagedChange]) -> Result
     Ok(Leaks { findings, notes: search.notes })
 }
 
-/// Of the blobs that commits bring to a remote, each with the first of them.
-pub(super) fn pushed(workspace: &Workspace, span: &Span) -> Result<Leaks, Failure> {
+/// What a push brings that no commit holds.
+#[derive(Default)]
+pub(super) struct Beside {
+    /// Of tags that name a tree or a file.
+    pub(super) files: Vec<(String, Entry)>,
+    /// What tags say, each with a name for it.
+    pub(super) texts: Vec<(String, Vec<u8>)>,
+}
+
+/// Of the blobs that commits bring to a remote, each with the first of them; of what commits say; and of what tags
+/// hold.
+pub(super) fn pushed(workspace: &Workspace, span: &Span, beside: &Beside) -> Result<Leaks, Failure> {
     let repo = workspace.repo()?;
-    if span.tips.is_empty() || !is_wanted(workspace)? {
+    let is_empty = span.tips.is_empty() && beside.files.is_empty() && beside.texts.is_empty();
+    if is_empty || !is_wanted(workspace)? {
         return Ok(Leaks::default());
     }
     let mut search = Search::new(workspace);
     let mut findings: BTreeMap<(String, String), Finding> = BTreeMap::new();
-    repo.each_new_blob(span, &mut |commit: ObjectId, path: &str, entry| {
-        let Some(text) = search.bytes(path, entry)? else { return Ok(()) };
-        let guard = search.guard()?;
-        let matches = guard.search(&text).values;
-        let of_text = matches.iter().map(|found| guard.finding(path, found));
-        for finding in guard.findings_of_name(path).into_iter().chain(of_text) {
-            let place = (path.to_owned(), finding.message.clone());
-            if findings.contains_key(&place) {
-                continue;
+    let mut add = |finding: Finding, detail: Option<String>| {
+        let place = (finding.path.clone(), finding.message.clone());
+        findings
+            .entry(place)
+            .or_insert_with(|| detail.into_iter().fold(finding, Finding::detail).fix(COMMITTED));
+    };
+    if !span.tips.is_empty() {
+        repo.each_new_blob(span, &mut |commit: ObjectId, path: &str, entry| {
+            let found = search.in_file(path, entry)?;
+            if !found.is_empty() {
+                let about = repo.commit(commit)?;
+                let (short, day) = (commit.short(), day(about.author_time));
+                let line = format!("in commit {short} of {day}, {}: {}", about.author_name, about.summary);
+                let line = search.guard()?.hide(&line);
+                found.into_iter().for_each(|finding| add(finding, Some(line.clone())));
             }
-            let about = repo.commit(commit)?;
-            let (short, day) = (commit.short(), day(about.author_time));
-            let line = format!("in commit {short} of {day}, {}: {}", about.author_name, about.summary);
-            findings.insert(place, finding.detail(guard.hide(&line)).fix(COMMITTED));
-        }
-        Ok::<(), Failure>(())
-    })?;
+            Ok::<(), Failure>(())
+        })?;
+        repo.each_commit_text(span, &mut |commit, text| {
+            let found = search.in_text(&format!("commit {}", commit.short()), text)?;
+            found.into_iter().for_each(|finding| add(finding, None));
+            Ok::<(), Failure>(())
+        })?;
+    }
+    for (path, entry) in &beside.files {
+        search.in_file(path, *entry)?.into_iter().for_each(|finding| add(finding, None));
+    }
+    for (name, text) in &beside.texts {
+        search.in_text(name, text)?.into_iter().for_each(|finding| add(finding, None));
+    }
     Ok(Leaks { findings: findings.into_values().collect(), notes: search.notes })
 }
 
@@ -98,9 +122,26 @@ impl<'w> Search<'w> {
         Ok(self.guard.insert(guard))
     }
 
+    fn in_file(&mut self, path: &str, entry: Entry) -> Result<Vec<Finding>, Failure> {
+        let Some(text) = self.bytes(path, entry)? else { return Ok(Vec::new()) };
+        let guard = self.guard()?;
+        let mut findings = guard.findings_of_name(path);
+        findings.extend(guard.search(&text).values.iter().map(|found| guard.finding(path, found)));
+        Ok(findings)
+    }
+
+    /// What a commit or a tag says is read by all who get it.
+    fn in_text(&mut self, name: &str, text: &[u8]) -> Result<Vec<Finding>, Failure> {
+        let guard = self.guard()?;
+        let values = guard.search(text).values;
+        let message =
+            |it: &Match| format!("{} stands in the text of {name}", guard.told(it.value, it.is_password));
+        Ok(values.iter().map(|it| Finding::error(RuleId::C07, ".git", message(it))).collect())
+    }
+
     /// What there is to search: of a link the text that it is.
     fn bytes(&mut self, path: &str, entry: Entry) -> Result<Option<Vec<u8>>, Failure> {
-        if entry.mode == 0o160_000 {
+        if entry.is_submodule() {
             return Ok(None);
         }
         match self.workspace.repo()?.old_blob(entry.id) {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::{Report, count, github, sarif};
+use super::{Report, beyond, count, github, sarif};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::policy::rules::docs::RuleDoc;
@@ -92,13 +92,24 @@ impl Report {
             0 => String::new(),
             accepted => format!("; {accepted} accepted in .stax/vault.json"),
         };
-        let depth = match self.checked_with_key {
-            0 => "keyless: MACs and values not checked".to_owned(),
-            checked => format!("MAC and values checked in {checked}"),
+        let depth = match (self.opened.files, self.opened.checked) {
+            _ if self.beyond.is_empty => String::new(),
+            (0, _) => "; keyless: MACs and values not checked".to_owned(),
+            (opened, 0) => format!("; a key opened {opened}, and no MAC could be checked"),
+            (_, checked) => format!("; MAC and values checked in {checked}"),
         };
         let commits =
             self.commits.map_or_else(String::new, |commits| format!(", {}", count(commits, "commit")));
-        format!("{}{commits}: {found}{accepted}; {depth}", count(self.files, "file"))
+        let files = match self.beyond.is_empty {
+            true => beyond::NOTHING.to_owned(),
+            false => count(self.files, "file"),
+        };
+        format!("{files}{commits}: {found}{accepted}{depth}")
+    }
+
+    /// There are documents, and nothing proves that any of them is what its writer sealed.
+    pub(super) fn is_unproven(&self) -> bool {
+        self.files > 0 && self.opened.checked == 0
     }
 
     /// For a person or CI: findings and a summary on stdout.
@@ -110,6 +121,7 @@ impl Report {
             let what = format!("accepted {} in {}: {}", finding.rule, finding.path, finding.message);
             ui.note(format!("{what} ({why})"));
         }
+        self.beyond.notes().iter().for_each(|note| ui.note(note));
         self.warn_partial(ui);
         self.note_older(ui);
     }
@@ -159,8 +171,8 @@ impl Report {
 
     pub(super) fn note_older(&self, ui: &Ui) {
         if self.older > 0 {
-            let files = count(self.older, "older finding");
-            ui.note(format!("{files} in files that this commit leaves alone: stax secrets verify"));
+            let findings = count(self.older, "older finding");
+            ui.note(format!("{findings}, there before this change: stax secrets verify"));
         }
     }
 
@@ -174,7 +186,10 @@ impl Report {
             "schema": 1,
             "findings": self.findings.iter().map(finding_json).collect::<Vec<_>>(),
             "files": self.files,
-            "checked_with_key": self.checked_with_key,
+            "checked_with_key": self.opened.checked,
+            "opened_with_key": self.opened.files,
+            "nothing_to_verify": self.beyond.is_empty,
+            "not_looked_into": self.beyond.json(),
             "accepted": self.accepted.len(),
             "accepted_findings": accepted.collect::<Vec<_>>(),
             "older": self.older,

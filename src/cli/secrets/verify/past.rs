@@ -4,11 +4,11 @@
 use super::Args;
 use crate::cli::failure::Failure;
 use crate::cli::secrets::blame::of_today;
+use crate::cli::secrets::exceptions::Exceptions;
 use crate::cli::secrets::exposure::with_ledger;
 use crate::cli::secrets::ledger::Names;
 use crate::ledger::{Doubt, State};
 use crate::policy::roster::Roster;
-use crate::policy::vault::Vault;
 use crate::policy::{Finding, RuleId, Severity};
 use crate::workspace::history::History;
 use crate::workspace::register::{Depth, Register};
@@ -18,7 +18,7 @@ use crate::workspace::{ROSTER, Target, Workspace};
 pub(super) fn check(
     args: &Args,
     workspace: &Workspace,
-    vault: Option<&Vault>,
+    exceptions: &Exceptions,
     in_scope: &dyn Fn(&str) -> bool,
 ) -> Result<Vec<Finding>, Failure> {
     if !args.exposure && args.max_age.is_none() {
@@ -32,7 +32,7 @@ pub(super) fn check(
     let register = workspace.register_of_all(workspace.repo()?.ref_tips()?, depth)?;
     let mut findings = Vec::new();
     if args.exposure {
-        findings.extend(exposed(workspace, &register, vault)?);
+        findings.extend(exposed(workspace, &register, exceptions)?);
     }
     if let Some(limit) = args.max_age {
         let now = jiff::Timestamp::now().as_second();
@@ -50,10 +50,10 @@ pub(super) fn check(
 fn exposed(
     workspace: &Workspace,
     register: &Register,
-    vault: Option<&Vault>,
+    exceptions: &Exceptions,
 ) -> Result<Vec<Finding>, Failure> {
     let names = Names(workspace.names_of(&register.history)?);
-    with_ledger(register, vault, workspace, &|ledger| {
+    with_ledger(register, exceptions, workspace, &|ledger| {
         let mut findings = Vec::new();
         for (recipient, files) in ledger.former() {
             let who = names.short(&recipient).into_owned();

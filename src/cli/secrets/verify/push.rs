@@ -3,18 +3,24 @@
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
+use super::base::{Base, Target};
+use super::leaks::{self, Beside};
 use super::tree::{self, Source};
-use super::{Report, count, leaks, range, take_accepted};
+use super::{Report, count, objects, range};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::ui::Ui;
-use crate::policy::rules::mentions;
+use crate::policy::sniff::Traits;
 use crate::policy::{Finding, Severity};
-use crate::repo::{ObjectId, Repo, RepoError, Span};
+use crate::repo::{Entry, Kind, Repo, Span};
 use crate::workspace::{Caller, Workspace};
+
+mod bare;
 
 /// A line of what git tells a pre-push hook.
 struct Update<'a> {
     new: &'a str,
+    /// `refs/heads/main`
+    name: &'a str,
     old: &'a str,
 }
 
@@ -23,7 +29,9 @@ impl<'a> Update<'a> {
     fn parse(line: &'a str) -> Result<Self, Failure> {
         let mut words = line.rsplitn(4, ' ');
         match (words.next(), words.next(), words.next(), words.next()) {
-            (Some(old), Some(_), Some(new), Some(_)) if is_id(old) && is_id(new) => Ok(Self { new, old }),
+            (Some(old), Some(name), Some(new), Some(_)) if is_id(old) && is_id(new) => {
+                Ok(Self { new, name, old })
+            }
             _ => Err(Failure::usage("git told the pre-push hook of a reference in an unknown form")),
         }
     }
@@ -44,27 +52,28 @@ pub(in crate::cli) fn in_hook(remote: &str, lines: &str, ui: &Ui) -> Result<Exit
     for line in lines.lines().filter(|line| !line.is_empty()) {
         let update = Update::parse(line)?;
         if !update.is_deletion() {
-            updates.push((update.new, update.old));
+            updates.push(update);
         }
     }
-    let span = workspace.repo()?.push_span(remote, &updates)?;
+    let repo = workspace.repo()?;
+    let pairs: Vec<(&str, &str)> = updates.iter().map(|update| (update.new, update.old)).collect();
+    let span = repo.push_span(remote, &pairs)?;
     let mut findings = Vec::new();
-    let commits = match touched(&workspace, &span)? {
-        Touched::Others(commits) if tree::leaks_in(workspace.repo()?, &span)?.is_empty() => commits,
-        Touched::Others(commits) | Touched::Secrets(commits) => {
-            // what one reference brings is judged by the policy and the exceptions at its end
-            for tip in &span.tips {
-                let one = Span { tips: vec![*tip], ..span.clone() };
-                for finding in judge(&workspace, &one)? {
-                    if !findings.contains(&finding) {
-                        findings.push(finding);
-                    }
-                }
+    let mut add = |found: Vec<Finding>| {
+        for finding in found {
+            if !findings.contains(&finding) {
+                findings.push(finding);
             }
-            commits
         }
     };
-    let mut leaks = leaks::pushed(&workspace, &span)?;
+    // what one reference brings is judged by the policy at its end and by the exceptions that count for it
+    let mut beside = Beside::default();
+    for update in &updates {
+        let target = Target { remote, branch: update.name, old: update.old };
+        add(one(&workspace, update, &span, &target, &mut beside)?);
+    }
+    let commits = touched(&workspace, &span)?.commits();
+    let mut leaks = leaks::pushed(&workspace, &span, &beside)?;
     leaks::drop_known(&mut leaks.findings, &findings);
     findings.extend(leaks.findings);
     // what a later commit healed, and that a policy changed, stops no push
@@ -112,14 +121,47 @@ fn errors(findings: &[Finding]) -> impl Iterator<Item = &Finding> {
     findings.iter().filter(|finding| finding.severity == Severity::Error)
 }
 
-fn judge(workspace: &Workspace, span: &Span) -> Result<Vec<Finding>, Failure> {
+/// What one reference brings.
+fn one(
+    workspace: &Workspace,
+    update: &Update<'_>,
+    span: &Span,
+    target: &Target<'_>,
+    beside: &mut Beside,
+) -> Result<Vec<Finding>, Failure> {
+    let repo = workspace.repo()?;
+    let Ok(id) = update.new.parse() else { return Ok(Vec::new()) };
+    let pushed = repo.pushed(id)?;
+    let mut findings = Vec::new();
+    for tag in &pushed.tags {
+        let (name, text) = (format!("tag {}", tag.short()), repo.text_of(*tag)?);
+        findings.extend(objects::of_text(&name, &text));
+        beside.texts.push((name, text));
+    }
+    let base = Base::of_push(workspace, target)?;
+    match pushed.end {
+        Some((Kind::Commit, tip)) if span.tips.contains(&tip) => {
+            findings.extend(judge(workspace, &Span { tips: vec![tip], ..span.clone() }, &base)?);
+        }
+        Some((Kind::Tree, tree)) => {
+            findings.extend(bare::of_tree(workspace, tree, &base)?);
+            beside.files.extend(bare::new_files(workspace, tree, &base)?);
+        }
+        Some((Kind::Blob, blob)) => {
+            findings.extend(bare::of_blob(workspace, blob, update.name)?);
+            beside.files.push((update.name.to_owned(), Entry { id: blob, mode: 0o100_644 }));
+        }
+        _ => {}
+    }
+    Ok(findings)
+}
+
+fn judge(workspace: &Workspace, span: &Span, base: &Base) -> Result<Vec<Finding>, Failure> {
     if let Touched::Secrets(_) = touched(workspace, span)? {
-        return Ok(range::verify(workspace, span, false)?.findings);
+        return Ok(range::verify(workspace, span, base, false)?.findings);
     }
-    let mut findings = tree::leaks_in(workspace.repo()?, span)?;
-    if let Some(tip) = span.tips.first().filter(|_| !findings.is_empty()) {
-        take_accepted(&mut findings, Source::Commit(*tip).vault(workspace)?.0.as_ref());
-    }
+    let mut findings = objects::check(workspace, span, base)?.findings;
+    base.exceptions.take(&mut findings);
     Ok(findings)
 }
 
@@ -127,6 +169,13 @@ fn judge(workspace: &Workspace, span: &Span) -> Result<Vec<Finding>, Failure> {
 enum Touched {
     Others(usize),
     Secrets(usize),
+}
+
+impl Touched {
+    fn commits(&self) -> usize {
+        let (Self::Others(commits) | Self::Secrets(commits)) = self;
+        *commits
+    }
 }
 
 /// Most pushes touch no secret, and then the tree at the end need not be read.
@@ -146,26 +195,18 @@ fn touched(workspace: &Workspace, span: &Span) -> Result<Touched, Failure> {
     let choices = repo.choices(span)?;
     let chosen = choices.iter().flat_map(|(_, choices)| choices);
     for change in walk.changed.iter().flat_map(|commit| &commit.paths).chain(chosen) {
-        if tree::is_central(&change.path) || bound.contains(&change.path) {
+        let path = &change.path;
+        if tree::is_central(path) || tree::is_attributes(path) || bound.contains(path) {
             return Ok(Touched::Secrets(walk.commits));
         }
         let entries = change.old.iter().flatten().chain(&change.new);
         for entry in entries.filter(|entry| entry.is_file()) {
-            if seen.insert(entry.id) && mentions_sops(repo, entry.id)? {
+            // the range says what cannot be told in this clone
+            let speaks = |traits: Traits| traits.speaks_of_sops();
+            if seen.insert(entry.id) && objects::traits(workspace, *entry)?.is_none_or(speaks) {
                 return Ok(Touched::Secrets(walk.commits));
             }
         }
     }
     Ok(Touched::Others(walk.commits))
-}
-
-fn mentions_sops(repo: &Repo, id: ObjectId) -> Result<bool, Failure> {
-    match repo.blob(id) {
-        Ok(bytes) => Ok(mentions(&bytes, b"sops")),
-        // no document is so large
-        Err(RepoError::TooLarge { .. }) => Ok(false),
-        // the range says what cannot be told in this clone
-        Err(RepoError::Missing(_)) => Ok(true),
-        Err(error) => Err(error.into()),
-    }
 }

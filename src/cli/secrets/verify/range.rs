@@ -4,19 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use crate::cli::failure::Failure;
-use crate::ledger::{self, Change, Past, Snapshot, Track, Version};
+use crate::ledger::{self, Change, Past, Snapshot, Stale, Track, Version};
 use crate::policy::rules::{self, Content, Facts, FileFacts, depends_on_policy};
-use crate::policy::vault::Vault;
 use crate::policy::{Finding, RuleId, Severity};
 use crate::repo::{Commit, PathChange, RepoError, Span, StagedChange};
 use crate::sops::Format;
 use crate::workspace::history::{History, Snapshots, day};
 use crate::workspace::{POLICY, VAULT, Workspace};
 
-use super::history;
+use super::base::{self, Base};
 use super::tree::{self, Gathered, Source};
-use super::{Accepted, take_accepted};
-use super::{passing, replaced, returned};
+use super::{Accepted, history, objects, passing, replaced, returned};
 
 /// What a range holds.
 pub(super) struct Ranged {
@@ -30,10 +28,14 @@ pub(super) struct Ranged {
 
 /// Leaks and tampering count in every commit; the policy and the data keys are judged at the end, of
 /// the files that the range changes.
-pub(super) fn verify(workspace: &Workspace, span: &Span, with_key: bool) -> Result<Ranged, Failure> {
+pub(super) fn verify(
+    workspace: &Workspace,
+    span: &Span,
+    base: &Base,
+    with_key: bool,
+) -> Result<Ranged, Failure> {
     let repo = workspace.repo()?;
     let Some(tip) = span.tips.first() else { return Err(Failure::usage("the range has no end")) };
-    let gathered = tree::gather(workspace, Source::Commit(*tip), &|_| true, &BTreeSet::new())?;
     let mut snapshots = Snapshots::new(repo);
     // a file may have been secret only in between: every path that a commit changes is looked at
     let range = History::load(repo, span, &|_| true, None, &mut snapshots)?;
@@ -41,6 +43,8 @@ pub(super) fn verify(workspace: &Workspace, span: &Span, with_key: bool) -> Resu
     let changed: BTreeSet<&str> =
         range.walked.iter().flat_map(|commit| &commit.paths).map(|change| change.path.as_str()).collect();
     let central = changed.iter().any(|path| tree::is_central(path));
+    let end = Source::Commit(*tip);
+    let gathered = at_end(workspace, end, base, &|path| central || changed.contains(path))?;
 
     let chosen = returned::touched(repo, span, &range, &gathered, &mut snapshots)?;
     let sealed: BTreeSet<&str> = sealed.into_iter().chain(chosen.iter().map(String::as_str)).collect();
@@ -51,7 +55,8 @@ pub(super) fn verify(workspace: &Workspace, span: &Span, with_key: bool) -> Resu
     let history = History::load(repo, &whole, &|path: &str| sealed.contains(path), None, &mut snapshots)?;
     let tracks = history.tracks();
 
-    let mut findings = guards(&range.walked);
+    let mut findings = guards(&range.walked, &secret_paths(&gathered, &sealed));
+    findings.extend(base.new_exceptions(gathered.vault.as_ref(), COUNTS_LATER));
     for commit in &range.walked {
         let gone = taken_away(commit, &mut snapshots)?;
         for change in &commit.paths {
@@ -60,38 +65,63 @@ pub(super) fn verify(workspace: &Workspace, span: &Span, with_key: bool) -> Resu
             findings.extend(of_change(workspace, commit, change, &context, &mut snapshots)?);
         }
     }
-    let in_range = |finding: &Finding| {
-        changed.contains(finding.path.as_str()) || (central && depends_on_policy(finding))
-    };
-    let (at_end, older): (Vec<Finding>, Vec<Finding>) =
-        rules::judge(&gathered.facts).into_iter().partition(in_range);
-    findings.extend(at_end);
-    findings.extend(tree::leaks_in(repo, span)?);
-    findings.extend(history::stale(
-        &history,
-        repo,
-        &gathered.facts,
-        &|path| changed.contains(path),
-        &|one| is_accepted(gathered.vault.as_ref(), RuleId::K05, &one.path, None),
-    ));
+    let (of_end, older): (Vec<Finding>, Vec<Finding>) =
+        rules::judge(&gathered.facts).into_iter().partition(|finding| is_of_range(finding, &changed));
+    let (of_end, known) = base.split(workspace, end, of_end)?;
+    findings.extend(of_end);
+    let brought = objects::check(workspace, span, base)?;
+    findings.extend(brought.findings);
+    let is_accepted = |one: &Stale| base.exceptions.why(RuleId::K05, &one.path, None).is_some();
+    let is_changed = |path: &str| changed.contains(path);
+    findings.extend(history::stale(&history, repo, &gathered.facts, &is_changed, &is_accepted));
     findings.extend(passing::readers(repo, span, &range, &gathered));
     findings.extend(returned::in_range(repo, span, &sealed, &history, &gathered, &mut snapshots)?);
-    let accepted = take_accepted(&mut findings, gathered.vault.as_ref());
+    let accepted = base.exceptions.take(&mut findings);
     Ok(Ranged {
         findings,
-        older: older.iter().filter(|finding| finding.severity == Severity::Error).count(),
+        older: errors(older.iter().chain(&known)),
         accepted,
         commits: range.commits,
-        is_partial: range.is_partial || history.is_partial,
+        is_partial: range.is_partial || history.is_partial || brought.is_partial,
         gathered,
     })
 }
+
+/// The facts of the end; what the range changes is looked at closely.
+fn at_end(
+    workspace: &Workspace,
+    end: Source,
+    base: &Base,
+    is_changed: &dyn Fn(&str) -> bool,
+) -> Result<Gathered, Failure> {
+    let mut gathered = tree::gather_closely(workspace, end, &|_| true, &BTreeSet::new(), is_changed)?;
+    gathered.facts.exceptions = base.exceptions.list().to_vec();
+    base.keep_bound(workspace, end, &mut gathered)?;
+    Ok(gathered)
+}
+
+/// Whether a finding of the end has to do with what the range changes.
+fn is_of_range(finding: &Finding, changed: &BTreeSet<&str>) -> bool {
+    let central = || changed.iter().any(|path| tree::is_central(path));
+    let loses_drivers = || changed.iter().any(|path| tree::is_attributes_for(path, &finding.path));
+    changed.contains(finding.path.as_str())
+        || (depends_on_policy(finding) && central())
+        || (finding.rule == RuleId::G01 && loses_drivers())
+}
+
+fn errors<'a>(findings: impl Iterator<Item = &'a Finding>) -> usize {
+    findings.filter(|finding| finding.severity == Severity::Error).count()
+}
+
+/// What a range says of an exception that it brings.
+const COUNTS_LATER: &str = "it counts for what comes after this, not for this itself";
 
 /// The change rules for what is about to be committed, each file against HEAD.
 pub(super) fn staged(
     workspace: &Workspace,
     changes: &[StagedChange],
     gathered: &Gathered,
+    base: &Base,
     with_key: bool,
 ) -> Result<(Vec<Finding>, Vec<Accepted>), Failure> {
     let mut snapshots = Snapshots::new(workspace.repo()?);
@@ -127,21 +157,22 @@ pub(super) fn staged(
         workspace.repo()?,
         &gathered.facts,
         &|path| touched.contains(path),
-        &|one| is_accepted(gathered.vault.as_ref(), RuleId::K05, &one.path, None),
+        &|one| base.exceptions.why(RuleId::K05, &one.path, None).is_some(),
     ));
-    let accepted = take_accepted(&mut findings, gathered.vault.as_ref());
+    let accepted = base.exceptions.take(&mut findings);
     Ok((findings, accepted))
 }
 
-pub(super) fn is_accepted(vault: Option<&Vault>, rule: RuleId, path: &str, key: Option<&str>) -> bool {
-    vault.is_some_and(|vault| vault.allowed(rule, path, key).is_some())
+/// What holds secrets at the end of a range or within it.
+fn secret_paths<'a>(gathered: &'a Gathered, sealed: &BTreeSet<&'a str>) -> BTreeSet<&'a str> {
+    sealed.iter().copied().chain(gathered.facts.files.iter().map(|file| file.path.as_str())).collect()
 }
 
 /// D12: one notice for each file that decides about the others, with the commits that change it.
-fn guards(walked: &[Commit]) -> Vec<Finding> {
+fn guards(walked: &[Commit], secret: &BTreeSet<&str>) -> Vec<Finding> {
     let mut changed: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for commit in walked {
-        for change in commit.paths.iter().filter(|change| GUARDS.contains(&change.path.as_str())) {
+        for change in commit.paths.iter().filter(|change| is_guard(&change.path, secret)) {
             changed.entry(&change.path).or_default().push(commit.id.short());
         }
     }
@@ -153,6 +184,13 @@ fn guards(walked: &[Commit]) -> Vec<Finding> {
         Finding::new(RuleId::D12, Severity::Notice, path, message).fix(format!("git log -p -- {path}"))
     };
     changed.into_iter().map(notice).collect()
+}
+
+/// In a folder such a file decides about what lies below it.
+fn is_guard(path: &str, secret: &BTreeSet<&str>) -> bool {
+    let Some((folder, name)) = path.rsplit_once('/') else { return GUARDS.contains(&path) };
+    let is_beneath = |other: &&str| super::is_beneath(other, folder);
+    path == VAULT || [POLICY, ".gitattributes"].contains(&name) && secret.iter().any(is_beneath)
 }
 
 const GUARDS: [&str; 4] = [POLICY, VAULT, ".gitattributes", ".envrc"];
@@ -244,14 +282,22 @@ fn of_change(
         && (after.is_some() || was_sealed.is_some() || is_new)
     {
         let bytes = match workspace.repo()?.blob(entry.id) {
-            Err(RepoError::TooLarge { .. }) => return Ok(findings),
+            // where it looks like a document, what commits bring is told of it
+            Err(RepoError::TooLarge { .. }) => {
+                let is_plain = was_sealed.is_some() && !workspace.sniff_blob(entry.id)?.may_be_document();
+                let why = "was a SOPS document before and is now too large to look into: values may be in plaintext";
+                findings.extend(is_plain.then(|| Finding::error(RuleId::F01, path, why)));
+                return Ok(findings);
+            }
             blob => blob?,
         };
         let renamed =
             context.gone.iter().find(|gone| is_new && after.is_none() && is_copy_of(path, &bytes, gone));
         let before = was_sealed.as_deref().or(renamed.map(|(_, gone)| &**gone));
         if after.is_some() || before.is_some() {
-            findings.extend(leaks(path, managed, &bytes, before));
+            let mut leaks = leaks(path, managed, &bytes, before);
+            drop_older(&mut leaks, workspace, change, managed, &bytes);
+            findings.extend(leaks);
         }
     }
     findings.dedup();
@@ -267,6 +313,29 @@ fn of_change(
         finding.detail.push(line.clone());
     }
     Ok(findings)
+}
+
+/// A commit is blamed for what it brings: what stands in a parent on the same line was there before.
+fn drop_older(
+    leaks: &mut Vec<Finding>,
+    workspace: &Workspace,
+    change: &PathChange,
+    managed: bool,
+    bytes: &[u8],
+) {
+    for old in change.old.iter().flatten().filter(|old| old.is_file()) {
+        if leaks.is_empty() {
+            return;
+        }
+        let Some(before) = workspace.repo().ok().and_then(|repo| repo.old_blob(old.id).ok()) else {
+            continue;
+        };
+        let known = self::leaks(&change.path, managed, &before, None);
+        leaks.retain(|leak| {
+            let mut same = known.iter().filter(|known| (known.rule, &known.key) == (leak.rule, &leak.key));
+            !same.any(|known| base::is_unchanged((known, &before), (leak, bytes)))
+        });
+    }
 }
 
 /// What a later commit of the range put right is worth a notice.

@@ -5,15 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::cli::failure::Failure;
 use crate::cli::secrets::clone::switch;
 use crate::cli::secrets::values::allowed_names;
-use crate::policy::rules::{Content, Facts, FileFacts, looks_sealed, mentions};
+use crate::ledger::Snapshot;
+use crate::policy::rules::{Content, Facts, FileFacts};
+use crate::policy::sniff::sniff;
 use crate::policy::vault::Vault;
 use crate::repo::{Attribute, ObjectId, RepoError, StagedChange};
-use crate::sops::Format;
 use crate::workspace::{POLICY, ROSTER, Target, VAULT, Workspace, WorkspaceError, now};
 
 mod around;
+mod files;
 
-pub(super) use around::leaks_in;
+use files::Look;
 
 /// Where bytes are read.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -24,16 +26,19 @@ pub(super) enum Source {
     Commit(ObjectId),
 }
 
-/// The facts of one tree, and the exceptions that it accepts.
+/// The facts of one tree, and its bindings.
 pub(super) struct Gathered {
     pub(super) facts: Facts,
     pub(super) vault: Option<Vault>,
+    /// Files that could not be read, and why.
+    pub(super) unread: Vec<(String, String)>,
 }
 
 /// Any file of the index.
 struct Candidate {
     path: String,
     mode: u32,
+    id: ObjectId,
 }
 
 impl Candidate {
@@ -65,6 +70,18 @@ impl Source {
         Ok(Some(text))
     }
 
+    fn attribute(self, workspace: &Workspace, path: &str, name: &str) -> Result<Attribute, Failure> {
+        let repo = workspace.repo()?;
+        Ok(match self {
+            Self::WorkTree => repo.attribute_in_quotes(path, name)?,
+            Self::Index => repo.attribute_staged_in_quotes(path, name)?,
+            Self::Commit(commit) => match repo.attributes_at(commit, name, &[path])? {
+                Some(values) => values.into_iter().next().unwrap_or(Attribute::Unspecified),
+                None => repo.attribute_in_quotes(path, name)?,
+            },
+        })
+    }
+
     /// The bindings, and what is wrong with them.
     pub(super) fn vault(self, workspace: &Workspace) -> Result<(Option<Vault>, Option<String>), Failure> {
         let Some(text) = self.text(workspace, VAULT)? else { return Ok((None, None)) };
@@ -83,6 +100,17 @@ pub(super) fn gather(
     wanted: &dyn Fn(&str) -> bool,
     were_sealed: &BTreeSet<String>,
 ) -> Result<Gathered, Failure> {
+    gather_closely(workspace, source, wanted, were_sealed, &|_| true)
+}
+
+/// The same; of a commit large files whose names say nothing are read only where `closely` says so.
+pub(super) fn gather_closely(
+    workspace: &Workspace,
+    source: Source,
+    wanted: &dyn Fn(&str) -> bool,
+    were_sealed: &BTreeSet<String>,
+    closely: &dyn Fn(&str) -> bool,
+) -> Result<Gathered, Failure> {
     let (vault, vault_fault) = source.vault(workspace)?;
     let bound: BTreeSet<&str> =
         vault.iter().flat_map(|vault| &vault.files).map(|file| file.path.as_str()).collect();
@@ -94,25 +122,13 @@ pub(super) fn gather(
         let is_link = modes.get(path).is_some_and(|mode| mode & 0o170_000 != 0o100_000);
         files.push(bound_file(workspace, source, path, is_link));
     }
-    for candidate in candidates.iter().filter(|candidate| candidate.is_regular()) {
-        let path = candidate.path.as_str();
-        if !bound.contains(path) && wanted(path) {
-            files.extend(general_file(workspace, source, path, were_sealed.contains(path))?);
-        }
-    }
+    let look = Look { workspace, source, wanted, closely, were_sealed, bound: &bound };
+    let seen = look.all(&candidates)?;
+    files.extend(seen.files);
     for file in &mut files {
         file.mode = modes.get(file.path.as_str()).copied();
         if file.managed {
-            file.drivers =
-                Some((driver(workspace, &file.path, "diff")?, driver(workspace, &file.path, "merge")?));
-            let off = |driver: &Option<String>| driver.as_deref() != Some("stax");
-            let name = file
-                .drivers
-                .as_ref()
-                .and_then(|(diff, merge)| off(diff).then_some("diff").or(off(merge).then_some("merge")));
-            if let Some(name) = name.filter(|_| source == Source::WorkTree) {
-                file.switched_off = switch(workspace.repo()?, &file.path, name)?;
-            }
+            add_drivers(workspace, source, file)?;
         }
     }
     let policy_is_link = modes.get(POLICY).is_some_and(|mode| mode & 0o170_000 != 0o100_000);
@@ -123,31 +139,43 @@ pub(super) fn gather(
         vault_fault,
         paths: Some(candidates.iter().map(|candidate| candidate.path.clone()).collect()),
         files,
+        leaks: seen.leaks,
         now: Some(now()),
         allowed_names: allowed_names(workspace)?,
         ..Facts::default()
     };
     around::add(workspace, source, wanted, &candidates, &mut facts)?;
-    Ok(Gathered { facts, vault })
+    Ok(Gathered { facts, vault, unread: seen.unread })
 }
 
-fn driver(workspace: &Workspace, path: &str, name: &str) -> Result<Option<String>, Failure> {
-    Ok(match workspace.repo()?.attribute_in_quotes(path, name)? {
-        Attribute::Value(value) => Some(value),
-        _ => None,
-    })
+/// The drivers that git gives to a file, and the line that takes one away.
+fn add_drivers(workspace: &Workspace, source: Source, file: &mut FileFacts) -> Result<(), Failure> {
+    let driver = |name: &str| -> Result<Option<String>, Failure> {
+        Ok(match source.attribute(workspace, &file.path, name)? {
+            Attribute::Value(value) => Some(value),
+            _ => None,
+        })
+    };
+    let (diff, merge) = (driver("diff")?, driver("merge")?);
+    let off = |driver: &Option<String>| driver.as_deref() != Some("stax");
+    let name = off(&diff).then_some("diff").or(off(&merge).then_some("merge"));
+    if let Some(name) = name.filter(|_| !matches!(source, Source::Commit(_))) {
+        file.switched_off = switch(workspace.repo()?, &file.path, name)?;
+    }
+    file.drivers = Some((diff, merge));
+    Ok(())
 }
 
 fn candidates(workspace: &Workspace, source: Source) -> Result<Vec<Candidate>, Failure> {
     let mut candidates: Vec<Candidate> = Vec::new();
     if let Source::Commit(commit) = source {
         let files = workspace.repo()?.files_of(commit)?.into_iter();
-        return Ok(files.map(|(path, entry)| Candidate { path, mode: entry.mode }).collect());
+        return Ok(files.map(|(path, entry)| Candidate { path, mode: entry.mode, id: entry.id }).collect());
     }
     for entry in workspace.repo()?.index_entries()? {
         // an unmerged path stands there once a side
         if candidates.last().is_none_or(|last| last.path != entry.path) {
-            candidates.push(Candidate { path: entry.path, mode: entry.mode });
+            candidates.push(Candidate { path: entry.path, mode: entry.mode, id: entry.id });
         }
     }
     Ok(candidates)
@@ -164,63 +192,27 @@ fn bound_file(workspace: &Workspace, source: Source, path: &str, is_link: bool) 
     }
 }
 
-/// `None` for a file that has nothing to do with SOPS.
-fn general_file(
-    workspace: &Workspace,
-    source: Source,
-    path: &str,
-    was_sealed: bool,
-) -> Result<Option<FileFacts>, Failure> {
-    if !may_be_secret(path) {
-        return Ok(None);
-    }
-    let is_commit = matches!(source, Source::Commit(_));
-    let marked = !is_commit && workspace.repo()?.attribute(path, "diff")? == Attribute::Value("stax".into());
-    if let Source::Commit(commit) = source
-        && Format::of_path(path) == Format::Binary
-        && !has_secret_name(path)
-        && workspace.repo()?.size_at(commit, path)?.is_none_or(|size| size > LARGE)
-    {
-        return Ok(None);
-    }
-    // almost every file of a repository is binary by its name, and almost none is a document
-    if !marked && !was_sealed && source == Source::WorkTree && !may_start_document(workspace, path) {
-        return Ok(None);
-    }
-    // an unreadable stranger is not ours to judge; `git status` names it
-    let bytes = match source.read(workspace, path) {
-        Ok(Some(bytes)) => bytes,
-        Ok(None) => return Ok(None),
-        Err(_) => return Ok((marked || was_sealed).then(|| FileFacts::read(path, false, None))),
-    };
-    if !marked && !was_sealed && !mentions(&bytes, b"sops") {
-        return Ok(None);
-    }
-    let file = FileFacts::read(path, false, Some(&bytes));
-    let is_secret = match &file.content {
-        Content::Document(_) => true,
-        Content::OtherFormat => marked || was_sealed,
-        _ => marked || was_sealed || looks_sealed(&bytes) && !matches!(file.content, Content::Clear),
-    };
-    Ok(is_secret.then_some(file))
-}
-
-/// What is binary by its name is read from a commit when it is small, as sealed keys and tokens are
-/// (bytes), or when its name speaks of secrets.
-const LARGE: usize = 16 << 10;
-
-fn has_secret_name(path: &str) -> bool {
-    let name = path.rsplit('/').next().unwrap_or(path);
-    !name.contains('.') || ["sops", "enc", "secret"].iter().any(|part| name.contains(part))
-}
-
 /// By its name: any file but the policy of sops itself.
 pub(super) fn may_be_secret(path: &str) -> bool {
     path.rsplit('/').next().unwrap_or(path) != POLICY
 }
 
-fn may_start_document(workspace: &Workspace, path: &str) -> bool {
-    Format::of_path(path) != Format::Binary || workspace.may_hold_document(path)
+/// A file of attributes, in any folder.
+pub(super) fn is_attributes(path: &str) -> bool {
+    path.rsplit('/').next() == Some(".gitattributes")
+}
+
+/// A file of attributes that decides about another file.
+pub(super) fn is_attributes_for(path: &str, other: &str) -> bool {
+    let folder = path.strip_suffix(".gitattributes").filter(|_| is_attributes(path));
+    folder.is_some_and(|folder| other.starts_with(folder))
+}
+
+/// Whether a value of one file stands in the other as it is: the file moved.
+pub(super) fn share_tokens(old: &FileFacts, new: &FileFacts) -> bool {
+    let (Some(old), Some(new)) = (old.document(), new.document()) else { return false };
+    let new = Snapshot::of(new);
+    Snapshot::of(old).sealed.values().any(|sealed| new.holds(&sealed.mark))
 }
 
 pub(super) fn is_central(path: &str) -> bool {
@@ -236,23 +228,33 @@ pub(super) fn sealed_before(
     let mut sealed = BTreeSet::new();
     for change in changes.iter().filter(|change| may_be_secret(&change.path)) {
         let Some(old) = change.old.filter(|old| old.is_file()) else { continue };
-        let bytes = match repo.blob(old.id) {
-            Err(RepoError::TooLarge { .. }) => continue,
-            blob => blob?,
+        let was_sealed = match repo.blob(old.id) {
+            Err(RepoError::TooLarge { .. }) => workspace.sniff_blob(old.id)?.may_be_document(),
+            blob => {
+                let bytes = blob?;
+                let read = || FileFacts::read(&change.path, false, Some(&bytes));
+                sniff(&bytes).speaks_of_sops() && matches!(read().content, Content::Document(_))
+            }
         };
-        let is_document =
-            || matches!(FileFacts::read(&change.path, false, Some(&bytes)).content, Content::Document(_));
-        if mentions(&bytes, b"sops") && is_document() {
+        if was_sealed {
             sealed.insert(change.path.clone());
         }
     }
     Ok(sealed)
 }
 
-/// Opens what a key at hand opens; says in how many MAC and values were
-/// checked. With `demand` a file that nothing opens ends it.
-pub(super) fn open(workspace: &Workspace, facts: &mut Facts, demand: bool) -> Result<usize, Failure> {
-    let (mut opened, mut checked) = (0, 0);
+/// What a key told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::cli) struct Opened {
+    /// Files whose data key opened.
+    pub(in crate::cli) files: usize,
+    /// Those of which MAC and values were checked.
+    pub(in crate::cli) checked: usize,
+}
+
+/// Opens what a key at hand opens. With `demand` a file that nothing opens ends it.
+pub(super) fn open(workspace: &Workspace, facts: &mut Facts, demand: bool) -> Result<Opened, Failure> {
+    let mut told = Opened::default();
     let mut locked = None;
     for file in &mut facts.files {
         let Some(document) = file.document() else { continue };
@@ -261,27 +263,27 @@ pub(super) fn open(workspace: &Workspace, facts: &mut Facts, demand: bool) -> Re
             Ok(key) => {
                 let result = document.open_unverified(&key).map(|clear| clear.mac());
                 let stanzas = workspace.stanza_faults(document);
-                opened += 1;
+                told.files += 1;
                 // behind a value that does not open the MAC was not reached
-                checked += usize::from(result.is_ok());
+                told.checked += usize::from(result.is_ok());
                 file.opened = Some(result);
                 file.stanzas = stanzas;
                 file.key_digest = Some(key.digest());
             }
             Err(WorkspaceError::Integrity { fault, .. }) => {
-                opened += 1;
+                told.files += 1;
                 file.opened = Some(Err(fault));
             }
             // a reader whose own stanza does not open is no stranger
             Err(WorkspaceError::OwnStanza { .. }) => {
-                opened += 1;
+                told.files += 1;
                 file.stanzas = workspace.stanza_faults(document);
             }
             Err(error) => locked = locked.or(Some(error)),
         }
     }
     match locked {
-        Some(error) if demand && opened == 0 => Err(error.into()),
-        _ => Ok(checked),
+        Some(error) if demand && told.files == 0 => Err(error.into()),
+        _ => Ok(told),
     }
 }

@@ -4,9 +4,11 @@
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
+use super::base::Base;
 use super::count;
 use super::output::found;
 use super::state::{OfHistory, State};
+use super::tree::Opened;
 use crate::cli::failure::Failure;
 use crate::policy::rules::FileFacts;
 use crate::policy::{Finding, Severity};
@@ -20,7 +22,9 @@ pub(in crate::cli) struct Verdict {
     /// The worst first.
     pub(in crate::cli) findings: Vec<Finding>,
     pub(in crate::cli) files: usize,
-    pub(in crate::cli) checked_with_key: usize,
+    pub(in crate::cli) opened: Opened,
+    /// Files that could not be read.
+    unread: usize,
     pub(in crate::cli) history: Looked,
 }
 
@@ -35,7 +39,7 @@ pub(in crate::cli) enum Looked {
 }
 
 enum Step {
-    Tree { findings: Vec<Finding>, files: usize, checked_with_key: usize },
+    Tree { findings: Vec<Finding>, files: usize, opened: Opened, unread: usize },
     History(OfHistory),
 }
 
@@ -54,7 +58,7 @@ pub(in crate::cli) fn verdict(patience: Duration, bound: Option<&str>) -> Result
         }
     });
     let ended = || Failure::usage("verify ended before it could say anything");
-    let Step::Tree { mut findings, files, checked_with_key } = steps.recv().map_err(|_| ended())?? else {
+    let Step::Tree { mut findings, files, opened, unread } = steps.recv().map_err(|_| ended())?? else {
         return Err(ended());
     };
     let history = match steps.recv_timeout(patience) {
@@ -67,14 +71,14 @@ pub(in crate::cli) fn verdict(patience: Duration, bound: Option<&str>) -> Result
         Ok(Ok(Step::Tree { .. })) | Err(RecvTimeoutError::Disconnected) => return Err(ended()),
     };
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
-    Ok(Verdict { findings, files, checked_with_key, history })
+    Ok(Verdict { findings, files, opened, unread, history })
 }
 
 /// Tells each step as soon as it is known, until nobody listens.
 fn judge_in_steps(bound: Option<&str>, tell: &dyn Fn(Step) -> bool) -> Result<(), Failure> {
     // no question is asked for a summary
     let workspace = Workspace::open(None, Caller::Git)?;
-    let mut state = State::gather(&workspace, &|_| true)?;
+    let mut state = State::gather(&workspace, Base::of_state(&workspace)?, &|_| true)?;
     if let Some(path) = bound {
         let facts = &mut state.gathered.facts;
         facts.has_vault = true;
@@ -83,10 +87,10 @@ fn judge_in_steps(bound: Option<&str>, tell: &dyn Fn(Step) -> bool) -> Result<()
             facts.files.push(FileFacts::read(path, true, workspace.read(path)?.as_deref()));
         }
     }
-    let checked_with_key = state.open(false)?;
+    let opened = state.open(false)?;
     let (findings, _) = state.judge_tree();
-    let files = state.gathered.facts.files.len();
-    if tell(Step::Tree { findings, files, checked_with_key }) {
+    let (files, unread) = (state.gathered.facts.files.len(), state.gathered.unread.len());
+    if tell(Step::Tree { findings, files, opened, unread }) {
         tell(Step::History(state.judge_history()?));
     }
     Ok(())
@@ -109,6 +113,10 @@ impl Verdict {
             Looked::Partly => "; this clone lacks history, so who knew older data keys is unknown",
             Looked::NotAtAll => "; history not looked at: stax secrets verify",
         };
+        let unread = match self.unread {
+            0 => String::new(),
+            unread => format!("; {} could not be read", count(unread, "file")),
+        };
         let worst = match self.findings.as_slice() {
             [worst, ..] if errors == 1 => format!("  {} {}: {}", worst.rule.id(), worst.path, worst.message),
             _ => String::new(),
@@ -116,16 +124,18 @@ impl Verdict {
         let mark = match (errors, self.history, warnings) {
             (1.., ..) => "✗",
             (0, Looked::Partly | Looked::NotAtAll, _) => "?",
+            _ if self.unread > 0 => "?",
             (0, Looked::Whole, 1..) => "!",
             (0, Looked::Whole, 0) => "✓",
         };
-        (mark, format!("verify: {found} ({}){unknown}{worst}", self.depth()))
+        (mark, format!("verify: {found} ({}){unknown}{unread}{worst}", self.depth()))
     }
 
     /// `MAC and values checked in 2 of 3 files`
     fn depth(&self) -> String {
-        match self.checked_with_key {
-            0 => "keyless; MACs and values not checked".to_owned(),
+        match self.opened.checked {
+            0 if self.opened.files == 0 => "keyless; MACs and values not checked".to_owned(),
+            0 => "a key opens files here, and no MAC could be checked".to_owned(),
             checked if checked == self.files => {
                 format!("MAC and values checked in {}", count(checked, "file"))
             }
@@ -142,7 +152,9 @@ mod tests {
     fn verdict(severities: &[Severity], history: Looked) -> Verdict {
         let finding =
             |severity: &Severity| Finding::new(RuleId::K05, *severity, "f", "bob can still read 1 file");
-        Verdict { findings: severities.iter().map(finding).collect(), files: 2, checked_with_key: 1, history }
+        let opened = Opened { files: 1, checked: 1 };
+        let findings = severities.iter().map(finding).collect();
+        Verdict { findings, files: 2, opened, unread: 0, history }
     }
 
     #[test]
@@ -163,7 +175,11 @@ mod tests {
             let expected = format!("verify: {start} (MAC and values checked in 1 of 2 files){end}");
             assert_eq!(verdict(severities, history).line(), (mark, expected));
         }
-        let keyless = Verdict { checked_with_key: 0, ..verdict(&[], Looked::Whole) };
+        let unread = Verdict { unread: 1, ..verdict(&[], Looked::Whole) };
+        let expected =
+            "verify: no finding (MAC and values checked in 1 of 2 files); 1 file could not be read";
+        assert_eq!(unread.line(), ("?", expected.to_owned()));
+        let keyless = Verdict { opened: Opened::default(), ..verdict(&[], Looked::Whole) };
         assert_eq!(keyless.line().1, "verify: no finding (keyless; MACs and values not checked)");
         let empty = Verdict { files: 0, ..keyless };
         assert_eq!(empty.line(), ("?", "verify: no SOPS file here, so nothing was verified".to_owned()));

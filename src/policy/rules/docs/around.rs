@@ -110,7 +110,7 @@ pub(super) const DOCS: &[RuleDoc] = &[
         bound: Some(Error),
         general: Some(Error),
         why: "a secret age key in the repository opens every file that is encrypted to it, for everybody who can clone",
-        example: "a `keys.txt` with `AGE-SECRET-KEY-1…` and a valid checksum",
+        example: "a `keys.txt` with `AGE-SECRET-KEY-1…` and a valid checksum; also in UTF-16 or behind escapes, as the name of a file, the target of a link, or in what a commit or a tag says",
         mend: &[
             "make a new key: `stax secrets keygen`, and let it in: `stax secrets add-recipient`",
             "then `stax secrets remove-recipient` the old one, and replace what it could read",

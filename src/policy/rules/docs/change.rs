@@ -117,7 +117,7 @@ pub(super) const DOCS: &[RuleDoc] = &[
         bound: Some(Notice),
         general: Some(Notice),
         why: "these files decide who reads, what git runs and what a shell loads; a change of them deserves its own look",
-        example: "a commit of a range that touches `.sops.yaml`, `.stax/vault.json`, `.gitattributes` or `.envrc`",
+        example: "a commit of a range that touches `.sops.yaml`, `.stax/vault.json`, `.gitattributes` or `.envrc`, or one of the first and third in a folder above a secret; each new exception",
         mend: &["read it: `git show COMMIT -- FILE`"],
     },
 ];

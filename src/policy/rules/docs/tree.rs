@@ -32,7 +32,7 @@ pub(super) const DOCS: &[RuleDoc] = &[
         bound: Some(Error),
         general: Some(Error),
         why: "where two readers understand one file differently, a value can be shown to the reviewer and another one deployed",
-        example: "a key that stands twice, text that is not UTF-8, a symlink in place of the file; a name that makes sops take YAML for a binary file is a warning",
+        example: "a key that stands twice, text that is not UTF-8, a symlink in place of the file, more than 32 MiB, a name that is no text, or `SOPS` in JSON, which sops takes for `sops`; a name that makes sops take YAML for a binary file is a warning",
         mend: &[
             "see when it broke: `git log -p -- FILE`, and restore it: `git restore --source=COMMIT FILE`",
             "a name that lies: `git mv FILE FILE.yaml`, or tell sops every time: `--input-type yaml --output-type yaml`",

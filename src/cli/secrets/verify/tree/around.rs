@@ -4,15 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Candidate, Gathered, Source};
 use crate::cli::failure::Failure;
-use crate::policy::Finding;
-use crate::policy::rules::{
-    self, Facts, Leak, Link, OtherPolicy, Plain, Policies, looks_sealed, says_secret, secret_key_line,
-};
-use crate::repo::{Attribute, Repo, RepoError, Span};
+use crate::policy::rules::{self, Facts, Link, OtherPolicy, Plain, Policies, looks_sealed, says_secret};
+use crate::repo::Attribute;
 use crate::workspace::{POLICY, Workspace};
 
-/// Larger files are no key files.
-const MAX_SCANNED: usize = 1 << 20;
 /// So many neighbours tell whether a rule names secrets.
 const MAX_NEIGHBOURS: usize = 32;
 
@@ -38,7 +33,6 @@ pub(super) fn add(
     facts.plain = plain(workspace, source, wanted, candidates, facts);
     let links = candidates.iter().filter(|candidate| candidate.is_link() && wanted(&candidate.path));
     facts.links = links.filter_map(|link| target(workspace, source, &link.path)).collect();
-    facts.leaks = leaks(workspace, source, wanted, candidates)?;
     (facts.caches, facts.caching) = caches(workspace, facts)?;
     facts.read_elsewhere = read_elsewhere(workspace, source, candidates, facts);
     Ok(())
@@ -140,69 +134,6 @@ fn target(workspace: &Workspace, source: Source, path: &str) -> Option<Link> {
     let source = if source == Source::WorkTree { Source::Index } else { source };
     let bytes = source.read(workspace, path).ok().flatten()?;
     Some(Link { path: path.to_owned(), target: String::from_utf8(bytes).ok()? })
-}
-
-/// In an index only what the commit changes: older files were there before.
-fn leaks(
-    workspace: &Workspace,
-    source: Source,
-    wanted: &dyn Fn(&str) -> bool,
-    candidates: &[Candidate],
-) -> Result<Vec<Leak>, Failure> {
-    let changed: Option<BTreeSet<String>> = match source {
-        Source::WorkTree => None,
-        // a range is judged by its commits: see `leaks_in`
-        Source::Commit(_) => return Ok(Vec::new()),
-        Source::Index => {
-            let changes = workspace.repo()?.staged_changes()?;
-            Some(
-                changes.into_iter().filter(|change| change.new.is_some()).map(|change| change.path).collect(),
-            )
-        }
-    };
-    let is_scanned = |candidate: &&Candidate| {
-        let path = &candidate.path;
-        candidate.is_regular()
-            && wanted(path)
-            && changed.as_ref().is_none_or(|changed| changed.contains(path))
-    };
-    let scan = |candidate: &Candidate| {
-        let bytes = match source {
-            Source::WorkTree => workspace.read_small(&candidate.path, MAX_SCANNED),
-            Source::Index | Source::Commit(_) => source.read(workspace, &candidate.path).ok().flatten(),
-        };
-        let line = secret_key_line(&bytes.filter(|bytes| bytes.len() <= MAX_SCANNED)?)?;
-        Some(Leak { path: candidate.path.clone(), line })
-    };
-    Ok(candidates.iter().filter(is_scanned).filter_map(scan).collect())
-}
-
-/// Rule G05 in every commit of a range, because a key once pushed is known.
-pub(in crate::cli::secrets::verify) fn leaks_in(repo: &Repo, span: &Span) -> Result<Vec<Finding>, Failure> {
-    let mut seen = BTreeSet::new();
-    let mut findings = Vec::new();
-    for commit in repo.changes(span, &|_| true)?.changed {
-        for change in &commit.paths {
-            let Some(entry) = change.new.filter(|entry| entry.is_file()) else {
-                continue;
-            };
-            if !seen.insert((change.path.clone(), entry.id)) {
-                continue;
-            }
-            let bytes = match repo.blob(entry.id) {
-                Ok(bytes) if bytes.len() <= MAX_SCANNED => bytes,
-                Ok(_) | Err(RepoError::TooLarge { .. } | RepoError::Missing(_)) => continue,
-                Err(error) => return Err(error.into()),
-            };
-            if let Some(line) = secret_key_line(&bytes) {
-                let leaks = vec![Leak { path: change.path.clone(), line }];
-                let found = rules::judge(&Facts { leaks, ..Facts::default() });
-                let place = format!("in commit {}: {}", commit.id.short(), commit.summary);
-                findings.extend(found.into_iter().map(|finding| finding.detail(place.clone())));
-            }
-        }
-    }
-    Ok(findings)
 }
 
 /// Of the drivers that the SOPS files have: those of which git keeps text, and those of which it will.
