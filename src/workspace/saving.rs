@@ -48,10 +48,12 @@ impl Workspace {
         self.look_again()
     }
 
-    /// What is read from now on is judged by itself.
+    /// What is read from now on is judged by itself. A file outside any repository has no other writers to know of.
     fn look_again(&self) -> Result<()> {
         self.seen.borrow_mut().clear();
-        self.generation.set(self.site()?.generation());
+        if self.repo.is_some() {
+            self.generation.set(self.site()?.generation());
+        }
         Ok(())
     }
 
@@ -171,9 +173,7 @@ impl Workspace {
     /// As [`disk::repair`].
     pub fn repair(&self, is_approved: bool) -> Result<Option<Interrupted>> {
         let found = if self.repo.is_some() { disk::repair(&self.site()?, is_approved)? } else { None };
-        if self.repo.is_some() {
-            self.look_again()?;
-        }
+        self.look_again()?;
         self.is_settled.set(true);
         Ok(found)
     }

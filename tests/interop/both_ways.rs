@@ -124,7 +124,9 @@ fn by_sops(sandbox: &Sandbox, file: &str) -> BTreeMap<String, Value> {
 }
 
 fn set(sandbox: &Sandbox, file: &str, key: &str, value: &str) -> Output {
-    sandbox.stax_with(["secrets", "set", "-f", file, key], format!("{value}\n"))
+    let empty = value.is_empty().then_some("--empty");
+    let args = ["secrets", "set", "-f", file, key].into_iter().chain(empty);
+    sandbox.stax_with(args, format!("{value}\n"))
 }
 
 /// Both print the same, and stax gets each value.
