@@ -17,13 +17,16 @@ mod object;
 mod open;
 mod paths;
 mod plumbing;
+mod programs;
 mod promised;
 mod push;
 mod refs;
+mod scopes;
 mod texts;
 mod trees;
 
 use std::cell::{Cell, OnceCell};
+use std::ffi::OsString;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -44,6 +47,7 @@ pub use object::{Entry, ObjectId, State};
 use cache::KeptWalks;
 use plumbing::Naming;
 pub use push::DefaultBranch;
+pub use scopes::{Owner, Setting};
 pub use texts::{Kind, Pushed};
 
 /// The largest blob that is read. SOPS files of the general profile end at the same size.
@@ -59,6 +63,8 @@ pub struct Repo {
     asks_git: OnceCell<bool>,
     may_fetch: Cell<bool>,
     kept_walks: Cell<KeptWalks>,
+    /// What a git that is started here has in its environment.
+    shield: OnceCell<Vec<(&'static str, OsString)>>,
 }
 
 /// The value of a git attribute for one path. `!name` counts as unspecified, as in git.
@@ -108,6 +114,7 @@ impl Repo {
             asks_git: OnceCell::new(),
             may_fetch: Cell::new(false),
             kept_walks: Cell::default(),
+            shield: OnceCell::new(),
         }
     }
 

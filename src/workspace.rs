@@ -3,6 +3,7 @@
 pub mod conflicts;
 mod error;
 pub mod files;
+pub mod git;
 pub mod groups;
 pub mod history;
 pub mod leaks;

@@ -175,6 +175,25 @@ fn assert_none(what: &str, violations: &[String]) {
     assert!(violations.is_empty(), "{what}:\n{list}");
 }
 
+/// Where a program called git is started: what stands between it and the configuration of a repository is there.
+const STARTS_GIT: [&str; 3] =
+    ["src/repo/plumbing.rs", "src/workspace/git.rs", "src/cli/secrets/install/global.rs"];
+
+#[test]
+fn git_is_started_in_few_places() {
+    let starts = |source: &Source| {
+        let code = without_tests(&source.text);
+        code.contains("Command::new(\"git\")") || code.contains("[\"git\"")
+    };
+    let mut found: Vec<String> =
+        sources("src").into_iter().filter(starts).map(|source| source.path).collect();
+    found.retain(|path| !path.contains("tests"));
+    let mut known = STARTS_GIT.map(str::to_owned);
+    found.sort();
+    known.sort();
+    assert_eq!(found, known);
+}
+
 #[test]
 fn modules_import_only_from_lower_floors() {
     let wrong: Vec<String> = sources("src").iter().flat_map(wrong_imports).collect();

@@ -49,7 +49,7 @@ impl Repo {
             return Ok(None);
         }
         // git itself matches the patterns, so that there is no second reading of them
-        let mut command = self.plumbing();
+        let mut command = self.plumbing()?;
         command.current_dir(self.root());
         command.args(["-c", "core.attributesFile=/dev/stdin", "check-attr", "-z", MARK, "--", path]);
         let answer = answer(command, marked.as_bytes())?.unwrap_or_default();
@@ -79,7 +79,7 @@ impl Repo {
     }
 
     fn ask_attribute(&self, options: &[&str], path: &str, name: &str) -> Result<Attribute, RepoError> {
-        let mut command = self.plumbing();
+        let mut command = self.plumbing()?;
         command.current_dir(self.root()).arg("check-attr").args(options).args(["-z", name, "--", path]);
         let answer = answer(command, b"")?.unwrap_or_default();
         Ok(value(answer.split(|byte| *byte == 0).nth(2).unwrap_or_default()))
@@ -99,7 +99,7 @@ impl Repo {
         if paths.is_empty() {
             return Ok(Some(Vec::new()));
         }
-        let mut command = self.plumbing();
+        let mut command = self.plumbing()?;
         if self.git.workdir().is_some() {
             command.current_dir(self.root());
         }

@@ -166,7 +166,7 @@ impl Repo {
         });
         let folder = copied.map_err(|error| RepoError::Io(own, error))?;
         let copy = folder.path().join("index");
-        let mut command = self.plumbing();
+        let mut command = self.plumbing()?;
         command.env("GIT_INDEX_FILE", &copy);
         command.args([
             "-c",

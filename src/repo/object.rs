@@ -218,7 +218,7 @@ impl Repo {
         match self.old_blob(id) {
             Ok(bytes) => take(&bytes),
             Err(RepoError::TooLarge { .. }) => {
-                let mut command = self.plumbing();
+                let mut command = self.plumbing()?;
                 command.args(["cat-file", "blob", &id.to_string()]);
                 stream(command, take)?;
             }

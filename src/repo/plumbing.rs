@@ -1,10 +1,16 @@
 //! git itself, asked for what libgit2 cannot read. The arguments are ours; a name from outside stands only behind
 //! `--end-of-options` or `--`, or on stdin. No shell, no pager, no lock, no question on the terminal.
 
+use std::ffi::{OsStr, OsString};
 use std::io::{Read as _, Write as _};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::process::{Command, Stdio};
 
+use super::programs::Shield;
 use super::{Repo, RepoError};
+
+/// A list of the transports that are allowed, whatever is configured.
+pub(super) const PROTOCOLS: &str = "GIT_ALLOW_PROTOCOL";
 
 /// How a repository was found, and so which variables lead a child to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,8 +60,39 @@ pub(super) fn git(naming: Naming) -> Command {
 }
 
 impl Repo {
-    /// `git`, for this repository.
-    pub(super) fn plumbing(&self) -> Command {
+    /// `git`, for this repository, whose own configuration starts nothing.
+    pub(super) fn plumbing(&self) -> Result<Command, RepoError> {
+        let mut command = self.unshielded();
+        command.envs(self.shield()?.iter().map(|(name, value)| (name, value)));
+        Ok(command)
+    }
+
+    /// What keeps a git that is started here from running what the configuration of the repository names: variables
+    /// to add to its environment.
+    ///
+    /// # Errors
+    /// [`RepoError::Git`] when git cannot say what is configured; then none may be started.
+    pub fn shield(&self) -> Result<&[(&'static str, OsString)], RepoError> {
+        if let Some(variables) = self.shield.get() {
+            return Ok(variables);
+        }
+        let shield = Shield::against(&self.settings()?);
+        let present = std::env::var_os("GIT_CONFIG_PARAMETERS").unwrap_or_default();
+        let parameters = OsString::from_vec(shield.parameters(present.as_bytes()));
+        let mut variables =
+            vec![("GIT_CONFIG_PARAMETERS", parameters), ("GIT_PROTOCOL_FROM_USER", "0".into())];
+        if shield.has_git_proxy && std::env::var_os("GIT_PROXY_COMMAND").is_none() {
+            variables.push(("GIT_PROXY_COMMAND", OsStr::new("").to_owned()));
+        }
+        if shield.has_upload_pack {
+            // a fetch that git itself begins would start it
+            variables.extend([("GIT_NO_LAZY_FETCH", "1".into()), (PROTOCOLS, "none".into())]);
+        }
+        Ok(self.shield.get_or_init(|| variables))
+    }
+
+    /// The same before anything is known of its configuration; for `git config` alone, which starts nothing.
+    pub(super) fn unshielded(&self) -> Command {
         let mut command = git(self.naming);
         command.env("GIT_DIR", self.git.path());
         if !self.may_fetch.get() {
@@ -72,7 +109,7 @@ impl Repo {
 
     /// What git answers; `None` when it says no without a word, as it does for a name that is not there.
     pub(super) fn ask(&self, args: &[&str]) -> Result<Option<Vec<u8>>, RepoError> {
-        let mut command = self.plumbing();
+        let mut command = self.plumbing()?;
         command.args(args);
         answer(command, b"")
     }

@@ -1,8 +1,12 @@
 //! Objects that a partial clone left with its remote.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+
 use git2::{OdbLookupFlags, Oid};
 
-use super::plumbing::answer;
+use super::plumbing::{PROTOCOLS, answer};
+use super::programs::upload_pack;
 use super::{Entry, Repo, RepoError, Walk};
 
 /// So many files of a commit or versions of the log are fetched in one go. More are worth a word: they count as
@@ -52,7 +56,13 @@ impl Repo {
             return false;
         }
         // what git itself runs when it comes upon such an object (promisor-remote.c)
-        let mut command = self.plumbing();
+        let (Ok(mut command), Ok(settings)) = (self.plumbing(), self.settings()) else { return false };
+        // as the caller has it: here an option says which program is started
+        match std::env::var_os(PROTOCOLS) {
+            Some(own) => command.env(PROTOCOLS, own),
+            None => command.env_remove(PROTOCOLS),
+        };
+        let program = OsStr::from_bytes(upload_pack(&settings, &remote));
         command.args(["-c", "fetch.negotiationAlgorithm=noop", "fetch", "--quiet", "--no-tags"]);
         command.args([
             "--no-write-fetch-head",
@@ -61,7 +71,7 @@ impl Repo {
             "--filter=blob:none",
             "--stdin",
         ]);
-        command.args(["--", &remote]);
+        command.arg("--upload-pack").arg(program).args(["--", &remote]);
         let list: String = missing.iter().map(|id| format!("{id}\n")).collect();
         let is_done = matches!(answer(command, list.as_bytes()), Ok(Some(_)));
         self.may_fetch.set(is_done);

@@ -34,6 +34,7 @@ mod neighbours;
 mod people;
 mod places;
 mod policy;
+mod programs;
 mod quiet;
 mod readers;
 mod removal;

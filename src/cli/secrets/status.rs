@@ -31,6 +31,9 @@ pub struct Args {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    /// Run the `sops` of the PATH to tell its version
+    #[arg(long)]
+    versions: bool,
 }
 
 /// One bound file.
@@ -44,6 +47,7 @@ struct Bound {
 }
 
 struct Report {
+    /// The sops of the `PATH`, and its version where that was asked.
     sops: Option<(String, Option<String>)>,
     identity: Option<(SourceName, Vec<String>)>,
     /// Sources that are there and hold no key.
@@ -74,7 +78,7 @@ struct Report {
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
         let workspace = Workspace::open(None, Caller::Person)?;
-        let report = Report::of(&workspace)?;
+        let report = Report::of(&workspace, self.versions)?;
         if self.json {
             ui.json(&report.json())?;
         } else {
@@ -85,7 +89,7 @@ impl Args {
 }
 
 impl Report {
-    fn of(workspace: &Workspace) -> Result<Self, Failure> {
+    fn of(workspace: &Workspace, versions: bool) -> Result<Self, Failure> {
         let identity = workspace.keyring.first_source();
         let broken = if identity.is_some() { Vec::new() } else { workspace.keyring.survey() };
         let bound = match workspace.vault() {
@@ -102,7 +106,7 @@ impl Report {
         let files = bound.iter().flatten().flatten();
         let unguarded = unguarded(workspace.repo()?, files.map(|file: &Bound| file.path.as_str()))?;
         Ok(Self {
-            sops: real_sops(),
+            sops: real_sops(versions),
             identity: identity.map(|(source, keys)| (source, keys.iter().map(ToString::to_string).collect())),
             broken,
             places: places(workspace),
@@ -399,16 +403,18 @@ fn places(workspace: &Workspace) -> String {
     places.join(", ")
 }
 
-/// The sops of `PATH`, and its version when it tells.
-fn real_sops() -> Option<(String, Option<String>)> {
+/// The sops of `PATH`; it is started only for its version, when somebody asks for that.
+fn real_sops(versions: bool) -> Option<(String, Option<String>)> {
     let program = on_path("sops")?.to_str()?.to_owned();
-    let argv = [program.clone(), "--version".to_owned(), "--disable-version-check".to_owned()];
+    let version = if versions { version(&program) } else { None };
+    Some((program, version))
+}
+
+fn version(program: &str) -> Option<String> {
+    let argv = [program, "--version", "--disable-version-check"].map(str::to_owned);
     let environment = process::Environment { add: &[], remove: IDENTITY_VARIABLES };
     let output = process::run_command(&argv, Path::new("/"), environment, PATIENCE).ok();
-    let version = output.filter(|output| output.status.success()).and_then(|output| {
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let version = text.lines().next()?.strip_prefix("sops ")?.split(' ').next()?;
-        Some(version.to_owned())
-    });
-    Some((program, version))
+    let output = output.filter(|output| output.status.success())?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    Some(text.lines().next()?.strip_prefix("sops ")?.split(' ').next()?.to_owned())
 }

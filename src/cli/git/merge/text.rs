@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use super::Args;
-use crate::keyring::IDENTITY_VARIABLES;
-use crate::process;
+use crate::process::TIMEOUT;
+use crate::workspace::git;
 
 /// Leaves conflict markers in ours, whatever happens.
 pub(super) fn merge(args: &Args) {
@@ -24,14 +24,13 @@ pub(super) fn as_git(args: &Args, style: &[&str]) -> Option<i32> {
     let files = [&args.ours, &args.base, &args.theirs].map(|path| file(path));
     let [Some(ours), Some(base), Some(theirs)] = files else { return None };
     let size = format!("--marker-size={}", args.size.parse::<u8>().unwrap_or(7).max(7));
-    let mut argv: Vec<String> =
-        ["git", "merge-file", "--quiet", &size].iter().chain(style).map(|word| (*word).to_owned()).collect();
-    for label in [&args.ours_label, &args.base_label, &args.theirs_label] {
-        argv.extend(["-L".to_owned(), label.replace(['\n', '\r'], " ")]);
-    }
-    argv.extend([ours, base, theirs]);
-    let environment = process::Environment { add: &[], remove: IDENTITY_VARIABLES };
-    let ended = process::run_command(&argv, Path::new("."), environment, process::TIMEOUT);
+    let labels = [&args.ours_label, &args.base_label, &args.theirs_label];
+    let labels = labels.map(|label| label.replace(['\n', '\r'], " "));
+    let mut words = [&["merge-file", "--quiet", &size], style].concat();
+    labels.iter().for_each(|label| words.extend(["-L", label]));
+    words.extend([&*ours, &base, &theirs]);
+    // it reads the style of conflicts from the configuration, and starts nothing
+    let ended = git::run(None, Path::new("."), &words, TIMEOUT);
     ended.ok()?.status.code().filter(|conflicts| (0..=127).contains(conflicts))
 }
 

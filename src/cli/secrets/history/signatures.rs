@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use super::block::Block;
 use crate::cli::failure::Failure;
-use crate::keyring::IDENTITY_VARIABLES;
-use crate::process::{Environment, run_command};
-use crate::workspace::Workspace;
+use crate::workspace::{Workspace, git};
 
 /// The letters of `%G?` by commit; of unsigned commits nothing.
 #[derive(Default)]
@@ -23,14 +21,10 @@ pub(super) fn of(workspace: &Workspace, blocks: &[Block<'_>]) -> Result<Signatur
     let signed: Vec<&str> = signed.into_iter().collect();
     let mut found = Signatures::default();
     for some in signed.chunks(AT_ONCE) {
-        let argv =
-            ["git", "log", "--no-walk=unsorted", "--format=%H %G?"].into_iter().chain(some.iter().copied());
-        let argv: Vec<String> = argv.map(str::to_owned).collect();
-        let environment = Environment { add: &[], remove: IDENTITY_VARIABLES };
+        let words = [&["log", "--no-walk=unsorted", "--format=%H %G?"], some].concat();
         // where git is missing or gives up, a signature is only there and not checked
-        let Ok(output) = run_command(&argv, workspace.root(), environment, Duration::from_secs(30)) else {
-            continue;
-        };
+        let ended = git::run(Some(workspace.repo()?), workspace.root(), &words, Duration::from_secs(30));
+        let Ok(output) = ended else { continue };
         for line in String::from_utf8_lossy(&output.stdout).lines() {
             if let Some((commit, letter)) = line.split_once(' ') {
                 found.0.insert(commit.to_owned(), letter.to_owned());

@@ -12,7 +12,6 @@ use crate::cli::failure::{Exit, Failure};
 use crate::cli::secrets::edit::Editor;
 use crate::cli::ui::Ui;
 use crate::disk::{PrivateDir, Write};
-use crate::keyring::IDENTITY_VARIABLES;
 use crate::process;
 use crate::repo::Repo;
 use crate::sops::merge::marker;
@@ -20,7 +19,7 @@ use crate::sops::tree::Path;
 use crate::sops::{Cleartext, Format, SealError};
 use crate::workspace::conflicts::{self, Choice};
 use crate::workspace::merge::{RECIPIENTS, settle as take};
-use crate::workspace::{Caller, MAX_FILE, Workspace, fresh};
+use crate::workspace::{Caller, MAX_FILE, Workspace, fresh, git};
 
 /// Lines for the author at the top of the text in the editor.
 const TALK: &str = "# stax: ";
@@ -212,10 +211,8 @@ fn talk(workspace: &Workspace, state: &State, keys: &[String]) -> String {
 pub(super) fn stage(workspace: &Workspace, path: &str) -> Result<(), Failure> {
     // git stages nothing that a sparse checkout leaves out, also where a merge brought it into the work tree
     let option: &[&str] = if workspace.repo()?.may_be_sparse() { &["--sparse"] } else { &[] };
-    let argv: Vec<String> =
-        [&["git", "add"], option, &["--", path]].concat().into_iter().map(str::to_owned).collect();
-    let environment = process::Environment { add: &[], remove: IDENTITY_VARIABLES };
-    let ended = process::run_command(&argv, workspace.root(), environment, process::TIMEOUT);
+    let words = [&["add"], option, &["--", path]].concat();
+    let ended = git::run(Some(workspace.repo()?), workspace.root(), &words, process::TIMEOUT);
     // an index that is open does not see what another process writes
     let is_staged = || -> Result<bool, Failure> {
         let entries = Repo::discover(workspace.root())?.index_entries()?;

@@ -1,0 +1,36 @@
+//! git, started for what `repo` does not do itself: the one place above it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::keyring::IDENTITY_VARIABLES;
+use crate::process::{self, Environment, Output, ProcessError};
+use crate::repo::{Repo, RepoError};
+
+/// Why git gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum GitError {
+    #[error(transparent)]
+    Repo(#[from] RepoError),
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+}
+
+/// Runs git in a folder, without the variables that lead to identities. Of the repository it runs nothing that its
+/// configuration names; without one it has to stand outside of every repository, or read no configuration.
+///
+/// # Errors
+/// [`GitError`]; a failing status is not an error here.
+pub fn run(
+    repo: Option<&Repo>,
+    folder: &Path,
+    words: &[&str],
+    timeout: Duration,
+) -> Result<Output, GitError> {
+    let argv: Vec<String> =
+        ["git", "--no-pager"].iter().chain(words).map(|word| (*word).to_owned()).collect();
+    let shield = repo.map(Repo::shield).transpose()?.unwrap_or_default();
+    let add: Vec<_> = shield.iter().map(|(name, value)| (*name, value.as_os_str())).collect();
+    let environment = Environment { add: &add, remove: IDENTITY_VARIABLES };
+    Ok(process::run_command(&argv, folder, environment, timeout)?)
+}
