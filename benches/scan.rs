@@ -165,7 +165,7 @@ fn hook(top: &Path, files: usize, manifests: usize) {
         fs::write(top.join("program.rs"), program(round)).unwrap();
         git(top, &["add", "program.rs"]);
         let is_on = if round % 3 == 0 { "true" } else { "false" };
-        git(top, &["config", "stax.scan", is_on]);
+        git(top, &["config", "--global", "stax.scan", is_on]);
         let skip: &[&str] = if round % 3 == 2 { &["--no-verify"] } else { &[] };
         let taken = time(&mut command(top, "git", &[&["commit", "--quiet", "-m", "one"], skip].concat()));
         match round % 3 {
@@ -193,7 +193,7 @@ fn push(top: &Path) {
     }
     let mut times = (Vec::new(), Vec::new());
     for round in 0..2 * ROUNDS {
-        git(top, &["config", "stax.scan", if round % 2 == 0 { "true" } else { "false" }]);
+        git(top, &["config", "--global", "stax.scan", if round % 2 == 0 { "true" } else { "false" }]);
         let list = if round % 2 == 0 { &mut times.0 } else { &mut times.1 };
         list.push(time(&mut command(top, "git", &["push", "--quiet", "origin", "main:goal"])));
         git(top, &["push", "--quiet", "--no-verify", "--force", "origin", "start:goal"]);

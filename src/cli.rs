@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser};
 
+mod allow;
 mod demo;
 mod escape;
 mod failure;
@@ -55,6 +56,7 @@ enum Command {
     /// Which files hold the environments of this repository
     #[command(subcommand)]
     Vault(vault::Vault),
+    Allow(allow::Args),
     /// Print the completions of a shell
     Completions {
         shell: clap_complete::Shell,
@@ -107,6 +109,7 @@ impl Cli {
             Command::Demo(args) => args.run(ui),
             Command::Secrets(command) => command.run(ui),
             Command::Vault(command) => command.run(ui),
+            Command::Allow(args) => args.run(ui),
             Command::Git(command) => command.run(ui),
             Command::Completions { shell } => {
                 let mut script = Vec::new();

@@ -73,7 +73,7 @@ pub enum SourceError {
     BadCommand(String),
     #[error("failed: {0}")]
     Command(String),
-    #[error("is not run by git on its own; `git config stax.useCommand true` allows it")]
+    #[error("is not run when git asks; to allow it: stax allow command")]
     NotSilent,
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 pub mod config;
+pub mod consent;
 mod credential;
 mod entropy;
 pub mod env_file;

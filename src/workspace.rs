@@ -1,6 +1,7 @@
 //! Repository, policy and keyring opened together: read, unlock, save.
 
 pub mod conflicts;
+pub mod consent;
 mod error;
 pub mod files;
 pub mod git;
@@ -16,6 +17,7 @@ pub mod reading;
 pub mod register;
 pub mod returns;
 mod saving;
+pub mod settings;
 pub mod stories;
 pub mod unlock;
 pub mod wrap;
@@ -378,16 +380,18 @@ fn has_marks(mut file: &File) -> std::io::Result<bool> {
     Ok([b"sops".as_slice(), b"ENC[AES256_GCM,"].iter().any(|word| mentions(&end, word)))
 }
 
-/// The identities of this process. Under git the command source needs `git config stax.useCommand true`.
+/// The identities of this process. Under git the command source needs the consent of the user.
 #[must_use]
 pub fn keyring(repo: Option<&Repo>, caller: Caller) -> Keyring {
-    let allowed = || repo.and_then(|repo| repo.config_bool("stax.useCommand").ok().flatten()) == Some(true);
+    let environment = Environment::capture();
+    let is_allowed =
+        || repo.zip(environment.key_command()).is_some_and(|(repo, line)| consent::git_may_run(repo, &line));
     let source = match caller {
         Caller::Person => CommandSource::Allowed,
-        Caller::Git if allowed() => CommandSource::Allowed,
+        Caller::Git if is_allowed() => CommandSource::Allowed,
         Caller::Git => CommandSource::Forbidden,
     };
-    Keyring::new(&Environment::capture(), source, Box::new(run_key_command))
+    Keyring::new(&environment, source, Box::new(run_key_command))
 }
 
 /// Runs `SOPS_AGE_KEY_CMD`: no shell, no identity variables, 30 seconds.

@@ -5,6 +5,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::sops::{DataKey, Path, Token};
 use crate::workspace::Workspace;
+use crate::workspace::settings::Settings;
 
 mod mask;
 mod mode;
@@ -31,8 +32,8 @@ pub(super) struct Viewer {
 impl Viewer {
     /// By the environment of this process and `stax.diff`.
     pub(super) fn of_process(workspace: Option<&Workspace>) -> Self {
-        let setting =
-            workspace.and_then(|workspace| workspace.repo().ok()?.config_string("stax.diff").ok()?);
+        let settings = workspace.and_then(|workspace| Settings::of(workspace.repo().ok()?).ok());
+        let setting = settings.and_then(|settings| settings.diff());
         let masks = mode::is_masked(std::env::vars_os(), setting.as_deref());
         Self { masks, key: if masks { MaskKey::of_user() } else { None } }
     }

@@ -25,6 +25,12 @@ impl Environment {
         self.0.get(name).cloned()
     }
 
+    /// The line of `SOPS_AGE_KEY_CMD`, where it is text.
+    #[must_use]
+    pub fn key_command(&self) -> Option<String> {
+        String::from_utf8(self.get("SOPS_AGE_KEY_CMD")?.to_vec()).ok()
+    }
+
     pub(super) fn path(&self, name: &str) -> Option<PathBuf> {
         self.0.get(name).map(|bytes| PathBuf::from(OsStr::from_bytes(bytes)))
     }

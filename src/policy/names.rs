@@ -1,230 +1,27 @@
 //! Names that may enter the environment of a shell or a child process.
 //!
 //! A secret file is written by many hands; a value named `LD_PRELOAD` or `PROMPT_COMMAND` would run code
-//! in the shell of everyone who loads it. Exact names of loaders, interpreters, shells and of what git
-//! executes are refused; names of credentials pass, also where they look alike (`GITHUB_CLIENT_SECRET`,
-//! `SSH_PRIVATE_KEY`, `KUBECONFIG`, `HTTPS_PROXY`).
+//! in the shell of everyone who loads it. What programs obey stands in one [`table`], in classes; names of credentials
+//! pass, also where they look alike (`GITHUB_CLIENT_SECRET`, `SSH_PRIVATE_KEY`).
+
+mod table;
+
+use table::{Row, TABLE};
 
 const MAX_BYTES: usize = 128;
 
-/// Compared without case: zsh ties `path` to `PATH`, and Windows knows no case.
-const EXACT: &[&str] = &[
-    // the loader and the C library
-    "GCONV_PATH",
-    "GLIBC_TUNABLES",
-    "LOCPATH",
-    "NLSPATH",
-    "TERMINFO",
-    "TERMINFO_DIRS",
-    "TERMCAP",
-    // shells: start files, prompts (which they expand), how words are found and split
-    "BASH_ENV",
-    "ENV",
-    "ZDOTDIR",
-    "SHELLOPTS",
-    "BASHOPTS",
-    "BASH_LOADABLES_PATH",
-    "PROMPT_COMMAND",
-    "PROMPT",
-    "RPROMPT",
-    "PS0",
-    "PS1",
-    "PS2",
-    "PS3",
-    "PS4",
-    "IFS",
-    "PATH",
-    "CDPATH",
-    "FPATH",
-    "MODULE_PATH",
-    "GLOBIGNORE",
-    "EXECIGNORE",
-    "HOME",
-    "SHELL",
-    "PWD",
-    "OLDPWD",
-    "TMPDIR",
-    "OPTIND",
-    "XDG_CONFIG_HOME",
-    "XDG_CONFIG_DIRS",
-    "XDG_DATA_DIRS",
-    "PATHEXT",
-    "COMSPEC",
-    "PSMODULEPATH",
-    // read-only in some shell: one assignment would end the whole `eval`
-    "_",
-    "UID",
-    "EUID",
-    "GID",
-    "EGID",
-    "PPID",
-    "BASHPID",
-    "BASH_VERSINFO",
-    "ZSH_SUBSHELL",
-    "TTYIDLE",
-    "ZSH_EVAL_CONTEXT",
-    // programs that other programs start
-    "EDITOR",
-    "VISUAL",
-    "SUDO_EDITOR",
-    "FCEDIT",
-    "HGEDITOR",
-    "PAGER",
-    "MANPAGER",
-    "LESSOPEN",
-    "LESSCLOSE",
-    "LESSEDIT",
-    "BROWSER",
-    "SSH_ASKPASS",
-    "SSH_ASKPASS_REQUIRE",
-    "SUDO_ASKPASS",
-    "SVN_EDITOR",
-    "SVN_SSH",
-    "CVS_RSH",
-    "RSYNC_RSH",
-    "VIMINIT",
-    "EXINIT",
-    "EMACSLOADPATH",
-    // git: what it executes, and which repository and configuration it believes
-    "GIT_SSH",
-    "GIT_SSH_COMMAND",
-    "GIT_SSH_VARIANT",
-    "GIT_EXEC_PATH",
-    "GIT_ASKPASS",
-    "GIT_EDITOR",
-    "GIT_SEQUENCE_EDITOR",
-    "GIT_PAGER",
-    "GIT_EXTERNAL_DIFF",
-    "GIT_PROXY_COMMAND",
-    "GIT_TEMPLATE_DIR",
-    "GIT_ALLOW_PROTOCOL",
-    "GIT_DIR",
-    "GIT_COMMON_DIR",
-    "GIT_WORK_TREE",
-    "GIT_INDEX_FILE",
-    "GIT_NAMESPACE",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-    "GIT_ATTR_SOURCE",
-    "GIT_SSL_NO_VERIFY",
-    "GIT_CEILING_DIRECTORIES",
-    "GIT_DISCOVERY_ACROSS_FILESYSTEM",
-    // interpreters and their launchers
-    "NODE_OPTIONS",
-    "NODE_PATH",
-    "NODE_REPL_EXTERNAL_MODULE",
-    "NPM_CONFIG_SCRIPT_SHELL",
-    "NPM_CONFIG_NODE_OPTIONS",
-    "NPM_CONFIG_USERCONFIG",
-    "NPM_CONFIG_GLOBALCONFIG",
-    "NPM_CONFIG_PREFIX",
-    "NPM_CONFIG_GIT",
-    "NPM_CONFIG_SHELL",
-    "PYTHONPATH",
-    "PYTHONHOME",
-    "PYTHONSTARTUP",
-    "PYTHONUSERBASE",
-    "PYTHONBREAKPOINT",
-    "PYTHONINSPECT",
-    "PYTHONWARNINGS",
-    "PYTHONEXECUTABLE",
-    "PYTHONPLATLIBDIR",
-    "PYTHONPYCACHEPREFIX",
-    "PERL5OPT",
-    "PERL5LIB",
-    "PERL5DB",
-    "PERL5SHELL",
-    "PERLLIB",
-    "RUBYOPT",
-    "RUBYLIB",
-    "RUBYSHELL",
-    "GEM_HOME",
-    "GEM_PATH",
-    "BUNDLE_GEMFILE",
-    "BUNDLE_PATH",
-    "JAVA_TOOL_OPTIONS",
-    "_JAVA_OPTIONS",
-    "JDK_JAVA_OPTIONS",
-    "JDK_JAVAC_OPTIONS",
-    "CLASSPATH",
-    "MAVEN_OPTS",
-    "GRADLE_OPTS",
-    "JAVA_HOME",
-    "LUA_INIT",
-    "LUA_PATH",
-    "LUA_CPATH",
-    "PHPRC",
-    "PHP_INI_SCAN_DIR",
-    "R_PROFILE",
-    "R_PROFILE_USER",
-    "R_ENVIRON",
-    "R_ENVIRON_USER",
-    "TCLLIBPATH",
-    "ERL_FLAGS",
-    "ERL_AFLAGS",
-    "ERL_ZFLAGS",
-    "ERL_LIBS",
-    "ELIXIR_ERL_OPTIONS",
-    "DOTNET_STARTUP_HOOKS",
-    "DOTNET_ADDITIONAL_DEPS",
-    "CORECLR_ENABLE_PROFILING",
-    "CORECLR_PROFILER",
-    "CORECLR_PROFILER_PATH",
-    "COR_ENABLE_PROFILING",
-    "COR_PROFILER",
-    "COR_PROFILER_PATH",
-    "OPENSSL_CONF",
-    "OPENSSL_ENGINES",
-    "OPENSSL_MODULES",
-    "GTK_MODULES",
-    "GTK_PATH",
-    "GIO_EXTRA_MODULES",
-    "GDK_PIXBUF_MODULE_FILE",
-    "QT_PLUGIN_PATH",
-    "QT_QPA_PLATFORM_PLUGIN_PATH",
-    // compilers and build tools
-    "RUSTC",
-    "RUSTC_WRAPPER",
-    "RUSTC_WORKSPACE_WRAPPER",
-    "RUSTDOC",
-    "RUSTFLAGS",
-    "RUSTDOCFLAGS",
-    "CARGO_ENCODED_RUSTFLAGS",
-    "CARGO_HOME",
-    "RUSTUP_TOOLCHAIN",
-    "RUSTUP_HOME",
-    "GOFLAGS",
-    "GOENV",
-    "GOROOT",
-    "GOTOOLCHAIN",
-    "GCC_EXEC_PREFIX",
-    "COMPILER_PATH",
-    "MAKEFLAGS",
-    "GNUMAKEFLAGS",
-    "MAKEFILES",
-    // what decides how stax and sops find keys and editors
-    "SOPS_AGE_KEY_CMD",
-    "SOPS_AGE_SSH_PRIVATE_KEY_CMD",
-    "SOPS_EDITOR",
-];
+/// What a name does to the programs that find it in their environment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// It runs or redirects code, or turns a check off: refused unless the user allows the name.
+    Runs,
+    /// It is read by stax or sops itself, and so would choose the next environment or key: nothing allows it.
+    Own,
+    /// It points at a proxy, certificates or configuration: one that appears later is held back.
+    Points,
+}
 
-const PREFIXES: &[&str] = &[
-    "LD_",
-    "DYLD_",
-    "BASH_FUNC_",
-    "GIT_CONFIG",
-    "GIT_TRACE",
-    "LUA_INIT_",
-    "LUA_PATH_",
-    "LUA_CPATH_",
-    "CARGO_BUILD_",
-    "CARGO_TARGET_",
-    "CARGO_ALIAS_",
-    "DIRENV_",
-    "STAX_",
-];
-
-/// Special to zsh, in lower case only: `STATUS` is an ordinary name.
+/// Special to zsh (zshparam(1)), in lower case only: `STATUS` is an ordinary name.
 const ZSH: &[&str] = &[
     "status",
     "pipestatus",
@@ -251,33 +48,68 @@ pub enum NameError {
     #[error("{0:?} is not a name for the environment: letters, digits and `_`, at most 128, no digit first")]
     Shape(String),
     #[error(
-        "`{0}` would change how programs are found or started; if you mean it: git config --local --add stax.allowEnv {0}"
+        "`{name}` changes what programs run, load or trust ({place}); if you mean it: stax allow env {name}"
     )]
-    Refused(String),
+    Refused { name: String, place: &'static str },
+    #[error("`{0}` is read by stax or sops itself, and a store does not decide what they do next; rename it")]
+    Own(String),
 }
 
-/// Whether a name may enter the environment. `allowed` holds the exact names of `stax.allowEnv`.
+impl NameError {
+    /// Whether the name alone does something, whatever its value is.
+    #[must_use]
+    pub fn has_effect(&self) -> bool {
+        !matches!(self, Self::Shape(_))
+    }
+}
+
+/// Whether a name may enter the environment. `allowed` holds the exact names that the user allows.
 ///
 /// # Errors
-/// [`NameError::Shape`], which nothing allows, or [`NameError::Refused`].
+/// [`NameError::Shape`] and [`NameError::Own`], which nothing allows, or [`NameError::Refused`].
 pub fn check_name(name: &str, allowed: &[String]) -> Result<(), NameError> {
-    let shape = name.len() <= MAX_BYTES
-        && name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    if !shape {
-        return Err(NameError::Shape(name.chars().take(MAX_BYTES).collect()));
+    check_shape(name)?;
+    match obeyed(name) {
+        Some((Class::Own, _)) => Err(NameError::Own(name.to_owned())),
+        Some((Class::Runs, place)) if !allowed.iter().any(|allowed| allowed == name) => {
+            Err(NameError::Refused { name: name.to_owned(), place })
+        }
+        _ => Ok(()),
     }
-    if is_refused(name) && !allowed.iter().any(|allowed| allowed == name) {
-        return Err(NameError::Refused(name.to_owned()));
-    }
-    Ok(())
 }
 
-fn is_refused(name: &str) -> bool {
+/// Letters, digits and `_`, as every shell and program reads them.
+///
+/// # Errors
+/// [`NameError::Shape`]
+pub fn check_shape(name: &str) -> Result<(), NameError> {
+    let has_shape = name.len() <= MAX_BYTES
+        && name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if has_shape { Ok(()) } else { Err(NameError::Shape(name.chars().take(MAX_BYTES).collect())) }
+}
+
+/// The class of a name and where it is written; `None` for an ordinary one.
+#[must_use]
+pub fn class(name: &str) -> Option<Class> {
+    obeyed(name).map(|(class, _)| class)
+}
+
+fn obeyed(name: &str) -> Option<(Class, &'static str)> {
+    if ZSH.contains(&name) {
+        return Some((Class::Runs, "zshparam(1)"));
+    }
+    // without case: zsh ties `path` to `PATH`, curl reads `https_proxy`, and Windows knows no case
     let upper = name.to_ascii_uppercase();
-    EXACT.contains(&upper.as_str())
-        || PREFIXES.iter().any(|prefix| upper.starts_with(prefix))
-        || ZSH.contains(&name)
+    let fits = |row: &&Row| row.names.split_ascii_whitespace().any(|pattern| matches(pattern, &upper));
+    TABLE.iter().find(fits).map(|row| (row.class, row.source))
+}
+
+fn matches(pattern: &str, name: &str) -> bool {
+    if let Some(end) = pattern.strip_prefix('*') {
+        return name.ends_with(end) && name.len() > end.len();
+    }
+    pattern.strip_suffix('*').map_or(pattern == name, |start| name.starts_with(start))
 }
 
 #[cfg(test)]
@@ -314,16 +146,32 @@ mod tests {
             "UID",
             "_",
             "status",
-            "STAX_ENV",
             "DIRENV_DIFF",
-            "SOPS_AGE_KEY_CMD",
+            "TAR_OPTIONS",
+            "STARSHIP_CONFIG",
+            "FZF_DEFAULT_COMMAND",
+            "RIPGREP_CONFIG_PATH",
+            "PYTEST_ADDOPTS",
+            "KUBECTL_EXTERNAL_DIFF",
+            "AWS_PAGER",
+            "GH_PAGER",
+            "CC",
+            "NVM_DIR",
+            "ZSH_CUSTOM",
+            "LESSKEYIN",
+            "GITHUB_ENV",
+            "GITHUB_PATH",
+            "NODE_TLS_REJECT_UNAUTHORIZED",
+            "GIT_SSL_NO_VERIFY",
+            "SSLKEYLOGFILE",
             "RUSTC_WRAPPER",
             "npm_config_script_shell",
             "LUA_INIT_5_4",
         ] {
             let error = check_name(name, &[]).unwrap_err();
-            assert!(error.to_string().ends_with(&format!("--add stax.allowEnv {name}")), "{name}");
+            assert!(error.to_string().ends_with(&format!("stax allow env {name}")), "{name}");
             assert_eq!(check_name(name, &[name.to_owned()]), Ok(()));
+            assert_eq!(class(name), Some(Class::Runs), "{name}");
         }
         // one name allowed is one name, as it is written
         assert!(check_name("LD_AUDIT", &["LD_PRELOAD".into()]).is_err());
@@ -337,16 +185,12 @@ mod tests {
             "GITHUB_CLIENT_SECRET",
             "GITHUB_TOKEN",
             "SSH_PRIVATE_KEY",
-            "KUBECONFIG",
-            "HTTPS_PROXY",
-            "https_proxy",
             "GIT_TOKEN",
             "GIT_AUTH_TOKEN",
             "NPM_TOKEN",
             "NODE_ENV",
             "NODE_AUTH_TOKEN",
             "PYTHON_ENV",
-            "SOPS_AGE_KEY",
             "AWS_SECRET_ACCESS_KEY",
             "AWS_PROFILE",
             "GPG_PASSPHRASE",
@@ -358,11 +202,53 @@ mod tests {
             "PORT",
             "_x",
             "a",
-            "DOCKER_HOST",
             "RUBY_TOKEN",
             "PATH_PREFIX",
         ] {
             assert_eq!(check_name(name, &[]), Ok(()), "{name}");
+            assert_eq!(class(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn names_that_point_somewhere_pass_and_are_known() {
+        for name in [
+            "KUBECONFIG",
+            "DOCKER_CONFIG",
+            "AWS_CONFIG_FILE",
+            "HTTPS_PROXY",
+            "https_proxy",
+            "SSL_CERT_FILE",
+            "NODE_EXTRA_CA_CERTS",
+            "GIT_SSL_CAINFO",
+            "REQUESTS_CA_BUNDLE",
+            "AWS_CA_BUNDLE",
+            "CURL_CA_BUNDLE",
+        ] {
+            assert_eq!(check_name(name, &[]), Ok(()), "{name}");
+            assert_eq!(class(name), Some(Class::Points), "{name}");
+        }
+    }
+
+    #[test]
+    fn nothing_allows_what_stax_and_sops_read() {
+        for name in ["STAX_ENV", "stax_diff", "SOPS_AGE_KEY", "SOPS_EDITOR", "RUNNER_SECRETS_KEY"] {
+            assert_eq!(check_name(name, &[name.to_owned()]), Err(NameError::Own(name.to_owned())));
+        }
+    }
+
+    #[test]
+    fn the_table_names_each_thing_once_and_says_where_it_is_written() {
+        let mut seen = std::collections::BTreeSet::new();
+        for row in TABLE {
+            assert!(!row.source.is_empty());
+            for name in row.names.split_ascii_whitespace() {
+                assert!(seen.insert(name), "{name} twice");
+                let plain = name.trim_matches('*');
+                assert!(!plain.is_empty() && check_shape(plain).is_ok() && plain == plain.to_uppercase());
+                let example = name.replace('*', "X");
+                assert_eq!(class(&example), Some(row.class), "{name}: an earlier row has it");
+            }
         }
     }
 

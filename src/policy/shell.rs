@@ -3,7 +3,7 @@
 //! Names are checked by [`super::names`] before they come here; each function checks the shape again,
 //! because a name is written unquoted.
 
-use super::names::{NameError, check_name};
+use super::names::{NameError, check_shape};
 
 /// Shorter lines would mask ordinary words all over a log.
 const MIN_MASKED_LINE: usize = 4;
@@ -89,7 +89,7 @@ pub fn github_masks(value: &str) -> String {
 
 /// Which names are refused is decided before; here only the shape counts.
 fn check(name: &str, value: &str) -> Result<(), ExportError> {
-    check_name(name, &[name.to_owned()])?;
+    check_shape(name)?;
     if value.contains('\0') { Err(ExportError::Nul(name.to_owned())) } else { Ok(()) }
 }
 

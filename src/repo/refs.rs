@@ -112,6 +112,27 @@ impl Repo {
         })
     }
 
+    /// The commit that begins the history of HEAD, by first parents; `None` before the first commit, and where history
+    /// is cut off.
+    ///
+    /// # Errors
+    /// As [`head_commit`](Self::head_commit).
+    pub fn first_commit(&self) -> Result<Option<ObjectId>, RepoError> {
+        let Some(head) = self.head_commit()?.filter(|_| !self.is_shallow()) else { return Ok(None) };
+        let mut commit = self.git.find_commit(self.oid(head))?;
+        while commit.parent_count() > 0 {
+            commit = commit.parent(0)?;
+        }
+        Ok(Some(commit.id().into()))
+    }
+
+    /// Whether a commit is here and has no parent; `true` where history is cut off, since nobody can tell.
+    #[must_use]
+    pub fn may_begin_with(&self, name: &str) -> bool {
+        let commit = || self.git.find_commit(self.oid(name.parse().ok()?)).ok();
+        self.is_shallow() || commit().is_some_and(|commit| commit.parent_count() == 0)
+    }
+
     /// The branch that is checked out; `None` for a detached HEAD.
     #[must_use]
     pub fn head_branch(&self) -> Option<String> {

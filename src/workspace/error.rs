@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::consent::StoreError;
 use crate::age::UnwrapError;
 use crate::disk::DiskError;
 use crate::keyring::Tried;
@@ -14,6 +15,8 @@ pub enum WorkspaceError {
     Repo(#[from] RepoError),
     #[error(transparent)]
     Disk(#[from] DiskError),
+    #[error(transparent)]
+    Consent(#[from] StoreError),
     #[error("{0} is not UTF-8 text")]
     NotText(String),
     #[error("{0} is not inside this repository")]

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::history::{History, candidates};
 use super::register::Depth;
+use super::settings::Settings;
 use super::unlock::{NoKey, unlock};
 use super::{POLICY, ROSTER, VAULT, Workspace, WorkspaceError};
 use crate::ledger::{Mark, tokens};
@@ -100,12 +101,12 @@ fn name(path: &str, env: Option<&str>, key: String, is_old: bool) -> Name {
 }
 
 impl Workspace {
-    /// What is looked for: all values that are worth it, less the keys that `git config stax.scanSkip` names.
+    /// What is looked for: all values that are worth it, less the keys that the user's `stax.scanSkip` names.
     ///
     /// # Errors
     /// When git's configuration cannot be read.
     pub fn guard(&self, values: &Values) -> Result<Guard> {
-        let skip = self.repo()?.config_multi("stax.scanSkip")?;
+        let skip = Settings::of(self.repo()?)?.skipped_keys();
         Ok(Guard::new(&values.secrets, &values.ordinary, &skip))
     }
 

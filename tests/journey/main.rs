@@ -4,6 +4,7 @@ mod support;
 
 mod adopt;
 mod agree;
+mod allow;
 mod bootstrap;
 mod crash;
 mod diff;

@@ -224,12 +224,17 @@ fn the_user_can_leave_out_a_key_or_the_hook() {
     let sandbox = published();
     sandbox.write("app.py", CANARY);
     sandbox.git(["add", "--all"]).ok();
+    // a setting of the repository can forbid and mask, and takes no check away
     sandbox.git(["config", "stax.scan", "false"]).ok();
+    sandbox.git(["config", "--add", "stax.scanSkip", "STRIPE_SECRET_KEY"]).ok();
+    sandbox.git(["commit", "--quiet", "-m", "wip"]).exits(1).says("C07");
+    sandbox.stax(["secrets", "status"]).ok().prints("yours: git config --global stax.scan false");
+    sandbox.git(["config", "--global", "stax.scan", "false"]).ok();
     sandbox.git(["commit", "--quiet", "-m", "wip"]).ok().hides("C07");
     sandbox.git(["push", "--quiet", "origin", "main"]).ok();
     scan(&sandbox, &[]).exits(1);
-    sandbox.git(["config", "--add", "stax.scanSkip", "STRIPE_SECRET_KEY"]).ok();
-    scan(&sandbox, &[]).ok().says("note: 1 value left out by git config stax.scanSkip");
+    sandbox.git(["config", "--global", "--add", "stax.scanSkip", "STRIPE_SECRET_KEY"]).ok();
+    scan(&sandbox, &[]).ok().says("note: 1 value left out by your stax.scanSkip");
 }
 
 #[test]

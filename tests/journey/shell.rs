@@ -108,7 +108,8 @@ fn names_that_load_code_are_refused_when_set() {
     let before = sandbox.bytes(PROD);
     for name in LOADER_NAMES {
         for value in ["canary-evil.so", ""] {
-            sandbox.set(name, value).exits(2).one_error().says(name).says("stax.allowEnv").hides("canary");
+            let output = sandbox.set(name, value).exits(2).one_error().hides("canary");
+            output.says(&format!("if you mean it: stax allow env {name}"));
         }
     }
     assert_eq!(before, sandbox.bytes(PROD));
@@ -131,10 +132,10 @@ fn a_loader_name_written_by_another_tool_stops_the_whole_export() {
     sandbox.sops(["set", PROD, r#"["LD_PRELOAD"]"#, r#""canary-evil.so""#]).ok();
     for format in ["shell", "dotenv"] {
         let output = sandbox.stax(["secrets", "export", "--format", format]).fails().one_error();
-        output.says("LD_PRELOAD").says("stax.allowEnv").hides(CANARY);
+        output.says("stax allow env LD_PRELOAD").hides(CANARY);
     }
     sandbox.stax(["secrets", "exec", "--", "true"]).fails().one_error().says("LD_PRELOAD");
-    sandbox.git(["config", "--local", "--add", "stax.allowEnv", "LD_PRELOAD"]).ok();
+    sandbox.stax(["allow", "env", "LD_PRELOAD"]).ok();
     sandbox.stax(["secrets", "export"]).ok().prints("LD_PRELOAD").prints(CANARY);
 }
 
@@ -219,10 +220,11 @@ fn an_identity_command_runs_once_and_without_a_shell() {
     person.get("STRIPE_SECRET_KEY").ok().prints(CANARY);
     let calls = std::fs::read_to_string(&log).expect("it ran");
     assert_eq!(calls, format!("{}\n", sandbox.key()));
-    // under git the command runs only when this clone allows it
+    // under git the command runs only when its user allows it
+    sandbox.git(["config", "--local", "stax.useCommand", "true"]).ok();
     person.git(["show"]).ok().hides(CANARY);
     assert_eq!(std::fs::read_to_string(&log).expect("it ran"), calls);
-    sandbox.git(["config", "--local", "stax.useCommand", "true"]).ok();
+    person.stax(["allow", "command"]).ok();
     person.git(["show"]).ok().prints(CANARY);
     let shell = format!("cat {}; touch pwned", sandbox.key_file().display());
     sandbox.keyless().with("SOPS_AGE_KEY_CMD", shell).get("PORT").exits(3);

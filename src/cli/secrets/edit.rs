@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use zeroize::Zeroizing;
 
-use super::{Which, values};
+use super::{Which, empty, values};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::ui::Ui;
 use crate::disk::{DiskError, PrivateDir};
@@ -90,6 +90,7 @@ fn save(ui: &Ui, workspace: &Workspace, opened: &Opened, sealed: String) -> Resu
     match workspace.save(&[workspace.replace(opened, sealed.clone())]) {
         Ok(()) => {
             ui.note(format!("{path}: saved"));
+            empty::settle(ui, workspace, &opened.target, &[])?;
             Ok(ExitCode::SUCCESS)
         }
         Err(WorkspaceError::Disk(DiskError::Changed(_))) => {

@@ -3,8 +3,9 @@
 use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
 
+use super::Which;
+use super::environment::{Door, variables};
 use super::resolve::whose;
-use super::{Which, export};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::keyring::IDENTITY_VARIABLES;
@@ -13,7 +14,9 @@ use crate::process;
 /// Run a command with the values in its environment
 ///
 /// The command replaces stax; it inherits the environment less the variables that lead to an
-/// identity. Exit codes are those of env(1): 127 not found, 126 not executable, else the command's.
+/// identity. Names and empty values are judged as in `export`; one that points at a proxy, certificates or
+/// configuration passes, with a note where no export has met it yet. Exit codes are those of env(1):
+/// 127 not found, 126 not executable, else the command's.
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -27,7 +30,7 @@ impl Args {
         let (workspace, target) = self.which.open()?;
         let opened = workspace.opened(&target)?;
         whose::say(ui, &workspace, &target.path, opened.clear.document().source());
-        let variables = export::variables(&workspace, &target, opened.clear.tree())?;
+        let variables = variables(ui, &workspace, &target, opened.clear.tree(), Door::Exec)?;
         // the key does not live on in the memory of the command
         drop(opened);
         let add: Vec<(&str, &OsStr)> =

@@ -4,18 +4,22 @@ use std::process::ExitCode;
 
 use zeroize::Zeroizing;
 
+use super::Which;
+use super::environment::{Door, variables};
 use super::resolve::whose;
-use super::{Which, values};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::policy::shell;
-use crate::sops::Tree;
-use crate::workspace::{Target, Workspace};
 
 /// Print all values for a shell or a dotenv file
 ///
-/// All or nothing: one value or name that cannot be exported, and nothing is printed. Booleans are
-/// in lower case, numbers without exponent.
+/// All or nothing: one value that cannot be exported, or one name that changes what programs run, and nothing is
+/// printed. Booleans are in lower case, numbers without exponent.
+///
+/// Left out with a line: an empty value, unless `.stax/vault.json` has an exception for it (`set --empty` and
+/// `import` write one), because SOPS does not authenticate it; and a name that points programs at a proxy,
+/// certificates or configuration (`HTTPS_PROXY`, `KUBECONFIG`) and came after the first export of this clone, until
+/// `stax allow env NAME`. In CI, whose clones are new, the latter pass with a note.
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -38,7 +42,7 @@ impl Args {
         let opened = workspace.opened(&target)?;
         whose::say(ui, &workspace, &target.path, opened.clear.document().source());
         let mut out = Zeroizing::new(String::new());
-        for (name, value) in variables(&workspace, &target, opened.clear.tree())? {
+        for (name, value) in variables(ui, &workspace, &target, opened.clear.tree(), Door::Export)? {
             let line = match self.format {
                 ExportFormat::Shell => shell::export_line(&name, &value),
                 ExportFormat::Dotenv => shell::dotenv_line(&name, &value),
@@ -50,27 +54,4 @@ impl Args {
         ui.bytes(out.as_bytes())?;
         Ok(ExitCode::SUCCESS)
     }
-}
-
-/// What may enter an environment: every value of a bound file, or an error for all of them.
-pub fn variables(
-    workspace: &Workspace,
-    target: &Target,
-    tree: &Tree,
-) -> Result<Vec<(String, Zeroizing<String>)>, Failure> {
-    if target.env.is_none() {
-        return Err(Failure::usage(format!("{} is not bound to an environment", target.path)).hint(
-            "only files of .stax/vault.json are exported; print any other with: stax secrets decrypt",
-        ));
-    }
-    values::check_managed(workspace, target, tree)?;
-    tree.leaves()
-        .into_iter()
-        .map(|(path, _, leaf)| {
-            let bytes = values::plain_text(&leaf.scalar);
-            let text = String::from_utf8(bytes.to_vec())
-                .map_err(|_| Failure::usage(format!("{}: `{path}` is not UTF-8 text", target.path)))?;
-            Ok((path.keys().collect(), Zeroizing::new(text)))
-        })
-        .collect()
 }

@@ -6,8 +6,9 @@ use std::process::ExitCode;
 
 use zeroize::Zeroizing;
 
+use super::names::Names;
 use super::past::quoted;
-use super::{Which, values};
+use super::{Which, empty, values};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::repo::Repo;
@@ -61,10 +62,10 @@ impl Args {
                 .hint("if that is meant: stax secrets unset KEY"));
         }
         let (workspace, target) = self.which.open_to_write(ui, self.dry_run)?;
-        let allowed = if target.env.is_some() { values::allowed_names(&workspace)? } else { Vec::new() };
+        let names = if target.env.is_some() { Names::of(&workspace)? } else { Names::default() };
         let mut plan = Plan::default();
         let changed = values::update(&workspace, &target, self.dry_run, &mut |opened| {
-            plan = Plan::of(opened, &given, self.how(), &allowed)?;
+            plan = Plan::of(opened, &given, self.how(), &names)?;
             plan.text(opened)
         })?;
         plan.print(ui);
@@ -75,6 +76,9 @@ impl Args {
             (true, false) => format!("{path}: imported {counts}"),
             (false, _) => format!("{path}: {counts}; nothing changed"),
         });
+        if !self.dry_run {
+            empty::settle(ui, &workspace, &target, &plan.empty_keys())?;
+        }
         if let Ok(repo) = workspace.repo() {
             self.warn_of_source(&workspace, repo, ui);
         }

@@ -2,8 +2,9 @@
 
 use std::process::ExitCode;
 
+use super::names::Names;
 use super::past::{Past, quoted};
-use super::{Which, values};
+use super::{Which, empty, values};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::workspace::{Opened, fresh};
@@ -42,14 +43,17 @@ impl Args {
             let failure = past.lacks(&self.key);
             return Err(if is_there { failure.hint(self.unset()) } else { failure });
         };
-        let allowed = if target.env.is_some() { values::allowed_names(&workspace)? } else { Vec::new() };
+        let names = if target.env.is_some() { Names::of(&workspace)? } else { Names::default() };
         let changed = values::update(&workspace, &target, self.dry_run, &mut |opened: &Opened| {
             let path = values::parse_path(&self.key, opened.clear.tree())?;
             if target.env.is_some() {
-                values::check_managed_value(&target, &path, &scalar, &allowed)?;
+                values::check_managed_value(&target, &path, &scalar, &names)?;
             }
             Ok(fresh(|fresh| opened.clear.set(&path, scalar.clone(), false, &opened.key, fresh))?)
         })?;
+        if !self.dry_run {
+            empty::settle(ui, &workspace, &target, &[])?;
+        }
         let what = format!("{} as in {} of {}", self.key, past.commit, past.date);
         ui.note(match (changed, self.dry_run) {
             (true, true) => format!("{}: would set {what}", target.path),

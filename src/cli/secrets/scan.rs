@@ -27,8 +27,8 @@ use places::Search;
 ///
 /// Left out and counted is what is shorter than 8 bytes or too ordinary: words, names of hosts and files,
 /// numbers up to 15 digits, URLs without credentials, public keys, and what stands in clear in a SOPS file.
-/// `git config --add stax.scanSkip KEY` leaves out one more. `git config stax.scan false` keeps the hooks from
-/// looking. The hooks open at most 256 SOPS files, the bound ones first, and say so; this command opens all. Not looked into: ignored files, archives, files above 32 MiB, and objects that no reference
+/// `git config --global --add stax.scanSkip KEY` leaves out one more, and `git config --global stax.scan false` keeps
+/// the hooks from looking; a setting of the repository does neither. The hooks open at most 256 SOPS files, the bound ones first, and say so; this command opens all. Not looked into: ignored files, archives, files above 32 MiB, and objects that no reference
 /// reaches.
 ///
 /// Exit codes: 0 nothing found, 1 found, 2 could not run, 3 no identity opens any file.

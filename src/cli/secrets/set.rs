@@ -6,8 +6,9 @@ use std::process::ExitCode;
 
 use zeroize::Zeroizing;
 
-use super::Which;
+use super::names::Names;
 use super::values::{self, Type};
+use super::{Which, empty};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::sops::{Format, Scalar};
@@ -53,14 +54,14 @@ impl Args {
                 .hint("type it at the prompt, or pipe it: … | stax secrets set KEY"));
         }
         let (workspace, target) = self.which.open_to_write(ui, self.dry_run)?;
-        let allowed = if target.env.is_some() { values::allowed_names(&workspace)? } else { Vec::new() };
+        let names = if target.env.is_some() { Names::of(&workspace)? } else { Names::default() };
         if target.env.is_some() {
             // before the prompt: a name that cannot be stored needs no value
             let path = values::parse_path(&self.key, workspace.document(&target)?.tree())?;
-            values::check_managed_value(&target, &path, &Scalar::Null, &allowed)?;
+            values::check_managed_value(&target, &path, &Scalar::Null, &names)?;
         }
         let bytes = self.value(ui)?;
-        let mut what = String::new();
+        let (mut what, mut key) = (String::new(), String::new());
         let changed = values::update(&workspace, &target, self.dry_run, &mut |opened: &Opened| {
             let clear = &opened.clear;
             let path = values::parse_path(&self.key, clear.tree())?;
@@ -72,9 +73,10 @@ impl Args {
                 _ => kind.read(&path, &bytes)?,
             };
             if target.env.is_some() {
-                values::check_managed_value(&target, &path, &scalar, &allowed)?;
+                values::check_managed_value(&target, &path, &scalar, &names)?;
             }
             let news = if entry.is_none() { "new key" } else { "changed" };
+            key = path.to_string();
             what = format!("{path} ({news}, {})", values::shape(&scalar));
             Ok(fresh(|fresh| clear.set(&path, scalar, self.clear, &opened.key, fresh))?)
         })?;
@@ -84,6 +86,10 @@ impl Args {
             (false, _) => {
                 ui.note(format!("{}: {} has this value already; nothing changed", target.path, self.key))
             }
+        }
+        if !self.dry_run {
+            let set_empty = if bytes.is_empty() { vec![key] } else { Vec::new() };
+            empty::settle(ui, &workspace, &target, &set_empty)?;
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -20,6 +20,7 @@ use crate::policy::Severity;
 use crate::policy::rules::SwitchedOff;
 use crate::process;
 use crate::repo::Repo;
+use crate::workspace::settings::Unheard;
 use crate::workspace::{Caller, Target, VAULT, Workspace};
 
 /// sops needs some 80 ms; a wrapper that asks the network does not hold us up.
@@ -69,6 +70,8 @@ struct Report {
     /// What answers to `stax` on the `PATH` and is none.
     stranger: Option<String>,
     hooks: Hooks,
+    /// Settings of the repository that do not count, and the commands that say the same.
+    unheard: Result<Vec<Unheard>, String>,
     /// Secret files in conflict, and whose values they hold.
     conflicts: Vec<String>,
     /// What verify says, or why it could not run.
@@ -120,6 +123,7 @@ impl Report {
             unguarded,
             stranger: stranger(),
             hooks,
+            unheard: workspace.unheard().map_err(|error| error.to_string()),
             conflicts: conflicts(workspace)?,
             // last: a thread judges, and nothing else reads the repository meanwhile
             verdict: verify::verdict(verify::PATIENCE, None).map_err(|failure| failure.to_string()),
@@ -198,6 +202,10 @@ impl Report {
         if let Some(path) = &self.stranger {
             ui.mark("✗", format!("PATH: {path} is another program; git calls this stax by its whole path"));
         }
+        if let Err(error) = &self.unheard {
+            ui.mark_line("✗", format!("what you allow here is not known: {error}"));
+        }
+        self.unheard.iter().flatten().for_each(|line| ui.mark_line("✗", line.to_string()));
         for (path, cause) in &self.unguarded {
             let end = cause.as_ref().map_or_else(
                 || "; stax secrets install --guard".to_owned(),
@@ -267,6 +275,10 @@ impl Report {
             .iter()
             .map(|(name, hook)| (name.text().to_owned(), hook.word().into()))
             .collect();
+        // null where nobody could look
+        let unheard: Option<Vec<Value>> = self.unheard.as_ref().ok().map(|lines| {
+            lines.iter().map(|line| json!({"setting": line.setting(), "command": line.command()})).collect()
+        });
         let unguarded: Vec<&String> = self.unguarded.iter().map(|(path, _)| path).collect();
         json!({
             "schema": 1,
@@ -286,6 +298,7 @@ impl Report {
             "verify": self.verdict.as_ref().ok().map(verdict_json),
             "conflicts": self.conflicts,
             "stranger": self.stranger,
+            "unheard": unheard,
             "git": {"diff_driver": self.has_driver, "merge_driver": self.has_merge_driver, "guard": self.has_guard, "unguarded": unguarded, "hooks": hooks},
             "next": self.next(),
         })

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::{Which, values};
+use super::{Which, empty, values};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::workspace::fresh;
@@ -35,6 +35,9 @@ impl Args {
         if !changed {
             ui.note(format!("{}: there is no {}; nothing changed", target.path, self.key));
             return Ok(ExitCode::SUCCESS);
+        }
+        if !self.dry_run {
+            empty::settle(ui, &workspace, &target, &[])?;
         }
         let verb = if self.dry_run { "would remove" } else { "removed" };
         ui.note(format!("{}: {verb} {}; older versions in git still hold it", target.path, self.key));

@@ -3,8 +3,8 @@
 use zeroize::Zeroizing;
 
 use super::Which;
+use super::names::Names;
 use crate::cli::failure::Failure;
-use crate::policy::names::check_name;
 use crate::sops::{EditError, Format, Path, Scalar, Step, Tree, tree};
 use crate::workspace::{Caller, Opened, Target, Workspace};
 
@@ -175,17 +175,12 @@ impl Type {
     }
 }
 
-/// The names that the user allows in spite of what they do.
-pub fn allowed_names(workspace: &Workspace) -> Result<Vec<String>, Failure> {
-    Ok(workspace.repo()?.config_multi("stax.allowEnv")?)
-}
-
 /// The rules of a managed file: flat, names that an environment can carry, bounded.
 pub fn check_managed(workspace: &Workspace, target: &Target, tree: &Tree) -> Result<(), Failure> {
     if target.env.is_none() {
         return Ok(());
     }
-    let allowed = allowed_names(workspace)?;
+    let names = Names::of(workspace)?;
     let leaves = tree.leaves();
     if leaves.len() > MAX_KEYS {
         return Err(Failure::usage(format!("{}: more than {MAX_KEYS} keys", target.path)));
@@ -202,7 +197,7 @@ pub fn check_managed(workspace: &Workspace, target: &Target, tree: &Tree) -> Res
         }
     }
     for (path, _, leaf) in &leaves {
-        check_managed_value(target, path, &leaf.scalar, &allowed)?;
+        check_managed_value(target, path, &leaf.scalar, &names)?;
     }
     Ok(())
 }
@@ -211,7 +206,7 @@ pub fn check_managed_value(
     target: &Target,
     path: &Path,
     scalar: &Scalar,
-    allowed: &[String],
+    names: &Names,
 ) -> Result<(), Failure> {
     let [Step::Key(name)] = path.0.as_slice() else {
         return Err(Failure::usage(format!("{}: a bound file is flat; `{path}` is not", target.path)));
@@ -222,7 +217,7 @@ pub fn check_managed_value(
             target.path
         )));
     }
-    check_name(name, allowed).map_err(|error| Failure::usage(format!("{}: {error}", target.path)))?;
+    names.check(&target.path, name)?;
     let Scalar::Str(bytes) = scalar else { return Ok(()) };
     if bytes.len() > MAX_VALUE {
         return Err(Failure::usage(format!("{}: `{path}` is larger than 64 KiB", target.path)));

@@ -146,6 +146,9 @@ impl Args {
         }
         report.show_as(self.output(), in_hook, ui)?;
         report.unsought.iter().for_each(|note| ui.note(note));
+        if !in_hook {
+            note_unheard(ui);
+        }
         let is_unknown = self.require_history && report.is_partial;
         if self.with_key && report.is_unproven() {
             return Err(Failure::new(Exit::No, "no MAC was checked: no file that a key opens authenticates"));
@@ -431,6 +434,12 @@ fn judge(gathered: &Gathered, base: &Base) -> (Vec<Finding>, Vec<Accepted>) {
     let mut findings = rules::judge(&gathered.facts);
     let accepted = base.exceptions.take(&mut findings);
     (findings, accepted)
+}
+
+/// Settings of this repository that its user may believe in.
+fn note_unheard(ui: &Ui) {
+    let unheard = Workspace::open(None, Caller::Person).and_then(|workspace| workspace.unheard());
+    unheard.iter().flatten().for_each(|line| ui.note(line.to_string()));
 }
 
 /// `1 file`, `2 files`

@@ -94,7 +94,7 @@ fn names(file: &FileFacts, document: &Document, allowed: &[String]) -> Vec<Findi
     entries
         .filter_map(|entry| {
             let key = entry.key.as_deref().unwrap_or_default();
-            let error @ NameError::Refused(_) = check_name(key, allowed).err()? else { return None };
+            let error = check_name(key, allowed).err().filter(NameError::has_effect)?;
             let is_empty = entry.node.leaf().is_some_and(|leaf| is_empty(&leaf.scalar));
             let finding = if is_empty {
                 Finding::error(
@@ -211,7 +211,7 @@ fn value(file: &FileFacts, path: &Path, leaf: &Leaf) -> Option<Finding> {
         // author may mean it: a warning, unless the name alone has an effect
         let message = format!("`{path}` is empty, which SOPS neither encrypts nor authenticates");
         let is_name =
-            path.keys().last().is_none_or(|key| !matches!(check_name(key, &[]), Err(NameError::Refused(_))));
+            path.keys().last().is_none_or(|key| !check_name(key, &[]).is_err_and(|error| error.has_effect()));
         return is_name.then(|| Finding::warning(RuleId::F04E, &file.path, message));
     }
     let text = leaf.scalar.as_text().unwrap_or_default();

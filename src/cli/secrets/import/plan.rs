@@ -5,6 +5,7 @@ use zeroize::Zeroizing;
 use super::source::{Given, What};
 use crate::cli::escape::Escaped;
 use crate::cli::failure::Failure;
+use crate::cli::secrets::names::Names;
 use crate::cli::secrets::values::{self, MAX_KEYS, check_managed_value, default_type, plain_text, shape};
 use crate::cli::ui::Ui;
 use crate::sops::{Document, EditError, Format, Path, Scalar, Selector};
@@ -36,12 +37,7 @@ struct Row {
 
 impl Plan {
     /// All offenders are listed in one error.
-    pub(super) fn of(
-        opened: &Opened,
-        given: &[Given],
-        how: How,
-        allowed: &[String],
-    ) -> Result<Self, Failure> {
+    pub(super) fn of(opened: &Opened, given: &[Given], how: How, names: &Names) -> Result<Self, Failure> {
         let target = &opened.target;
         let format = opened.clear.document().format();
         if matches!(format, Format::Ini | Format::Binary) {
@@ -52,7 +48,7 @@ impl Plan {
         }
         let (mut plan, mut wrong) = (Self::default(), Vec::new());
         for one in given {
-            match resolve(opened, one, allowed) {
+            match resolve(opened, one, names) {
                 Ok(scalar) if !how.empty && empties(opened, &Path::key(&one.name), &scalar) => {
                     let key = Path::key(&one.name);
                     wrong.push(format!("`{key}` would become empty; if that is meant: --empty"));
@@ -133,6 +129,12 @@ impl Plan {
         Ok(Some(fresh(|fresh| written.unset_all(&self.removed, &opened.key, fresh))?))
     }
 
+    /// The keys that are set empty.
+    pub(super) fn empty_keys(&self) -> Vec<String> {
+        let empty = self.sets.iter().filter(|(_, scalar)| scalar.is_empty_str());
+        empty.map(|(path, _)| path.to_string()).collect()
+    }
+
     pub(super) fn print(&self, ui: &Ui) {
         let width = self.rows.iter().map(|row| row.key.chars().count()).max().unwrap_or(0);
         for row in &self.rows {
@@ -167,7 +169,7 @@ fn empties(opened: &Opened, path: &Path, scalar: &Scalar) -> bool {
 }
 
 /// The value with its type, or why it cannot be stored.
-fn resolve(opened: &Opened, given: &Given, allowed: &[String]) -> Result<Scalar, Failure> {
+fn resolve(opened: &Opened, given: &Given, names: &Names) -> Result<Scalar, Failure> {
     let path = Path::key(&given.name);
     let document = opened.clear.document();
     let is_dotenv = document.format() == Format::Dotenv;
@@ -188,7 +190,7 @@ fn resolve(opened: &Opened, given: &Given, allowed: &[String]) -> Result<Scalar,
         }
     };
     if opened.target.env.is_some() {
-        check_managed_value(&opened.target, &path, &scalar, allowed)?;
+        check_managed_value(&opened.target, &path, &scalar, names)?;
     }
     opened.clear.check_set(&path, &scalar)?;
     let selector = &document.metadata().selector;

@@ -78,7 +78,7 @@ impl Told<'_> {
             ui.note(format!("{} of {} {are} too short or too ordinary to look for", tally.weak, tally.all()));
         }
         if tally.skipped > 0 {
-            ui.note(format!("{} left out by git config stax.scanSkip", count(tally.skipped, "value")));
+            ui.note(format!("{} left out by your stax.scanSkip", count(tally.skipped, "value")));
         }
         if self.is_keyless {
             ui.note("no key used: only secret keys of age were looked for");

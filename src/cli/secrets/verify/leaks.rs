@@ -14,6 +14,7 @@ use crate::sops::{Document, Token};
 use crate::workspace::Workspace;
 use crate::workspace::history::day;
 use crate::workspace::leaks::{Cut, IN_HOOKS, Values};
+use crate::workspace::settings::Settings;
 
 /// What a hook found, and what it did not look for.
 #[derive(Default)]
@@ -181,8 +182,7 @@ fn unsought(values: &Values) -> Option<String> {
 
 /// Not without a key that opens silently, and not where the user said no.
 fn is_wanted(workspace: &Workspace) -> Result<bool, Failure> {
-    let is_off = || Ok::<_, Failure>(workspace.repo()?.config_bool("stax.scan")? == Some(false));
-    Ok(workspace.keyring.first_source().is_some() && !is_off()?)
+    Ok(workspace.keyring.first_source().is_some() && Settings::of(workspace.repo()?)?.scans())
 }
 
 /// A SOPS document without a value or a comment in clear: nothing is to be looked for in it.

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cli::failure::Failure;
 use crate::cli::secrets::clone::switch;
-use crate::cli::secrets::values::allowed_names;
 use crate::ledger::Snapshot;
 use crate::policy::rules::{Content, Facts, FileFacts};
 use crate::policy::sniff::sniff;
@@ -141,7 +140,7 @@ pub(super) fn gather_closely(
         files,
         leaks: seen.leaks,
         now: Some(now()),
-        allowed_names: allowed_names(workspace)?,
+        allowed_names: workspace.allowed_names()?,
         ..Facts::default()
     };
     around::add(workspace, source, wanted, &candidates, &mut facts)?;

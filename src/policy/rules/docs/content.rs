@@ -104,11 +104,9 @@ pub(super) const DOCS: &[RuleDoc] = &[
         rule: RuleId::C06,
         bound: Some(Warning),
         general: None,
-        why: "`export` would hand a name to programs that changes how they are found or started; it refuses the whole file then",
+        why: "`export` would hand a name to programs that changes what they run, load or trust; it refuses the whole file then",
         example: "`LD_PRELOAD`, `NODE_OPTIONS` or `GIT_SSH_COMMAND` as a key",
-        mend: &[
-            "rename it: `stax secrets edit`, or allow it here: `git config --local --add stax.allowEnv NAME`",
-        ],
+        mend: &["rename it: `stax secrets edit`, or allow it in your clone: `stax allow env NAME`"],
     },
     RuleDoc {
         rule: RuleId::C07,
@@ -119,7 +117,7 @@ pub(super) const DOCS: &[RuleDoc] = &[
         mend: &[
             "not committed yet: take it out of the file, and hand it to the program: `stax secrets exec -- CMD`",
             "committed or pushed: also replace it at its source and here: `stax secrets set KEY`; git keeps the old one",
-            "it is no secret: keep it in clear, `stax secrets set KEY --clear`, or leave it out for yourself: `git config --add stax.scanSkip KEY`",
+            "it is no secret: keep it in clear, `stax secrets set KEY --clear`, or leave it out for yourself: `git config --global --add stax.scanSkip KEY`",
         ],
     },
 ];
