@@ -13,8 +13,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use age::secrecy::ExposeSecret as _;
-use stax::age::Identity;
-use stax::policy::leak::{Guard, Name, Secret};
+use sops_document::age::Identity;
+use stax::leak::{Guard, Name, Secret};
 use zeroize::Zeroizing;
 
 #[path = "support/clock.rs"]

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use crate::age::{Identity, IdentityFileError, Recipient, parse_identities};
+use sops_document::age::{Identity, IdentityFileError, Recipient, parse_identities};
 
 pub use environment::Environment;
 pub use key_file::{KeyFileError, create_key_file};

@@ -5,21 +5,17 @@ use std::str::FromStr;
 
 pub mod config;
 pub mod consent;
-mod credential;
-mod entropy;
-pub mod env_file;
+pub mod credential;
+pub mod entropy;
 pub mod holders;
-pub mod leak;
-pub mod names;
 pub mod roster;
 pub mod rules;
-pub mod shell;
 pub mod sniff;
 pub mod vault;
 pub mod who;
 
-pub use crate::sops::pattern;
 pub use holders::Holders;
+pub use sops_document::pattern;
 pub use who::{WhoError, resolve_who, without_mail};
 
 /// Something that verify found. Data only: floor 3 prints it, escaped.

@@ -41,10 +41,10 @@ use crate::policy::rules::{StanzaFault, mentions};
 use crate::policy::vault::Vault;
 use crate::process;
 use crate::repo::{Repo, RepoError};
-use crate::sops::{Cleartext, DataKey, Document, DocumentError, Format, Fresh};
 
 pub use error::WorkspaceError;
 use paths::existing;
+use sops_document::{Cleartext, DataKey, Document, DocumentError, Format, Fresh};
 use unlock::NoKey;
 
 /// The largest file that is read as a document or as policy.

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use stax::sops::{
+use sops_document::{
     Cleartext, DataKey, Document, Format, Fresh, Path, Scalar, Step, Terms, Token, WrappedKey, empty, seal,
 };
 
@@ -202,7 +202,7 @@ fn tokens_of_another_key_and_swapped_tokens_do_not_open() {
     let swapped = text.replacen("A: ", "X: ", 1).replacen("B: ", "A: ", 1).replacen("X: ", "B: ", 1);
     assert!(Document::parse(Format::Yaml, &swapped).unwrap().open(&key()).is_err());
     let token =
-        Token::seal(&DataKey::new([1; 32]), stax::sops::TokenType::Str, b"x", "A:", &mut |b| b.fill(1));
+        Token::seal(&DataKey::new([1; 32]), sops_document::TokenType::Str, b"x", "A:", &mut |b| b.fill(1));
     let first = text.lines().next().unwrap();
     let forged = text.replace(first, &format!("A: {token}"));
     assert!(Document::parse(Format::Yaml, &forged).unwrap().open(&key()).is_err());

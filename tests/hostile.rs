@@ -8,10 +8,10 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 
+use sops_document::{DataKey, Document, Format};
 use stax::policy::config::Config;
 use stax::policy::roster::Roster;
 use stax::policy::rules::{Facts, FileFacts, judge};
-use stax::sops::{DataKey, Document, Format};
 
 #[path = "support/hostile_texts.rs"]
 mod hostile_texts;

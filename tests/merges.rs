@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
-use stax::sops::merge::{Changes, Keys, values};
-use stax::sops::tree::{Step, Visit};
-use stax::sops::{Cleartext, DataKey, Document, Format, Fresh, Path, Terms, Wrapped, WrappedKey, seal};
+use sops_document::merge::{Changes, Keys, values};
+use sops_document::tree::{Step, Visit};
+use sops_document::{Cleartext, DataKey, Document, Format, Fresh, Path, Terms, Wrapped, WrappedKey, seal};
 
 #[path = "support/merging.rs"]
 mod merging;
@@ -55,7 +55,7 @@ fn scalar(format: Format, number: u8, margin: &str) -> String {
 }
 
 /// Where, of what type, and what.
-fn facts(tree: &stax::sops::Tree) -> Vec<(String, &'static str, Vec<u8>)> {
+fn facts(tree: &sops_document::Tree) -> Vec<(String, &'static str, Vec<u8>)> {
     let mut found = Vec::new();
     tree.walk(&mut |path, visit| match visit {
         Visit::Leaf(_, leaf) => found.push((

@@ -8,8 +8,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use stax::age::{parse_identities, unwrap};
-use stax::sops::{DataKey, Document, Format, Fresh, Scalar, Terms, Token, seal, tree::Style, yaml};
+use sops_document::age::{parse_identities, unwrap};
+use sops_document::{DataKey, Document, Format, Fresh, Scalar, Terms, Token, seal, tree::Style, yaml};
 
 #[path = "support/real_sops.rs"]
 mod real_sops;
@@ -30,7 +30,7 @@ fn documents(infix: &str) -> Vec<PathBuf> {
 }
 
 /// What sops reads: every value with its path, comments left out.
-fn sops(arguments: &[&str], file: &Path) -> Option<Vec<(stax::sops::Path, Scalar)>> {
+fn sops(arguments: &[&str], file: &Path) -> Option<Vec<(sops_document::Path, Scalar)>> {
     let output = Command::new(real_sops::path())
         .args(["--disable-version-check"])
         .args(arguments)
@@ -53,7 +53,7 @@ fn key_of(document: &Document) -> Option<DataKey> {
     tries.find_map(|(wrapped, identity)| unwrap(wrapped, identity).ok())
 }
 
-fn values(text: &str) -> Vec<(stax::sops::Path, Scalar)> {
+fn values(text: &str) -> Vec<(sops_document::Path, Scalar)> {
     let tree = yaml::parse(text).unwrap();
     tree.leaves().into_iter().map(|(path, _, leaf)| (path, leaf.scalar.clone())).collect()
 }
@@ -101,7 +101,7 @@ fn each_clear_value_can_be_replaced_by_a_token() {
         let Ok(tree) = yaml::parse(&source) else { continue };
         let token = Token::seal(
             &DataKey::new([7; 32]),
-            stax::sops::TokenType::Str,
+            sops_document::TokenType::Str,
             b"x",
             "A:",
             &mut |buffer: &mut [u8]| buffer.fill(3),
@@ -145,7 +145,7 @@ fn what_an_author_wrote_is_sealed_for_sops_and_comes_back_byte_for_byte() {
             buffer.fill(counter);
         };
         let key = DataKey::generate(&mut random);
-        let wrapped = stax::age::wrap(&key, &recipients);
+        let wrapped = sops_document::age::wrap(&key, &recipients);
         let mut fresh = Fresh { now: "2026-01-02T03:04:05Z", random: &mut random };
         let name = path.file_name().unwrap().to_str().unwrap();
         let text = match seal(Format::Yaml, &source, &Terms::of(&wrapped), &key, &mut fresh) {

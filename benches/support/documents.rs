@@ -1,7 +1,7 @@
 //! SOPS documents of the benches, the same in every run.
 
-use stax::age::wrap;
-use stax::sops::{DataKey, Format, Fresh, Terms, seal};
+use sops_document::age::wrap;
+use sops_document::{DataKey, Format, Fresh, Terms, seal};
 
 /// A YAML document for one reader, under a data key of its seed.
 pub fn sealed(seed: u64, recipient: &str, clear: &str) -> String {

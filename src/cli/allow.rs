@@ -7,8 +7,8 @@ use serde_json::json;
 use super::failure::Failure;
 use super::secrets::names::another;
 use super::ui::Ui;
+use crate::environment::names::{Class, check_shape, class};
 use crate::policy::consent::{Consent, Kind};
-use crate::policy::names::{Class, check_shape, class};
 use crate::workspace::consent::{ANY_COMMAND, Store};
 use crate::workspace::{Caller, Workspace, WorkspaceError};
 

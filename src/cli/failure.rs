@@ -4,12 +4,13 @@ use std::fmt;
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::age::UnwrapError;
+use sops_document::age::UnwrapError;
+use sops_document::{EditError, SealError};
+
 use crate::disk::DiskError;
 use crate::keyring::Tried;
 use crate::policy::without_mail;
 use crate::repo::RepoError;
-use crate::sops::{EditError, SealError};
 use crate::workspace::WorkspaceError;
 
 /// The exit codes of every command but `exec` (DESIGN: 0 done, 1 a negative answer, …).

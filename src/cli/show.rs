@@ -2,8 +2,8 @@
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
+use sops_document::{DataKey, Path, Token};
 
-use crate::sops::{DataKey, Path, Token};
 use crate::workspace::Workspace;
 use crate::workspace::settings::Settings;
 

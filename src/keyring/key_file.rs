@@ -6,10 +6,10 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use ::age::secrecy::ExposeSecret as _;
+use sops_document::age::Identity;
 use zeroize::Zeroizing;
 
 use super::SourceError;
-use crate::age::Identity;
 
 const LIMIT: usize = 1 << 20;
 

@@ -3,10 +3,11 @@
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
+use sops_document::TokenType;
+
 use super::snapshot::{Mark, Sealed};
 use super::{Snapshot, Version};
 use crate::policy::{Finding, RuleId};
-use crate::sops::TokenType;
 
 /// A changed file.
 pub struct Change<'a> {

@@ -2,9 +2,10 @@
 
 use std::rc::Rc;
 
+use sops_document::TokenType;
+
 use super::snapshot::Sealed;
 use super::{Origin, Snapshot, Version};
-use crate::sops::TokenType;
 
 /// Path, commit and version; newest first, as a walk gives them.
 pub(super) type Commits<'a> = &'a [(&'a str, &'a str, &'a Rc<Snapshot>)];

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::age::person;
-use crate::sops::tree::{Leaf, Scalar};
-use crate::sops::{Document, Path, Token, TokenType};
+use sops_document::age::person;
+use sops_document::tree::{Leaf, Scalar};
+use sops_document::{Document, Path, Token, TokenType};
 
 /// A digest of something that only one data key, or one wrapping of it, can have made.
 pub type Mark = [u8; 16];

@@ -6,9 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use sops_document::age::{is_other_kind, is_service};
+
 use super::snapshot::Mark;
 use super::{Epoch, Epochs, Insight, Snapshot, Version};
-use crate::age::{is_other_kind, is_service};
 use crate::policy::{Finding, RuleId, Severity};
 
 /// A former recipient who still opens a file.

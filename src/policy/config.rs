@@ -7,11 +7,11 @@
 
 use std::collections::BTreeSet;
 
-use crate::age::person;
-use crate::sops::Selector;
-use crate::sops::pattern::Pattern;
-use crate::sops::tree::{Entry, Lines, Node, Scalar, SyntaxError, Value, line_of};
-use crate::sops::yaml;
+use sops_document::Selector;
+use sops_document::age::person;
+use sops_document::pattern::Pattern;
+use sops_document::tree::{Entry, Lines, Node, Scalar, SyntaxError, Value, line_of};
+use sops_document::yaml;
 
 mod anchors;
 mod edit;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// Shannon's, in bits a sign.
-pub(super) fn entropy<T: Ord>(signs: impl IntoIterator<Item = T>) -> f64 {
+pub fn entropy<T: Ord>(signs: impl IntoIterator<Item = T>) -> f64 {
     let mut counts: BTreeMap<T, u32> = BTreeMap::new();
     for sign in signs {
         *counts.entry(sign).or_default() += 1;

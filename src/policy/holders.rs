@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use sops_document::age::person;
+
 use super::config::Config;
 use super::roster::Roster;
 use super::who::{WhoError, resolve_who};
-use crate::age::person;
 
 /// The names of all keys that have one. Claims of the repository: nothing proves them.
 #[derive(Clone, Debug, Default)]

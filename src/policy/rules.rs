@@ -20,13 +20,14 @@ mod value;
 
 use std::collections::BTreeSet;
 
+use sops_document::merge::marker;
+use sops_document::{Document, DocumentError, Format, MacState, OpenFault};
+
 use super::config::{Config, CreationRule};
 use super::roster::Roster;
 use super::sniff::sniff;
 use super::vault::Allow;
 use super::{Finding, Holders, RuleId};
-use crate::sops::merge::marker;
-use crate::sops::{Document, DocumentError, Format, MacState, OpenFault};
 pub use binding::{Plain, says_secret};
 pub use git::{Leak, LeakPlace, Link, SwitchedOff, ThisClone, leaked_key};
 pub use policies::Policies;

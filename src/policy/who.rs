@@ -1,6 +1,6 @@
 //! WHO on the command line: a key, a unique prefix of one, a name or a mail.
 
-use crate::age::{person, same_key};
+use sops_document::age::{person, same_key};
 
 /// Nobody, or more than one; the candidates as `key name`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

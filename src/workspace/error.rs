@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
+use sops_document::age::UnwrapError;
+use sops_document::{DocumentError, OpenFault};
+
 use super::consent::StoreError;
-use crate::age::UnwrapError;
 use crate::disk::DiskError;
 use crate::keyring::Tried;
 use crate::repo::RepoError;
-use crate::sops::{DocumentError, OpenFault};
 
 #[derive(Debug, thiserror::Error)]
 pub enum WorkspaceError {

@@ -6,13 +6,14 @@ use std::fs::File;
 use std::io::Read as _;
 use std::rc::Rc;
 
+use sops_document::age::person;
+use sops_document::{Document, Format, OtherKey};
+
 use super::{MAX_FILE, POLICY, Result, Target, Workspace};
-use crate::age::person;
 use crate::policy::config::{Config, CreationRule};
 use crate::policy::rules::{Content, FileFacts, Policies, looks_sealed, mentions};
 use crate::policy::vault::Vault;
 use crate::repo::{IndexEntry, Repo};
-use crate::sops::{Document, Format, OtherKey};
 
 /// A `.sops.yaml`, by its path below the root.
 pub struct PolicyFile {

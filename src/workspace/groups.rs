@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use crate::age::{self, Recipient};
+use sops_document::age::{self, Recipient};
+use sops_document::shamir::split;
+use sops_document::{DataKey, Document, Metadata, Wrapped, WrappedKey};
+
 use crate::policy::config::CreationRule;
-use crate::sops::shamir::split;
-use crate::sops::{DataKey, Document, Metadata, Wrapped, WrappedKey};
 
 use super::random;
 

@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
 use super::{POLICY, ROSTER, WorkspaceError};
-use crate::age::{person, without_comment};
 use crate::ledger::{Origin, Past, Removal, Snapshot, Track, Version, short_key};
 use crate::policy::config::{Config, CreationRule};
 use crate::policy::roster::Roster;
@@ -14,9 +13,10 @@ use crate::policy::rules::{Content, FileFacts};
 use crate::policy::sniff::EDITION;
 use crate::policy::{Holders, without_mail};
 use crate::repo::{Commit, ObjectId, PathChange, Repo, Span, Time, Walk};
-use crate::sops::{Document, Format};
 
 pub use snapshots::Snapshots;
+use sops_document::age::{person, without_comment};
+use sops_document::{Document, Format};
 
 type Result<T> = std::result::Result<T, WorkspaceError>;
 

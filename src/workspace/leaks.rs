@@ -3,18 +3,19 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use sops_document::selector::Selected;
+use sops_document::{DataKey, Document, Format, Scalar, Step};
+
 use super::history::{History, candidates};
 use super::register::Depth;
 use super::settings::Settings;
 use super::unlock::{NoKey, unlock};
 use super::{POLICY, ROSTER, VAULT, Workspace, WorkspaceError};
+use crate::leak::{Guard, Name, Secret};
 use crate::ledger::{Mark, tokens};
-use crate::policy::leak::{Guard, Name, Secret};
 use crate::policy::rules::{Content, FileFacts, looks_sealed};
 use crate::policy::vault::Vault;
 use crate::repo::{IndexEntry, ObjectId, RepoError};
-use crate::sops::selector::Selected;
-use crate::sops::{DataKey, Document, Format, Scalar, Step};
 
 type Result<T> = std::result::Result<T, WorkspaceError>;
 

@@ -1,12 +1,13 @@
 //! Three versions of a file merged with the identities at hand, in memory: text in, encrypted text out.
 
-use crate::age::{self, Recipient};
+use sops_document::age::{self, Recipient};
+use sops_document::merge::{self, Access, Changes, KeyFrom, Keys, Merged, Version};
+use sops_document::tree::{Path, Tree};
+use sops_document::{Cleartext, DataKey, Document, Format, Wrapped, WrappedKey};
+
 use crate::keyring::Keyring;
 use crate::policy::config::Config;
 use crate::repo::{ObjectId, Repo};
-use crate::sops::merge::{self, Access, Changes, KeyFrom, Keys, Merged, Version};
-use crate::sops::tree::{Path, Tree};
-use crate::sops::{Cleartext, DataKey, Document, Format, Wrapped, WrappedKey};
 
 use super::groups::Stanzas;
 use super::wrap::{has_data_key, prove};
@@ -216,7 +217,7 @@ impl Triple {
         );
         let unapproved = self.unapproved(&access, how.approved);
         access.recipients.retain(|who| !unapproved.contains(who));
-        let placeholder: Option<crate::sops::Random<'_>> =
+        let placeholder: Option<sops_document::Random<'_>> =
             if how.is_virtual { Some(&mut random) } else { None };
         let merged = merge::values(base, &self.ours.clear, &self.theirs.clear, placeholder);
         let merged = merged.map_err(|error| other(error.to_string()))?;
@@ -294,7 +295,7 @@ impl Triple {
         let metadata = self.ours.clear.document().metadata();
         let unknown = |label: &str| AsText::Other(format!("cannot wrap the data key to `{label}`"));
         if !metadata.groups.is_empty() {
-            let group = |group: &crate::sops::KeyGroup| {
+            let group = |group: &sops_document::KeyGroup| {
                 let labels = group.age.iter().map(|stanza| &stanza.recipient);
                 labels.map(|label| label.parse::<Recipient>().map_err(|_| unknown(label))).collect()
             };

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use sops_document::{Cleartext, DataKey, Document, MacState, OpenFault};
+
 use super::{Target, Workspace, unlock};
-use crate::sops::{Cleartext, DataKey, Document, MacState, OpenFault};
 
 /// Of so many files a version is tried with the data key.
 const NAMESAKES: usize = 64;

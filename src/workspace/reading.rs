@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
+use sops_document::{DataKey, Document, Scalar};
 use zeroize::Zeroizing;
 
 use super::history::document_of;
 use super::unlock::unlock;
 use super::{Workspace, WorkspaceError, random};
 use crate::ledger::{Epoch, Epochs, Insight, Mark, Snapshot, Version, tokens};
-use crate::sops::{DataKey, Document, Scalar};
 
 type Result<T> = std::result::Result<T, WorkspaceError>;
 

@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
+use sops_document::age::person;
+use sops_document::{Document, Format};
+
 use super::history::{History, Named, Snapshots, candidates};
 use super::reading::Reading;
 use super::{POLICY, ROSTER, Target, Workspace, WorkspaceError};
-use crate::age::person;
 use crate::ledger::{Epochs, Insight, Removal, Snapshot, Version};
 use crate::policy::rules::{Content, FileFacts, mentions};
 use crate::repo::{ObjectId, Repo, Span};
-use crate::sops::{Document, Format};
 
 type Result<T> = std::result::Result<T, WorkspaceError>;
 

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use sops_document::{Document, DocumentError};
+
 use super::{MAX_FILE, Opened, Result, Workspace, WorkspaceError};
 use crate::disk::{self, DiskError, Interrupted, PrivateDir, Site, Write};
 use crate::policy::rules::{Content, FileFacts};
-use crate::sops::{Document, DocumentError};
 
 type Check<'a> = &'a dyn Fn(&Write) -> std::result::Result<(), String>;
 

@@ -3,17 +3,18 @@
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
+use sops_document::Document;
+use sops_document::age::person;
+
 use super::history::{History, Snapshots, names_people, origin};
 use super::register::Depth;
 use super::{POLICY, ROSTER, Target, Workspace, WorkspaceError};
-use crate::age::person;
 use crate::ledger::{Epochs, Insight, KeyChange, Moment, Readers, Snapshot, key_change};
 use crate::policy::Holders;
 use crate::policy::config::{Config, CreationRule};
 use crate::policy::roster::Roster;
 use crate::policy::rules::Policies;
 use crate::repo::{Commit, Entry, ObjectId, PathChange, Repo, Span};
-use crate::sops::Document;
 
 type Result<T> = std::result::Result<T, WorkspaceError>;
 

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::age::{self, Identity, UnwrapError};
+use sops_document::age::{self, Identity, UnwrapError};
+use sops_document::shamir::{Part, combine};
+use sops_document::{DataKey, Document, OpenFault, WrappedKey};
+
 use crate::keyring::{Keyring, Tried};
 use crate::policy::rules::StanzaFault;
-use crate::sops::shamir::{Part, combine};
-use crate::sops::{DataKey, Document, OpenFault, WrappedKey};
 
 use super::wrap::has_data_key;
 

@@ -1,12 +1,13 @@
 //! Re-wrapping and rotating one file: what shall be written is checked before it is planned.
 
+use sops_document::age::Recipient;
+use sops_document::tree::Visit;
+use sops_document::{DataKey, Document, Format, Path, Token};
+
 use super::files::{Cause, Obstacle, SecretFile};
 use super::groups::Stanzas;
 use super::{Target, Workspace, WorkspaceError, fresh, random};
-use crate::age::Recipient;
 use crate::disk::Write;
-use crate::sops::tree::Visit;
-use crate::sops::{DataKey, Document, Format, Path, Token};
 
 /// What becomes of the data key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,9 +151,10 @@ pub(super) fn prove(
 
 #[cfg(test)]
 mod tests {
+    use sops_document::age;
+    use sops_document::{Fresh, Terms, seal};
+
     use super::*;
-    use crate::age;
-    use crate::sops::{Fresh, Terms, seal};
 
     fn recipient() -> Recipient {
         "age147zy7f5juz43arn96sadlx2ftg2ulshsvplc8l3q68570w9t69fsmy4d78".parse().unwrap()

@@ -7,8 +7,8 @@
 // the result of a long run is its output
 #![allow(clippy::print_stdout)]
 
-use stax::sops::tree::{Scalar, Step};
-use stax::sops::{Document, EditError, Format, Path};
+use sops_document::tree::{Scalar, Step};
+use sops_document::{Document, EditError, Format, Path};
 
 mod dice;
 mod flat;
@@ -122,8 +122,8 @@ fn check(
 fn rotated(format: Format, text: &str, dice: &mut Dice) -> String {
     let document = Document::parse(format, text).unwrap();
     let clear = document.open(&data_key(&document)).unwrap();
-    let key = stax::sops::DataKey::generate(&mut |buffer| dice.fill(buffer));
-    let wrapped = stax::age::wrap(&key, &[oracle::ALICE.parse().unwrap()]);
+    let key = sops_document::DataKey::generate(&mut |buffer| dice.fill(buffer));
+    let wrapped = sops_document::age::wrap(&key, &[oracle::ALICE.parse().unwrap()]);
     fresh(dice, |fresh| clear.rotate(&key, &wrapped, fresh)).unwrap()
 }
 
@@ -231,8 +231,11 @@ fn damage(
 fn open_any(format: Format, text: &str) -> Option<Vec<u8>> {
     let document = Document::parse(format, text).ok()?;
     let identities = oracle::identities();
-    let key =
-        document.metadata().age.iter().find_map(|stanza| stax::age::unwrap(stanza, &identities[0]).ok())?;
+    let key = document
+        .metadata()
+        .age
+        .iter()
+        .find_map(|stanza| sops_document::age::unwrap(stanza, &identities[0]).ok())?;
     let clear = document.open(&key).ok()?;
     oracle::emitted(&clear)
 }

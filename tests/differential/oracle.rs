@@ -4,8 +4,8 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use stax::age::{Identity, parse_identities, unwrap, wrap};
-use stax::sops::{Cleartext, DataKey, Document, Format, Fresh, Selector, Terms, format::Indent, seal};
+use sops_document::age::{Identity, parse_identities, unwrap, wrap};
+use sops_document::{Cleartext, DataKey, Document, Format, Fresh, Selector, Terms, format::Indent, seal};
 
 use crate::dice::Dice;
 use crate::real_sops;
@@ -141,7 +141,7 @@ pub fn encrypt(dice: &mut Dice, format: Format, clear: &[u8], rule: &Rule) -> Re
     let key = DataKey::generate(&mut |buffer| dice.fill(buffer));
     let wrapped = wrap(&key, &[ALICE.parse().unwrap()]);
     if format == Format::Binary {
-        let sealed = fresh(dice, |fresh| stax::sops::binary::seal(clear, "\t", &wrapped, &key, fresh));
+        let sealed = fresh(dice, |fresh| sops_document::binary::seal(clear, "\t", &wrapped, &key, fresh));
         return sealed.map_err(|error| error.to_string());
     }
     let clear = std::str::from_utf8(clear).unwrap();

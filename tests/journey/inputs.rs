@@ -140,7 +140,7 @@ fn a_document_may_have_any_bit_wrong() {
 #[test]
 fn a_hostile_document_ends_too() {
     use hostile_texts::{OTHER_TEXTS, SIZE, STRETCHED, YAML_TEXTS, document};
-    use stax::sops::Format;
+    use sops_document::Format;
     let sandbox = with_key();
     for case in YAML_TEXTS.iter().chain(&STRETCHED).chain(&OTHER_TEXTS) {
         let name = match case.1 {

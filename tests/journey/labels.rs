@@ -2,8 +2,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use stax::age::{parse_identities, unwrap, wrap};
-use stax::sops::{Document, Format, WrappedKey};
+use sops_document::age::{parse_identities, unwrap, wrap};
+use sops_document::{Document, Format, WrappedKey};
 
 use crate::support::{CANARY, PROD, Person, Sandbox};
 

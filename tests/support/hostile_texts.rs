@@ -1,8 +1,8 @@
 //! Texts that cost a reader more than their length allows, unless it takes care: shared by the test that counts
 //! what they cost and by the one that lets git show them.
 
-use stax::sops::Format;
-use stax::sops::Format::{Binary, Dotenv, Ini, Json, Yaml};
+use sops_document::Format;
+use sops_document::Format::{Binary, Dotenv, Ini, Json, Yaml};
 
 const YAML: &str = include_str!("../../fixtures/sops/y01-flat.enc.yaml");
 const JSON: &str = include_str!("../../fixtures/sops/j01-flat.enc.json");

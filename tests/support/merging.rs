@@ -1,4 +1,4 @@
-//! Documents with data keys by number, and their merges: for the tables of `src/sops/merge` and for the oracle.
+//! Documents with data keys by number, and their merges: for the tables of `sops-document`'s merge and for the oracle.
 
 use super::*;
 

@@ -1,16 +1,16 @@
 //! What holds for every input, however hostile: shared by the fuzz targets and by the test that
 //! replays what they found.
 
-use stax::age::{lint, lint_part, parse_identities, unwrap};
+use sops_document::age::{lint, lint_part, parse_identities, unwrap};
+use sops_document::tree::{Comment, Leaf, Visit};
+use sops_document::{
+    Cleartext, DataKey, Document, Format, Fresh, Layout, Path, Scalar, Terms, Token, Tree, WrappedKey,
+    dotenv, ini, json, seal, yaml,
+};
 use stax::policy::config::Config;
 use stax::policy::roster::Roster;
 use stax::policy::rules::{Facts, FileFacts, judge};
 use stax::policy::vault::Vault;
-use stax::sops::tree::{Comment, Leaf, Visit};
-use stax::sops::{
-    Cleartext, DataKey, Document, Format, Fresh, Layout, Path, Scalar, Terms, Token, Tree, WrappedKey,
-    dotenv, ini, json, seal, yaml,
-};
 
 /// A property and its name, which is also its folder in `fixtures/fuzz`.
 pub type Property = (&'static str, fn(&[u8]));
@@ -151,7 +151,7 @@ pub fn metadata(data: &[u8]) {
             let _ = (
                 clear.layout(),
                 clear.layout_with(&Masked),
-                clear.emit(stax::sops::format::Indent::default()),
+                clear.emit(sops_document::format::Indent::default()),
             );
             let _ = with(|fresh| clear.set(&Path::key("new"), Scalar::str("x"), true, &key(), fresh));
             let _ = with(|fresh| clear.unset(&Path::key("a"), &key(), fresh));

@@ -1,8 +1,9 @@
 //! What somebody who left can still open.
 
-use crate::age::{Recipient, parse_identities, unwrap, wrap};
+use sops_document::age::{Recipient, parse_identities, unwrap, wrap};
+use sops_document::{Document, Format, Token};
+
 use crate::cli::failure::Failure;
-use crate::sops::{Document, Format, Token};
 
 pub struct Found {
     pub values: usize,
@@ -23,7 +24,7 @@ pub fn try_old_key(old: &str, new: &str, key_file: &str) -> Result<Found, Failur
     };
     let key = open(&old).ok_or_else(|| Failure::no("the identity did not open the old file either"))?;
     let leaves = new.tree().leaves();
-    let opens = |node: &crate::sops::tree::Node, aad: &str| {
+    let opens = |node: &sops_document::tree::Node, aad: &str| {
         let token = node.text().and_then(|text| Token::parse(text).ok());
         token.is_none_or(|token| token.open(&key, aad).is_ok())
     };

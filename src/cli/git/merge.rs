@@ -9,14 +9,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use sops_document::Format;
+use sops_document::merge::marker;
+use sops_document::tree;
+
 use super::listed;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::ui::Ui;
 use crate::policy::rules::mentions;
 use crate::repo::Repo;
-use crate::sops::Format;
-use crate::sops::merge::marker;
-use crate::sops::tree;
 use crate::workspace::conflicts::{self, Blobs, Conflict, Other};
 use crate::workspace::merge::{
     AsText, Circumstances, Outcome, Side, Versions, approved, merge, readers_changed,
@@ -269,7 +270,7 @@ impl Args {
 /// would change what is encrypted.
 fn marked(format: Format, text: &str, open: &[String]) -> Option<String> {
     let marked = marker::mark(format, text, open)?;
-    let parse = |text: &str| crate::sops::Document::parse(format, text).ok();
+    let parse = |text: &str| sops_document::Document::parse(format, text).ok();
     let (before, after) = (parse(text)?, parse(&marked)?);
     let meaning = |tree: &tree::Tree| -> Vec<(String, Vec<u8>)> {
         let leaves = tree.leaves().into_iter();

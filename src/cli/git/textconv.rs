@@ -17,11 +17,11 @@ use crate::cli::failure::Failure;
 use crate::cli::show::Viewer;
 use crate::cli::ui::Ui;
 use crate::repo::Repo;
-use crate::sops::{Document, Format};
 use crate::workspace::{Caller, MAX_FILE, Workspace};
 
 use render::View;
 pub(in crate::cli) use render::is_shown;
+use sops_document::{Document, Format};
 
 /// A blob as people read it; never fails
 #[derive(clap::Args)]

@@ -2,10 +2,11 @@
 
 use std::process::ExitCode;
 
+use sops_document::age::{Recipient, RecipientError};
+
 use super::people::{People, Scope, parse_recipient, roster_write, today};
 use super::values::{beside_others, unless_outdated};
 use super::verify::count;
-use crate::age::{Recipient, RecipientError};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::disk::Write;

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde_json::json;
+use sops_document::compare::{Known, values};
 
 use super::verify::count;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::ui::Ui;
-use crate::sops::compare::{Known, values};
 use crate::workspace::{Caller, Target, Workspace, WorkspaceError};
 
 /// Which keys two environments have, and whether they share a value

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use sops_document::format::Indent;
+
 use super::interrupted::open_to_write;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
-use crate::sops::format::Indent;
 use crate::workspace::{Caller, Workspace};
 
 /// Print a whole file in clear, as `sops decrypt` does

@@ -72,7 +72,7 @@ impl Args {
 
 fn seal(workspace: &Workspace, opened: &Opened, text: Zeroizing<Vec<u8>>) -> Result<Option<String>, Failure> {
     let Target { path, .. } = &opened.target;
-    let seal_error = |error: crate::sops::SealError| Failure::usage(format!("{path}: {error}"));
+    let seal_error = |error: sops_document::SealError| Failure::usage(format!("{path}: {error}"));
     if opened.clear.payload().is_some() {
         return fresh(|fresh| opened.clear.reseal_payload(&text, &opened.key, fresh)).map_err(seal_error);
     }

@@ -1,11 +1,12 @@
 //! Empty values. SOPS neither encrypts nor authenticates them, so that anybody who can push could have put one there:
 //! only those that an exception of `.stax/vault.json` names are handed to programs.
 
+use sops_document::Path;
+
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::policy::RuleId;
 use crate::policy::vault::{Allow, Vault};
-use crate::sops::Path;
 use crate::workspace::{Target, VAULT, Workspace};
 
 const WHY: &str = "empty on purpose";

@@ -3,14 +3,15 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use sops_document::age;
+use sops_document::{DataKey, Document, DocumentError, Format, Selector, Terms, binary, seal};
+
 use super::install::guard;
 use super::interrupted::open_to_write;
-use crate::age;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::disk::Write;
 use crate::policy::rules::{Content, FileFacts, mentions};
-use crate::sops::{DataKey, Document, DocumentError, Format, Selector, Terms, binary, seal};
 use crate::workspace::files::SecretFile;
 use crate::workspace::{Caller, Target, Workspace, WorkspaceError, fresh, random};
 

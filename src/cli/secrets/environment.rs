@@ -2,15 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use sops_document::Tree;
 use zeroize::Zeroizing;
 
 use super::{empty, values};
 use crate::cli::failure::Failure;
 use crate::cli::show::is_ci;
 use crate::cli::ui::Ui;
+use crate::environment::names::{Class, class};
 use crate::policy::consent::Consent;
-use crate::policy::names::{Class, class};
-use crate::sops::Tree;
 use crate::workspace::consent::{Store, StoreError};
 use crate::workspace::{Target, Workspace, WorkspaceError};
 

@@ -9,7 +9,7 @@ use super::environment::{Door, variables};
 use super::resolve::whose;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
-use crate::policy::shell;
+use crate::environment::shell;
 
 /// Print all values for a shell or a dotenv file
 ///

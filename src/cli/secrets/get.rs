@@ -2,12 +2,13 @@
 
 use std::process::ExitCode;
 
+use sops_document::{EditError, Scalar};
+
 use super::past::Past;
 use super::resolve::whose;
 use super::{Which, values};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
-use crate::sops::{EditError, Scalar};
 use crate::workspace::Caller;
 
 /// Print one value, as it is or as it was

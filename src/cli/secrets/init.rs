@@ -6,7 +6,6 @@ pub(in crate::cli::secrets) mod templates;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::age::Recipient;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::secrets::install::{guard, install};
 use crate::cli::secrets::interrupted::open_to_write;
@@ -15,10 +14,11 @@ use crate::cli::ui::Ui;
 use crate::disk::Write;
 use crate::policy::vault::check_env;
 use crate::repo::Repo;
-use crate::sops::Format;
 use crate::workspace::{Caller, Workspace};
 
 use plan::{Order, Owner, Plan};
+use sops_document::Format;
+use sops_document::age::Recipient;
 
 const FOLDER: &str = "infra/secrets/";
 

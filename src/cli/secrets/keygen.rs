@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use crate::age::Identity;
+use sops_document::age::Identity;
+
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::keyring::{KeyFileError, create_key_file};

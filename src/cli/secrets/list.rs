@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use serde_json::json;
+use sops_document::{Document, Token};
 
 use super::Which;
 use super::blame::of_today;
@@ -10,7 +11,6 @@ use super::ledger::{Keys, note_depth, warn_gaps};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::ledger::Origin;
-use crate::sops::{Document, Token};
 use crate::workspace::{Target, Workspace};
 
 /// List names, types and lengths
@@ -118,15 +118,15 @@ impl Age {
 }
 
 fn rows(document: &Document) -> Vec<Row> {
-    let row = |(key, leaf): (String, &crate::sops::tree::Leaf)| match leaf.scalar.as_text().map(Token::parse)
-    {
-        Some(Ok(token)) => {
-            Row { key, kind: token.kind.name(), bytes: token.data.len(), encrypted: true, age: None }
-        }
-        _ => {
-            let bytes = leaf.scalar.plaintext().unwrap_or_default().len();
-            Row { key, kind: leaf.scalar.type_name(), bytes, encrypted: false, age: None }
-        }
-    };
+    let row =
+        |(key, leaf): (String, &sops_document::tree::Leaf)| match leaf.scalar.as_text().map(Token::parse) {
+            Some(Ok(token)) => {
+                Row { key, kind: token.kind.name(), bytes: token.data.len(), encrypted: true, age: None }
+            }
+            _ => {
+                let bytes = leaf.scalar.plaintext().unwrap_or_default().len();
+                Row { key, kind: leaf.scalar.type_name(), bytes, encrypted: false, age: None }
+            }
+        };
     crate::ledger::named_leaves(document).map(row).collect()
 }

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
+use sops_document::{Path, Tree};
 use zeroize::Zeroizing;
 
 use super::Which;
@@ -13,7 +14,6 @@ use crate::cli::failure::Failure;
 use crate::cli::show::{Show, Viewer};
 use crate::cli::ui::Ui;
 use crate::ledger::{Entry, Event, KeyChange, KeyEvent, key_log, line};
-use crate::sops::{Path, Tree};
 use crate::workspace::reading::Reading;
 use crate::workspace::register::Register;
 

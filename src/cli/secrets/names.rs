@@ -1,8 +1,8 @@
 //! Which names a store may hand to programs here, and what to type where one may not.
 
 use crate::cli::failure::Failure;
+use crate::environment::names::check_name;
 use crate::policy::consent::Kind;
-use crate::policy::names::check_name;
 use crate::workspace::consent::Store;
 use crate::workspace::settings::{self, Unheard};
 use crate::workspace::{Workspace, WorkspaceError};

@@ -1,10 +1,11 @@
 //! One file as it was in a revision, for the commands that take a value from there.
 
+use sops_document::{Cleartext, Document, Format, MacState, OpenFault, Scalar};
+
 use super::Which;
 use super::people::date;
 use super::values::parse_path;
 use crate::cli::failure::{Exit, Failure};
-use crate::sops::{Cleartext, Document, Format, MacState, OpenFault, Scalar};
 use crate::workspace::{Caller, Target, Workspace};
 
 /// An opened version; its values authenticate.

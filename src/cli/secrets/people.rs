@@ -5,8 +5,9 @@ mod readers;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use sops_document::age::{Recipient, person, same_key};
+
 use super::interrupted::open_to_write;
-use crate::age::{Recipient, person, same_key};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::ui::Ui;
 use crate::disk::Write;

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use super::ledger::warn_gaps;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::ui::Ui;
-use crate::policy::leak::Guard;
+use crate::leak::Guard;
 use crate::repo::{Beside, Repo, Span};
 use crate::workspace::leaks::Values;
 use crate::workspace::{Caller, Target, Workspace};

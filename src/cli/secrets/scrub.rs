@@ -3,18 +3,19 @@
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
+use sops_document::tree::{Path, Tree};
+use sops_document::{Document, Format};
+
 use super::interrupted::open_to_write;
 use super::verify::count;
 use crate::cli::escape::Escaped;
 use crate::cli::failure::Failure;
 use crate::cli::git::textconv::is_shown;
 use crate::cli::ui::Ui;
-use crate::policy::leak::Guard;
+use crate::leak::Guard;
 use crate::policy::rules::{Content, FileFacts, looks_sealed, plaintext};
 use crate::policy::sniff::sniff;
 use crate::repo::{ObjectId, Repo, RepoError};
-use crate::sops::tree::{Path, Tree};
-use crate::sops::{Document, Format};
 use crate::workspace::leaks::ALL;
 use crate::workspace::wrap::secret_paths;
 use crate::workspace::{Caller, Workspace};

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use sops_document::{Format, Scalar};
 use zeroize::Zeroizing;
 
 use super::names::Names;
@@ -11,7 +12,6 @@ use super::values::{self, Type};
 use super::{Which, empty};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
-use crate::sops::{Format, Scalar};
 use crate::workspace::{Opened, fresh, random};
 
 /// Set one value, from a hidden prompt, stdin or a file

@@ -1,11 +1,11 @@
 //! What the commands about single values share: addresses, types, limits, and saving.
 
+use sops_document::{EditError, Format, Path, Scalar, Step, Tree, tree};
 use zeroize::Zeroizing;
 
 use super::Which;
 use super::names::Names;
 use crate::cli::failure::Failure;
-use crate::sops::{EditError, Format, Path, Scalar, Step, Tree, tree};
 use crate::workspace::{Caller, Opened, Target, Workspace};
 
 /// A managed value is at most this large (bytes).

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use sops_document::{Document, DocumentError, Format};
+
 use crate::cli::failure::Failure;
 use crate::cli::secrets::install::guard;
 use crate::cli::secrets::interrupted::open_to_write;
@@ -10,7 +12,6 @@ use crate::cli::secrets::verify::opinion;
 use crate::cli::ui::Ui;
 use crate::disk::Write;
 use crate::policy::vault::{Vault, check_env, check_path};
-use crate::sops::{Document, DocumentError, Format};
 use crate::workspace::{Caller, VAULT, Workspace};
 
 /// Bind a SOPS file that is there to an environment

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use crate::sops::tree::{Entry, Node, Tree};
+use sops_document::tree::{Entry, Node, Tree};
 
 /// `&name` and the node that it names.
 pub(super) struct Definition<'t> {

@@ -1,14 +1,15 @@
 //! Edits of `.sops.yaml`: bytes are spliced, everything else stays. What was written is read back and
 //! must say exactly what was meant; where that is not sure, the error names the line to change by hand.
 
+use sops_document::age::is_other_kind;
+use sops_document::tree::{Node, line_of};
+use sops_document::yaml;
+
 use super::anchors::{Anchors, Definition, invent};
 use super::layout::{self, Addition, Splice};
 use super::remarks::single;
 use super::{Config, ConfigError, CreationRule};
-use crate::age::is_other_kind;
 use crate::policy::roster::is_unprintable;
-use crate::sops::tree::{Node, line_of};
-use crate::sops::yaml;
 
 /// Lists below `keys:` in which a person is looked for when a rule takes from several.
 const PEOPLE: [&str; 8] = ["users", "user", "people", "admins", "admin", "team", "humans", "developers"];

@@ -4,9 +4,10 @@
 
 use std::ops::Range;
 
+use sops_document::tree::{Entry, Node, Value};
+
 use super::anchors::body;
 use super::remarks::{Manner, above};
-use crate::sops::tree::{Entry, Node, Value};
 
 /// One replacement in a text.
 pub(super) struct Splice {

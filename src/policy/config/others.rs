@@ -1,12 +1,13 @@
 //! Keys of other kinds than age in a rule, as the readers that they are in a file.
 
+use sops_document::other_key::reader;
+use sops_document::tree::{Node, Value};
+use sops_document::yaml;
+
 use super::anchors::Anchors;
 use super::edit::{by_hand, sorted};
 use super::layout::{self, Splice, line_start, next_line};
 use super::{Config, ConfigError, CreationRule};
-use crate::sops::other_key::reader;
-use crate::sops::tree::{Node, Value};
-use crate::sops::yaml;
 
 /// The readers of one field. What has an odd shape gives none: sops refuses it, or knows more than stax.
 pub(super) fn readers(field: &str, node: &Node) -> Vec<String> {

@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use sops_document::tree::{Node, Value};
+use sops_document::yaml;
+
 use super::Config;
 use super::anchors::Anchors;
 use super::layout::{line_start, next_line};
 use crate::policy::roster::is_unprintable;
-use crate::sops::tree::{Node, Value};
-use crate::sops::yaml;
 
 /// A longer comment tells a story and is no name.
 const MAX_CHARS: usize = 64;

@@ -1,12 +1,13 @@
 //! A new creation rule: in a text of its own, or in the manner of the rules that are there.
 
+use sops_document::pattern::Pattern;
+use sops_document::tree::{Entry, Node, Value, line_of};
+use sops_document::yaml;
+
 use super::anchors::{Anchors, body};
 use super::edit::{Reference, by_hand, check_comment, check_recipient};
 use super::layout::{self, Splice};
 use super::{Config, ConfigError, CreationRule};
-use crate::sops::pattern::Pattern;
-use crate::sops::tree::{Entry, Node, Value, line_of};
-use crate::sops::yaml;
 
 const PREFACE: &str = "# who can read which file; edit with: stax secrets add-recipient, remove-recipient";
 

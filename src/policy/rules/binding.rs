@@ -1,8 +1,9 @@
 //! B01: `.stax/vault.json` is read strictly. B02: a file that the policy names is encrypted.
 
+use sops_document::{Format, Scalar};
+
 use super::{Facts, POLICY, VAULT};
 use crate::policy::{Finding, RuleId};
-use crate::sops::{Format, Scalar};
 
 /// A file that the policy names and that is no SOPS document.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,11 +23,11 @@ impl Plain {
         let format = Format::of_path(path);
         let text = std::str::from_utf8(bytes).unwrap_or_default();
         let line = match format {
-            Format::Binary => text.find("PRIVATE KEY-----").map(|at| crate::sops::tree::line_of(text, at)),
+            Format::Binary => text.find("PRIVATE KEY-----").map(|at| sops_document::tree::line_of(text, at)),
             _ => format.parse(text).ok().and_then(|tree| {
                 let mut leaves = tree.leaves().into_iter();
                 let (_, node, _) = leaves.find(|(_, _, leaf)| is_value(&leaf.scalar))?;
-                Some(crate::sops::tree::line_of(text, node.span.start))
+                Some(sops_document::tree::line_of(text, node.span.start))
             }),
         };
         Self { path: path.to_owned(), line, others: 0, sealed: 0 }

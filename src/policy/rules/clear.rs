@@ -1,13 +1,14 @@
 //! F04Z, F05, F06 and F07: what stands in clear in a SOPS file.
 
+use sops_document::selector::Selected;
+use sops_document::tree::Path;
+use sops_document::{Document, Scalar, Token};
+
 use super::FileFacts;
 use super::file::MAX_NAMED;
 use crate::policy::credential::WORDS;
 use crate::policy::entropy::entropy;
 use crate::policy::{Finding, RuleId};
-use crate::sops::selector::Selected;
-use crate::sops::tree::Path;
-use crate::sops::{Document, Scalar, Token};
 
 /// Shorter texts are words.
 const MIN_LENGTH: usize = 16;

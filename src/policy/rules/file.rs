@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use sops_document::selector::Selected;
+use sops_document::tree::{Entry, Leaf, Path};
+use sops_document::{Document, Format, Scalar, Token, TokenType};
+
 use super::{Content, FileFacts, clear};
-use crate::policy::names::{NameError, check_name};
+use crate::environment::names::{NameError, check_name};
 use crate::policy::{Finding, RuleId, Severity};
-use crate::sops::selector::Selected;
-use crate::sops::tree::{Entry, Leaf, Path};
-use crate::sops::{Document, Format, Scalar, Token, TokenType};
 
 /// The caps of a managed file: bytes, keys, bytes a value.
 const MAX_SIZE: usize = 1 << 20;

@@ -3,10 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::age::{Lint, lint, lint_part, without_comment};
+use sops_document::Document;
+use sops_document::age::{Lint, lint, lint_part, without_comment};
+
 use crate::policy::config::CreationRule;
 use crate::policy::{Finding, Holders, RuleId, Severity};
-use crate::sops::Document;
 
 pub(super) fn check(
     path: &str,

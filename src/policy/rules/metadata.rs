@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::str::FromStr as _;
 
 use jiff::{SignedDuration, Timestamp};
+use sops_document::{Document, Format, Token, TokenType};
 
 use super::policies::Policies;
 use super::{Facts, FileFacts};
 use crate::policy::{Finding, RuleId};
-use crate::sops::{Document, Format, Token, TokenType};
 
 /// The hexadecimal digits of a SHA-512.
 const MAC_LENGTH: usize = 128;

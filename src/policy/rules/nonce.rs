@@ -3,9 +3,10 @@
 
 use std::collections::HashMap;
 
+use sops_document::tree::Visit;
+use sops_document::{Document, Token};
+
 use crate::policy::{Finding, RuleId};
-use crate::sops::tree::Visit;
-use crate::sops::{Document, Token};
 
 pub(super) fn check(path: &str, document: &Document) -> Vec<Finding> {
     let mut seen: HashMap<[u8; 32], Token> = HashMap::new();

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use sops_document::age::{Recipient, RecipientError};
+use sops_document::merge::marker;
+
 use super::policies::{Policies, folder};
 use super::{Facts, POLICY};
-use crate::age::{Recipient, RecipientError};
 use crate::policy::config::{Config, ConfigError, CreationRule};
 use crate::policy::pattern::Pattern;
 use crate::policy::{Finding, RuleId, Severity};
-use crate::sops::merge::marker;
 
 /// What is wrong with the policies of a tree.
 pub(super) fn check(facts: &Facts, policies: &Policies) -> Vec<Finding> {

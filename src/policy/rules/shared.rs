@@ -5,11 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use sops_document::age::without_comment;
+use sops_document::tree::Visit;
+use sops_document::{Document, Token};
+
 use super::FileFacts;
-use crate::age::without_comment;
 use crate::policy::{Finding, Holders, RuleId, Severity};
-use crate::sops::tree::Visit;
-use crate::sops::{Document, Token};
 
 /// So many files of a group are named.
 const SHOWN: usize = 8;

@@ -1,9 +1,10 @@
 //! With a key: C01, every stanza opens for whom its label names; C02, every value opens under its own path;
 //! C03, the MAC is that of the values.
 
+use sops_document::{MacState, OpenFault};
+
 use super::{FileFacts, StanzaFault};
 use crate::policy::{Finding, Holders, RuleId};
-use crate::sops::{MacState, OpenFault};
 
 /// `cannot_open`: the form of a value is already found wrong, so that this would repeat it.
 pub(super) fn check(file: &FileFacts, cannot_open: bool) -> Option<Finding> {

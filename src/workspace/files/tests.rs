@@ -1,8 +1,9 @@
 //! What is a SOPS file, and whom it names.
 
+use sops_document::age::{self, Recipient};
+use sops_document::{DataKey, Fresh, Terms, seal};
+
 use super::*;
-use crate::age::{self, Recipient};
-use crate::sops::{DataKey, Fresh, Terms, seal};
 
 const KEY: &str = "age147zy7f5juz43arn96sadlx2ftg2ulshsvplc8l3q68570w9t69fsmy4d78";
 

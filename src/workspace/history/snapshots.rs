@@ -4,11 +4,12 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use sops_document::Format;
+
 use super::{Result, names_people};
 use crate::ledger::Snapshot;
 use crate::policy::rules::{Content, FileFacts, looks_sealed};
 use crate::repo::{Entry, ObjectId, PathChange, Repo, RepoError};
-use crate::sops::Format;
 
 /// Snapshots by blob: most versions stand in many commits.
 pub struct Snapshots<'a> {

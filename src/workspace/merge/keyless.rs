@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use sops_document::Document;
+use sops_document::merge::{Changes, difference};
+use sops_document::tree::Visit;
+
 use super::{AsText, Circumstances, Documents, Outcome, Side};
-use crate::sops::Document;
-use crate::sops::merge::{Changes, difference};
-use crate::sops::tree::Visit;
 
 /// Takes the other side as it is; new stanzas of the quiet side come along where they only add readers.
 ///

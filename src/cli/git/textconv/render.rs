@@ -4,12 +4,14 @@
 use std::fmt::Write as _;
 
 use sha2::{Digest as _, Sha256};
+use sops_document::tree::{Comment, Leaf};
+use sops_document::{
+    Cleartext, DataKey, Document, Layout, MacState, OpenFault, Path, Scalar, Selector, Token,
+};
 use zeroize::Zeroizing;
 
 use crate::cli::escape::{Escaped, lines};
 use crate::cli::show::{Show, ciphertext, hex, key_print};
-use crate::sops::tree::{Comment, Leaf};
-use crate::sops::{Cleartext, DataKey, Document, Layout, MacState, OpenFault, Path, Scalar, Selector, Token};
 
 /// Lines that begin so are ours; a document cannot write one.
 const RESERVED: &str = "#stax ";
@@ -165,10 +167,11 @@ impl Layout for Replaced<'_> {
 
 #[cfg(test)]
 mod tests {
+    use sops_document::Format;
+    use sops_document::age::{self, parse_identities};
+
     use super::*;
-    use crate::age::{self, tests::identity};
     use crate::cli::show::MaskKey;
-    use crate::sops::Format;
 
     const ALICE: &str = include_str!("../../../../fixtures/sops/keys/alice.txt");
     const FLAT: &str = include_str!("../../../../fixtures/sops/y01-flat.enc.yaml");
@@ -177,7 +180,7 @@ mod tests {
 
     fn parse(format: Format, text: &str) -> (Document, DataKey) {
         let document = Document::parse(format, text).unwrap();
-        let key = age::unwrap(&document.metadata().age[0], &identity(ALICE)).unwrap();
+        let key = age::unwrap(&document.metadata().age[0], &parse_identities(ALICE).unwrap()[0]).unwrap();
         (document, key)
     }
 

@@ -1,9 +1,10 @@
 //! How one value looks to whom.
 
+use sops_document::compare::Known;
+use sops_document::{Path, Scalar, Selector};
+
 use crate::cli::secrets::values::plain_text;
 use crate::cli::show::{Show, ciphertext};
-use crate::sops::compare::Known;
-use crate::sops::{Path, Scalar, Selector};
 
 /// A value on its way to the screen.
 #[derive(Clone)]

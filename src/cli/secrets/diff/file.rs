@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use sops_document::compare::{Access, Differences, access, compare};
+use sops_document::{Cleartext, Document, MacState, Tree};
+
 use super::sides::Asked;
 use crate::cli::failure::Failure;
 use crate::ledger::Snapshot;
 use crate::policy::rules::{Content, FileFacts, mentions};
 use crate::repo::{Entry, StagedChange, State};
-use crate::sops::compare::{Access, Differences, access, compare};
-use crate::sops::{Cleartext, Document, MacState, Tree};
 use crate::workspace::Workspace;
 use crate::workspace::past::Unlocked;
 

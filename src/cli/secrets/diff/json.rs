@@ -1,13 +1,13 @@
 //! The diff for programs. A value is in it only where the text would show it.
 
 use serde_json::{Value, json};
+use sops_document::Path;
+use sops_document::compare::Known;
 
 use super::face::Face;
 use super::file::{Pair, Side, Version};
 use crate::cli::show::{Show, key_print};
 use crate::policy::Holders;
-use crate::sops::Path;
-use crate::sops::compare::Known;
 
 pub(super) fn of(pair: &Pair, show: Show<'_>, holders: &Holders) -> Value {
     let known = |side: &Side, path: &Path, known: Option<&Known>| {

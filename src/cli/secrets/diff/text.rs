@@ -1,6 +1,8 @@
 //! The diff for people.
 
 use similar::{ChangeTag, TextDiff};
+use sops_document::Path;
+use sops_document::compare::{Change, Known};
 
 use super::face::Face;
 use super::file::{Pair, Side, Version};
@@ -10,8 +12,6 @@ use crate::cli::secrets::verify::count as count_of;
 use crate::cli::show::{Show, key_print};
 use crate::cli::ui::Ui;
 use crate::policy::Holders;
-use crate::sops::Path;
-use crate::sops::compare::{Change, Known};
 
 /// Longer values are not searched for what they have in common.
 const MAX_INLINE: usize = 2048;

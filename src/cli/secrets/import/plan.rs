@@ -1,5 +1,6 @@
 //! What an import would change, checked before anything is written.
 
+use sops_document::{Document, EditError, Format, Path, Scalar, Selector};
 use zeroize::Zeroizing;
 
 use super::source::{Given, What};
@@ -8,7 +9,6 @@ use crate::cli::failure::Failure;
 use crate::cli::secrets::names::Names;
 use crate::cli::secrets::values::{self, MAX_KEYS, check_managed_value, default_type, plain_text, shape};
 use crate::cli::ui::Ui;
-use crate::sops::{Document, EditError, Format, Path, Scalar, Selector};
 use crate::workspace::{Opened, fresh};
 
 #[derive(Default)]

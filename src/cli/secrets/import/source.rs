@@ -2,9 +2,10 @@
 
 use std::path::Path as FilePath;
 
+use sops_document::{Format, Scalar, Token};
+
 use crate::cli::failure::Failure;
-use crate::policy::env_file;
-use crate::sops::{Format, Scalar, Token};
+use crate::environment::env_file;
 
 /// How the plain file is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -83,7 +84,7 @@ fn tree(format: Format, name: &str, text: &str) -> Result<Vec<Given>, Failure> {
     if !root.is_map() {
         return Err(Failure::usage(format!("{name}: a map of names and values is needed")));
     }
-    let given = |entry: &crate::sops::tree::Entry| Given {
+    let given = |entry: &sops_document::tree::Entry| Given {
         name: entry.key.clone().unwrap_or_default(),
         what: match entry.node.leaf().map(|leaf| &leaf.scalar) {
             None => What::Unfit("is a map or a list; the file has to be flat"),

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::age::{self, Recipient, person};
+use sops_document::age::{self, Recipient, person};
+use sops_document::{DataKey, Document, DocumentError, Format, Selector, Terms};
+
 use crate::cli::failure::Failure;
 use crate::cli::secrets::people::{onboarded, today};
 use crate::disk::Write;
@@ -10,7 +12,6 @@ use crate::policy::Holders;
 use crate::policy::config::{Config, CreationRule, render_new, render_rule};
 use crate::policy::roster::Row;
 use crate::policy::vault::Vault;
-use crate::sops::{self, DataKey, Document, DocumentError, Format, Selector, Terms};
 use crate::workspace::{POLICY, ROSTER, VAULT, Workspace, fresh, random};
 
 use super::templates;
@@ -148,7 +149,7 @@ impl Order<'_> {
                 mac_only_encrypted: rule.mac_only_encrypted,
                 wrapped: &wrapped,
             };
-            sops::empty(self.format, &terms, &key, fresh).map_err(Failure::from)
+            sops_document::empty(self.format, &terms, &key, fresh).map_err(Failure::from)
         })?;
         Ok((Some(text), recipients))
     }

@@ -138,8 +138,9 @@ pub fn path_regex(path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use sops_document::pattern::Pattern;
+
     use super::*;
-    use crate::sops::pattern::Pattern;
 
     #[test]
     fn a_second_file_adds_one_watch_line_and_a_third_run_none() {

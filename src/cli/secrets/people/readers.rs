@@ -1,7 +1,8 @@
 //! Who shall read a file after a change of its rule.
 
+use sops_document::age::{Recipient, RecipientError, same_key};
+
 use super::People;
-use crate::age::{Recipient, RecipientError, same_key};
 use crate::policy::config::CreationRule;
 use crate::workspace::files::{Cause, Obstacle, SecretFile};
 use crate::workspace::groups::{self, Readers};

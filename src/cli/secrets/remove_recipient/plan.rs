@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::age::{is_other_kind, person, same_key};
+use sops_document::age::{is_other_kind, person, same_key};
+
 use crate::cli::failure::Failure;
 use crate::cli::secrets::people::{People, Scope, roster_write};
 use crate::disk::Write;

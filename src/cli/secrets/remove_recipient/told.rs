@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use sops_document::age::{Recipient, is_other_kind, person, same_key};
+
 use super::plan::{Plan, Reach};
-use crate::age::{Recipient, is_other_kind, person, same_key};
 use crate::cli::failure::Failure;
 use crate::cli::secrets::exceptions::Exceptions;
 use crate::cli::secrets::exposure::with_ledger;

@@ -3,14 +3,15 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use sops_document::merge::marker;
+use sops_document::{Document, Format};
+
 use super::state::files;
 use super::write::{next, stage};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::ui::Ui;
 use crate::disk::Write;
 use crate::policy::rules::mentions;
-use crate::sops::merge::marker;
-use crate::sops::{Document, Format};
 use crate::workspace::{Target, Workspace};
 
 /// Files of today with such a line that git knows no conflict of.

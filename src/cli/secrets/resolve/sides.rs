@@ -1,12 +1,13 @@
 //! The versions of an open key, by the names that people have for the sides.
 
+use sops_document::tree::{Node, Path, Tree, Value};
+
 use super::state::State;
 use crate::cli::escape::Escaped;
 use crate::cli::secrets::values::{plain_text, shape};
 use crate::cli::show::{Show, Viewer};
 use crate::cli::ui::Ui;
 use crate::repo::{ObjectId, Repo};
-use crate::sops::tree::{Node, Path, Tree, Value};
 use crate::workspace::Workspace;
 use crate::workspace::merge::RECIPIENTS;
 

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use sops_document::merge::marker;
+use sops_document::tree::Path;
+use sops_document::{DataKey, Document, Format};
+
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::secrets::values::parse_path;
 use crate::policy::rules::mentions;
 use crate::repo::{IndexEntry, ObjectId};
-use crate::sops::merge::marker;
-use crate::sops::tree::Path;
-use crate::sops::{DataKey, Document, Format};
 use crate::workspace::conflicts::{self, Blobs, Choice, Conflict};
 use crate::workspace::merge::{
     AsText, Circumstances, Side, Triple, Versions, approved, open_versions, settle,

@@ -1,9 +1,10 @@
 //! Whose values a file holds while git has a merge, a rebase or a pick under way.
 
+use sops_document::merge::marker;
+
 use super::sides::names;
 use crate::cli::ui::Ui;
 use crate::repo::{ObjectId, Operation, Repo};
-use crate::sops::merge::marker;
 use crate::workspace::Workspace;
 use crate::workspace::conflicts;
 

@@ -2,6 +2,9 @@
 
 use std::process::ExitCode;
 
+use sops_document::merge::marker;
+use sops_document::tree::Path;
+use sops_document::{Cleartext, Format, SealError};
 use zeroize::Zeroizing;
 
 use super::How;
@@ -14,9 +17,6 @@ use crate::cli::ui::Ui;
 use crate::disk::{PrivateDir, Write};
 use crate::process;
 use crate::repo::Repo;
-use crate::sops::merge::marker;
-use crate::sops::tree::Path;
-use crate::sops::{Cleartext, Format, SealError};
 use crate::workspace::conflicts::{self, Choice};
 use crate::workspace::merge::{RECIPIENTS, settle as take};
 use crate::workspace::{Caller, MAX_FILE, Workspace, fresh, git};

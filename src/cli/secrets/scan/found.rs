@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::policy::leak::{COMMITTED, Guard, HERE, Match, Matches};
+use crate::leak::{COMMITTED, Guard, HERE, Match, Matches};
 use crate::policy::sniff::secret_key_fix;
 use crate::policy::{Finding, RuleId};
 use crate::repo::Commit;

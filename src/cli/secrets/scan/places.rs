@@ -8,8 +8,8 @@ use std::path::Path;
 use super::found::{Found, Place};
 use crate::cli::failure::Failure;
 use crate::cli::secrets::exceptions::Exceptions;
+use crate::leak::{Guard, Matches};
 use crate::policy::RuleId;
-use crate::policy::leak::{Guard, Matches};
 use crate::repo::{BLOB_LIMIT, Beside, Commit, ObjectId, Repo, RepoError, Span};
 use crate::workspace::Workspace;
 

@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use serde_json::json;
+use sops_document::Format;
 
 use super::tree::Gathered;
 use crate::cli::failure::Failure;
 use crate::policy::rules::says_secret;
 use crate::policy::{Finding, RuleId};
 use crate::repo::{IndexEntry, Repo};
-use crate::sops::Format;
 use crate::workspace::{Caller, Workspace};
 
 /// What a run without any file says instead of how many there were.

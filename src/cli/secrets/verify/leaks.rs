@@ -2,15 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use sops_document::selector::Selected;
+use sops_document::{Document, Token};
+
 use super::count;
 use crate::cli::escape::Escaped;
 use crate::cli::failure::Failure;
-use crate::policy::leak::{COMMITTED, Guard, HERE, Match};
+use crate::leak::{COMMITTED, Guard, HERE, Match};
 use crate::policy::rules::{FileFacts, looks_sealed};
 use crate::policy::{Finding, RuleId, Severity};
 use crate::repo::{BLOB_LIMIT, Entry, ObjectId, RepoError, Span, StagedChange};
-use crate::sops::selector::Selected;
-use crate::sops::{Document, Token};
 use crate::workspace::Workspace;
 use crate::workspace::history::day;
 use crate::workspace::leaks::{Cut, IN_HOOKS, Values};

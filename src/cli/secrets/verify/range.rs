@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use sops_document::Format;
+
 use crate::cli::failure::Failure;
 use crate::ledger::{self, Change, Past, Snapshot, Stale, Track, Version};
 use crate::policy::rules::{self, Content, Facts, FileFacts, depends_on_policy};
 use crate::policy::{Finding, RuleId, Severity};
 use crate::repo::{Commit, PathChange, RepoError, Span, StagedChange};
-use crate::sops::Format;
 use crate::workspace::history::{History, Snapshots, day};
 use crate::workspace::{POLICY, VAULT, Workspace};
 

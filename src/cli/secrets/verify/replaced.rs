@@ -2,13 +2,13 @@
 //! write such a file; a key that opens both versions tells it from a rotation.
 
 use shell_words::quote;
+use sops_document::Cleartext;
+use sops_document::compare::{Change, compare};
 
 use crate::cli::failure::Failure;
 use crate::policy::rules::FileFacts;
 use crate::policy::{Finding, RuleId};
 use crate::repo::Entry;
-use crate::sops::Cleartext;
-use crate::sops::compare::{Change, compare};
 use crate::workspace::{Target, Workspace};
 
 /// Names of values that a message holds.

@@ -1,8 +1,8 @@
 //! The words for what came back, and the way out.
 
 use shell_words::quote;
+use sops_document::age::{is_other_kind, person, without_comment};
 
-use crate::age::{is_other_kind, person, without_comment};
 use crate::ledger::{Back, Lineage, Origin, Return, Returns, Turn, short, short_key};
 use crate::policy::config::Config;
 use crate::policy::{Finding, RuleId, without_mail};

@@ -3,13 +3,14 @@
 
 use std::collections::BTreeSet;
 
+use sops_document::Format;
+
 use super::{Candidate, Source, may_be_secret};
 use crate::cli::failure::Failure;
 use crate::disk::DiskError;
 use crate::policy::rules::{Content, FileFacts, Leak, LeakPlace, ODD_NAME, TOO_LARGE};
 use crate::policy::sniff::{Traits, sniff};
 use crate::repo::{Attribute, ObjectId, RepoError};
-use crate::sops::Format;
 use crate::workspace::{Workspace, WorkspaceError};
 
 /// What a commit holds under a name that says nothing is read without a reason when it is small, as sealed keys and

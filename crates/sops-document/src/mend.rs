@@ -1,0 +1,80 @@
+//! A document that somebody edited by hand: values in clear where tokens belong.
+
+use super::facts::{facts, read_back};
+use super::mac::Mac;
+use super::open::{open_comments, open_leaf};
+use super::seal::{Fresh, SealError, stamp};
+use super::sealing::token_edit;
+use super::selector::Selected;
+use super::tree::Path;
+use super::{DataKey, Document, OpenFault, Token, Tree, splice};
+
+impl Document {
+    /// Whether a value stands in clear that should be encrypted; no key is needed.
+    #[must_use]
+    pub fn has_plaintext(&self) -> bool {
+        let (mut tree, mut found) = (Tree::clone(&self.tree), false);
+        self.metadata.selector.walk(&mut tree, &mut |_, met, selected| {
+            let Selected::Leaf(leaf, _) = met else { return };
+            let is_clear = !leaf.scalar.as_text().is_some_and(|text| text.starts_with("ENC["));
+            found |= selected && is_clear && leaf.scalar.token_type().is_some();
+        });
+        found
+    }
+
+    /// Seals what is in clear and should not be, and nothing else; `None` when nothing is. The MAC is
+    /// new: it cannot vouch for what was there before, so the caller says which keys were sealed.
+    ///
+    /// # Errors
+    /// A token that does not authenticate, or a result that does not read back.
+    pub fn seal_clear(
+        &self,
+        key: &DataKey,
+        fresh: &mut Fresh<'_>,
+    ) -> Result<Option<(String, Vec<Path>)>, SealError> {
+        super::seal::check_places(&self.tree)?;
+        let mut tree = Tree::clone(&self.tree);
+        for document in &mut tree.documents {
+            open_comments(document, &mut Path::default(), key);
+        }
+        let mut edits = Vec::new();
+        let mut sealed = Vec::new();
+        let mut fault = None;
+        let mut mac = Mac::new(self.metadata.mac_only_encrypted);
+        self.metadata.selector.walk(&mut tree, &mut |path, met, selected| {
+            let Selected::Leaf(leaf, span) = met else { return };
+            let is_clear = !leaf.scalar.as_text().is_some_and(|text| text.starts_with("ENC["));
+            match leaf.scalar.token_type().filter(|_| selected) {
+                Some(kind) if is_clear => {
+                    let plain = leaf.scalar.plaintext().unwrap_or_default();
+                    let token = Token::seal(key, kind, &plain, &path.aad(), fresh.random);
+                    edits.push(token_edit(self.format, &self.source, &span, leaf.style, &token));
+                    sealed.push(path.clone());
+                }
+                Some(_) => {
+                    let opened = open_leaf(leaf, path, key);
+                    fault = fault.take().or_else(|| {
+                        let what = opened.err()?;
+                        Some(OpenFault::Value {
+                            line: self.line_of(span.start),
+                            path: path.to_string(),
+                            what,
+                        })
+                    });
+                }
+                None => {}
+            }
+            mac.feed(&leaf.scalar, selected);
+        });
+        if let Some(fault) = fault {
+            return Err(SealError::ReadBack(fault.to_string()));
+        }
+        if sealed.is_empty() {
+            return Ok(None);
+        }
+        let text = splice(&self.source, edits);
+        let text = stamp(self.format, &text, mac, key, fresh)?;
+        read_back(self.format, &text, key, &facts(&tree))?;
+        Ok(Some((text, sealed)))
+    }
+}

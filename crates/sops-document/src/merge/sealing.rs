@@ -1,0 +1,163 @@
+//! The merged values encrypted again, under whichever data key they get.
+
+use std::collections::HashMap;
+
+use crate::format::Indent;
+use crate::seal::{Fresh, SealError, parse_clear, stamp};
+use crate::sealing::{Cipher, Key, value_key};
+use crate::tree::Scalar;
+use crate::wrapped::{Wrapped, age_edits};
+use crate::{Cleartext, DataKey, Document, Token, binary, facts as sops_facts, join, splice};
+
+use super::{Meaning, Merged};
+
+/// The data key of the result, and which sides have it: their tokens are used again.
+pub struct Keys<'k> {
+    pub key: &'k DataKey,
+    pub is_ours: bool,
+    pub is_theirs: bool,
+}
+
+type Known = HashMap<Key, Vec<(Token, Scalar)>>;
+
+impl Merged<'_> {
+    /// The encrypted result; with new stanzas where they have to be. What ours says stays as it is, to
+    /// the byte.
+    ///
+    /// # Errors
+    /// [`SealError`] when no text says what was meant; nothing of a value is repeated.
+    pub fn seal(
+        &self,
+        keys: &Keys<'_>,
+        wrapped: Option<Wrapped<'_>>,
+        fresh: &mut Fresh<'_>,
+    ) -> Result<String, SealError> {
+        let document = self.ours.document();
+        let text = match (self.is_changed, keys.is_ours, wrapped) {
+            (false, true, None) => return Ok(document.source().to_owned()),
+            (false, true, Some(wrapped)) => document.rewrap(wrapped)?,
+            (false, false, Some(wrapped)) => self.ours.rotate(keys.key, wrapped, fresh)?,
+            _ if self.payload.is_some() => self.seal_payload(keys, wrapped, fresh)?,
+            _ => return self.seal_texts(keys, wrapped, fresh),
+        };
+        self.check(&text, keys.key)?;
+        Ok(text)
+    }
+
+    fn seal_payload(
+        &self,
+        keys: &Keys<'_>,
+        wrapped: Option<Wrapped<'_>>,
+        fresh: &mut Fresh<'_>,
+    ) -> Result<String, SealError> {
+        let bytes = self.payload.as_ref().map_or(&[][..], |bytes| bytes.as_slice());
+        let metadata = self.ours.document().metadata();
+        match wrapped {
+            None if keys.is_ours => {
+                let text = self.ours.reseal_payload(bytes, keys.key, fresh)?;
+                Ok(text.unwrap_or_else(|| self.ours.document().source().to_owned()))
+            }
+            Some(Wrapped::Whole(stanzas)) if metadata.foreign.is_empty() => {
+                binary::seal(bytes, "\t", stanzas, keys.key, fresh)
+            }
+            _ => Err(SealError::Unsupported("a binary file with keys of other kinds is merged with sops")),
+        }
+    }
+
+    fn seal_texts(
+        &self,
+        keys: &Keys<'_>,
+        wrapped: Option<Wrapped<'_>>,
+        fresh: &mut Fresh<'_>,
+    ) -> Result<String, SealError> {
+        let mut last = SealError::Unsupported("the merged document cannot be written");
+        for clear in &self.texts {
+            let sealed = self.seal_text(clear, keys, wrapped, fresh);
+            match sealed.and_then(|text| self.check(&text, keys.key).map(|()| text)) {
+                Ok(text) => return Ok(text),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    fn seal_text(
+        &self,
+        clear: &str,
+        keys: &Keys<'_>,
+        wrapped: Option<Wrapped<'_>>,
+        fresh: &mut Fresh<'_>,
+    ) -> Result<String, SealError> {
+        let document = self.ours.document();
+        let (format, metadata) = (document.format(), document.metadata());
+        let (clear, tree) = parse_clear(format, clear)?;
+        let mut known = Known::new();
+        // the last one is taken first
+        learn(&mut known, self.theirs, keys.is_theirs, keys.key, fresh)?;
+        learn(&mut known, self.ours, keys.is_ours, keys.key, fresh)?;
+        let mut cipher = Cipher::new(keys.key, known, fresh.random);
+        let sealed = cipher.values(format, &clear, &tree, &metadata.selector, metadata.mac_only_encrypted)?;
+        let text = join::with_old(format, &sealed.body, &self.ours.block_text())?;
+        let mut text = cipher.comments(format, &text)?;
+        if let Some(wrapped) = wrapped {
+            let document =
+                Document::parse(format, &text).map_err(|error| SealError::ReadBack(error.to_string()))?;
+            text = splice(&text, age_edits(&document, wrapped)?).to_string();
+        }
+        let text = stamp(format, &text, sealed.mac, keys.key, fresh)?;
+        sops_facts::read_back(format, &text, keys.key, &sealed.expected)?;
+        Ok(text)
+    }
+
+    /// The result opens under its MAC, holds the merged values in their order, and nothing that was
+    /// encrypted is in clear.
+    fn check(&self, text: &str, key: &DataKey) -> Result<(), SealError> {
+        let back = |what: String| SealError::ReadBack(what);
+        let document =
+            Document::parse(self.ours.document().format(), text).map_err(|error| back(error.to_string()))?;
+        let opened = document.open(key).map_err(|fault| back(fault.to_string()))?;
+        if Meaning::of(opened.tree()) == self.expected {
+            return Ok(());
+        }
+        Err(back("a merged value differs".into()))
+    }
+}
+
+/// The tokens of a side, found by what is shown of them. Under another data key only what loses something
+/// on screen is sealed anew from what it really is.
+fn learn(
+    known: &mut Known,
+    side: &Cleartext,
+    has_key: bool,
+    key: &DataKey,
+    fresh: &mut Fresh<'_>,
+) -> Result<(), SealError> {
+    let shown = side.document().format().parse(&side.layout())?;
+    if has_key {
+        for (key, tokens) in side.tokens(&shown) {
+            known.entry(key).or_default().extend(tokens);
+        }
+        return Ok(());
+    }
+    for ((path, _, opened), (_, _, shown)) in side.tree().leaves().iter().zip(shown.leaves()) {
+        let (Some(_), Some(kind)) = (&opened.token, opened.scalar.token_type()) else { continue };
+        let (Some(plain), Some(seen)) = (opened.scalar.plaintext(), shown.scalar.plaintext()) else {
+            continue;
+        };
+        if shown.scalar != opened.scalar {
+            let token = Token::seal(key, kind, &plain, &path.aad(), fresh.random);
+            let at = value_key(&path.aad(), shown.scalar.type_name(), &seen);
+            known.entry(at).or_default().push((token, opened.scalar.clone()));
+        }
+    }
+    Ok(())
+}
+
+/// Columns a level, as the first indented line has them.
+pub(super) fn indent_of(text: &str) -> Indent {
+    let columns = text.lines().find_map(|line| {
+        let columns = line.len() - line.trim_start_matches(' ').len();
+        (columns > 0 && !line.trim().is_empty()).then_some(columns.min(16))
+    });
+    Indent { yaml: columns, json: columns }
+}
