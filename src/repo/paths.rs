@@ -4,15 +4,17 @@
 //! walk reads every commit and every root tree. Default `git log` prunes side branches that were
 //! merged away; an audit must not.
 
+use std::cell::Cell;
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::hash::BuildHasherDefault;
 use std::rc::Rc;
 
 use git2::{ErrorCode, Odb, Oid};
 
 use super::changes::{FastReads, Found, Told, changed};
-use super::commits::{Commits, NONE, RawCommit};
+use super::commits::{Commits, NONE, NameHasher, RawCommit};
 use super::graph::Graph;
-use super::trees::{RawEntry, TreeEntries, Trees};
+use super::trees::{RawEntry, SUBMODULE, TREE, TreeEntries, Trees};
 use super::{Entry, ObjectId, PathChange, Repo, RepoError, Span, Walk};
 
 impl Repo {
@@ -44,11 +46,11 @@ impl Repo {
         let commits = self.commits(&odb, span, graph)?;
         let plan = Plan::new(wanted);
         let mut reader = Reader::new(&odb, &plan);
-        let states = reader.states_of(&commits, graph)?;
+        let same = same_as(&commits, graph, wanted);
         let mut trees = Trees::new(&odb);
         let mut told = Told::new(self, &commits, span)?;
         for row in commits.order() {
-            let (mut paths, choices) = reader.compare(&commits, *row, &states);
+            let (mut paths, choices) = reader.compare(&commits, *row, &same)?;
             let mut gone = Vec::new();
             if paths.iter().any(PathChange::is_new) && !commits.parents(*row).is_empty() {
                 (paths, gone) = changed(&mut trees, &commits, *row, &|path| wanted.contains(path))?;
@@ -79,10 +81,8 @@ impl Repo {
         let wanted: BTreeSet<&str> = paths.iter().copied().collect();
         let plan = Plan::new(&wanted);
         let mut reader = Reader::new(&odb, &plan);
-        let state = reader.state(0, tree).map_err(|error| self.explained(error))?;
-        let state = &reader.states[state as usize];
-        let slots: HashMap<&str, usize> = plan.paths.iter().copied().collect();
-        Ok(paths.iter().map(|path| state[slots[path]]).collect())
+        let entries = paths.iter().map(|path| reader.entry(tree, path)).collect::<Result<_, _>>();
+        entries.map_err(|error| self.explained(error))
     }
 
     /// The parents of a commit, first the one that it continues. Those beyond the edge of a shallow clone
@@ -155,150 +155,221 @@ impl Repo {
 /// Names that are compared one by one.
 const FEW: usize = 8;
 
-/// What a tree holds at the planned paths below it. Most commits share one with their parent.
-type State = Rc<[Option<Entry>]>;
+/// Half of the entries that are kept of trees that were read: a tree is read as the one of its commit and again
+/// as the one of a parent, soon after.
+const KEPT: usize = 1 << 17;
+
+/// For each commit the row of one that has the same at the wanted paths: an ancestor where the filters of the graph
+/// rule out a change, else itself. A filter speaks of the first parent alone.
+fn same_as(commits: &Commits, graph: Option<&Graph>, wanted: &BTreeSet<&str>) -> Vec<u32> {
+    let paths: Vec<&str> = wanted.iter().copied().collect();
+    let filters = graph.map(|graph| graph.filters(&paths));
+    let mut same = vec![NONE; commits.len()];
+    for row in commits.parents_first() {
+        let is_ruled_out = filters.as_ref().is_some_and(|filters| commits.is_ruled_out(row, filters));
+        same[row as usize] = match commits.parents(row).first() {
+            Some(parent) if is_ruled_out => same[*parent as usize],
+            _ => row,
+        };
+    }
+    same
+}
 
 /// The wanted paths as a tree of names, so that each git tree is read once for all of them.
 struct Plan<'p> {
     nodes: Vec<Node<'p>>,
-    /// Each wanted path and its place in the state of the root.
-    paths: Vec<(&'p str, usize)>,
 }
 
 #[derive(Default)]
 struct Node<'p> {
+    /// The wanted path that ends here.
+    path: Option<&'p str>,
+    /// Names and nodes below, nearly in the order of git's trees.
     children: Vec<(&'p [u8], usize)>,
-    /// The same, to look up: with a few it is faster to compare.
+    /// Their places in `children`, to look up: with a few it is faster to compare.
     many: HashMap<&'p [u8], usize>,
-    /// The first of this node's places in the state of the root; the first is its own.
-    start: usize,
-    len: usize,
 }
 
 impl<'p> Plan<'p> {
     fn new(paths: &BTreeSet<&'p str>) -> Self {
-        let mut plan = Self { nodes: vec![Node::default()], paths: Vec::new() };
-        let ends: Vec<(&str, usize)> = paths.iter().map(|path| (*path, plan.insert(path))).collect();
-        plan.number(0, 0);
-        plan.paths = ends.into_iter().map(|(path, node)| (path, plan.nodes[node].start)).collect();
+        let mut plan = Self { nodes: vec![Node::default()] };
+        for path in paths {
+            let end = plan.insert(path);
+            plan.nodes[end].path = Some(path);
+        }
         plan
     }
 
     fn insert(&mut self, path: &'p str) -> usize {
         let mut at = 0;
         for name in path.split('/') {
-            let next = self.nodes.len();
-            let found = *self.nodes[at].many.entry(name.as_bytes()).or_insert(next);
-            if found == next {
-                self.nodes[at].children.push((name.as_bytes(), next));
-                self.nodes.push(Node::default());
-            }
-            at = found;
+            at = match self.nodes[at].place_of(name.as_bytes()) {
+                Some(place) => self.nodes[at].children[place].1,
+                None => self.add(at, name.as_bytes()),
+            };
         }
         at
     }
 
-    fn number(&mut self, node: usize, start: usize) -> usize {
-        let children: Vec<usize> = self.nodes[node].children.iter().map(|(_, child)| *child).collect();
-        let end = children.into_iter().fold(start + 1, |next, child| self.number(child, next));
-        self.nodes[node].start = start;
-        self.nodes[node].len = end - start;
-        end
+    fn add(&mut self, parent: usize, name: &'p [u8]) -> usize {
+        let new = self.nodes.len();
+        self.nodes.push(Node::default());
+        let Node { children, many, .. } = &mut self.nodes[parent];
+        many.insert(name, children.len());
+        children.push((name, new));
+        new
     }
 }
 
+impl Node<'_> {
+    fn place_of(&self, name: &[u8]) -> Option<usize> {
+        if self.children.len() > FEW {
+            return self.many.get(name).copied();
+        }
+        self.children.iter().position(|(child, _)| *child == name)
+    }
+}
+
+/// What a tree holds under the names of a node, in the order of its children.
+type Picked = Rc<[Option<Entry>]>;
+
+/// By node and tree.
+type Kept = HashMap<(usize, Oid), Picked, BuildHasherDefault<NameHasher>>;
+
+/// What every parent of a commit lacks, and what a merge took from one side.
+type Differences = (Vec<PathChange>, Vec<PathChange>);
+
+/// Reads trees at the nodes of a plan, the last ones kept.
 struct Reader<'a> {
     odb: &'a Odb<'a>,
     plan: &'a Plan<'a>,
-    /// The states of folders below the root; roots hardly ever come twice.
-    memo: HashMap<(usize, Oid), u32>,
-    states: Vec<State>,
-    places: HashMap<State, u32>,
+    young: Kept,
+    old: Kept,
+    /// Entries in `young`.
+    kept: usize,
 }
 
 impl<'a> Reader<'a> {
     fn new(odb: &'a Odb<'a>, plan: &'a Plan<'a>) -> Self {
-        Self { odb, plan, memo: HashMap::new(), states: Vec::new(), places: HashMap::new() }
+        Self { odb, plan, young: Kept::default(), old: Kept::default(), kept: 0 }
     }
 
-    /// The state of each commit, by its row. A filter speaks of the first parent alone.
-    fn states_of(&mut self, commits: &Commits, graph: Option<&Graph>) -> Result<Vec<u32>, RepoError> {
-        let paths: Vec<&str> = self.plan.paths.iter().map(|(path, _)| *path).collect();
-        let filters = graph.map(|graph| graph.filters(&paths));
-        let mut states = vec![NONE; commits.len()];
-        for row in commits.parents_first() {
-            let is_ruled_out = filters.as_ref().is_some_and(|filters| commits.is_ruled_out(row, filters));
-            states[row as usize] = match commits.parents(row).first() {
-                Some(parent) if is_ruled_out => states[*parent as usize],
-                _ => self.state(0, commits.tree(row))?,
-            };
-        }
-        Ok(states)
-    }
-
-    /// The state of one node of the plan for one tree, by its place in `states`.
-    fn state(&mut self, node: usize, tree: Oid) -> Result<u32, RepoError> {
-        if let Some(known) = self.memo.get(&(node, tree)) {
-            return Ok(*known);
-        }
-        let plan = self.plan;
-        let Node { children, start, len, .. } = &plan.nodes[node];
-        let mut slots = vec![None; *len];
-        let object = self.odb.read(tree).map_err(|error| RepoError::reading(&error, tree.into()))?;
-        let wanted = |name: &[u8]| children.iter().find(|(child, _)| *child == name).map(|(_, node)| *node);
-        let hashed = |name: &[u8]| plan.nodes[node].many.get(name).copied();
-        let take = |child: usize, entry: RawEntry<'_>| {
-            let place = plan.nodes[child].start - start;
-            if entry.is_tree() && plan.nodes[child].len > 1 {
-                let below = self.state(child, entry.id)?;
-                let below = &self.states[below as usize];
-                slots[place..place + below.len()].copy_from_slice(below);
-            } else {
-                slots[place] = entry.file();
+    /// What a tree holds at a planned path.
+    fn entry(&mut self, root: Oid, path: &str) -> Result<Option<Entry>, RepoError> {
+        let (mut node, mut tree) = (0, root);
+        let mut names = path.split('/').peekable();
+        while let Some(name) = names.next() {
+            let Some(place) = self.plan.nodes[node].place_of(name.as_bytes()) else { return Ok(None) };
+            let Some(entry) = self.picked(node, tree)?[place] else { return Ok(None) };
+            if names.peek().is_none() {
+                return Ok(file(entry));
             }
+            let Some(below) = folder(Some(entry)) else { return Ok(None) };
+            (node, tree) = (self.plan.nodes[node].children[place].1, below);
+        }
+        Ok(None)
+    }
+
+    fn picked(&mut self, node: usize, tree: Oid) -> Result<Picked, RepoError> {
+        if let Some(known) = self.young.get(&(node, tree)) {
+            return Ok(known.clone());
+        }
+        let picked = match self.old.remove(&(node, tree)) {
+            Some(known) => known,
+            None => self.pick(&self.plan.nodes[node], tree)?,
+        };
+        self.kept += picked.len();
+        if self.kept > KEPT {
+            self.old = std::mem::take(&mut self.young);
+            self.kept = picked.len();
+        }
+        self.young.insert((node, tree), picked.clone());
+        Ok(picked)
+    }
+
+    fn pick(&self, node: &Node<'_>, tree: Oid) -> Result<Picked, RepoError> {
+        let object = self.odb.read(tree).map_err(|error| RepoError::reading(&error, tree.into()))?;
+        let mut slots = vec![None; node.children.len()];
+        // where most of a folder is wanted, the next entry is the next child
+        let next = Cell::new(0);
+        let wanted = |name: &[u8]| {
+            let is_next = node.children.get(next.get()).is_some_and(|(child, _)| *child == name);
+            let place = if is_next { Some(next.get()) } else { node.place_of(name) };
+            next.set(place.map_or(next.get(), |place| place + 1));
+            place
+        };
+        let take = |place: usize, entry: RawEntry<'_>| {
+            slots[place] = Some(Entry { id: entry.id.into(), mode: entry.mode });
             Ok(())
         };
-        let entries = TreeEntries::new(&object);
-        let read = if children.len() > FEW { entries.pick(hashed, take) } else { entries.pick(wanted, take) };
-        read?.ok_or(RepoError::Corrupt(tree.into()))?;
-        let state = self.shared(slots);
-        if node > 0 {
-            self.memo.insert((node, tree), state);
-        }
-        Ok(state)
-    }
-
-    fn shared(&mut self, slots: Vec<Option<Entry>>) -> u32 {
-        if let Some(known) = self.places.get(slots.as_slice()) {
-            return *known;
-        }
-        let place = u32::try_from(self.states.len()).unwrap_or(NONE);
-        let state: State = slots.into();
-        self.states.push(state.clone());
-        self.places.insert(state, place);
-        place
+        TreeEntries::new(&object).pick(wanted, take)?.ok_or(RepoError::Corrupt(tree.into()))?;
+        Ok(slots.into())
     }
 
     /// The paths that differ from what every parent holds, and those in which a merge took one side.
-    fn compare(&self, commits: &Commits, row: u32, states: &[u32]) -> (Vec<PathChange>, Vec<PathChange>) {
-        let (here, parents) = (states[row as usize], commits.parents(row));
-        let (mut paths, mut choices) = (Vec::new(), Vec::new());
-        if !parents.is_empty() && parents.iter().all(|parent| states[*parent as usize] == here) {
-            return (paths, choices);
-        }
-        for (path, slot) in &self.plan.paths {
-            let new = self.states[here as usize][*slot];
-            let old = parents.iter().map(|parent| self.states[states[*parent as usize] as usize][*slot]);
-            let old: Vec<Option<Entry>> = old.collect();
-            let list = if !old.contains(&new) && (new.is_some() || !old.is_empty()) {
-                &mut paths
-            } else if old.iter().any(|old| *old != new) {
-                &mut choices
-            } else {
-                continue;
-            };
-            list.push(PathChange { path: (*path).to_owned(), new, old });
-        }
-        (paths, choices)
+    fn compare(&mut self, commits: &Commits, row: u32, same: &[u32]) -> Result<Differences, RepoError> {
+        let tree = |row: u32| Some(commits.tree(same[row as usize]));
+        let parents: Vec<Option<Oid>> = commits.parents(row).iter().map(|parent| tree(*parent)).collect();
+        let mut found = Differences::default();
+        self.compare_below(0, tree(row), &parents, &mut found)?;
+        found.0.sort_by(|a, b| a.path.cmp(&b.path));
+        found.1.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(found)
     }
+
+    /// A folder that every parent holds as it is says nothing and is not read.
+    fn compare_below(
+        &mut self,
+        node: usize,
+        here: Option<Oid>,
+        parents: &[Option<Oid>],
+        found: &mut Differences,
+    ) -> Result<(), RepoError> {
+        if !parents.is_empty() && parents.iter().all(|parent| *parent == here) {
+            return Ok(());
+        }
+        let mut read = |tree: &Option<Oid>| tree.map(|tree| self.picked(node, tree)).transpose();
+        let new = read(&here)?;
+        let old = parents.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        let plan = self.plan;
+        for (place, (_, child)) in plan.nodes[node].children.iter().enumerate() {
+            let at = |side: &Option<Picked>| side.as_ref().and_then(|side| side[place]);
+            let now = at(&new);
+            if old.iter().all(|side| at(side) == now) && (now.is_none() || !old.is_empty()) {
+                continue;
+            }
+            let before: Vec<Option<Entry>> = old.iter().map(at).collect();
+            let child_node = &plan.nodes[*child];
+            if let Some(path) = child_node.path {
+                note(path, now.and_then(file), before.iter().map(|it| it.and_then(file)).collect(), found);
+            }
+            if !child_node.children.is_empty() {
+                let before: Vec<Option<Oid>> = before.into_iter().map(folder).collect();
+                self.compare_below(*child, folder(now), &before, found)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn note(path: &str, new: Option<Entry>, old: Vec<Option<Entry>>, (paths, choices): &mut Differences) {
+    let list = if !old.contains(&new) && (new.is_some() || !old.is_empty()) {
+        paths
+    } else if old.iter().any(|old| *old != new) {
+        choices
+    } else {
+        return;
+    };
+    list.push(PathChange { path: path.to_owned(), new, old });
+}
+
+/// What is neither a folder nor a submodule.
+fn file(entry: Entry) -> Option<Entry> {
+    (entry.mode != TREE && entry.mode != SUBMODULE).then_some(entry)
+}
+
+/// The tree of an entry that is a folder.
+fn folder(entry: Option<Entry>) -> Option<Oid> {
+    let entry = entry.filter(|entry| entry.mode == TREE)?;
+    Some(Oid::from_bytes(entry.id.bytes()).expect("libgit2 gave the name"))
 }
