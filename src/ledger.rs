@@ -19,7 +19,7 @@ pub use change::{Change, Past, Retyped, Track, is_replaced, judge, retyped};
 pub use epoch::{Epoch, Epochs, Insight};
 pub use exposure::{Doubt, FileExposure, Item, Ledger, Memory, Readable, State, Why};
 pub use keylog::{Blame, Entry, Event, KeyChange, KeyEvent, blame, key_change, key_log};
-pub use line::{Removal, Step, line};
+pub use line::{Lines, Removal, Step, line};
 pub use lineage::{Behind, Lineage, Side, Turn};
 pub use returned::{Back, Return, Returns};
 pub use snapshot::{Mark, Sealed, Snapshot, is_of_later_document, named_leaves, sealed_names, tokens};

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 
 use super::keylog::{Entry, blame, key_log};
-use super::line::{Step, line};
+use super::line::{Lines, Step};
 use super::snapshot::Mark;
 use super::{Epoch, Epochs, Event, Insight, Origin, Removal, Snapshot, Version};
 
@@ -106,6 +106,10 @@ pub struct Memory<'a> {
     /// For each tip its versions, and the versions of paths that are gone.
     places: OnceCell<(Vec<Vec<usize>>, Gone<'a>)>,
     logs: RefCell<HashMap<String, Rc<Vec<Entry<'a>>>>>,
+    /// Of what is behind HEAD.
+    head: OnceCell<Lines<'a>>,
+    /// Where the files of today stand among the tips.
+    tips: OnceCell<HashMap<&'a str, usize>>,
     /// Where a value of today stands, by its digest or else its token.
     values: OnceCell<HashMap<Mark, Spots>>,
 }
@@ -126,7 +130,7 @@ impl<'a> Ledger<'a> {
         let today: BTreeSet<&str> =
             self.tips.iter().flat_map(|(_, tip)| &tip.recipients).map(String::as_str).collect();
         let has_left = |file: &FileExposure, key: &str| {
-            let tip = self.tips.iter().find(|(path, _)| *path == file.path);
+            let tip = self.tip(&file.path);
             let stands_elsewhere = |item: &Item| match &item.state {
                 State::Exposed(Why::Elsewhere { path, .. }) => !self.names(path, key),
                 _ => false,
@@ -141,7 +145,14 @@ impl<'a> Ledger<'a> {
     }
 
     fn names(&self, path: &str, recipient: &str) -> bool {
-        self.tips.iter().any(|(other, tip)| other == path && tip.recipients.contains(recipient))
+        self.tip(path).is_some_and(|(_, tip)| tip.recipients.contains(recipient))
+    }
+
+    /// A file as it is today.
+    fn tip(&self, path: &str) -> Option<&'a (String, Rc<Snapshot>)> {
+        let number = |(at, (path, _)): (usize, &'a (String, Rc<Snapshot>))| (path.as_str(), at);
+        let tips = self.memory.tips.get_or_init(|| self.tips.iter().enumerate().map(number).collect());
+        tips.get(path).map(|at| &self.tips[*at])
     }
 
     /// Everything that a recipient could ever decrypt, by file of today, then what is gone.
@@ -167,23 +178,23 @@ impl<'a> Ledger<'a> {
 
     /// The versions of each file of today: its line, and what other branches made of it under any of its names.
     fn places(&self) -> (Vec<Vec<usize>>, Gone<'a>) {
-        let is_tip = |name: &str| self.tips.iter().any(|(path, _)| path == name);
+        let lines = Lines::new(self.versions, self.removals);
         let mut covered: HashSet<usize> = HashSet::new();
         let mut all = Vec::new();
         for (path, _) in self.tips {
-            let steps = line(self.versions, self.removals, path);
-            let of_line: HashSet<*const Version> =
-                steps.iter().filter_map(|step| step.version).map(std::ptr::from_ref).collect();
+            let steps = lines.of(path);
             // what a file was copied from went its own way since
-            let is_copy = |step: &Step<'_>| step.source.is_some() && !step.is_rename(self.removals);
+            let is_copy = |step: &Step<'_>| step.source.is_some() && !step.is_rename;
             let own = steps.iter().position(is_copy).map_or(&steps[..], |copy| &steps[..=copy]);
-            let names: HashSet<&str> =
-                own.iter().map(|step| step.path).filter(|name| name == path || !is_tip(name)).collect();
-            let is_mine = |at: &usize| {
-                let version = &self.versions[*at];
-                names.contains(version.path.as_str()) || of_line.contains(&std::ptr::from_ref(version))
-            };
-            let mine: Vec<usize> = (0..self.versions.len()).filter(is_mine).collect();
+            let names: BTreeSet<&str> = own
+                .iter()
+                .map(|step| step.path)
+                .filter(|name| name == path || self.tip(name).is_none())
+                .collect();
+            let mut mine: Vec<usize> = steps.iter().filter_map(|step| step.place).collect();
+            mine.extend(names.into_iter().flat_map(|name| lines.versions_of(name)));
+            mine.sort_unstable();
+            mine.dedup();
             covered.extend(&mine);
             all.push(mine);
         }
@@ -339,8 +350,8 @@ impl<'a> Ledger<'a> {
             return known.clone();
         }
         let (versions, removals) = self.head;
-        let log = key_log(&line(versions, removals, path), removals, self.epochs, self.insight);
-        let log = Rc::new(log);
+        let lines = self.memory.head.get_or_init(|| Lines::new(versions, removals));
+        let log = Rc::new(key_log(&lines.of(path), self.epochs, self.insight));
         self.memory.logs.borrow_mut().insert(path.to_owned(), log.clone());
         log
     }

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use super::line::Step;
 use super::snapshot::Mark;
-use super::{Epochs, Insight, Origin, Removal, Snapshot};
+use super::{Epochs, Insight, Origin, Snapshot};
 
 /// What happened to a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,17 +67,12 @@ impl Entry<'_> {
 
 /// The log of a line, newest first. Merges that took everything as a parent had it are no part of it.
 #[must_use]
-pub fn key_log<'a>(
-    line: &[Step<'a>],
-    removals: &'a [Removal],
-    epochs: &Epochs,
-    insight: &Insight,
-) -> Vec<Entry<'a>> {
+pub fn key_log<'a>(line: &[Step<'a>], epochs: &Epochs, insight: &Insight) -> Vec<Entry<'a>> {
     let epoch = |step: &Step<'_>| step.version.and_then(|version| epochs.at(&version.snapshot));
     line.iter()
         .enumerate()
         .map(|(at, step)| {
-            let before = step.before(removals);
+            let before = step.before();
             let nothing = Snapshot::default();
             let now = step.version.map_or(&nothing, |version| &*version.snapshot);
             Entry {
@@ -229,14 +224,14 @@ mod tests {
             let (joined, left) = (people("+", &entry.joined), people("-", &entry.left));
             format!("{} {:?}{keys}{joined}{left}", entry.origin().commit, entry.data_key)
         };
-        key_log(&line, &[], &epochs, insight).iter().map(one).collect()
+        key_log(&line, &epochs, insight).iter().map(one).collect()
     }
 
     fn blamed(commits: Commits<'_>, insight: &Insight, key: &str) -> String {
         let versions = log(commits);
         let epochs = Epochs::of(&versions, &[], insight);
         let line = line(&versions, &[], commits[0].0);
-        let log = key_log(&line, &[], &epochs, insight);
+        let log = key_log(&line, &epochs, insight);
         let Some(token) = versions[0].snapshot.sealed.get(key) else { return "-".into() };
         let found = blame(&log, key, &token.mark, insight);
         found.map_or("-".into(), |it| {
@@ -289,7 +284,7 @@ mod tests {
         let (insight, token) = (Insight::default(), [1; 16]);
         let epochs = Epochs::of(&versions, &[], &insight);
         let steps = line(&versions, &[], "f");
-        let log_of = key_log(&steps, &[], &epochs, &insight);
+        let log_of = key_log(&steps, &epochs, &insight);
         assert_eq!(blame(&log_of, "A", &token, &insight).map(|it| it.origin.commit.as_str()), Some("c1"));
         // gone for a while, and back as it was
         let (none, back) = (snapshot(&["ana"], &[("B", 2)]), snapshot(&["ana"], &[("A", 1), ("B", 2)]));
@@ -306,7 +301,7 @@ mod tests {
         versions[0].parents = vec![ours, theirs];
         let epochs = Epochs::of(&versions, &[], &Insight::default());
         let line = line(&versions, &[], "f");
-        let log = key_log(&line, &[], &epochs, &Insight::default());
+        let log = key_log(&line, &epochs, &Insight::default());
         let keys: Vec<&str> = log[0].keys.iter().map(|event| event.key.as_str()).collect();
         assert_eq!(keys, ["D"]);
     }

@@ -1,6 +1,6 @@
 //! The line of a file: its versions, newest first, also under older names and before it was copied.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use super::snapshot::Mark;
@@ -22,89 +22,160 @@ pub struct Removal {
 pub struct Step<'a> {
     /// `None`: the file was taken away.
     pub version: Option<&'a Version>,
+    /// Of the version among all.
+    pub place: Option<usize>,
     pub origin: &'a Rc<Origin>,
     pub path: &'a str,
     /// A new file with a token of an older one: that is where it came from.
     pub source: Option<&'a Version>,
+    /// The commit took the source's name away, so that the file was not copied.
+    pub is_rename: bool,
+    /// What took it away.
+    removal: Option<&'a Removal>,
 }
 
 impl<'a> Step<'a> {
     /// What the file was before: in each parent, or under its other name.
     #[must_use]
-    pub fn before(&self, removals: &'a [Removal]) -> Vec<&'a Rc<Snapshot>> {
+    pub fn before(&self) -> Vec<&'a Rc<Snapshot>> {
         match (self.version, self.source) {
             (Some(_), Some(source)) => vec![&source.snapshot],
             (Some(version), None) => version.parents.iter().collect(),
-            (None, _) => {
-                let here = |removal: &&Removal| removal.path == self.path && removal.origin == *self.origin;
-                removals.iter().filter(here).flat_map(|removal| &removal.before).collect()
-            }
+            (None, _) => self.removal.iter().flat_map(|removal| &removal.before).collect(),
+        }
+    }
+
+    fn of_version(version: &'a Version, place: usize) -> Self {
+        Self {
+            version: Some(version),
+            place: Some(place),
+            origin: &version.origin,
+            path: &version.path,
+            source: None,
+            is_rename: false,
+            removal: None,
+        }
+    }
+
+    fn taken_away(removal: &'a Removal) -> Self {
+        Self {
+            version: None,
+            place: None,
+            origin: &removal.origin,
+            path: &removal.path,
+            source: None,
+            is_rename: false,
+            removal: Some(removal),
         }
     }
 }
 
-impl Step<'_> {
-    /// The commit took the other name away, so that the file was not copied.
-    #[must_use]
-    pub fn is_rename(&self, removals: &[Removal]) -> bool {
-        self.source.is_some_and(|source| {
-            removals.iter().any(|removal| removal.path == source.path && removal.origin == *self.origin)
-        })
-    }
+/// The lines of all files of a log. To ask for one costs what that line is long.
+pub struct Lines<'a> {
+    versions: &'a [Version],
+    by_path: HashMap<&'a str, Vec<usize>>,
+    removals: HashMap<&'a str, Vec<&'a Removal>>,
+    /// The versions that hold a token of a new file, newest first.
+    holders: HashMap<&'a Mark, Vec<u32>>,
 }
 
-/// The line of the file that has this name now, newest first, as `versions` and `removals` are.
-#[must_use]
-pub fn line<'a>(versions: &'a [Version], removals: &'a [Removal], path: &str) -> Vec<Step<'a>> {
-    let mut steps = Vec::new();
-    let (mut name, mut from) = (path.to_owned(), 0);
-    let mut known = vec![name.clone()];
-    loop {
-        let mine: Vec<usize> = (from..versions.len()).filter(|at| versions[*at].path == name).collect();
-        let mut gone = removals.iter().filter(|it| it.path == name && it.place >= from).peekable();
-        for at in &mine {
-            while let Some(removal) = gone.next_if(|removal| removal.place <= *at) {
-                steps.push(taken_away(removal));
+impl<'a> Lines<'a> {
+    /// `versions` and `removals` newest first.
+    #[must_use]
+    pub fn new(versions: &'a [Version], removals: &'a [Removal]) -> Self {
+        let mut lines =
+            Self { versions, by_path: HashMap::new(), removals: HashMap::new(), holders: HashMap::new() };
+        for (place, version) in versions.iter().enumerate() {
+            lines.by_path.entry(&version.path).or_default().push(place);
+        }
+        for removal in removals {
+            lines.removals.entry(&removal.path).or_default().push(removal);
+        }
+        let new: HashSet<&Mark> =
+            versions.iter().filter(|version| version.parents.is_empty()).flat_map(tokens).collect();
+        for (place, version) in (0..).zip(versions) {
+            for mark in tokens(version).filter(|mark| new.contains(mark)) {
+                lines.holders.entry(mark).or_default().push(place);
             }
-            let version = &versions[*at];
-            steps.push(Step {
-                version: Some(version),
-                origin: &version.origin,
-                path: &version.path,
-                source: None,
-            });
+        }
+        lines
+    }
+
+    /// The versions of a path, newest first.
+    #[must_use]
+    pub fn versions_of(&self, path: &str) -> &[usize] {
+        self.by_path.get(path).map_or(&[], Vec::as_slice)
+    }
+
+    /// The line of the file that has this name now, newest first.
+    #[must_use]
+    pub fn of(&self, path: &str) -> Vec<Step<'a>> {
+        let mut steps = Vec::new();
+        let (mut name, mut from) = (path, 0);
+        let mut known = vec![name];
+        loop {
+            let mine = self.versions_of(name);
+            let mine = &mine[mine.partition_point(|at| *at < from)..];
+            self.add(&mut steps, name, from, mine);
+            let Some(oldest) = mine.last() else { return steps };
+            let Some(source) = self.source(*oldest) else { return steps };
+            let version = &self.versions[source];
+            if known.contains(&version.path.as_str()) {
+                return steps;
+            }
+            if let Some(last) = steps.iter_mut().rfind(|step| step.version.is_some()) {
+                last.source = Some(version);
+                last.is_rename =
+                    self.removed(&version.path).any(|removal| removal.origin.commit == last.origin.commit);
+            }
+            (name, from) = (&version.path, source);
+            known.push(name);
+        }
+    }
+
+    /// What happened under one name: versions, and the removals between them.
+    fn add(&self, steps: &mut Vec<Step<'a>>, name: &str, from: usize, mine: &[usize]) {
+        let mut gone = self.removed(name).filter(|it| it.place >= from).peekable();
+        for at in mine {
+            while let Some(removal) = gone.next_if(|removal| removal.place <= *at) {
+                steps.push(Step::taken_away(removal));
+            }
+            steps.push(Step::of_version(&self.versions[*at], *at));
         }
         // what happened to another name after the file had it no more is not of this line
         if from == 0 {
-            steps.extend(gone.map(taken_away));
+            steps.extend(gone.map(Step::taken_away));
         }
-        let Some(oldest) = mine.last().copied() else { return steps };
-        let Some(source) = source(versions, oldest).filter(|at| !known.contains(&versions[*at].path)) else {
-            return steps;
+    }
+
+    fn removed(&self, path: &str) -> impl Iterator<Item = &'a Removal> {
+        self.removals.get(path).into_iter().flatten().copied()
+    }
+
+    /// The newest older version of another file that shares a token with a file that is new. What came in one
+    /// commit is no older than each other.
+    fn source(&self, at: usize) -> Option<usize> {
+        let new = &self.versions[at];
+        if !new.parents.is_empty() {
+            return None;
+        }
+        let is_older = |place: &usize| {
+            let older = &self.versions[*place];
+            *place > at && older.path != new.path && older.origin.commit != new.origin.commit
         };
-        if let Some(last) = steps.iter_mut().rfind(|step| step.version.is_some()) {
-            last.source = Some(&versions[source]);
-        }
-        (name, from) = (versions[source].path.clone(), source);
-        known.push(name.clone());
+        let holders = |mark| self.holders.get(mark).into_iter().flatten();
+        tokens(new).filter_map(|mark| holders(mark).map(|place| *place as usize).find(is_older)).min()
     }
 }
 
-fn taken_away(removal: &Removal) -> Step<'_> {
-    Step { version: None, origin: &removal.origin, path: &removal.path, source: None }
+fn tokens(version: &Version) -> impl Iterator<Item = &Mark> {
+    version.snapshot.sealed.values().map(|sealed| &sealed.mark)
 }
 
-/// The newest older version of another file that shares a token with a file that is new.
-fn source(versions: &[Version], at: usize) -> Option<usize> {
-    let new = &versions[at];
-    if !new.parents.is_empty() {
-        return None;
-    }
-    let marks: HashSet<&Mark> = new.snapshot.sealed.values().map(|sealed| &sealed.mark).collect();
-    let shares = |older: &Version| {
-        older.path != new.path && older.snapshot.sealed.values().any(|it| marks.contains(&it.mark))
-    };
-    (at + 1..versions.len()).find(|older| shares(&versions[*older]))
+/// The line of one file.
+#[must_use]
+pub fn line<'a>(versions: &'a [Version], removals: &'a [Removal], path: &str) -> Vec<Step<'a>> {
+    Lines::new(versions, removals).of(path)
 }
 
 #[cfg(test)]
@@ -142,6 +213,15 @@ mod tests {
     }
 
     #[test]
+    fn files_that_came_in_one_commit_are_no_copies_of_each_other() {
+        let one = snapshot(&["ana"], &[("A", 1)]);
+        let mut versions = log(&[("later", "c2", &one), ("a", "c1", &one), ("b", "c1", &one)]);
+        versions.iter_mut().for_each(|version| version.parents.clear());
+        assert_eq!(told(&line(&versions, &[], "a")), ["a c1"]);
+        assert_eq!(told(&line(&versions, &[], "later")), ["later c2 from a", "a c1"]);
+    }
+
+    #[test]
     fn a_file_that_was_taken_away_and_came_back_is_one_line() {
         let one = snapshot(&["ana"], &[("A", 1)]);
         let mut versions = log(&[("f", "c3", &one), ("f", "c1", &one)]);
@@ -150,7 +230,7 @@ mod tests {
             [Removal { path: "f".into(), origin: origin("c2", 0), before: vec![one.clone()], place: 1 }];
         let steps = line(&versions, &removals, "f");
         assert_eq!(told(&steps), ["f c3", "gone f c2", "f c1"]);
-        assert_eq!(steps[1].before(&removals), [&one]);
-        assert!(steps[0].before(&removals).is_empty());
+        assert_eq!(steps[1].before(), [&one]);
+        assert!(steps[0].before().is_empty());
     }
 }

@@ -9,12 +9,18 @@ use sops_document::age::person;
 use super::history::{History, Snapshots, names_people, origin};
 use super::register::Depth;
 use super::{POLICY, ROSTER, Target, Workspace, WorkspaceError};
-use crate::ledger::{Epochs, Insight, KeyChange, Moment, Readers, Snapshot, key_change};
+use crate::ledger::{
+    Epoch, Epochs, Insight, KeyChange, Lines, Moment, Origin, Readers, Snapshot, Step, key_change,
+};
 use crate::policy::Holders;
 use crate::policy::config::{Config, CreationRule};
 use crate::policy::roster::Roster;
 use crate::policy::rules::Policies;
 use crate::repo::{Commit, Entry, ObjectId, PathChange, Repo, Span};
+
+mod touched;
+
+use touched::{Touched, changes};
 
 type Result<T> = std::result::Result<T, WorkspaceError>;
 
@@ -32,12 +38,12 @@ pub struct Story {
     /// Newest first.
     pub moments: Vec<Moment>,
     /// For commits that made a version: the oldest commit with the same data key.
-    pub back_to: HashMap<String, Rc<crate::ledger::Origin>>,
+    pub back_to: HashMap<String, Rc<Origin>>,
 }
 
 /// A key whose name changed.
 pub struct LabelChange {
-    pub origin: Rc<crate::ledger::Origin>,
+    pub origin: Rc<Origin>,
     pub recipient: String,
     pub from: String,
     pub to: String,
@@ -86,11 +92,13 @@ impl Workspace {
             epochs = Epochs::of(&history.versions, &[], &insight);
         }
         let mut past = Past::new(repo, &history, snapshots);
+        let lines = Lines::new(&history.versions, &history.removals);
+        let touched = Touched::new(&history.walked);
         let mut stories = Vec::new();
         for (path, _) in &files {
             let env = vault.as_ref().and_then(|vault| vault.env_for_path(path)).map(str::to_owned);
-            let mut story = past.of_file(path, env.is_some(), &history.walked, &epochs)?;
-            story.back_to = back_to(&history, &epochs, path);
+            let mut story = past.of_file(path, env.is_some(), &touched, &epochs)?;
+            story.back_to = back_to(&lines.of(path), &epochs);
             for moment in &mut story.moments {
                 let back = story.back_to.get(&moment.origin.commit);
                 let is_new = matches!(moment.data_key, Some(KeyChange::New | KeyChange::ProbablyNew));
@@ -168,15 +176,16 @@ fn readable(history: &History) -> HashMap<String, Vec<(usize, Rc<Snapshot>)>> {
     readable
 }
 
-fn back_to(history: &History, epochs: &Epochs, path: &str) -> HashMap<String, Rc<crate::ledger::Origin>> {
-    let steps = crate::ledger::line(&history.versions, &history.removals, path);
-    let versions: Vec<_> = steps.iter().filter_map(|step| step.version).collect();
-    let oldest = |epoch| versions.iter().rfind(|it| epochs.at(&it.snapshot) == Some(epoch));
-    let back = |version: &&crate::ledger::Version| {
-        let oldest = oldest(epochs.at(&version.snapshot)?)?;
-        Some((version.origin.commit.clone(), oldest.origin.clone()))
-    };
-    versions.iter().filter_map(back).collect()
+/// For each commit of a line that made a version, the oldest with the same data key.
+fn back_to(line: &[Step<'_>], epochs: &Epochs) -> HashMap<String, Rc<Origin>> {
+    let mut oldest: HashMap<Epoch, &Rc<Origin>> = HashMap::new();
+    let mut back = HashMap::new();
+    for version in line.iter().rev().filter_map(|step| step.version) {
+        let Some(epoch) = epochs.at(&version.snapshot) else { continue };
+        let oldest = *oldest.entry(epoch).or_insert(&version.origin);
+        back.insert(version.origin.commit.clone(), oldest.clone());
+    }
+    back
 }
 
 /// What any commit held, remembered.
@@ -301,20 +310,23 @@ impl<'a> Past<'a> {
         Some(Holders::new(&Roster::new(), Some(&*self.config(blob)?)))
     }
 
-    fn of_file(&mut self, path: &str, managed: bool, walked: &[Commit], epochs: &Epochs) -> Result<Story> {
-        let mut name = path.to_owned();
+    fn of_file(
+        &mut self,
+        path: &str,
+        managed: bool,
+        touched: &Touched<'_>,
+        epochs: &Epochs,
+    ) -> Result<Story> {
+        let (mut name, mut from) = (path.to_owned(), 0);
         let mut moments = Vec::new();
-        for (place, commit) in walked.iter().enumerate() {
-            let all = || commit.paths.iter().chain(&commit.choices);
-            let own = all().find(|change| change.path == name).cloned();
-            if own.is_none() && !all().any(|change| names_people(&change.path)) {
-                continue;
-            }
-            let source = own.as_ref().map_or(Ok(None), |own| self.source(commit, own))?;
-            let before_name = source.clone().unwrap_or_else(|| name.clone());
+        while let Some(place) = touched.next(&name, from) {
+            let commit = &touched.walked[place];
+            let own = changes(commit).find(|change| change.path == name);
+            let source = own.map_or(Ok(None), |own| self.source(commit, own))?;
+            let before_name = source.unwrap_or_else(|| name.clone());
             let subject = Named { now: &name, before: &before_name, managed, place };
-            moments.extend(self.moment(commit, &subject, own.as_ref(), epochs)?);
-            name = before_name;
+            moments.extend(self.moment(touched, &subject, own, epochs)?);
+            (name, from) = (before_name, place + 1);
         }
         let subject = Subject::File { path: path.to_owned(), env: None };
         Ok(Story { subject, moments, back_to: HashMap::new() })
@@ -341,11 +353,12 @@ impl<'a> Past<'a> {
 
     fn moment(
         &mut self,
-        commit: &Commit,
+        touched: &Touched<'_>,
         subject: &Named<'_>,
         own: Option<&PathChange>,
         epochs: &Epochs,
     ) -> Result<Option<Moment>> {
+        let commit = &touched.walked[subject.place];
         let parents: Vec<ObjectId> = if self.repo.is_shallow() {
             self.known_parents(commit)?
         } else {
@@ -359,10 +372,15 @@ impl<'a> Past<'a> {
         if same && !parents.is_empty() {
             return Ok(None);
         }
-        let (now, snapshot) = self.readers(commit.id, subject.now, subject)?;
+        let entry = own.map_or_else(|| self.repo.entry_at(commit.id, subject.now), |own| Ok(own.new))?;
+        let (now, snapshot) = self.readers(commit.id, entry, subject.now, subject)?;
         let (mut before, mut snapshots) = (Vec::new(), Vec::new());
-        for parent in &parents {
-            let (readers, snapshot) = self.readers(*parent, subject.before, subject)?;
+        // the walk says what each parent holds under the same name
+        let known = own.filter(|own| subject.now == subject.before && own.old.len() == parents.len());
+        for (side, parent) in parents.iter().enumerate() {
+            let entry =
+                known.map_or_else(|| self.repo.entry_at(*parent, subject.before), |own| Ok(own.old[side]))?;
+            let (readers, snapshot) = self.readers(*parent, entry, subject.before, subject)?;
             before.push(readers);
             snapshots.extend(snapshot);
         }
@@ -371,14 +389,15 @@ impl<'a> Past<'a> {
             && before[0] != before[1]
         {
             for base in self.repo.merge_bases(*first, *second)? {
-                bases.push(self.readers(base, subject.before, subject)?.0);
+                let entry = self.repo.entry_at(base, subject.before)?;
+                bases.push(self.readers(base, entry, subject.before, subject)?.0);
             }
         }
         let is_changed = own.is_some_and(|own| commit.paths.contains(own));
         let data_key = snapshot
             .filter(|_| is_changed)
             .map(|now| key_change(&now, &snapshots.iter().collect::<Vec<_>>(), epochs));
-        Ok(Some(Moment { origin: Rc::new(origin(commit)), now, before, bases, data_key }))
+        Ok(Some(Moment { origin: touched.origin(subject.place), now, before, bases, data_key }))
     }
 
     /// Beyond the edge of a shallow clone there is nothing to compare with.
@@ -391,11 +410,11 @@ impl<'a> Past<'a> {
     fn readers(
         &mut self,
         commit: ObjectId,
+        entry: Option<Entry>,
         path: &str,
         subject: &Named<'_>,
     ) -> Result<(Readers, Option<Rc<Snapshot>>)> {
         let center = self.center(commit)?;
-        let entry: Option<Entry> = self.repo.entry_at(commit, path)?;
         let mut snapshot = self.snapshots.of(path, entry)?;
         if snapshot.is_none() && entry.is_some() {
             // not readable, or not in this clone: as it was before, as far as anybody can tell

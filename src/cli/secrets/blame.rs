@@ -84,7 +84,7 @@ pub(super) fn of_today<'a>(register: &'a Register, target: &Target) -> Vec<Found
     let insight = &register.reading.insight;
     let (versions, removals) = &register.head;
     let steps = line(versions, removals, &target.path);
-    let log = key_log(&steps, removals, &register.epochs, insight);
+    let log = key_log(&steps, &register.epochs, insight);
     let mut found = Vec::new();
     for (path, tip) in register.tips.iter().filter(|(path, _)| *path == target.path) {
         let order = register.today.iter().find(|(other, _)| other == path);

@@ -49,7 +49,7 @@ impl Args {
         warn_gaps(ui, &register.history);
         let history = &register.history;
         let steps = line(&history.versions, &history.removals, &target.path);
-        let mut log = key_log(&steps, &history.removals, &register.epochs, &register.reading.insight);
+        let mut log = key_log(&steps, &register.epochs, &register.reading.insight);
         if log.is_empty() {
             return Err(Failure::no(format!("no commit holds {} as a SOPS document", target.path)));
         }
