@@ -26,19 +26,15 @@ impl Repo {
     /// # Errors
     /// As [`config_string`](Self::config_string).
     pub fn config_multi(&self, name: &str) -> Result<Vec<String>, RepoError> {
-        let config = self.git.config()?;
-        let mut values = Vec::new();
-        let mut entries = match config.multivar(name, None) {
-            Ok(entries) => entries,
-            Err(error) if error.code() == ErrorCode::NotFound => return Ok(values),
-            Err(error) => return Err(error.into()),
-        };
-        while let Some(entry) = entries.next() {
-            let entry = entry?;
-            // a name without `=` is true and has no text
-            values.push(if entry.has_value() { entry.value()?.to_owned() } else { "true".to_owned() });
-        }
-        Ok(values)
+        values(&self.git.config()?, name)
+    }
+
+    /// The same of the repository's own file alone, which all linked work trees share.
+    ///
+    /// # Errors
+    /// As [`config_string`](Self::config_string).
+    pub fn own_config(&self, name: &str) -> Result<Vec<String>, RepoError> {
+        values(&self.local_config()?, name)
     }
 
     /// The diff drivers of which git is told to keep the text, by name.
@@ -118,6 +114,21 @@ impl Repo {
     fn local_config(&self) -> Result<Config, RepoError> {
         Ok(self.git.config()?.open_level(ConfigLevel::Local)?)
     }
+}
+
+fn values(config: &Config, name: &str) -> Result<Vec<String>, RepoError> {
+    let mut values = Vec::new();
+    let mut entries = match config.multivar(name, None) {
+        Ok(entries) => entries,
+        Err(error) if error.code() == ErrorCode::NotFound => return Ok(values),
+        Err(error) => return Err(error.into()),
+    };
+    while let Some(entry) = entries.next() {
+        let entry = entry?;
+        // a name without `=` is true and has no text
+        values.push(if entry.has_value() { entry.value()?.to_owned() } else { "true".to_owned() });
+    }
+    Ok(values)
 }
 
 fn optional<T>(result: Result<T, git2::Error>) -> Result<Option<T>, RepoError> {

@@ -6,6 +6,7 @@ mod adopt;
 mod agree;
 mod allow;
 mod bootstrap;
+mod clones;
 mod crash;
 mod diff;
 mod editing;

@@ -46,7 +46,7 @@ fn install_and_uninstall_leave_no_trace() {
     output.prints("hooks pre-commit, pre-merge-commit, pre-push, commit-msg   (this clone only)");
     for name in NAMES {
         assert_eq!((mode(&sandbox, name), state(&sandbox, name).as_str()), (0o755, "installed"));
-        assert!(sandbox.read(&hook(name)).lines().nth(1) == Some("# stax-hook v2"));
+        assert!(sandbox.read(&hook(name)).lines().nth(1) == Some("# stax-hook v3"));
     }
     let installed = sandbox.sh("cat .git/config .git/hooks/*").ok().stdout;
     sandbox.stax(["secrets", "install"]).ok();
@@ -86,7 +86,7 @@ fn the_hook_of_an_older_stax_is_replaced() {
     assert_eq!(state(&sandbox, "pre-commit"), "outdated");
     sandbox.stax(["secrets", "status"]).ok().prints("of another stax: hooks pre-commit");
     sandbox.stax(["secrets", "install"]).ok();
-    assert!(sandbox.read(&hook("pre-commit")).contains("# stax-hook v2\n"));
+    assert!(sandbox.read(&hook("pre-commit")).contains("# stax-hook v3\n"));
     // what somebody added to it is theirs
     let own = format!("{old}npm test\n");
     write_hook(&sandbox, "pre-commit", &own, 0o755);

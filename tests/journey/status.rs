@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{PROD, Person, Sandbox};
+use crate::support::{PROD, Person, Sandbox, fixture};
 
 /// Rule, message, first detail and what to type, of a warning without a key.
 fn warnings(person: &Person, rule: &str) -> Vec<[String; 3]> {
@@ -46,18 +46,23 @@ fn a_fresh_clone_is_told_what_it_lacks_and_a_build_is_not() {
 #[test]
 fn drivers_of_another_version_are_told_until_they_are_installed_again() {
     let sandbox = Sandbox::with_store();
+    let merge = ["config", "--file", &fixture("clone-0.1.0/config").to_string_lossy(), "merge.stax.driver"]
+        .map(str::to_owned);
+    let older = sandbox.git(merge).ok().stdout;
     for (name, text) in [
-        ("diff.stax.textconv", r#"f(){ "/opt/stax" git textconv "$1" 2>/dev/null || cat "$1"; }; f"#),
         (
-            "merge.stax.driver",
-            r#"f(){ for s in "/opt/stax" stax; do "$s" git merge "$@"; done; }; f %O %A %B"#,
+            "diff.stax.textconv",
+            r#"f(){ "/opt/stax" git textconv "$1" 2>/dev/null || stax git textconv "$1" 2>/dev/null || cat "$1"; }; f"#,
         ),
+        ("merge.stax.driver", older.trim()),
     ] {
         sandbox.git(["config", name, text]).ok();
         let [found] = &warnings(&sandbox, "G06")[..] else { panic!("one warning for {name}") };
         assert_eq!(found[0], "the drivers of this clone are those of another version of stax");
         let status = sandbox.stax(["secrets", "status"]).exits(0);
-        status.prints("✗ drivers: those of another version of stax").says("stax secrets install");
+        status
+            .prints("✗ git: the drivers of this clone are those of an older stax")
+            .says("stax secrets install");
         sandbox.stax(["secrets", "install"]).ok();
         assert!(warnings(&sandbox, "G06").is_empty());
     }

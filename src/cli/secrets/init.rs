@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::secrets::install::{guard, install};
-use crate::cli::secrets::interrupted::open_to_write;
+use crate::cli::secrets::interrupted::open_to_install;
 use crate::cli::secrets::verify::opinion;
 use crate::cli::ui::Ui;
 use crate::disk::Write;
@@ -73,7 +73,7 @@ impl From<FormatName> for Format {
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
         check_env(&self.env).map_err(|error| Failure::usage(error.to_string()))?;
-        let workspace = open_to_write(ui, None, Caller::Person, self.dry_run)?;
+        let workspace = open_to_install(ui, None, Caller::Person, self.dry_run)?;
         let repo = workspace.repo()?;
         let path = self.path(&workspace)?;
         let format = Format::of_path(&path);

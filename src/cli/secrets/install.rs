@@ -11,20 +11,20 @@ use crate::workspace::{Caller, Workspace};
 
 mod attributes;
 mod block;
+pub(super) mod config;
 pub(super) mod global;
 pub(in crate::cli) mod guard;
 pub(in crate::cli) mod hooks;
 mod manager;
 mod script;
+pub(super) mod texts;
 pub(super) mod unmarked;
+pub(in crate::cli) mod versions;
 
+use config::{Config, Local, Put, Taken, put, take_out};
 use hooks::{Hook, Hooks};
 pub(super) use script::Name;
-
-const TEXTCONV: &str = "diff.stax.textconv";
-const MERGE: &str = "merge.stax.driver";
-/// The key at the top level, as the heading of a hunk: of YAML and dotenv, then of indented JSON.
-const XFUNCNAME: &str = "^\"?([A-Za-z_][^:=\"]*)\"?[ \t]*[:=]\n^[ \t]{1,4}\"([^\"]+)\"[ \t]*:";
+use texts::{Author, Driver};
 
 /// Install the diff and merge drivers and the hooks into this clone
 ///
@@ -66,14 +66,20 @@ impl Args {
 /// The state after an installation.
 pub(in crate::cli) struct Installed {
     pub(in crate::cli) hooks: Hooks,
+    /// The drivers that are in place.
+    drivers: Vec<Driver>,
+    left: Vec<(Driver, Author)>,
 }
 
 impl Installed {
     /// What is in place, and what is left to do by hand.
     pub(in crate::cli) fn report(&self, ui: &Ui) {
         let own = self.hooks.listed(|hook| *hook == Hook::Installed);
-        let hooks = if own.is_empty() { String::new() } else { format!("; hooks {own}") };
-        ui.line(format!("installed  diff and merge drivers{hooks}   (this clone only)"));
+        let hooks = (!own.is_empty()).then(|| format!("hooks {own}"));
+        let parts: Vec<String> = said(&self.drivers).into_iter().chain(hooks).collect();
+        if !parts.is_empty() {
+            ui.line(format!("installed  {}   (this clone only)", parts.join("; ")));
+        }
         for (what, hook) in
             [("a block in your hooks", Hook::Inserted), ("called by your hooks", Hook::Chained)]
         {
@@ -82,7 +88,53 @@ impl Installed {
                 ui.line(format!("{:10} {what} {names}", ""));
             }
         }
+        self.left.iter().for_each(|(driver, author)| left(ui, *driver, *author, "--local"));
+        let newer = self.hooks.listed(|hook| *hook == Hook::Newer);
+        if !newer.is_empty() {
+            ui.warning(format!("hooks of a newer stax were left alone: {newer}"));
+        }
         self.hooks.advise(ui);
+    }
+}
+
+/// `diff and merge drivers`
+fn said(drivers: &[Driver]) -> Option<String> {
+    match drivers {
+        [] => None,
+        [one] => Some(one.word().to_owned()),
+        _ => Some("diff and merge drivers".to_owned()),
+    }
+}
+
+/// Says that a command in a configuration is not ours, and how to get ours in its place.
+fn left(ui: &Ui, driver: Driver, author: Author, level: &str) {
+    let name = driver.name();
+    if author == Author::Newer {
+        return ui.warning(format!("{name} is that of a newer stax and was left alone"));
+    }
+    ui.warning(format!("{name} is no command that stax wrote and was left alone"));
+    let again = if level == "--global" { " --global" } else { "" };
+    ui.hint(format!(
+        "to have stax's in its place: git config {level} --unset-all {name} && stax secrets install{again}"
+    ));
+}
+
+/// Takes a driver out of a configuration and says what of its section stays; whether anything was taken out.
+pub(super) fn taken(ui: &Ui, config: &dyn Config, driver: Driver) -> Result<bool, Failure> {
+    match take_out(config, driver)? {
+        Taken::Nothing => Ok(false),
+        Taken::Left(author) => {
+            let whose =
+                if author == Author::Newer { "that of a newer stax" } else { "no command that stax wrote" };
+            ui.warning(format!("{} is {whose} and was left alone", driver.name()));
+            Ok(false)
+        }
+        Taken::Out(others) => {
+            for name in others {
+                ui.note(format!("{name} was not written by stax and was left alone"));
+            }
+            Ok(true)
+        }
     }
 }
 
@@ -99,23 +151,22 @@ fn report(guard: &guard::Guard, ui: &Ui) {
 /// Writes the drivers into the repository's configuration and the hooks beside it.
 pub(in crate::cli) fn install(repo: &Repo) -> Result<Installed, Failure> {
     let program = program()?;
-    for (name, value) in drivers(&program) {
-        set(repo, name, &value)?;
+    let (mut drivers, mut left) = (Vec::new(), Vec::new());
+    for driver in [Driver::Textconv, Driver::Merge] {
+        match put(&Local(repo), driver, &program)? {
+            Put::Done => drivers.push(driver),
+            Put::Left(author) => left.push((driver, author)),
+        }
     }
-    Ok(Installed { hooks: Hooks::install(repo, &program)? })
-}
-
-/// The settings of both drivers, in the order in which they are written.
-fn drivers(program: &str) -> [(&'static str, String); 5] {
-    [
-        (TEXTCONV, textconv(program)),
-        // a cache would put plaintext into the object store
-        ("diff.stax.cachetextconv", "false".to_owned()),
-        ("diff.stax.xfuncname", XFUNCNAME.to_owned()),
-        // the command first: a named driver without one makes git stop
-        (MERGE, merge_driver(program)),
-        ("merge.stax.name", "stax: SOPS documents, key by key".to_owned()),
-    ]
+    // a guard that an older stax installed
+    if Local(repo)
+        .values(Driver::Filter.name())?
+        .iter()
+        .any(|text| matches!(Driver::Filter.author(text), Author::Stax(_)))
+    {
+        put(&Local(repo), Driver::Filter, &program)?;
+    }
+    Ok(Installed { hooks: Hooks::install(repo, &program)?, drivers, left })
 }
 
 /// Whether git calls stax for diffs and for merges in this clone, and what its hooks are.
@@ -129,26 +180,7 @@ pub(in crate::cli) fn drivers_of(repo: &Repo) -> Result<(bool, bool), Failure> {
     let calls = |name: &str, command: &str| -> Result<bool, Failure> {
         Ok(repo.config_string(name)?.is_some_and(|text| text.contains(command)))
     };
-    Ok((calls(TEXTCONV, "git textconv")?, calls(MERGE, "git merge ")?))
-}
-
-/// Whether a driver is there that another version of stax wrote. Which program it starts first may differ, and one
-/// that somebody wrote by hand is theirs.
-pub(in crate::cli) fn has_old_drivers(repo: &Repo) -> Result<bool, Failure> {
-    let is_old = |name: &str, now: &str| -> Result<bool, Failure> {
-        // behind the quoted path
-        let rest = now.splitn(3, '"').nth(2).unwrap_or_default();
-        Ok(repo.config_string(name)?.is_some_and(|text| text.starts_with("f(){ ") && !text.ends_with(rest)))
-    };
-    Ok(is_old(TEXTCONV, &textconv(""))? || is_old(MERGE, &merge_driver(""))?)
-}
-
-fn set(repo: &Repo, name: &str, value: &str) -> Result<(), Failure> {
-    if repo.config_multi(name)? != [value] {
-        repo.unset_config(name)?;
-        repo.set_config(name, value)?;
-    }
-    Ok(())
+    Ok((calls(Driver::Textconv.name(), "git textconv")?, calls(Driver::Merge.name(), "git merge ")?))
 }
 
 fn program() -> Result<String, Failure> {
@@ -156,67 +188,4 @@ fn program() -> Result<String, Failure> {
     path.into_os_string().into_string().map_err(|path| {
         Failure::usage(format!("git cannot be told of `{}`: its path is not UTF-8", path.display()))
     })
-}
-
-/// Within double quotes of a shell.
-fn quoted(program: &str) -> String {
-    let mut quoted = String::with_capacity(program.len());
-    for c in program.chars() {
-        if matches!(c, '\\' | '"' | '$' | '`') {
-            quoted.push('\\');
-        }
-        quoted.push(c);
-    }
-    quoted
-}
-
-/// Begins a `case` of the shell whose first branch only a stax takes: any program may have that name.
-fn case_of_stax(program: &str) -> String {
-    format!("case $({program} --version 2>/dev/null </dev/null) in \"stax \"*)")
-}
-
-/// git stops in the middle of a diff when a textconv fails, so this one ends with `cat`. A file may be named
-/// like an option. Another program of the name stax would hide a change by printing nothing.
-fn textconv(program: &str) -> String {
-    let (quoted, if_stax) = (quoted(program), case_of_stax("stax"));
-    format!(
-        "f(){{ \"{quoted}\" git textconv -- \"$1\" 2>/dev/null || \
-         {if_stax} stax git textconv -- \"$1\" 2>/dev/null;; \
-         *) false;; esac || cat -- \"$1\"; }}; f"
-    )
-}
-
-/// Where no stax answers with 0 or 1, git's own text merge leaves its markers: without them the other
-/// side would be lost with the next `git add`. git reads `%%` as `%`. `--`: help for a file of that name ends
-/// with 0, and then the other side would be lost too; so it would where another program of that name ends with 0.
-fn merge_driver(program: &str) -> String {
-    let quoted = quoted(program).replace('%', "%%");
-    let if_stax = case_of_stax("\"$s\"");
-    format!(
-        "f(){{ for s in \"{quoted}\" stax; do command -v \"$s\" >/dev/null 2>&1 || continue; \
-         {if_stax} ;; *) continue;; esac; \
-         \"$s\" git merge -- \"$@\"; case $? in 0) return 0;; 1) return 1;; esac; done; \
-         echo \"stax: not found, $5 is merged as text\" >&2; \
-         git merge-file --diff3 --marker-size \"$4\" -L \"$7\" -L \"$6\" -L \"$8\" \"$2\" \"$1\" \"$3\" \
-         && {{ echo '<<<<<<< merged as text'; echo '======='; echo '>>>>>>> its MAC is wrong'; }} >>\"$2\"; \
-         return 1; }}; f %O %A %B %L %P %S %X %Y"
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_cannot_leave_its_quotes() {
-        let hostile = r#"/a b/$(x)`y`"z\'/stax"#;
-        let command = textconv(hostile);
-        assert!(
-            command.starts_with(r#"f(){ "/a b/\$(x)\`y\`\"z\\'/stax" git textconv -- "$1""#),
-            "{command}"
-        );
-        let driver = merge_driver("/a%Ob/$(x)/stax");
-        assert!(driver.starts_with(r#"f(){ for s in "/a%%Ob/\$(x)/stax" stax; do "#), "{driver}");
-        assert!(driver.ends_with("return 1; }; f %O %A %B %L %P %S %X %Y"), "{driver}");
-    }
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::Which;
+use super::install::versions;
 use super::verify::count;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
@@ -24,8 +25,20 @@ impl Which {
     }
 }
 
-/// Opens the workspace for a command that writes. A dry run writes nothing, so it only tells.
+/// Opens the workspace for a command that writes, and says where git calls another version of stax here.
 pub(in crate::cli) fn open_to_write(
+    ui: &Ui,
+    file: Option<&Path>,
+    caller: Caller,
+    dry_run: bool,
+) -> Result<Workspace, Failure> {
+    let workspace = open_to_install(ui, file, caller, dry_run)?;
+    versions::tell(ui, &workspace);
+    Ok(workspace)
+}
+
+/// The same for a command that installs drivers and hooks anyway. A dry run writes nothing, so it only tells.
+pub(super) fn open_to_install(
     ui: &Ui,
     file: Option<&Path>,
     caller: Caller,

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::clone::{on_path, stranger, unguarded};
 use super::install;
 use super::install::hooks::{Hook, Hooks};
+use super::install::versions::Versions;
 use super::interrupted;
 use super::resolve;
 use super::verify::{self, Looked, Verdict};
@@ -61,7 +62,7 @@ struct Report {
     interrupted: Result<Option<Interrupted>, String>,
     has_driver: bool,
     has_merge_driver: bool,
-    has_old_drivers: bool,
+    versions: Versions,
     has_guard: bool,
     /// Secret files that are not bound, without the drivers' attributes, and how many secret files there are.
     unmarked: (usize, usize),
@@ -117,7 +118,7 @@ impl Report {
             interrupted: workspace.interrupted().map_err(|error| error.to_string()),
             has_driver,
             has_merge_driver,
-            has_old_drivers: install::has_old_drivers(workspace.repo()?)?,
+            versions: Versions::of(workspace.repo()?)?,
             unmarked,
             has_guard: install::guard::is_installed(workspace.repo()?)?,
             unguarded,
@@ -196,8 +197,8 @@ impl Report {
         let gap = if unchecked.is_empty() { String::new() } else { format!("; {}", unchecked.join(", ")) };
         let mark = if diff.is_empty() && gap.is_empty() { "✓" } else { "✗" };
         ui.mark(mark, format!("git: {driver}{guard}, {hooks} in this clone{diff}{gap}"));
-        if self.has_old_drivers {
-            ui.mark("✗", "drivers: those of another version of stax");
+        if let Some(text) = self.versions.text() {
+            ui.mark("✗", format!("git: {text}"));
         }
         if let Some(path) = &self.stranger {
             ui.mark("✗", format!("PATH: {path} is another program; git calls this stax by its whole path"));
@@ -235,7 +236,7 @@ impl Report {
         }
         if !self.has_driver
             || !self.has_merge_driver
-            || self.has_old_drivers
+            || self.versions.is_older()
             || self.hooks.found.iter().any(|(_, hook)| hook.is_for_install())
         {
             next.push("stax secrets install     # drivers and hooks".to_owned());
@@ -299,7 +300,7 @@ impl Report {
             "conflicts": self.conflicts,
             "stranger": self.stranger,
             "unheard": unheard,
-            "git": {"diff_driver": self.has_driver, "merge_driver": self.has_merge_driver, "guard": self.has_guard, "unguarded": unguarded, "hooks": hooks},
+            "git": {"diff_driver": self.has_driver, "merge_driver": self.has_merge_driver, "guard": self.has_guard, "unguarded": unguarded, "hooks": hooks, "older": self.versions.older()},
             "next": self.next(),
         })
     }
@@ -379,11 +380,12 @@ fn hooks_text(hooks: &Hooks) -> String {
     if hooks.found.iter().all(|(_, hook)| *hook == Hook::Absent) {
         return "no hooks".to_owned();
     }
-    let kinds: [(&str, Hook); 5] = [
+    let kinds: [(&str, Hook); 6] = [
         ("hooks", Hook::Installed),
         ("a block in your hooks", Hook::Inserted),
         ("called by your hooks", Hook::Chained),
         ("of another stax: hooks", Hook::Outdated),
+        ("of a newer stax: hooks", Hook::Newer),
         ("missing: hooks", Hook::Absent),
     ];
     let mut parts: Vec<String> = Vec::new();

@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::install::global::{self, remove_section};
-use super::install::guard;
+use super::install::config::Local;
 use super::install::hooks::{Hooks, Removed};
+use super::install::texts::Driver;
+use super::install::{self, global, guard};
 use super::interrupted;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
@@ -26,7 +27,7 @@ pub struct Args {
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
         if self.global {
-            let removed = global::uninstall()?;
+            let removed = global::uninstall(ui)?;
             for what in &removed {
                 ui.line(format!("removed    {what}"));
             }
@@ -39,16 +40,16 @@ impl Args {
         interrupted::settle(ui, &workspace)?;
         let repo = workspace.repo()?;
         let hooks = Hooks::uninstall(repo)?;
-        let config = repo.common_dir().join("config").to_string_lossy().into_owned();
+        let config = Local(repo);
         let mut drivers = Vec::new();
         // the attributes first: a required filter without a command would stop git
         let had_attributes = guard::uninstall(repo)?;
-        if remove_section(&["--file", &config], guard::SECTION)? || had_attributes {
-            drivers.push("guard".to_owned());
+        if install::taken(ui, &config, Driver::Filter)? || had_attributes {
+            drivers.push(Driver::Filter.word());
         }
-        for kind in ["diff", "merge"] {
-            if remove_section(&["--file", &config], &format!("{kind}.stax"))? {
-                drivers.push(format!("{kind} driver"));
+        for driver in [Driver::Textconv, Driver::Merge] {
+            if install::taken(ui, &config, driver)? {
+                drivers.push(driver.word());
             }
         }
         report(&hooks, &drivers, ui);
@@ -56,8 +57,8 @@ impl Args {
     }
 }
 
-fn report(hooks: &Removed, drivers: &[String], ui: &Ui) {
-    let mut removed = drivers.to_vec();
+fn report(hooks: &Removed, drivers: &[&str], ui: &Ui) {
+    let mut removed: Vec<String> = drivers.iter().map(|word| (*word).to_owned()).collect();
     if !hooks.deleted.is_empty() {
         let names: Vec<&str> = hooks.deleted.iter().map(|name| name.text()).collect();
         removed.push(format!("hooks {}", names.join(", ")));

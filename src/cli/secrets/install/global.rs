@@ -5,6 +5,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::attributes::{Attributes, Change, block};
+use super::config::{Config, Put, put};
+use super::texts::Driver;
+use super::{left, said, taken};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::keyring::IDENTITY_VARIABLES;
@@ -16,20 +19,28 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Names that say SOPS. A file that is none is shown and merged by git's own means under these too.
 const NAMES: [&str; 2] = ["sops", "enc"];
 const FORMATS: [&str; 5] = ["yaml", "yml", "json", "env", "ini"];
+/// A guard belongs to a clone.
+const DRIVEN: [Driver; 2] = [Driver::Textconv, Driver::Merge];
 const ABOUT: &str = "`stax secrets uninstall --global` takes this block out again";
 
 /// Writes both; repeatable.
 pub(super) fn install(ui: &Ui) -> Result<ExitCode, Failure> {
     let program = super::program()?;
-    for (name, value) in super::drivers(&program) {
-        set(name, &value)?;
+    let mut placed = Vec::new();
+    for driver in DRIVEN {
+        match put(&Global, driver, &program)? {
+            Put::Done => placed.push(driver),
+            Put::Left(author) => left(ui, driver, author, "--global"),
+        }
     }
     let path = attributes_file()?;
     let lines = lines();
     let put = Attributes::at(&path).put(&block(ABOUT, &lines));
-    ui.line(
-        "installed  diff and merge drivers in your git configuration   (every repository, no file of theirs)",
-    );
+    if let Some(drivers) = said(&placed) {
+        ui.line(format!(
+            "installed  {drivers} in your git configuration   (every repository, no file of theirs)"
+        ));
+    }
     match put {
         Ok(Change::Written) => ui.line(format!("{:10} attributes of {} in {}", "", names(), path.display())),
         Ok(Change::AsBefore) => {}
@@ -47,11 +58,11 @@ pub(super) fn install(ui: &Ui) -> Result<ExitCode, Failure> {
 pub(super) const DRIVERS: &str = "diff=stax merge=stax";
 
 /// What was taken out again, in words.
-pub(in crate::cli::secrets) fn uninstall() -> Result<Vec<String>, Failure> {
+pub(in crate::cli::secrets) fn uninstall(ui: &Ui) -> Result<Vec<String>, Failure> {
     let mut removed = Vec::new();
-    for kind in ["diff", "merge"] {
-        if remove_section(&["--global"], &format!("{kind}.stax"))? {
-            removed.push(format!("{kind} driver of your git configuration"));
+    for driver in DRIVEN {
+        if taken(ui, &Global, driver)? {
+            removed.push(format!("{} of your git configuration", driver.word()));
         }
     }
     let path = attributes_file()?;
@@ -100,25 +111,46 @@ fn attributes_file() -> Result<PathBuf, Failure> {
     Ok(config.join("git/attributes"))
 }
 
-fn set(name: &str, value: &str) -> Result<(), Failure> {
-    let known = git(&["config", "--global", "--null", "--get-all", name])?;
-    if *known.stdout == format!("{value}\0").into_bytes() {
-        return Ok(());
+/// The user's own, which git finds.
+struct Global;
+
+impl Config for Global {
+    fn values(&self, name: &str) -> Result<Vec<String>, Failure> {
+        let known = git(&["config", "--global", "--null", "--get-all", name])?;
+        Ok(words(&known.stdout))
     }
-    let output = git(&["config", "--global", "--replace-all", name, value])?;
-    if output.status.success() {
-        return Ok(());
+
+    fn effective(&self, name: &str) -> Result<Vec<String>, Failure> {
+        self.values(name)
     }
-    let why = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    Err(beside_lock(Failure::usage(format!("your git configuration was not changed: {why}")), &["--global"])
-        .hint("`stax secrets install` in a clone needs no change there"))
+
+    fn set(&self, name: &str, value: &str) -> Result<(), Failure> {
+        let output = git(&["config", "--global", "--replace-all", name, value])?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let why = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        let failure = Failure::usage(format!("your git configuration was not changed: {why}"));
+        Err(beside_lock(failure, &self.option())
+            .hint("`stax secrets install` in a clone needs no change there"))
+    }
+
+    fn option(&self) -> Vec<String> {
+        vec!["--global".to_owned()]
+    }
+}
+
+/// What git prints with a zero byte behind each.
+fn words(bytes: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(bytes);
+    text.split_terminator('\0').map(str::to_owned).collect()
 }
 
 /// Names the lock that git met beside the configuration: whoever is killed leaves it.
-fn beside_lock(failure: Failure, file: &[&str]) -> Failure {
+fn beside_lock(failure: Failure, file: &[String]) -> Failure {
     let named = |name: &str| std::env::var_os(name).filter(|text| !text.is_empty()).map(PathBuf::from);
     let mut locks: Vec<PathBuf> = match file {
-        ["--file", path] => vec![PathBuf::from(format!("{path}.lock"))],
+        [_, path] => vec![PathBuf::from(format!("{path}.lock"))],
         _ => [
             named("GIT_CONFIG_GLOBAL").map(|mut path| {
                 path.as_mut_os_string().push(".lock");
@@ -136,20 +168,36 @@ fn beside_lock(failure: Failure, file: &[&str]) -> Failure {
     locks.iter().fold(failure, |failure, lock| failure.hint_of_lock(lock))
 }
 
-/// libgit2 would leave an empty heading behind, so git does it; says whether anything was set. `file` says
-/// which configuration.
-pub(in crate::cli::secrets) fn remove_section(file: &[&str], section: &str) -> Result<bool, Failure> {
-    let config = |args: &[&str]| git(&[&["config"], file, args].concat());
+/// The names that a file sets below a section, as git writes them.
+pub(super) fn names_below(config: &dyn Config, section: &str) -> Result<Vec<String>, Failure> {
     let pattern = format!("^{}\\.", section.replace('.', "\\."));
-    if !config(&["--get-regexp", &pattern])?.status.success() {
-        return Ok(false);
+    let found = git_config(config, &["--null", "--name-only", "--get-regexp", &pattern])?;
+    let mut names = words(&found.stdout);
+    names.dedup();
+    Ok(names)
+}
+
+/// libgit2 would leave an empty heading behind, so git does it.
+pub(super) fn remove_section(config: &dyn Config, section: &str) -> Result<(), Failure> {
+    removed(config, section, &git_config(config, &["--remove-section", section])?)
+}
+
+pub(super) fn unset(config: &dyn Config, name: &str) -> Result<(), Failure> {
+    removed(config, name, &git_config(config, &["--unset-all", name])?)
+}
+
+fn removed(config: &dyn Config, what: &str, output: &process::Output) -> Result<(), Failure> {
+    if output.status.success() {
+        return Ok(());
     }
-    let output = config(&["--remove-section", section])?;
-    if !output.status.success() {
-        let why = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        return Err(beside_lock(Failure::usage(format!("{section} was not removed: {why}")), file));
-    }
-    Ok(true)
+    let why = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    Err(beside_lock(Failure::usage(format!("{what} was not removed: {why}")), &config.option()))
+}
+
+fn git_config(config: &dyn Config, args: &[&str]) -> Result<process::Output, Failure> {
+    let option = config.option();
+    let option: Vec<&str> = option.iter().map(String::as_str).collect();
+    git(&[&["config"], &option[..], args].concat())
 }
 
 /// Outside of every repository, so that none has a say.

@@ -4,16 +4,15 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::attributes::{Attributes, Change, block};
+use super::config::{Local, put, stranger};
 use super::global;
+use super::texts::Driver;
 use crate::cli::failure::Failure;
 use crate::cli::secrets::init::templates::attributes_pattern;
 use crate::cli::ui::Ui;
 use crate::repo::{Attribute, Repo};
 use crate::workspace::{Caller, POLICY, Workspace};
 
-pub(in crate::cli::secrets) const SECTION: &str = "filter.stax";
-const PROCESS: &str = "filter.stax.process";
-const REQUIRED: &str = "filter.stax.required";
 const ABOUT: &str = "`stax secrets install --guard`; `stax secrets uninstall` takes this block out again";
 
 /// A guard in its place.
@@ -26,6 +25,11 @@ pub(in crate::cli) struct Guard {
 pub(in crate::cli) fn install(program: &str) -> Result<Guard, Failure> {
     let workspace = Workspace::open(None, Caller::Person)?;
     let repo = workspace.repo()?;
+    let config = Local(repo);
+    if stranger(&config, Driver::Filter)?.is_some() {
+        return Err(Failure::usage("filter.stax.process of this clone is no command that this stax wrote")
+            .hint("to have the guard in its place: git config --unset-all filter.stax.process"));
+    }
     let (mut lines, mut left_out) = (global::patterns("filter=stax"), Vec::new());
     lines.push(format!("{POLICY} !filter"));
     for path in secret_paths(&workspace)? {
@@ -41,10 +45,9 @@ pub(in crate::cli) fn install(program: &str) -> Result<Guard, Failure> {
     }
     // with the command first a file of another filter would meet a guard that has to give its bytes back
     let path = place(repo);
-    let put = Attributes::at(&path).put(&block(ABOUT, &lines));
-    put.map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
-    super::set(repo, PROCESS, &process(program))?;
-    super::set(repo, REQUIRED, "true")?;
+    let written = Attributes::at(&path).put(&block(ABOUT, &lines));
+    written.map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
+    put(&config, Driver::Filter, program)?;
     Ok(Guard { left_out })
 }
 
@@ -80,7 +83,7 @@ pub(in crate::cli::secrets) fn uninstall(repo: &Repo) -> Result<bool, Failure> {
 
 /// Whether git asks it in this clone.
 pub(in crate::cli) fn is_installed(repo: &Repo) -> Result<bool, Failure> {
-    Ok(repo.config_string(PROCESS)?.is_some_and(|command| command.contains("git filter")))
+    Ok(repo.config_string(Driver::Filter.name())?.is_some_and(|command| command.contains("git filter")))
 }
 
 fn place(repo: &Repo) -> PathBuf {
@@ -96,16 +99,4 @@ fn secret_paths(workspace: &Workspace) -> Result<BTreeSet<String>, Failure> {
     paths.extend(tracked.filter(|path| global::is_named(path)));
     paths.retain(|path| Path::new(path).file_name().is_some_and(|name| name != POLICY));
     Ok(paths)
-}
-
-/// git keeps it running for all files of a command. Another stax than the installed one will do; without any,
-/// git stops, and its own words would not say why.
-fn process(program: &str) -> String {
-    let (quoted, if_stax) = (super::quoted(program), super::case_of_stax("stax"));
-    format!(
-        "f(){{ [ -x \"{quoted}\" ] && exec \"{quoted}\" git filter; \
-         {if_stax} exec stax git filter;; esac; \
-         echo \"stax: not found, and this clone is guarded; once without it: \
-         git -c filter.stax.process= -c filter.stax.required=false ...\" >&2; return 1; }}; f"
-    )
 }

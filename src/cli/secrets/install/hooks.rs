@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::block::{block_in, plain_file, without_block, write};
 use super::manager::{Manager, advise_script};
-use super::script::{Name, is_script, with_block};
+use super::script::{Name, with_block};
+use super::texts::Author;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::repo::Repo;
@@ -20,6 +21,8 @@ pub(in crate::cli) enum Hook {
     Inserted,
     /// Ours or our block, of another version or for another place of stax, or not executable.
     Outdated,
+    /// That of a stax to come, which is left to it.
+    Newer,
     /// Somebody else's, and it calls stax.
     Chained,
     /// Somebody else's file, or the place where their hook manager reads one.
@@ -29,7 +32,7 @@ pub(in crate::cli) enum Hook {
 
 impl Hook {
     pub(in crate::cli) fn guards(&self) -> bool {
-        matches!(self, Self::Installed | Self::Inserted | Self::Outdated | Self::Chained)
+        !matches!(self, Self::Foreign(_) | Self::Absent)
     }
 
     pub(in crate::cli) fn is_for_install(&self) -> bool {
@@ -41,6 +44,7 @@ impl Hook {
             Self::Installed => "installed",
             Self::Inserted => "inserted",
             Self::Outdated => "outdated",
+            Self::Newer => "newer",
             Self::Chained => "chained",
             Self::Foreign(_) => "foreign",
             Self::Absent => "absent",
@@ -125,13 +129,14 @@ impl Hooks {
             // pre-commit and lefthook move what they find aside; pre-commit goes on to run it
             let aside = [".legacy", ".old"].map(|suffix| folder.join(format!("{}{suffix}", name.text())));
             for path in aside.iter().chain([&path]) {
-                if plain_file(path).map_err(failed)?.is_some_and(|(old, _)| is_script(&old, name)) {
+                if plain_file(path).map_err(failed)?.is_some_and(|(old, _)| is_ours(name.author(&old))) {
                     fs::remove_file(path).map_err(failed)?;
                     removed.deleted.push(name);
                 }
             }
             let Some((old, mode)) = plain_file(&path).map_err(failed)? else { continue };
-            if let Some(new) = without_block(&old) {
+            let block = block_in(&old).filter(|range| is_ours(name.block_author(&old[range.clone()])));
+            if let Some(new) = block.and_then(|_| without_block(&old)) {
                 write(&path, &new, mode).map_err(failed)?;
                 removed.restored.push(path);
             } else if name.is_called_in(&old) {
@@ -199,6 +204,10 @@ impl Hooks {
     }
 }
 
+fn is_ours(author: Author) -> bool {
+    matches!(author, Author::Stax(_))
+}
+
 /// Whether the manager goes on to run what stood in its place, and that calls stax.
 fn calls_aside(manager: &Manager, hook: &Path, name: Name) -> bool {
     let aside = hook.with_extension("legacy");
@@ -215,17 +224,24 @@ fn inspect(folder: &Path, name: Name, program: &str, manager: Option<&Manager>) 
         && !elsewhere
     {
         let runs = mode & 0o111 != 0;
-        if is_script(&bytes, name) {
-            let current = runs && bytes == name.script(program).as_bytes();
-            return Ok(if current { Hook::Installed } else { Hook::Outdated });
+        match name.author(&bytes) {
+            Author::Stax(_) => {
+                let current = runs && bytes == name.script(program).as_bytes();
+                return Ok(if current { Hook::Installed } else { Hook::Outdated });
+            }
+            Author::Newer => return Ok(Hook::Newer),
+            Author::Other => {}
         }
         if let Some(range) = block_in(&bytes) {
-            let current = bytes[range] == *name.block(program).as_bytes();
-            return Ok(match (runs, current) {
-                (true, true) => Hook::Inserted,
-                (true, false) => Hook::Outdated,
-                (false, _) => Hook::Foreign(path),
-            });
+            let current = bytes[range.clone()] == *name.block(program).as_bytes();
+            match (name.block_author(&bytes[range]), runs) {
+                (Author::Stax(_), true) if current => return Ok(Hook::Inserted),
+                (Author::Stax(_), true) => return Ok(Hook::Outdated),
+                (Author::Newer, true) => return Ok(Hook::Newer),
+                (_, false) => return Ok(Hook::Foreign(path)),
+                // somebody changed it
+                (Author::Other, true) => {}
+            }
         }
         if manager.is_none() && runs && name.is_called_in(&bytes) {
             return Ok(Hook::Chained);

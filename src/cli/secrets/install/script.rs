@@ -1,6 +1,12 @@
 //! The text of the hooks: whole scripts, and the block that goes into a script of somebody else.
 
 use super::block::{self, BEGIN, END};
+use super::texts::{Author, PLACE, VERSION, version_after};
+
+/// In the second line of a hook, with the version.
+const MARK: &str = "# stax-hook v";
+/// Stax 0.1.0 was the first to write into scripts of others.
+const FIRST_BLOCK: u32 = 2;
 
 /// A hook that stax has something to say in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,31 +51,52 @@ impl Name {
 
     /// The hook as this stax writes it.
     pub(super) fn script(self, program: &str) -> String {
-        self.template().replacen("@STAX@", &quoted(program), 1)
+        let texts = self.texts();
+        texts[texts.len() - 1].1.replacen(PLACE, &quoted(program), 1)
     }
 
-    fn template(self) -> &'static str {
+    /// The hook of each version that had one; the last one is what this stax writes.
+    fn texts(self) -> &'static [(u32, &'static str)] {
         match self {
-            Self::PreCommit => include_str!("../../../../hooks/pre-commit"),
-            Self::PreMergeCommit => include_str!("../../../../hooks/pre-merge-commit"),
-            Self::PrePush => include_str!("../../../../hooks/pre-push"),
-            Self::CommitMsg => include_str!("../../../../hooks/commit-msg"),
+            Self::PreCommit => &[
+                (1, include_str!("../../../../hooks/v1/pre-commit")),
+                (2, include_str!("../../../../hooks/v2/pre-commit")),
+                (3, include_str!("../../../../hooks/v3/pre-commit")),
+            ],
+            Self::PreMergeCommit => &[
+                (2, include_str!("../../../../hooks/v2/pre-merge-commit")),
+                (3, include_str!("../../../../hooks/v3/pre-merge-commit")),
+            ],
+            Self::PrePush => &[
+                (2, include_str!("../../../../hooks/v2/pre-push")),
+                (3, include_str!("../../../../hooks/v3/pre-push")),
+            ],
+            Self::CommitMsg => &[
+                (2, include_str!("../../../../hooks/v2/commit-msg")),
+                (3, include_str!("../../../../hooks/v3/commit-msg")),
+            ],
         }
     }
 
-    /// Scripts of earlier versions, which are ours to replace.
-    fn earlier(self) -> &'static [&'static str] {
-        match self {
-            Self::PreCommit => &[include_str!("../../../../hooks/v1/pre-commit")],
-            _ => &[],
-        }
+    /// Who wrote a whole script: a stax to the last byte, for any place of stax. What somebody changed is theirs.
+    pub(super) fn author(self, bytes: &[u8]) -> Author {
+        author(self.texts().iter().map(|(version, text)| (*version, (*text).to_owned())), bytes)
+    }
+
+    /// The same of a block in somebody else's script, without its surroundings.
+    pub(super) fn block_author(self, bytes: &[u8]) -> Author {
+        let texts = self.texts().iter().filter(|(version, _)| *version >= FIRST_BLOCK);
+        author(texts.map(|(version, text)| (*version, self.block_of(*version, text))), bytes)
     }
 
     /// The same for the inside of another script. It runs in a subshell, so that it changes nothing there.
     pub(super) fn block(self, program: &str) -> String {
-        let script = self.script(program);
+        self.block_of(VERSION, &self.script(program))
+    }
+
+    fn block_of(self, version: u32, script: &str) -> String {
         let body = script.split_once("\n\n").map_or("", |(_, body)| body);
-        let about = "# stax-hook v2: `stax secrets uninstall` takes this block out again";
+        let about = format!("{MARK}{version}: `stax secrets uninstall` takes this block out again");
         match self {
             Self::PreCommit | Self::PreMergeCommit => {
                 format!("{BEGIN}\n{about}\n(\n{body}) || exit $?\n{END}\n")
@@ -97,22 +124,31 @@ fn quoted(program: &str) -> String {
     format!("'{}'", program.replace('\'', r"'\''"))
 }
 
-/// One of our scripts to the last byte, for any place of stax. What somebody changed is theirs.
-pub(super) fn is_script(bytes: &[u8], name: Name) -> bool {
-    let Ok(text) = std::str::from_utf8(bytes) else { return false };
-    let is = |template: &&str| {
-        let Some((head, tail)) = template.split_once("@STAX@") else { return false };
+/// Which of these templates a text is.
+fn author(templates: impl Iterator<Item = (u32, String)>, bytes: &[u8]) -> Author {
+    let Ok(text) = std::str::from_utf8(bytes) else { return Author::Other };
+    let is = |template: &str| {
+        let Some((head, tail)) = template.split_once(PLACE) else { return false };
         text.strip_prefix(head)
             .and_then(|text| text.strip_suffix(tail))
             .is_some_and(|word| word.len() > 2 && word.starts_with('\'') && word.ends_with('\''))
     };
-    is(&name.template()) || name.earlier().iter().any(is)
+    for (version, template) in templates {
+        if is(&template) {
+            return Author::Stax(version);
+        }
+    }
+    let second = text.lines().nth(1).filter(|line| line.starts_with(MARK));
+    let version = second.and_then(|line| version_after(line, MARK));
+    if version.is_some_and(|version| version > VERSION) { Author::Newer } else { Author::Other }
 }
 
 /// The script with our block right behind its first line, before anything can end it. `None` where it may
 /// not work: another interpreter, no line to stand behind, or half a block.
 pub(super) fn with_block(bytes: &[u8], name: Name, program: &str) -> Option<Vec<u8>> {
     let place = match block::block_in(bytes) {
+        // what somebody changed in it is theirs
+        Some(range) if !matches!(name.block_author(&bytes[range.clone()]), Author::Stax(_)) => return None,
         Some(range) => range.start,
         None => shebang_end(bytes)?,
     };
@@ -152,10 +188,12 @@ mod tests {
         for name in Name::ALL {
             let hook = name.script(hostile);
             assert!(hook.contains("stax_program='/a b/$(x)`y`\"z\\'\\''/stax'\n"), "{hook}");
-            assert!(hook.contains("\n# stax-hook v2\n"), "{hook}");
+            assert!(hook.contains("\n# stax-hook v3\n"), "{hook}");
             assert!(hook.lines().last().is_some_and(|line| line.starts_with(name.call())), "{hook}");
-            assert!(is_script(hook.as_bytes(), name), "{hook}");
-            assert!(!is_script(format!("{hook}npm test\n").as_bytes(), name));
+            assert_eq!(name.author(hook.as_bytes()), Author::Stax(VERSION), "{hook}");
+            assert_eq!(name.author(format!("{hook}npm test\n").as_bytes()), Author::Other);
+            let newer = hook.replace("# stax-hook v3", "# stax-hook v4");
+            assert_eq!(name.author(newer.as_bytes()), Author::Newer);
             assert!(name.is_called_in(hook.as_bytes()));
         }
     }
