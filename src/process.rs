@@ -1,7 +1,7 @@
 //! Child processes. None inherits the variables that lead to an identity: the caller names them.
 
 use std::ffi::{OsStr, OsString};
-use std::io::{self, Read};
+use std::io::{self, Read, Write as _};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -176,6 +176,29 @@ pub fn run_editor(words: &[OsString], environment: Environment<'_>) -> Result<Ex
     let child = command.spawn();
     drop(limit);
     child.and_then(|mut child| child.wait()).map_err(|error| ProcessError::starting(program, error))
+}
+
+/// Runs a program over `input`, with the output of this process, and waits for as long as it takes.
+///
+/// # Errors
+/// [`ProcessError`] when it does not start; a failing status is not an error here.
+pub fn run_over(
+    words: &[OsString],
+    folder: &Path,
+    environment: Environment<'_>,
+    input: &[u8],
+) -> Result<ExitStatus, ProcessError> {
+    let (program, arguments) = words.split_first().ok_or(ProcessError::Empty)?;
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(folder).stdin(Stdio::piped());
+    environment.apply(&mut command);
+    let failed = |error| ProcessError::starting(program, error);
+    let mut child = command.spawn().map_err(failed)?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // a program that does not read its input has its reasons, and its status tells
+        let _ = stdin.write_all(input);
+    }
+    child.wait().map_err(failed)
 }
 
 /// How a child ended, in the code that a shell would give: 128+n for signal n.

@@ -25,13 +25,14 @@ mod scopes;
 mod texts;
 mod trees;
 
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::ffi::OsString;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
-use git2::{AttrCheckFlags, AttrValue, ErrorCode, Repository};
+use git2::{AttrCheckFlags, AttrValue, Repository};
 
 pub use ancestry::{Ancestry, Changes, Turns};
 pub use attributes::AttributeLine;
@@ -63,6 +64,9 @@ pub struct Repo {
     asks_git: OnceCell<bool>,
     may_fetch: Cell<bool>,
     kept_walks: Cell<KeptWalks>,
+    /// The configuration, where git had to be asked for it, and whether it has to be.
+    read_by_git: RefCell<Option<Rc<[Setting]>>>,
+    needs_git_to_read: Cell<Option<bool>>,
     /// What a git that is started here has in its environment.
     shield: OnceCell<Vec<(&'static str, OsString)>>,
 }
@@ -77,6 +81,34 @@ pub enum Attribute {
 }
 
 impl Repo {
+    /// The repository of the current folder as git finds it: where `GIT_DIR` or `GIT_WORK_TREE` say so, that one.
+    ///
+    /// # Errors
+    /// As [`discover`](Self::discover).
+    pub fn here() -> Result<Self, RepoError> {
+        if !Self::is_named_by_environment() {
+            return Self::discover(Path::new("."));
+        }
+        Self::new(open::named()?, Naming::Environment).with_work_tree()
+    }
+
+    /// `GIT_DIR` or `GIT_WORK_TREE` is set, so that git looks nowhere else.
+    #[must_use]
+    pub fn is_named_by_environment() -> bool {
+        ["GIT_DIR", "GIT_WORK_TREE"].iter().any(|name| std::env::var_os(name).is_some())
+    }
+
+    /// The same repository, opened anew.
+    ///
+    /// # Errors
+    /// As [`discover`](Self::discover).
+    pub fn again(&self) -> Result<Self, RepoError> {
+        match self.naming {
+            Naming::Discovered => Self::discover(&self.root),
+            Naming::Environment => Self::here(),
+        }
+    }
+
     /// Finds the repository that holds a folder. It does not look at `GIT_*` variables.
     ///
     /// # Errors
@@ -114,6 +146,8 @@ impl Repo {
             asks_git: OnceCell::new(),
             may_fetch: Cell::new(false),
             kept_walks: Cell::default(),
+            read_by_git: RefCell::default(),
+            needs_git_to_read: Cell::default(),
             shield: OnceCell::new(),
         }
     }
@@ -146,11 +180,8 @@ impl Repo {
     /// # Errors
     /// [`RepoError::Git`] when the configuration cannot be read.
     pub fn hooks_dir(&self) -> Result<PathBuf, RepoError> {
-        match self.git.config()?.get_path("core.hooksPath") {
-            Ok(path) => Ok(plain(&self.root.join(path))),
-            Err(error) if error.code() == ErrorCode::NotFound => Ok(self.common_dir().join("hooks")),
-            Err(error) => Err(error.into()),
-        }
+        let named = self.config_path("core.hooksPath")?;
+        Ok(named.map_or_else(|| self.common_dir().join("hooks"), |path| plain(&self.root.join(path))))
     }
 
     /// An attribute as git sees it in the work tree.

@@ -90,6 +90,20 @@ pub enum Caller {
     Git,
 }
 
+/// The repository of the current folder, or of a file: that which the environment names counts for files beneath it.
+fn repository(file: Option<&Path>, folder: &Path) -> std::result::Result<Repo, RepoError> {
+    if file.is_none() {
+        return Repo::here();
+    }
+    if Repo::is_named_by_environment() {
+        let named = Repo::here()?;
+        if folder.canonicalize().is_ok_and(|folder| folder.starts_with(named.root())) {
+            return Ok(named);
+        }
+    }
+    Repo::discover(folder)
+}
+
 impl Workspace {
     /// Opens the repository that holds the current folder, or the one that holds `file`. A file
     /// outside any repository stands alone.
@@ -101,7 +115,7 @@ impl Workspace {
             Some(parent) if parent != Path::new("") => existing(parent),
             _ => PathBuf::from("."),
         };
-        let repo = match Repo::discover(&folder) {
+        let repo = match repository(file, &folder) {
             Ok(repo) => Some(repo),
             Err(RepoError::NotARepository(_)) if file.is_some() => None,
             Err(RepoError::NotARepository(_)) => {

@@ -1,6 +1,7 @@
 //! The only place that prints and prompts: data on stdout, talk on stderr.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+use std::ffi::OsString;
 use std::io::{self, IsTerminal as _, Read as _, Write as _};
 use std::process::ExitCode;
 use std::sync::OnceLock;
@@ -38,13 +39,27 @@ fn keep(written: io::Result<()>) {
     }
 }
 
+/// anstream takes any `CLICOLOR_FORCE` for a yes; 0 and nothing say no (bixense.com/clicolors).
+fn automatic() -> anstream::ColorChoice {
+    let is_no = |forced: OsString| forced.is_empty() || forced == "0";
+    if !std::env::var_os("CLICOLOR_FORCE").is_some_and(is_no) {
+        return anstream::ColorChoice::Auto;
+    }
+    let is_off = std::env::var_os("NO_COLOR").is_some_and(|text| !text.is_empty())
+        || std::env::var_os("CLICOLOR").is_some_and(|text| text == "0")
+        || std::env::var_os("TERM").is_none_or(|name| name == "dumb");
+    // one choice for both streams
+    let are_terminals = io::stdout().is_terminal() && io::stderr().is_terminal();
+    if are_terminals && !is_off { anstream::ColorChoice::Always } else { anstream::ColorChoice::Never }
+}
+
 impl Ui {
     #[must_use]
     pub fn new(quiet: bool, color: clap::ColorChoice) -> Self {
         let choice = match color {
             clap::ColorChoice::Always => anstream::ColorChoice::Always,
             clap::ColorChoice::Never => anstream::ColorChoice::Never,
-            clap::ColorChoice::Auto => anstream::ColorChoice::Auto,
+            clap::ColorChoice::Auto => automatic(),
         };
         choice.write_global();
         Self { quiet }

@@ -3,8 +3,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use git2::ErrorCode;
-
 use super::plumbing::answer;
 use super::{Attribute, ObjectId, Repo, RepoError};
 
@@ -145,10 +143,8 @@ impl Repo {
     }
 
     fn attributes_of_user(&self) -> Result<Option<PathBuf>, RepoError> {
-        match self.git.config()?.get_path("core.attributesFile") {
-            Ok(path) => return Ok(Some(path)),
-            Err(error) if error.code() == ErrorCode::NotFound => {}
-            Err(error) => return Err(error.into()),
+        if let Some(path) = self.config_path("core.attributesFile")? {
+            return Ok(Some(path));
         }
         let named = |name: &str| std::env::var_os(name).filter(|text| !text.is_empty()).map(PathBuf::from);
         let config = named("XDG_CONFIG_HOME").or_else(|| Some(named("HOME")?.join(".config")));

@@ -33,6 +33,20 @@ pub(super) fn from_env() -> Result<Repository, RepoError> {
     trusted(&Repository::open_from_env, Path::new("."), Naming::Environment)
 }
 
+/// The same for a command of a person. Without a work tree in the environment or the configuration git takes the
+/// current folder for one.
+pub(super) fn named() -> Result<Repository, RepoError> {
+    let repository = from_env()?;
+    let has_work_tree = std::env::var_os("GIT_WORK_TREE").is_some()
+        || repository.config()?.get_entry("core.worktree").is_ok()
+        || repository.is_bare()
+        || repository.is_worktree();
+    if !has_work_tree {
+        repository.set_workdir(Path::new("."), false)?;
+    }
+    Ok(repository)
+}
+
 fn trusted(
     open: &dyn Fn() -> Result<Repository, Error>,
     folder: &Path,

@@ -32,10 +32,6 @@ impl Setting {
     }
 }
 
-/// What libgit2 does not look at when it reads the configuration.
-const BY_ENVIRONMENT: [&str; 4] =
-    ["GIT_CONFIG_COUNT", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_PARAMETERS", "GIT_CONFIG_SYSTEM"];
-
 impl Repo {
     /// Every setting, in git's order: later ones win.
     pub(super) fn settings(&self) -> Result<Vec<Setting>, RepoError> {
@@ -49,14 +45,11 @@ impl Repo {
     /// # Errors
     /// [`RepoError::Git`] when a file cannot be read.
     pub fn section(&self, name: &str) -> Result<Vec<Setting>, RepoError> {
-        let config = self.git.config()?;
-        let is_remote = config.entries(Some("^includeif\\.hasconfig:"))?.next().is_some();
-        if is_remote || BY_ENVIRONMENT.iter().any(|name| std::env::var_os(name).is_some()) {
+        if let Some(all) = self.read_by_git()? {
             let start = format!("{name}.").into_bytes();
-            let mut settings = self.settings()?;
-            settings.retain(|setting| setting.name.starts_with(&start));
-            return Ok(settings);
+            return Ok(all.iter().filter(|setting| setting.name.starts_with(&start)).cloned().collect());
         }
+        let config = self.git.config()?;
         let mut settings = Vec::new();
         let mut entries = config.entries(Some(&format!("^{name}\\.")))?;
         while let Some(entry) = entries.next() {

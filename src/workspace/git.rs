@@ -1,6 +1,8 @@
 //! git, started for what `repo` does not do itself: the one place above it.
 
+use std::ffi::OsString;
 use std::path::Path;
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use crate::keyring::IDENTITY_VARIABLES;
@@ -33,4 +35,15 @@ pub fn run(
     let add: Vec<_> = shield.iter().map(|(name, value)| (*name, value.as_os_str())).collect();
     let environment = Environment { add: &add, remove: IDENTITY_VARIABLES };
     Ok(process::run_command(&argv, folder, environment, timeout)?)
+}
+
+/// The same with the output of this process and no limit of time, over `input`.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_over(repo: &Repo, words: &[OsString], input: &[u8]) -> Result<ExitStatus, GitError> {
+    let argv: Vec<OsString> = std::iter::once("git".into()).chain(words.iter().cloned()).collect();
+    let add: Vec<_> = repo.shield()?.iter().map(|(name, value)| (*name, value.as_os_str())).collect();
+    let environment = Environment { add: &add, remove: IDENTITY_VARIABLES };
+    Ok(process::run_over(&argv, repo.root(), environment, input)?)
 }

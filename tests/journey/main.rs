@@ -7,6 +7,7 @@ mod agree;
 mod allow;
 mod bootstrap;
 mod clones;
+mod configured;
 mod crash;
 mod diff;
 mod editing;

@@ -1,6 +1,7 @@
 //! The editors themselves, each with settings of its user that keep all they can: nothing of a value stays
 //! outside the private folder. `tests/peers/run` installs them where it can; without one its test fails.
 
+mod lfs;
 #[path = "../journey/support.rs"]
 mod support;
 

@@ -13,6 +13,7 @@ use super::listed;
 use super::textconv::is_shown;
 use crate::cli::escape::Escaped;
 use crate::cli::failure::Failure;
+use crate::cli::secrets::install::guard;
 use crate::cli::ui::Ui;
 use crate::policy::config::Config;
 use crate::policy::rules::{Content, FileFacts, Plain, looks_sealed, plaintext, says_secret};
@@ -35,6 +36,10 @@ impl Args {
         let guard = Guard::default();
         let answer = |command: Command, path: &str, bytes: &[u8]| {
             if command == Command::Smudge {
+                if path == VAULT {
+                    // a pull may bind files that this clone did not know
+                    let _ = catch_unwind(AssertUnwindSafe(|| guard.learn(bytes, ui)));
+                }
                 return Answer::AsItIs;
             }
             match catch_unwind(AssertUnwindSafe(|| guard.refusal(path, bytes))) {
@@ -114,6 +119,15 @@ impl Around {
 }
 
 impl Guard {
+    /// Lets git ask about what a new `.stax/vault.json` binds.
+    fn learn(&self, vault: &[u8], ui: &Ui) {
+        if let Some(around) = self.around.get_or_init(Around::read)
+            && let Ok(repo) = around.workspace.repo()
+        {
+            guard::cover_bound(repo, vault, ui);
+        }
+    }
+
     fn refusal(&self, path: &str, bytes: &[u8]) -> Option<Refusal> {
         if path.rsplit('/').next() == Some(POLICY) || bytes.is_empty() {
             return None;

@@ -9,6 +9,7 @@ use crate::cli::failure::Failure;
 use crate::cli::secrets::verify::{self, push};
 use crate::cli::ui::Ui;
 
+mod lfs;
 mod message;
 
 /// A git hook
@@ -38,9 +39,14 @@ impl Args {
                 // a name need not be UTF-8, and only the object names count
                 let mut lines = Vec::new();
                 std::io::stdin().read_to_end(&mut lines)?;
-                let lines = String::from_utf8_lossy(&lines);
                 let remote = self.args.first().map(|name| name.to_string_lossy().into_owned());
-                push::in_hook(&remote.unwrap_or_default(), &lines, ui)
+                let remote = remote.unwrap_or_default();
+                let judged = push::in_hook(&remote, &String::from_utf8_lossy(&lines), ui)?;
+                if judged == ExitCode::SUCCESS {
+                    lfs::push(&self.args, &remote, &lines, ui)
+                } else {
+                    Ok(judged)
+                }
             }
             Name::CommitMsg => {
                 if let Some(file) = self.args.first().map(Path::new)

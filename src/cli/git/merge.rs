@@ -69,7 +69,7 @@ impl Args {
 
     /// Whether the file is merged and nothing is open.
     fn drive(&self, ui: &Ui) -> bool {
-        let repo = Repo::discover(Path::new(".")).ok();
+        let repo = Repo::here().ok();
         // a partial clone may lack the policy of the other side, and `git merge` fetches as well
         repo.iter().for_each(Repo::let_git_fetch);
         let read = |path: &Path| {

@@ -76,7 +76,7 @@ fn convert(path: &Path, bytes: &[u8]) -> Option<Zeroizing<String>> {
     let format = Format::of_path(&path.file_name()?.to_string_lossy());
     let document = Document::parse(format, std::str::from_utf8(bytes).ok()?).ok()?;
     // git stands at the top of the work tree; in a bare repository there is none
-    let workspace = Repo::discover(Path::new("."))
+    let workspace = Repo::here()
         .map(|repo| Workspace::over(repo, Caller::Git))
         .or_else(|_| Workspace::open(Some(path), Caller::Git))
         .ok();

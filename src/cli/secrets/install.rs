@@ -1,6 +1,5 @@
 //! `stax secrets install`: what git needs in this clone to call stax. Nothing of it is committed.
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use crate::cli::failure::Failure;
@@ -49,7 +48,7 @@ impl Args {
         if self.global {
             return global::install(ui);
         }
-        let workspace = Workspace::over(Repo::discover(Path::new("."))?, Caller::Person);
+        let workspace = Workspace::over(Repo::here()?, Caller::Person);
         interrupted::settle(ui, &workspace)?;
         install(workspace.repo()?)?.report(ui);
         // in a bare repository there is no file to look at

@@ -63,6 +63,8 @@ struct Report {
     has_driver: bool,
     has_merge_driver: bool,
     versions: Versions,
+    /// The program that `git diff` runs for every file instead of a driver.
+    external_diff: Option<String>,
     has_guard: bool,
     /// Secret files that are not bound, without the drivers' attributes, and how many secret files there are.
     unmarked: (usize, usize),
@@ -77,6 +79,15 @@ struct Report {
     conflicts: Vec<String>,
     /// What verify says, or why it could not run.
     verdict: Result<Verdict, String>,
+}
+
+/// git-config(1), `diff.external`: the variable wins.
+fn external_diff(repo: &Repo) -> Result<Option<String>, Failure> {
+    let named = match std::env::var_os("GIT_EXTERNAL_DIFF") {
+        Some(program) => Some(program.to_string_lossy().into_owned()),
+        None => repo.config_string("diff.external")?,
+    };
+    Ok(named.filter(|program| !program.is_empty()))
 }
 
 impl Args {
@@ -119,6 +130,7 @@ impl Report {
             has_driver,
             has_merge_driver,
             versions: Versions::of(workspace.repo()?)?,
+            external_diff: external_diff(workspace.repo()?)?,
             unmarked,
             has_guard: install::guard::is_installed(workspace.repo()?)?,
             unguarded,
@@ -197,6 +209,11 @@ impl Report {
         let gap = if unchecked.is_empty() { String::new() } else { format!("; {}", unchecked.join(", ")) };
         let mark = if diff.is_empty() && gap.is_empty() { "✓" } else { "✗" };
         ui.mark(mark, format!("git: {driver}{guard}, {hooks} in this clone{diff}{gap}"));
+        if let (true, Some(program)) = (self.has_driver, &self.external_diff) {
+            let line =
+                format!("diff: {program} is shown instead of the driver; with it: git diff --no-ext-diff");
+            ui.mark_line("✗", line);
+        }
         if let Some(text) = self.versions.text() {
             ui.mark("✗", format!("git: {text}"));
         }

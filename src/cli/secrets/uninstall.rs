@@ -36,7 +36,7 @@ impl Args {
             }
             return Ok(ExitCode::SUCCESS);
         }
-        let workspace = Workspace::over(Repo::discover(Path::new("."))?, Caller::Person);
+        let workspace = Workspace::over(Repo::here()?, Caller::Person);
         interrupted::settle(ui, &workspace)?;
         let repo = workspace.repo()?;
         let hooks = Hooks::uninstall(repo)?;

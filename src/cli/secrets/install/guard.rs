@@ -10,8 +10,9 @@ use super::texts::Driver;
 use crate::cli::failure::Failure;
 use crate::cli::secrets::init::templates::attributes_pattern;
 use crate::cli::ui::Ui;
+use crate::policy::vault::Vault;
 use crate::repo::{Attribute, Repo};
-use crate::workspace::{Caller, POLICY, Workspace};
+use crate::workspace::{Caller, POLICY, VAULT, Workspace};
 
 const ABOUT: &str = "`stax secrets install --guard`; `stax secrets uninstall` takes this block out again";
 
@@ -32,6 +33,8 @@ pub(in crate::cli) fn install(program: &str) -> Result<Guard, Failure> {
     }
     let (mut lines, mut left_out) = (global::patterns("filter=stax"), Vec::new());
     lines.push(format!("{POLICY} !filter"));
+    // so that the filter is asked when a pull brings new bindings
+    lines.push(format!("{VAULT} filter=stax"));
     for path in secret_paths(&workspace)? {
         match repo.attribute_in_quotes(&path, "filter")? {
             Attribute::Value(other) if other != "stax" => {
@@ -60,6 +63,14 @@ pub(in crate::cli) fn cover(repo: &Repo, path: &str, ui: &Ui) {
             ui.warning(format!("the guard of this clone does not see {path}: {}", failure.message));
             ui.hint("stax secrets install --guard");
         }
+    }
+}
+
+/// The same for what a `.stax/vault.json` binds that git is about to write.
+pub(in crate::cli) fn cover_bound(repo: &Repo, vault: &[u8], ui: &Ui) {
+    let vault = std::str::from_utf8(vault).ok().and_then(|text| Vault::parse(text).ok());
+    for file in vault.into_iter().flat_map(|vault| vault.files) {
+        cover(repo, &file.path, ui);
     }
 }
 

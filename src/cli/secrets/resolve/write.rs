@@ -215,7 +215,7 @@ pub(super) fn stage(workspace: &Workspace, path: &str) -> Result<(), Failure> {
     let ended = git::run(Some(workspace.repo()?), workspace.root(), &words, process::TIMEOUT);
     // an index that is open does not see what another process writes
     let is_staged = || -> Result<bool, Failure> {
-        let entries = Repo::discover(workspace.root())?.index_entries()?;
+        let entries = workspace.repo()?.again()?.index_entries()?;
         Ok(entries.iter().filter(|entry| entry.path == path).all(|entry| entry.stage == 0))
     };
     if ended.is_ok_and(|output| output.status.success()) && is_staged()? {
@@ -235,7 +235,7 @@ fn otherwise(repo: &Repo, state: &State) -> &'static str {
 
 /// What ends the merge, where no other file of it is open.
 pub(super) fn next(workspace: &Workspace, otherwise: &str) -> Result<String, Failure> {
-    let workspace = Workspace::over(Repo::discover(workspace.root())?, Caller::Person);
+    let workspace = Workspace::over(workspace.repo()?.again()?, Caller::Person);
     let repo = workspace.repo()?;
     if let Some((path, _)) = files(&workspace)?.first() {
         return Ok(format!("stax secrets resolve {path}"));
