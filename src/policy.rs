@@ -5,11 +5,12 @@ use std::str::FromStr;
 
 pub mod config;
 pub mod consent;
+pub mod content;
 pub mod credential;
 pub mod entropy;
 pub mod holders;
+pub mod policies;
 pub mod roster;
-pub mod rules;
 pub mod sniff;
 pub mod vault;
 pub mod who;
@@ -83,6 +84,12 @@ impl Finding {
     #[must_use]
     pub fn notice(rule: RuleId, path: impl Into<String>, message: impl Into<String>) -> Self {
         Self::new(rule, Severity::Notice, path, message)
+    }
+
+    /// A commit that is looked at holds it, not only the files at the end.
+    #[must_use]
+    pub fn is_of_commit(&self) -> bool {
+        self.detail.iter().any(|line| line.starts_with("in commit "))
     }
 
     #[must_use]

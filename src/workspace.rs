@@ -36,8 +36,8 @@ use crate::disk::{self, DiskError, Purpose, UserKey};
 use crate::keyring::{CommandSource, Environment, IDENTITY_VARIABLES, Keyring};
 use crate::policy::Holders;
 use crate::policy::config::Config;
+use crate::policy::content::mentions;
 use crate::policy::roster::Roster;
-use crate::policy::rules::{StanzaFault, mentions};
 use crate::policy::vault::Vault;
 use crate::process;
 use crate::repo::{Repo, RepoError};
@@ -46,6 +46,7 @@ pub use error::WorkspaceError;
 use paths::existing;
 use sops_document::{Cleartext, DataKey, Document, DocumentError, Format, Fresh};
 use unlock::NoKey;
+pub use unlock::StanzaFault;
 
 /// The largest file that is read as a document or as policy.
 pub const MAX_FILE: usize = 32 << 20;

@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use sops_document::{DataKey, Document, Format};
 use stax::policy::config::Config;
 use stax::policy::roster::Roster;
-use stax::policy::rules::{Facts, FileFacts, judge};
+use stax::verify::facts::{Facts, FileFacts};
+use stax::verify::rules::judge;
 
 #[path = "support/hostile_texts.rs"]
 mod hostile_texts;

@@ -11,6 +11,7 @@ use crate::disk::DiskError;
 use crate::keyring::Tried;
 use crate::policy::without_mail;
 use crate::repo::RepoError;
+use crate::verify::VerifyError;
 use crate::workspace::WorkspaceError;
 
 /// The exit codes of every command but `exec` (DESIGN: 0 done, 1 a negative answer, …).
@@ -156,6 +157,16 @@ impl From<WorkspaceError> for Failure {
             }
             WorkspaceError::Recipients { extra, missing, .. } => recipients(message, &extra, &missing),
             _ => Self::usage(message),
+        }
+    }
+}
+
+impl From<VerifyError> for Failure {
+    fn from(error: VerifyError) -> Self {
+        match error {
+            VerifyError::Workspace(error) => error.into(),
+            VerifyError::Repo(error) => error.into(),
+            error => Self::usage(error.to_string()),
         }
     }
 }

@@ -16,7 +16,6 @@ mod edit;
 mod empty;
 mod encrypt;
 mod environment;
-mod exceptions;
 mod exec;
 mod export;
 mod exposure;

@@ -11,7 +11,8 @@ use sops_document::{Document, Format, OtherKey};
 
 use super::{MAX_FILE, POLICY, Result, Target, Workspace};
 use crate::policy::config::{Config, CreationRule};
-use crate::policy::rules::{Content, FileFacts, Policies, looks_sealed, mentions};
+use crate::policy::content::{Content, looks_sealed, mentions};
+use crate::policy::policies::Policies;
 use crate::policy::vault::Vault;
 use crate::repo::{IndexEntry, Repo};
 
@@ -432,7 +433,7 @@ fn parse(path: &str, is_bound: bool, bytes: &[u8]) -> Found {
     if !mentions(bytes, b"sops") {
         return Found::NotSops;
     }
-    let what = match FileFacts::read(path, is_bound, Some(bytes)).content {
+    let what = match Content::read(path, is_bound, Some(bytes)) {
         Content::Document(document) => return Found::Document(document),
         _ if !looks_sealed(bytes) => return Found::NotSops,
         Content::Broken { line, what, .. } => format!("cannot be read: line {line}: {what}"),

@@ -8,8 +8,8 @@ use std::rc::Rc;
 use super::{POLICY, ROSTER, WorkspaceError};
 use crate::ledger::{Origin, Past, Removal, Snapshot, Track, Version, short_key};
 use crate::policy::config::{Config, CreationRule};
+use crate::policy::content::Content;
 use crate::policy::roster::Roster;
-use crate::policy::rules::{Content, FileFacts};
 use crate::policy::sniff::EDITION;
 use crate::policy::{Holders, without_mail};
 use crate::repo::{Commit, ObjectId, PathChange, Repo, Span, Time, Walk};
@@ -430,8 +430,7 @@ pub(super) fn origin(commit: &Commit) -> Origin {
 /// When git cannot read it.
 pub fn document_of(repo: &Repo, version: &Version) -> Result<Option<Document>> {
     let Ok(id) = version.blob.parse::<ObjectId>() else { return Ok(None) };
-    let file = FileFacts::read(&version.path, false, Some(&repo.blob(id)?));
-    Ok(match file.content {
+    Ok(match Content::read(&version.path, false, Some(&repo.blob(id)?)) {
         Content::Document(document) => Some(*document),
         _ => None,
     })

@@ -13,7 +13,7 @@ use super::unlock::{NoKey, unlock};
 use super::{POLICY, ROSTER, VAULT, Workspace, WorkspaceError};
 use crate::leak::{Guard, Name, Secret};
 use crate::ledger::{Mark, tokens};
-use crate::policy::rules::{Content, FileFacts, looks_sealed};
+use crate::policy::content::{Content, looks_sealed};
 use crate::policy::vault::Vault;
 use crate::repo::{IndexEntry, ObjectId, RepoError};
 
@@ -200,7 +200,7 @@ impl<'w> Collector<'w> {
                 }
                 Err(error) => return Err(error.into()),
             };
-            match FileFacts::read(&entry.path, false, Some(&bytes)).content {
+            match Content::read(&entry.path, false, Some(&bytes)) {
                 Content::Document(document) => {
                     files += 1;
                     self.add(&entry.path, vault.as_ref(), &document);

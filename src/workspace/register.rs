@@ -9,8 +9,8 @@ use sops_document::{Document, Format};
 use super::history::{History, Named, Snapshots, candidates};
 use super::reading::Reading;
 use super::{POLICY, ROSTER, Target, Workspace, WorkspaceError};
-use crate::ledger::{Epochs, Insight, Removal, Snapshot, Version};
-use crate::policy::rules::{Content, FileFacts, mentions};
+use crate::ledger::{Blame, Epochs, Insight, Removal, Snapshot, Version, blame, key_log, line, sealed_names};
+use crate::policy::content::{Content, mentions};
 use crate::repo::{ObjectId, Repo, Span};
 
 type Result<T> = std::result::Result<T, WorkspaceError>;
@@ -43,6 +43,27 @@ pub enum Depth {
 }
 
 impl Register {
+    /// Every encrypted key of a file of the work tree, in its order, and the commit that set it; `None` where that
+    /// is not committed yet.
+    #[must_use]
+    pub fn blame_of_today(&self, path: &str) -> Vec<(String, Option<Blame<'_>>)> {
+        let insight = &self.reading.insight;
+        let (versions, removals) = &self.head;
+        let steps = line(versions, removals, path);
+        let log = key_log(&steps, &self.epochs, insight);
+        let mut found = Vec::new();
+        for (_, tip) in self.tips.iter().filter(|(tip, _)| tip == path) {
+            let order = self.today.iter().find(|(other, _)| other == path);
+            let names = order.map(|(_, document)| sealed_names(document)).unwrap_or_default();
+            for key in names {
+                let Some(today) = tip.sealed.get(&key) else { continue };
+                let blame = blame(&log, &key, &today.mark, insight);
+                found.push((key, blame));
+            }
+        }
+        found
+    }
+
     /// Whether somebody reads a version: it names them, or has a data key that a committed version gave them.
     /// `sops updatekeys` drops a stanza and keeps the data key: an old commit still gives it away, also under
     /// another name of the file.
@@ -262,7 +283,7 @@ impl Workspace {
 }
 
 fn document(path: &str, bytes: &[u8]) -> Option<Document> {
-    match FileFacts::read(path, false, Some(bytes)).content {
+    match Content::read(path, false, Some(bytes)) {
         Content::Document(document) => Some(*document),
         _ => None,
     }

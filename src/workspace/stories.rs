@@ -14,8 +14,8 @@ use crate::ledger::{
 };
 use crate::policy::Holders;
 use crate::policy::config::{Config, CreationRule};
+use crate::policy::policies::Policies;
 use crate::policy::roster::Roster;
-use crate::policy::rules::Policies;
 use crate::repo::{Commit, Entry, ObjectId, PathChange, Repo, Span};
 
 mod touched;

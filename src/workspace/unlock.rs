@@ -7,7 +7,6 @@ use sops_document::shamir::{Part, combine};
 use sops_document::{DataKey, Document, OpenFault, WrappedKey};
 
 use crate::keyring::{Keyring, Tried};
-use crate::policy::rules::StanzaFault;
 
 use super::wrap::has_data_key;
 
@@ -83,6 +82,17 @@ fn join(document: &Document, parts: &BTreeMap<usize, Part>) -> Result<DataKey, O
     let key = combine(&parts.values().collect::<Vec<_>>()).map_err(|_| fault())?;
     let fits = document.metadata().mac.is_empty() || has_data_key(document, &key);
     if fits { Ok(key) } else { Err(fault()) }
+}
+
+/// A stanza that opens for another one than its label names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StanzaFault {
+    /// The label is the public key at hand, whose secret key does not open it.
+    Locked { label: String },
+    /// The secret key of `by` opens it.
+    Mislabelled { label: String, by: String },
+    /// Two stanzas that open give different keys.
+    Differs { label: String },
 }
 
 /// Rule C01: with the first identity that a label names or that opens a stanza, and of every other one that was

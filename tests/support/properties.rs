@@ -9,8 +9,9 @@ use sops_document::{
 };
 use stax::policy::config::Config;
 use stax::policy::roster::Roster;
-use stax::policy::rules::{Facts, FileFacts, judge};
 use stax::policy::vault::Vault;
+use stax::verify::facts::{Facts, FileFacts};
+use stax::verify::rules::judge;
 
 /// A property and its name, which is also its folder in `fixtures/fuzz`.
 pub type Property = (&'static str, fn(&[u8]));

@@ -16,9 +16,11 @@ use crate::cli::failure::Failure;
 use crate::cli::secrets::install::guard;
 use crate::cli::ui::Ui;
 use crate::policy::config::Config;
-use crate::policy::rules::{Content, FileFacts, Plain, looks_sealed, plaintext, says_secret};
+use crate::policy::content::{Content, looks_sealed};
 use crate::policy::vault::Vault;
 use crate::repo::Repo;
+use crate::verify::facts::{FileFacts, Plain, says_secret};
+use crate::verify::rules::plaintext;
 use crate::workspace::{Caller, POLICY, VAULT, Workspace};
 
 use protocol::{Answer, Command};
@@ -174,7 +176,7 @@ impl Guard {
 }
 
 fn is_document(path: &str, bytes: &[u8]) -> bool {
-    matches!(FileFacts::read(path, false, Some(bytes)).content, Content::Document(_))
+    matches!(Content::read(path, false, Some(bytes)), Content::Document(_))
 }
 
 /// Whether git, or stax, left both sides of a merge in it.

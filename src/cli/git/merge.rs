@@ -16,7 +16,7 @@ use sops_document::tree;
 use super::listed;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::ui::Ui;
-use crate::policy::rules::mentions;
+use crate::policy::content::mentions;
 use crate::repo::Repo;
 use crate::workspace::conflicts::{self, Blobs, Conflict, Other};
 use crate::workspace::merge::{

@@ -8,9 +8,7 @@ use super::Which;
 use super::ledger::{Keys, commit_and_date, note_depth, origin_json, warn_gaps};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
-use crate::ledger::{Blame, blame, key_log, line};
-use crate::workspace::Target;
-use crate::workspace::register::Register;
+use crate::ledger::Blame;
 
 /// Who gave each key the value that it has
 ///
@@ -27,13 +25,6 @@ pub struct Args {
     json: bool,
 }
 
-/// One key of today, and the commit that set it.
-pub(super) struct Found<'a> {
-    pub(super) key: String,
-    /// `None`: not committed yet.
-    pub(super) blame: Option<Blame<'a>>,
-}
-
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
         let (workspace, target) = self.which.open()?;
@@ -45,9 +36,9 @@ impl Args {
         };
         let register = workspace.register_of(&target, self.keys.depth())?;
         warn_gaps(ui, &register.history);
-        let found = of_today(&register, &target);
+        let found = register.blame_of_today(&target.path);
         if self.json {
-            let keys = found.iter().map(|Found { key, blame }| {
+            let keys = found.iter().map(|(key, blame)| {
                 json!({
                     "key": key,
                     "set": blame.map(|blame| origin_json(blame.origin)),
@@ -58,9 +49,10 @@ impl Args {
             ui.json(&json!({"schema": 1, "file": target.path, "env": target.env, "keys": keys}))?;
             return Ok(ExitCode::SUCCESS);
         }
-        let author = |found: &Found<'_>| found.blame.map_or(0, |it| it.origin.author.chars().count());
+        let author =
+            |(_, blame): &(String, Option<Blame<'_>>)| blame.map_or(0, |it| it.origin.author.chars().count());
         let width = found.iter().map(author).max().unwrap_or(0).max(NOT_YET.len());
-        for Found { key, blame } in &found {
+        for (key, blame) in &found {
             let Some(blame) = blame else {
                 ui.one_line(format!("{:7} {:10}  {NOT_YET:width$}  {key}", "-", "-"));
                 continue;
@@ -71,29 +63,10 @@ impl Args {
             let author = &blame.origin.author;
             ui.one_line(format!("{}  {author:width$}  {key}{unsure}", commit_and_date(blame.origin)));
         }
-        let has_doubts = found.iter().any(|found| found.blame.is_some_and(|blame| blame.unsure.is_some()));
+        let has_doubts = found.iter().any(|(_, blame)| blame.is_some_and(|blame| blame.unsure.is_some()));
         note_depth(ui, &register, has_doubts);
         Ok(ExitCode::SUCCESS)
     }
 }
 
 const NOT_YET: &str = "not committed";
-
-/// Every encrypted key of the work tree, in its order.
-pub(super) fn of_today<'a>(register: &'a Register, target: &Target) -> Vec<Found<'a>> {
-    let insight = &register.reading.insight;
-    let (versions, removals) = &register.head;
-    let steps = line(versions, removals, &target.path);
-    let log = key_log(&steps, &register.epochs, insight);
-    let mut found = Vec::new();
-    for (path, tip) in register.tips.iter().filter(|(path, _)| *path == target.path) {
-        let order = register.today.iter().find(|(other, _)| other == path);
-        let names = order.map(|(_, document)| crate::ledger::sealed_names(document)).unwrap_or_default();
-        for key in names {
-            let Some(today) = tip.sealed.get(&key) else { continue };
-            let blame = blame(&log, &key, &today.mark, insight);
-            found.push(Found { key, blame });
-        }
-    }
-    found
-}

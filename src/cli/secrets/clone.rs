@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use super::install;
 use crate::cli::failure::Failure;
-use crate::policy::rules::{Facts, SwitchedOff, ThisClone, mentions};
+use crate::policy::content::mentions;
 use crate::repo::{Attribute, Repo};
+use crate::verify::facts::{Facts, SwitchedOff, ThisClone};
+use crate::verify::tree::switch;
 
 /// What this clone lacks for the SOPS files among the facts.
 pub(super) fn look(repo: &Repo, facts: &Facts) -> Result<ThisClone, Failure> {
@@ -47,14 +49,6 @@ pub(super) fn unguarded<'a>(
         }
     }
     Ok(found)
-}
-
-/// The line that takes an attribute from a path.
-pub(super) fn switch(repo: &Repo, path: &str, name: &str) -> Result<Option<SwitchedOff>, Failure> {
-    // the index may still hold what the work tree does not
-    let gives = format!("{name}=stax");
-    let line = repo.attribute_line(path, name)?.filter(|line| !line.text.contains(&gives));
-    Ok(line.map(|found| SwitchedOff { file: found.file, line: found.number, text: found.text }))
 }
 
 pub(super) fn on_path(name: &str) -> Option<PathBuf> {

@@ -11,7 +11,7 @@ use super::interrupted::open_to_write;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::disk::Write;
-use crate::policy::rules::{Content, FileFacts, mentions};
+use crate::policy::content::{Content, mentions};
 use crate::workspace::files::SecretFile;
 use crate::workspace::{Caller, Target, Workspace, WorkspaceError, fresh, random};
 
@@ -109,7 +109,7 @@ fn document(path: &str, bytes: &[u8]) -> Result<Option<Document>, Failure> {
     match named {
         Some(Ok(document)) => return Ok(Some(document)),
         Some(Err(error)) if format != Format::Binary => {
-            if let Content::Document(found) = FileFacts::read(path, false, Some(bytes)).content {
+            if let Content::Document(found) = Content::read(path, false, Some(bytes)) {
                 return Ok(Some(*found));
             }
             return match error {
@@ -119,7 +119,7 @@ fn document(path: &str, bytes: &[u8]) -> Result<Option<Document>, Failure> {
         }
         _ => {}
     }
-    match (FileFacts::read(path, false, Some(bytes)).content, named) {
+    match (Content::read(path, false, Some(bytes)), named) {
         (Content::Document(found), _) => Ok(Some(*found)),
         // a template that only looks like a document is a file like any other
         (_, Some(Err(DocumentError::Syntax(_)))) if !mentions(bytes, b"ENC[AES256_GCM,") => Ok(None),

@@ -5,13 +5,12 @@ mod output;
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
-use super::exceptions::Exceptions;
 use super::interrupted::mention;
 use super::ledger::{Keys, Names, note_depth, warn_from_index, warn_gaps};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::ui::Ui;
-use crate::ledger::{Doubt, FileExposure, Ledger, Memory, State};
-use crate::policy::RuleId;
+use crate::ledger::{Doubt, FileExposure, Ledger, State};
+use crate::verify::{Exceptions, with_ledger};
 use crate::workspace::Workspace;
 use crate::workspace::register::Register;
 
@@ -113,37 +112,6 @@ fn note_groups(ui: &Ui, register: &Register, people: &[Person]) {
             "{path} needs keys of several groups: whoever holds one of them counts as a reader here"
         ));
     }
-}
-
-/// Calls `with` with the ledger of a register.
-pub(super) fn with_ledger<T>(
-    register: &Register,
-    exceptions: &Exceptions,
-    workspace: &Workspace,
-    with: &dyn Fn(&Ledger<'_>) -> Result<T, Failure>,
-) -> Result<T, Failure> {
-    let accepted = |path: &str, key: &str| exceptions.why(RuleId::K06, path, Some(key)).map(str::to_owned);
-    let vault = workspace.vault().ok().flatten();
-    let policy = workspace.policy().ok().flatten();
-    let is_dismissed = |path: &str, key: &str| {
-        // a policy nearer to the file may say otherwise
-        let is_general = vault.as_ref().is_none_or(|vault| vault.env_for_path(path).is_none());
-        let rule = policy.as_ref().and_then(|policy| policy.rule_for(path)).map(|(_, rule)| rule.readers());
-        let is_named = rule.is_none_or(|keys| keys.is_empty() || keys.contains(key));
-        let is_governed_here = !is_general || !workspace.has_nearer_policy(path);
-        is_governed_here && !is_named
-    };
-    with(&Ledger {
-        versions: &register.history.versions,
-        removals: &register.history.removals,
-        tips: &register.tips,
-        epochs: &register.epochs,
-        insight: &register.reading.insight,
-        accepted: &accepted,
-        head: (&register.head.0, &register.head.1),
-        is_dismissed: &is_dismissed,
-        memory: Memory::default(),
-    })
 }
 
 /// How many keys are in which state.

@@ -6,7 +6,6 @@ use serde_json::json;
 use sops_document::{Document, Token};
 
 use super::Which;
-use super::blame::of_today;
 use super::ledger::{Keys, note_depth, warn_gaps};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
@@ -87,16 +86,16 @@ impl Args {
         let workspace = Workspace::open(self.which.file.as_deref(), self.keys.caller())?;
         let register = workspace.register_of(target, self.keys.depth())?;
         warn_gaps(ui, &register.history);
-        let found = of_today(&register, target);
+        let found = register.blame_of_today(&target.path);
         let at = |origin: &Origin| (origin.seconds, origin.short().to_owned());
         for row in rows {
-            let blame = found.iter().find(|found| found.key == row.key).map(|found| found.blame);
+            let blame = found.iter().find(|(key, _)| *key == row.key).map(|(_, blame)| *blame);
             row.age = blame.map(|blame| Age {
                 set: blame.map(|blame| at(blame.origin)),
                 unsure: blame.and_then(|blame| blame.unsure).map(|origin| at(origin)),
             });
         }
-        let has_doubts = found.iter().any(|found| found.blame.is_some_and(|blame| blame.unsure.is_some()));
+        let has_doubts = found.iter().any(|(_, blame)| blame.is_some_and(|blame| blame.unsure.is_some()));
         note_depth(ui, &register, has_doubts);
         Ok(())
     }

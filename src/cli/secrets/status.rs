@@ -12,15 +12,15 @@ use super::install::hooks::{Hook, Hooks};
 use super::install::versions::Versions;
 use super::interrupted;
 use super::resolve;
-use super::verify::{self, Looked, Verdict};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::disk::Interrupted;
 use crate::keyring::{IDENTITY_VARIABLES, SourceName, Tried};
 use crate::policy::Severity;
-use crate::policy::rules::SwitchedOff;
 use crate::process;
 use crate::repo::Repo;
+use crate::verify::facts::SwitchedOff;
+use crate::verify::{self, Looked, Verdict};
 use crate::workspace::settings::Unheard;
 use crate::workspace::{Caller, Target, VAULT, Workspace};
 

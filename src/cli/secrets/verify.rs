@@ -1,46 +1,29 @@
 //! `stax secrets verify`
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::clone;
 use super::interrupted::{self, mention};
+use crate::cli::escape::Escaped;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::show::is_ci;
 use crate::cli::ui::Ui;
-use crate::policy::rules::{self, depends_on_policy};
-use crate::policy::{Finding, RuleId, Severity};
-use crate::repo::{Repo, Span, StagedChange};
-use crate::workspace::{Caller, VAULT, Workspace};
+use crate::policy::RuleId;
+use crate::repo::Repo;
+use crate::verify::{self, Against, Options, Report, State, Target};
+use crate::workspace::register::Depth;
+use crate::workspace::{Caller, Workspace};
 
-mod base;
-mod beyond;
 mod explain;
 mod github;
-mod history;
-mod leaks;
-mod objects;
 pub(in crate::cli) mod opinion;
 mod output;
-mod passing;
-mod past;
 pub(in crate::cli) mod push;
-mod range;
-mod replaced;
-mod returned;
 mod sarif;
-mod state;
-mod tree;
-mod verdict;
 
-use base::{Base, Target};
-use beyond::Beyond;
-use leaks::Leaks;
 use output::Output;
-use state::State;
-use tree::{Gathered, Opened, Source};
-pub(in crate::cli) use verdict::{Looked, PATIENCE, Verdict, verdict};
+pub(in crate::cli) use verify::count;
 
 /// Check policy, recipients and plaintext; without a key, and with one more
 ///
@@ -100,36 +83,6 @@ pub struct Args {
     explain: Option<RuleId>,
 }
 
-/// What a run found.
-#[derive(Default)]
-struct Report {
-    findings: Vec<Finding>,
-    /// Errors of files that the commit leaves alone.
-    older: usize,
-    /// Findings that `.stax/vault.json` accepts.
-    accepted: Vec<Accepted>,
-    files: usize,
-    opened: Opened,
-    changes: Option<Vec<StagedChange>>,
-    /// Commits that were looked at; `None` where history plays no part.
-    commits: Option<usize>,
-    /// The clone holds too little history.
-    is_partial: bool,
-    /// Which values were not looked for, and where not.
-    unsought: Vec<String>,
-    /// What was not looked into.
-    beyond: Beyond,
-}
-
-/// A finding that the repository accepts, and why.
-pub(super) struct Accepted {
-    pub(super) finding: Finding,
-    pub(super) why: String,
-}
-
-/// Rules whose warnings `--strict` makes errors.
-const STRICT: [RuleId; 2] = [RuleId::C04, RuleId::K05];
-
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
         if let Some(rule) = self.explain {
@@ -137,15 +90,9 @@ impl Args {
         }
         // git names the index in the environment of every hook that checks one
         let in_hook = self.staged && std::env::var_os("GIT_INDEX_FILE").is_some();
-        let mut report = self.report(ui).inspect_err(|failure| self.output().announce(failure, ui))?;
-        if self.strict {
-            let is_strict = |finding: &&mut Finding| {
-                finding.severity == Severity::Warning && STRICT.contains(&finding.rule)
-            };
-            report.findings.iter_mut().filter(is_strict).for_each(|it| it.severity = Severity::Error);
-        }
-        report.show_as(self.output(), in_hook, ui)?;
-        report.unsought.iter().for_each(|note| ui.note(note));
+        let (report, notes) = self.report(ui).inspect_err(|failure| self.output().announce(failure, ui))?;
+        output::show_as(&report, self.output(), in_hook, ui)?;
+        say(ui, &notes);
         if !in_hook {
             note_unheard(ui);
         }
@@ -156,11 +103,12 @@ impl Args {
         Ok(if report.errors() == 0 && !is_unknown { ExitCode::SUCCESS } else { Exit::No.into() })
     }
 
-    fn report(&self, ui: &Ui) -> Result<Report, Failure> {
+    /// The report, and what is said behind it.
+    fn report(&self, ui: &Ui) -> Result<(Report, Vec<String>), Failure> {
         match self.span()? {
-            Some(range) => self.range(&range),
+            Some(range) => Ok((self.range(&range)?, Vec::new())),
             None if self.staged => self.staged(),
-            None => self.work_tree(ui),
+            None => Ok((self.work_tree(ui)?, Vec::new())),
         }
     }
 
@@ -173,7 +121,6 @@ impl Args {
         if !range.is_empty() {
             return Ok(Some(range.clone()));
         }
-        let named = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
         let tip = named("PRE_COMMIT_TO_REF").or_else(|| named("PRE_COMMIT_LOCAL_BRANCH"));
         match (named("PRE_COMMIT_FROM_REF"), tip) {
             (Some(from), Some(tip)) => Ok(Some(format!("{from}..{tip}"))),
@@ -186,60 +133,32 @@ impl Args {
     fn range(&self, range: &str) -> Result<Report, Failure> {
         let workspace = Workspace::over(Repo::from_env_without_work_tree()?, self.caller());
         let span = workspace.repo()?.span(range)?;
-        let base = self.base_of(&workspace, &span)?;
-        let mut ranged = range::verify(&workspace, &span, &base, !self.keyless)?;
-        let opened = self.open_with_key(&workspace, &mut ranged.gathered)?;
-        ranged.findings.extend(past::check(self, &workspace, &base.exceptions, &|_| true)?);
-        let files = ranged.gathered.facts.files.len();
-        let beyond = Beyond { is_empty: files == 0, unread: ranged.gathered.unread };
-        let mut report = Report {
-            findings: ranged.findings,
-            older: ranged.older,
-            accepted: ranged.accepted,
-            files,
-            opened,
-            commits: Some(ranged.commits),
-            is_partial: ranged.is_partial,
-            beyond,
-            ..Report::default()
-        };
-        self.require(&mut report);
-        Ok(report)
-    }
-
-    /// What a range is judged against. Of all of history the state at its end is judged; what a framework names in
-    /// its variables for a push is a push.
-    fn base_of(&self, workspace: &Workspace, span: &Span) -> Result<Base, Failure> {
-        let named = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
+        // what a framework names in its variables for a push is a push
         let remote = named("PRE_COMMIT_REMOTE_NAME").filter(|_| self.range.as_deref() == Some(""));
-        let base = match remote {
-            _ if self.history => Base::of_state(workspace)?,
-            Some(remote) => {
-                let branch = named("PRE_COMMIT_REMOTE_BRANCH").unwrap_or_default();
-                let old = named("PRE_COMMIT_FROM_REF").unwrap_or_default();
-                Base::of_push(workspace, &Target { remote: &remote, branch: &branch, old: &old })?
-            }
-            None => Base::of_range(workspace, span)?,
+        let branch = named("PRE_COMMIT_REMOTE_BRANCH").unwrap_or_default();
+        let old = named("PRE_COMMIT_FROM_REF").unwrap_or_default();
+        let against = match &remote {
+            // of all of history the state at its end is judged
+            _ if self.history => Against::State,
+            Some(remote) => Against::Remote(Target { remote, branch: &branch, old: &old }),
+            None => Against::Start,
         };
-        self.allowing(workspace, base)
+        Ok(verify::range(&workspace, &span, &against, &self.options(Vec::new()))?)
     }
 
-    /// What the next commit is judged against.
-    fn base_of_commit(&self, workspace: &Workspace) -> Result<Base, Failure> {
-        self.allowing(workspace, Base::at(workspace, workspace.repo()?.head_commit()?)?)
-    }
-
-    fn allowing(&self, workspace: &Workspace, base: Base) -> Result<Base, Failure> {
-        match &self.allow_from {
-            Some(revision) => base.allowing(workspace, workspace.repo()?.commit_named(revision)?),
-            None => Ok(base),
-        }
-    }
-
-    /// What was not looked into counts where that is asked for.
-    fn require(&self, report: &mut Report) {
-        if self.require_files {
-            report.findings.extend(std::mem::take(&mut report.beyond).findings());
+    fn options(&self, scope: Vec<String>) -> Options {
+        Options {
+            depth: match (self.keyless, self.with_key) {
+                (true, _) => Depth::Keyless,
+                (_, true) => Depth::WithKey,
+                _ => Depth::Silent,
+            },
+            scope,
+            strict: self.strict,
+            require_files: self.require_files,
+            allow_from: self.allow_from.clone(),
+            exposure: self.exposure,
+            max_age: self.max_age,
         }
     }
 
@@ -251,13 +170,6 @@ impl Args {
         if self.with_key { Caller::Person } else { Caller::Git }
     }
 
-    fn open_with_key(&self, workspace: &Workspace, gathered: &mut Gathered) -> Result<Opened, Failure> {
-        if self.keyless {
-            return Ok(Opened::default());
-        }
-        tree::open(workspace, &mut gathered.facts, self.with_key)
-    }
-
     fn work_tree(&self, ui: &Ui) -> Result<Report, Failure> {
         let workspace = Workspace::open(None, self.caller())?;
         let workspace = match self.is_for_a_person() {
@@ -265,39 +177,13 @@ impl Args {
             false => workspace.without_kept_walks(),
         };
         mention(ui, &workspace)?;
-        let scope = self.scope(&workspace)?;
-        let in_scope = |path: &str| scope.is_empty() || scope.iter().any(|folder| is_beneath(path, folder));
-        let base = self.allowing(&workspace, Base::of_state(&workspace)?)?;
-        let mut state = State::gather(&workspace, base, &in_scope)?;
-        let files = state.gathered.facts.files.len();
-        if files == 0 && !scope.is_empty() {
-            return Err(Failure::usage("no SOPS file of the index lies in these paths"));
-        }
+        let mut state = State::gather(&workspace, self.options(self.scope(&workspace)?))?;
         if self.is_for_a_person() {
-            let facts = &mut state.gathered.facts;
-            facts.clone = Some(clone::look(workspace.repo()?, facts)?);
+            let clone = clone::look(workspace.repo()?, state.facts())?;
+            state.facts_mut().clone = Some(clone);
         }
-        state.warn_pending(ui);
-        let beyond = Beyond::of_work_tree(&workspace, &mut state.gathered, &in_scope)?;
-        if state.gathered.vault.is_none() && !beyond.is_empty {
-            let policy =
-                if state.gathered.facts.policy.is_some() { "policy .sops.yaml" } else { "no .sops.yaml" };
-            ui.note(format!(
-                "no .stax/vault.json: general profile; {} found by their metadata, {policy}",
-                count(files, "SOPS file")
-            ));
-        }
-        let opened = if self.keyless { Opened::default() } else { state.open(self.with_key)? };
-        let (mut findings, mut accepted) = state.judge_tree();
-        let of_history = state.judge_history()?;
-        findings.extend(of_history.findings);
-        accepted.extend(of_history.accepted);
-        findings.extend(past::check(self, &workspace, &state.base.exceptions, &in_scope)?);
-        let (commits, is_partial) = (Some(of_history.commits), of_history.is_partial);
-        let mut report =
-            Report { findings, accepted, files, opened, commits, is_partial, beyond, ..Report::default() };
-        self.require(&mut report);
-        Ok(report)
+        state.notes().iter().for_each(|note| ui.note(note));
+        Ok(state.report()?)
     }
 
     /// Whether somebody works in this clone, so that what it lacks is worth a word.
@@ -318,122 +204,24 @@ impl Args {
         self.paths.iter().map(relative).collect()
     }
 
-    /// The paths whose errors count: what the commit changes, or the files that are named. Those count
-    /// also where they are as in HEAD (`pre-commit run --all-files`); a deleted file always does, because
-    /// no hook names it.
-    fn blamed(&self, workspace: &Workspace, changes: &[StagedChange]) -> Result<BTreeSet<String>, Failure> {
-        let scope = self.scope(workspace)?;
-        if scope.is_empty() {
-            return Ok(changes.iter().map(|change| change.path.clone()).collect());
-        }
-        let gone = changes.iter().filter(|change| change.new.is_none()).map(|change| change.path.clone());
-        let there = workspace.repo()?.index_entries()?.into_iter().map(|entry| entry.path);
-        let named = there.filter(|path| scope.iter().any(|folder| is_beneath(path, folder)));
-        Ok(named.chain(gone).collect())
-    }
-
-    fn staged(&self) -> Result<Report, Failure> {
+    fn staged(&self) -> Result<(Report, Vec<String>), Failure> {
         let workspace = Workspace::over(Repo::from_env()?, self.caller());
-        let changes = workspace.repo()?.staged_changes()?;
-        let mut changed = self.blamed(&workspace, &changes)?;
-        changed.extend(workspace.repo()?.staged_at_odd_paths()?.into_iter().map(|(path, _)| path));
-        let mut leaks = Leaks::default();
-        if !self.keyless {
-            let new: Vec<_> = changes.iter().filter(|change| changed.contains(&change.path)).collect();
-            leaks = leaks::staged(&workspace, &new)?;
-        }
-        let mut report = self.staged_tree(&workspace, changes, &changed)?;
-        leaks::drop_known(&mut leaks.findings, &report.findings);
-        report.findings.extend(leaks.findings);
-        report.unsought = leaks.notes;
-        report.unsought.extend(interrupted::note(&workspace)?);
-        let mut back = returned::staged(&workspace, report.changes.as_deref().unwrap_or_default())?;
-        if !back.findings.is_empty() {
-            report.accepted.extend(self.base_of_commit(&workspace)?.exceptions.take(&mut back.findings));
-        }
-        report.findings.extend(back.findings);
-        if back.is_unknown {
-            report.is_partial = true;
-            report.unsought.push(returned::UNKNOWN.to_owned());
-        }
-        Ok(report)
-    }
-
-    fn staged_tree(
-        &self,
-        workspace: &Workspace,
-        changes: Vec<StagedChange>,
-        changed: &BTreeSet<String>,
-    ) -> Result<Report, Failure> {
-        let nothing = |changes| Report { changes: Some(changes), ..Report::default() };
-        if !changed.iter().any(|path| tree::is_central(path) || tree::may_be_secret(path)) {
-            let bound = Source::Index.vault(workspace)?.0.map(|vault| vault.files).unwrap_or_default();
-            if !bound.iter().any(|file| changed.contains(&file.path)) {
-                return Ok(nothing(changes));
-            }
-        }
-        let central = changed.iter().any(|path| tree::is_central(path));
-        let sealed = tree::sealed_before(workspace, &changes)?;
-        let wanted = |path: &str| central || changed.contains(path);
-        let mut gathered = tree::gather(workspace, Source::Index, &wanted, &sealed)?;
-        let touches_secret = gathered.facts.files.iter().any(|file| changed.contains(&file.path));
-        let changes_drivers = changed.iter().any(|path| tree::is_attributes(path));
-        if !central && !touches_secret && !changes_drivers && !gathered.finds_more() {
-            return Ok(nothing(changes));
-        }
-        let base = self.base_of_commit(workspace)?;
-        gathered.facts.exceptions = base.exceptions.list().to_vec();
-        base.keep_bound(workspace, Source::Index, &mut gathered)?;
-        let opened = self.open_with_key(workspace, &mut gathered)?;
-        let (findings, mut accepted) = judge(&gathered, &base);
-        let is_new = |finding: &Finding| {
-            changed.contains(&finding.path)
-                || finding.rule == RuleId::G05
-                || (central && depends_on_policy(finding))
-                || (finding.rule == RuleId::G01 && takes_drivers(&gathered, finding, changed))
-        };
-        let (findings, mut older): (Vec<Finding>, Vec<Finding>) = findings.into_iter().partition(is_new);
-        // a file that is named and not changed is asked about as it is
-        let is_change = |finding: &Finding| changes.iter().any(|change| change.path == finding.path);
-        let (new, mut findings): (Vec<Finding>, Vec<Finding>) =
-            findings.into_iter().partition(|finding| self.paths.is_empty() || is_change(finding));
-        let (new, known) = base.split(workspace, Source::Index, new)?;
-        findings.extend(new);
-        older.extend(known);
-        let of_changes = range::staged(workspace, &changes, &gathered, &base, !self.keyless)?;
-        findings.extend(of_changes.0);
-        accepted.extend(of_changes.1);
-        if changed.contains(VAULT) {
-            findings.extend(base.new_exceptions(gathered.vault.as_ref(), COUNTS_ON_MAIN));
-        }
-        let older = older.iter().filter(|finding| finding.severity == Severity::Error).count();
-        let files = gathered.facts.files.len();
-        let changes = Some(changes);
-        Ok(Report { findings, older, accepted, files, opened, changes, ..Report::default() })
+        let report = verify::staged(&workspace, &self.options(self.scope(&workspace)?))?;
+        let mut notes = report.unsought.clone();
+        notes.extend(interrupted::note(&workspace)?);
+        notes.extend(report.return_is_unknown.then(|| verify::UNKNOWN.to_owned()));
+        Ok((report, notes))
     }
 }
 
-/// What a commit says of an exception that it brings.
-const COUNTS_ON_MAIN: &str = "it counts for the commits after this one; CI accepts this once it is on main";
-
-/// Whether a file of attributes that this commit changes, or one that no commit holds, takes the drivers from a file.
-fn takes_drivers(gathered: &Gathered, finding: &Finding, changed: &BTreeSet<String>) -> bool {
-    let file = gathered.facts.files.iter().find(|file| file.path == finding.path);
-    let cause = file.and_then(|file| file.switched_off.as_ref());
-    cause.is_some_and(|cause| cause.file.ends_with("info/attributes"))
-        || changed.iter().any(|path| tree::is_attributes_for(path, &finding.path))
+/// A variable of the environment that says something.
+fn named(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|text| !text.is_empty())
 }
 
-pub(super) fn is_beneath(path: &str, folder: &str) -> bool {
-    folder.is_empty()
-        || path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
-/// The findings, and apart from them those that the repository accepts.
-fn judge(gathered: &Gathered, base: &Base) -> (Vec<Finding>, Vec<Accepted>) {
-    let mut findings = rules::judge(&gathered.facts);
-    let accepted = base.exceptions.take(&mut findings);
-    (findings, accepted)
+/// Notes that hold names of the repository.
+fn say(ui: &Ui, notes: &[String]) {
+    notes.iter().for_each(|note| ui.note(Escaped(note).to_string()));
 }
 
 /// Settings of this repository that its user may believe in.
@@ -442,16 +230,11 @@ fn note_unheard(ui: &Ui) {
     unheard.iter().flatten().for_each(|line| ui.note(line.to_string()));
 }
 
-/// `1 file`, `2 files`
-pub(super) fn count(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
-}
-
 /// What a hook runs: the commit that git is about to make, from the index that git names.
 pub(in crate::cli) fn staged_in_hook(ui: &Ui) -> Result<ExitCode, Failure> {
     let args = Args { staged: true, ..Args::default() };
-    let report = args.staged()?;
-    report.refuse(ui);
-    report.unsought.iter().for_each(|note| ui.note(note));
+    let (report, notes) = args.staged()?;
+    output::refuse(&report, ui);
+    say(ui, &notes);
     Ok(if report.errors() == 0 { ExitCode::SUCCESS } else { Exit::No.into() })
 }

@@ -8,7 +8,7 @@ use sops_document::Format;
 
 use super::{Result, names_people};
 use crate::ledger::Snapshot;
-use crate::policy::rules::{Content, FileFacts, looks_sealed};
+use crate::policy::content::{Content, looks_sealed};
 use crate::repo::{Entry, ObjectId, PathChange, Repo, RepoError};
 
 /// Snapshots by blob: most versions stand in many commits.
@@ -102,10 +102,10 @@ impl<'a> Snapshots<'a> {
         if !looks_sealed(&bytes) {
             return Ok(None);
         }
-        let file = FileFacts::read(path, false, Some(&bytes));
-        if let Content::Broken { line, what, .. } = &file.content {
+        let content = Content::read(path, false, Some(&bytes));
+        if let Content::Broken { line, what, .. } = &content {
             self.broken.borrow_mut().insert(id, format!("line {line}: {what}"));
         }
-        Ok(file.document().map(|document| Rc::new(Snapshot::of(document))))
+        Ok(content.document().map(|document| Rc::new(Snapshot::of(document))))
     }
 }

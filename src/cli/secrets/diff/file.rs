@@ -9,7 +9,7 @@ use sops_document::{Cleartext, Document, MacState, Tree};
 use super::sides::Asked;
 use crate::cli::failure::Failure;
 use crate::ledger::Snapshot;
-use crate::policy::rules::{Content, FileFacts, mentions};
+use crate::policy::content::{Content, mentions};
 use crate::repo::{Entry, StagedChange, State};
 use crate::workspace::Workspace;
 use crate::workspace::past::Unlocked;
@@ -173,7 +173,7 @@ fn read(path: &str, bytes: &[u8], is_bound: bool) -> Side {
     if !marks.iter().any(|mark| mentions(bytes, mark)) {
         return Side::Other;
     }
-    match FileFacts::read(path, is_bound, Some(bytes)).content {
+    match Content::read(path, is_bound, Some(bytes)) {
         Content::Document(document) => Side::Document(Version { document: *document, opened: None }),
         _ if let Some(line) = conflict_line(bytes) => {
             Side::Broken(format!("holds the marks of a merge conflict (line {line})"))

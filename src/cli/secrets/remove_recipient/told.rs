@@ -6,13 +6,12 @@ use sops_document::age::{Recipient, is_other_kind, person, same_key};
 
 use super::plan::{Plan, Reach};
 use crate::cli::failure::Failure;
-use crate::cli::secrets::exceptions::Exceptions;
-use crate::cli::secrets::exposure::with_ledger;
 use crate::cli::secrets::people::{People, Since, reason};
 use crate::cli::secrets::verify::count;
 use crate::cli::ui::Ui;
 use crate::ledger::{Item, State, is_of_later_document, sealed_names};
 use crate::repo::{ObjectId, Repo};
+use crate::verify::{Exceptions, with_ledger};
 use crate::workspace::files::{Cause, Obstacle, SecretFile, Survey};
 use crate::workspace::register::Register;
 use crate::workspace::wrap::{Rewrapped, secret_paths};
@@ -192,7 +191,7 @@ impl Told<'_> {
         let workspace = &self.people.workspace;
         let exceptions = Exceptions::of_head(workspace)?;
         let exposure =
-            with_ledger(register, &exceptions, workspace, &|ledger| Ok(ledger.exposure(&person(self.key))))?;
+            with_ledger(register, &exceptions, workspace, &|ledger| ledger.exposure(&person(self.key)));
         for (file, _) in &self.plan.done {
             let items = exposure.iter().filter(|it| it.path == file.target.path).flat_map(|it| &it.items);
             checklist(ui, file, &items.collect::<Vec<_>>());

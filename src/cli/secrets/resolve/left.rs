@@ -11,7 +11,7 @@ use super::write::{next, stage};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::ui::Ui;
 use crate::disk::Write;
-use crate::policy::rules::mentions;
+use crate::policy::content::mentions;
 use crate::workspace::{Target, Workspace};
 
 /// Files of today with such a line that git knows no conflict of.

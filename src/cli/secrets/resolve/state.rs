@@ -8,7 +8,7 @@ use sops_document::{DataKey, Document, Format};
 
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::secrets::values::parse_path;
-use crate::policy::rules::mentions;
+use crate::policy::content::mentions;
 use crate::repo::{IndexEntry, ObjectId};
 use crate::workspace::conflicts::{self, Blobs, Choice, Conflict};
 use crate::workspace::merge::{

@@ -9,7 +9,7 @@ use crate::cli::secrets::verify::count;
 use crate::cli::ui::Ui;
 use crate::leak::Guard;
 use crate::policy::RuleId;
-use crate::policy::rules::docs::RuleDoc;
+use crate::verify::rules::docs::RuleDoc;
 use crate::workspace::history::day;
 use crate::workspace::leaks::Values;
 

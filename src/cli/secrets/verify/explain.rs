@@ -8,7 +8,7 @@ use super::output::Output;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::policy::RuleId;
-use crate::policy::rules::docs::{RuleDoc, level};
+use crate::verify::rules::docs::{RuleDoc, level};
 
 /// A rule by id or name; the error lists all of them.
 pub(super) fn rule(text: &str) -> Result<RuleId, String> {

@@ -8,12 +8,12 @@ use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::Path;
 
-use super::Report;
-use super::output::PARTIAL;
+use super::output::{PARTIAL, note_older, summary as in_one_line};
 use crate::cli::escape::Escaped;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::policy::{Finding, Severity};
+use crate::verify::Report;
 
 /// GitHub refuses a summary above 1 MiB; a table of this many rows is far below.
 const MAX_ROWS: usize = 500;
@@ -26,9 +26,9 @@ pub(super) fn print(report: &Report, ui: &Ui) -> Result<(), Failure> {
     if report.is_partial {
         let _ = writeln!(out, "::warning title=stax::{PARTIAL}");
     }
-    let _ = writeln!(out, "{}", report.summary());
+    let _ = writeln!(out, "{}", in_one_line(report));
     ui.bytes(out.as_bytes())?;
-    report.note_older(ui);
+    note_older(report, ui);
     if let Some(file) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|file| !file.is_empty())
         && let Err(error) = append(Path::new(&file), &summary(report))
     {
@@ -67,7 +67,7 @@ fn property(text: &str) -> String {
 }
 
 fn summary(report: &Report) -> String {
-    let mut page = format!("## stax secrets verify\n\n{}\n", markdown(&report.summary()));
+    let mut page = format!("## stax secrets verify\n\n{}\n", markdown(&in_one_line(report)));
     if report.is_partial {
         let _ = writeln!(page, "\n⚠️ {}; `fetch-depth: 0` brings it all", markdown(PARTIAL));
     }

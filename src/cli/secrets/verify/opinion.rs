@@ -1,8 +1,9 @@
 //! What verify thinks once a file is bound, for the command that binds it.
 
-use super::{PATIENCE, Report, verdict};
+use super::output;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
+use crate::verify::{PATIENCE, Report, verdict};
 
 /// More than these are left to `stax secrets verify`.
 const MOST: usize = 3;
@@ -16,7 +17,8 @@ pub(in crate::cli) fn tell(ui: &Ui, path: &str) -> Result<(), Failure> {
     findings.sort_by_key(|finding| (std::cmp::Reverse(finding.severity), finding.path != path));
     let hidden = findings.len().saturating_sub(MOST);
     findings.truncate(MOST);
-    Report { findings, files: 1, ..Report::default() }.show(ui, false, true);
+    let report = Report { findings, files: 1, ..Report::default() };
+    output::show(&report, ui, false, true);
     if hidden > 0 {
         ui.note(format!("{hidden} more: stax secrets verify"));
     }

@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::Report;
 use super::output::PARTIAL;
 use crate::cli::escape::Escaped;
-use crate::policy::rules::docs::RuleDoc;
 use crate::policy::{Finding, RuleId, Severity};
+use crate::verify::Report;
+use crate::verify::rules::docs::RuleDoc;
 
 const SCHEMA: &str =
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";

@@ -1,0 +1,42 @@
+//! The judge: facts of a tree, a change, a range or a clone, one table of rules, and a [`Report`].
+//!
+//! Whoever prints asks here: [`State`] for a work tree, [`staged`] for the next commit, [`range`] for commits, [`push`]
+//! for what a push brings, [`verdict`] for one line. What is looked at stands in [`facts`], what is judged in [`rules`].
+
+mod base;
+mod beyond;
+mod error;
+mod exceptions;
+mod exposure;
+pub mod facts;
+mod history;
+mod leaks;
+mod objects;
+mod options;
+mod passing;
+mod past;
+mod push;
+mod range;
+mod replaced;
+mod report;
+mod returned;
+pub mod rules;
+mod staged;
+mod state;
+pub mod tree;
+mod verdict;
+
+pub use base::{Against, Target};
+pub use beyond::{Beyond, NOTHING};
+pub use error::VerifyError;
+pub use exceptions::{Accepted, Exceptions};
+pub use exposure::with_ledger;
+pub use options::{Options, is_beneath};
+pub use push::push;
+pub use range::range;
+pub use report::{Report, count, found};
+pub use returned::UNKNOWN;
+pub use staged::staged;
+pub use state::State;
+pub use tree::Opened;
+pub use verdict::{Looked, PATIENCE, Verdict, verdict};

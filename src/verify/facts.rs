@@ -1,0 +1,221 @@
+//! What the rules look at, of one tree: owned data, gathered by [`super::tree`].
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use sops_document::{Document, Format, MacState, OpenFault, Scalar};
+
+use crate::policy::Finding;
+use crate::policy::config::Config;
+use crate::policy::content::Content;
+use crate::policy::policies::Policies;
+use crate::policy::vault::Allow;
+use crate::workspace::{POLICY, StanzaFault};
+
+/// Everything that the rules look at, of one tree.
+#[derive(Debug, Default)]
+pub struct Facts {
+    /// The text of `.sops.yaml`.
+    pub policy: Option<String>,
+    /// The text of `recipients.md`.
+    pub roster: Option<String>,
+    /// There is a `.stax/vault.json`.
+    pub has_vault: bool,
+    /// Why it cannot be read.
+    pub vault_fault: Option<String>,
+    /// The other files called `.sops.yaml`, and the one at the root when it is a link.
+    pub others: Vec<OtherPolicy>,
+    /// Every path of the index; `None` when nobody looked.
+    pub paths: Option<Vec<String>>,
+    pub files: Vec<FileFacts>,
+    /// Keys of the table of people that name no policy and none of `files`, and that another SOPS file names.
+    pub read_elsewhere: BTreeSet<String>,
+    /// Files that the policy names and that are no SOPS documents.
+    pub plain: Vec<Plain>,
+    pub links: Vec<Link>,
+    pub leaks: Vec<Leak>,
+    /// Diff drivers of which git keeps the decrypted text.
+    pub caches: Vec<String>,
+    /// Diff drivers of which git is told to keep it, and has not yet.
+    pub caching: Vec<String>,
+    /// What this clone lacks; `None` where a server or a build looks.
+    pub clone: Option<ThisClone>,
+    /// RFC 3339; `None` when nobody looked at a clock.
+    pub now: Option<String>,
+    /// Names that the user lets into the environment in spite of what they do.
+    pub allowed_names: Vec<String>,
+    /// The exceptions that count for this tree.
+    pub exceptions: Vec<Allow>,
+}
+
+impl Facts {
+    /// The policies that can be read.
+    #[must_use]
+    pub fn policies(&self) -> Policies {
+        let nested = self.others.iter().filter(|other| other.path != POLICY);
+        let texts = nested.filter_map(|other| Some((other.path.as_str(), other.text.as_deref()?)));
+        let root = self.policy.as_deref().map(|text| (POLICY, text));
+        texts
+            .chain(root)
+            .filter_map(|(path, text)| Some((path, Rc::new(Config::parse(text).ok()?.0))))
+            .collect()
+    }
+
+    pub(super) fn accept(&self, finding: &Finding) -> bool {
+        let key = finding.key.as_deref();
+        self.exceptions.iter().any(|allow| allow.covers(finding.rule, &finding.path, key))
+    }
+}
+
+/// A `.sops.yaml` that is not the policy of the repository.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtherPolicy {
+    pub path: String,
+    /// `None` for a link, or what is not text.
+    pub text: Option<String>,
+}
+
+/// One file that must be, or is, a SOPS document.
+#[derive(Debug)]
+pub struct FileFacts {
+    /// From the root of the repository, with `/`.
+    pub path: String,
+    /// Bound in `.stax/vault.json`.
+    pub managed: bool,
+    /// Bytes.
+    pub size: usize,
+    pub content: Content,
+    /// As git has it; `None` where the index does not hold the file.
+    pub mode: Option<u32>,
+    /// The attributes `diff` and `merge`; `None` when nobody looked.
+    pub drivers: Option<(Option<String>, Option<String>)>,
+    /// The line that decides so where one of them is not stax.
+    pub switched_off: Option<SwitchedOff>,
+    /// What a key told: the state of the MAC, or the value that does not open. `None` without one.
+    pub opened: Option<Result<MacState, OpenFault>>,
+    /// What a key told of the stanzas.
+    pub stanzas: Vec<StanzaFault>,
+    /// The data key, hashed.
+    pub key_digest: Option<[u8; 32]>,
+}
+
+impl FileFacts {
+    /// Reads the bytes of a file; `None` when it is not there.
+    #[must_use]
+    pub fn read(path: &str, managed: bool, bytes: Option<&[u8]>) -> Self {
+        let content = Content::read(path, managed, bytes);
+        Self { size: bytes.map_or(0, <[u8]>::len), ..Self::of(path, managed, content) }
+    }
+
+    /// Of what was told some other way than by its bytes.
+    #[must_use]
+    pub fn of(path: &str, managed: bool, content: Content) -> Self {
+        Self {
+            path: path.to_owned(),
+            managed,
+            size: 0,
+            content,
+            mode: None,
+            drivers: None,
+            switched_off: None,
+            opened: None,
+            stanzas: Vec::new(),
+            key_digest: None,
+        }
+    }
+
+    #[must_use]
+    pub fn document(&self) -> Option<&Document> {
+        self.content.document()
+    }
+}
+
+/// A file that the policy names and that is no SOPS document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plain {
+    pub path: String,
+    /// The line of the first value that is no template; `None` when there is none.
+    pub line: Option<usize>,
+    /// Of the other files that its rule names, how many were looked at and how many are sealed.
+    pub others: usize,
+    pub sealed: usize,
+}
+
+impl Plain {
+    /// Looks for a value in the bytes of a file. What its format cannot read makes no claim.
+    #[must_use]
+    pub fn read(path: &str, bytes: &[u8]) -> Self {
+        let format = Format::of_path(path);
+        let text = std::str::from_utf8(bytes).unwrap_or_default();
+        let line = match format {
+            Format::Binary => text.find("PRIVATE KEY-----").map(|at| sops_document::tree::line_of(text, at)),
+            _ => format.parse(text).ok().and_then(|tree| {
+                let mut leaves = tree.leaves().into_iter();
+                let (_, node, _) = leaves.find(|(_, _, leaf)| is_value(&leaf.scalar))?;
+                Some(sops_document::tree::line_of(text, node.span.start))
+            }),
+        };
+        Self { path: path.to_owned(), line, others: 0, sealed: 0 }
+    }
+}
+
+fn is_value(scalar: &Scalar) -> bool {
+    match scalar {
+        Scalar::Null => false,
+        Scalar::Str(bytes) => {
+            let text = String::from_utf8_lossy(bytes);
+            !text.is_empty() && !text.contains("${") && !text.contains("{{")
+        }
+        _ => true,
+    }
+}
+
+/// The secret key of a reader in a tracked file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leak {
+    pub path: String,
+    pub place: LeakPlace,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeakPlace {
+    Line(usize),
+    /// The text of a link.
+    Target,
+    /// The path itself.
+    Name,
+}
+
+/// A tracked link, and the text it holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    pub path: String,
+    pub target: String,
+}
+
+/// The line of attributes that takes a driver from a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SwitchedOff {
+    pub file: String,
+    pub line: usize,
+    pub text: String,
+}
+
+/// What is so in this clone alone, and not in what is committed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ThisClone {
+    /// Attributes that SOPS files have, such as `diff=stax`, and for which git has no command here.
+    pub unserved: Vec<&'static str>,
+    /// A driver that another version of stax wrote.
+    pub has_old_drivers: bool,
+    /// Another program that answers to `stax`.
+    pub stranger: Option<String>,
+    /// SOPS files that the guard of this clone does not see, and the line that hides them from it.
+    pub unguarded: Vec<(String, Option<SwitchedOff>)>,
+}
+
+/// Whether a file name says that the content is encrypted.
+#[must_use]
+pub fn says_secret(name: &str) -> bool {
+    name.contains(".sops.") || name.contains(".enc.")
+}

@@ -1,0 +1,151 @@
+//! What `verify` judges by the whole log when it is asked to: exposed values, old values; and dates of the
+//! table of people.
+
+use super::error::VerifyError;
+use super::exceptions::Exceptions;
+use super::exposure::with_ledger;
+use super::options::Options;
+use crate::ledger::{Doubt, State, short_key};
+use crate::policy::roster::Roster;
+use crate::policy::{Finding, RuleId, Severity};
+use crate::workspace::history::History;
+use crate::workspace::register::Register;
+use crate::workspace::{ROSTER, Workspace};
+
+/// Rules K06 and K07, as far as they are asked for.
+pub(super) fn check(
+    options: &Options,
+    workspace: &Workspace,
+    exceptions: &Exceptions,
+) -> Result<Vec<Finding>, VerifyError> {
+    if !options.exposure && options.max_age.is_none() {
+        return Ok(Vec::new());
+    }
+    let register = workspace.register_of_all(workspace.repo()?.ref_tips()?, options.depth)?;
+    let mut findings = Vec::new();
+    if options.exposure {
+        findings.extend(exposed(workspace, &register, exceptions)?);
+    }
+    if let Some(limit) = options.max_age {
+        let now = jiff::Timestamp::now().as_second();
+        findings.extend(register.tips.iter().flat_map(|(path, _)| old(&register, path, limit, now)));
+    }
+    findings.retain(|finding| options.is_in_scope(&finding.path));
+    if !register.history.is_complete() {
+        let message = "not all versions can be read, so that older values may be missing here";
+        findings.push(Finding::new(RuleId::K06, Severity::Notice, ".", message).fix("stax secrets exposure"));
+    }
+    Ok(findings)
+}
+
+/// K06: one finding a person and file.
+fn exposed(
+    workspace: &Workspace,
+    register: &Register,
+    exceptions: &Exceptions,
+) -> Result<Vec<Finding>, VerifyError> {
+    let names = workspace.names_of(&register.history)?;
+    Ok(with_ledger(register, exceptions, workspace, &|ledger| {
+        let mut findings = Vec::new();
+        for (recipient, files) in ledger.former() {
+            let name = names.get(&recipient).map(|named| named.short().to_owned());
+            let who = name.unwrap_or_else(|| short_key(&recipient));
+            for file in files {
+                let keys = |wanted: &dyn Fn(&State) -> bool| -> Vec<&str> {
+                    let items = file.items.iter().filter(|item| wanted(&item.state));
+                    items.map(|item| item.key.as_str()).collect()
+                };
+                let open = keys(&|state| matches!(state, State::Exposed(_)));
+                let unsure = keys(&|state| matches!(state, State::Unknown(Doubt::Reencrypted { .. })));
+                let see = format!("stax secrets exposure {}", shell_words::quote(&recipient));
+                if !open.is_empty() {
+                    let message = format!("{who} could read values that are still in use: {}", list(&open));
+                    findings.push(Finding::error(RuleId::K06, &file.path, message).fix(see.clone()));
+                }
+                if !unsure.is_empty() {
+                    let message = format!("only a key can tell whether {who} still knows {}", list(&unsure));
+                    findings.push(Finding::new(RuleId::K06, Severity::Notice, &file.path, message).fix(see));
+                }
+            }
+        }
+        findings
+    }))
+}
+
+/// K07: one finding a file. What a re-encryption may have changed is no finding but a notice.
+fn old(register: &Register, path: &str, limit: i64, now: i64) -> Vec<Finding> {
+    let (mut too_old, mut unsure) = (Vec::new(), Vec::new());
+    let found = register.blame_of_today(path);
+    for (key, blame) in &found {
+        let Some(blame) = blame.filter(|blame| now.saturating_sub(blame.origin.seconds) > limit) else {
+            continue;
+        };
+        match blame.unsure {
+            Some(origin) if now.saturating_sub(origin.seconds) <= limit => unsure.push(key.as_str()),
+            _ => too_old.push(key.as_str()),
+        }
+    }
+    let days = limit / 86_400;
+    let mut findings = Vec::new();
+    if !too_old.is_empty() {
+        let message = format!("set more than {days} days ago: {}", list(&too_old));
+        findings.push(Finding::error(RuleId::K07, path, message).fix(ages(path)));
+    }
+    if !unsure.is_empty() {
+        let message = format!(
+            "re-encrypted within {days} days, and only a key can tell whether changed: {}",
+            list(&unsure)
+        );
+        findings.push(Finding::new(RuleId::K07, Severity::Notice, path, message).fix(ages(path)));
+    }
+    findings
+}
+
+fn ages(path: &str) -> String {
+    format!("stax secrets list --age -f {}", shell_words::quote(path))
+}
+
+fn list(keys: &[&str]) -> String {
+    let more = keys.len().saturating_sub(5);
+    let shown = keys.iter().take(5).map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ");
+    if more > 0 { format!("{shown} and {more} more") } else { shown }
+}
+
+/// R02: dates of the table that are later than the log proves; of the commits that were walked, or else of all.
+pub(super) fn late_rows(
+    workspace: &Workspace,
+    history: Option<&History>,
+    roster: Option<&str>,
+) -> Result<Vec<Finding>, VerifyError> {
+    let Some(table) = roster.and_then(|text| Roster::parse(text).ok()) else { return Ok(Vec::new()) };
+    let dated = |row: &&crate::policy::roster::Row| row.onboarded.parse::<jiff::civil::Date>().is_ok();
+    if !table.rows().any(|(_, row)| dated(&row)) {
+        return Ok(Vec::new());
+    }
+    let moments = match history {
+        Some(history) => workspace.policy_moments_of(history)?,
+        None => workspace.policy_moments()?,
+    };
+    let mut findings = Vec::new();
+    for (line, row) in table.rows().filter(|(_, row)| dated(row)) {
+        let intervals = crate::ledger::intervals(&moments, &row.recipient, true);
+        let Some(first) = intervals.first() else { continue };
+        let date = date(first.from.seconds);
+        if row.onboarded > date {
+            let message = format!(
+                "{} is in the policy since {date} {}, not since {}",
+                row.name,
+                first.from.short(),
+                row.onboarded
+            );
+            findings
+                .push(Finding::warning(RuleId::R02, ROSTER, message).at(line).fix("stax secrets recipients"));
+        }
+    }
+    Ok(findings)
+}
+
+fn date(seconds: i64) -> String {
+    let time = jiff::Timestamp::from_second(seconds).unwrap_or_default();
+    time.strftime("%Y-%m-%d").to_string()
+}

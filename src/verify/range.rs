@@ -1,0 +1,435 @@
+//! Every commit of a range against each of its parents, and the tree at its end.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use sops_document::Format;
+
+use super::base::{self, Against, Base};
+use super::beyond::Beyond;
+use super::error::VerifyError;
+use super::exceptions::Accepted;
+use super::facts::{Facts, FileFacts};
+use super::options::{Options, is_beneath};
+use super::report::Report;
+use super::rules::{self, depends_on_policy};
+use super::tree::{self, Gathered, Source};
+use super::{history, objects, passing, past, replaced, returned};
+use crate::ledger::{self, Change, Past, Snapshot, Stale, Track, Version};
+use crate::policy::content::Content;
+use crate::policy::{Finding, RuleId, Severity};
+use crate::repo::{Commit, PathChange, RepoError, Span, StagedChange};
+use crate::workspace::history::{History, Snapshots, day};
+use crate::workspace::{POLICY, VAULT, Workspace};
+
+/// Judges every commit of a span, and the tree at its end.
+///
+/// # Errors
+/// When git cannot read it; where a key is demanded, when none opens a file.
+pub fn range(
+    workspace: &Workspace,
+    span: &Span,
+    against: &Against<'_>,
+    options: &Options,
+) -> Result<Report, VerifyError> {
+    let base = Base::of(workspace, span, against, options)?;
+    let mut ranged = verify(workspace, span, &base, options.uses_keys())?;
+    let opened = tree::open(workspace, &mut ranged.gathered.facts, options.depth)?;
+    ranged.findings.extend(past::check(options, workspace, &base.exceptions)?);
+    let files = ranged.gathered.facts.files.len();
+    let beyond = Beyond { is_empty: files == 0, unread: ranged.gathered.unread };
+    let report = Report {
+        findings: ranged.findings,
+        older: ranged.older,
+        accepted: ranged.accepted,
+        files,
+        opened,
+        commits: Some(ranged.commits),
+        is_partial: ranged.is_partial,
+        beyond,
+        ..Report::default()
+    };
+    Ok(report.under(options))
+}
+
+/// What a range holds.
+pub(super) struct Ranged {
+    pub(super) findings: Vec<Finding>,
+    pub(super) older: usize,
+    pub(super) accepted: Vec<Accepted>,
+    pub(super) commits: usize,
+    pub(super) is_partial: bool,
+    pub(super) gathered: Gathered,
+}
+
+/// Leaks and tampering count in every commit; the policy and the data keys are judged at the end, of
+/// the files that the range changes.
+pub(super) fn verify(
+    workspace: &Workspace,
+    span: &Span,
+    base: &Base,
+    with_key: bool,
+) -> Result<Ranged, VerifyError> {
+    let repo = workspace.repo()?;
+    let Some(tip) = span.tips.first() else { return Err(VerifyError::NoEnd) };
+    let mut snapshots = Snapshots::new(repo);
+    // a file may have been secret only in between: every path that a commit changes is looked at
+    let range = History::load(repo, span, &|_| true, None, &mut snapshots)?;
+    let sealed: BTreeSet<&str> = range.versions.iter().map(|version| version.path.as_str()).collect();
+    let changed: BTreeSet<&str> =
+        range.walked.iter().flat_map(|commit| &commit.paths).map(|change| change.path.as_str()).collect();
+    let central = changed.iter().any(|path| tree::is_central(path));
+    let end = Source::Commit(*tip);
+    let gathered = at_end(workspace, end, base, &|path| central || changed.contains(path))?;
+
+    let chosen = returned::touched(repo, span, &range, &gathered, &mut snapshots)?;
+    let sealed: BTreeSet<&str> = sealed.into_iter().chain(chosen.iter().map(String::as_str)).collect();
+
+    // of the time before the range only the files that it changes are read
+    let tips = if sealed.is_empty() { Vec::new() } else { span.tips.clone() };
+    let whole = Span { tips, ..Span::default() };
+    let history = History::load(repo, &whole, &|path: &str| sealed.contains(path), None, &mut snapshots)?;
+    let tracks = history.tracks();
+
+    let mut findings = guards(&range.walked, &secret_paths(&gathered, &sealed));
+    findings.extend(base.new_exceptions(gathered.vault.as_ref(), COUNTS_LATER));
+    for commit in &range.walked {
+        let gone = taken_away(commit, &mut snapshots)?;
+        for change in &commit.paths {
+            let past = tracks.past(&change.path, &commit.id.short());
+            let context = Context { tip: &gathered, past, gone: &gone, with_key };
+            findings.extend(of_change(workspace, commit, change, &context, &mut snapshots)?);
+        }
+    }
+    let (of_end, older): (Vec<Finding>, Vec<Finding>) =
+        rules::judge(&gathered.facts).into_iter().partition(|finding| is_of_range(finding, &changed));
+    let (of_end, known) = base.split(workspace, end, of_end)?;
+    findings.extend(of_end);
+    let brought = objects::check(workspace, span, base)?;
+    findings.extend(brought.findings);
+    let is_accepted = |one: &Stale| base.exceptions.why(RuleId::K05, &one.path, None).is_some();
+    let is_changed = |path: &str| changed.contains(path);
+    findings.extend(history::stale(&history, repo, &gathered.facts, &is_changed, &is_accepted));
+    findings.extend(passing::readers(repo, span, &range, &gathered));
+    findings.extend(returned::in_range(repo, span, &sealed, &history, &gathered, &mut snapshots)?);
+    let accepted = base.exceptions.take(&mut findings);
+    Ok(Ranged {
+        findings,
+        older: errors(older.iter().chain(&known)),
+        accepted,
+        commits: range.commits,
+        is_partial: range.is_partial || history.is_partial || brought.is_partial,
+        gathered,
+    })
+}
+
+/// The facts of the end; what the range changes is looked at closely.
+fn at_end(
+    workspace: &Workspace,
+    end: Source,
+    base: &Base,
+    is_changed: &dyn Fn(&str) -> bool,
+) -> Result<Gathered, VerifyError> {
+    let mut gathered = tree::gather_closely(workspace, end, &|_| true, &BTreeSet::new(), is_changed)?;
+    gathered.facts.exceptions = base.exceptions.list().to_vec();
+    base.keep_bound(workspace, end, &mut gathered)?;
+    Ok(gathered)
+}
+
+/// Whether a finding of the end has to do with what the range changes.
+fn is_of_range(finding: &Finding, changed: &BTreeSet<&str>) -> bool {
+    let central = || changed.iter().any(|path| tree::is_central(path));
+    let loses_drivers = || changed.iter().any(|path| tree::is_attributes_for(path, &finding.path));
+    changed.contains(finding.path.as_str())
+        || (depends_on_policy(finding) && central())
+        || (finding.rule == RuleId::G01 && loses_drivers())
+}
+
+fn errors<'a>(findings: impl Iterator<Item = &'a Finding>) -> usize {
+    findings.filter(|finding| finding.severity == Severity::Error).count()
+}
+
+/// What a range says of an exception that it brings.
+const COUNTS_LATER: &str = "it counts for what comes after this, not for this itself";
+
+/// The change rules for what is about to be committed, each file against HEAD.
+pub(super) fn staged(
+    workspace: &Workspace,
+    changes: &[StagedChange],
+    gathered: &Gathered,
+    base: &Base,
+    with_key: bool,
+) -> Result<(Vec<Finding>, Vec<Accepted>), VerifyError> {
+    let mut snapshots = Snapshots::new(workspace.repo()?);
+    let mut findings = Vec::new();
+    let (mut versions, mut touched) = (Vec::new(), BTreeSet::new());
+    for change in changes {
+        let path = &change.path;
+        let (before, after) = (snapshots.of(path, change.old)?, snapshots.of(path, change.new)?);
+        touched.insert(path.as_str());
+        // also of a file that goes: it may have another name now
+        versions.extend(before.iter().map(|before| Version::of_parent(path, before.clone())));
+        let (Some(before), Some(after)) = (before, after) else { continue };
+        let managed = gathered.vault.iter().flat_map(|vault| &vault.files).any(|file| file.path == *path);
+        let judge = |past| ledger::judge(&Change { path, managed, before: &before, after: &after, past });
+        let mut found = judge(Past::default());
+        let is_rotated = !before.shares_key_with(&after);
+        if is_rotated || found.iter().any(|finding| finding.rule == RuleId::D11) {
+            // history is read only where it tells more: the repair of a file that was changed by hand, and
+            // a rotation, which may be the revert of one
+            let older = snapshots.history(path)?;
+            versions.extend(older.iter().map(|older| Version::of_parent(path, older.clone())));
+            found = judge(Track::new(older).from(0));
+        }
+        let past = Past::default();
+        if with_key && ledger::is_replaced(&Change { path, managed, before: &before, after: &after, past }) {
+            replaced::judge(workspace, path, (change.old, change.new), &mut found)?;
+        }
+        findings.extend(found);
+    }
+    let history = History::of_head(workspace.repo()?, versions)?;
+    findings.extend(history::stale(
+        &history,
+        workspace.repo()?,
+        &gathered.facts,
+        &|path| touched.contains(path),
+        &|one| base.exceptions.why(RuleId::K05, &one.path, None).is_some(),
+    ));
+    let accepted = base.exceptions.take(&mut findings);
+    Ok((findings, accepted))
+}
+
+/// What holds secrets at the end of a range or within it.
+fn secret_paths<'a>(gathered: &'a Gathered, sealed: &BTreeSet<&'a str>) -> BTreeSet<&'a str> {
+    sealed.iter().copied().chain(gathered.facts.files.iter().map(|file| file.path.as_str())).collect()
+}
+
+/// D12: one notice for each file that decides about the others, with the commits that change it.
+fn guards(walked: &[Commit], secret: &BTreeSet<&str>) -> Vec<Finding> {
+    let mut changed: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for commit in walked {
+        for change in commit.paths.iter().filter(|change| is_guard(&change.path, secret)) {
+            changed.entry(&change.path).or_default().push(commit.id.short());
+        }
+    }
+    let notice = |(path, mut commits): (&str, Vec<String>)| {
+        let more = commits.len().saturating_sub(SHOWN);
+        commits.truncate(SHOWN);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let message = format!("changed in {}{more}: it decides about the other files", commits.join(", "));
+        Finding::new(RuleId::D12, Severity::Notice, path, message).fix(format!("git log -p -- {path}"))
+    };
+    changed.into_iter().map(notice).collect()
+}
+
+/// In a folder such a file decides about what lies below it.
+fn is_guard(path: &str, secret: &BTreeSet<&str>) -> bool {
+    let Some((folder, name)) = path.rsplit_once('/') else { return GUARDS.contains(&path) };
+    let is_beneath = |other: &&str| is_beneath(other, folder);
+    path == VAULT || [POLICY, ".gitattributes"].contains(&name) && secret.iter().any(is_beneath)
+}
+
+const GUARDS: [&str; 4] = [POLICY, VAULT, ".gitattributes", ".envrc"];
+/// Commits that a notice names.
+const SHOWN: usize = 5;
+
+/// What a change is judged with.
+struct Context<'a> {
+    tip: &'a Gathered,
+    past: Past<'a>,
+    /// Documents that the same commit takes away.
+    gone: &'a [(String, Rc<Snapshot>)],
+    with_key: bool,
+}
+
+fn taken_away(
+    commit: &Commit,
+    snapshots: &mut Snapshots<'_>,
+) -> Result<Vec<(String, Rc<Snapshot>)>, VerifyError> {
+    let mut gone = Vec::new();
+    for change in commit.paths.iter().filter(|change| change.new.is_none()) {
+        for old in &change.old {
+            gone.extend(snapshots.of(&change.path, *old)?.map(|snapshot| (change.path.clone(), snapshot)));
+        }
+    }
+    Ok(gone)
+}
+
+/// Whether a clear file is a sealed one that was taken away, under another name: it has at least half of
+/// the names, or, where all of it is one value, the same file name in another folder.
+fn is_copy_of(path: &str, bytes: &[u8], (other, gone): &(String, Rc<Snapshot>)) -> bool {
+    let name = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
+    if Format::of_path(path) == Format::Binary || Format::of_path(other) == Format::Binary {
+        return name(path) == name(other);
+    }
+    let names = clear_names(path, bytes);
+    let known = gone.sealed.keys().filter(|key| names.contains(*key)).count();
+    known > 0 && known * 2 >= gone.sealed.len()
+}
+
+/// The names of the values of a clear file; a reference to a value that is elsewhere is none.
+fn clear_names(path: &str, bytes: &[u8]) -> BTreeSet<String> {
+    let format = Format::of_path(path);
+    if format == Format::Binary {
+        // all of it is one value
+        return BTreeSet::from(["data".to_owned()]);
+    }
+    let tree = std::str::from_utf8(bytes).ok().and_then(|text| format.parse(text).ok());
+    let leaves = tree.iter().flat_map(|tree| tree.leaves());
+    let values = leaves.filter(|(_, _, leaf)| match leaf.scalar.as_text() {
+        Some(text) => !text.is_empty() && !is_reference(text),
+        None => leaf.scalar.token_type().is_some(),
+    });
+    values.map(|(path, ..)| path.to_string()).collect()
+}
+
+/// `${NAME}` of Flux, `{{ … }}` of Helm, and what vault plugins fetch.
+fn is_reference(text: &str) -> bool {
+    text.contains("${")
+        || text.contains("{{")
+        || ["<path:", "ref+", "op://"].iter().any(|lead| text.starts_with(lead))
+}
+
+fn of_change(
+    workspace: &Workspace,
+    commit: &Commit,
+    change: &PathChange,
+    context: &Context<'_>,
+    snapshots: &mut Snapshots<'_>,
+) -> Result<Vec<Finding>, VerifyError> {
+    let (path, tip) = (&change.path, context.tip);
+    let after = snapshots.of(path, change.new)?;
+    let managed = tip.vault.iter().flat_map(|vault| &vault.files).any(|file| file.path == *path);
+    let mut findings = Vec::new();
+    let mut was_sealed = None;
+    for old in &change.old {
+        let Some(before) = snapshots.of(path, *old)? else { continue };
+        if let Some(after) = &after {
+            let judged = Change { path, managed, before: &before, after, past: context.past };
+            findings.extend(ledger::judge(&judged));
+            if context.with_key && ledger::is_replaced(&judged) {
+                replaced::judge(workspace, path, (*old, change.new), &mut findings)?;
+            }
+        }
+        was_sealed = Some(before);
+    }
+    let is_new = !change.old.iter().any(Option::is_some) && !context.gone.is_empty();
+    if let Some(entry) = change.new.filter(|entry| entry.is_file())
+        && (after.is_some() || was_sealed.is_some() || is_new)
+    {
+        let bytes = match workspace.repo()?.blob(entry.id) {
+            // where it looks like a document, what commits bring is told of it
+            Err(RepoError::TooLarge { .. }) => {
+                let is_plain = was_sealed.is_some() && !workspace.sniff_blob(entry.id)?.may_be_document();
+                let why = "was a SOPS document before and is now too large to look into: values may be in plaintext";
+                findings.extend(is_plain.then(|| Finding::error(RuleId::F01, path, why)));
+                return Ok(findings);
+            }
+            blob => blob?,
+        };
+        let renamed =
+            context.gone.iter().find(|gone| is_new && after.is_none() && is_copy_of(path, &bytes, gone));
+        let before = was_sealed.as_deref().or(renamed.map(|(_, gone)| &**gone));
+        if after.is_some() || before.is_some() {
+            let mut leaks = leaks(path, managed, &bytes, before);
+            drop_older(&mut leaks, workspace, change, managed, &bytes);
+            findings.extend(leaks);
+        }
+    }
+    findings.dedup();
+    let short = commit.id.short();
+    let line = format!(
+        "in commit {short} of {}, {}: {}",
+        day(commit.author_time),
+        commit.author_name,
+        commit.summary
+    );
+    for finding in &mut findings {
+        heal(finding, tip, snapshots, change)?;
+        finding.detail.push(line.clone());
+    }
+    Ok(findings)
+}
+
+/// A commit is blamed for what it brings: what stands in a parent on the same line was there before.
+fn drop_older(
+    leaks: &mut Vec<Finding>,
+    workspace: &Workspace,
+    change: &PathChange,
+    managed: bool,
+    bytes: &[u8],
+) {
+    for old in change.old.iter().flatten().filter(|old| old.is_file()) {
+        if leaks.is_empty() {
+            return;
+        }
+        let Some(before) = workspace.repo().ok().and_then(|repo| repo.old_blob(old.id).ok()) else {
+            continue;
+        };
+        let known = self::leaks(&change.path, managed, &before, None);
+        leaks.retain(|leak| {
+            let mut same = known.iter().filter(|known| (known.rule, &known.key) == (leak.rule, &leak.key));
+            !same.any(|known| base::is_unchanged((known, &before), (leak, bytes)))
+        });
+    }
+}
+
+/// What a later commit of the range put right is worth a notice.
+fn heal(
+    finding: &mut Finding,
+    tip: &Gathered,
+    snapshots: &mut Snapshots<'_>,
+    change: &PathChange,
+) -> Result<(), VerifyError> {
+    if !matches!(finding.rule, RuleId::D03 | RuleId::D05 | RuleId::D10) {
+        return Ok(());
+    }
+    let end = tip.facts.files.iter().find(|file| file.path == change.path).and_then(FileFacts::document);
+    let Some(end) = end.map(Snapshot::of) else { return Ok(()) };
+    let here = snapshots.of(&change.path, change.new)?;
+    if here.is_some_and(|here| !here.shares_key_with(&end)) {
+        finding.severity = Severity::Notice;
+        finding.detail.push("a later commit made a new data key".into());
+    }
+    Ok(())
+}
+
+const PUBLISHED: &str = "replace the value at its source: everybody who can fetch this commit can read it";
+
+const LOOK: &str = "look at it in that commit: where every value is `ENC[…]` nothing is published, else replace the value at its source";
+
+/// Values that the commit itself publishes, also when a later one hides them.
+fn leaks(path: &str, managed: bool, bytes: &[u8], before: Option<&Snapshot>) -> Vec<Finding> {
+    let file = FileFacts::read(path, managed, Some(bytes));
+    match (&file.content, before) {
+        (Content::Clear, Some(before)) => return opened(path, bytes, before),
+        (Content::Broken { is_unmerged: true, .. }, Some(_)) => {
+            let message =
+                "holds the markers of a merge and cannot be read: a value may be in clear between them";
+            return vec![Finding::error(RuleId::F01, path, message).fix(LOOK)];
+        }
+        // what nobody can read as a document may well hold the values in clear
+        (Content::Broken { .. } | Content::NotText | Content::OtherFormat, Some(_)) => {
+            let message = "was a SOPS document before and cannot be read as one: values may be in clear";
+            return vec![Finding::error(RuleId::F01, path, message).fix(PUBLISHED)];
+        }
+        _ => {}
+    }
+    let facts = Facts { files: vec![file], ..Facts::default() };
+    let mut findings = rules::judge(&facts);
+    findings.retain(|finding| {
+        matches!(finding.rule, RuleId::F03 | RuleId::F04 | RuleId::F07 | RuleId::K02)
+            && finding.severity == Severity::Error
+    });
+    findings
+}
+
+/// A file that was a SOPS document and holds values in clear where tokens were.
+fn opened(path: &str, bytes: &[u8], before: &Snapshot) -> Vec<Finding> {
+    let names = clear_names(path, bytes);
+    let clear: Vec<&String> = before.sealed.keys().filter(|key| names.contains(*key)).collect();
+    let Some(first) = clear.first() else { return Vec::new() };
+    let more = if clear.len() > 1 { format!(" and {} more", clear.len() - 1) } else { String::new() };
+    let message = format!("`{first}`{more} is in clear: the file was a SOPS document before");
+    vec![Finding::error(RuleId::F04, path, message).key(first.as_str()).fix(PUBLISHED)]
+}

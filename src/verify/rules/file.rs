@@ -1,0 +1,238 @@
+//! F01 to F04E: the form of a file and of every value in it. C06: the names in a managed file.
+
+use std::collections::BTreeMap;
+
+use sops_document::selector::Selected;
+use sops_document::tree::{Entry, Leaf, Path};
+use sops_document::{Document, Format, Scalar, Token, TokenType};
+
+use super::clear;
+use crate::environment::names::{NameError, check_name};
+use crate::policy::content::Content;
+use crate::policy::{Finding, RuleId, Severity};
+use crate::verify::facts::FileFacts;
+
+/// The caps of a managed file: bytes, keys, bytes a value.
+const MAX_SIZE: usize = 1 << 20;
+const MAX_KEYS: usize = 4096;
+const MAX_VALUE: usize = 64 << 10;
+/// Values of one file that are named one by one: nobody reads more, and a hostile file has many.
+pub(super) const MAX_NAMED: usize = 1000;
+
+/// What makes a managed file unreadable or wrong in form; values last, so that a reader of the list
+/// knows whether the document can be opened at all.
+pub(super) fn check(file: &FileFacts, allowed_names: &[String]) -> Vec<Finding> {
+    let error = |rule, message: &str| vec![Finding::error(rule, &file.path, message)];
+    match &file.content {
+        Content::Missing => error(RuleId::F01, "is bound in .stax/vault.json but does not exist"),
+        Content::NotRegular => error(RuleId::F01, "is a link, not a file of its own"),
+        Content::NotText => error(RuleId::F01, "is not UTF-8 text"),
+        Content::Unjudged(why) => error(RuleId::F01, why),
+        Content::OtherFormat if file.managed => error(RuleId::F01, "is neither .yaml, .yml, .json nor .env"),
+        Content::OtherFormat => error(RuleId::F01, "is a SOPS document of another format than its name says"),
+        Content::Broken { line, is_unmerged: true, .. } => vec![clear::conflict(file).at(*line)],
+        Content::Broken { line, what, .. } => vec![Finding::error(RuleId::F01, &file.path, what).at(*line)],
+        Content::Clear => vec![
+            Finding::error(RuleId::F04, &file.path, "the whole file is in clear: it has no SOPS metadata")
+                .fix(format!("stax secrets encrypt -i {}", file.path)),
+        ],
+        Content::Document(document) if file.managed => caps(file, document)
+            .into_iter()
+            .chain(shape(file, document))
+            .chain(twins(file, document))
+            .chain(names(file, document, allowed_names))
+            .chain(values(file, document))
+            .collect(),
+        Content::Document(document) => {
+            misnamed(file, document).into_iter().chain(values(file, document)).collect()
+        }
+    }
+}
+
+/// A warning, because a repository may well name the format at every call of sops.
+fn misnamed(file: &FileFacts, document: &Document) -> Option<Finding> {
+    let (found, said) = (document.format(), Format::of_path(&file.path));
+    if found == said {
+        return None;
+    }
+    let (found, said) = (name_of(found), name_of(said));
+    let message = format!("holds SOPS {found}, but by its name sops reads it as {said}");
+    let word = found.to_lowercase();
+    let fix = format!(
+        "give it a name that ends in .{}   (or tell sops every time: --input-type {word} --output-type {word})",
+        document.format().suffix().trim_start_matches("enc."),
+    );
+    Some(Finding::warning(RuleId::F01, &file.path, message).fix(fix))
+}
+
+fn name_of(format: Format) -> &'static str {
+    match format {
+        Format::Yaml => "YAML",
+        Format::Json => "JSON",
+        Format::Dotenv => "dotenv",
+        Format::Ini => "INI",
+        Format::Binary => "binary",
+    }
+}
+
+/// Some readers of an environment do not tell `token` from `TOKEN`.
+fn twins(file: &FileFacts, document: &Document) -> Vec<Finding> {
+    let mut seen: BTreeMap<String, &str> = BTreeMap::new();
+    let mut findings = Vec::new();
+    for entry in document.tree().documents.iter().flat_map(|root| root.entries()) {
+        let key = entry.key.as_deref().unwrap_or_default();
+        if let Some(other) = seen.insert(key.to_lowercase(), key) {
+            let message = format!("`{key}` and `{other}` differ only in case");
+            let line = document.line_of(entry.span.start);
+            findings.push(Finding::warning(RuleId::F02, &file.path, message).at(line).key(key));
+        }
+    }
+    findings
+}
+
+/// A program obeys some names when they are merely there, and whoever can write to the repository can add an
+/// empty value without a key. What has no form of a name is F02.
+fn names(file: &FileFacts, document: &Document, allowed: &[String]) -> Vec<Finding> {
+    let entries = document.tree().documents.iter().flat_map(|root| root.entries());
+    entries
+        .filter_map(|entry| {
+            let key = entry.key.as_deref().unwrap_or_default();
+            let error = check_name(key, allowed).err().filter(NameError::has_effect)?;
+            let is_empty = entry.node.leaf().is_some_and(|leaf| is_empty(&leaf.scalar));
+            let finding = if is_empty {
+                Finding::error(
+                    RuleId::F04E,
+                    &file.path,
+                    format!("`{key}` is empty, and its name alone has an effect"),
+                )
+            } else {
+                Finding::warning(RuleId::C06, &file.path, error.to_string())
+            };
+            Some(finding.at(document.line_of(entry.span.start)).key(key))
+        })
+        .collect()
+}
+
+fn is_empty(scalar: &Scalar) -> bool {
+    *scalar == Scalar::Null || scalar.is_empty_str()
+}
+
+fn caps(file: &FileFacts, document: &Document) -> Vec<Finding> {
+    let tree = document.tree();
+    let keys: usize = tree.documents.iter().map(|root| root.entries().count()).sum();
+    [
+        (file.size > MAX_SIZE, "is larger than 1 MiB"),
+        (keys > MAX_KEYS, "holds more than 4096 keys"),
+        (tree.documents.len() > 1, "holds a second document, which no reader of the first expects"),
+        (tree.has_alias, "holds an alias, so one value stands in two places"),
+    ]
+    .into_iter()
+    .filter(|(is_broken, _)| *is_broken)
+    .map(|(_, message)| Finding::error(RuleId::F01, &file.path, message))
+    .collect()
+}
+
+fn shape(file: &FileFacts, document: &Document) -> Vec<Finding> {
+    let entries = document.tree().documents.iter().flat_map(|root| root.entries());
+    entries
+        .filter_map(|entry| {
+            let key = entry.key.as_deref().unwrap_or_default();
+            let message = format!("`{key}` {}", shape_fault(key, entry)?);
+            let line = document.line_of(entry.span.start);
+            Some(Finding::error(RuleId::F02, &file.path, message).at(line).key(key))
+        })
+        .collect()
+}
+
+fn shape_fault(key: &str, entry: &Entry) -> Option<&'static str> {
+    let Some(leaf) = entry.node.leaf() else { return Some("is not a single value; this file is flat") };
+    let is_name = key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && key.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
+    if !is_name {
+        return Some("is no name: letters, digits and `_`, no digit first");
+    }
+    if key == "sops" || key.starts_with("sops_") {
+        return Some("is a name that SOPS keeps for its metadata");
+    }
+    if key.ends_with("_unencrypted") {
+        return Some("would never be encrypted, because its name ends in `_unencrypted`");
+    }
+    (value_size(leaf) > MAX_VALUE).then_some("holds more than 64 KiB")
+}
+
+fn value_size(leaf: &Leaf) -> usize {
+    let Some(text) = leaf.scalar.as_text() else { return 0 };
+    Token::parse(text).map_or(text.len(), |token| token.data.len())
+}
+
+/// F03, F04 and F04E of every value that must be encrypted: in a managed file all of them, in a
+/// general one those that its own selector selects.
+fn values(file: &FileFacts, document: &Document) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = Vec::new();
+    let mut empty = Vec::new();
+    let mut rest: Option<(RuleId, usize)> = None;
+    let mut tree = document.tree().clone();
+    document.metadata().selector.walk(&mut tree, &mut |path, met, selected| {
+        let Selected::Leaf(leaf, span) = met else { return };
+        if selected && !file.managed && is_empty(&leaf.scalar) {
+            // an empty file of another format is an empty file
+            empty.extend((document.format() != Format::Binary).then(|| path.to_string()));
+        } else if file.managed || selected {
+            let Some(finding) = value(file, path, leaf) else { return };
+            if findings.len() < MAX_NAMED {
+                findings.push(finding.at(document.line_of(span.start)).key(path.to_string()));
+            } else if finding.severity == Severity::Error {
+                let (_, count) = rest.get_or_insert((finding.rule, 0));
+                *count += 1;
+            }
+        }
+    });
+    let rest = rest.map(|(rule, count)| {
+        Finding::error(rule, &file.path, format!("and {count} more values that are in clear or malformed"))
+    });
+    findings.extend(rest);
+    findings.extend(empties(file, &empty));
+    findings
+}
+
+/// Honest files have them (`VAR=`), so one notice tells of all.
+fn empties(file: &FileFacts, paths: &[String]) -> Option<Finding> {
+    let message = match paths {
+        [] => return None,
+        [path] => format!("`{path}` is empty, which SOPS neither encrypts nor authenticates"),
+        [path, ..] => format!(
+            "{} values are empty, such as `{path}`: SOPS neither encrypts nor authenticates them",
+            paths.len()
+        ),
+    };
+    Some(Finding::notice(RuleId::F04E, &file.path, message))
+}
+
+fn value(file: &FileFacts, path: &Path, leaf: &Leaf) -> Option<Finding> {
+    if is_empty(&leaf.scalar) {
+        // SOPS cannot encrypt it and the MAC does not cover it, so anyone may have put it there; yet an
+        // author may mean it: a warning, unless the name alone has an effect
+        let message = format!("`{path}` is empty, which SOPS neither encrypts nor authenticates");
+        let is_name =
+            path.keys().last().is_none_or(|key| !check_name(key, &[]).is_err_and(|error| error.has_effect()));
+        return is_name.then(|| Finding::warning(RuleId::F04E, &file.path, message));
+    }
+    let text = leaf.scalar.as_text().unwrap_or_default();
+    match Token::parse(text) {
+        Ok(token) if token.kind != TokenType::Comment => None,
+        Ok(_) => Some(malformed(file, path, "holds the token of a comment")),
+        Err(_) if !text.starts_with("ENC[") => Some(in_clear(file, path)),
+        Err(error) => Some(malformed(file, path, &error.to_string())),
+    }
+}
+
+fn malformed(file: &FileFacts, path: &Path, what: &str) -> Finding {
+    Finding::error(RuleId::F03, &file.path, format!("`{path}` {what}"))
+        .fix(format!("git restore --source=HEAD {}", file.path))
+}
+
+fn in_clear(file: &FileFacts, path: &Path) -> Finding {
+    let (key, name) = (path.to_string(), &file.path);
+    Finding::error(RuleId::F04, name, format!("`{key}` is in clear"))
+        .fix(format!("stax secrets encrypt -i {name}   (seals only what is clear)"))
+}

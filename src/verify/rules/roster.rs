@@ -1,0 +1,117 @@
+//! R01: `recipients.md` and the policy name the same keys.
+
+use std::collections::BTreeSet;
+
+use crate::policy::config::{Config, CreationRule};
+use crate::policy::roster::{Roster, RosterError};
+use crate::policy::{Finding, Holders, RuleId, Severity};
+use crate::verify::facts::Facts;
+use crate::workspace::{POLICY, ROSTER};
+
+pub(super) fn check(facts: &Facts, config: Option<&Config>, holders: &Holders) -> Vec<Finding> {
+    let Some(text) = &facts.roster else {
+        let is_needed = facts.files.iter().any(|file| file.managed);
+        let message = "is missing: nobody can tell whose keys the policy names";
+        let fix = "git restore --source=HEAD infra/secrets/recipients.md";
+        return Vec::from_iter(is_needed.then(|| Finding::error(RuleId::R01, ROSTER, message).fix(fix)));
+    };
+    let roster = match Roster::parse(text) {
+        Ok(roster) => roster,
+        Err(error) => return vec![of(facts, unreadable(&error))],
+    };
+    let Some(config) = config else { return Vec::new() };
+    missing_rows(facts, config, &roster, holders)
+        .into_iter()
+        .chain(stray_rows(facts, config, &roster, holders))
+        .map(|finding| of(facts, finding))
+        .chain(nameless(&roster))
+        .collect()
+}
+
+/// Where nothing is bound the table is a courtesy, and may be of another tool.
+fn of(facts: &Facts, finding: Finding) -> Finding {
+    let severity = if facts.has_vault { finding.severity } else { Severity::Warning };
+    Finding { severity, ..finding }
+}
+
+fn nameless(roster: &Roster) -> impl Iterator<Item = Finding> {
+    let rows = roster.rows().filter(|(_, row)| row.name.trim().is_empty());
+    rows.map(|(line, row)| {
+        Finding::warning(RuleId::R01, ROSTER, format!("the row of {} names nobody", row.recipient)).at(line)
+    })
+}
+
+fn unreadable(error: &RosterError) -> Finding {
+    let finding = Finding::error(RuleId::R01, ROSTER, error.to_string());
+    match error {
+        RosterError::SecondTable(line) | RosterError::Cells(line) => finding.at(*line),
+        _ => finding,
+    }
+}
+
+fn governing<'a>(facts: &Facts, config: &'a Config) -> Vec<&'a CreationRule> {
+    if !facts.has_vault {
+        return config.rules.iter().collect();
+    }
+    let managed = facts.files.iter().filter(|file| file.managed);
+    managed.filter_map(|file| config.rule_for(&file.path)).map(|(_, rule)| rule).collect()
+}
+
+/// Keys that read a bound file and have no row. Where nothing is bound, the name that an anchor or a
+/// comment of the policy gives is enough.
+fn missing_rows(facts: &Facts, config: &Config, roster: &Roster, holders: &Holders) -> Vec<Finding> {
+    let mut seen = BTreeSet::new();
+    let rules = governing(facts, config);
+    let named = rules.iter().flat_map(|rule| rule.groups.iter().flatten().chain(&rule.age));
+    named
+        .filter(|(key, _)| roster.get(key).is_none() && seen.insert(key.as_str()))
+        .filter(|(key, _)| facts.has_vault || holders.name(key).is_none())
+        .map(|(key, line)| {
+            Finding::error(RuleId::R01, POLICY, format!("{} has no row in {ROSTER}", holders.labelled(key)))
+                .at(*line)
+                .fix(format!("stax secrets add-recipient {key} --name … --role …"))
+        })
+        .collect()
+}
+
+/// Rows of keys that nothing names, and second rows of one key. Who still reads a file keeps the row, although no
+/// rule names them any more: a removal may have to leave a file to a colleague.
+fn stray_rows(facts: &Facts, config: &Config, roster: &Roster, holders: &Holders) -> Vec<Finding> {
+    let known = named_keys(facts, config);
+    let mut seen = BTreeSet::new();
+    let mut findings = Vec::new();
+    for (line, row) in roster.rows() {
+        let key = row.recipient.as_str();
+        let who = holders.labelled(key);
+        let finding = |what: &str| Finding::error(RuleId::R01, ROSTER, format!("{who} {what}")).at(line);
+        if !seen.insert(key) {
+            findings.push(finding("has a second row").fix("keep one row a key"));
+        } else if !known.contains(key) && !facts.read_elsewhere.contains(key) {
+            let fix = format!("stax secrets remove-recipient {key}");
+            findings.push(finding("has a row but is not in the policy").fix(fix));
+        }
+    }
+    findings
+}
+
+/// The keys that a policy or a document at hand names.
+fn named_keys(facts: &Facts, config: &Config) -> BTreeSet<String> {
+    let nested = facts.others.iter().filter_map(|other| Config::parse(other.text.as_deref()?).ok());
+    let nested: Vec<Config> = nested.map(|(config, _)| config).collect();
+    let rules = nested.iter().chain([config]).flat_map(|config| &config.rules);
+    let named = rules.flat_map(|rule| rule.groups.iter().flatten().chain(&rule.age));
+    let documents = facts.files.iter().filter_map(|file| file.document());
+    let labels = documents.flat_map(|document| &document.metadata().age);
+    named.map(|(key, _)| key.clone()).chain(labels.map(|stanza| stanza.recipient.clone())).collect()
+}
+
+/// Rows of keys that neither a policy nor one of the documents names: whether another file does has to be looked up.
+#[must_use]
+pub fn unexplained_rows(facts: &Facts) -> Vec<String> {
+    let roster = facts.roster.as_deref().and_then(|text| Roster::parse(text).ok()).unwrap_or_default();
+    let config = facts.policy.as_deref().and_then(|text| Config::parse(text).ok()).map(|(config, _)| config);
+    let Some(config) = config else { return Vec::new() };
+    let known = named_keys(facts, &config);
+    let rows = roster.rows().map(|(_, row)| row.recipient.clone());
+    rows.filter(|key| !known.contains(key)).collect()
+}

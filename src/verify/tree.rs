@@ -1,0 +1,303 @@
+//! Gathers the facts that the rules judge: from the work tree, or from the index that git names.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::error::VerifyError;
+use super::facts::{Facts, FileFacts, SwitchedOff};
+use crate::ledger::Snapshot;
+use crate::policy::content::Content;
+use crate::policy::sniff::sniff;
+use crate::policy::vault::Vault;
+use crate::repo::{Attribute, ObjectId, Repo, RepoError, StagedChange};
+use crate::workspace::register::Depth;
+use crate::workspace::{POLICY, ROSTER, Target, VAULT, Workspace, WorkspaceError, now};
+
+mod around;
+mod files;
+
+use files::Look;
+
+/// Where bytes are read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    WorkTree,
+    Index,
+    /// A server or a CI job judges this, whatever is checked out.
+    Commit(ObjectId),
+}
+
+/// The facts of one tree, and its bindings.
+pub(super) struct Gathered {
+    pub(super) facts: Facts,
+    pub(super) vault: Option<Vault>,
+    /// Files that could not be read, and why.
+    pub(super) unread: Vec<(String, String)>,
+}
+
+/// Any file of the index.
+struct Candidate {
+    path: String,
+    mode: u32,
+    id: ObjectId,
+}
+
+impl Candidate {
+    fn is_regular(&self) -> bool {
+        self.mode & 0o170_000 == 0o100_000
+    }
+
+    fn is_link(&self) -> bool {
+        self.mode & 0o170_000 == 0o120_000
+    }
+}
+
+impl Source {
+    pub(super) fn read(self, workspace: &Workspace, path: &str) -> Result<Option<Vec<u8>>, WorkspaceError> {
+        match self {
+            // a sparse checkout has some files in the index alone
+            Self::WorkTree => match workspace.read(path)? {
+                None => Ok(workspace.repo()?.skipped_blob(path)?),
+                found => Ok(found),
+            },
+            Self::Index => Ok(workspace.repo()?.index_blob(path)?),
+            Self::Commit(commit) => Ok(workspace.repo()?.blob_at(commit, path)?),
+        }
+    }
+
+    fn text(self, workspace: &Workspace, path: &str) -> Result<Option<String>, VerifyError> {
+        let Some(bytes) = self.read(workspace, path)? else { return Ok(None) };
+        let text = String::from_utf8(bytes).map_err(|_| WorkspaceError::NotText(path.to_owned()))?;
+        Ok(Some(text))
+    }
+
+    fn attribute(self, workspace: &Workspace, path: &str, name: &str) -> Result<Attribute, VerifyError> {
+        let repo = workspace.repo()?;
+        Ok(match self {
+            Self::WorkTree => repo.attribute_in_quotes(path, name)?,
+            Self::Index => repo.attribute_staged_in_quotes(path, name)?,
+            Self::Commit(commit) => match repo.attributes_at(commit, name, &[path])? {
+                Some(values) => values.into_iter().next().unwrap_or(Attribute::Unspecified),
+                None => repo.attribute_in_quotes(path, name)?,
+            },
+        })
+    }
+
+    /// The bindings, and what is wrong with them.
+    pub(super) fn vault(self, workspace: &Workspace) -> Result<(Option<Vault>, Option<String>), VerifyError> {
+        let Some(text) = self.text(workspace, VAULT)? else { return Ok((None, None)) };
+        Ok(match Vault::parse(&text) {
+            Ok(vault) => (Some(vault), None),
+            Err(error) => (None, Some(error.to_string())),
+        })
+    }
+}
+
+/// Every bound file, and every file of the index that `wanted` lets pass and that is or should be a
+/// SOPS document. `were_sealed` are paths that held one in the parent.
+pub(super) fn gather(
+    workspace: &Workspace,
+    source: Source,
+    wanted: &dyn Fn(&str) -> bool,
+    were_sealed: &BTreeSet<String>,
+) -> Result<Gathered, VerifyError> {
+    gather_closely(workspace, source, wanted, were_sealed, &|_| true)
+}
+
+/// The same; of a commit large files whose names say nothing are read only where `closely` says so.
+pub(super) fn gather_closely(
+    workspace: &Workspace,
+    source: Source,
+    wanted: &dyn Fn(&str) -> bool,
+    were_sealed: &BTreeSet<String>,
+    closely: &dyn Fn(&str) -> bool,
+) -> Result<Gathered, VerifyError> {
+    let (vault, vault_fault) = source.vault(workspace)?;
+    let bound: BTreeSet<&str> =
+        vault.iter().flat_map(|vault| &vault.files).map(|file| file.path.as_str()).collect();
+    let candidates = candidates(workspace, source)?;
+    let modes: BTreeMap<&str, u32> =
+        candidates.iter().map(|candidate| (candidate.path.as_str(), candidate.mode)).collect();
+    let mut files = Vec::new();
+    for path in &bound {
+        let is_link = modes.get(path).is_some_and(|mode| mode & 0o170_000 != 0o100_000);
+        files.push(bound_file(workspace, source, path, is_link));
+    }
+    let look = Look { workspace, source, wanted, closely, were_sealed, bound: &bound };
+    let seen = look.all(&candidates)?;
+    files.extend(seen.files);
+    for file in &mut files {
+        file.mode = modes.get(file.path.as_str()).copied();
+        if file.managed {
+            add_drivers(workspace, source, file)?;
+        }
+    }
+    let policy_is_link = modes.get(POLICY).is_some_and(|mode| mode & 0o170_000 != 0o100_000);
+    let mut facts = Facts {
+        policy: if policy_is_link { None } else { source.text(workspace, POLICY)? },
+        roster: source.text(workspace, ROSTER)?,
+        has_vault: vault.is_some() || vault_fault.is_some(),
+        vault_fault,
+        paths: Some(candidates.iter().map(|candidate| candidate.path.clone()).collect()),
+        files,
+        leaks: seen.leaks,
+        now: Some(now()),
+        allowed_names: workspace.allowed_names()?,
+        ..Facts::default()
+    };
+    around::add(workspace, source, wanted, &candidates, &mut facts)?;
+    Ok(Gathered { facts, vault, unread: seen.unread })
+}
+
+/// The drivers that git gives to a file, and the line that takes one away.
+fn add_drivers(workspace: &Workspace, source: Source, file: &mut FileFacts) -> Result<(), VerifyError> {
+    let driver = |name: &str| -> Result<Option<String>, VerifyError> {
+        Ok(match source.attribute(workspace, &file.path, name)? {
+            Attribute::Value(value) => Some(value),
+            _ => None,
+        })
+    };
+    let (diff, merge) = (driver("diff")?, driver("merge")?);
+    let off = |driver: &Option<String>| driver.as_deref() != Some("stax");
+    let name = off(&diff).then_some("diff").or(off(&merge).then_some("merge"));
+    if let Some(name) = name.filter(|_| !matches!(source, Source::Commit(_))) {
+        file.switched_off = switch(workspace.repo()?, &file.path, name)?;
+    }
+    file.drivers = Some((diff, merge));
+    Ok(())
+}
+
+/// The line that takes an attribute from a path.
+///
+/// # Errors
+/// When git cannot tell the attributes.
+pub fn switch(repo: &Repo, path: &str, name: &str) -> Result<Option<SwitchedOff>, VerifyError> {
+    // the index may still hold what the work tree does not
+    let gives = format!("{name}=stax");
+    let line = repo.attribute_line(path, name)?.filter(|line| !line.text.contains(&gives));
+    Ok(line.map(|found| SwitchedOff { file: found.file, line: found.number, text: found.text }))
+}
+
+fn candidates(workspace: &Workspace, source: Source) -> Result<Vec<Candidate>, VerifyError> {
+    let mut candidates: Vec<Candidate> = Vec::new();
+    if let Source::Commit(commit) = source {
+        let files = workspace.repo()?.files_of(commit)?.into_iter();
+        return Ok(files.map(|(path, entry)| Candidate { path, mode: entry.mode, id: entry.id }).collect());
+    }
+    for entry in workspace.repo()?.index_entries()? {
+        // an unmerged path stands there once a side
+        if candidates.last().is_none_or(|last| last.path != entry.path) {
+            candidates.push(Candidate { path: entry.path, mode: entry.mode, id: entry.id });
+        }
+    }
+    Ok(candidates)
+}
+
+fn bound_file(workspace: &Workspace, source: Source, path: &str, is_link: bool) -> FileFacts {
+    let unread = |content| FileFacts { content, ..FileFacts::read(path, true, None) };
+    if is_link {
+        return unread(Content::NotRegular);
+    }
+    match source.read(workspace, path) {
+        Ok(bytes) => FileFacts::read(path, true, bytes.as_deref()),
+        Err(error) => unread(Content::Broken { line: 1, what: error.to_string(), is_unmerged: false }),
+    }
+}
+
+/// By its name: any file but the policy of sops itself.
+pub(super) fn may_be_secret(path: &str) -> bool {
+    path.rsplit('/').next().unwrap_or(path) != POLICY
+}
+
+/// A file of attributes, in any folder.
+pub(super) fn is_attributes(path: &str) -> bool {
+    path.rsplit('/').next() == Some(".gitattributes")
+}
+
+/// A file of attributes that decides about another file.
+pub(super) fn is_attributes_for(path: &str, other: &str) -> bool {
+    let folder = path.strip_suffix(".gitattributes").filter(|_| is_attributes(path));
+    folder.is_some_and(|folder| other.starts_with(folder))
+}
+
+/// Whether a value of one file stands in the other as it is: the file moved.
+pub(super) fn share_tokens(old: &FileFacts, new: &FileFacts) -> bool {
+    let (Some(old), Some(new)) = (old.document(), new.document()) else { return false };
+    let new = Snapshot::of(new);
+    Snapshot::of(old).sealed.values().any(|sealed| new.holds(&sealed.mark))
+}
+
+pub(super) fn is_central(path: &str) -> bool {
+    [POLICY, ROSTER, VAULT].contains(&path)
+}
+
+/// The paths whose version in HEAD was a SOPS document.
+pub(super) fn sealed_before(
+    workspace: &Workspace,
+    changes: &[StagedChange],
+) -> Result<BTreeSet<String>, VerifyError> {
+    let repo = workspace.repo()?;
+    let mut sealed = BTreeSet::new();
+    for change in changes.iter().filter(|change| may_be_secret(&change.path)) {
+        let Some(old) = change.old.filter(|old| old.is_file()) else { continue };
+        let was_sealed = match repo.blob(old.id) {
+            Err(RepoError::TooLarge { .. }) => workspace.sniff_blob(old.id)?.may_be_document(),
+            blob => {
+                let bytes = blob?;
+                let read = || FileFacts::read(&change.path, false, Some(&bytes));
+                sniff(&bytes).speaks_of_sops() && matches!(read().content, Content::Document(_))
+            }
+        };
+        if was_sealed {
+            sealed.insert(change.path.clone());
+        }
+    }
+    Ok(sealed)
+}
+
+/// What a key told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Opened {
+    /// Files whose data key opened.
+    pub files: usize,
+    /// Those of which MAC and values were checked.
+    pub checked: usize,
+}
+
+/// Opens what a key opens. Where one is demanded a file that nothing opens ends it.
+pub(super) fn open(workspace: &Workspace, facts: &mut Facts, depth: Depth) -> Result<Opened, VerifyError> {
+    if depth == Depth::Keyless {
+        return Ok(Opened::default());
+    }
+    let mut told = Opened::default();
+    let mut locked = None;
+    for file in &mut facts.files {
+        let Some(document) = file.document() else { continue };
+        let target = Target { path: file.path.clone(), env: None };
+        match workspace.unlock(&target, document) {
+            Ok(key) => {
+                let result = document.open_unverified(&key).map(|clear| clear.mac());
+                let stanzas = workspace.stanza_faults(document);
+                told.files += 1;
+                // behind a value that does not open the MAC was not reached
+                told.checked += usize::from(result.is_ok());
+                file.opened = Some(result);
+                file.stanzas = stanzas;
+                file.key_digest = Some(key.digest());
+            }
+            Err(WorkspaceError::Integrity { fault, .. }) => {
+                told.files += 1;
+                file.opened = Some(Err(fault));
+            }
+            // a reader whose own stanza does not open is no stranger
+            Err(WorkspaceError::OwnStanza { .. }) => {
+                told.files += 1;
+                file.stanzas = workspace.stanza_faults(document);
+            }
+            Err(error) => locked = locked.or(Some(error)),
+        }
+    }
+    match locked {
+        Some(error) if depth == Depth::WithKey && told.files == 0 => Err(error.into()),
+        _ => Ok(told),
+    }
+}

@@ -1,0 +1,157 @@
+//! What stands around the documents: other policies, files that a policy names, links, keys, git's own copies.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Candidate, Gathered, Source};
+use crate::policy::content::{looks_sealed, mentions};
+use crate::repo::Attribute;
+use crate::verify::error::VerifyError;
+use crate::verify::facts::{Facts, Link, OtherPolicy, Plain, says_secret};
+use crate::verify::rules;
+use crate::workspace::{POLICY, Workspace};
+
+/// So many neighbours tell whether a rule names secrets.
+const MAX_NEIGHBOURS: usize = 32;
+
+impl Gathered {
+    /// Whether there is something to say although no SOPS file changed.
+    pub(in crate::verify) fn finds_more(&self) -> bool {
+        let facts = &self.facts;
+        !(facts.leaks.is_empty()
+            && facts.plain.is_empty()
+            && facts.links.is_empty()
+            && facts.others.is_empty())
+    }
+}
+
+pub(super) fn add(
+    workspace: &Workspace,
+    source: Source,
+    wanted: &dyn Fn(&str) -> bool,
+    candidates: &[Candidate],
+    facts: &mut Facts,
+) -> Result<(), VerifyError> {
+    facts.others = others(workspace, source, candidates);
+    facts.plain = plain(workspace, source, wanted, candidates, facts);
+    let links = candidates.iter().filter(|candidate| candidate.is_link() && wanted(&candidate.path));
+    facts.links = links.filter_map(|link| target(workspace, source, &link.path)).collect();
+    (facts.caches, facts.caching) = caches(workspace, facts)?;
+    facts.read_elsewhere = read_elsewhere(workspace, source, candidates, facts);
+    Ok(())
+}
+
+/// A hook sees the files that a commit changes. A row of the table that none of them explains may be that of
+/// somebody who still reads another one.
+fn read_elsewhere(
+    workspace: &Workspace,
+    source: Source,
+    candidates: &[Candidate],
+    facts: &Facts,
+) -> BTreeSet<String> {
+    let rows = rules::unexplained_rows(facts);
+    let mut found = BTreeSet::new();
+    if rows.is_empty() {
+        return found;
+    }
+    let known: BTreeSet<&str> = facts.files.iter().map(|file| file.path.as_str()).collect();
+    let others = candidates.iter().filter(|it| it.is_regular() && !known.contains(it.path.as_str()));
+    for candidate in others.filter(|candidate| super::may_be_secret(&candidate.path)) {
+        let Some(bytes) = source.read(workspace, &candidate.path).ok().flatten() else { continue };
+        if looks_sealed(&bytes) {
+            let named = rows.iter().filter(|key| mentions(&bytes, key.as_bytes()));
+            found.extend(named.cloned());
+        }
+    }
+    found
+}
+
+fn others(workspace: &Workspace, source: Source, candidates: &[Candidate]) -> Vec<OtherPolicy> {
+    let is_other = |candidate: &&Candidate| {
+        candidate.path.ends_with("/.sops.yaml") || candidate.path == POLICY && !candidate.is_regular()
+    };
+    let read = |candidate: &Candidate| {
+        let bytes = source.read(workspace, &candidate.path).ok().flatten();
+        let bytes = bytes.filter(|_| candidate.is_regular());
+        OtherPolicy {
+            path: candidate.path.clone(),
+            text: bytes.and_then(|bytes| String::from_utf8(bytes).ok()),
+        }
+    };
+    candidates.iter().filter(is_other).map(read).collect()
+}
+
+/// Files that a rule with a pattern names and that are no SOPS documents, with what their neighbours are.
+fn plain(
+    workspace: &Workspace,
+    source: Source,
+    wanted: &dyn Fn(&str) -> bool,
+    candidates: &[Candidate],
+    facts: &Facts,
+) -> Vec<Plain> {
+    let policies = facts.policies();
+    let known: BTreeSet<&str> = facts.files.iter().map(|file| file.path.as_str()).collect();
+    let mut named: BTreeMap<(String, usize), Vec<&str>> = BTreeMap::new();
+    for candidate in candidates.iter().filter(|candidate| candidate.is_regular()) {
+        let Some((policy, rule)) = policies.rule_for(&candidate.path, false) else { continue };
+        if rule.path_regex.is_some() && super::may_be_secret(&candidate.path) {
+            named.entry((policy, rule.line)).or_default().push(&candidate.path);
+        }
+    }
+    let mut found = Vec::new();
+    for paths in named.values() {
+        let sample = sample(workspace, source, paths, &known);
+        for path in paths.iter().filter(|path| wanted(path) && !known.contains(*path)) {
+            let neighbours = sample.iter().filter(|(other, _)| other != path);
+            let sealed = neighbours.clone().filter(|(_, is_sealed)| *is_sealed).count();
+            let others = neighbours.count();
+            // a rule for all manifests of a cluster names thousands of files
+            if !says_secret(path) && sealed * 2 < others {
+                continue;
+            }
+            let Some(bytes) = source.read(workspace, path).ok().flatten() else { continue };
+            found.push(Plain { others, sealed, ..Plain::read(path, &bytes) });
+        }
+    }
+    found.retain(|plain| plain.line.is_some());
+    found
+}
+
+/// Some of the files that a rule names, and whether they are sealed.
+fn sample<'a>(
+    workspace: &Workspace,
+    source: Source,
+    paths: &[&'a str],
+    known: &BTreeSet<&str>,
+) -> Vec<(&'a str, bool)> {
+    let is_sealed = |path: &str| {
+        let read = || source.read(workspace, path).ok().flatten();
+        known.contains(path) || read().is_some_and(|bytes| looks_sealed(&bytes))
+    };
+    let some = paths.iter().step_by(paths.len() / MAX_NEIGHBOURS + 1);
+    some.map(|path| (*path, is_sealed(path))).collect()
+}
+
+fn target(workspace: &Workspace, source: Source, path: &str) -> Option<Link> {
+    // in the work tree a link is never followed; its text stands in the index as well
+    let source = if source == Source::WorkTree { Source::Index } else { source };
+    let bytes = source.read(workspace, path).ok().flatten()?;
+    Some(Link { path: path.to_owned(), target: String::from_utf8(bytes).ok()? })
+}
+
+/// Of the drivers that the SOPS files have: those of which git keeps text, and those of which it will.
+fn caches(workspace: &Workspace, facts: &Facts) -> Result<(Vec<String>, Vec<String>), VerifyError> {
+    let repo = workspace.repo()?;
+    let (mut kept, mut told) = (repo.textconv_caches()?, repo.caching_drivers()?);
+    if kept.is_empty() && told.is_empty() {
+        return Ok((kept, told));
+    }
+    let mut used = BTreeSet::new();
+    for file in &facts.files {
+        if let Attribute::Value(driver) = repo.attribute(&file.path, "diff")? {
+            used.insert(driver);
+        }
+    }
+    kept.retain(|driver| used.contains(driver));
+    told.retain(|driver| used.contains(driver) && !kept.contains(driver));
+    Ok((kept, told))
+}
