@@ -1,5 +1,6 @@
 //! The command line: clap, dispatch, and the exit code.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -15,6 +16,7 @@ mod show;
 mod ui;
 mod vault;
 
+use crate::trace;
 use failure::Failure;
 use ui::Ui;
 
@@ -25,6 +27,9 @@ use ui::Ui;
 ///
 /// Exit codes: 0 done, 1 findings or a negative answer, 2 usage or configuration, 3 no identity
 /// opens the file, 4 a value or MAC does not authenticate; 126, 127 and 128+n only from `exec`.
+///
+/// STAX_TRACE=1 writes each step to stderr, STAX_TRACE=/path/to/file appends it to a file, also where
+/// git starts stax; never a value.
 #[derive(Parser)]
 #[command(name = "stax", version, max_term_width = 100, propagate_version = false)]
 struct Cli {
@@ -87,16 +92,36 @@ impl From<GitCli> for Cli {
 /// Runs the command that argv names.
 pub fn main() -> ExitCode {
     crate::process::forbid_core_files();
+    trace::begin();
     let mut words = std::env::args_os().skip(1).peekable();
     let cli = match words.peek() {
-        Some(word) if word == "git" => GitCli::parse_from(words).into(),
-        _ => Cli::parse(),
+        Some(word) if word == "git" => parsed::<GitCli>(words, " git").into(),
+        _ => parsed::<Cli>(std::env::args_os(), ""),
     };
     let ui = Ui::new(cli.global.quiet, cli.global.color);
     // git reads the codes of these its own way
     let is_for_git = matches!(cli.command, Command::Git(_));
     let exit = cli.run(&ui).unwrap_or_else(|failure| ui.failure(&failure));
+    trace::step("cli", || {
+        // nothing else tells the number
+        let code: String = format!("{exit:?}").chars().filter(char::is_ascii_digit).collect();
+        format!("ends with {code}")
+    });
     if is_for_git { exit } else { ui.end(exit) }
+}
+
+/// Of the words only the names of commands are traced: an argument may be anything.
+fn parsed<T: Parser>(words: impl Iterator<Item = OsString>, above: &str) -> T {
+    let mut matches = T::command().get_matches_from(words);
+    trace::step("cli", || {
+        let (mut names, mut inner) = (format!("{}{above}", env!("CARGO_PKG_VERSION")), &matches);
+        while let Some((name, below)) = inner.subcommand() {
+            names = format!("{names} {name}");
+            inner = below;
+        }
+        format!("stax {names}")
+    });
+    T::from_arg_matches_mut(&mut matches).unwrap_or_else(|error| error.format(&mut T::command()).exit())
 }
 
 impl Cli {

@@ -28,6 +28,8 @@ pub use user_key::{DerivedKey, Purpose, UserKey, user_folder};
 use lock::Lock;
 use staged::Staged;
 
+use crate::trace;
+
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A planned write of one file.
@@ -56,6 +58,7 @@ pub fn commit(
     check: &dyn Fn(&Write) -> Result<(), String>,
 ) -> Result<(), DiskError> {
     let _lock = Lock::acquire(site, PATIENCE)?;
+    trace::step("disk", || format!("locked {}", root.display()));
     repair::repair_own(site)?;
     let changes = writes.iter().filter(|write| write.before.as_ref() != Some(&write.after));
     let drafts: Vec<(&Write, OsString)> = changes.map(|write| (write, staged::temp_name())).collect();
@@ -90,6 +93,7 @@ fn replace(
     let is_alone = staged.len() < 2;
     if !is_alone {
         journal::record(site, &staged)?;
+        trace::step("disk", || format!("journal of {} files written", staged.len()));
     }
     let replaced = replace_all(&mut staged);
     if is_alone || matches!(replaced, Err(DiskError::HalfDone(_))) {
@@ -103,7 +107,9 @@ fn replace(
 /// back; where that fails too, the others wait for the next writing command.
 fn replace_all(staged: &mut [Staged<'_>]) -> Result<(), DiskError> {
     for at in 0..staged.len() {
-        if let Err(error) = staged[at].replace() {
+        let replaced = staged[at].replace();
+        trace::step("disk", || format!("replace {}: {}", staged[at].write.path.display(), ended(&replaced)));
+        if let Err(error) = replaced {
             if staged[..at].iter().rev().all(Staged::restore) {
                 return Err(error);
             }
@@ -112,6 +118,10 @@ fn replace_all(staged: &mut [Staged<'_>]) -> Result<(), DiskError> {
         }
     }
     staged.iter().try_for_each(Staged::flush_folder)
+}
+
+fn ended<T, E>(result: &Result<T, E>) -> &'static str {
+    if result.is_ok() { "done" } else { "failed" }
 }
 
 #[cfg(test)]

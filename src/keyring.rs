@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
+use crate::trace;
+
 use sops_document::age::{Identity, IdentityFileError, Recipient, parse_identities};
 
 pub use environment::Environment;
@@ -209,7 +211,16 @@ impl Keyring {
         self.sources
             .iter()
             .filter(|source| !matches!(&source.origin, Origin::OptionalFile(path) if is_missing(path)))
-            .map(|source| (source, source.identities.get_or_init(|| self.load(&source.origin))))
+            .map(|source| (source, source.identities.get_or_init(|| self.load_traced(source))))
+    }
+
+    fn load_traced(&self, source: &Source) -> Result<Vec<Identity>, SourceError> {
+        let loaded = self.load(&source.origin);
+        trace::step("keyring", || match &loaded {
+            Ok(identities) => format!("source {}: {} identities", source.name, identities.len()),
+            Err(_) => format!("source {}: of no use", source.name),
+        });
+        loaded
     }
 
     fn load(&self, origin: &Origin) -> Result<Vec<Identity>, SourceError> {

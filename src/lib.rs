@@ -15,6 +15,7 @@
 //! | 1     | [`keyring`]   | where identities come from                                             |
 //! | 1     | [`disk`]      | atomic writes, lock, journal, private folders                          |
 //! | 1     | [`process`]   | child processes, without the identity variables                        |
+//! | 1     | [`trace`]     | what this process does, for who has to find out; every floor above 0 may write to it |
 //! | 2     | [`workspace`] | repo, policy and keyring opened together: read, unlock, save           |
 //! | 2     | [`verify`]    | facts, one table of rules, and a report: tree, change, range, clone    |
 //! | 3     | [`cli`]       | clap, printing, prompting, exit codes; one file a command              |
@@ -28,5 +29,6 @@ pub mod ledger;
 pub mod policy;
 pub mod process;
 pub mod repo;
+pub mod trace;
 pub mod verify;
 pub mod workspace;

@@ -16,6 +16,8 @@ mod cores;
 use cores::UsersLimit;
 pub use cores::forbid_core_files;
 
+use crate::trace;
+
 /// The most that is read from a child's stdout or stderr.
 pub const OUTPUT_LIMIT: usize = 64 << 10;
 
@@ -98,6 +100,7 @@ pub fn run_command(
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     environment.apply(&mut command);
+    trace::step("process", || format!("start {program}, {} arguments", arguments.len()));
     // not a process group of its own: a key command may ask for a PIN on the terminal
     let mut child =
         Running(command.spawn().map_err(|error| ProcessError::starting(program.as_ref(), error))?);
@@ -113,7 +116,10 @@ pub fn run_command(
     let (stdout, stderr) = (receive(&stdout)?, receive(&stderr)?);
     loop {
         match child.0.try_wait().map_err(|error| ProcessError::Io(program.clone(), error))? {
-            Some(status) => return Ok(Output { stdout, stderr, status }),
+            Some(status) => {
+                trace::step("process", || format!("{program} ended with {status}"));
+                return Ok(Output { stdout, stderr, status });
+            }
             None if Instant::now() < end => sleep(Duration::from_millis(2)),
             None => return Err(ProcessError::TimedOut(program.clone(), timeout)),
         }
@@ -155,6 +161,7 @@ pub fn replace(argv: &[OsString], environment: Environment<'_>) -> ProcessError 
     let Some((program, arguments)) = argv.split_first() else {
         return ProcessError::Empty;
     };
+    trace::step("process", || format!("become {}, {} arguments", program.display(), arguments.len()));
     let mut command = Command::new(program);
     command.args(arguments);
     environment.apply(&mut command);

@@ -41,6 +41,7 @@ use crate::policy::roster::Roster;
 use crate::policy::vault::Vault;
 use crate::process;
 use crate::repo::{Repo, RepoError};
+use crate::trace;
 
 pub use error::WorkspaceError;
 use paths::existing;
@@ -143,6 +144,7 @@ impl Workspace {
         let (is_settled, seen, generation) = (Cell::default(), RefCell::default(), Cell::default());
         let workspace = Self { repo, root, keyring, is_settled, seen, generation };
         workspace.generation.set(workspace.site().ok().and_then(|site| site.generation()));
+        trace::step("workspace", || format!("over {}", workspace.root.display()));
         workspace
     }
 
@@ -198,6 +200,11 @@ impl Workspace {
     /// As [`Self::read`]; text that is not UTF-8.
     pub fn read_text(&self, path: &str) -> Result<Option<String>> {
         let found = self.read(path)?;
+        trace::step("workspace", || {
+            let size =
+                found.as_ref().map_or("not there".to_owned(), |bytes| format!("{} bytes", bytes.len()));
+            format!("read {path}: {size}")
+        });
         self.remember(path, found.as_deref());
         let bytes = match found {
             None if [VAULT, POLICY, ROSTER].contains(&path) => self.left_out(path)?,
@@ -346,9 +353,12 @@ impl Workspace {
     pub fn opened(&self, target: &Target) -> Result<Opened> {
         let document = self.document(target)?;
         let key = self.unlock(target, &document)?;
-        let clear = document
-            .open(&key)
-            .map_err(|fault| WorkspaceError::Integrity { path: target.path.clone(), fault })?;
+        let clear = document.open(&key);
+        trace::step("workspace", || {
+            let how = if clear.is_ok() { "authentic" } else { "not authentic" };
+            format!("values of {}: {how}", target.path)
+        });
+        let clear = clear.map_err(|fault| WorkspaceError::Integrity { path: target.path.clone(), fault })?;
         Ok(Opened { target: target.clone(), key, clear })
     }
 

@@ -12,6 +12,7 @@ use super::journal::{self, Found, Record, hash};
 use super::lock::Lock;
 use super::site::Site;
 use super::{DiskError, PATIENCE};
+use crate::trace;
 
 /// A change of several files that was cut off.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,6 +116,10 @@ fn settle(site: &Site) -> Result<Fate, DiskError> {
         file.settle(is_whole)?;
     }
     journal::forget(site)?;
+    trace::step("disk", || {
+        let what = if is_whole { "finished" } else { "dropped" };
+        format!("journal of {} files {what}", waiting.len())
+    });
     Ok(if is_whole { Fate::Finished } else { Fate::Dropped })
 }
 

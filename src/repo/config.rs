@@ -10,6 +10,7 @@ use git2::{Config, ConfigLevel, ErrorCode};
 
 use super::scopes::Setting;
 use super::{Repo, RepoError};
+use crate::trace;
 
 /// What libgit2 does not look at when it reads the configuration.
 const BY_ENVIRONMENT: [&str; 4] =
@@ -61,10 +62,12 @@ impl Repo {
     /// # Errors
     /// [`RepoError::Git`] when a file cannot be read or the value is not UTF-8.
     pub fn config_string(&self, name: &str) -> Result<Option<String>, RepoError> {
-        match self.by_git(name)? {
-            Some(value) => Ok(value),
-            None => optional(self.git.config()?.snapshot()?.get_string(name)),
-        }
+        let value = match self.by_git(name)? {
+            Some(value) => value,
+            None => optional(self.git.config()?.snapshot()?.get_string(name))?,
+        };
+        trace_config(name, usize::from(value.is_some()));
+        Ok(value)
     }
 
     /// A boolean as git reads it; `None` when unset.
@@ -72,10 +75,12 @@ impl Repo {
     /// # Errors
     /// [`RepoError::Git`] also when the value is no boolean.
     pub fn config_bool(&self, name: &str) -> Result<Option<bool>, RepoError> {
-        match self.by_git(name)? {
-            Some(value) => value.map(|text| Ok(Config::parse_bool(text)?)).transpose(),
-            None => optional(self.git.config()?.snapshot()?.get_bool(name)),
-        }
+        let value = match self.by_git(name)? {
+            Some(value) => value.map(|text| Ok::<_, RepoError>(Config::parse_bool(text)?)).transpose()?,
+            None => optional(self.git.config()?.snapshot()?.get_bool(name))?,
+        };
+        trace_config(name, usize::from(value.is_some()));
+        Ok(value)
     }
 
     /// A path, with what stands for a home folder at its start written out.
@@ -98,10 +103,12 @@ impl Repo {
     /// # Errors
     /// As [`config_string`](Self::config_string).
     pub fn config_multi(&self, name: &str) -> Result<Vec<String>, RepoError> {
-        match self.all_by_git(name)? {
-            Some(known) => Ok(known),
-            None => values(&self.git.config()?, name),
-        }
+        let values = match self.all_by_git(name)? {
+            Some(known) => known,
+            None => values(&self.git.config()?, name)?,
+        };
+        trace_config(name, values.len());
+        Ok(values)
     }
 
     /// The same of the repository's own file alone, which all linked work trees share.
@@ -217,6 +224,11 @@ fn values(config: &Config, name: &str) -> Result<Vec<String>, RepoError> {
         values.push(if entry.has_value() { entry.value()?.to_owned() } else { "true".to_owned() });
     }
     Ok(values)
+}
+
+/// Its text is not traced: a setting may hold a token.
+fn trace_config(name: &str, found: usize) {
+    trace::step("repo", || format!("config {name}: {found} found"));
 }
 
 fn optional<T>(result: Result<T, git2::Error>) -> Result<Option<T>, RepoError> {

@@ -11,7 +11,8 @@ use std::sync::{Mutex, Once, PoisonError};
 use git2::{Error, Repository, RepositoryOpenFlags};
 
 use super::RepoError;
-use super::plumbing::{Naming, git};
+use super::plumbing::{Naming, git, started};
+use crate::trace;
 
 /// What libgit2 refuses although it can read the repository: where missing objects come from, and a second name
 /// of each object. References in another storage are asked of git (`refs`).
@@ -23,6 +24,7 @@ static PREPARED: Once = Once::new();
 
 /// The repository that holds a folder.
 pub(super) fn discover(folder: &Path) -> Result<Repository, RepoError> {
+    trace::step("repo", || format!("look for a repository from {}", folder.display()));
     // `Repository::discover` forgets the work tree of a git folder that is elsewhere
     let open = || Repository::open_ext(folder, RepositoryOpenFlags::CROSS_FS, &[] as &[&OsStr]);
     trusted(&open, folder, Naming::Discovered)
@@ -30,6 +32,7 @@ pub(super) fn discover(folder: &Path) -> Result<Repository, RepoError> {
 
 /// The repository that git names in the environment.
 pub(super) fn from_env() -> Result<Repository, RepoError> {
+    trace::step("repo", || "open what GIT_DIR and its kin name".to_owned());
     trusted(&Repository::open_from_env, Path::new("."), Naming::Environment)
 }
 
@@ -58,10 +61,14 @@ fn trusted(
         let _ = unsafe { git2::opts::set_extensions(&EXTENSIONS) };
     });
     let error = match open() {
-        Ok(repository) => return Ok(repository),
+        Ok(repository) => {
+            trace::step("repo", || format!("opened {}", repository.path().display()));
+            return Ok(repository);
+        }
         Err(error) => error,
     };
     let failure = RepoError::opening(&error, folder);
+    trace::step("repo", || format!("libgit2 refuses: {failure}"));
     match failure {
         RepoError::NotOwned(_) => match asked(folder, naming) {
             Some(git_dir) => unowned(open, &git_dir).ok_or(failure),
@@ -79,6 +86,7 @@ fn trusted(
 fn asked(folder: &Path, naming: Naming) -> Option<PathBuf> {
     let mut command = git(naming);
     command.arg("-C").arg(folder).args(["rev-parse", "--absolute-git-dir"]);
+    started(&command);
     let output = command.output().ok().filter(|output| output.status.success())?;
     let path = output.stdout.strip_suffix(b"\n")?.to_vec();
     PathBuf::from(OsString::from_vec(path)).canonicalize().ok()

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 
 use super::programs::Shield;
 use super::{Repo, RepoError};
+use crate::trace;
 
 /// A list of the transports that are allowed, whatever is configured.
 pub(super) const PROTOCOLS: &str = "GIT_ALLOW_PROTOCOL";
@@ -115,8 +116,20 @@ impl Repo {
     }
 }
 
+/// Of a git that is about to start only its command is traced: behind it stand names from outside.
+pub(super) fn started(command: &Command) {
+    trace::step("repo", || {
+        let is_command = |word: &&str| {
+            !word.starts_with('-') && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')
+        };
+        let mut words = command.get_args().filter_map(OsStr::to_str);
+        format!("start git {}", words.find(is_command).unwrap_or_default())
+    });
+}
+
 /// Runs a command over `input`.
 pub(super) fn answer(mut command: Command, input: &[u8]) -> Result<Option<Vec<u8>>, RepoError> {
+    started(&command);
     let failed = |error: std::io::Error| RepoError::Git(format!("cannot run git: {error}"));
     if !input.is_empty() {
         command.stdin(Stdio::piped());
@@ -144,6 +157,7 @@ pub(super) fn answer(mut command: Command, input: &[u8]) -> Result<Option<Vec<u8
 
 /// Runs a command and hands over what it writes as it comes.
 pub(super) fn stream(mut command: Command, take: &mut dyn FnMut(&[u8])) -> Result<(), RepoError> {
+    started(&command);
     let failed = |error: std::io::Error| RepoError::Git(format!("cannot run git: {error}"));
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().map_err(failed)?;
     let mut part = vec![0; PART];

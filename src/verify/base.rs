@@ -11,6 +11,7 @@ use super::tree::{self, Gathered, Source};
 use crate::policy::vault::{Allow, Vault};
 use crate::policy::{Finding, RuleId};
 use crate::repo::{ObjectId, Span};
+use crate::trace;
 use crate::workspace::{VAULT, Workspace};
 
 pub(super) struct Base {
@@ -63,6 +64,8 @@ impl Base {
     /// The findings, and apart from them those that the repository accepts.
     pub(super) fn judge(&self, gathered: &Gathered) -> (Vec<Finding>, Vec<Accepted>) {
         let mut findings = rules::judge(&gathered.facts);
+        let files = gathered.facts.files.len();
+        trace::step("verify", || format!("rules: {} findings in {files} files", findings.len()));
         let accepted = self.exceptions.take(&mut findings);
         (findings, accepted)
     }

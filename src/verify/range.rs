@@ -19,6 +19,7 @@ use crate::ledger::{self, Change, Past, Snapshot, Stale, Track, Version};
 use crate::policy::content::Content;
 use crate::policy::{Finding, RuleId, Severity};
 use crate::repo::{Commit, PathChange, RepoError, Span, StagedChange};
+use crate::trace;
 use crate::workspace::history::{History, Snapshots, day};
 use crate::workspace::{POLICY, VAULT, Workspace};
 
@@ -34,6 +35,7 @@ pub fn range(
 ) -> Result<Report, VerifyError> {
     let base = Base::of(workspace, span, against, options)?;
     let mut ranged = verify(workspace, span, &base, options.uses_keys())?;
+    trace::step("verify", || format!("range of {} commits judged", ranged.commits));
     let opened = tree::open(workspace, &mut ranged.gathered.facts, options.depth)?;
     ranged.findings.extend(past::check(options, workspace, &base.exceptions)?);
     let files = ranged.gathered.facts.files.len();

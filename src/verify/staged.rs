@@ -12,6 +12,7 @@ use super::tree::{self, Gathered, Source};
 use super::{range, returned};
 use crate::policy::{Finding, RuleId, Severity};
 use crate::repo::StagedChange;
+use crate::trace;
 use crate::workspace::{VAULT, Workspace};
 
 /// What a commit says of an exception that it brings.
@@ -23,6 +24,7 @@ const COUNTS_ON_MAIN: &str = "it counts for the commits after this one; CI accep
 /// When git or the index cannot be read; where a key is demanded, when none opens a file.
 pub fn staged(workspace: &Workspace, options: &Options) -> Result<Report, VerifyError> {
     let changes = workspace.repo()?.staged_changes()?;
+    trace::step("verify", || format!("index: {} changes", changes.len()));
     let mut changed = blamed(workspace, &changes, options)?;
     changed.extend(workspace.repo()?.staged_at_odd_paths()?.into_iter().map(|(path, _)| path));
     let mut leaks = Leaks::default();

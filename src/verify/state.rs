@@ -13,6 +13,7 @@ use super::tree::{self, Gathered, Opened, Source};
 use super::{history, past, returned};
 use crate::policy::{Finding, RuleId};
 use crate::repo::Span;
+use crate::trace;
 use crate::workspace::Workspace;
 use crate::workspace::history::{History, Snapshots, candidates};
 
@@ -42,6 +43,7 @@ impl<'w> State<'w> {
         let mut gathered = tree::gather(workspace, Source::WorkTree, &in_scope, &BTreeSet::new())?;
         gathered.facts.files.retain(|file| in_scope(&file.path));
         gathered.facts.exceptions = base.exceptions.list().to_vec();
+        trace::step("verify", || format!("work tree: {} files gathered", gathered.facts.files.len()));
         if gathered.facts.files.is_empty() && !options.scope.is_empty() {
             return Err(VerifyError::NothingInScope);
         }

@@ -9,6 +9,7 @@ use crate::policy::content::Content;
 use crate::policy::sniff::sniff;
 use crate::policy::vault::Vault;
 use crate::repo::{Attribute, ObjectId, Repo, RepoError, StagedChange};
+use crate::trace;
 use crate::workspace::register::Depth;
 use crate::workspace::{POLICY, ROSTER, Target, VAULT, Workspace, WorkspaceError, now};
 
@@ -268,6 +269,7 @@ pub(super) fn open(workspace: &Workspace, facts: &mut Facts, depth: Depth) -> Re
     if depth == Depth::Keyless {
         return Ok(Opened::default());
     }
+    trace::step("verify", || format!("open what a key opens of {} files", facts.files.len()));
     let mut told = Opened::default();
     let mut locked = None;
     for file in &mut facts.files {

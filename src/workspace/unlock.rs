@@ -7,6 +7,7 @@ use sops_document::shamir::{Part, combine};
 use sops_document::{DataKey, Document, OpenFault, WrappedKey};
 
 use crate::keyring::{Keyring, Tried};
+use crate::trace;
 
 use super::wrap::has_data_key;
 
@@ -39,6 +40,14 @@ pub fn unlock(keyring: &Keyring, document: &Document) -> Result<DataKey, NoKey> 
         collect(document, identity, &mut parts);
         own = own.take().or_else(|| fault_of_own(document, identity));
         (parts.len() >= metadata.threshold).then(|| join(document, &parts))
+    });
+    trace::step("workspace", || {
+        let result = match &found {
+            Ok(Ok(_)) => "opened",
+            Ok(Err(_)) => "of another document",
+            Err(_) => "no identity opens it",
+        };
+        format!("data key behind {} stanzas: {result}", all_stanzas(document).count())
     });
     match found {
         Ok(key) => key.map_err(NoKey::Fault),

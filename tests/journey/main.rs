@@ -52,6 +52,7 @@ mod sparse;
 mod status;
 mod timeline;
 mod tools;
+mod trace;
 mod typed;
 mod unsought;
 mod values;

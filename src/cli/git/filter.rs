@@ -19,6 +19,7 @@ use crate::policy::config::Config;
 use crate::policy::content::{Content, looks_sealed};
 use crate::policy::vault::Vault;
 use crate::repo::Repo;
+use crate::trace;
 use crate::verify::facts::{FileFacts, Plain, says_secret};
 use crate::verify::rules::plaintext;
 use crate::workspace::{Caller, POLICY, VAULT, Workspace};
@@ -37,6 +38,10 @@ impl Args {
         std::panic::set_hook(Box::new(|_| {}));
         let guard = Guard::default();
         let answer = |command: Command, path: &str, bytes: &[u8]| {
+            trace::step("filter", || {
+                let way = if command == Command::Smudge { "out" } else { "in" };
+                format!("{way} {path}, {} bytes", bytes.len())
+            });
             if command == Command::Smudge {
                 if path == VAULT {
                     // a pull may bind files that this clone did not know
@@ -69,6 +74,7 @@ impl Refusal {
 }
 
 fn refuse(ui: &Ui, path: &str, refusal: &Refusal) -> Answer {
+    trace::step("filter", || format!("refused {path}"));
     ui.say(Escaped(&format!("stax: {path}: {}", refusal.why)).to_string());
     let path = shell_words::quote(path);
     let hint = match refusal.is_shown {

@@ -18,6 +18,7 @@ use crate::cli::failure::{Exit, Failure};
 use crate::cli::ui::Ui;
 use crate::policy::content::mentions;
 use crate::repo::Repo;
+use crate::trace;
 use crate::workspace::conflicts::{self, Blobs, Conflict, Other};
 use crate::workspace::merge::{
     AsText, Circumstances, Outcome, Side, Versions, approved, merge, readers_changed,
@@ -55,7 +56,9 @@ pub struct Args {
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
         std::panic::set_hook(Box::new(|_| {}));
+        trace::step("merge", || format!("{}", self.path));
         let is_merged = self.contained(ui, || self.drive(ui));
+        trace::step("merge", || format!("{}: {}", self.path, if is_merged { "merged" } else { "open" }));
         Ok(if is_merged { ExitCode::SUCCESS } else { Exit::No.into() })
     }
 

@@ -17,6 +17,7 @@ use crate::cli::failure::Failure;
 use crate::cli::show::Viewer;
 use crate::cli::ui::Ui;
 use crate::repo::Repo;
+use crate::trace;
 use crate::workspace::{Caller, MAX_FILE, Workspace};
 
 use render::View;
@@ -47,7 +48,12 @@ fn print(path: &Path, ui: &Ui) -> io::Result<()> {
         io::copy(&mut rest, &mut io::stdout().lock())?;
         return Ok(());
     }
-    match contained(|| convert(path, &bytes)) {
+    let shown = contained(|| convert(path, &bytes));
+    trace::step("textconv", || {
+        let how = if shown.is_some() { "as a document" } else { "as it is" };
+        format!("{}, {} bytes: {how}", path.display(), bytes.len())
+    });
+    match shown {
         Some(text) => ui.bytes(text.as_bytes()),
         None => ui.bytes(&bytes),
     }
@@ -85,6 +91,11 @@ fn convert(path: &Path, bytes: &[u8]) -> Option<Zeroizing<String>> {
     let viewer = Viewer::of_process(workspace.as_ref());
     let show = viewer.show();
     let opened = workspace.as_ref().and_then(|workspace| workspace.open_past(path, &document));
+    trace::step("textconv", || match &opened {
+        None => format!("{}: no data key", path.display()),
+        Some((_, Ok(_))) => format!("{}: opened", path.display()),
+        Some((_, Err(_))) => format!("{}: opened, not authentic", path.display()),
+    });
     let view = match &opened {
         None => View::Locked,
         Some((key, Ok(clear))) => View::Open { key, clear, show },
