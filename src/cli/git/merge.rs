@@ -56,7 +56,7 @@ pub struct Args {
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
         std::panic::set_hook(Box::new(|_| {}));
-        trace::step("merge", || format!("{}", self.path));
+        trace::step("merge", || self.path.clone());
         let is_merged = self.contained(ui, || self.drive(ui));
         trace::step("merge", || format!("{}: {}", self.path, if is_merged { "merged" } else { "open" }));
         Ok(if is_merged { ExitCode::SUCCESS } else { Exit::No.into() })

@@ -157,13 +157,10 @@ pub(in crate::cli) fn install(repo: &Repo) -> Result<Installed, Failure> {
             Put::Left(author) => left.push((driver, author)),
         }
     }
-    // a guard that an older stax installed
-    if Local(repo)
-        .values(Driver::Filter.name())?
-        .iter()
-        .any(|text| matches!(Driver::Filter.author(text), Author::Stax(_)))
-    {
-        put(&Local(repo), Driver::Filter, &program)?;
+    // its attributes name more files with each version, and with each file
+    let guards = Local(repo).values(Driver::Filter.name())?;
+    if guards.iter().any(|text| matches!(Driver::Filter.author(text), Author::Stax(_))) {
+        guard::install(&program)?;
     }
     Ok(Installed { hooks: Hooks::install(repo, &program)?, drivers, left })
 }
