@@ -97,11 +97,11 @@ fn repository(file: Option<&Path>, folder: &Path) -> std::result::Result<Repo, R
     if file.is_none() {
         return Repo::here();
     }
-    if Repo::is_named_by_environment() {
-        let named = Repo::here()?;
-        if folder.canonicalize().is_ok_and(|folder| folder.starts_with(named.root())) {
-            return Ok(named);
-        }
+    if Repo::is_named_by_environment()
+        && let Ok(named) = Repo::here()
+        && folder.canonicalize().is_ok_and(|folder| folder.starts_with(named.root()))
+    {
+        return Ok(named);
     }
     Repo::discover(folder)
 }

@@ -398,7 +398,7 @@ fn a_git_that_names_no_sides_is_served_as_well() {
 }
 
 #[test]
-fn installing_again_replaces_an_older_driver_and_changes_nothing_after_that() {
+fn installing_again_changes_nothing_and_leaves_a_driver_of_somebody_else() {
     let sandbox = Sandbox::with_store();
     let config = || sandbox.read(".git/config");
     let installed = config();
@@ -406,10 +406,13 @@ fn installing_again_replaces_an_older_driver_and_changes_nothing_after_that() {
         installed.find("\tdriver =") < installed.find("\tname ="),
         "a name without a driver stops git: {installed}"
     );
-    sandbox.git(["config", "merge.stax.driver", "stax merge-driver %O %A %B"]).ok();
     sandbox.git(["config", "--unset", "merge.stax.name"]).ok();
     for _ in 0..2 {
         sandbox.stax(["secrets", "install"]).ok();
         assert_eq!(config(), installed);
     }
+    sandbox.git(["config", "merge.stax.driver", "stax merge-driver %O %A %B"]).ok();
+    let theirs = config();
+    sandbox.stax(["secrets", "install"]).ok().says("merge.stax.driver");
+    assert_eq!(config(), theirs);
 }

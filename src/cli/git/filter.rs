@@ -45,7 +45,7 @@ impl Args {
             if command == Command::Smudge {
                 if path == VAULT {
                     // a pull may bind files that this clone did not know
-                    let _ = catch_unwind(AssertUnwindSafe(|| guard.learn(bytes, ui)));
+                    let _ = catch_unwind(AssertUnwindSafe(|| learn(bytes, ui)));
                 }
                 return Answer::AsItIs;
             }
@@ -57,6 +57,14 @@ impl Args {
         };
         protocol::serve(io::stdin().lock(), io::stdout().lock(), answer)?;
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Lets git ask about what a new `.stax/vault.json` binds. With a repository of its own: git writes the index while
+/// this process runs, and the guard looks at it when the first file comes.
+fn learn(vault: &[u8], ui: &Ui) {
+    if let Ok(repo) = Repo::from_env() {
+        guard::cover_bound(&repo, vault, ui);
     }
 }
 
@@ -127,17 +135,8 @@ impl Around {
 }
 
 impl Guard {
-    /// Lets git ask about what a new `.stax/vault.json` binds.
-    fn learn(&self, vault: &[u8], ui: &Ui) {
-        if let Some(around) = self.around.get_or_init(Around::read)
-            && let Ok(repo) = around.workspace.repo()
-        {
-            guard::cover_bound(repo, vault, ui);
-        }
-    }
-
     fn refusal(&self, path: &str, bytes: &[u8]) -> Option<Refusal> {
-        if path.rsplit('/').next() == Some(POLICY) || bytes.is_empty() {
+        if path == VAULT || path.rsplit('/').next() == Some(POLICY) || bytes.is_empty() {
             return None;
         }
         let around = self.around.get_or_init(Around::read).as_ref();

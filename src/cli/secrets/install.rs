@@ -57,6 +57,8 @@ impl Args {
         }
         if self.guard {
             report(&guard::install(&program()?)?, ui);
+        } else {
+            guard::renew(workspace.repo()?)?;
         }
         Ok(ExitCode::SUCCESS)
     }
