@@ -44,6 +44,7 @@ mod set;
 mod status;
 mod uninstall;
 mod unset;
+mod updatekeys;
 mod values;
 pub(super) mod verify;
 
@@ -69,6 +70,7 @@ pub enum Secrets {
     AddRecipient(add_recipient::Args),
     RemoveRecipient(remove_recipient::Args),
     Rotate(rotate::Args),
+    Updatekeys(updatekeys::Args),
     Log(log::Args),
     Blame(blame::Args),
     Diff(diff::Args),
@@ -105,6 +107,7 @@ impl Secrets {
             Self::AddRecipient(args) => args.run(ui),
             Self::RemoveRecipient(args) => args.run(ui),
             Self::Rotate(args) => args.run(ui),
+            Self::Updatekeys(args) => args.run(ui),
             Self::Log(args) => args.run(ui),
             Self::Blame(args) => args.run(ui),
             Self::Diff(args) => args.run(ui),

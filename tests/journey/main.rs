@@ -55,5 +55,6 @@ mod tools;
 mod trace;
 mod typed;
 mod unsought;
+mod updatekeys;
 mod values;
 mod whole;

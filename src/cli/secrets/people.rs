@@ -274,7 +274,7 @@ impl People {
         let path = &file.target.path;
         let message = format!("{path} is readable by {}, who is not in the policy", self.name(stranger));
         Err(Failure::usage(message)
-            .hint(format!("{first}stax secrets remove-recipient {}", shell_words::quote(stranger))))
+            .hint(format!("{first}stax secrets updatekeys {}", shell_words::quote(path))))
     }
 
     /// Files that no rule governs follow no rule; who joins a rule does not read them.
@@ -311,16 +311,36 @@ impl People {
 
     /// What to commit and how to take it back. Where there is no exact way back, that is said.
     pub(super) fn finish(&self, ui: &Ui, writes: &[Write], message: &str) -> Result<Vec<String>, Failure> {
+        self.finish_beside(ui, writes, &[], message)
+    }
+
+    /// The same where files that somebody changed before belong into the same commit.
+    pub(super) fn finish_beside(
+        &self,
+        ui: &Ui,
+        writes: &[Write],
+        beside: &[&str],
+        message: &str,
+    ) -> Result<Vec<String>, Failure> {
         let repo = self.workspace.repo()?;
         let entries: BTreeSet<String> = repo.index_entries()?.into_iter().map(|entry| entry.path).collect();
         let at_root = std::env::current_dir().ok().and_then(|here| here.canonicalize().ok())
             == self.workspace.root().canonicalize().ok();
         let is_first = repo.head_commit()?.is_none();
         let (mut paths, mut new, mut back, mut no_way) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let spec_of = |path: &str| {
+            let spec = if at_root { path.to_owned() } else { format!(":/{path}") };
+            shell_words::quote(&spec).into_owned()
+        };
+        for path in beside {
+            if !entries.contains(*path) {
+                new.push(spec_of(path));
+            }
+            paths.push(spec_of(path));
+        }
         for write in writes.iter().filter(|write| write.before.as_ref() != Some(&write.after)) {
             let path = write.path.to_string_lossy();
-            let spec = if at_root { path.to_string() } else { format!(":/{path}") };
-            let spec = shell_words::quote(&spec).into_owned();
+            let spec = spec_of(&path);
             if !entries.contains(&*path) {
                 no_way.push(format!("{path}: git does not have it"));
                 // what its owner keeps out of git stays out of it

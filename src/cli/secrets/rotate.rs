@@ -54,7 +54,7 @@ impl Args {
                         file.target.path,
                         people.name(missing)
                     ))
-                    .hint(format!("stax secrets add-recipient {missing}")));
+                    .hint(format!("stax secrets updatekeys {}", shell_words::quote(&file.target.path))));
                 }
             }
             files.push((file, people.readers(rule, file, None, None)));
