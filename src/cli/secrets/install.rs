@@ -57,8 +57,6 @@ impl Args {
         }
         if self.guard {
             report(&guard::install(&program()?)?, ui);
-        } else {
-            guard::renew(workspace.repo()?)?;
         }
         Ok(ExitCode::SUCCESS)
     }

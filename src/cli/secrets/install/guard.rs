@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::attributes::{Attributes, Change, block};
 use super::config::{Local, put, stranger};
 use super::global;
-use super::texts::{Author, Driver};
+use super::texts::Driver;
 use crate::cli::failure::Failure;
 use crate::cli::secrets::init::templates::attributes_pattern;
 use crate::cli::ui::Ui;
@@ -56,19 +56,6 @@ pub(in crate::cli) fn install(program: &str) -> Result<Guard, Failure> {
 /// So that the filter is asked when a pull brings new bindings.
 fn bindings() -> String {
     format!("{VAULT} filter=stax")
-}
-
-/// Gives the block of an older stax the line that it lacks.
-pub(super) fn renew(repo: &Repo) -> Result<(), Failure> {
-    let is_ours = repo
-        .config_string(Driver::Filter.name())?
-        .is_some_and(|text| matches!(Driver::Filter.author(&text), Author::Stax(_)));
-    if is_ours {
-        let file = place(repo);
-        let added = Attributes::at(&file).add(&bindings());
-        added.map_err(|error| Failure::usage(format!("{}: {error}", file.display())))?;
-    }
-    Ok(())
 }
 
 /// Lets the guard of this clone, where there is one, see a file that a command of stax has made a secret.
