@@ -57,6 +57,9 @@ impl Args {
         }
         if self.guard {
             report(&guard::install(&program()?)?, ui);
+        } else if guard::is_ours(workspace.repo()?)? {
+            // its attributes name more files with each version, and with each file
+            guard::install(&program()?)?;
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -157,10 +160,9 @@ pub(in crate::cli) fn install(repo: &Repo) -> Result<Installed, Failure> {
             Put::Left(author) => left.push((driver, author)),
         }
     }
-    // its attributes name more files with each version, and with each file
-    let guards = Local(repo).values(Driver::Filter.name())?;
-    if guards.iter().any(|text| matches!(Driver::Filter.author(text), Author::Stax(_))) {
-        guard::install(&program)?;
+    // its attributes are renewed by `install` alone: other commands tell which file they add
+    if guard::is_ours(repo)? {
+        put(&Local(repo), Driver::Filter, &program)?;
     }
     Ok(Installed { hooks: Hooks::install(repo, &program)?, drivers, left })
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::attributes::{Attributes, Change, block};
 use super::config::{Local, put, stranger};
 use super::global;
-use super::texts::Driver;
+use super::texts::{Author, Driver};
 use crate::cli::failure::Failure;
 use crate::cli::secrets::init::templates::attributes_pattern;
 use crate::cli::ui::Ui;
@@ -56,6 +56,12 @@ pub(in crate::cli) fn install(program: &str) -> Result<Guard, Failure> {
 /// So that the filter is asked when a pull brings new bindings.
 fn bindings() -> String {
     format!("{VAULT} filter=stax")
+}
+
+/// Whether some stax wrote the command, so that it is ours to renew.
+pub(super) fn is_ours(repo: &Repo) -> Result<bool, Failure> {
+    let command = repo.config_string(Driver::Filter.name())?;
+    Ok(command.is_some_and(|text| matches!(Driver::Filter.author(&text), Author::Stax(_))))
 }
 
 /// Lets the guard of this clone, where there is one, see a file that a command of stax has made a secret.
