@@ -14,6 +14,7 @@ mod site;
 mod staged;
 mod user_key;
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -65,7 +66,9 @@ pub fn commit(
     if drafts.is_empty() {
         return Ok(());
     }
-    drafts.iter().for_each(|(write, _)| staged::sweep(root, write));
+    let mut swept = HashSet::new();
+    let first = drafts.iter().filter(|(write, _)| swept.insert(write.path.parent()));
+    first.for_each(|(write, _)| staged::sweep(root, write));
     site.note_drafts(root, &drafts)?;
     let done = replace(root, site, drafts, check);
     // a journal that stays needs its files
@@ -117,7 +120,9 @@ fn replace_all(staged: &mut [Staged<'_>]) -> Result<(), DiskError> {
             return Err(DiskError::HalfDone(Box::new(error)));
         }
     }
-    staged.iter().try_for_each(Staged::flush_folder)
+    let mut flushed = HashSet::new();
+    let mut first = staged.iter().filter(|one| flushed.insert(one.write.path.parent()));
+    first.try_for_each(Staged::flush_folder)
 }
 
 fn ended<T, E>(result: &Result<T, E>) -> &'static str {

@@ -7,7 +7,8 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::fmt::{self, Write as _};
+use std::sync::{Arc, OnceLock};
 
 use regex::{Regex, RegexBuilder};
 
@@ -18,19 +19,41 @@ const MAX_PROGRAM_BYTES: usize = 1 << 20;
 const MAX_NESTING: u32 = 64;
 /// Go's limit, for one count and for the product of nested counts.
 const MAX_REPEAT: u32 = 1000;
-/// So many patterns are remembered as compiled.
-const KNOWN: usize = 64;
+/// What is shorter (bytes), has fewer groups in one another and repeats nothing by a number fits the limits of the
+/// program for sure.
+const SHORT: usize = 256;
+const SHALLOW: usize = 8;
+/// So many patterns are remembered: those of the largest policy.
+const KNOWN: usize = 1024;
 
 thread_local! {
     // every version of a policy and of a file says its patterns anew, and most say the same
-    static COMPILED: RefCell<HashMap<String, Arc<Regex>>> = RefCell::default();
+    static READ: RefCell<HashMap<String, Arc<Program>>> = RefCell::default();
 }
 
-/// A compiled pattern that remembers how it was written.
-#[derive(Clone, Debug)]
+/// What the other engine reads, compiled when the first text is matched: a policy has hundreds of patterns, and most
+/// commands match none of them.
+struct Program {
+    translated: String,
+    compiled: OnceLock<Regex>,
+}
+
+impl Program {
+    fn regex(&self) -> Result<&Regex, regex::Error> {
+        if let Some(regex) = self.compiled.get() {
+            return Ok(regex);
+        }
+        let mut builder = RegexBuilder::new(&self.translated);
+        let regex = builder.size_limit(MAX_PROGRAM_BYTES).nest_limit(MAX_NESTING).build()?;
+        Ok(self.compiled.get_or_init(|| regex))
+    }
+}
+
+/// A pattern that was read, and remembers how it was written.
+#[derive(Clone)]
 pub struct Pattern {
     text: String,
-    regex: Arc<Regex>,
+    program: Arc<Program>,
 }
 
 /// A pattern that sops refuses, or that might not mean the same here; never shows the matched text.
@@ -43,7 +66,7 @@ pub struct PatternError {
 }
 
 impl Pattern {
-    /// Compiles a pattern of Go's RE2 syntax.
+    /// Reads a pattern of Go's RE2 syntax.
     ///
     /// # Errors
     /// [`PatternError`] for what Go refuses, for what the two engines would read differently, and for
@@ -53,29 +76,28 @@ impl Pattern {
         if text.len() > MAX_BYTES {
             return Err(at(1, "longer than 1024 bytes"));
         }
-        if let Some(regex) = COMPILED.with_borrow(|known| known.get(text).cloned()) {
-            return Ok(Self { text: text.to_owned(), regex });
+        if let Some(program) = READ.with_borrow(|known| known.get(text).cloned()) {
+            return Ok(Self { text: text.to_owned(), program });
         }
         let mut translator = Translator::new(text);
         if let Err(reason) = translator.pattern() {
             return Err(PatternError { position: translator.position.max(1), reason });
         }
-        let regex = RegexBuilder::new(&translator.out)
-            .size_limit(MAX_PROGRAM_BYTES)
-            .nest_limit(MAX_NESTING)
-            .build()
-            .map_err(|error| match error {
+        let is_small = text.len() <= SHORT && translator.is_plain;
+        let program = Arc::new(Program { translated: translator.out, compiled: OnceLock::new() });
+        if !is_small {
+            program.regex().map_err(|error| match error {
                 regex::Error::CompiledTooBig(_) => at(1, "too big when compiled"),
                 _ => at(1, "too deeply nested, or not a pattern"),
             })?;
-        let regex = Arc::new(regex);
-        COMPILED.with_borrow_mut(|known| {
+        }
+        READ.with_borrow_mut(|known| {
             if known.len() == KNOWN {
                 known.clear();
             }
-            known.insert(text.to_owned(), regex.clone());
+            known.insert(text.to_owned(), program.clone());
         });
-        Ok(Self { text: text.to_owned(), regex })
+        Ok(Self { text: text.to_owned(), program })
     }
 
     /// The pattern that matches exactly this path: `^…$` with everything special escaped as Go's
@@ -93,14 +115,23 @@ impl Pattern {
     }
 
     /// An unanchored search, as sops does.
+    ///
+    /// # Panics
+    /// Never: what may not compile was compiled when it was read.
     #[must_use]
     pub fn is_match(&self, text: &str) -> bool {
-        self.regex.is_match(text)
+        self.program.regex().expect("a small pattern compiles").is_match(text)
     }
 
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+}
+
+impl fmt::Debug for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Pattern").field(&self.text).finish()
     }
 }
 
@@ -144,6 +175,8 @@ struct Translator {
     groups: Vec<Group>,
     names: Vec<String>,
     last: Last,
+    /// Nothing that multiplies: no counts, no flags, no Unicode classes, no deep groups.
+    is_plain: bool,
 }
 
 impl Translator {
@@ -155,6 +188,7 @@ impl Translator {
             groups: vec![Group { product: 1 }],
             names: Vec::new(),
             last: Last::Nothing,
+            is_plain: true,
         }
     }
 
@@ -240,6 +274,7 @@ impl Translator {
     fn enter(&mut self, text: &str) -> Step {
         self.out.push_str(text);
         self.groups.push(Group { product: 1 });
+        self.is_plain &= self.groups.len() <= SHALLOW;
         self.last = Last::Nothing;
         Ok(())
     }
@@ -275,6 +310,7 @@ impl Translator {
 
     /// `(?i)`, `(?i:`, `(?s-m:`, `(?:`; only the flags that Go and Rust share.
     fn flags(&mut self) -> Step {
+        self.is_plain &= self.peek(0) == Some(':');
         let mut text = String::from("(?");
         let mut off = false;
         loop {
@@ -337,6 +373,7 @@ impl Translator {
             return refuse("a repeat count over 1000, or the wrong way round");
         }
         self.position += rest.chars().count() + 1;
+        self.is_plain = false;
         self.repeat(&format!("{{{rest}}}"), most.unwrap_or(least))
     }
 
@@ -430,7 +467,7 @@ fn push_literal(out: &mut String, character: char) {
     if character.is_ascii_alphanumeric() || !character.is_ascii() {
         out.push(character);
     } else {
-        out.push_str(&format!("\\x{{{:x}}}", u32::from(character)));
+        let _ = write!(out, "\\x{{{:x}}}", u32::from(character));
     }
 }
 

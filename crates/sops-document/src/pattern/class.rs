@@ -121,6 +121,7 @@ impl Translator {
 
     /// `L`, `{L}` or `{^Greek}` after `\p` or `\P`.
     fn unicode_class(&mut self, mut negated: bool) -> Step<String> {
+        self.is_plain = false;
         let mut name = String::new();
         match self.take() {
             Some('{') => loop {

@@ -149,6 +149,46 @@ fn bounds_length_depth_and_size() {
     assert!(Pattern::compile(&r"\pL{1000}".repeat(20)).unwrap_err().reason.contains("too big"));
 }
 
+/// What is matched first compiles then, and what does not compile is refused when it is read.
+#[test]
+fn what_waits_for_its_first_text_fits_the_limits() {
+    let last = char::MAX.to_string();
+    for unit in [
+        ".",
+        "[^a]",
+        r"\D",
+        r"\W",
+        "é",
+        "(.|)",
+        ".*",
+        "[^\u{7ff}]",
+        "[\u{7f}-\u{10000}]",
+        "(?:.+)*",
+        last.as_str(),
+    ] {
+        let text = unit.repeat(SHORT / unit.len());
+        assert!(is_plain(&text), "{unit}");
+        let largest = RegexBuilder::new(&translated(&text)).size_limit(MAX_PROGRAM_BYTES / 2).build();
+        assert!(largest.is_ok(), "{unit}");
+    }
+    let deep = "(".repeat(SHALLOW - 1) + "a" + &"|b)*".repeat(SHALLOW - 1);
+    assert!(is_plain(&deep) && Pattern::compile(&deep).unwrap().is_match("a"));
+    for eager in ["(a{2})", "(?i)a", r"\pL", &("(".repeat(SHALLOW) + "a" + &")".repeat(SHALLOW))] {
+        assert!(!is_plain(eager), "{eager}");
+    }
+}
+
+fn translated(text: &str) -> String {
+    let mut translator = Translator::new(text);
+    assert_eq!(translator.pattern(), Ok(()));
+    translator.out
+}
+
+fn is_plain(text: &str) -> bool {
+    let mut translator = Translator::new(text);
+    translator.pattern().is_ok() && translator.is_plain
+}
+
 #[test]
 fn an_exact_path_matches_itself_only() {
     let path = r"infra/s+(x)[1]{2}^$|\a b/prod.enc.yaml";
