@@ -41,7 +41,7 @@ pub struct Write {
     /// The bytes that were read when the write was planned; `None`: the file must not exist.
     pub before: Option<Vec<u8>>,
     pub after: Vec<u8>,
-    /// Permission bits; `None` keeps those of the old file, or is 0644 for a new one.
+    /// Permission bits; `None` keeps those of the old file, or is what the umask leaves for a new one.
     pub mode: Option<u32>,
 }
 

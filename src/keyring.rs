@@ -17,7 +17,7 @@ use crate::trace;
 use sops_document::age::{Identity, IdentityFileError, Recipient, parse_identities};
 
 pub use environment::Environment;
-pub use key_file::{KeyFileError, create_key_file};
+pub use key_file::{KeyFileError, OpenFile, create_key_file};
 
 /// Variables that hold or lead to an identity. A child process never inherits them.
 pub const IDENTITY_VARIABLES: &[&str] = &[
@@ -65,6 +65,9 @@ pub enum SourceError {
     Empty,
     #[error("cannot be read: {0}")]
     Unreadable(String),
+    /// sops does not expand it either.
+    #[error("begins with a literal `~`, which only a shell expands: write the whole path")]
+    Tilde,
     #[error("is not UTF-8 text")]
     NotText,
     #[error("is larger than 1 MiB")]
@@ -207,6 +210,16 @@ impl Keyring {
             .collect()
     }
 
+    /// Key files that others than their owner may read.
+    #[must_use]
+    pub fn open_files(&self) -> Vec<OpenFile> {
+        let file = |source: &Source| match &source.origin {
+            Origin::File(path) | Origin::OptionalFile(path) => OpenFile::at(path, &source.name),
+            Origin::Text(_) | Origin::Command(_) => None,
+        };
+        self.sources.iter().filter_map(file).collect()
+    }
+
     fn present(&self) -> impl Iterator<Item = (&Source, &Result<Vec<Identity>, SourceError>)> {
         self.sources
             .iter()
@@ -226,6 +239,7 @@ impl Keyring {
     fn load(&self, origin: &Origin) -> Result<Vec<Identity>, SourceError> {
         match origin {
             Origin::Text(bytes) => parse(bytes),
+            Origin::File(path) if path.starts_with("~") && is_missing(path) => Err(SourceError::Tilde),
             Origin::File(path) | Origin::OptionalFile(path) => parse(&key_file::read(path)?),
             Origin::Command(line) => self.load_from_command(line),
         }

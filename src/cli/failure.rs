@@ -8,7 +8,7 @@ use sops_document::age::UnwrapError;
 use sops_document::{EditError, SealError};
 
 use crate::disk::DiskError;
-use crate::keyring::Tried;
+use crate::keyring::{SourceError, SourceName, Tried};
 use crate::policy::without_mail;
 use crate::repo::RepoError;
 use crate::verify::VerifyError;
@@ -186,6 +186,18 @@ fn own_stanza(message: String, path: &str, why: UnwrapError, others: &[String]) 
     }
 }
 
+/// What to do about the first source that is there and of no use; `None` where there is none, so that a key has to be
+/// made.
+pub(in crate::cli) fn mend_source(tried: &[Tried]) -> Option<String> {
+    let (source, error) = tried.iter().find_map(|it| Some((&it.source, it.outcome.as_ref().err()?)))?;
+    Some(match (source, error) {
+        (_, SourceError::NotSilent) => "stax allow command".to_owned(),
+        (SourceName::VariableFile(_), _) => "mend SOPS_AGE_KEY_FILE, or unset it".to_owned(),
+        (SourceName::StandardFile(path), _) => format!("mend {path}; it holds one AGE-SECRET-KEY-1… a line"),
+        (source, _) => format!("mend {source}, or unset it"),
+    })
+}
+
 fn locked(message: String, parts: Option<String>, tried: &[Tried], readers: &[String]) -> Failure {
     let is_split = parts.is_some();
     let mut failure = parts.into_iter().fold(Failure::new(Exit::Locked, message), Failure::detail);
@@ -207,7 +219,8 @@ fn locked(message: String, parts: Option<String>, tried: &[Tried], readers: &[St
     }
     failure = failure.detail(format!("readable by: {}", readers.join(", ")));
     let Some(own) = own else {
-        return failure.hint("make a key and send its public half to a reader: stax secrets keygen");
+        let make = "make a key and send its public half to a reader: stax secrets keygen";
+        return failure.hint(mend_source(tried).unwrap_or_else(|| make.to_owned()));
     };
     if is_split {
         return failure.hint("the data key is split: readers of several key groups have to put it together");

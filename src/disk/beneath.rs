@@ -8,7 +8,7 @@ use std::io::Read as _;
 use std::os::fd::OwnedFd;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, fstat, mkdirat, open, openat, statat};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid, fstat, mkdirat, open, openat, statat};
 use rustix::io::Errno;
 
 use super::DiskError;
@@ -56,7 +56,15 @@ const PART: usize = 64 << 10;
 /// A regular file as it was read.
 pub(super) struct Found {
     pub(super) bytes: Vec<u8>,
+    pub(super) look: Look,
+}
+
+/// What a file looks like beside its bytes, and keeps when it is replaced.
+#[derive(Clone, Copy)]
+pub(super) struct Look {
     pub(super) mode: Mode,
+    pub(super) owner: Uid,
+    pub(super) group: Gid,
 }
 
 /// The folders of a relative path, and the name of the file in them.
@@ -136,18 +144,18 @@ pub(super) fn read_at(
     shown: &Path,
     limit: usize,
 ) -> Result<Option<Found>, DiskError> {
-    let Some((file, mode)) = open_at(folder, name, shown)? else { return Ok(None) };
+    let Some((file, look)) = open_at(folder, name, shown)? else { return Ok(None) };
     let mut bytes = Vec::new();
     let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
     file.take(most).read_to_end(&mut bytes).map_err(|error| DiskError::new(shown, "read", error))?;
     if bytes.len() > limit {
         return Err(DiskError::TooLarge { path: shown.to_owned(), limit });
     }
-    Ok(Some(Found { bytes, mode }))
+    Ok(Some(Found { bytes, look }))
 }
 
 /// Opens a regular file in an open folder; `None` when nothing has this name.
-fn open_at(folder: &OwnedFd, name: &OsStr, shown: &Path) -> Result<Option<(File, Mode)>, DiskError> {
+fn open_at(folder: &OwnedFd, name: &OsStr, shown: &Path) -> Result<Option<(File, Look)>, DiskError> {
     // NONBLOCK: a pipe put in place of the file must not hang the command
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = match openat(folder, name, flags, Mode::empty()) {
@@ -159,5 +167,10 @@ fn open_at(folder: &OwnedFd, name: &OsStr, shown: &Path) -> Result<Option<(File,
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return Err(DiskError::NotRegular(shown.to_owned()));
     }
-    Ok(Some((File::from(file), Mode::from_raw_mode(stat.st_mode))))
+    let look = Look {
+        mode: Mode::from_raw_mode(stat.st_mode),
+        owner: Uid::from_raw(stat.st_uid),
+        group: Gid::from_raw(stat.st_gid),
+    };
+    Ok(Some((File::from(file), look)))
 }

@@ -6,9 +6,11 @@ use std::io::Write as _;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, Dir, Mode, OFlags, RawMode, fchmod, fsync, openat, renameat, unlinkat};
+use rustix::fs::{
+    AtFlags, Dir, Mode, OFlags, RawMode, fchmod, fchown, fstat, fsync, openat, renameat, unlinkat,
+};
 
-use super::beneath::{Found, check_target, open_folder, read_at, split};
+use super::beneath::{Found, Look, check_target, open_folder, read_at, split};
 use super::{DiskError, Write};
 
 /// A write whose bytes are on the disk under a temporary name. Dropped, it leaves no trace.
@@ -17,7 +19,10 @@ pub(super) struct Staged<'a> {
     pub(super) temp: OsString,
     folder: OwnedFd,
     name: &'a OsStr,
-    mode: Mode,
+    /// `None` for a new file: what the umask leaves of 0666.
+    mode: Option<Mode>,
+    /// Of the file that it replaces.
+    old: Option<Look>,
     is_replaced: bool,
     /// A journal names the temporary file.
     is_kept: bool,
@@ -31,18 +36,21 @@ impl<'a> Staged<'a> {
         let folder = open_folder(root, &folders, &write.path, write.before.is_none())?;
         let old = unchanged(&folder, name, write)?;
         let wanted = write.mode.map(|bits| Mode::from_raw_mode(bits as RawMode));
-        let mode = wanted.or(old.map(|found| found.mode)).unwrap_or(Mode::from_raw_mode(0o644));
-        let staged = Self { write, temp, folder, name, mode, is_replaced: false, is_kept: false };
+        let old = old.map(|found| found.look);
+        let mode = wanted.or(old.map(|look| look.mode));
+        let staged = Self { write, temp, folder, name, mode, old, is_replaced: false, is_kept: false };
         let file = staged.put(&write.after)?;
         staged.finish(file)?;
         Ok(staged)
     }
 
-    /// A new file of mode 0600 under the temporary name, with these bytes as far as they fit.
+    /// A new file under the temporary name, with these bytes as far as they fit. Of mode 0600 where it gets one
+    /// of its own later.
     fn put(&self, bytes: &[u8]) -> Result<File, DiskError> {
         let failed = |error: std::io::Error| DiskError::new(&self.write.path, "write", error);
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = openat(&self.folder, &self.temp, flags, Mode::from_raw_mode(0o600));
+        let mode = if self.mode.is_some() { 0o600 } else { 0o666 };
+        let file = openat(&self.folder, &self.temp, flags, Mode::from_raw_mode(mode));
         let mut file = File::from(file.map_err(|errno| failed(errno.into()))?);
         if let Err(error) = file.write_all(bytes) {
             self.remove_temp();
@@ -53,7 +61,7 @@ impl<'a> Staged<'a> {
 
     fn finish(&self, file: File) -> Result<(), DiskError> {
         let path = &self.write.path;
-        fchmod(&file, self.mode).map_err(|errno| DiskError::new(path, "set the mode of", errno))?;
+        self.dress(&file).map_err(|errno| DiskError::new(path, "set the mode of", errno))?;
         fsync(&file).map_err(|errno| DiskError::new(path, "flush", errno))?;
         drop(file);
         let back = read_at(&self.folder, &self.temp, path, self.write.after.len())?;
@@ -62,6 +70,19 @@ impl<'a> Staged<'a> {
             return Err(DiskError::Refused { path: path.clone(), reason });
         }
         Ok(())
+    }
+
+    /// Owner, group and mode, in this order: to change an owner clears bits of the mode. A user who is not root
+    /// cannot give a file away, and may not be in its group.
+    fn dress(&self, file: &File) -> rustix::io::Result<()> {
+        if let Some(old) = self.old {
+            let now = fstat(file)?;
+            if now.st_uid != old.owner.as_raw() || now.st_gid != old.group.as_raw() {
+                let both = fchown(file, Some(old.owner), Some(old.group));
+                let _ = both.or_else(|_| fchown(file, None, Some(old.group)));
+            }
+        }
+        self.mode.map_or(Ok(()), |mode| fchmod(file, mode))
     }
 
     pub(super) fn check_unchanged(&self) -> Result<(), DiskError> {
@@ -89,7 +110,8 @@ impl<'a> Staged<'a> {
             return unlinkat(&self.folder, self.name, AtFlags::empty()).is_ok();
         };
         let Ok(file) = self.put(before) else { return false };
-        let put_back = fchmod(&file, self.mode)
+        let put_back = self
+            .dress(&file)
             .and_then(|()| fsync(&file))
             .and_then(|()| renameat(&self.folder, &self.temp, &self.folder, self.name));
         if put_back.is_err() {

@@ -6,6 +6,8 @@ use tempfile::TempDir;
 
 use super::*;
 
+mod owners;
+
 struct Sandbox {
     home: TempDir,
 }

@@ -1,15 +1,16 @@
 //! The key file itself: reading one, and writing a new one as age-keygen does.
 
+use std::fmt;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use ::age::secrecy::ExposeSecret as _;
 use sops_document::age::Identity;
 use zeroize::Zeroizing;
 
-use super::SourceError;
+use super::{SourceError, SourceName};
 
 const LIMIT: usize = 1 << 20;
 
@@ -20,6 +21,36 @@ pub enum KeyFileError {
     Exists(PathBuf),
     #[error("cannot write {0}: {1}")]
     Io(PathBuf, #[source] io::Error),
+}
+
+/// A key file that others than its owner may read; ssh refuses such a one, sops and age say nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenFile {
+    shown: String,
+    mode: u32,
+}
+
+impl OpenFile {
+    /// `None` for a file that is private, or none.
+    pub(super) fn at(path: &Path, source: &SourceName) -> Option<Self> {
+        let meta = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
+        let mode = meta.mode() & 0o777;
+        let shown = match source {
+            SourceName::VariableFile(shown) | SourceName::StandardFile(shown) => shown.clone(),
+            SourceName::Variable | SourceName::Command => return None,
+        };
+        (mode & 0o044 != 0).then_some(Self { shown, mode })
+    }
+}
+
+impl fmt::Display for OpenFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { shown, mode } = self;
+        write!(
+            f,
+            "others can read the secret key in {shown} (mode {mode:03o}); to close it: chmod 600 {shown}"
+        )
+    }
 }
 
 /// Reads what a person pointed to. A pipe (`/dev/fd/63`) is as good as a file.

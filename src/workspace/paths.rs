@@ -12,12 +12,28 @@ pub(super) fn existing(folder: &Path) -> PathBuf {
 /// A folder that is gone, by the nearest one above it.
 fn gone(folder: &Path) -> Option<PathBuf> {
     let there = existing(folder);
+    let there = if there == Path::new("") { PathBuf::from(".") } else { there };
     let rest = folder.strip_prefix(&there).unwrap_or(folder);
     let is_plain = rest.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
     is_plain.then(|| Some(there.canonicalize().ok()?.join(rest)))?
 }
 
 impl Workspace {
+    /// The path of a file that need not be there yet, as the user typed it, relative to the root: from the current
+    /// folder, whatever is there.
+    ///
+    /// # Errors
+    /// A path outside the repository.
+    pub fn relative_new(&self, file: &Path) -> Result<String> {
+        let outside = || WorkspaceError::Outside(file.to_owned());
+        let name = file.file_name().ok_or_else(outside)?;
+        let parent = file.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
+        let parent = parent.canonicalize().ok().or_else(|| gone(parent)).ok_or_else(outside)?;
+        let root = self.root.canonicalize().map_err(|_| outside())?;
+        let path = parent.strip_prefix(&root).map_err(|_| outside())?.join(name);
+        path.to_str().map(str::to_owned).ok_or_else(|| WorkspaceError::NotText(path.display().to_string()))
+    }
+
     /// A path as the user typed it, relative to the root. As stax prints it, it works in every folder.
     ///
     /// # Errors

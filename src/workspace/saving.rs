@@ -86,7 +86,7 @@ impl Workspace {
     /// # Errors
     /// As [`disk::commit`]; a path without a folder.
     pub fn write_to(&self, file: &Path, bytes: Vec<u8>) -> Result<()> {
-        self.write_whole(file, bytes, &check_document)
+        self.write_whole(file, bytes, None, &check_document)
     }
 
     /// The same for clear text, which may also replace a SOPS document.
@@ -94,7 +94,7 @@ impl Workspace {
     /// # Errors
     /// As [`Self::write_to`].
     pub fn write_in_clear(&self, file: &Path, bytes: Vec<u8>) -> Result<()> {
-        self.write_whole(file, bytes, &|_| Ok(()))
+        self.write_whole(file, bytes, Some(0o600), &|_| Ok(()))
     }
 
     /// Puts the clear text in the place of an opened document; it fails when the file changed meanwhile.
@@ -108,7 +108,13 @@ impl Workspace {
         self.commit(&self.root, &[write], &|_| Ok(()))
     }
 
-    fn write_whole(&self, file: &Path, bytes: Vec<u8>, check: Check<'_>) -> Result<()> {
+    fn write_whole(
+        &self,
+        file: &Path,
+        bytes: Vec<u8>,
+        new_mode: Option<u32>,
+        check: Check<'_>,
+    ) -> Result<()> {
         let name = file.file_name().ok_or_else(|| WorkspaceError::Outside(file.to_owned()))?;
         let parent = file.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
         let folder =
@@ -118,7 +124,7 @@ impl Workspace {
             Err(DiskError::NotFound(_)) => None,
             Err(error) => return Err(error.into()),
         };
-        let mode = before.is_none().then_some(0o600);
+        let mode = new_mode.filter(|_| before.is_none());
         self.commit(&folder, &[Write { path: name.into(), before, after: bytes, mode }], check)
     }
 

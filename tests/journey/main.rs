@@ -50,6 +50,7 @@ mod scrub;
 mod shell;
 mod sparse;
 mod status;
+mod surroundings;
 mod timeline;
 mod tools;
 mod trace;

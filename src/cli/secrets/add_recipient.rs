@@ -185,7 +185,12 @@ impl Args {
         let role = if role.is_empty() { String::new() } else { format!(", {role}") };
         let values: usize = planned.iter().map(|file| file.values).sum();
         let (what, values) = (people.labels(rules), count(values, "key"));
-        ui.mark("+", format!("{}{role}: can read {what} ({values})", people.name(key)));
+        let name = people.name(key);
+        if planned.is_empty() && people.rules_name(rules, key) {
+            ui.mark("+", format!("{name}{role}: a row in {ROSTER}; they read {what} as before"));
+        } else {
+            ui.mark("+", format!("{name}{role}: can read {what} ({values})"));
+        }
         for write in writes {
             let path = write.path.to_string_lossy();
             match planned.iter().find(|file| file.target.path == path) {

@@ -61,6 +61,9 @@ impl Args {
             };
             let Some(sealed) = sealed else {
                 ui.note(format!("{}: nothing changed", target.path));
+                if let Some(command) = editor.with_wait() {
+                    ui.hint(format!("an editor that opens a window has to wait for it: {command}"));
+                }
                 return Ok(ExitCode::SUCCESS);
             };
             let saved = save(ui, &workspace, &opened, sealed);

@@ -6,7 +6,7 @@ pub(in crate::cli::secrets) mod templates;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::cli::failure::{Exit, Failure};
+use crate::cli::failure::{Exit, Failure, mend_source};
 use crate::cli::secrets::install::{guard, install};
 use crate::cli::secrets::interrupted::open_to_install;
 use crate::cli::secrets::verify::opinion;
@@ -105,9 +105,14 @@ impl Args {
     /// `--file`, the file that is bound already, or the one that the environment gives its name.
     fn path(&self, workspace: &Workspace) -> Result<String, Failure> {
         if let Some(file) = &self.file {
-            // the folder of a new file need not exist, so the path is taken from the root as it is
-            let text = file.to_str().ok_or_else(|| Failure::usage("--file is not UTF-8 text"))?;
-            return Ok(workspace.relative(file).unwrap_or_else(|_| text.to_owned()));
+            // a file that is bound already may be named as stax prints it
+            let is_bound = |path: &&str| {
+                workspace.vault().ok().flatten().is_some_and(|vault| vault.env_for_path(path).is_some())
+            };
+            return match file.to_str().filter(is_bound) {
+                Some(path) => Ok(path.to_owned()),
+                None => Ok(workspace.relative_new(file)?),
+            };
         }
         let vault = workspace.vault()?;
         let bound = vault.as_ref().and_then(|vault| vault.file_for_env(&self.env));
@@ -229,7 +234,10 @@ fn own_key(workspace: &Workspace) -> Result<(String, Recipient), Failure> {
             tried.outcome.err().map(|error| format!("tried: {}, which {error}", tried.source))
         });
         let failure = tried.fold(failure, Failure::detail);
-        failure.hint("make one: stax secrets keygen").hint("or name a key: --recipient age1…")
+        let mend = mend_source(&workspace.keyring.survey());
+        failure
+            .hint(mend.unwrap_or_else(|| "make one: stax secrets keygen".to_owned()))
+            .hint("or name a key: --recipient age1…")
     })
 }
 

@@ -200,6 +200,11 @@ impl People {
         }
     }
 
+    /// Whether these rules name somebody as they are.
+    pub(super) fn rules_name(&self, rules: &[RuleAt], key: &str) -> bool {
+        rules.iter().all(|at| self.survey.rule(*at).readers().contains(&person(key)))
+    }
+
     pub(super) fn labels(&self, rules: &[RuleAt]) -> String {
         rules.iter().map(|rule| self.label(*rule)).collect::<Vec<_>>().join(", ")
     }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::cli::failure::{Exit, Failure};
+use crate::cli::failure::{Exit, Failure, mend_source};
 use crate::cli::ui::Ui;
 use crate::workspace::{Caller, keyring};
 
@@ -23,8 +23,12 @@ impl Args {
                     failure = failure.detail(format!("{} {error}", tried.source));
                 }
             }
-            return Err(failure.hint("make one: stax secrets keygen"));
+            let mend = mend_source(&keyring.survey());
+            return Err(failure.hint(mend.unwrap_or_else(|| "make one: stax secrets keygen".to_owned())));
         };
+        for open in keyring.open_files() {
+            ui.warning(open.to_string());
+        }
         ui.note(format!("from {source}"));
         for recipient in recipients {
             ui.line(recipient.to_string());

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use super::people::{People, Scope, reason};
 use super::values::{beside_others, unless_outdated};
+use super::verify::count;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::workspace::files::{RuleAt, SecretFile};
@@ -69,7 +70,10 @@ impl Args {
             let (path, readers) = (&file.target.path, people.shorts(&file.readers));
             ui.mark(
                 "~",
-                format!("{path}: new data key, {} values re-encrypted, wrapped to {readers}", file.values),
+                format!(
+                    "{path}: new data key, {} re-encrypted, wrapped to {readers}",
+                    count(file.values, "value")
+                ),
             );
         }
         if self.dry_run || planned.is_empty() {

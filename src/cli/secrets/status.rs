@@ -12,10 +12,10 @@ use super::install::hooks::{Hook, Hooks};
 use super::install::versions::Versions;
 use super::interrupted;
 use super::resolve;
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, mend_source};
 use crate::cli::ui::Ui;
 use crate::disk::Interrupted;
-use crate::keyring::{IDENTITY_VARIABLES, SourceName, Tried};
+use crate::keyring::{IDENTITY_VARIABLES, OpenFile, SourceName, Tried};
 use crate::policy::Severity;
 use crate::process;
 use crate::repo::Repo;
@@ -54,6 +54,8 @@ struct Report {
     identity: Option<(SourceName, Vec<String>)>,
     /// Sources that are there and hold no key.
     broken: Vec<Tried>,
+    /// Key files that others may read.
+    open_files: Vec<OpenFile>,
     /// Where identities are looked for.
     places: String,
     /// `None`: no `.stax/vault.json`.
@@ -124,6 +126,7 @@ impl Report {
             sops: real_sops(versions),
             identity: identity.map(|(source, keys)| (source, keys.iter().map(ToString::to_string).collect())),
             broken,
+            open_files: workspace.keyring.open_files(),
             places: places(workspace),
             bound,
             interrupted: workspace.interrupted().map_err(|error| error.to_string()),
@@ -159,6 +162,7 @@ impl Report {
             }
             None => ui.mark("✗", format!("Identity source: none in {}", self.places)),
         }
+        self.open_files.iter().for_each(|open| ui.mark_line("!", open.to_string()));
         for Tried { source, outcome } in &self.broken {
             if let Err(error) = outcome {
                 ui.line(format!("  • {source} {error}"));
@@ -272,7 +276,8 @@ impl Report {
             |file: &Bound| file.content.as_ref().ok().and_then(|(_, readers)| readers.first().cloned());
         let Some((_, keys)) = &self.identity else {
             let reader = self.files().iter().find_map(reader).unwrap_or_else(|| "a reader".to_owned());
-            next.push(format!("stax secrets keygen      # then send the age1… line it prints to {reader}"));
+            let make = format!("stax secrets keygen      # then send the age1… line it prints to {reader}");
+            next.push(mend_source(&self.broken).unwrap_or(make));
             return next;
         };
         for file in self.files().iter().filter(|file| file.content.is_ok() && !file.is_open) {

@@ -8,6 +8,7 @@ use sops_document::age::{Recipient, person, same_key};
 
 use super::people::{People, Scope, reason, roster_write};
 use super::values::{beside_others, unless_outdated};
+use super::verify::count;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::ui::Ui;
 use crate::disk::Write;
@@ -235,7 +236,7 @@ fn tell(ui: &Ui, people: &People, step: &Step<'_>, rewrapped: &Rewrapped) {
     let mut what = signed("+", &step.joins);
     what.extend(signed("-", &step.leaves));
     if step.keys != Keys::Keep {
-        what.push(format!("new data key, {} values re-encrypted", rewrapped.values));
+        what.push(format!("new data key, {} re-encrypted", count(rewrapped.values, "value")));
     }
     what.push(format!("wrapped to {}", people.shorts(&rewrapped.readers)));
     ui.mark("~", format!("{}: {}", step.file.target.path, what.join(", ")));

@@ -72,8 +72,28 @@ const KINDS: [(&str, Kind); 31] = [
 ];
 const HISTORY: &str = "its local history";
 
+/// Editors that open a window and return at once, unless they are told to wait, and how that is written.
+const WINDOWS: [(&str, &str, &[&str]); 14] = [
+    ("code", "--wait", &["-w", "--wait"]),
+    ("code-insiders", "--wait", &["-w", "--wait"]),
+    ("codium", "--wait", &["-w", "--wait"]),
+    ("cursor", "--wait", &["-w", "--wait"]),
+    ("windsurf", "--wait", &["-w", "--wait"]),
+    ("zed", "--wait", &["-w", "--wait"]),
+    ("subl", "--wait", &["-w", "--wait"]),
+    ("mate", "--wait", &["-w", "--wait"]),
+    ("atom", "--wait", &["-w", "--wait"]),
+    ("idea", "--wait", &["--wait"]),
+    ("pycharm", "--wait", &["--wait"]),
+    ("goland", "--wait", &["--wait"]),
+    ("webstorm", "--wait", &["--wait"]),
+    ("gedit", "--wait", &["-w", "--wait"]),
+];
+
 /// The words of the command, and what the program among them is.
 pub(in crate::cli) struct Editor {
+    /// That names it.
+    variable: &'static str,
     words: Vec<String>,
     /// Of the program among the words: `env LANG=C vim`.
     program: usize,
@@ -92,7 +112,16 @@ impl Editor {
             .map_err(|error| Failure::usage(format!("{name} is not a command: {error}")))?;
         let program = program_of(&words);
         let kind = words.get(program).map_or(Kind::Other, |word| kind_of(word, &words));
-        Ok(Self { words, program, kind })
+        Ok(Self { variable: name, words, program, kind })
+    }
+
+    /// How to make an editor wait that opens a window and returns at once: `EDITOR="code --wait"`.
+    pub(in crate::cli) fn with_wait(&self) -> Option<String> {
+        let (name, option, forms) = WINDOWS
+            .iter()
+            .find(|(name, ..)| self.words.get(self.program).is_some_and(|word| name_of(word) == *name))?;
+        let waits = self.words.iter().any(|word| forms.contains(&word.as_str()));
+        (!waits).then(|| format!("{}=\"{name} {option}\"", self.variable))
     }
 
     /// Opens a file of the folder and waits for the end of the program.
@@ -274,7 +303,7 @@ mod tests {
     fn what_is_added_stands_before_the_files() {
         let command = |line: &str, kind| {
             let words = words(line);
-            let editor = Editor { program: program_of(&words), words, kind };
+            let editor = Editor { variable: "EDITOR", program: program_of(&words), words, kind };
             let command = editor.command(Path::new("/p/.editor"), Path::new("/p/a.yaml"));
             command.iter().map(|word| word.to_str().unwrap().to_owned()).collect::<Vec<_>>().join(" ")
         };
