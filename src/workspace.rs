@@ -276,7 +276,7 @@ impl Workspace {
         let bytes = self.read(path)?.ok_or_else(|| self.missing(path))?;
         let parsed = match String::from_utf8(bytes) {
             Ok(text) => Document::parse(format, &text),
-            Err(_) if format == Format::Binary => Err(DocumentError::NotSops),
+            Err(_) if format.is_whole() => Err(DocumentError::NotSops),
             Err(_) => return Err(WorkspaceError::NotText(path.clone())),
         };
         parsed.map_err(|error| WorkspaceError::Document { path: path.clone(), error: Box::new(error) })

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use sops_document::age::{parse_identities, unwrap};
-use sops_document::{DataKey, Document, Format, Fresh, Scalar, Terms, Token, seal, tree::Style, yaml};
+use sops_document::{DataKey, Document, Format, Fresh, Scalar, Terms, Token, seal, tree::Style};
 
 #[path = "support/real_sops.rs"]
 mod real_sops;
@@ -54,7 +54,7 @@ fn key_of(document: &Document) -> Option<DataKey> {
 }
 
 fn values(text: &str) -> Vec<(sops_document::Path, Scalar)> {
-    let tree = yaml::parse(text).unwrap();
+    let tree = Format::Yaml.parse(text).unwrap();
     tree.leaves().into_iter().map(|(path, _, leaf)| (path, leaf.scalar.clone())).collect()
 }
 
@@ -98,7 +98,7 @@ fn each_clear_value_can_be_replaced_by_a_token() {
     let mut sealed = 0;
     for path in documents(".plain.") {
         let Ok(source) = std::fs::read_to_string(&path) else { continue };
-        let Ok(tree) = yaml::parse(&source) else { continue };
+        let Ok(tree) = Format::Yaml.parse(&source) else { continue };
         let token = Token::seal(
             &DataKey::new([7; 32]),
             sops_document::TokenType::Str,
@@ -117,7 +117,8 @@ fn each_clear_value_can_be_replaced_by_a_token() {
             };
             let mut changed = source.clone();
             changed.replace_range(range, &format!("\"{token}\""));
-            let again = yaml::parse(&changed).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            let again =
+                Format::Yaml.parse(&changed).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
             let pairs = leaves.iter().zip(again.leaves()).enumerate();
             for (index, ((before_path, _, before), (after_path, _, after))) in pairs {
                 assert_eq!(*before_path, after_path, "{}", path.display());
@@ -173,8 +174,8 @@ fn what_an_author_wrote_is_sealed_for_sops_and_comes_back_byte_for_byte() {
         }
         let clear = Document::parse(Format::Yaml, &text).unwrap().open(&key).unwrap();
         let layout = clear.layout();
-        let same = yaml::parse(&layout).unwrap();
-        let original = yaml::parse(&source).unwrap();
+        let same = Format::Yaml.parse(&layout).unwrap();
+        let original = Format::Yaml.parse(&source).unwrap();
         for ((path, _, before), (_, _, after)) in original.leaves().iter().zip(same.leaves()) {
             assert!(before.scalar == after.scalar, "{name}: {path} of\n{}", layout.as_str());
         }

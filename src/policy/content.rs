@@ -59,9 +59,7 @@ impl Content {
     /// names the format at every call of sops.
     fn sniffed(path: &str, bytes: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(bytes).ok().filter(|_| looks_sealed(bytes))?;
-        // the narrow ones first: YAML reads JSON too
-        let formats = [Format::Binary, Format::Json, Format::Yaml, Format::Ini, Format::Dotenv];
-        let mut others = formats.into_iter().filter(|format| *format != Format::of_path(path));
+        let mut others = Format::ALL.into_iter().filter(|format| *format != Format::of_path(path));
         others.find_map(|format| Document::parse(format, text).ok()).map(|found| Self::Document(found.into()))
     }
 
@@ -69,7 +67,7 @@ impl Content {
     fn named(path: &str, bytes: &[u8]) -> Self {
         let format = Format::of_path(path);
         let Ok(text) = std::str::from_utf8(bytes) else {
-            let is_clear = format == Format::Binary && !is_sealed_in_utf16(bytes);
+            let is_clear = format.is_whole() && !is_sealed_in_utf16(bytes);
             return if is_clear { Self::Clear } else { Self::NotText };
         };
         let broken = |line, what| match marker::text_markers(text) {

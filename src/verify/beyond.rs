@@ -76,7 +76,7 @@ fn look_into(repo: Repo) -> Result<bool, String> {
         return Err("it has submodules of its own".to_owned());
     }
     entries.retain(|entry| {
-        entry.is_file() && (says_secret(&entry.path) || Format::of_path(&entry.path) != Format::Binary)
+        entry.is_file() && (says_secret(&entry.path) || Format::said_by(&entry.path).is_some())
     });
     entries.sort_by_key(|entry| !says_secret(&entry.path));
     for entry in entries.iter().take(MAX_READ) {

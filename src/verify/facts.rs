@@ -147,16 +147,18 @@ impl Plain {
     pub fn read(path: &str, bytes: &[u8]) -> Self {
         let format = Format::of_path(path);
         let text = std::str::from_utf8(bytes).unwrap_or_default();
-        let line = match format {
-            Format::Binary => text.find("PRIVATE KEY-----").map(|at| sops_document::tree::line_of(text, at)),
-            _ => format.parse(text).ok().and_then(|tree| {
-                let mut leaves = tree.leaves().into_iter();
-                let (_, node, _) = leaves.find(|(_, _, leaf)| is_value(&leaf.scalar))?;
-                Some(sops_document::tree::line_of(text, node.span.start))
-            }),
-        };
+        let offset =
+            if format.is_whole() { text.find("PRIVATE KEY-----") } else { first_value(format, text) };
+        let line = offset.map(|at| sops_document::tree::line_of(text, at));
         Self { path: path.to_owned(), line, others: 0, sealed: 0 }
     }
+}
+
+fn first_value(format: Format, text: &str) -> Option<usize> {
+    let tree = format.parse(text).ok()?;
+    let mut leaves = tree.leaves().into_iter();
+    let (_, node, _) = leaves.find(|(_, _, leaf)| is_value(&leaf.scalar))?;
+    Some(node.span.start)
 }
 
 fn is_value(scalar: &Scalar) -> bool {

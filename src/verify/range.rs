@@ -261,7 +261,7 @@ fn taken_away(
 /// the names, or, where all of it is one value, the same file name in another folder.
 fn is_copy_of(path: &str, bytes: &[u8], (other, gone): &(String, Rc<Snapshot>)) -> bool {
     let name = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
-    if Format::of_path(path) == Format::Binary || Format::of_path(other) == Format::Binary {
+    if Format::said_by(path).is_none() || Format::said_by(other).is_none() {
         return name(path) == name(other);
     }
     let names = clear_names(path, bytes);
@@ -272,9 +272,8 @@ fn is_copy_of(path: &str, bytes: &[u8], (other, gone): &(String, Rc<Snapshot>)) 
 /// The names of the values of a clear file; a reference to a value that is elsewhere is none.
 fn clear_names(path: &str, bytes: &[u8]) -> BTreeSet<String> {
     let format = Format::of_path(path);
-    if format == Format::Binary {
-        // all of it is one value
-        return BTreeSet::from(["data".to_owned()]);
+    if let Some(name) = format.traits().only_value {
+        return BTreeSet::from([name.to_owned()]);
     }
     let tree = std::str::from_utf8(bytes).ok().and_then(|text| format.parse(text).ok());
     let leaves = tree.iter().flat_map(|tree| tree.leaves());

@@ -116,7 +116,7 @@ impl SecretFile {
         if document.format() == Format::of_path(path) {
             return String::new();
         }
-        let word = document.format().word();
+        let word = document.format().traits().word;
         format!("--input-type {word} --output-type {word} ")
     }
 
@@ -284,7 +284,7 @@ impl Workspace {
             };
         }
         // almost every file of a repository is binary by its name, and almost none is a document
-        if !is_bound && Format::of_path(path) == Format::Binary && !self.may_hold_document(path) {
+        if !is_bound && Format::said_by(path).is_none() && !self.may_hold_document(path) {
             return Found::NotSops;
         }
         match self.read(path) {

@@ -58,7 +58,7 @@ pub fn candidates(now: BTreeSet<String>, policies: &[String]) -> impl Fn(&str) -
         let name = path.rsplit('/').next().unwrap_or(path);
         let named = [".sops", ".enc", "secret"].iter().any(|part| name.contains(part));
         // a rule for everything would name every program and picture too
-        let is_text = Format::of_path(path) != Format::Binary;
+        let is_text = Format::said_by(path).is_some();
         let governed = |config: &Config| {
             config.rule_for(path).is_some_and(|(_, rule)| rule.path_regex.is_some() || is_text)
         };

@@ -77,7 +77,7 @@ impl Values {
             }
         });
         let Some(key) = key else { return };
-        let is_whole = document.format() == Format::Binary;
+        let is_whole = document.format().is_whole();
         let mut broken = 0;
         for (mark, place, token) in tokens(document) {
             if !self.seen.insert((path.to_owned(), mark)) {
@@ -152,7 +152,7 @@ impl Workspace {
                     continue;
                 };
                 if values.seen.insert((path.clone(), sealed.mark)) {
-                    let is_whole = Format::of_path(path) == Format::Binary;
+                    let is_whole = Format::of_path(path).is_whole();
                     let key = if is_whole { String::new() } else { key.clone() };
                     values.secrets.push(Secret { name: name(path, env, key, true), value });
                 }

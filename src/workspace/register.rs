@@ -136,12 +136,12 @@ impl Workspace {
         }
         let (mut found, mut from_index) = (Vec::new(), Vec::new());
         for (path, staged) in paths {
-            let is_binary = Format::of_path(&path) == Format::Binary;
+            let says_nothing = Format::said_by(&path).is_none();
             if path.rsplit('/').next() == Some(POLICY) {
                 continue;
             }
             let is_here = || self.root().join(&path).symlink_metadata().is_ok();
-            if is_binary && !self.may_hold_document(&path) && is_here() {
+            if says_nothing && !self.may_hold_document(&path) && is_here() {
                 continue;
             }
             let bytes = self.read(&path).ok().flatten();

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use sops_document::age::{Identity, parse_identities, unwrap, wrap};
-use sops_document::{Cleartext, DataKey, Document, Format, Fresh, Selector, Terms, format::Indent, seal};
+use sops_document::{Cleartext, DataKey, Document, Format, Fresh, Indent, Selector, Terms, seal};
 
 use crate::dice::Dice;
 use crate::real_sops;
@@ -140,13 +140,11 @@ pub fn fresh<T>(dice: &mut Dice, call: impl FnOnce(&mut Fresh<'_>) -> T) -> T {
 pub fn encrypt(dice: &mut Dice, format: Format, clear: &[u8], rule: &Rule) -> Result<String, String> {
     let key = DataKey::generate(&mut |buffer| dice.fill(buffer));
     let wrapped = wrap(&key, &[ALICE.parse().unwrap()]);
-    if format == Format::Binary {
-        let sealed = fresh(dice, |fresh| sops_document::binary::seal(clear, "\t", &wrapped, &key, fresh));
-        return sealed.map_err(|error| error.to_string());
-    }
-    let clear = std::str::from_utf8(clear).unwrap();
-    let terms =
-        Terms { selector: rule.selector(), mac_only_encrypted: rule.mac_only_encrypted, wrapped: &wrapped };
+    let terms = Terms {
+        selector: rule.selector(),
+        mac_only_encrypted: rule.mac_only_encrypted,
+        ..Terms::of(&wrapped)
+    };
     fresh(dice, |fresh| seal(format, clear, &terms, &key, fresh)).map_err(|error| error.to_string())
 }
 

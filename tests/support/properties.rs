@@ -4,8 +4,8 @@
 use sops_document::age::{lint, lint_part, parse_identities, unwrap};
 use sops_document::tree::{Comment, Leaf, Visit};
 use sops_document::{
-    Cleartext, DataKey, Document, Format, Fresh, Layout, Path, Scalar, Terms, Token, Tree, WrappedKey,
-    dotenv, ini, json, seal, yaml,
+    Cleartext, DataKey, Document, Format, Fresh, Indent, Layout, Path, Scalar, Terms, Token, Tree,
+    WrappedKey, seal,
 };
 use stax::policy::config::Config;
 use stax::policy::roster::Roster;
@@ -66,47 +66,46 @@ fn values(tree: &Tree) -> Vec<(String, Option<Vec<u8>>)> {
 }
 
 /// What is printed reads back as the same values.
+fn printed(format: Format, text: &str, indent: Indent) {
+    let Ok(tree) = format.parse(text) else { return };
+    let printed = format.emit(&tree, indent).expect("what was read can be printed");
+    let again = format.parse(&printed).unwrap_or_else(|error| panic!("{error} in {printed:?}"));
+    assert_eq!(values(&tree), values(&again), "{printed:?}");
+}
+
 pub fn yaml(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
-    let Ok(tree) = yaml::parse(text) else { return };
-    for indent in [2, 4] {
-        let printed = yaml::emit(&tree, indent);
-        let again = yaml::parse(&printed).unwrap_or_else(|error| panic!("{error} in {printed:?}"));
-        assert_eq!(values(&tree), values(&again), "{printed:?}");
+    for columns in [2, 4] {
+        printed(Format::Yaml, text, Indent { yaml: Some(columns), json: None });
     }
+    let Ok(tree) = Format::Yaml.parse(text) else { return };
     if tree.has_alias {
-        let written = yaml::write_out(text, &tree);
-        if let Ok(again) = yaml::parse(&written) {
+        let written = Format::Yaml.without_aliases(text, &tree);
+        if let Ok(again) = Format::Yaml.parse(&written) {
             let _ = values(&again);
         }
     }
 }
 
-/// The same for JSON, comments and duplicate names excluded by its grammar.
+/// Comments and duplicate names are excluded by its grammar.
 pub fn json(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
-    let Ok(tree) = json::parse(text) else { return };
-    let printed = json::emit(&tree, "\t");
-    let again = json::parse(&printed).unwrap_or_else(|error| panic!("{error} in {printed:?}"));
-    assert_eq!(values(&tree), values(&again), "{printed:?}");
+    printed(Format::Json, text, Indent::default());
 }
 
 pub fn dotenv(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
-    let Ok(tree) = dotenv::parse(text) else { return };
-    let printed = dotenv::emit(&tree).expect("a dotenv tree is flat");
-    let again = dotenv::parse(&printed).unwrap_or_else(|error| panic!("{error} in {printed:?}"));
-    assert_eq!(values(&tree), values(&again), "{printed:?}");
+    printed(Format::Dotenv, text, Indent::default());
 }
 
 /// `ini.v1` loses some values that it reads; those that it can hold come back from a sealed file.
 pub fn ini(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
-    let Ok(tree) = ini::parse(text) else { return };
+    let Ok(tree) = Format::Ini.parse(text) else { return };
     let mut holds = true;
     tree.walk(&mut |_, visit| {
         if let Visit::Leaf(_, leaf) = visit {
-            holds &= ini::can_hold(&leaf.scalar);
+            holds &= Format::Ini.check_value(&leaf.scalar).is_ok();
         }
     });
     if holds {
@@ -149,11 +148,7 @@ pub fn metadata(data: &[u8]) {
         let Ok(document) = Document::parse(format, text) else { continue };
         assert!(document.open(&key()).is_err(), "{format:?} opens with a wrong key");
         if let Ok(clear) = document.open_unverified(&key()) {
-            let _ = (
-                clear.layout(),
-                clear.layout_with(&Masked),
-                clear.emit(sops_document::format::Indent::default()),
-            );
+            let _ = (clear.layout(), clear.layout_with(&Masked), clear.emit(Indent::default()));
             let _ = with(|fresh| clear.set(&Path::key("new"), Scalar::str("x"), true, &key(), fresh));
             let _ = with(|fresh| clear.unset(&Path::key("a"), &key(), fresh));
             let _ = with(|fresh| clear.rotate(&key(), &wrapped(), fresh));

@@ -15,9 +15,9 @@ use ::age::{DecryptError, Decryptor, EncryptError, Encryptor};
 use zeroize::Zeroizing;
 
 pub use identity::{Identity, IdentityFileError, parse_identities};
-pub use lint::{HeaderFault, Lint, lint, lint_part};
-pub use person::{is_other_kind, is_service, person};
-pub use recipient::{Recipient, RecipientError, same_key, without_comment};
+pub use lint::{HeaderFault, Lint, MAX_STANZAS, lint, lint_part};
+pub use person::{is_other_kind, is_service, person, same_key, without_comment};
+pub use recipient::{Recipient, RecipientError};
 
 use crate::shamir::Part;
 use crate::{DataKey, WrappedKey};
@@ -50,10 +50,6 @@ fn seal(plain: &[u8], recipient: &Recipient) -> Result<String, EncryptError> {
     let text = writer.finish()?.finish()?;
     Ok(String::from_utf8(text).expect("armor is ASCII"))
 }
-
-/// One age file is for one reader: one stanza, and some grease. Each costs a multiplication on the curve, and
-/// anybody can write thousands.
-pub const MAX_STANZAS: usize = 16;
 
 /// Why a stanza gave no data key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

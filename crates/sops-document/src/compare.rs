@@ -3,8 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::tree::{Comment, Leaf, Path, Scalar, Tree, Visit};
-use super::{Document, Token};
+use crate::cipher::Token;
+use crate::document::Document;
+use crate::tree::{Comment, Leaf, Path, Scalar, Tree, Visit};
 
 /// A value or a comment as one version has it.
 #[derive(Clone, Debug)]

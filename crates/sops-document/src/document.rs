@@ -5,19 +5,14 @@ use std::sync::{Arc, OnceLock};
 
 use zeroize::Zeroizing;
 
-use crate::format::Format;
+use crate::block::Block;
+use crate::cipher::{Token, TokenType};
+use crate::error::DocumentError;
 use crate::mac::MacState;
-use crate::metadata::{self, Metadata, Spans};
-use crate::tree::{self, Comment, Entry, Item, Node, SyntaxError, Tree, Value};
-use crate::{Token, TokenType, binary, disguise, format, ini, json};
-
-/// One entry of the `sops.age` list: a label that nobody authenticates, and an armored age file
-/// that holds the 32 bytes of the data key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WrappedKey {
-    pub recipient: String,
-    pub enc: String,
-}
+use crate::metadata::{Metadata, Spans};
+use crate::syntax::format::Format;
+use crate::syntax::{Indent, Page, Syntax};
+use crate::tree::{self, Comment, Item, Node, Tree, Value};
 
 /// An encrypted document, parsed without a key. A copy costs nothing: an opened document keeps one.
 #[derive(Clone, Debug)]
@@ -30,49 +25,6 @@ pub struct Document {
     pub(crate) block: Arc<Block>,
     /// Where its lines begin, once somebody asks.
     pub(crate) lines: Arc<OnceLock<tree::Lines>>,
-}
-
-/// The bytes of the metadata: what to cut to see the values alone.
-#[derive(Clone, Debug)]
-pub(crate) struct Block {
-    pub(crate) cut: Vec<Range<usize>>,
-    /// The start of the (first) block: new keys go right before it.
-    pub(crate) start: usize,
-    /// Of the further documents of a YAML file: each repeats the whole block.
-    pub(crate) copies: Vec<Spans>,
-}
-
-/// Why a text is not a SOPS document.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum DocumentError {
-    #[error("no sops metadata")]
-    NotSops,
-    #[error("a SOPS document of another format than its name says")]
-    Misnamed,
-    #[error(transparent)]
-    Syntax(#[from] SyntaxError),
-    #[error("line {line}: {what}")]
-    Metadata { line: usize, what: String },
-}
-
-/// A value or the whole document is not what its writer sealed. Never holds a value.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum OpenFault {
-    #[error("line {line}: `{path}` {what}")]
-    Value { line: usize, path: String, what: String },
-    #[error("the MAC does not match: values were changed without the data key")]
-    Mac,
-    #[error("the MAC is missing")]
-    NoMac,
-    /// Of these key groups, counted from 1.
-    #[error("the parts of the data key in {} do not belong together", groups(.0))]
-    Parts(Vec<usize>),
-}
-
-/// `key groups 1, 3`
-fn groups(numbers: &[usize]) -> String {
-    let numbers: Vec<String> = numbers.iter().map(ToString::to_string).collect();
-    format!("key groups {}", numbers.join(", "))
 }
 
 /// An opened document.
@@ -89,7 +41,8 @@ impl Document {
     /// # Errors
     /// [`DocumentError::NotSops`] when there is no metadata, else the line and the rule.
     pub fn parse(format: Format, source: &str) -> Result<Self, DocumentError> {
-        if format == Format::Binary && !binary::may_be(source) {
+        let syntax = format.syntax();
+        if !syntax.may_be(source) {
             return Err(DocumentError::NotSops);
         }
         let mut tree = format.parse(source)?;
@@ -97,9 +50,9 @@ impl Document {
             line: tree::line_of(source, offset),
             what,
         };
-        let (node, block) = match take_block(format, source, &mut tree) {
+        let (node, block) = match syntax.take_block(source, &mut tree) {
             Ok(Some(taken)) => taken,
-            Ok(None) => match disguise::find(format, &tree) {
+            Ok(None) => match disguised(syntax, &tree) {
                 Some((offset, name)) => {
                     return Err(at(
                         offset,
@@ -110,9 +63,7 @@ impl Document {
             },
             Err(offset) => return Err(at(offset, APPENDED.into())),
         };
-        if format == Format::Binary {
-            binary::check(&tree)?;
-        }
+        syntax.check_shape(&tree)?;
         let metadata = Metadata::read(&node).map_err(|fault| at(fault.offset, fault.what))?;
         for document in &mut tree.documents {
             list_comments(source, document);
@@ -153,10 +104,9 @@ impl Document {
         std::iter::once(&self.metadata.spans).chain(&self.block.copies)
     }
 
-    /// Whether a document is a map in braces.
-    pub(crate) fn is_flow(&self, document: usize) -> bool {
-        let root = self.tree.documents.get(document);
-        root.is_some_and(|root| self.source[root.span.start..].starts_with('{'))
+    /// The text as an edit meets it; `tree` is the opened one.
+    pub(crate) fn page<'a>(&'a self, tree: &'a Tree) -> Page<'a> {
+        Page { source: &self.source, tree, block: &self.block, metadata: &self.metadata }
     }
 
     /// The text of the metadata less MAC and time, which change with every value.
@@ -198,14 +148,31 @@ impl Cleartext {
         self.mac
     }
 
+    /// The bytes of a file that is one value; `None` for any other format.
+    #[must_use]
+    pub fn payload(&self) -> Option<Zeroizing<Vec<u8>>> {
+        let name = self.document.format.traits().only_value?;
+        self.tree.documents.first()?.get(name)?.node.leaf()?.scalar.plaintext()
+    }
+
     /// The bytes that `sops decrypt` prints; `None` for a dotenv file that holds more than lines.
     #[must_use]
-    pub fn emit(&self, indent: format::Indent) -> Option<Zeroizing<Vec<u8>>> {
+    pub fn emit(&self, indent: Indent) -> Option<Zeroizing<Vec<u8>>> {
         self.payload().or_else(|| {
             let text = self.document.format.emit(&self.tree, indent)?;
             Some(Zeroizing::new(text.into_bytes()))
         })
     }
+}
+
+/// Where sops finds metadata under a name that is not `sops`, and that name. It reads the metadata of the
+/// first document.
+fn disguised(syntax: &dyn Syntax, tree: &Tree) -> Option<(usize, String)> {
+    tree.documents.first()?.entries().find_map(|entry| {
+        let key = entry.key.as_deref()?;
+        let is_disguise = syntax.disguises_metadata(key, &entry.node);
+        is_disguise.then(|| (entry.key_span.start, key.to_owned()))
+    })
 }
 
 /// sops writes a comment inside a list as an item `- ENC[…,type:comment]`.
@@ -239,107 +206,38 @@ fn list_comments(source: &str, node: &mut Node) {
 /// another block, or with none, was put there by somebody else.
 const APPENDED: &str = "a document whose `sops` block is not that of the first: it was not written by SOPS";
 
-/// Takes the metadata out of the tree: its node, and the bytes to cut. The error is where a further
-/// document does not repeat it.
-fn take_block(format: Format, source: &str, tree: &mut Tree) -> Result<Option<(Node, Block)>, usize> {
-    if format == Format::Dotenv {
-        return Ok(take_lines(source, tree));
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_spelling_of_the_metadata_is_an_error() {
+        let merged = "A: x\n<<:\n  sops:\n    version: 3.11.0\n";
+        for (format, text, line) in [
+            (Format::Json, "{\"A\": \"x\",\n \"SoPs\": {}}", 2),
+            (Format::Json, "{\"A\": \"x\", \"ſops\": {}}", 1),
+            (Format::Json, "{\"\\u017fOPS\": {}}", 1),
+            (Format::Yaml, merged, 2),
+            (Format::Yaml, "A: x\n<<: [{B: 1}, {<<: {sops: {}}}]\n", 2),
+        ] {
+            let error = Document::parse(format, text).unwrap_err();
+            let DocumentError::Metadata { line: found, what } = error else { panic!("{text}: {error:?}") };
+            assert!(found == line && what.contains("sops reads"), "{text}: {found}: {what}");
+        }
+        let base64 = Document::parse(Format::Yaml, "A: x\n!!binary \"c29wcw==\": {}\n").unwrap_err();
+        assert!(matches!(base64, DocumentError::Syntax(_)), "{base64:?}");
     }
-    if format == Format::Ini {
-        return Ok(take_section(source, tree));
-    }
-    let mut first: Option<Node> = None;
-    let mut block = Block { cut: Vec::new(), start: 0, copies: Vec::new() };
-    for (index, document) in tree.documents.iter_mut().enumerate() {
-        let position = document.entries().position(|entry| entry.key.as_deref() == Some("sops"));
-        let Some(position) = position else {
-            // whether the file is SOPS at all is decided by its first document
-            if index == 0 {
-                return Ok(None);
-            }
-            return Err(document.span.start);
-        };
-        let flow =
-            matches!(format, Format::Json | Format::Binary) || source[document.span.start..].starts_with('{');
-        let member = flow.then(|| member_range(source, document, position));
-        let Some(entry) = remove_entry(document, "sops") else { return Ok(None) };
-        block.cut.push(member.unwrap_or_else(|| whole_lines(source, &entry.span)));
-        match &first {
-            None => {
-                block.start = if flow { entry.span.start } else { block.cut[0].start };
-                first = Some(entry.node);
-            }
-            Some(first) if first.means(&entry.node) => block.copies.push(Spans::of(&entry.node)),
-            Some(_) => return Err(entry.span.start),
+
+    #[test]
+    fn a_name_that_only_looks_like_it_is_none() {
+        for (format, text) in [
+            (Format::Json, "{\"A\": {\"SOPS\": {}}}"),
+            (Format::Json, "{\"SOPS_VERSION\": 1}"),
+            (Format::Yaml, "SOPS: {}\n"),
+            (Format::Yaml, "base: &b {a: 1}\nx:\n  <<: *b\n  sops: {}\n"),
+            (Format::Dotenv, "SOPS=1\n"),
+        ] {
+            assert_eq!(Document::parse(format, text).unwrap_err(), DocumentError::NotSops, "{text}");
         }
     }
-    Ok(first.map(|node| (node, block)))
-}
-
-/// The section `[sops]` of an INI file.
-fn take_section(source: &str, tree: &mut Tree) -> Option<(Node, Block)> {
-    let section = remove_entry(tree.documents.first_mut()?, "sops")?;
-    let cut = ini::section_lines(source, &section.span);
-    let block = Block { start: cut.start, cut: vec![cut], copies: Vec::new() };
-    Some((ini::metadata(&section), block))
-}
-
-/// As [`json::member_range`]; comments before the member stay, and with them the comma.
-fn member_range(source: &str, document: &Node, position: usize) -> Range<usize> {
-    let range = json::member_range(source, document, position);
-    let member = document.entries().nth(position).map_or(range.start, |entry| entry.span.start);
-    if !source[range.start..member].contains('#') {
-        return range;
-    }
-    source[..member].trim_end_matches([' ', '\t', '\n']).len()..range.end
-}
-
-/// The `sops_…` lines of a dotenv file.
-fn take_lines(source: &str, tree: &mut Tree) -> Option<(Node, Block)> {
-    let node = metadata::unflatten(tree)?;
-    let mut cut = Vec::new();
-    let mut offset = 0;
-    for line in source.split_inclusive('\n') {
-        if line.starts_with("sops_") {
-            cut.push(offset..offset + line.len());
-        }
-        offset += line.len();
-    }
-    let start = cut.first()?.start;
-    Some((node, Block { cut, start, copies: Vec::new() }))
-}
-
-pub(crate) fn remove_entry(document: &mut Node, key: &str) -> Option<Entry> {
-    let Value::Map(items) = &mut document.value else { return None };
-    let position = items
-        .iter()
-        .position(|item| matches!(item, Item::Entry(entry) if entry.key.as_deref() == Some(key)))?;
-    match items.remove(position) {
-        Item::Entry(entry) => Some(entry),
-        Item::Comment(_) => None,
-    }
-}
-
-/// The lines that a span touches, line break included.
-pub(crate) fn whole_lines(source: &str, span: &Range<usize>) -> Range<usize> {
-    let start = tree::line_start(source, span.start);
-    if span.end > start && source[..span.end].ends_with('\n') {
-        return start..span.end;
-    }
-    let end = source[span.end..].find('\n').map_or(source.len(), |newline| span.end + newline + 1);
-    start..end
-}
-
-/// Replaces byte ranges of a text; ranges must not overlap.
-pub(crate) fn splice(source: &str, mut edits: Vec<(Range<usize>, Zeroizing<String>)>) -> Zeroizing<String> {
-    edits.sort_by_key(|(range, _)| (range.start, range.end));
-    let mut out = Zeroizing::new(String::with_capacity(source.len() * 2));
-    let mut position = 0;
-    for (range, text) in edits {
-        out.push_str(&source[position..range.start.max(position)]);
-        out.push_str(&text);
-        position = range.end.max(position);
-    }
-    out.push_str(&source[position..]);
-    out
 }

@@ -2,15 +2,16 @@
 
 use zeroize::Zeroizing;
 
-use super::format::Format;
-use super::seal::SealError;
-use super::tree::{Tree, Visit};
-use super::{DataKey, Document, DocumentError, OpenFault};
+use crate::cipher::DataKey;
+use crate::document::Document;
+use crate::error::SealError;
+use crate::syntax::format::Format;
+use crate::tree::{Tree, Visit};
 
 /// Where, of what type and (as bytes) what: the meaning of a document.
-pub(super) type Fact = (String, &'static str, Zeroizing<Vec<u8>>);
+pub(crate) type Fact = (String, &'static str, Zeroizing<Vec<u8>>);
 
-pub(super) fn facts(tree: &Tree) -> Vec<Fact> {
+pub(crate) fn facts(tree: &Tree) -> Vec<Fact> {
     let mut facts: Vec<Fact> = Vec::new();
     tree.walk(&mut |path, visit| match visit {
         Visit::Leaf(_, leaf) => {
@@ -30,7 +31,7 @@ pub(super) fn facts(tree: &Tree) -> Vec<Fact> {
 
 /// Whether two documents mean the same: values in order, comments in any. Where a comment stands
 /// depends on the lines around it, and a token has one line where a text had several.
-pub(super) fn same(left: &[Fact], right: &[Fact]) -> bool {
+pub(crate) fn same(left: &[Fact], right: &[Fact]) -> bool {
     let comments = |facts: &[Fact]| {
         let mut comments: Vec<Fact> = facts.iter().filter(|fact| fact.1 == COMMENT).cloned().collect();
         comments.sort_by(|a, b| a.2.cmp(&b.2));
@@ -40,7 +41,7 @@ pub(super) fn same(left: &[Fact], right: &[Fact]) -> bool {
 }
 
 /// Without the comments.
-pub(super) fn values(mut facts: Vec<Fact>) -> Vec<Fact> {
+pub(crate) fn values(mut facts: Vec<Fact>) -> Vec<Fact> {
     facts.retain(|fact| fact.1 != COMMENT);
     facts
 }
@@ -49,15 +50,13 @@ const COMMENT: &str = "comment";
 
 /// Parses and opens what is about to be written: every value must be there, encrypted where the
 /// selector says so (a clear one does not open), under a valid MAC.
-pub(super) fn read_back(
+pub(crate) fn read_back(
     format: Format,
     text: &str,
     key: &DataKey,
     expected: &[Fact],
 ) -> Result<(), SealError> {
-    let document = Document::parse(format, text)
-        .map_err(|error: DocumentError| SealError::ReadBack(error.to_string()))?;
-    let clear = document.open(key).map_err(|fault: OpenFault| SealError::ReadBack(fault.to_string()))?;
+    let clear = Document::parse(format, text)?.open(key)?;
     let found = facts(clear.tree());
     let is_empty_root =
         |facts: &[Fact]| facts.iter().all(|(path, kind, _)| path.is_empty() && *kind == "empty");

@@ -1,17 +1,12 @@
 //! The document in its author's own layout: tokens replaced by values, the `sops` block cut.
 
-use std::ops::Range;
-
 use zeroize::Zeroizing;
 
-use super::format::{Format, Indent};
-use super::selector::Selected;
-use super::tree::{Comment, Leaf, Path, Scalar, Style, Tree, Visit, line_start};
-use super::yaml;
-use super::{Cleartext, Document, binary, splice};
-
-/// Columns that a literal block is indented below its key.
-const BLOCK_INDENT: usize = 4;
+use crate::document::{Cleartext, Document};
+use crate::selector::{Selected, Selector};
+use crate::splice::{Edit, splice};
+use crate::syntax::Indent;
+use crate::tree::{Comment, Leaf, Path, Scalar, Tree, Visit};
 
 /// What stands in place of a value or a comment; `None` shows it as it is.
 pub trait Layout {
@@ -42,14 +37,7 @@ impl Cleartext {
     /// The same with some values replaced, for display.
     #[must_use]
     pub fn layout_with(&self, show: &dyn Layout) -> Zeroizing<String> {
-        if self.document.format == Format::Binary {
-            return binary::shown(&self.tree, show);
-        }
-        if self.tree.has_alias {
-            // the copies of an alias have one place in the text: print the document instead
-            return masked(&self.tree, self.document.format, show);
-        }
-        render(&self.document, &self.tree, show)
+        shown(&self.document, &self.tree, show)
     }
 }
 
@@ -57,19 +45,24 @@ impl Document {
     /// The encrypted document without its metadata, every token replaced by what `show` says.
     #[must_use]
     pub fn layout_with(&self, show: &dyn Layout) -> Zeroizing<String> {
-        if self.format == Format::Binary {
-            return binary::shown(&self.tree, show);
-        }
-        if self.tree.has_alias {
-            return masked(&self.tree, self.format, show);
-        }
-        render(self, &self.tree, show)
+        shown(self, &self.tree, show)
     }
 }
 
-fn masked(tree: &Tree, format: Format, show: &dyn Layout) -> Zeroizing<String> {
+fn shown(document: &Document, tree: &Tree, show: &dyn Layout) -> Zeroizing<String> {
+    if document.format.is_whole() {
+        return whole_text(tree, show);
+    }
+    if tree.has_alias {
+        // the copies of an alias have one place in the text: print the document instead
+        return masked(document, tree, show);
+    }
+    render(document, tree, show)
+}
+
+fn masked(document: &Document, tree: &Tree, show: &dyn Layout) -> Zeroizing<String> {
     let mut tree = tree.clone();
-    super::Selector::default().walk(&mut tree, &mut |path, met, _| match met {
+    Selector::default().walk(&mut tree, &mut |path, met, _| match met {
         Selected::Leaf(leaf, _) => {
             if let Some(text) = show.value(path, leaf) {
                 leaf.scalar = Scalar::str(&text);
@@ -81,18 +74,18 @@ fn masked(tree: &Tree, format: Format, show: &dyn Layout) -> Zeroizing<String> {
             }
         }
     });
-    Zeroizing::new(format.emit(&tree, Indent::default()).unwrap_or_default())
+    Zeroizing::new(document.format.emit(&tree, Indent::default()).unwrap_or_default())
 }
 
 fn render(document: &Document, tree: &Tree, show: &dyn Layout) -> Zeroizing<String> {
-    let source = document.source();
-    let mut edits: Vec<(Range<usize>, Zeroizing<String>)> = Vec::new();
+    let (source, syntax) = (document.source(), document.format.syntax());
+    let mut edits: Vec<Edit> = Vec::new();
     tree.walk(&mut |path, visit| match visit {
         Visit::Leaf(node, leaf) => {
             let text = match show.value(path, leaf) {
                 Some(text) => Zeroizing::new(text),
                 None if leaf.token.is_none() => return,
-                None => value_text(document.format, source, &node.span, leaf),
+                None => syntax.shown(source, &node.span, leaf),
             };
             edits.push((node.span.clone(), text));
         }
@@ -103,7 +96,7 @@ fn render(document: &Document, tree: &Tree, show: &dyn Layout) -> Zeroizing<Stri
             }
             let text = text.map_or_else(|| comment.text.clone(), Zeroizing::new);
             // what does not fit stays encrypted
-            if let Some(text) = document.format.comment(&text) {
+            if let Some(text) = syntax.comment(&text) {
                 edits.push((comment.span.clone(), text));
             }
         }
@@ -113,39 +106,13 @@ fn render(document: &Document, tree: &Tree, show: &dyn Layout) -> Zeroizing<Stri
     splice(source, edits)
 }
 
-fn value_text(format: Format, source: &str, span: &Range<usize>, leaf: &Leaf) -> Zeroizing<String> {
-    let breaks = leaf.scalar.as_text().is_some_and(|text| text.contains('\n'));
-    let other_breaks =
-        leaf.scalar.as_text().is_some_and(|text| text.contains(['\r', '\u{85}', '\u{2028}', '\u{2029}']));
-    if format == Format::Yaml
-        && leaf.style == Style::Plain
-        && breaks
-        && !other_breaks
-        && let Some(column) = block_column(source, span)
-    {
-        let indent = column + BLOCK_INDENT;
-        return Zeroizing::new(yaml::scalar_text(&leaf.scalar, indent, BLOCK_INDENT));
-    }
-    format.inline(&leaf.scalar, leaf.style)
-}
-
-/// The column of the entry whose value stands at `span`; `None` where a block scalar cannot stand:
-/// something follows on the line, or the value has a line of its own.
-fn block_column(source: &str, span: &Range<usize>) -> Option<usize> {
-    let rest = &source[span.end..];
-    let line_end = rest.find('\n').unwrap_or(rest.len());
-    let start = line_start(source, span.start);
-    let prefix = &source[start..span.start];
-    if !rest[..line_end].trim().is_empty() || prefix.trim().is_empty() {
-        return None;
-    }
-    let mut column = prefix.len() - prefix.trim_start_matches(' ').len();
-    while let Some(after) = prefix[column..].strip_prefix('-') {
-        let inner = after.trim_start_matches(' ');
-        if inner.is_empty() || inner.len() == after.len() {
-            break;
-        }
-        column += 1 + after.len() - inner.len();
-    }
-    Some(column)
+/// A file that is one value, without its envelope.
+fn whole_text(tree: &Tree, show: &dyn Layout) -> Zeroizing<String> {
+    let leaves = tree.leaves();
+    let Some((path, _, leaf)) = leaves.first() else { return Zeroizing::default() };
+    let text = show.value(path, leaf).map(Zeroizing::new);
+    text.unwrap_or_else(|| {
+        let plain = leaf.scalar.plaintext().unwrap_or_default();
+        Zeroizing::new(String::from_utf8_lossy(&plain).into_owned())
+    })
 }

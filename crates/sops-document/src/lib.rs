@@ -8,48 +8,52 @@
 //! and says exactly what was meant.
 
 pub mod age;
-pub mod binary;
 mod block;
+mod bounds;
 pub mod cipher;
 pub mod compare;
-mod disguise;
 mod document;
-pub mod dotenv;
 mod drop_others;
 mod edit;
+mod error;
 mod facts;
-pub mod format;
-pub mod ini;
-mod join;
-pub mod json;
 mod layout;
 mod mac;
+pub mod marker;
 mod mend;
 pub mod merge;
 pub mod metadata;
 mod open;
 pub mod other_key;
 pub mod pattern;
+mod places;
+mod reseal;
+mod rotate;
 mod seal;
 mod sealing;
 pub mod selector;
 pub mod shamir;
+mod splice;
+mod syntax;
 pub mod tree;
+mod unset;
 mod wrapped;
-pub mod yaml;
 
 pub use cipher::{DataKey, Random, Token, TokenType};
-pub use document::{Cleartext, Document, DocumentError, OpenFault, WrappedKey};
-pub use edit::EditError;
-pub use format::Format;
+pub use document::{Cleartext, Document};
+pub use error::{DocumentError, EditError, OpenFault, SealError};
 pub use layout::Layout;
 pub use mac::MacState;
-pub use metadata::{KeyGroup, Metadata};
+pub use metadata::{KeyGroup, Metadata, WrappedKey};
 pub use other_key::OtherKey;
-pub use seal::{Fresh, SealError, Terms, empty, seal};
+pub use seal::{Fresh, Terms, empty, seal};
 pub use selector::Selector;
+pub use syntax::format::Format;
+pub use syntax::{Indent, Traits};
 pub use tree::{Path, Scalar, Step, SyntaxError, Tree};
 pub use wrapped::Wrapped;
 
-use document::{splice, whole_lines};
-use tree::Entry;
+/// YAML where nothing is sealed: the policy of sops.
+pub mod yaml {
+    pub use crate::syntax::yaml::{parse_policy, reads_as_string};
+}

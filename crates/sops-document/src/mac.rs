@@ -5,9 +5,9 @@
 
 use sha2::{Digest as _, Sha512};
 
-use super::cipher::{DataKey, Random, Token, TokenType};
-use super::metadata::Metadata;
-use super::tree::Scalar;
+use crate::cipher::{DataKey, Random, Token, TokenType};
+use crate::metadata::Metadata;
+use crate::tree::Scalar;
 
 /// SHA-256 of `sops`: what sops hashes first under `mac_only_encrypted`.
 const ONLY_ENCRYPTED: [u8; 32] = [
@@ -16,14 +16,14 @@ const ONLY_ENCRYPTED: [u8; 32] = [
 ];
 
 /// The hash while it is fed.
-pub(super) struct Mac {
+pub(crate) struct Mac {
     hash: Sha512,
     only_encrypted: bool,
 }
 
 impl Mac {
     #[must_use]
-    pub(super) fn new(only_encrypted: bool) -> Self {
+    pub(crate) fn new(only_encrypted: bool) -> Self {
         let mut hash = Sha512::new();
         if only_encrypted {
             hash.update(ONLY_ENCRYPTED);
@@ -32,7 +32,7 @@ impl Mac {
     }
 
     /// Feeds one value; `selected` says whether the selector encrypts it.
-    pub(super) fn feed(&mut self, scalar: &Scalar, selected: bool) {
+    pub(crate) fn feed(&mut self, scalar: &Scalar, selected: bool) {
         if let Some(bytes) = scalar.plaintext()
             && (selected || !self.only_encrypted)
         {
@@ -46,13 +46,13 @@ impl Mac {
 
     /// The token of the metadata field `mac`.
     #[must_use]
-    pub(super) fn seal(self, key: &DataKey, lastmodified: &str, random: Random<'_>) -> Token {
+    pub(crate) fn seal(self, key: &DataKey, lastmodified: &str, random: Random<'_>) -> Token {
         Token::seal(key, TokenType::Str, self.hex().as_bytes(), lastmodified, random)
     }
 
     /// Compares with the file's own, in constant time.
     #[must_use]
-    pub(super) fn check(self, key: &DataKey, metadata: &Metadata) -> MacState {
+    pub(crate) fn check(self, key: &DataKey, metadata: &Metadata) -> MacState {
         if metadata.mac.is_empty() {
             return MacState::Missing;
         }

@@ -1,13 +1,16 @@
 //! A document that somebody edited by hand: values in clear where tokens belong.
 
-use super::facts::{facts, read_back};
-use super::mac::Mac;
-use super::open::{open_comments, open_leaf};
-use super::seal::{Fresh, SealError, stamp};
-use super::sealing::token_edit;
-use super::selector::Selected;
-use super::tree::Path;
-use super::{DataKey, Document, OpenFault, Token, Tree, splice};
+use crate::cipher::{DataKey, Token};
+use crate::document::Document;
+use crate::error::{OpenFault, SealError};
+use crate::facts::{facts, read_back};
+use crate::mac::Mac;
+use crate::open::{open_comments, open_leaf};
+use crate::seal::{Fresh, check_places, stamp};
+use crate::sealing::token_edit;
+use crate::selector::Selected;
+use crate::splice::splice;
+use crate::tree::{Path, Tree};
 
 impl Document {
     /// Whether a value stands in clear that should be encrypted; no key is needed.
@@ -32,7 +35,7 @@ impl Document {
         key: &DataKey,
         fresh: &mut Fresh<'_>,
     ) -> Result<Option<(String, Vec<Path>)>, SealError> {
-        super::seal::check_places(&self.tree)?;
+        check_places(&self.tree)?;
         let mut tree = Tree::clone(&self.tree);
         for document in &mut tree.documents {
             open_comments(document, &mut Path::default(), key);
@@ -48,7 +51,7 @@ impl Document {
                 Some(kind) if is_clear => {
                     let plain = leaf.scalar.plaintext().unwrap_or_default();
                     let token = Token::seal(key, kind, &plain, &path.aad(), fresh.random);
-                    edits.push(token_edit(self.format, &self.source, &span, leaf.style, &token));
+                    edits.push(token_edit(self.format.syntax(), &self.source, &span, leaf.style, &token));
                     sealed.push(path.clone());
                 }
                 Some(_) => {
@@ -67,7 +70,7 @@ impl Document {
             mac.feed(&leaf.scalar, selected);
         });
         if let Some(fault) = fault {
-            return Err(SealError::ReadBack(fault.to_string()));
+            return Err(fault.into());
         }
         if sealed.is_empty() {
             return Ok(None);

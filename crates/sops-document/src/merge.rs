@@ -7,79 +7,30 @@ mod access;
 mod comments;
 mod decide;
 mod edits;
-pub mod marker;
+mod meaning;
 mod sealing;
 mod shown;
 mod terms;
+mod unmergeable;
 
 use zeroize::Zeroizing;
 
-use super::facts::{Fact, facts};
-use super::tree::{Node, Path, Scalar, Tree, Value, step};
-use super::{Cleartext, Format, Random};
+use crate::cipher::Random;
+use crate::document::Cleartext;
+use crate::tree::{Node, Path, Scalar, Tree, Value};
 
+pub use crate::marker;
 pub use access::{Access, KeyFrom, Version, access};
 pub use decide::Changes;
-pub use sealing::Keys;
+pub use sealing::{Keys, Merged};
 pub use terms::difference;
+pub use unmergeable::Unmergeable;
 
 use decide::Walk;
 use edits::Edits;
+use meaning::Meaning;
 use shown::Shown;
-
-/// Why three versions cannot be merged by key: they have to be merged as text.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unmergeable {
-    #[error("the sides differ in `{0}`")]
-    Terms(String),
-    #[error("{0}")]
-    Shape(&'static str),
-}
-
-const TOO_MUCH: &str = "theirs changed more than 10,000 keys or comments";
-
-/// The merged values in clear, and what the sealed result has to say.
-pub struct Merged<'a> {
-    ours: &'a Cleartext,
-    theirs: &'a Cleartext,
-    pub changes: Changes,
-    /// The layout of ours with what theirs changed; then the same printed anew, for where the first
-    /// does not say what is meant.
-    texts: Vec<Zeroizing<String>>,
-    payload: Option<Zeroizing<Vec<u8>>>,
-    expected: Meaning,
-    is_changed: bool,
-}
-
-/// Values in order, for each whether it is encrypted, and the maps and lists that hold none.
-#[derive(PartialEq, Eq)]
-struct Meaning(Vec<Fact>, Vec<bool>, Vec<Path>);
-
-impl Meaning {
-    fn of(tree: &Tree) -> Self {
-        let mut values = super::facts::values(facts(tree));
-        values.retain(|(_, kind, _)| *kind != "empty");
-        let mut empty = Vec::new();
-        for root in &tree.documents {
-            find_empty(root, &mut Path::default(), &mut empty);
-        }
-        // a document without values is `{}` in one layout and nothing in another
-        empty.retain(|path| !path.0.is_empty());
-        Self(values, tree.leaves().iter().map(|(.., leaf)| leaf.token.is_some()).collect(), empty)
-    }
-}
-
-/// Comments are no entries.
-fn find_empty(node: &Node, path: &mut Path, empty: &mut Vec<Path>) {
-    if node.leaf().is_none() && node.entries().next().is_none() {
-        empty.push(path.clone());
-    }
-    for (index, entry) in node.entries().enumerate() {
-        path.0.push(step(entry, index));
-        find_empty(&entry.node, path, empty);
-        path.0.pop();
-    }
-}
+use unmergeable::TOO_MUCH;
 
 /// Merges the values of three versions; without a base whatever differs in both is a conflict.
 ///
@@ -97,8 +48,8 @@ pub fn values<'a>(
     if let Some(field) = difference(ours.document(), theirs.document()) {
         return Err(Unmergeable::Terms(field));
     }
-    if ours.document().format() == Format::Binary {
-        return Ok(whole(base, ours, theirs));
+    if let Some(name) = ours.document().format().traits().only_value {
+        return Ok(whole(name, base, ours, theirs));
     }
     let (shown_ours, shown_theirs) = (show(ours)?, show(theirs)?);
     let shown_base = base.map(show).transpose()?;
@@ -134,7 +85,7 @@ pub fn settle<'a>(
     if let Some(field) = difference(ours.document(), theirs.document()) {
         return Err(Unmergeable::Terms(field));
     }
-    if ours.document().format() == Format::Binary {
+    if ours.document().format().is_whole() {
         return Ok(of_payload(ours, theirs, theirs, Changes::default()));
     }
     let (shown_ours, shown_theirs) = (show(ours)?, show(theirs)?);
@@ -199,9 +150,9 @@ fn finish<'a>(edits: &Edits<'_, 'a>, changes: Changes) -> Merged<'a> {
     Merged { ours, theirs, changes, texts, payload: None, expected, is_changed: edits.is_changed }
 }
 
-/// A binary file is one value.
-fn whole<'a>(base: Option<&Cleartext>, ours: &'a Cleartext, theirs: &'a Cleartext) -> Merged<'a> {
-    let data = vec![Path::key("data")];
+/// A file that is one value of this name.
+fn whole<'a>(name: &str, base: Option<&Cleartext>, ours: &'a Cleartext, theirs: &'a Cleartext) -> Merged<'a> {
+    let data = vec![Path::key(name)];
     let (o, a, b) = (base.and_then(Cleartext::payload), ours.payload(), theirs.payload());
     let mut changes = Changes::default();
     if a == b {

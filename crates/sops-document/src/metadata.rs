@@ -3,14 +3,19 @@
 //! Read from a node of the tree, whatever the format; dotenv's flattened names are folded into the
 //! same shape first.
 
-use super::WrappedKey;
-use super::other_key::{OtherKey, other_keys};
-use super::selector::Selector;
-use super::tree::{Entry, Item, Node, Scalar, Tree, Value};
+use crate::other_key::{KEY_SOURCES, OtherKey, field_text, other_keys};
+use crate::selector::Selector;
+use crate::tree::{Entry, Node, Scalar};
 
-/// Field names of the SOPS format besides `age`, selectors and the four scalars.
-pub(super) const KEY_SOURCES: [&str; 6] = ["kms", "gcp_kms", "hckms", "azure_kv", "hc_vault", "pgp"];
 const SCALARS: [&str; 5] = ["lastmodified", "mac", "version", "mac_only_encrypted", "shamir_threshold"];
+
+/// One entry of the `sops.age` list: a label that nobody authenticates, and an armored age file
+/// that holds the 32 bytes of the data key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WrappedKey {
+    pub recipient: String,
+    pub enc: String,
+}
 
 #[derive(Clone, Debug)]
 pub struct Metadata {
@@ -35,7 +40,7 @@ pub struct Metadata {
     pub others: Vec<OtherKey>,
     /// Fields that the format does not know.
     pub unknown: Vec<String>,
-    pub(super) spans: Spans,
+    pub(crate) spans: Spans,
 }
 
 /// One entry of `key_groups`: any key of it opens one part of the data key.
@@ -48,15 +53,15 @@ pub struct KeyGroup {
 
 /// Where the fields stand that an edit replaces.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Spans {
+pub(crate) struct Spans {
     /// The `age` list, or that of each key group.
-    pub(super) age: Vec<Entry>,
-    pub(super) lastmodified: Option<Node>,
-    pub(super) mac: Option<Node>,
+    pub(crate) age: Vec<Entry>,
+    pub(crate) lastmodified: Option<Node>,
+    pub(crate) mac: Option<Node>,
 }
 
 impl Spans {
-    pub(super) fn of(block: &Node) -> Self {
+    pub(crate) fn of(block: &Node) -> Self {
         let groups = block.get("key_groups").map(group_entries).unwrap_or_default();
         let lists: Vec<Entry> =
             groups.into_iter().filter_map(|group| group.node.get("age").cloned()).collect();
@@ -70,13 +75,13 @@ impl Spans {
 
 /// What is wrong with the metadata, and the byte where.
 #[derive(Clone, Debug)]
-pub(super) struct Fault {
-    pub(super) offset: usize,
-    pub(super) what: String,
+pub(crate) struct Fault {
+    pub(crate) offset: usize,
+    pub(crate) what: String,
 }
 
 impl Metadata {
-    pub(super) fn read(block: &Node) -> Result<Self, Fault> {
+    pub(crate) fn read(block: &Node) -> Result<Self, Fault> {
         let fault = |offset: usize, what: String| Fault { offset, what };
         if !block.is_map() {
             return Err(fault(block.span.start, "`sops` is not a map".into()));
@@ -205,15 +210,6 @@ fn threshold(block: &Node, groups: usize) -> Result<usize, Fault> {
     }
 }
 
-pub(super) fn field_text(node: &Node) -> Option<String> {
-    match &node.leaf()?.scalar {
-        Scalar::Str(bytes) => String::from_utf8(bytes.to_vec()).ok(),
-        Scalar::Bool(value) => Some(value.to_string()),
-        Scalar::Time(text) => Some(text.clone()),
-        _ => None,
-    }
-}
-
 fn selector(block: &Node) -> Result<(Selector, bool), Fault> {
     let mut found = None;
     for name in Selector::FIELDS {
@@ -244,47 +240,6 @@ fn wrapped_keys(list: &Node) -> Result<Vec<WrappedKey>, Fault> {
         keys.push(WrappedKey { recipient, enc });
     }
     Ok(keys)
-}
-
-/// Folds dotenv's `sops_age__list_0__map_enc=…` lines into the node that other formats have.
-pub(super) fn unflatten(tree: &mut Tree) -> Option<Node> {
-    let Value::Map(items) = &mut tree.documents.first_mut()?.value else { return None };
-    let is_metadata = |item: &Item| matches!(item, Item::Entry(entry) if entry.key.as_deref().is_some_and(|key| key.starts_with("sops_")));
-    let (flat, rest): (Vec<Item>, Vec<Item>) = std::mem::take(items).into_iter().partition(is_metadata);
-    *items = rest;
-    let mut root = Node { span: 0..0, value: Value::Map(Vec::new()) };
-    for item in flat {
-        let Item::Entry(entry) = item else { continue };
-        root.span = if root.span.is_empty() { entry.span.clone() } else { root.span.start..entry.span.end };
-        let name = entry.key.as_deref().unwrap_or_default()["sops_".len()..].to_owned();
-        graft(&mut root, &name, &entry, 0);
-    }
-    (!root.span.is_empty()).then_some(root)
-}
-
-/// Names nest at most this deep in any file that sops writes; deeper ones are left alone.
-const MAX_NESTING: usize = 8;
-
-pub(super) fn graft(node: &mut Node, name: &str, leaf: &Entry, depth: usize) {
-    let Value::Map(items) = &mut node.value else { return };
-    let Some(at) = [name.find("__list_"), name.find("__map_")].into_iter().flatten().min() else {
-        return items.push(Item::Entry(Entry { key: Some(name.to_owned()), ..leaf.clone() }));
-    };
-    let (head, rest) = name.split_at(at);
-    let rest = rest.trim_start_matches("__list_").trim_start_matches("__map_");
-    let is_head = |item: &Item| matches!(item, Item::Entry(entry) if entry.key.as_deref() == Some(head));
-    let position = items.iter().position(is_head).unwrap_or_else(|| {
-        let node = Node { span: leaf.span.clone(), value: Value::Map(Vec::new()) };
-        items.push(Item::Entry(Entry { key: Some(head.to_owned()), node, ..leaf.clone() }));
-        items.len() - 1
-    });
-    if let Item::Entry(entry) = &mut items[position]
-        && depth < MAX_NESTING
-    {
-        entry.span.end = leaf.span.end;
-        entry.node.span.end = leaf.span.end;
-        graft(&mut entry.node, rest, leaf, depth + 1);
-    }
 }
 
 /// What sops asks of a version: three numbers, behind the last one whatever `-` or `+` begins.

@@ -1,7 +1,8 @@
 //! Opening: every token decrypted under its path, then the MAC over what came out.
 
 use crate::cipher::{self, DataKey, Token};
-use crate::document::{Cleartext, Document, OpenFault};
+use crate::document::{Cleartext, Document};
+use crate::error::OpenFault;
 use crate::mac::{Mac, MacState};
 use crate::selector::Selected;
 use crate::tree::{self, Comment, Item, Node, Path, Scalar, Tree, Value, Visit};

@@ -1,7 +1,9 @@
 //! Keys of other kinds than age in the metadata: who holds them reads the file like anybody else.
 
-use super::metadata::{KEY_SOURCES, field_text};
-use super::tree::Node;
+use crate::tree::{Node, Scalar};
+
+/// Field names of the SOPS format besides `age`, selectors and the four scalars.
+pub(crate) const KEY_SOURCES: [&str; 6] = ["kms", "gcp_kms", "hckms", "azure_kv", "hc_vault", "pgp"];
 
 /// One entry of `pgp`, `kms`, `gcp_kms`, `hckms`, `azure_kv` or `hc_vault`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +39,7 @@ pub fn reader(kind: &str, id: &str) -> String {
 }
 
 /// The entries of a block or a key group, in the order of their kinds.
-pub(super) fn other_keys(block: &Node) -> Vec<OtherKey> {
+pub(crate) fn other_keys(block: &Node) -> Vec<OtherKey> {
     let mut keys = Vec::new();
     for kind in KEY_SOURCES {
         let Some(list) = block.get(kind) else { continue };
@@ -68,19 +70,22 @@ pub(super) fn other_keys(block: &Node) -> Vec<OtherKey> {
     keys
 }
 
+pub(crate) fn field_text(node: &Node) -> Option<String> {
+    match &node.leaf()?.scalar {
+        Scalar::Str(bytes) => String::from_utf8(bytes.to_vec()).ok(),
+        Scalar::Bool(value) => Some(value.to_string()),
+        Scalar::Time(text) => Some(text.clone()),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use crate::tree::Tree;
-    use crate::{Format, Metadata};
+    use crate::{Document, Format};
 
     fn readers(format: Format, source: &str) -> Vec<String> {
-        let mut tree: Tree = format.parse(source).unwrap();
-        let node = match format {
-            Format::Dotenv => crate::metadata::unflatten(&mut tree).unwrap(),
-            _ => tree.documents[0].get("sops").unwrap().node.clone(),
-        };
-        let metadata = Metadata::read(&node).map_err(|fault| fault.what).unwrap();
-        metadata.others.iter().map(super::OtherKey::reader).collect()
+        let document = Document::parse(format, source).unwrap();
+        document.metadata().others.iter().map(super::OtherKey::reader).collect()
     }
 
     #[test]

@@ -6,19 +6,22 @@ use std::ops::Range;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-use super::facts::{Fact, facts};
-use super::format::Format;
-use super::mac::Mac;
-use super::merge::marker::is_marker;
-use super::seal::{Edit, SealError};
-use super::selector::{Selected, Selector};
-use super::tree::{Comment, Path, Scalar, Style, Tree, Visit};
-use super::{DataKey, Document, Token, TokenType, splice};
+use crate::cipher::{DataKey, Token, TokenType};
+use crate::document::Document;
+use crate::error::SealError;
+use crate::facts::{Fact, facts};
+use crate::mac::Mac;
+use crate::marker::is_marker;
+use crate::selector::{Selected, Selector};
+use crate::splice::{Edit, splice};
+use crate::syntax::Syntax;
+use crate::syntax::format::Format;
+use crate::tree::{Comment, Path, Scalar, Style, Tree, Visit, line_of};
 
 /// A digest of additional data, type and plain bytes.
-pub(super) type Key = [u8; 32];
+pub(crate) type Key = [u8; 32];
 
-pub(super) fn value_key(aad: &str, kind: &str, plain: &[u8]) -> Key {
+pub(crate) fn value_key(aad: &str, kind: &str, plain: &[u8]) -> Key {
     let mut hash = Sha256::new();
     for part in [aad.as_bytes(), kind.as_bytes(), plain] {
         hash.update((part.len() as u64).to_le_bytes());
@@ -28,23 +31,23 @@ pub(super) fn value_key(aad: &str, kind: &str, plain: &[u8]) -> Key {
 }
 
 /// Encrypts values and comments; what is known already keeps its token.
-pub(super) struct Cipher<'a, 'b> {
+pub(crate) struct Cipher<'a, 'b> {
     key: &'a DataKey,
     known: HashMap<Key, Vec<(Token, Scalar)>>,
-    pub(super) random: &'b mut dyn FnMut(&mut [u8]),
+    pub(crate) random: &'b mut dyn FnMut(&mut [u8]),
 }
 
 /// A text whose values are encrypted, while its comments are not yet.
-pub(super) struct Sealed {
-    pub(super) body: Zeroizing<String>,
-    pub(super) mac: Mac,
-    pub(super) expected: Vec<Fact>,
+pub(crate) struct Sealed {
+    pub(crate) body: Zeroizing<String>,
+    pub(crate) mac: Mac,
+    pub(crate) expected: Vec<Fact>,
     /// Values that were encrypted.
-    pub(super) count: usize,
+    pub(crate) count: usize,
 }
 
 impl<'a, 'b> Cipher<'a, 'b> {
-    pub(super) fn new(
+    pub(crate) fn new(
         key: &'a DataKey,
         known: HashMap<Key, Vec<(Token, Scalar)>>,
         random: &'b mut dyn FnMut(&mut [u8]),
@@ -53,7 +56,7 @@ impl<'a, 'b> Cipher<'a, 'b> {
     }
 
     /// Encrypts what the selector selects.
-    pub(super) fn values(
+    pub(crate) fn values(
         &mut self,
         format: Format,
         source: &str,
@@ -71,14 +74,14 @@ impl<'a, 'b> Cipher<'a, 'b> {
                     fault = fault.or(format.check_value(&leaf.scalar).err().map(|what| (span.start, what)));
                     let (token, scalar) = self.token(path, kind, &leaf.scalar);
                     leaf.scalar = scalar;
-                    edits.push(token_edit(format, source, &span, leaf.style, &token));
+                    edits.push(token_edit(format.syntax(), source, &span, leaf.style, &token));
                 }
                 mac.feed(&leaf.scalar, selected);
             }
             Selected::Comment(_) => {}
         });
         if let Some((offset, what)) = fault {
-            let line = super::tree::line_of(source, offset);
+            let line = line_of(source, offset);
             return Err(SealError::Value { line, what: what.into() });
         }
         let count = edits.len();
@@ -87,9 +90,8 @@ impl<'a, 'b> Cipher<'a, 'b> {
 
     /// Encrypts the comments of a document that is complete otherwise. Only there it is certain in
     /// which container sops will see each of them.
-    pub(super) fn comments(&mut self, format: Format, text: &str) -> Result<String, SealError> {
-        let document =
-            Document::parse(format, text).map_err(|error| SealError::ReadBack(error.to_string()))?;
+    pub(crate) fn comments(&mut self, format: Format, text: &str) -> Result<String, SealError> {
+        let document = Document::parse(format, text)?;
         let mut tree = Tree::clone(&document.tree);
         let mut edits: Vec<Edit> = Vec::new();
         let mut is_hidden = false;
@@ -102,7 +104,7 @@ impl<'a, 'b> Cipher<'a, 'b> {
             {
                 let token = self.comment(path, &comment.text);
                 is_hidden |= document.metadata.selector.takes_for_clear(&token);
-                edits.push((comment.span.clone(), Zeroizing::new(comment_token(format, &token))));
+                edits.push((comment.span.clone(), comment_token(format.syntax(), &token)));
             }
         });
         if is_hidden {
@@ -135,7 +137,7 @@ impl<'a, 'b> Cipher<'a, 'b> {
 
 /// Seals again the comments that an edit moved into another container, of which sops takes the path.
 /// `opened` is the tree before the edit, its comments in clear.
-pub(super) fn rehome(
+pub(crate) fn rehome(
     format: Format,
     text: &str,
     opened: &Tree,
@@ -151,7 +153,7 @@ pub(super) fn rehome(
     if known.is_empty() {
         return Ok(text.to_owned());
     }
-    let document = Document::parse(format, text).map_err(|error| SealError::ReadBack(error.to_string()))?;
+    let document = Document::parse(format, text)?;
     let mut edits: Vec<Edit> = Vec::new();
     document.tree.walk(&mut |path, visit| {
         let Visit::Comment(comment) = visit else { return };
@@ -159,41 +161,44 @@ pub(super) fn rehome(
         let aad = path.comment_aad();
         if let Some(plain) = known.get(&token).filter(|_| token.open(key, &aad).is_err()) {
             let token = Token::seal(key, TokenType::Comment, plain.as_bytes(), &aad, random);
-            let is_item = text[comment.span.clone()].starts_with('-');
-            let shown = if is_item { format!("- {token}") } else { comment_token(format, &token) };
-            edits.push((comment.span.clone(), Zeroizing::new(shown)));
+            edits.push(comment_edit(format.syntax(), text, &comment.span, &token));
         }
     });
     Ok(splice(text, edits).to_string())
 }
 
-/// A token where a value stood: quoted where the value was, so that the author's quotes come back.
-pub(super) fn token_text(format: Format, token: &Token, style: Style) -> Zeroizing<String> {
-    Zeroizing::new(match (format, style) {
-        (Format::Yaml, Style::Single) => format!("'{token}'"),
-        (Format::Json | Format::Binary, _) | (Format::Yaml, Style::Double | Style::Flow) => {
-            format!("\"{token}\"")
-        }
-        _ => token.to_string(),
-    })
+/// A token where a value stood.
+pub(crate) fn token_text(syntax: &dyn Syntax, token: &Token, style: Style) -> Zeroizing<String> {
+    Zeroizing::new(syntax.token(token.to_string(), style))
 }
 
 /// The edit that puts a token where a value stood. The comment of a block scalar's header stays.
-pub(super) fn token_edit(
-    format: Format,
+pub(crate) fn token_edit(
+    syntax: &dyn Syntax,
     source: &str,
     span: &Range<usize>,
     style: Style,
     token: &Token,
 ) -> Edit {
-    let mut text = token_text(format, token, style);
+    let mut text = token_text(syntax, token, style);
     text.push_str(header_comment(source, span, style));
     (token_range(source, span, style), text)
 }
 
+/// The edit that puts a token where a comment stood; in a list of YAML it is an item.
+pub(crate) fn comment_edit(syntax: &dyn Syntax, source: &str, span: &Range<usize>, token: &Token) -> Edit {
+    let is_item = source[span.clone()].starts_with('-');
+    let text = if is_item { Zeroizing::new(format!("- {token}")) } else { comment_token(syntax, token) };
+    (span.clone(), text)
+}
+
+fn comment_token(syntax: &dyn Syntax, token: &Token) -> Zeroizing<String> {
+    syntax.comment(&token.to_string()).unwrap_or_default()
+}
+
 /// ` # comment` behind the `|` or `>` of a block scalar, or behind the tag or the anchor of a scalar that
 /// starts on a later line.
-pub(super) fn header_comment<'a>(source: &'a str, span: &Range<usize>, style: Style) -> &'a str {
+pub(crate) fn header_comment<'a>(source: &'a str, span: &Range<usize>, style: Style) -> &'a str {
     let text = &source[span.clone()];
     let header = text.lines().next().unwrap_or_default();
     let starts = match style {
@@ -211,13 +216,9 @@ pub(super) fn header_comment<'a>(source: &'a str, span: &Range<usize>, style: St
     starts.map_or("", |at| &header[header[..at].trim_end().len()..])
 }
 
-pub(super) fn comment_token(format: Format, token: &Token) -> String {
-    if format == Format::Ini { format!("; {token}") } else { format!("#{token}") }
-}
-
 /// The bytes that a token replaces. A block scalar ends before the blank lines that follow it,
 /// unless its header keeps them (`+`).
-pub(super) fn token_range(source: &str, span: &Range<usize>, style: Style) -> Range<usize> {
+pub(crate) fn token_range(source: &str, span: &Range<usize>, style: Style) -> Range<usize> {
     if style != Style::Block {
         return span.clone();
     }

@@ -1,9 +1,9 @@
 //! Which values of a document are encrypted: one of six rules, matched per key and never on the
 //! joined path.
 
-use super::cipher::Token;
-use super::pattern::Pattern;
-use super::tree::{Comment, Item, Leaf, Node, Path, Tree, Value, step};
+use crate::cipher::Token;
+use crate::pattern::Pattern;
+use crate::tree::{Comment, Item, Leaf, Node, Path, Tree, Value, step};
 
 /// The rule of a file. Without any rule SOPS uses the suffix `_unencrypted`.
 #[derive(Clone, Debug)]

@@ -5,7 +5,7 @@
 
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use super::cipher::{DataKey, Random};
+use crate::cipher::{DataKey, Random};
 
 /// What one key group holds of a data key.
 #[derive(Zeroize, ZeroizeOnDrop)]

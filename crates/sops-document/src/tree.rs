@@ -7,11 +7,7 @@ use std::ops::Range;
 
 use zeroize::Zeroizing;
 
-use super::cipher::{Token, TokenType};
-
-mod bounds;
-
-pub(super) use bounds::{check_paths, duplicate};
+use crate::cipher::{Token, TokenType};
 
 /// All documents of a file; only YAML can have more than one. Each root is a map.
 #[derive(Clone, Debug, Default)]
@@ -205,7 +201,7 @@ pub fn float_text(number: f64) -> String {
 }
 
 /// sops prints the float 1 as `1` and reads an integer the next time; with a point it stays a float.
-pub(super) fn keep_point(scalar: &Scalar, text: String) -> String {
+pub(crate) fn keep_point(scalar: &Scalar, text: String) -> String {
     let is_whole =
         matches!(scalar, Scalar::Float(_)) && text.bytes().all(|c| c == b'-' || c.is_ascii_digit());
     if is_whole { text + ".0" } else { text }
@@ -454,7 +450,7 @@ impl Lines {
 }
 
 /// The offset at which the line of an offset starts.
-pub(super) fn line_start(source: &str, at: usize) -> usize {
+pub(crate) fn line_start(source: &str, at: usize) -> usize {
     source[..at].rfind('\n').map_or(0, |newline| newline + 1)
 }
 

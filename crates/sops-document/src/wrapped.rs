@@ -1,9 +1,9 @@
 //! New stanzas for a document, and the bytes that they replace.
 
-use zeroize::Zeroizing;
-
-use super::seal::{Edit, SealError};
-use super::{Document, WrappedKey, block};
+use crate::document::Document;
+use crate::error::SealError;
+use crate::metadata::WrappedKey;
+use crate::splice::Edit;
 
 /// New stanzas: around the whole data key, or around one part of it a key group.
 #[derive(Clone, Copy)]
@@ -25,7 +25,7 @@ impl<'a> From<&'a Vec<WrappedKey>> for Wrapped<'a> {
 }
 
 impl Wrapped<'_> {
-    pub(super) fn stanzas(self) -> Vec<WrappedKey> {
+    pub(crate) fn stanzas(self) -> Vec<WrappedKey> {
         match self {
             Self::Whole(stanzas) => stanzas.to_vec(),
             Self::Groups(groups) => groups.concat(),
@@ -33,7 +33,7 @@ impl Wrapped<'_> {
     }
 }
 
-pub(super) fn age_edits(document: &Document, wrapped: Wrapped<'_>) -> Result<Vec<Edit>, SealError> {
+pub(crate) fn age_edits(document: &Document, wrapped: Wrapped<'_>) -> Result<Vec<Edit>, SealError> {
     let groups = &document.metadata().groups;
     let whole;
     let (lists, is_split) = match wrapped {
@@ -43,6 +43,7 @@ pub(super) fn age_edits(document: &Document, wrapped: Wrapped<'_>) -> Result<Vec
         }
         Wrapped::Groups(groups) => (groups, true),
     };
+    let syntax = document.format().syntax();
     let mut edits = Vec::new();
     for spans in document.blocks() {
         if is_split != (groups.len() > 1) || lists.len() != spans.age.len() {
@@ -50,8 +51,8 @@ pub(super) fn age_edits(document: &Document, wrapped: Wrapped<'_>) -> Result<Vec
         }
         for (position, (entry, stanzas)) in spans.age.iter().zip(lists).enumerate() {
             let group = is_split.then_some(position);
-            edits.extend(block::replace_age(document.format(), document.source(), entry, group, stanzas));
+            edits.extend(syntax.replace_age(document.source(), entry, group, stanzas));
         }
     }
-    Ok(edits.into_iter().map(|(range, text)| (range, Zeroizing::new(text))).collect())
+    Ok(edits)
 }

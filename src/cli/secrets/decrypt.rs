@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use sops_document::format::Indent;
+use sops_document::Indent;
 
 use super::interrupted::open_to_write;
 use crate::cli::failure::Failure;

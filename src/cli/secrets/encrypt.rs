@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use sops_document::age;
-use sops_document::{DataKey, Document, DocumentError, Format, Selector, Terms, binary, seal};
+use sops_document::{DataKey, Document, DocumentError, Format, Selector, Terms, seal};
 
 use super::install::guard;
 use super::interrupted::open_to_write;
@@ -48,7 +48,8 @@ impl Args {
                 self.check_name(&target.path)?;
                 let kept = self.output.as_deref().filter(|output| output.as_os_str() != "-");
                 let kept = kept.and_then(|output| workspace.relative(output).ok());
-                whole(&workspace, kept.as_deref(), &target, &Clear::read(&target.path, &before)?)?
+                check_text(&target.path, &before)?;
+                whole(&workspace, kept.as_deref(), &target, &before)?
             }
         };
         match &self.output {
@@ -85,20 +86,12 @@ impl Args {
     }
 }
 
-/// What a file holds: text, or for a binary file any bytes.
-enum Clear<'a> {
-    Text(Format, &'a str),
-    Bytes(&'a [u8]),
-}
-
-impl<'a> Clear<'a> {
-    fn read(path: &str, bytes: &'a [u8]) -> Result<Self, Failure> {
-        match (Format::of_path(path), std::str::from_utf8(bytes)) {
-            (Format::Binary, _) => Ok(Self::Bytes(bytes)),
-            (format, Ok(text)) => Ok(Self::Text(format, text)),
-            (_, Err(_)) => Err(Failure::usage(format!("{path} is not UTF-8 text"))),
-        }
+/// A file is text, unless its format takes any bytes.
+fn check_text(path: &str, bytes: &[u8]) -> Result<(), Failure> {
+    if Format::of_path(path).is_whole() || std::str::from_utf8(bytes).is_ok() {
+        return Ok(());
     }
+    Err(Failure::usage(format!("{path} is not UTF-8 text")))
 }
 
 /// A SOPS document by its name or by its content: what is sealed is never sealed again.
@@ -108,7 +101,7 @@ fn document(path: &str, bytes: &[u8]) -> Result<Option<Document>, Failure> {
     let named = text.map(|text| Document::parse(format, text));
     match named {
         Some(Ok(document)) => return Ok(Some(document)),
-        Some(Err(error)) if format != Format::Binary => {
+        Some(Err(error)) if !format.is_whole() => {
             if let Content::Document(found) = Content::read(path, false, Some(bytes)) {
                 return Ok(Some(*found));
             }
@@ -169,7 +162,7 @@ fn whole(
     workspace: &Workspace,
     kept: Option<&str>,
     target: &Target,
-    clear: &Clear<'_>,
+    clear: &[u8],
 ) -> Result<String, Failure> {
     let policy = workspace.policy()?;
     let path = kept.unwrap_or(&target.path);
@@ -198,13 +191,14 @@ fn whole(
     .unwrap_or_default();
     let key = DataKey::generate(&mut random);
     let wrapped = age::wrap(&key, &recipients);
-    let terms = Terms { selector, mac_only_encrypted: rule.mac_only_encrypted, wrapped: &wrapped };
     let indent = policy.as_ref().and_then(|policy| policy.stores.json_binary_indent);
-    let unit = indent.and_then(|columns| usize::try_from(columns).ok());
-    let unit = unit.map_or("\t".to_owned(), |columns| " ".repeat(columns));
-    let sealed = fresh(|fresh| match clear {
-        Clear::Text(format, text) => seal(*format, text, &terms, &key, fresh),
-        Clear::Bytes(bytes) => binary::seal(bytes, &unit, &wrapped, &key, fresh),
-    });
+    let terms = Terms {
+        selector,
+        mac_only_encrypted: rule.mac_only_encrypted,
+        wrapped: &wrapped,
+        indent: indent.and_then(|columns| usize::try_from(columns).ok()),
+    };
+    let format = Format::of_path(&target.path);
+    let sealed = fresh(|fresh| seal(format, clear, &terms, &key, fresh));
     sealed.map_err(|error| Failure::usage(format!("{}: {error}", target.path)))
 }

@@ -125,7 +125,7 @@ impl Args {
             other => other,
         };
         let format = self.format.map_or(Format::Yaml, Format::from);
-        Ok(format!("{FOLDER}{name}.{}", format.suffix()))
+        Ok(format!("{FOLDER}{name}.{}", format.traits().new_suffix))
     }
 
     fn owner(&self, workspace: &Workspace, repo: &Repo) -> Result<Owner, Failure> {

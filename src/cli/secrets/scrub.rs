@@ -158,9 +158,8 @@ impl Known {
 
     /// The document of which a text in clear has every encrypted key, and no key that it has not.
     fn shape_of(&self, text: &str) -> Option<&Shape> {
-        let formats = [Format::Yaml, Format::Json, Format::Dotenv, Format::Ini];
         let used =
-            formats.into_iter().filter(|format| self.shapes.iter().any(|shape| shape.format == *format));
+            Format::ALL.into_iter().filter(|format| self.shapes.iter().any(|shape| shape.format == *format));
         used.filter_map(|format| Some((format, keys(&format.parse(text).ok()?)))).find_map(
             |(format, keys)| {
                 let fits = |shape: &&Shape| {
@@ -223,7 +222,7 @@ impl Shape {
     /// `None` where no key is encrypted, or where there are none.
     fn of((path, document): (String, Document)) -> Option<Self> {
         let encrypted: BTreeSet<Path> = secret_paths(&document).into_iter().collect();
-        let is_keyed = document.format() != Format::Binary && !encrypted.is_empty();
+        let is_keyed = !document.format().is_whole() && !encrypted.is_empty();
         is_keyed.then(|| Self { path, format: document.format(), all: keys(document.tree()), encrypted })
     }
 }

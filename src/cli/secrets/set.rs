@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use sops_document::{Format, Scalar};
+use sops_document::Scalar;
 use zeroize::Zeroizing;
 
 use super::names::Names;
@@ -68,10 +68,8 @@ impl Args {
             let entry = clear.tree().find(&path);
             let existing = entry.and_then(|entry| entry.node.leaf()).map(|leaf| &leaf.scalar);
             let kind = self.kind.unwrap_or_else(|| values::default_type(clear.document().format(), existing));
-            let scalar = match clear.document().format() {
-                Format::Binary => Scalar::Str(bytes.clone()),
-                _ => kind.read(&path, &bytes)?,
-            };
+            let is_whole = clear.document().format().is_whole();
+            let scalar = if is_whole { Scalar::Str(bytes.clone()) } else { kind.read(&path, &bytes)? };
             if target.env.is_some() {
                 values::check_managed_value(&target, &path, &scalar, &names)?;
             }

@@ -246,10 +246,7 @@ pub fn shape(scalar: &Scalar) -> String {
 
 /// Dotenv, INI and binary files know strings only.
 pub fn default_type(format: Format, existing: Option<&Scalar>) -> Type {
-    match (format, existing) {
-        (Format::Dotenv | Format::Ini | Format::Binary, _) | (_, None) => Type::Str,
-        (_, Some(scalar)) => Type::of(scalar),
-    }
+    existing.filter(|_| format.has_types()).map_or(Type::Str, Type::of)
 }
 
 #[cfg(test)]

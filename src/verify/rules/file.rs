@@ -55,24 +55,14 @@ fn misnamed(file: &FileFacts, document: &Document) -> Option<Finding> {
     if found == said {
         return None;
     }
-    let (found, said) = (name_of(found), name_of(said));
-    let message = format!("holds SOPS {found}, but by its name sops reads it as {said}");
-    let word = found.to_lowercase();
+    let (found, said) = (found.traits(), said.traits());
+    let message = format!("holds SOPS {}, but by its name sops reads it as {}", found.title, said.title);
+    let word = found.word;
     let fix = format!(
         "give it a name that ends in .{}   (or tell sops every time: --input-type {word} --output-type {word})",
-        document.format().suffix().trim_start_matches("enc."),
+        found.new_suffix.trim_start_matches("enc."),
     );
     Some(Finding::warning(RuleId::F01, &file.path, message).fix(fix))
-}
-
-fn name_of(format: Format) -> &'static str {
-    match format {
-        Format::Yaml => "YAML",
-        Format::Json => "JSON",
-        Format::Dotenv => "dotenv",
-        Format::Ini => "INI",
-        Format::Binary => "binary",
-    }
 }
 
 /// Some readers of an environment do not tell `token` from `TOKEN`.
@@ -176,7 +166,7 @@ fn values(file: &FileFacts, document: &Document) -> Vec<Finding> {
         let Selected::Leaf(leaf, span) = met else { return };
         if selected && !file.managed && is_empty(&leaf.scalar) {
             // an empty file of another format is an empty file
-            empty.extend((document.format() != Format::Binary).then(|| path.to_string()));
+            empty.extend((!document.format().is_whole()).then(|| path.to_string()));
         } else if file.managed || selected {
             let Some(finding) = value(file, path, leaf) else { return };
             if findings.len() < MAX_NAMED {

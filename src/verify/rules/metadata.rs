@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::str::FromStr as _;
 
 use jiff::{SignedDuration, Timestamp};
-use sops_document::{Document, Format, Token, TokenType};
+use sops_document::{Document, Token, TokenType};
 
 use crate::policy::policies::Policies;
 use crate::policy::{Finding, RuleId};
@@ -71,8 +71,8 @@ pub(super) fn drifts(facts: &Facts, policies: &Policies) -> Vec<Finding> {
             .crypt
             .as_ref()
             .map_or(("unencrypted_suffix", "_unencrypted"), |crypt| (crypt.field, crypt.value.as_str()));
-        // a binary file is one value, which every rule is to encrypt
-        if document.format() != Format::Binary && document.metadata().selector.field() != wanted {
+        // of a file that is one value every rule is to encrypt all
+        if !document.format().is_whole() && document.metadata().selector.field() != wanted {
             drifted.entry((policy, rule.line)).or_default().push(&file.path);
         }
     }

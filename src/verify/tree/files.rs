@@ -113,7 +113,7 @@ impl Look<'_> {
     fn is_passed_over(&self, path: &str, id: ObjectId) -> Result<bool, VerifyError> {
         if !matches!(self.source, Source::Commit(_))
             || (self.closely)(path)
-            || Format::of_path(path) != Format::Binary
+            || Format::said_by(path).is_some()
             || has_secret_name(path)
         {
             return Ok(false);

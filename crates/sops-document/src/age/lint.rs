@@ -6,9 +6,12 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 
-use super::MAX_STANZAS;
 use crate::shamir::Part;
 use crate::{DataKey, WrappedKey};
+
+/// One age file is for one reader: one stanza, and some grease. Each costs a multiplication on the curve, and
+/// anybody can write thousands.
+pub const MAX_STANZAS: usize = 16;
 
 /// A file that has the form its label promises.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,8 +5,6 @@ use base64::engine::general_purpose::STANDARD;
 use bech32::{Bech32, Hrp};
 use curve25519_dalek::edwards::CompressedEdwardsY;
 
-use super::without_comment;
-
 /// Kinds of keys beside age that belong to a service, which whoever may use it can ask.
 const SERVICES: [&str; 5] = ["kms", "gcp_kms", "hckms", "azure_kv", "hc_vault"];
 
@@ -25,6 +23,21 @@ pub fn person(key: &str) -> String {
         return format!("pgp {}", hex.to_uppercase());
     }
     if key.starts_with("arn:aws") { format!("kms {key}") } else { key }
+}
+
+/// A key without the comment that an ssh key may carry, which is no part of it.
+#[must_use]
+pub fn without_comment(key: &str) -> String {
+    if key.starts_with("ssh-") {
+        return key.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
+    }
+    key.to_owned()
+}
+
+/// Whether two texts are one reader.
+#[must_use]
+pub fn same_key(one: &str, other: &str) -> bool {
+    one == other || person(one) == person(other)
 }
 
 /// Whether a reader is a key of a service and not of somebody.

@@ -33,21 +33,6 @@ pub enum RecipientError {
     LowOrder,
 }
 
-/// A key without the comment that an ssh key may carry, which is no part of it.
-#[must_use]
-pub fn without_comment(key: &str) -> String {
-    if key.starts_with("ssh-") {
-        return key.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
-    }
-    key.to_owned()
-}
-
-/// Whether two texts are one reader.
-#[must_use]
-pub fn same_key(one: &str, other: &str) -> bool {
-    one == other || super::person(one) == super::person(other)
-}
-
 const LENGTH: usize = 62;
 const PREFIX: &str = "age1";
 

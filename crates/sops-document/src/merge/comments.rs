@@ -9,8 +9,7 @@ use zeroize::Zeroizing;
 
 use super::edits::{Edits, MAX_CHANGES};
 use super::shown::{Shown, locate, moved};
-use super::{TOO_MUCH, Unmergeable};
-use crate::Format;
+use super::unmergeable::{TOO_MUCH, Unmergeable};
 use crate::tree::{Entry, Item, Node, Path, Value, line_start, step};
 
 /// The address of an entry: its document and its path there.
@@ -30,7 +29,7 @@ struct Note<'s> {
 }
 
 pub(super) fn merge(base: Option<&Shown<'_>>, edits: &mut Edits<'_, '_>) -> Result<(), Unmergeable> {
-    if !matches!(edits.ours.format(), Format::Yaml | Format::Dotenv | Format::Ini) {
+    if edits.ours.format().traits().comment_signs.is_empty() {
         return Ok(());
     }
     let (ours, theirs) = (edits.ours, edits.theirs);

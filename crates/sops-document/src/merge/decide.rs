@@ -1,8 +1,7 @@
 //! Which side changed what, key by key.
 
-use std::collections::HashMap;
-
 use super::edits::Edits;
+use super::shown::{index, keyed};
 use crate::tree::{Entry, Node, Path, Step, Value};
 
 /// What happened to the keys of the three versions.
@@ -106,13 +105,4 @@ impl Walk<'_, '_, '_> {
 
 fn items(node: &Node) -> Vec<&Entry> {
     node.entries().collect()
-}
-
-fn keyed(node: &Node) -> impl Iterator<Item = (&str, &Entry)> {
-    node.entries().filter_map(|entry| Some((entry.key.as_deref()?, entry)))
-}
-
-/// What a map holds, by key; nothing of what is no map.
-pub(super) fn index(node: &Node) -> HashMap<&str, &Node> {
-    keyed(node).map(|(key, entry)| (key, &entry.node)).collect()
 }

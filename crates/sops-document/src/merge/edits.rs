@@ -4,13 +4,11 @@ use std::ops::Range;
 
 use zeroize::Zeroizing;
 
-use super::decide::index;
-use super::shown::{Shown, container_mut, is_at, locate, moved};
-use crate::json;
-use crate::seal::Edit;
+use super::shown::{Shown, container_mut, index, is_at, locate, moved};
 use crate::sealing::{header_comment, token_range};
+use crate::splice::{Edit, blanks, splice, with_break};
+use crate::syntax::braces::member_range;
 use crate::tree::{Entry, Item, Leaf, Node, Path, Scalar, Step, Style, Tree, Value};
-use crate::{Format, splice};
 
 /// Each change is looked for in the text; more of them are no merge that a person will check.
 pub(super) const MAX_CHANGES: usize = 10_000;
@@ -84,7 +82,7 @@ impl<'s, 'a> Edits<'s, 'a> {
             *node = theirs.node.clone();
         }
         match (&ours.node.value, &theirs.node.value) {
-            (Value::Leaf(old), Value::Leaf(new)) if !is_block_in_clear(self.theirs.format(), new) => {
+            (Value::Leaf(old), Value::Leaf(new)) if !is_block_in_clear(new) => {
                 self.splice_scalar(&ours.node, old, &new.scalar, new.style);
             }
             _ => self.splice_entry(ours, theirs),
@@ -110,15 +108,15 @@ impl<'s, 'a> Edits<'s, 'a> {
     }
 
     fn splice_scalar(&mut self, node: &Node, old: &Leaf, scalar: &Scalar, style: Style) {
-        let (format, source) = (self.ours.format(), &*self.ours.text);
+        let (syntax, source) = (self.ours.format().syntax(), &*self.ours.text);
         let style = match (old.style, style) {
             (Style::Flow, _) => Style::Flow,
             (_, Style::Flow | Style::Block) => Style::Plain,
             (_, style) => style,
         };
         let range = token_range(source, &node.span, old.style);
-        let lead = if format == Format::Yaml && range.is_empty() { " " } else { "" };
-        let value = format.inline(scalar, style);
+        let lead = syntax.lead(&source[range.clone()]);
+        let value = syntax.inline(scalar, style);
         let comment = header_comment(source, &node.span, old.style);
         self.edits.push((range, Zeroizing::new(format!("{lead}{}{comment}", value.as_str()))));
     }
@@ -126,7 +124,7 @@ impl<'s, 'a> Edits<'s, 'a> {
     /// The lines of an entry, or in braces its bytes.
     fn splice_entry(&mut self, ours: &Entry, theirs: &Entry) {
         let (from, to) = (self.theirs.margin(theirs), self.ours.margin(ours));
-        if self.ours.format() == Format::Json {
+        if self.ours.format().traits().is_always_flow {
             let text = &self.theirs.text[theirs.node.span.clone()];
             let text = Zeroizing::new(moved(text, blanks(from), blanks(to)));
             self.edits.push((ours.node.span.clone(), text));
@@ -137,7 +135,7 @@ impl<'s, 'a> Edits<'s, 'a> {
             return;
         }
         let (old, new) = (self.ours.lines(ours), self.theirs.lines(theirs));
-        let text = Zeroizing::new(with_break(moved(&self.theirs.text[new.clone()], from, to)));
+        let text = Zeroizing::new(with_break(&moved(&self.theirs.text[new.clone()], from, to)));
         self.edits.push((old.clone(), text));
         self.gone.push(old);
         self.come.push(new);
@@ -165,7 +163,7 @@ impl<'s, 'a> Edits<'s, 'a> {
             });
         }
         if self.ours.is_flow(parent) {
-            let range = json::member_range(&self.ours.text, parent, position);
+            let range = member_range(&self.ours.text, parent, position);
             self.edits.push((range, Zeroizing::default()));
         } else if self.ours.margin(entry).trim().is_empty() {
             self.edits.push((chunk.clone(), Zeroizing::default()));
@@ -243,7 +241,7 @@ impl<'s, 'a> Edits<'s, 'a> {
         }
         let at = self.ours.lines(ours).end;
         let lead = if self.ours.text[..at].ends_with('\n') { "" } else { "\n" };
-        self.edits.push((at..at, Zeroizing::new(format!("{lead}{}", with_break(text)))));
+        self.edits.push((at..at, Zeroizing::new(format!("{lead}{}", with_break(&text)))));
         self.come.push(chunk);
     }
 
@@ -266,7 +264,7 @@ impl<'s, 'a> Edits<'s, 'a> {
         let to = " ".repeat(margin.chars().count());
         let to = if margin.trim().is_empty() { margin } else { &to };
         let lead = if at > 0 && !self.ours.text[..at].ends_with('\n') { "\n" } else { "" };
-        let text = with_break(moved(&self.theirs.text[chunk.clone()], from, to));
+        let text = with_break(&moved(&self.theirs.text[chunk.clone()], from, to));
         self.edits.push((at..at, Zeroizing::new(format!("{lead}{text}"))));
         self.come.push(chunk);
     }
@@ -316,17 +314,6 @@ fn emptied(ours: &Shown<'_>, node: &Node, merged: &Node, edits: &mut Vec<Edit>) 
 }
 
 /// A text of several lines that stays readable needs the lines of its author.
-fn is_block_in_clear(format: Format, leaf: &Leaf) -> bool {
-    format == Format::Yaml && leaf.style == Style::Block && leaf.token.is_none()
-}
-
-fn blanks(margin: &str) -> &str {
-    &margin[..margin.len() - margin.trim_start_matches([' ', '\t']).len()]
-}
-
-fn with_break(mut text: String) -> String {
-    if !text.ends_with('\n') {
-        text.push('\n');
-    }
-    text
+fn is_block_in_clear(leaf: &Leaf) -> bool {
+    leaf.style == Style::Block && leaf.token.is_none()
 }

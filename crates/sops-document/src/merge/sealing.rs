@@ -2,14 +2,33 @@
 
 use std::collections::HashMap;
 
-use crate::format::Indent;
-use crate::seal::{Fresh, SealError, parse_clear, stamp};
+use zeroize::Zeroizing;
+
+use super::decide::Changes;
+use super::meaning::Meaning;
+use crate::cipher::{DataKey, Token};
+use crate::document::{Cleartext, Document};
+use crate::error::SealError;
+use crate::facts::read_back;
+use crate::seal::{Fresh, Terms, parse_clear, seal, stamp};
 use crate::sealing::{Cipher, Key, value_key};
+use crate::splice::splice;
+use crate::syntax::Indent;
 use crate::tree::Scalar;
 use crate::wrapped::{Wrapped, age_edits};
-use crate::{Cleartext, DataKey, Document, Token, binary, facts as sops_facts, join, splice};
 
-use super::{Meaning, Merged};
+/// The merged values in clear, and what the sealed result has to say.
+pub struct Merged<'a> {
+    pub(super) ours: &'a Cleartext,
+    pub(super) theirs: &'a Cleartext,
+    pub changes: Changes,
+    /// The layout of ours with what theirs changed; then the same printed anew, for where the first
+    /// does not say what is meant.
+    pub(super) texts: Vec<Zeroizing<String>>,
+    pub(super) payload: Option<Zeroizing<Vec<u8>>>,
+    pub(super) expected: Meaning,
+    pub(super) is_changed: bool,
+}
 
 /// The data key of the result, and which sides have it: their tokens are used again.
 pub struct Keys<'k> {
@@ -58,7 +77,7 @@ impl Merged<'_> {
                 Ok(text.unwrap_or_else(|| self.ours.document().source().to_owned()))
             }
             Some(Wrapped::Whole(stanzas)) if metadata.foreign.is_empty() => {
-                binary::seal(bytes, "\t", stanzas, keys.key, fresh)
+                seal(self.ours.document().format(), bytes, &Terms::of(stanzas), keys.key, fresh)
             }
             _ => Err(SealError::Unsupported("a binary file with keys of other kinds is merged with sops")),
         }
@@ -90,36 +109,32 @@ impl Merged<'_> {
     ) -> Result<String, SealError> {
         let document = self.ours.document();
         let (format, metadata) = (document.format(), document.metadata());
-        let (clear, tree) = parse_clear(format, clear)?;
+        let (clear, tree) = parse_clear(format, clear.as_bytes(), None)?;
         let mut known = Known::new();
         // the last one is taken first
         learn(&mut known, self.theirs, keys.is_theirs, keys.key, fresh)?;
         learn(&mut known, self.ours, keys.is_ours, keys.key, fresh)?;
         let mut cipher = Cipher::new(keys.key, known, fresh.random);
         let sealed = cipher.values(format, &clear, &tree, &metadata.selector, metadata.mac_only_encrypted)?;
-        let text = join::with_old(format, &sealed.body, &self.ours.block_text())?;
+        let text = format.syntax().with_block(&sealed.body, &self.ours.block_text())?;
         let mut text = cipher.comments(format, &text)?;
         if let Some(wrapped) = wrapped {
-            let document =
-                Document::parse(format, &text).map_err(|error| SealError::ReadBack(error.to_string()))?;
+            let document = Document::parse(format, &text)?;
             text = splice(&text, age_edits(&document, wrapped)?).to_string();
         }
         let text = stamp(format, &text, sealed.mac, keys.key, fresh)?;
-        sops_facts::read_back(format, &text, keys.key, &sealed.expected)?;
+        read_back(format, &text, keys.key, &sealed.expected)?;
         Ok(text)
     }
 
     /// The result opens under its MAC, holds the merged values in their order, and nothing that was
     /// encrypted is in clear.
     fn check(&self, text: &str, key: &DataKey) -> Result<(), SealError> {
-        let back = |what: String| SealError::ReadBack(what);
-        let document =
-            Document::parse(self.ours.document().format(), text).map_err(|error| back(error.to_string()))?;
-        let opened = document.open(key).map_err(|fault| back(fault.to_string()))?;
+        let opened = Document::parse(self.ours.document().format(), text)?.open(key)?;
         if Meaning::of(opened.tree()) == self.expected {
             return Ok(());
         }
-        Err(back("a merged value differs".into()))
+        Err(SealError::ReadBack("a merged value differs".into()))
     }
 }
 

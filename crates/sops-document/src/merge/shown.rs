@@ -1,12 +1,14 @@
 //! A version as its author sees it, and where things stand in that text.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use zeroize::Zeroizing;
 
-use crate::selector::Selected;
+use crate::document::Cleartext;
+use crate::selector::{Selected, Selector};
+use crate::syntax::format::Format;
 use crate::tree::{Entry, Item, Node, Path, Step, Tree, Value, line_start};
-use crate::{Cleartext, Format, Selector};
 
 /// The clear text of a version, and its tree: spans of that text, the exact values, and the tokens that
 /// they came from.
@@ -45,11 +47,7 @@ impl<'a> Shown<'a> {
 
     /// Whether entries are members of braces, with commas between them.
     pub(super) fn is_flow(&self, node: &Node) -> bool {
-        match self.format() {
-            Format::Json | Format::Binary => true,
-            Format::Yaml => self.text[node.span.start..].starts_with(['{', '[']),
-            Format::Dotenv | Format::Ini => false,
-        }
+        self.format().syntax().is_flow(&self.text, node)
     }
 
     /// What stands before an entry on its line.
@@ -73,8 +71,7 @@ impl<'a> Shown<'a> {
         while start > 0 {
             let above = line_start(&self.text, start - 1);
             let line = self.text[above..start].trim();
-            let is_comment = line.starts_with('#') || (self.format() == Format::Ini && line.starts_with(';'));
-            if !is_comment {
+            if !line.starts_with(self.format().traits().comment_signs) {
                 break;
             }
             start = above;
@@ -122,4 +119,14 @@ pub(super) fn moved(text: &str, from: &str, to: &str) -> String {
         None => line.to_owned(),
     };
     text.split_inclusive('\n').map(line).collect()
+}
+
+/// The entries of a map with their keys.
+pub(super) fn keyed(node: &Node) -> impl Iterator<Item = (&str, &Entry)> {
+    node.entries().filter_map(|entry| Some((entry.key.as_deref()?, entry)))
+}
+
+/// What a map holds, by key; nothing of what is no map.
+pub(super) fn index(node: &Node) -> HashMap<&str, &Node> {
+    keyed(node).map(|(key, entry)| (key, &entry.node)).collect()
 }

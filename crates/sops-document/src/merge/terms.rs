@@ -1,6 +1,7 @@
 //! What a version says besides values, recipients and data key: it has to be the same on both sides.
 
-use crate::{Document, Format, Metadata};
+use crate::document::Document;
+use crate::metadata::Metadata;
 
 /// The first field of the metadata in which two versions differ; stanzas, MAC, time and version are left out.
 #[must_use]
@@ -49,7 +50,7 @@ fn rest(document: &Document) -> Vec<String> {
         let mut at = range.start;
         for line in source[range.clone()].split_inclusive('\n') {
             let name = line.trim_start().trim_start_matches("sops_").trim_start_matches('"');
-            let flat = matches!(document.format(), Format::Dotenv | Format::Ini);
+            let flat = document.format().traits().has_flat_metadata;
             let changes =
                 ["version", "mac =", "mac=", "lastmodified"].iter().any(|start| name.starts_with(start));
             let skipped = if flat {

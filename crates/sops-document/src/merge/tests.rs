@@ -1,5 +1,5 @@
 use super::*;
-use crate::{DataKey, Document, Fresh, Terms, Wrapped, WrappedKey, seal};
+use crate::{Cleartext, DataKey, Document, Format, Fresh, Terms, Wrapped, WrappedKey, seal};
 
 #[path = "../../../../tests/support/merging.rs"]
 mod merging;
@@ -134,7 +134,7 @@ fn sides_under_other_rules_are_not_merged_by_key() {
 fn a_binary_file_is_one_value() {
     let stanzas = wrapped();
     let version = |bytes: &[u8]| {
-        let text = fresh(|fresh| super::super::binary::seal(bytes, "\t", &stanzas, &key(0), fresh)).unwrap();
+        let text = fresh(|fresh| seal(Format::Binary, bytes, &Terms::of(&stanzas), &key(0), fresh)).unwrap();
         Document::parse(Format::Binary, &text).unwrap().open(&key(0)).unwrap()
     };
     let (one, two, three) = (version(b"1"), version(b"2"), version(b"\xff3"));

@@ -1,6 +1,6 @@
 //! What an import would change, checked before anything is written.
 
-use sops_document::{Document, EditError, Format, Path, Scalar, Selector};
+use sops_document::{Document, EditError, Path, Scalar, Selector};
 use zeroize::Zeroizing;
 
 use super::source::{Given, What};
@@ -40,7 +40,7 @@ impl Plan {
     pub(super) fn of(opened: &Opened, given: &[Given], how: How, names: &Names) -> Result<Self, Failure> {
         let target = &opened.target;
         let format = opened.clear.document().format();
-        if matches!(format, Format::Ini | Format::Binary) {
+        if !format.is_flat() {
             return Err(Failure::usage(format!(
                 "{}: import writes YAML, JSON and dotenv files",
                 target.path
@@ -172,11 +172,11 @@ fn empties(opened: &Opened, path: &Path, scalar: &Scalar) -> bool {
 fn resolve(opened: &Opened, given: &Given, names: &Names) -> Result<Scalar, Failure> {
     let path = Path::key(&given.name);
     let document = opened.clear.document();
-    let is_dotenv = document.format() == Format::Dotenv;
+    let is_text = !document.format().has_types();
     let existing = existing(opened, &path);
     let scalar = match &given.what {
         What::Unfit(why) => return Err(Failure::usage(format!("`{path}` {why}"))),
-        What::Typed(scalar) if is_dotenv => Scalar::Str(plain_text(scalar)),
+        What::Typed(scalar) if is_text => Scalar::Str(plain_text(scalar)),
         What::Typed(scalar) => scalar.clone(),
         What::Text(text) => {
             let bytes: Zeroizing<Vec<u8>> = plain_text(text);

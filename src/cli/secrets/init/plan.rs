@@ -147,7 +147,7 @@ impl Order<'_> {
             let terms = Terms {
                 selector: selector(rule)?,
                 mac_only_encrypted: rule.mac_only_encrypted,
-                wrapped: &wrapped,
+                ..Terms::of(&wrapped)
             };
             sops_document::empty(self.format, &terms, &key, fresh).map_err(Failure::from)
         })?;

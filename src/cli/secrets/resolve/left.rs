@@ -25,7 +25,7 @@ pub(super) fn lines(
         // what is too large or behind a link is none of ours
         let Ok(text) = text(workspace, &path) else { continue };
         // nor is a manual that shows markers
-        let may_be_sops = Format::of_path(&path) != Format::Binary || text.starts_with('{');
+        let may_be_sops = Format::said_by(&path).is_some() || text.starts_with('{');
         if !may_be_sops
             || !mentions(text.as_bytes(), b"ENC[AES256_GCM,")
             || known.iter().any(|(known, _)| *known == path)

@@ -192,7 +192,7 @@ fn edited(
 }
 
 fn talk(workspace: &Workspace, state: &State, keys: &[String]) -> String {
-    let has_hashes = matches!(Format::of_path(&state.path), Format::Yaml | Format::Dotenv);
+    let has_hashes = Format::of_path(&state.path).traits().comment_signs.first() == Some(&'#');
     let Some(repo) = workspace.repo().ok().filter(|_| has_hashes) else { return String::new() };
     let (ours, theirs) = names(repo, &state.path, state.blobs.theirs);
     let masks = Masks::new(workspace);

@@ -1,13 +1,9 @@
-//! JSON with spans: order kept, duplicate names and trailing text refused.
-//!
-//! sops 3.11 reads every number as a double and keeps duplicate names; here integers stay integers
-//! (as in sops 3.13) and a second name of an object is an error.
-
-use std::ops::Range;
+//! JSON read: order kept, duplicate names and trailing text refused.
 
 use zeroize::Zeroizing;
 
-use super::tree::{Entry, Item, Leaf, Node, Scalar, Style, SyntaxError, Tree, Value, duplicate, keep_point};
+use crate::bounds::duplicate;
+use crate::tree::{Entry, Item, Leaf, Node, Scalar, Style, SyntaxError, Tree, Value};
 
 const MAX_DEPTH: usize = 100;
 const MAX_NODES: usize = 200_000;
@@ -16,7 +12,7 @@ const MAX_NODES: usize = 200_000;
 ///
 /// # Errors
 /// [`SyntaxError`] with the line and the rule.
-pub fn parse(source: &str) -> Result<Tree, SyntaxError> {
+pub(super) fn parse(source: &str) -> Result<Tree, SyntaxError> {
     let mut reader = Reader { source, bytes: source.as_bytes(), at: 0, nodes: 0 };
     reader.blank();
     if reader.peek() != Some(b'{') {
@@ -248,122 +244,9 @@ impl Reader<'_> {
     }
 }
 
-/// Prints the tree as `sops decrypt` does: `indent` a level, Go's escapes, a final newline.
-#[must_use]
-pub fn emit(tree: &Tree, indent: &str) -> String {
-    let mut out = String::new();
-    if let Some(root) = tree.documents.first() {
-        emit_node(root, indent, 0, &mut out);
-    }
-    out.push('\n');
-    out
-}
-
-fn emit_node(node: &Node, indent: &str, depth: usize, out: &mut String) {
-    let (open, close) = match &node.value {
-        Value::Leaf(leaf) => return out.push_str(&scalar_text(&leaf.scalar)),
-        Value::Map(_) => ('{', '}'),
-        Value::List(_) => ('[', ']'),
-    };
-    out.push(open);
-    let mut first = true;
-    for entry in node.entries() {
-        out.push_str(if first { "\n" } else { ",\n" });
-        first = false;
-        out.push_str(&indent.repeat(depth + 1));
-        if let Some(key) = &entry.key {
-            out.push_str(&string_text(key));
-            out.push_str(": ");
-        }
-        emit_node(&entry.node, indent, depth + 1, out);
-    }
-    if !first {
-        out.push('\n');
-        out.push_str(&indent.repeat(depth));
-    }
-    out.push(close);
-}
-
-/// A scalar as Go's encoder writes it.
-#[must_use]
-pub fn scalar_text(scalar: &Scalar) -> String {
-    match scalar {
-        Scalar::Str(bytes) => string_text(&String::from_utf8_lossy(bytes)),
-        Scalar::Int(number) => number.to_string(),
-        Scalar::Float(number) => float_text(*number),
-        Scalar::Bool(value) => value.to_string(),
-        Scalar::Time(text) => string_text(text),
-        Scalar::Null => "null".into(),
-    }
-}
-
-/// The same, but a whole float keeps its point, so that it reads as a float again.
-#[must_use]
-pub fn scalar_inline(scalar: &Scalar) -> String {
-    keep_point(scalar, scalar_text(scalar))
-}
-
-fn float_text(number: f64) -> String {
-    let magnitude = number.abs();
-    if number == 0.0 || (1e-6..1e21).contains(&magnitude) {
-        return number.to_string();
-    }
-    let scientific = format!("{number:e}");
-    match scientific.split_once('e') {
-        Some((mantissa, exponent)) if !exponent.starts_with('-') => format!("{mantissa}e+{exponent}"),
-        _ => scientific,
-    }
-}
-
-/// A string with Go's escapes: `<`, `>`, `&` and the line separators are escaped too.
-#[must_use]
-pub fn string_text(text: &str) -> String {
-    use std::fmt::Write as _;
-    let mut out = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\x08' => out.push_str("\\b"),
-            '\x0c' => out.push_str("\\f"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' | '\0'..='\x1f' => {
-                let _ = write!(out, "\\u{:04x}", u32::from(c));
-            }
-            _ => out.push(c),
-        }
-    }
-    out.push('"');
-    out
-}
-
-/// The bytes to cut so that the member at `index` of the object `node` is gone, comma included.
-#[must_use]
-pub fn member_range(source: &str, node: &Node, index: usize) -> Range<usize> {
-    let entries: Vec<&Entry> = node.entries().collect();
-    match (index.checked_sub(1), entries.get(index + 1)) {
-        (Some(before), _) => entries[before].span.end..entries[index].span.end,
-        (None, Some(after)) => entries[index].span.start..after.span.start,
-        (None, None) => {
-            let inner = node.span.start + 1..node.span.end.saturating_sub(1);
-            if source[inner.clone()].trim().is_empty() { inner.start..inner.start } else { inner }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
-
-    #[test]
-    fn go_and_we_print_the_same() {
-        let source =
-            r#"{"a": "<é\u2028\ud83d\ude80\ud800x>", "b": [1, -0, 1.50, 1e-7, 1e21, {}], "c": null}"#;
-        let expected = "{\n\t\"a\": \"\\u003cé\\u2028🚀\u{fffd}x\\u003e\",\n\t\"b\": [\n\t\t1,\n\t\t-0,\n\t\t1.5,\n\t\t1e-7,\n\t\t1e+21,\n\t\t{}\n\t],\n\t\"c\": null\n}\n";
-        assert_eq!(emit(&parse(source).unwrap(), "\t"), expected);
-    }
+    use super::parse;
 
     #[test]
     fn bad_json_is_refused_with_its_line() {

@@ -2,7 +2,7 @@
 //!
 //! It is a comment in clear, so sops opens the file, and no hook, no CI and no reader passes over it.
 
-use crate::Format;
+use crate::syntax::format::Format;
 
 /// The first word of the comment.
 pub const WORD: &str = "stax-conflict";
@@ -10,11 +10,7 @@ pub const WORD: &str = "stax-conflict";
 /// Puts the line on top; `None` where the format has no comments.
 #[must_use]
 pub fn mark(format: Format, text: &str, keys: &[String]) -> Option<String> {
-    let sign = match format {
-        Format::Yaml | Format::Dotenv => '#',
-        Format::Ini => ';',
-        Format::Json | Format::Binary => return None,
-    };
+    let sign = format.traits().comment_signs.first()?;
     let keys: Vec<String> = keys.iter().map(|key| quoted(key)).collect();
     let (bom, rest) = text.split_at(if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 });
     Some(format!("{bom}{sign} {WORD} {}\n{rest}", keys.join(" ")))

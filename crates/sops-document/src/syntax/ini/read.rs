@@ -1,23 +1,14 @@
-//! INI as sops reads it (Go's `ini.v1`): sections of `key = value`, comments of `;` or `#` above them.
-//!
-//! The tree has one map a section. As in sops a comment is the block of lines above a key or a header:
-//! that of a header is the first item of its section, that of a key stands behind the key. Keys above
-//! the first header belong to the section `DEFAULT`. What `ini.v1` would lose or join is refused.
-
-mod write;
+//! INI read: every construct that `ini.v1` would lose or join is refused.
 
 use std::collections::HashSet;
 use std::ops::Range;
 
 use zeroize::Zeroizing;
 
-use super::metadata::graft;
-use super::tree::{Comment, Entry, Item, Leaf, Node, Scalar, Style, SyntaxError, Tree, Value};
-
-pub(super) use write::{block, emit, header_comment, insertion, removal, replace_list, value_text};
+use crate::tree::{Comment, Entry, Item, Leaf, Node, Scalar, Style, SyntaxError, Tree, Value};
 
 /// The name of the section above the first header.
-const DEFAULT: &str = "DEFAULT";
+pub(super) const DEFAULT: &str = "DEFAULT";
 /// Keys and sections.
 const MAX_KEYS: usize = 200_000;
 const MAX_METADATA: usize = 4096;
@@ -26,7 +17,7 @@ const MAX_METADATA: usize = 4096;
 ///
 /// # Errors
 /// [`SyntaxError`]: a duplicate name, and every construct that SOPS reads otherwise than it looks.
-pub fn parse(source: &str) -> Result<Tree, SyntaxError> {
+pub(super) fn parse(source: &str) -> Result<Tree, SyntaxError> {
     let mut reader = Reader {
         source,
         at: 0,
@@ -52,58 +43,6 @@ pub fn parse(source: &str) -> Result<Tree, SyntaxError> {
     items.extend(reader.comment.map(Item::Comment));
     let root = Node { span: 0..source.len(), value: Value::Map(items) };
     Ok(Tree { documents: vec![root], ends: vec![source.len()], has_alias: false })
-}
-
-/// Whether `sops decrypt` can print a value so that it reads back: the editor of SOPS would lose it.
-#[must_use]
-pub fn can_hold(scalar: &Scalar) -> bool {
-    let Some(text) = scalar.as_text() else { return !matches!(scalar, Scalar::Str(_)) };
-    write::reads_back(&write::sops_text(text), text)
-}
-
-/// A comment that would be lost, or that crashes SOPS when it is printed.
-pub(super) fn lost_comment(tree: &Tree) -> Option<(usize, &'static str)> {
-    let root = tree.documents.first()?;
-    let Value::Map(items) = &root.value else { return None };
-    let trailing = items.iter().find_map(|item| match item {
-        Item::Comment(comment) => Some(comment.span.start),
-        Item::Entry(_) => None,
-    });
-    if let Some(at) = trailing {
-        return Some((at, "a comment behind the last key, which SOPS loses: put it above a key"));
-    }
-    let sections = root.entries().filter_map(|section| match &section.node.value {
-        Value::Map(items) => Some(items),
-        _ => None,
-    });
-    let mut comments = sections.flatten().filter_map(|item| match item {
-        Item::Comment(comment) => Some(comment),
-        Item::Entry(_) => None,
-    });
-    let broken = comments.find(|comment| comment.text.starts_with('\n'))?;
-    Some((broken.span.start, "a block of comments with an empty first line, which crashes SOPS"))
-}
-
-/// The metadata as other formats nest it, from the flattened names of the section.
-pub(super) fn metadata(section: &Entry) -> Node {
-    let mut root = Node { span: section.span.clone(), value: Value::Map(Vec::new()) };
-    for entry in section.node.entries() {
-        let mut leaf = entry.clone();
-        if let Value::Leaf(Leaf { scalar, .. }) = &mut leaf.node.value
-            && let Some(text) = scalar.as_text()
-        {
-            *scalar = Scalar::str(&text.replace("\\n", "\n"));
-        }
-        graft(&mut root, entry.key.as_deref().unwrap_or_default(), &leaf, 0);
-    }
-    root
-}
-
-/// The lines of a section, and one empty line above it.
-pub(super) fn section_lines(source: &str, span: &Range<usize>) -> Range<usize> {
-    let lines = super::whole_lines(source, span);
-    let above = &source[..lines.start];
-    if above.ends_with("\n\n") || above == "\n" { lines.start - 1..lines.end } else { lines }
 }
 
 struct Reader<'a> {
@@ -304,6 +243,3 @@ impl<'a> Reader<'a> {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

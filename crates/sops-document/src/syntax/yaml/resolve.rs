@@ -214,6 +214,12 @@ fn number(text: &str, most: usize) -> Option<u32> {
     if sound { text.parse().ok() } else { None }
 }
 
+/// Whether a plain scalar of this text reads as a string.
+#[must_use]
+pub fn reads_as_string(text: &str) -> bool {
+    matches!(resolve(text, Style::Plain, None), Resolved::Scalar(Scalar::Str(_)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

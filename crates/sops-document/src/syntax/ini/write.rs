@@ -1,16 +1,16 @@
 //! INI written: as `sops decrypt` prints it, and the few bytes that an edit needs.
 
 use std::fmt::Write as _;
-use std::ops::Range;
 
 use zeroize::Zeroizing;
 
-use super::DEFAULT;
-use crate::tree::{Entry, Item, Leaf, Node, Path, Scalar, Step, Style, Tree, Value, line_start};
+use super::read::{DEFAULT, parse};
+use crate::splice::{Edit, whole_lines};
+use crate::syntax::{Page, dotenv};
+use crate::tree::{Entry, Item, Path, Scalar, Step, Tree, Value, line_start};
 
 /// Prints a tree as `ini.v1` does: `=` in one column a section, an empty line between sections.
-#[must_use]
-pub(crate) fn emit(tree: &Tree) -> Option<String> {
+pub(super) fn emit(tree: &Tree) -> Option<String> {
     let root = tree.documents.first()?;
     let mut out = String::new();
     for (position, section) in root.entries().enumerate() {
@@ -50,7 +50,7 @@ fn emit_comment(text: &str, out: &mut String) {
 }
 
 /// The lines of a comment above a header, each with its mark.
-pub(crate) fn header_comment(text: &str) -> Zeroizing<String> {
+pub(super) fn header_comment(text: &str) -> Zeroizing<String> {
     comment_lines(text, &|line| line)
 }
 
@@ -83,7 +83,7 @@ pub(super) fn sops_text(text: &str) -> Zeroizing<String> {
 /// Whether a written value is read as this text.
 pub(super) fn reads_back(written: &str, text: &str) -> bool {
     let source = Zeroizing::new(format!("k = {written}\nz = 1\n"));
-    super::parse(&source).is_ok_and(|tree| {
+    parse(&source).is_ok_and(|tree| {
         let path = |key: &str| Path(vec![Step::Key(DEFAULT.into()), Step::Key(key.into())]);
         let found = |key: &str| tree.find(&path(key)).and_then(|entry| entry.node.text().map(str::to_owned));
         found("k").map(Zeroizing::new).is_some_and(|found| found.as_str() == text) && found("z").is_some()
@@ -91,11 +91,11 @@ pub(super) fn reads_back(written: &str, text: &str) -> bool {
 }
 
 /// A value in the first form that reads back.
-pub(crate) fn value_text(scalar: &Scalar) -> Zeroizing<String> {
+pub(super) fn value_text(scalar: &Scalar) -> Zeroizing<String> {
     let text = match scalar {
         Scalar::Str(bytes) => Zeroizing::new(String::from_utf8_lossy(bytes).into_owned()),
         Scalar::Null => Zeroizing::default(),
-        _ => Zeroizing::new(crate::dotenv::scalar_text(scalar)),
+        _ => Zeroizing::new(dotenv::scalar_text(scalar)),
     };
     let forms = [
         sops_text(&text),
@@ -109,23 +109,23 @@ pub(crate) fn value_text(scalar: &Scalar) -> Zeroizing<String> {
 }
 
 /// The lines of a new metadata section, from its flattened names.
-pub(crate) fn block(mut fields: Vec<(String, String)>) -> String {
+pub(super) fn block(mut fields: Vec<(String, String)>) -> String {
     fields.sort();
     let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     let line = |(name, text): &(String, String)| {
-        format!("{name:width$} = {}\n", value_text(&Scalar::str(&crate::dotenv::encode(text))).as_str())
+        format!("{name:width$} = {}\n", value_text(&Scalar::str(&dotenv::encode(text))).as_str())
     };
     format!("\n[sops]\n{}", fields.iter().map(line).collect::<String>())
 }
 
 /// The edits that put other entries in place of a flattened list; `entry` is where the old one stands.
-pub(crate) fn replace_list(
+pub(super) fn replace_list(
     source: &str,
     entry: &Entry,
     list: &str,
     fields: &[(String, String)],
-) -> Vec<(Range<usize>, String)> {
-    let mut edits: Vec<(Range<usize>, String)> = Vec::new();
+) -> Vec<Edit> {
+    let mut edits: Vec<Edit> = Vec::new();
     let mut offset = line_start(source, entry.span.start);
     for line in source[offset..].split_inclusive('\n') {
         if offset > entry.span.end {
@@ -133,86 +133,36 @@ pub(crate) fn replace_list(
         }
         if line.trim_start().strip_prefix(list).is_some_and(|rest| rest.starts_with("__list_")) {
             let column = line.find('=').map_or(0, |at| line[..at].chars().count().saturating_sub(1));
-            let new = |(name, text): &(String, String)| {
-                format!("{name:column$} = {}\n", crate::dotenv::encode(text))
-            };
+            let new =
+                |(name, text): &(String, String)| format!("{name:column$} = {}\n", dotenv::encode(text));
             let text = if edits.is_empty() { fields.iter().map(new).collect() } else { String::new() };
-            edits.push((offset..offset + line.len(), text));
+            edits.push((offset..offset + line.len(), Zeroizing::new(text)));
         }
         offset += line.len();
     }
     edits
 }
 
-/// Where a new key goes and the text of its line; the tree gets it too. `value` is what the file holds,
-/// `end` is right before the metadata.
-pub(crate) fn insertion(
-    source: &str,
-    tree: &mut Tree,
-    path: &Path,
-    (value, scalar): (&str, &Scalar),
-    end: usize,
-) -> Result<(Range<usize>, Zeroizing<String>), &'static str> {
+/// Where a new key goes and the text of its line, `value` being what the file holds.
+pub(super) fn insertion(page: &Page<'_>, path: &Path, value: &str) -> Result<Edit, &'static str> {
     let [Step::Key(section), Step::Key(name)] = path.0.as_slice() else {
         return Err("is not a key of a section: write it as SECTION.KEY");
     };
     let line = Zeroizing::new(format!("{name} = {value}\n"));
-    let mut expected = super::parse(&format!("[{section}]\n{name} = x\n"));
-    let fits = expected.as_mut().is_ok_and(|tree| tree.find(path).is_some());
-    if !fits {
+    let expected = parse(&format!("[{section}]\n{name} = x\n"));
+    if !expected.is_ok_and(|tree| tree.find(path).is_some()) {
         return Err("has a name that INI cannot hold");
     }
-    let leaf = Leaf { scalar: scalar.clone(), style: Style::Plain, token: None };
-    let node = Node { span: end..end, value: Value::Leaf(leaf) };
-    let entry = Entry { key: Some(name.clone()), span: end..end, key_span: end..end, node };
-    let Some(Node { value: Value::Map(sections), .. }) = tree.documents.first_mut() else {
-        return Err("has no place");
-    };
-    let found = sections.iter_mut().find_map(|item| match item {
-        Item::Entry(found) if found.key.as_ref() == Some(section) => Some(found),
-        _ => None,
-    });
-    if let Some(found) = found {
-        let lines = crate::whole_lines(source, &found.span);
+    let (source, end) = (page.source, page.block.start);
+    let Some(root) = page.tree.documents.first() else { return Err("has no place") };
+    if let Some(found) = root.get(section) {
+        let lines = whole_lines(source, &found.span);
         let open = if source[..lines.end].ends_with('\n') { "" } else { "\n" };
-        if let Value::Map(items) = &mut found.node.value {
-            items.push(Item::Entry(entry));
-        }
         return Ok((lines.end..lines.end, Zeroizing::new(format!("{open}{}", line.as_str()))));
     }
-    let new = |key_span: Range<usize>| {
-        let node = Node { span: end..end, value: Value::Map(vec![Item::Entry(entry)]) };
-        Item::Entry(Entry { key: Some(section.clone()), span: end..end, key_span, node })
-    };
     if section == DEFAULT {
-        sections.insert(0, new(0..0));
         return Ok((0..0, Zeroizing::new(format!("{}\n", line.as_str()))));
     }
-    sections.push(new(0..1));
     let gap = if source[..end].is_empty() { "" } else { "\n" };
     Ok((end..end, Zeroizing::new(format!("{gap}[{section}]\n{}", line.as_str()))))
-}
-
-/// The lines of a key and of the comment above it; both go from the tree.
-pub(crate) fn removal(source: &str, tree: &mut Tree, path: &Path) -> Option<Range<usize>> {
-    let [Step::Key(section), Step::Key(name)] = path.0.as_slice() else { return None };
-    let root = tree.documents.first_mut()?;
-    let Value::Map(sections) = &mut root.value else { return None };
-    let items = sections.iter_mut().find_map(|item| match item {
-        Item::Entry(Entry { key, node: Node { value: Value::Map(items), .. }, .. })
-            if key.as_ref() == Some(section) =>
-        {
-            Some(items)
-        }
-        _ => None,
-    })?;
-    let is_it = |item: &Item| matches!(item, Item::Entry(entry) if entry.key.as_ref() == Some(name));
-    let position = items.iter().position(is_it)?;
-    let Item::Entry(entry) = items.remove(position) else { return None };
-    let mut range = crate::whole_lines(source, &entry.span);
-    if let Some(Item::Comment(comment)) = items.get(position) {
-        range.start = line_start(source, comment.span.start);
-        items.remove(position);
-    }
-    Some(range)
 }

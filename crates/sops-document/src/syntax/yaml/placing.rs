@@ -9,8 +9,8 @@ use std::ops::Range;
 use zeroize::Zeroizing;
 
 use super::comments::{Remark, Role};
+use super::copies::relocate;
 use super::events::{Token, TokenKind};
-use super::relocate;
 use crate::tree::{Comment, Item, Node, SyntaxError, Tree, Value};
 
 /// Puts every comment into the tree; `body` is the source less a byte order mark. Those that go-yaml loses on its way are there too, marked as

@@ -1,26 +1,14 @@
-//! YAML read the way sops reads it: one spanned tree, comments included, scalar typing our own.
-//!
-//! The scanner is libyaml, the ancestor of the one in sops, behind guards for what the two read
-//! differently: UTF-8 only, no inner byte order mark, no `%YAML` but 1.1, no `\/` escape. Stricter
-//! than sops where it is lax: duplicate keys are refused at every level of every document, and
-//! depth, nodes and alias expansion are bounded.
+//! Nodes from the events of the scanner.
 
 use std::collections::HashMap;
 use std::ops::Range;
 
-use super::tree::{Entry, Item, Leaf, Node, Scalar, Style, SyntaxError, Tree, Value, duplicate};
-
-mod comments;
-mod emit;
-mod events;
-mod placing;
-mod resolve;
-mod write_out;
-
-pub use emit::{emit, key_text, scalar_inline, scalar_text};
-use events::{Event, Kind};
-use resolve::Resolved;
-pub use write_out::write_out;
+use super::copies::relocate;
+use super::events::{self, Event, Kind};
+use super::resolve::{self, Resolved};
+use super::{comments, placing};
+use crate::bounds::duplicate;
+use crate::tree::{Entry, Item, Leaf, Node, Scalar, Style, SyntaxError, Tree, Value};
 
 const MAX_DEPTH: usize = 100;
 const MAX_NODES: usize = 200_000;
@@ -300,98 +288,5 @@ impl Builder<'_> {
             }
         }
         Ok(())
-    }
-}
-
-/// Gives every part of an alias's copy the span of the alias; counts the nodes and their bytes.
-fn relocate(node: &mut Node, span: &Range<usize>) -> (usize, usize) {
-    node.span = span.clone();
-    let items = match &mut node.value {
-        Value::Map(items) | Value::List(items) => items,
-        Value::Leaf(leaf) => return (1, leaf.scalar.as_text().map_or(0, str::len)),
-    };
-    let mut total = (1, 0);
-    for item in items {
-        match item {
-            Item::Entry(entry) => {
-                entry.span = span.clone();
-                entry.key_span = span.clone();
-                let (nodes, bytes) = relocate(&mut entry.node, span);
-                total = (total.0 + nodes, total.1 + bytes + entry.key.as_ref().map_or(0, String::len));
-            }
-            Item::Comment(comment) => comment.span = span.clone(),
-        }
-    }
-    total
-}
-
-/// Whether a plain scalar of this text reads as a string.
-#[must_use]
-pub fn reads_as_string(text: &str) -> bool {
-    matches!(resolve::resolve(text, Style::Plain, None), Resolved::Scalar(Scalar::Str(_)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn emitted(text: &str) -> String {
-        emit(&parse(text).unwrap(), 4)
-    }
-
-    #[test]
-    fn comments_land_where_sops_puts_them() {
-        let text = "# top\na: 1 # inline\nm: # on parent\n  # inner\n  b: 2 # at b\n  # foot\nl:\n  - x # at x\n  # foot of l\n#last\nz: 3\n";
-        let expected = "# top\n# inline\na: 1\n# on parent\nm:\n    # inner\n    # at b\n    b: 2\n    # foot\nl:\n    # at x\n    - x\n    # foot of l\n#last\nz: 3\n";
-        assert_eq!(emitted(text), expected);
-    }
-
-    #[test]
-    fn what_two_readers_would_read_differently_is_refused() {
-        for (text, line, rule) in [
-            ("a: 1\na: 2\n", 2, "duplicate key `a`"),
-            ("a:\n  b: 1\n  \"b\": 2\n", 3, "duplicate key `b`"),
-            ("%YAML 1.2\n---\na: 1\n", 1, "%YAML"),
-            ("a: \"x\\/y\"\n", 1, "escape"),
-            ("a: *b\n", 1, "alias"),
-            ("- a\n", 1, "top level"),
-            ("text\n", 1, "top level"),
-            ("1: a\n", 1, "not a string"),
-            ("a: \u{feff}b\n", 1, "byte order mark"),
-            ("a: 18446744073709551615\n", 1, "integer above"),
-            ("a: [1\n", 2, ""),
-            ("--- !!map {a: 1}\n", 1, "top level"),
-        ] {
-            let error = parse(text).unwrap_err();
-            assert!(error.line == line && error.what.contains(rule), "{text:?}: {error}");
-        }
-    }
-
-    #[test]
-    fn depth_and_alias_expansion_are_bounded() {
-        let deep = format!("a: {}{}", "[".repeat(200), "]".repeat(200));
-        assert!(parse(&deep).unwrap_err().what.contains("levels deep"));
-        let mut bomb = String::from("l0: &l0 [x, x, x, x, x, x, x, x, x, x]\n");
-        for level in 1..9 {
-            let item = format!("*l{}", level - 1);
-            bomb += &format!("l{level}: &l{level} [{}]\n", vec![item; 10].join(", "));
-        }
-        assert!(parse(&bomb).unwrap_err().what.contains("values"));
-        let nested: String = (0..90).map(|level| format!("&a{level} [")).collect();
-        let nested = format!("a: {nested}{}{}", "0,".repeat(10_000), "]".repeat(90));
-        assert!(parse(&nested).unwrap_err().what.contains("anchors"));
-        let wide = format!("a: &a \"{}\"\nl: [{}]\n", "A".repeat(100_000), "*a, ".repeat(200));
-        assert!(parse(&wide).unwrap_err().what.contains("expand"));
-        assert!(parse(&"%TAG !a! b\n".repeat(101)).unwrap_err().what.contains("directives"));
-        let comments = "k: 1 #\n".replace('k', "# c\nk") + &"#\n".repeat(200_001);
-        assert!(parse(&comments).unwrap_err().what.contains("comments"));
-    }
-
-    #[test]
-    fn spans_cut_exactly_the_value() {
-        let text = "ключ: \"a b\" # c\nb:  'x'\nc: |\n  one\n  two\n\nd: &x !!str 5\ne:\n";
-        let tree = parse(text).unwrap();
-        let cut: Vec<&str> = tree.leaves().iter().map(|(_, node, _)| &text[node.span.clone()]).collect();
-        assert_eq!(cut, ["\"a b\"", "'x'", "|\n  one\n  two\n\n", "&x !!str 5", ""]);
     }
 }

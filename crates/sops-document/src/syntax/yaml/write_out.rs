@@ -3,15 +3,14 @@
 use zeroize::Zeroizing;
 
 use super::emit::{block_items, scalar_inline};
-use crate::splice;
+use crate::splice::splice;
 use crate::tree::{Entry, Node, Scalar, Style, Tree, Value, line_start};
 
 /// Columns a level of what is written out.
 const UNIT: usize = 4;
 
 /// The text without aliases.
-#[must_use]
-pub fn write_out(source: &str, tree: &Tree) -> Zeroizing<String> {
+pub(super) fn write_out(source: &str, tree: &Tree) -> Zeroizing<String> {
     let mut edits = Vec::new();
     for document in &tree.documents {
         visit(source, document, false, &mut |entry, flow| {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-use super::{Entry, Item, Node, SyntaxError, Tree, Value};
+use crate::tree::{Entry, Item, Node, SyntaxError, Tree, Value};
 
 /// The first entry whose key an earlier one has.
 pub(crate) fn duplicate(items: &[Item]) -> Option<(&str, &Range<usize>)> {

@@ -1,0 +1,62 @@
+//! Metadata under joined names, `age__list_0__map_enc`: what dotenv and INI make of lists and maps.
+
+use crate::metadata::WrappedKey;
+use crate::other_key::KEY_SOURCES;
+use crate::tree::{Entry, Item, Node, Value};
+
+/// The joined names of a list of stanzas, with their texts.
+pub(super) fn age(list: &str, age: &[WrappedKey]) -> Vec<(String, String)> {
+    let mut fields = Vec::new();
+    for (index, key) in age.iter().enumerate() {
+        fields.push((format!("{list}__list_{index}__map_enc"), key.enc.clone()));
+        fields.push((format!("{list}__list_{index}__map_recipient"), key.recipient.clone()));
+    }
+    fields
+}
+
+/// The joined name of the stanzas of a document, or of one key group.
+pub(super) fn age_list(group: Option<usize>) -> String {
+    group.map_or("age".to_owned(), |at| format!("key_groups__list_{at}__map_age"))
+}
+
+/// The first line behind an offset that holds a key of another kind than age.
+pub(super) fn first_of_others(
+    source: &str,
+    mut offset: usize,
+    prefix: &str,
+) -> Option<std::ops::Range<usize>> {
+    for line in source[offset..].split_inclusive('\n') {
+        let name = line.strip_prefix(prefix).and_then(|rest| rest.split_once("__list_"));
+        if name.is_some_and(|(name, _)| KEY_SOURCES.contains(&name)) {
+            return Some(offset..offset + line.len());
+        }
+        offset += line.len();
+    }
+    None
+}
+
+/// Names nest at most this deep in any file that sops writes; deeper ones are left alone.
+const MAX_NESTING: usize = 8;
+
+/// Puts a value under the maps and lists that its joined name says.
+pub(super) fn graft(node: &mut Node, name: &str, leaf: &Entry, depth: usize) {
+    let Value::Map(items) = &mut node.value else { return };
+    let Some(at) = [name.find("__list_"), name.find("__map_")].into_iter().flatten().min() else {
+        return items.push(Item::Entry(Entry { key: Some(name.to_owned()), ..leaf.clone() }));
+    };
+    let (head, rest) = name.split_at(at);
+    let rest = rest.trim_start_matches("__list_").trim_start_matches("__map_");
+    let is_head = |item: &Item| matches!(item, Item::Entry(entry) if entry.key.as_deref() == Some(head));
+    let position = items.iter().position(is_head).unwrap_or_else(|| {
+        let node = Node { span: leaf.span.clone(), value: Value::Map(Vec::new()) };
+        items.push(Item::Entry(Entry { key: Some(head.to_owned()), node, ..leaf.clone() }));
+        items.len() - 1
+    });
+    if let Item::Entry(entry) = &mut items[position]
+        && depth < MAX_NESTING
+    {
+        entry.span.end = leaf.span.end;
+        entry.node.span.end = leaf.span.end;
+        graft(&mut entry.node, rest, leaf, depth + 1);
+    }
+}

@@ -1,0 +1,240 @@
+//! JSON with spans: order kept, duplicate names and trailing text refused.
+//!
+//! sops 3.11 reads every number as a double and keeps duplicate names; here integers stay integers
+//! (as in sops 3.13) and a second name of an object is an error.
+
+use std::fmt::Write as _;
+use std::ops::Range;
+
+use zeroize::Zeroizing;
+
+use super::{Found, Gap, Indent, Page, Syntax, Traits, braces, nested};
+use crate::block::{BOOLEAN, Block, NewBlock};
+use crate::error::SealError;
+use crate::metadata::WrappedKey;
+use crate::splice::{Edit, blanks};
+use crate::tree::{Entry, Node, Scalar, Style, SyntaxError, Tree, Value, keep_point, line_start};
+
+mod parse;
+
+use parse::parse;
+
+pub(crate) struct Json;
+
+impl Syntax for Json {
+    fn traits(&self) -> &'static Traits {
+        &Traits {
+            title: "JSON",
+            word: "json",
+            suffixes: &["json"],
+            new_suffix: "enc.json",
+            comment_signs: &[],
+            is_flat: true,
+            has_types: true,
+            only_value: None,
+            has_flat_metadata: false,
+            is_always_flow: true,
+            empty: "{}\n",
+        }
+    }
+
+    fn parse(&self, source: &str) -> Result<Tree, SyntaxError> {
+        parse(source)
+    }
+
+    fn emit(&self, tree: &Tree, indent: Indent) -> Option<String> {
+        Some(emit(tree, &unit(indent.json)))
+    }
+
+    fn inline(&self, scalar: &Scalar, _: Style) -> Zeroizing<String> {
+        Zeroizing::new(scalar_inline(scalar))
+    }
+
+    fn token(&self, token: String, _: Style) -> String {
+        format!("\"{token}\"")
+    }
+
+    fn take_block(&self, source: &str, tree: &mut Tree) -> Result<Option<(Node, Block)>, usize> {
+        nested::take_block(self, source, tree)
+    }
+
+    /// Go compares the fields of an object without case: of the long s the large letter is S.
+    fn disguises_metadata(&self, key: &str, _: &Node) -> bool {
+        key.to_uppercase() == "SOPS"
+    }
+
+    fn block_text(&self, source: &str, tree: &Tree, block: &Block) -> String {
+        nested::block_text(source, tree, block)
+    }
+
+    fn with_block(&self, body: &str, block: &str) -> Result<String, SealError> {
+        let Some(end) = body.rfind('}') else {
+            return Err(SealError::ReadBack("no object".into()));
+        };
+        Ok(format!("{}{}", braces::member_before(&body[..end], block), &body[end..]))
+    }
+
+    fn with_new_block(&self, body: &str, new: &NewBlock<'_>) -> Result<String, SealError> {
+        if new.indent.is_some() {
+            return self.with_block(body, &block(new, &unit(new.indent)));
+        }
+        let line = body.lines().find(|line| line.starts_with([' ', '\t']) && !line.trim().is_empty());
+        let unit = line.map_or("\t", |line| &line[..line.len() - line.trim_start().len()]);
+        self.with_block(body, &block(new, unit))
+    }
+
+    fn replace_age(&self, source: &str, entry: &Entry, _: Option<usize>, age: &[WrappedKey]) -> Vec<Edit> {
+        let start = line_start(source, entry.span.start);
+        let margin = blanks(&source[start..entry.span.start]);
+        let unit = if margin.starts_with('\t') || margin.is_empty() {
+            "\t".to_owned()
+        } else {
+            " ".repeat(margin.len() / 2)
+        };
+        vec![(entry.node.span.clone(), Zeroizing::new(age_list(age, margin, &unit)))]
+    }
+
+    fn first_of_others(&self, source: &str) -> Vec<Range<usize>> {
+        nested::first_of_others(self, source)
+    }
+
+    fn insert(&self, page: &Page<'_>, gap: &Gap<'_>, text: &str) -> Result<Edit, &'static str> {
+        Ok(braces::insert(page, gap, text, &string_text))
+    }
+
+    fn remove(&self, page: &Page<'_>, found: &Found<'_>) -> Result<Option<Edit>, &'static str> {
+        Ok(Some(braces::remove(page, found)))
+    }
+}
+
+/// What one level is indented by.
+pub(super) fn unit(columns: Option<usize>) -> String {
+    columns.map_or("\t".to_owned(), |columns| " ".repeat(columns))
+}
+
+/// The member `"sops": {…}` at depth 1 of an object indented by `unit`.
+pub(super) fn block(new: &NewBlock<'_>, unit: &str) -> String {
+    let margin = unit.repeat(2);
+    let mut out = format!("\"sops\": {{\n{margin}\"age\": {}", age_list(new.age, &margin, unit));
+    for (name, text) in new.fields() {
+        let text = if name == BOOLEAN { text } else { string_text(&text) };
+        let _ = write!(out, ",\n{margin}\"{name}\": {text}");
+    }
+    let _ = write!(out, "\n{unit}}}");
+    out
+}
+
+fn age_list(age: &[WrappedKey], margin: &str, unit: &str) -> String {
+    if age.is_empty() {
+        return "[]".into();
+    }
+    let entries: Vec<String> = age
+        .iter()
+        .map(|key| {
+            let inner = format!("{margin}{unit}{unit}");
+            let recipient = string_text(&key.recipient);
+            let enc = string_text(&key.enc);
+            format!("{margin}{unit}{{\n{inner}\"recipient\": {recipient},\n{inner}\"enc\": {enc}\n{margin}{unit}}}")
+        })
+        .collect();
+    format!("[\n{}\n{margin}]", entries.join(",\n"))
+}
+
+/// Prints the tree as `sops decrypt` does: `indent` a level, Go's escapes, a final newline.
+fn emit(tree: &Tree, indent: &str) -> String {
+    let mut out = String::new();
+    if let Some(root) = tree.documents.first() {
+        emit_node(root, indent, 0, &mut out);
+    }
+    out.push('\n');
+    out
+}
+
+fn emit_node(node: &Node, indent: &str, depth: usize, out: &mut String) {
+    let (open, close) = match &node.value {
+        Value::Leaf(leaf) => return out.push_str(&scalar_text(&leaf.scalar)),
+        Value::Map(_) => ('{', '}'),
+        Value::List(_) => ('[', ']'),
+    };
+    out.push(open);
+    let mut first = true;
+    for entry in node.entries() {
+        out.push_str(if first { "\n" } else { ",\n" });
+        first = false;
+        out.push_str(&indent.repeat(depth + 1));
+        if let Some(key) = &entry.key {
+            out.push_str(&string_text(key));
+            out.push_str(": ");
+        }
+        emit_node(&entry.node, indent, depth + 1, out);
+    }
+    if !first {
+        out.push('\n');
+        out.push_str(&indent.repeat(depth));
+    }
+    out.push(close);
+}
+
+/// A scalar as Go's encoder writes it.
+pub(super) fn scalar_text(scalar: &Scalar) -> String {
+    match scalar {
+        Scalar::Str(bytes) => string_text(&String::from_utf8_lossy(bytes)),
+        Scalar::Int(number) => number.to_string(),
+        Scalar::Float(number) => float_text(*number),
+        Scalar::Bool(value) => value.to_string(),
+        Scalar::Time(text) => string_text(text),
+        Scalar::Null => "null".into(),
+    }
+}
+
+/// The same, but a whole float keeps its point, so that it reads as a float again.
+fn scalar_inline(scalar: &Scalar) -> String {
+    keep_point(scalar, scalar_text(scalar))
+}
+
+fn float_text(number: f64) -> String {
+    let magnitude = number.abs();
+    if number == 0.0 || (1e-6..1e21).contains(&magnitude) {
+        return number.to_string();
+    }
+    let scientific = format!("{number:e}");
+    match scientific.split_once('e') {
+        Some((mantissa, exponent)) if !exponent.starts_with('-') => format!("{mantissa}e+{exponent}"),
+        _ => scientific,
+    }
+}
+
+/// A string with Go's escapes: `<`, `>`, `&` and the line separators are escaped too.
+fn string_text(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\x08' => out.push_str("\\b"),
+            '\x0c' => out.push_str("\\f"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' | '\0'..='\x1f' => {
+                let _ = write!(out, "\\u{:04x}", u32::from(c));
+            }
+            _ => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn go_and_we_print_the_same() {
+        let source =
+            r#"{"a": "<é\u2028\ud83d\ude80\ud800x>", "b": [1, -0, 1.50, 1e-7, 1e21, {}], "c": null}"#;
+        let expected = "{\n\t\"a\": \"\\u003cé\\u2028🚀\u{fffd}x\\u003e\",\n\t\"b\": [\n\t\t1,\n\t\t-0,\n\t\t1.5,\n\t\t1e-7,\n\t\t1e+21,\n\t\t{}\n\t],\n\t\"c\": null\n}\n";
+        assert_eq!(emit(&parse(source).unwrap(), "\t"), expected);
+    }
+}
