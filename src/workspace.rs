@@ -221,6 +221,15 @@ impl Workspace {
         Vault::parse(&text).map(Some).map_err(|error| WorkspaceError::Vault(error.to_string()))
     }
 
+    /// The same for a judge, of a newer version too, as far as this stax knows it.
+    ///
+    /// # Errors
+    /// As [`Self::vault`].
+    pub fn bindings(&self) -> Result<Option<Vault>> {
+        let Some(text) = self.read_text(VAULT)? else { return Ok(None) };
+        Vault::known(&text).map(Some).map_err(|error| WorkspaceError::Vault(error.to_string()))
+    }
+
     /// # Errors
     /// A `.sops.yaml` that sops or stax would misread.
     pub fn policy(&self) -> Result<Option<Config>> {

@@ -23,6 +23,9 @@ use super::{DiskError, Write};
 
 pub(super) const NAME: &str = "journal";
 const HEAD: &str = "stax journal 2 ";
+/// What the head of every version begins with.
+const ANY_HEAD: &str = "stax journal ";
+const VERSION: u32 = 2;
 /// In the place of an HMAC, where the user has no key.
 const UNSIGNED: &str = "unsigned";
 /// About 250 bytes a file.
@@ -62,6 +65,8 @@ pub(super) enum Found {
     /// It fits this work tree, and nothing proves who wrote it: an older stax, one without a key, or the disk
     /// has another number now.
     Unproven(Vec<Record>),
+    /// A stax to come wrote it, and has to finish it.
+    Newer,
     /// Of another user, another folder, or no journal.
     Foreign,
 }
@@ -132,6 +137,10 @@ pub(super) fn find(site: &Site) -> Result<Found, DiskError> {
 
 fn parse(bytes: &[u8], here: &Place, site: &Site) -> Option<Found> {
     let text = std::str::from_utf8(bytes).ok()?;
+    let version = text.strip_prefix(ANY_HEAD).and_then(|rest| rest.split(' ').next()?.parse::<u32>().ok());
+    if version.is_some_and(|version| version > VERSION) {
+        return Some(Found::Newer);
+    }
     let Some(signed) = text.strip_prefix(HEAD) else {
         let First { version, root, files } = serde_json::from_str(text).ok()?;
         let is_here = version == 1 && root.as_os_str().as_encoded_bytes() == here.root;

@@ -35,6 +35,8 @@ pub enum Fate {
     Asked,
     /// It is of another user or another folder, or no journal at all.
     SetAside,
+    /// A newer stax wrote it: this one neither finishes nor drops it, and writes nothing beside it.
+    Newer,
 }
 
 /// The change that was cut off in this work tree, if there is one and no writer is at work. Nothing is written.
@@ -64,6 +66,7 @@ pub fn repair(site: &Site, is_approved: bool) -> Result<Option<Interrupted>, Dis
     };
     match found.fate {
         Fate::Asked if !is_approved => return Ok(Some(found)),
+        Fate::Newer => return Ok(Some(found)),
         Fate::Asked | Fate::Finished | Fate::Dropped => found.fate = settle(site)?,
         Fate::SetAside => found.journal = journal::set_aside(site)?,
     }
@@ -76,7 +79,7 @@ pub(super) fn repair_own(site: &Site) -> Result<(), DiskError> {
     match journal::find(site)? {
         Found::Nothing => {}
         Found::Own(_) => drop(settle(site)?),
-        Found::Unproven(_) | Found::Foreign => {
+        Found::Unproven(_) | Found::Foreign | Found::Newer => {
             return Err(DiskError::Journal(site.records_dir().join(journal::NAME)));
         }
     }
@@ -85,8 +88,10 @@ pub(super) fn repair_own(site: &Site) -> Result<(), DiskError> {
 }
 
 fn look(site: &Site) -> Result<Option<Interrupted>, DiskError> {
+    let path = site.records_dir().join(journal::NAME);
     let (records, is_proven) = match journal::find(site)? {
         Found::Nothing => return Ok(None),
+        Found::Newer => return Ok(Some(Interrupted { files: Vec::new(), journal: path, fate: Fate::Newer })),
         Found::Own(records) => (records, true),
         Found::Unproven(records) => (records, false),
         Found::Foreign => (Vec::new(), false),
@@ -100,8 +105,7 @@ fn look(site: &Site) -> Result<Option<Interrupted>, DiskError> {
         (false, _) => Fate::SetAside,
     };
     let files = waiting.iter().map(|file| (file.record.path.clone(), matches!(file.state, State::New)));
-    let (files, journal) = (files.collect(), site.records_dir().join(journal::NAME));
-    Ok(Some(Interrupted { files, journal, fate }))
+    Ok(Some(Interrupted { files: files.collect(), journal: path, fate }))
 }
 
 /// Puts the rest in place, where every file is still the old or the new one and every old one has its successor

@@ -3,27 +3,58 @@
 //! The file comes with a clone and names paths that stax will read and write, so it is read strictly:
 //! unknown fields and any path that could leave the repository, or mean another file on another file
 //! system, are refused.
+//!
+//! The schema is `docs/vault.schema.json`. Version 1 is written while nothing else is needed; a field of version 2 makes
+//! the file say so, and an older stax then names what it needs instead of passing over what it does not know.
+
+mod later;
+mod paths;
+
+use std::io;
 
 use serde::{Deserialize, Serialize};
+use serde_json::ser::{Formatter, Serializer};
 
 use super::RuleId;
+pub use later::{Backend, BackendKind, KeyNote, KeyType, PostQuantum, RequiredReaders, Variable};
+use paths::is_invisible;
+pub use paths::{check_env, check_path};
 
-const VERSION: u64 = 1;
+const FIRST: u64 = 1;
+/// The newest version that this stax reads.
+const NEWEST: u64 = 2;
+/// The stax that reads version 2.
+const SINCE: &str = "0.2";
+const OURS: &str = env!("CARGO_PKG_VERSION");
 const BACKEND: &str = "sops-age";
-const MAX_PATH_BYTES: usize = 1024;
-const MAX_ENV_BYTES: usize = 64;
 /// Whose exceptions would hide an attack: forged values, recipients that do not match. So do those of every
 /// C rule, which are broken proofs.
 const NEVER_ALLOWED: &[RuleId] = &[RuleId::F03, RuleId::K01, RuleId::K02];
 
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Vault {
     version: u64,
+    /// The oldest stax that reads the file, for the error of one that does not.
+    #[serde(default)]
+    stax: Option<String>,
     backend: String,
     pub files: Vec<BoundFile>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub allow: Vec<Allow>,
+    /// Where the roster lies, when not in `infra/secrets`.
+    #[serde(default)]
+    pub roster: Option<String>,
+    #[serde(default)]
+    pub postquantum: Option<PostQuantum>,
+    #[serde(default)]
+    pub readers: Vec<RequiredReaders>,
+    #[serde(default)]
+    pub vars: Vec<Variable>,
+    #[serde(default)]
+    pub keys: Vec<KeyNote>,
+    #[serde(default)]
+    pub backends: Vec<Backend>,
 }
 
 /// A managed file: its path from the root of the repository, with `/`, and its environment.
@@ -59,8 +90,14 @@ impl Allow {
 pub enum VaultError {
     #[error("line {line}: {what}")]
     Json { line: usize, what: String },
-    #[error("version {0}; this stax knows version 1")]
+    #[error("version {0}; stax {OURS} knows versions 1 and 2")]
     Version(u64),
+    #[error("version {version} needs {}; this is stax {OURS}, which knows versions 1 and 2", needed(needs.as_deref()))]
+    Newer { version: u64, needs: Option<String> },
+    #[error("`{0}` is a field of version 2, and the file says version 1")]
+    Early(&'static str),
+    #[error("{field}: {name:?} {why}")]
+    Later { field: &'static str, name: String, why: &'static str },
     #[error("backend {0:?}; this stax knows \"sops-age\"")]
     Backend(String),
     #[error("path {path:?} {why}")]
@@ -87,7 +124,19 @@ impl Vault {
     /// Version 1, backend `sops-age`, no files.
     #[must_use]
     pub fn new() -> Self {
-        Self { version: VERSION, backend: BACKEND.into(), files: Vec::new(), allow: Vec::new() }
+        Self {
+            version: FIRST,
+            stax: None,
+            backend: BACKEND.into(),
+            files: Vec::new(),
+            allow: Vec::new(),
+            roster: None,
+            postquantum: None,
+            readers: Vec::new(),
+            vars: Vec::new(),
+            keys: Vec::new(),
+            backends: Vec::new(),
+        }
     }
 
     /// Reads and checks the whole file.
@@ -97,40 +146,90 @@ impl Vault {
     pub fn parse(text: &str) -> Result<Self, VaultError> {
         let known: serde_json::Value = serde_json::from_str(text).map_err(|error| json_error(&error))?;
         // another version has other fields: that is the first thing to say
-        if let Some(version) = known.get("version").and_then(serde_json::Value::as_u64)
-            && version != VERSION
-        {
-            return Err(VaultError::Version(version));
+        if let Some(version) = known.get("version").and_then(serde_json::Value::as_u64) {
+            check_version(version, known.get("stax").and_then(serde_json::Value::as_str))?;
         }
         let vault: Self = serde_json::from_str(text).map_err(|error| json_error(&error))?;
         vault.check()?;
         Ok(vault)
     }
 
-    /// The file as stax writes it: two columns a level, one bound file a line.
+    /// The same for a judge: of a file whose version is newer than this stax, what it binds and allows as far as its
+    /// entries have the form that we know. The hooks judge by that, and B01 says that it is not all.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse), less [`VaultError::Newer`].
+    pub fn known(text: &str) -> Result<Self, VaultError> {
+        match Self::parse(text) {
+            Err(VaultError::Newer { .. }) => Ok(Self::of_newer(text)),
+            parsed => parsed,
+        }
+    }
+
+    fn of_newer(text: &str) -> Self {
+        let mut vault = Self::new();
+        let known: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
+        let entries =
+            |name: &str| known.get(name).and_then(serde_json::Value::as_array).into_iter().flatten();
+        for file in entries("files") {
+            let text = |name: &str| file.get(name).and_then(serde_json::Value::as_str);
+            if let (Some(path), Some(env)) = (text("path"), text("env")) {
+                // what is not accepted is left out
+                let _ = vault.add(path, env);
+            }
+        }
+        let allow = entries("allow").filter_map(|entry| serde_json::from_value(entry.clone()).ok());
+        vault.allow = allow.filter(|entry| check_allow(entry).is_ok()).collect();
+        vault
+    }
+
+    /// The version that the content needs.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        if self.later_field().is_some() { NEWEST } else { FIRST }
+    }
+
+    /// What teammates have to know when a file of version 1, or none, becomes this one: their stax may not read it.
+    #[must_use]
+    pub fn upgrade(&self, before: Option<&Self>) -> Option<String> {
+        let field = self.later_field()?;
+        let is_new = before.is_none_or(|before| before.version() < self.version());
+        is_new.then(|| {
+            format!(
+                "`{field}` makes it version {}: whoever works here needs stax ≥ {} from now on",
+                self.version(),
+                self.needs()
+            )
+        })
+    }
+
+    fn needs(&self) -> &str {
+        self.stax.as_deref().unwrap_or(SINCE)
+    }
+
+    /// The file as stax writes it: two columns a level, one entry a line, nothing that is empty.
     #[must_use]
     pub fn render(&self) -> String {
-        let text = |text: &str| serde_json::Value::from(text).to_string();
-        let list = |name: &str, lines: Vec<String>| match lines.as_slice() {
-            [] => format!("  \"{name}\": []"),
-            _ => format!("  \"{name}\": [\n    {}\n  ]", lines.join(",\n    ")),
-        };
-        let files = self.files.iter();
-        let files =
-            files.map(|file| format!("{{\"path\": {}, \"env\": {}}}", text(&file.path), text(&file.env)));
-        let allow = self.allow.iter().map(|allow| {
-            let key = allow.key.as_ref().map(|key| format!(", \"key\": {}", text(key))).unwrap_or_default();
-            let (rule, path, why) = (text(&allow.rule), text(&allow.path), text(&allow.why));
-            format!("{{\"rule\": {rule}, \"path\": {path}{key}, \"why\": {why}}}")
-        });
-        let mut parts = vec![
-            format!("  \"version\": {}", self.version),
-            format!("  \"backend\": {}", text(&self.backend)),
-            list("files", files.collect()),
-        ];
-        if !self.allow.is_empty() {
-            parts.push(list("allow", allow.collect()));
+        let version = self.version();
+        let mut parts = vec![format!("  \"version\": {version}")];
+        let mut text = |name: &str, value: &str| parts.push(format!("  \"{name}\": {value}"));
+        if version > FIRST {
+            text("stax", &spaced(&self.needs()));
         }
+        text("backend", &spaced(&self.backend));
+        text("files", &list(&self.files));
+        if !self.allow.is_empty() {
+            text("allow", &list(&self.allow));
+        }
+        self.roster.iter().for_each(|roster| text("roster", &spaced(roster)));
+        self.postquantum.iter().for_each(|level| text("postquantum", &spaced(level)));
+        let lists = [
+            ("readers", list(&self.readers)),
+            ("vars", list(&self.vars)),
+            ("keys", list(&self.keys)),
+            ("backends", list(&self.backends)),
+        ];
+        lists.iter().filter(|(_, list)| list != "[]").for_each(|(name, list)| text(name, list));
         format!("{{\n{}\n}}\n", parts.join(",\n"))
     }
 
@@ -145,9 +244,19 @@ impl Vault {
         }
         let mut vault = self.clone();
         vault.files.push(file);
-        vault.check()?;
-        *self = vault;
+        *self = vault.edited()?;
         Ok(())
+    }
+
+    /// After a change of fields: with the version that they need.
+    ///
+    /// # Errors
+    /// [`VaultError`], where what was changed is not accepted.
+    pub fn edited(mut self) -> Result<Self, VaultError> {
+        self.version = self.version();
+        self.stax = (self.version > FIRST).then(|| self.needs().to_owned());
+        self.check()?;
+        Ok(self)
     }
 
     #[must_use]
@@ -161,8 +270,17 @@ impl Vault {
     }
 
     fn check(&self) -> Result<(), VaultError> {
-        if self.version != VERSION {
-            return Err(VaultError::Version(self.version));
+        check_version(self.version, self.stax.as_deref())?;
+        if self.version == FIRST {
+            let field = self.stax.is_some().then_some("stax").or_else(|| self.later_field());
+            field.map_or(Ok(()), |field| Err(VaultError::Early(field)))?;
+        }
+        if self.stax.as_ref().is_some_and(|number| !is_release(number)) {
+            return Err(VaultError::Later {
+                field: "stax",
+                name: String::new(),
+                why: "is no number of a release",
+            });
         }
         if self.backend != BACKEND {
             return Err(VaultError::Backend(self.backend.clone()));
@@ -178,68 +296,61 @@ impl Vault {
                 return Err(VaultError::EnvTwice(file.env.clone()));
             }
         }
-        self.allow.iter().try_for_each(check_allow)
+        self.allow.iter().try_for_each(check_allow)?;
+        self.check_later()
     }
 }
 
-/// A name of an environment: `[a-z0-9][a-z0-9_-]{0,63}`.
-///
-/// # Errors
-/// [`VaultError::Env`]
-pub fn check_env(env: &str) -> Result<(), VaultError> {
-    let good = env.len() <= MAX_ENV_BYTES
-        && env.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
-        && env.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-');
-    if good { Ok(()) } else { Err(VaultError::Env(env.chars().take(MAX_ENV_BYTES).collect())) }
-}
-
-/// A path that means one file beneath the root of the repository, on every system and in git.
-///
-/// # Errors
-/// [`VaultError::Path`] with the reason.
-pub fn check_path(path: &str) -> Result<(), VaultError> {
-    let shown = path.chars().take(MAX_PATH_BYTES).collect();
-    path_fault(path).map_or(Ok(()), |why| Err(VaultError::Path { path: shown, why }))
-}
-
-fn path_fault(path: &str) -> Option<&'static str> {
-    if path.is_empty() || path.len() > MAX_PATH_BYTES {
-        return Some("is empty or longer than 1024 bytes");
-    }
-    if path.chars().any(is_invisible) {
-        return Some("holds a control or invisible character");
-    }
-    if path.starts_with('/') || path.starts_with('~') {
-        return Some("is not relative to the repository");
-    }
-    if path.contains(['\\', ':']) {
-        return Some("holds a backslash or a colon");
-    }
-    if path.starts_with('-') {
-        return Some("begins with `-`, which programs read as an option");
-    }
-    path.split('/').find_map(component_fault)
-}
-
-fn component_fault(component: &str) -> Option<&'static str> {
-    match component {
-        "" | "." | ".." => Some("is not normalised: an empty part, `.` or `..`"),
-        _ if component.ends_with(['.', ' ']) || component.starts_with(' ') => {
-            Some("has a part with a blank at an end or a dot at the end, which some systems drop")
+fn check_version(version: u64, needs: Option<&str>) -> Result<(), VaultError> {
+    match version {
+        FIRST..=NEWEST => Ok(()),
+        0 => Err(VaultError::Version(version)),
+        _ => {
+            let needs = needs.filter(|number| is_release(number)).map(str::to_owned);
+            Err(VaultError::Newer { version, needs })
         }
-        // `git~1` is what Windows may call `.git`
-        _ if matches!(component.to_lowercase().as_str(), ".git" | "git~1") => {
-            Some("lies in git's own folder")
-        }
-        _ => None,
     }
 }
 
-/// Controls, and what a file system or a screen may drop or reorder.
-fn is_invisible(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
-        || matches!(character, '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{e0000}'..='\u{e0fff}')
+/// `0.2`, `1.12.3`
+fn is_release(number: &str) -> bool {
+    let is_number =
+        |part: &str| !part.is_empty() && part.len() < 6 && part.bytes().all(|b| b.is_ascii_digit());
+    (2..=3).contains(&number.split('.').count()) && number.split('.').all(is_number)
+}
+
+fn needed(release: Option<&str>) -> String {
+    release.map_or_else(|| "a newer stax".to_owned(), |release| format!("stax ≥ {release}"))
+}
+
+fn list(entries: &[impl Serialize]) -> String {
+    let lines: Vec<String> = entries.iter().map(spaced).collect();
+    if lines.is_empty() { "[]".to_owned() } else { format!("[\n    {}\n  ]", lines.join(",\n    ")) }
+}
+
+/// On one line, with a blank behind each comma and colon.
+fn spaced(value: &impl Serialize) -> String {
+    let mut out = Vec::new();
+    let written = value.serialize(&mut Serializer::with_formatter(&mut out, Spaced));
+    // text and lists of text are always JSON
+    debug_assert!(written.is_ok());
+    String::from_utf8(out).unwrap_or_default()
+}
+
+struct Spaced;
+
+impl Formatter for Spaced {
+    fn begin_array_value<W: ?Sized + io::Write>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
+        if first { Ok(()) } else { out.write_all(b", ") }
+    }
+
+    fn begin_object_key<W: ?Sized + io::Write>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
+        if first { Ok(()) } else { out.write_all(b", ") }
+    }
+
+    fn begin_object_value<W: ?Sized + io::Write>(&mut self, out: &mut W) -> io::Result<()> {
+        out.write_all(b": ")
+    }
 }
 
 fn check_allow(allow: &Allow) -> Result<(), VaultError> {
@@ -273,175 +384,4 @@ fn json_error(error: &serde_json::Error) -> VaultError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const TWO: &str = r#"{
-  "version": 1,
-  "backend": "sops-age",
-  "files": [
-    {"path": "infra/secrets/prod.enc.yaml", "env": "production"},
-    {"path": "infra/secrets/dev.enc.yaml", "env": "development"}
-  ]
-}
-"#;
-
-    #[test]
-    fn binds_files_to_environments() {
-        let mut vault = Vault::new();
-        vault.add("infra/secrets/prod.enc.yaml", "production").unwrap();
-        vault.add("infra/secrets/dev.enc.yaml", "development").unwrap();
-        vault.add("infra/secrets/dev.enc.yaml", "development").unwrap();
-        assert_eq!(vault.render(), TWO);
-        assert_eq!(Vault::parse(TWO).unwrap(), vault);
-        assert_eq!(
-            vault.file_for_env("production").map(|file| file.path.as_str()),
-            Some("infra/secrets/prod.enc.yaml")
-        );
-        assert_eq!(vault.env_for_path("infra/secrets/dev.enc.yaml"), Some("development"));
-        assert!(vault.file_for_env("staging").is_none() && vault.env_for_path("x").is_none());
-        assert_eq!(Vault::parse(&Vault::new().render()).unwrap(), Vault::new());
-    }
-
-    #[test]
-    fn the_one_line_form_reads_the_same() {
-        let text = r#"{"version": 1, "backend": "sops-age", "files": [{"path": "a.enc.yaml", "env": "a"}]}"#;
-        assert_eq!(Vault::parse(&Vault::parse(text).unwrap().render()).unwrap(), Vault::parse(text).unwrap());
-    }
-
-    #[test]
-    fn a_path_stays_beneath_the_root() {
-        let long = "a/".repeat(600) + "b";
-        for path in [
-            "",
-            ".",
-            "..",
-            "./a.yaml",
-            "../a.yaml",
-            "a/../../b.yaml",
-            "../../other/infra/secrets/prod.enc.yaml",
-            "a/./b",
-            "a//b",
-            "a/",
-            "/etc/passwd",
-            "//host/share",
-            "~/a",
-            "~root/a",
-            "C:\\a",
-            "C:/a",
-            "c:a",
-            "a\\b",
-            "..\\a",
-            "a\0b",
-            "a\nb",
-            "a\u{1b}[2J",
-            "a\u{7f}",
-            "a\u{85}",
-            ".git/config",
-            ".GIT/hooks/pre-commit",
-            "sub/.Git/config",
-            "GIT~1/config",
-            ".git./config",
-            ".git /config",
-            ".g\u{200c}it/config",
-            "a\u{202e}b",
-            "a.yaml.",
-            "a.yaml ",
-            " a.yaml",
-            "dir./a",
-            "a.yaml::$DATA",
-            "-rf",
-            "--output=x",
-            "\u{feff}a",
-            long.as_str(),
-        ] {
-            assert!(matches!(check_path(path), Err(VaultError::Path { .. })), "{path:?}");
-            let error = Vault::new().add(path, "a").unwrap_err().to_string();
-            assert!(!error.contains(['\0', '\n', '\u{1b}', '\u{7f}', '\u{202e}']), "{error:?}");
-        }
-        for path in [
-            "prod.enc.yaml",
-            "infra/secrets/prod.enc.yaml",
-            ".secrets/a.yaml",
-            "a b/c.yaml",
-            "ключ/ä.json",
-            "a..b/c",
-            "...a",
-            ".gitsecret/a",
-            ".github/a.enc.yaml",
-            "a~b",
-            "a-b/-c",
-            "git/a",
-        ] {
-            assert_eq!(check_path(path), Ok(()), "{path}");
-        }
-    }
-
-    #[test]
-    fn what_is_not_exactly_the_form_is_refused_without_its_content() {
-        let files = |files: &str| format!(r#"{{"version": 1, "backend": "sops-age", "files": [{files}]}}"#);
-        for (text, what) in [
-            (String::new(), "line 1: EOF"),
-            ("[]".into(), "line 1: "),
-            (TWO.replace("\"version\": 1", "\"version\": 2"), "version 2"),
-            (TWO.replace("sops-age", "other"), "backend \"other\""),
-            (TWO.replace("\"version\": 1,", ""), "missing field `version`"),
-            (TWO.replace("\"version\": 1,", "\"version\": \"s3cret\","), "line 2: expected u64"),
-            (TWO.replace("\"version\": 1,", "\"version\": 1, \"version\": 1,"), "duplicate field `version`"),
-            (TWO.replace("\"version\": 1,", "\"version\": 1, \"x\": \"s3cret\","), "unknown field `x`"),
-            (files(r#"{"path": "a", "env": "a", "mode": 1}"#), "unknown field `mode`"),
-            (files(r#"{"path": "a"}"#), "missing field `env`"),
-            (files(r#"{"path": "a", "env": "s3cret", "env": "a"}"#), "duplicate field `env`"),
-            (
-                files(r#"{"path": "a/B", "env": "a"}, {"path": "A/b", "env": "b"}"#),
-                "path \"A/b\" is bound twice",
-            ),
-            (
-                files(r#"{"path": "a", "env": "a"}, {"path": "b", "env": "a"}"#),
-                "environment `a` is bound twice",
-            ),
-            (files(r#"{"path": "a/../b", "env": "a"}"#), "not normalised"),
-            (TWO.to_owned() + "x", "trailing characters"),
-            ("\u{feff}".to_owned() + TWO, "line 1: expected value"),
-        ] {
-            let error = Vault::parse(&text).unwrap_err().to_string();
-            assert!(error.contains(what) && !error.contains("s3cret"), "{text}: {error}");
-        }
-        for env in ["", "Prod", "-a", "_a", "a b", "a/b", "a.b", "ä", "a\n", &"a".repeat(65)] {
-            assert!(matches!(check_env(env), Err(VaultError::Env(_))), "{env:?}");
-        }
-        for env in ["production", "0", "a_b-c", &"a".repeat(64)] {
-            assert_eq!(check_env(env), Ok(()));
-        }
-    }
-
-    #[test]
-    fn exceptions_are_named_reasoned_and_never_for_forgeries() {
-        let with = |allow: &str| {
-            Vault::parse(&format!(
-                r#"{{"version": 1, "backend": "sops-age", "files": [], "allow": [{allow}]}}"#
-            ))
-        };
-        let vault = with(r#"{"rule": "plaintext", "path": "a", "key": "PORT", "why": "not a secret"}, {"rule": "F04E", "path": "b", "why": "x \"y\""}"#).unwrap();
-        let covers = |rule, path, key| vault.allow.iter().any(|allow| allow.covers(rule, path, Some(key)));
-        assert!(covers(RuleId::F04, "a", "PORT"));
-        assert!(!covers(RuleId::F04, "a", "KEY"));
-        assert!(!covers(RuleId::F04, "b", "PORT"));
-        assert!(covers(RuleId::F04E, "b", "any"));
-        assert_eq!(Vault::parse(&vault.render()).unwrap(), vault);
-        for (allow, what) in [
-            (r#"{"rule": "F03", "path": "a", "why": "x"}"#, "no exception"),
-            (r#"{"rule": "recipients", "path": "a", "why": "x"}"#, "no exception"),
-            (r#"{"rule": "k02", "path": "a", "why": "x"}"#, "no exception"),
-            (r#"{"rule": "C03", "path": "a", "why": "x"}"#, "no exception"),
-            (r#"{"rule": "Z99", "path": "a", "why": "x"}"#, "no rule"),
-            (r#"{"rule": "F04", "path": "../a", "why": "x"}"#, "not normalised"),
-            (r#"{"rule": "F04", "path": "a", "why": " "}"#, "reason"),
-            (r#"{"rule": "F04", "path": "a", "key": "", "why": "x"}"#, "empty"),
-            (r#"{"rule": "F04", "path": "a"}"#, "missing field `why`"),
-        ] {
-            let error = with(allow).unwrap_err().to_string();
-            assert!(error.contains(what), "{allow}: {error}");
-        }
-    }
-}
+mod tests;

@@ -30,7 +30,7 @@ impl Exceptions {
     /// Of a commit, or a tree; of a file that breaks its rules none count, and B01 says why it does.
     pub fn of(workspace: &Workspace, commit: ObjectId) -> Result<Self, VerifyError> {
         let text = workspace.repo()?.blob_at(commit, VAULT)?.and_then(|bytes| String::from_utf8(bytes).ok());
-        let vault = text.and_then(|text| Vault::parse(&text).ok());
+        let vault = text.and_then(|text| Vault::known(&text).ok());
         Ok(Self(vault.map(|vault| vault.allow).unwrap_or_default()))
     }
 

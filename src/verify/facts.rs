@@ -9,7 +9,7 @@ use crate::policy::Finding;
 use crate::policy::config::Config;
 use crate::policy::content::Content;
 use crate::policy::policies::Policies;
-use crate::policy::vault::Allow;
+use crate::policy::vault::{Allow, VaultError};
 use crate::workspace::{POLICY, StanzaFault};
 
 /// Everything that the rules look at, of one tree.
@@ -22,7 +22,7 @@ pub struct Facts {
     /// There is a `.stax/vault.json`.
     pub has_vault: bool,
     /// Why it cannot be read.
-    pub vault_fault: Option<String>,
+    pub vault_fault: Option<VaultError>,
     /// The other files called `.sops.yaml`, and the one at the root when it is a link.
     pub others: Vec<OtherPolicy>,
     /// Every path of the index; `None` when nobody looked.

@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 
 use super::base::Base;
 use super::error::VerifyError;
+use super::facts::Facts;
 use super::leaks::{self, Leaks};
 use super::options::{Options, is_beneath};
 use super::report::Report;
 use super::rules::depends_on_policy;
 use super::tree::{self, Gathered, Source};
 use super::{range, returned};
+use crate::policy::vault::VaultError;
 use crate::policy::{Finding, RuleId, Severity};
 use crate::repo::StagedChange;
 use crate::trace;
@@ -35,7 +37,7 @@ pub fn staged(workspace: &Workspace, options: &Options) -> Result<Report, Verify
     let mut report = of_tree(workspace, changes, &changed, options)?;
     leaks::drop_known(&mut leaks.findings, &report.findings);
     report.findings.extend(leaks.findings);
-    report.unsought = leaks.notes;
+    report.unsought.extend(leaks.notes);
     let mut back = returned::staged(workspace, report.changes.as_deref().unwrap_or_default())?;
     if !back.findings.is_empty() {
         let base = Base::of_next_commit(workspace, options)?;
@@ -114,7 +116,16 @@ fn of_tree(
     let older = older.iter().filter(|finding| finding.severity == Severity::Error).count();
     let files = gathered.facts.files.len();
     let changes = Some(changes);
-    Ok(Report { findings, older, accepted, files, opened, changes, ..Report::default() })
+    let unsought = newer_bindings(&gathered.facts).into_iter().collect();
+    Ok(Report { findings, older, accepted, files, opened, changes, unsought, ..Report::default() })
+}
+
+/// B01 counts against the commit that brings it, and every other one says what it was judged by.
+fn newer_bindings(facts: &Facts) -> Option<String> {
+    let newer = facts.vault_fault.as_ref().filter(|fault| matches!(fault, VaultError::Newer { .. }))?;
+    Some(format!(
+        "{VAULT}: {newer}; judged by the rules and bindings that this stax knows, which may not be all"
+    ))
 }
 
 /// Whether a file of attributes that this commit changes, or one that no commit holds, takes the drivers from a file.

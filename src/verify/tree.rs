@@ -7,7 +7,7 @@ use super::facts::{Facts, FileFacts, SwitchedOff};
 use crate::ledger::Snapshot;
 use crate::policy::content::Content;
 use crate::policy::sniff::sniff;
-use crate::policy::vault::Vault;
+use crate::policy::vault::{Vault, VaultError};
 use crate::repo::{Attribute, ObjectId, Repo, RepoError, StagedChange};
 use crate::trace;
 use crate::workspace::register::Depth;
@@ -84,12 +84,13 @@ impl Source {
     }
 
     /// The bindings, and what is wrong with them.
-    pub(super) fn vault(self, workspace: &Workspace) -> Result<(Option<Vault>, Option<String>), VerifyError> {
+    pub(super) fn vault(
+        self,
+        workspace: &Workspace,
+    ) -> Result<(Option<Vault>, Option<VaultError>), VerifyError> {
         let Some(text) = self.text(workspace, VAULT)? else { return Ok((None, None)) };
-        Ok(match Vault::parse(&text) {
-            Ok(vault) => (Some(vault), None),
-            Err(error) => (None, Some(error.to_string())),
-        })
+        // the files of a newer one are judged by what this stax knows
+        Ok((Vault::known(&text).ok(), Vault::parse(&text).err()))
     }
 }
 

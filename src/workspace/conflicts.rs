@@ -58,6 +58,17 @@ pub enum Other {
     Unknown,
 }
 
+/// The version of a kept conflict.
+const SCHEMA: u32 = 1;
+
+/// A file of the folder.
+enum Kept {
+    Known(Record),
+    /// That of a stax to come, which is left to it.
+    Newer,
+    Damaged,
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Record {
@@ -80,7 +91,7 @@ struct Record {
 pub fn keep(repo: &Repo, conflict: &Conflict, other: Other) -> std::io::Result<()> {
     let text = |id: &ObjectId| id.to_string();
     let record = Record {
-        schema: 1,
+        schema: SCHEMA,
         path: conflict.path.clone(),
         keys: conflict.keys.clone(),
         base: conflict.blobs.base.as_ref().map(text),
@@ -98,7 +109,10 @@ pub fn keep(repo: &Repo, conflict: &Conflict, other: Other) -> std::io::Result<(
 /// # Errors
 /// As [`keep`].
 pub fn update(repo: &Repo, conflict: &Conflict) -> std::io::Result<()> {
-    let old = read(&file(repo, &conflict.path)).filter(|record| record.path == conflict.path);
+    let old = match read(&file(repo, &conflict.path)) {
+        Kept::Known(record) if record.path == conflict.path => Some(record),
+        _ => None,
+    };
     let waits = repo.operations().is_empty() && repo.patch().is_none();
     let other = old.map_or(if waits { Other::Stash } else { Other::Unknown }, |record| record.other);
     keep(repo, conflict, other)
@@ -125,8 +139,12 @@ pub fn forget(repo: &Repo, path: &str) {
 pub fn known(repo: &Repo) -> Vec<Conflict> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder(repo)).into_iter().flatten().flatten() {
-        let conflict = read(&entry.path()).filter(|record| is_current(repo, record)).and_then(conflict);
-        match conflict {
+        let current = match read(&entry.path()) {
+            Kept::Known(record) if is_current(repo, &record) => conflict(record),
+            Kept::Newer => continue,
+            Kept::Known(_) | Kept::Damaged => None,
+        };
+        match current {
             Some(conflict) => found.push(conflict),
             None => drop(fs::remove_file(entry.path())),
         }
@@ -161,11 +179,16 @@ fn is_current(repo: &Repo, record: &Record) -> bool {
         Other::Stash => operations.is_empty(),
         Other::Unknown => !operations.is_empty() || repo.is_rebase() || repo.patch().is_some(),
     };
-    record.schema == 1 && record.head == head && is_under_way
+    record.schema == SCHEMA && record.head == head && is_under_way
 }
 
-fn read(path: &std::path::Path) -> Option<Record> {
-    serde_json::from_slice(&fs::read(path).ok()?).ok()
+fn read(path: &std::path::Path) -> Kept {
+    let bytes = fs::read(path).unwrap_or_default();
+    let known: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
+    if known.get("schema").and_then(serde_json::Value::as_u64).is_some_and(|schema| schema > SCHEMA.into()) {
+        return Kept::Newer;
+    }
+    serde_json::from_slice(&bytes).map_or(Kept::Damaged, Kept::Known)
 }
 
 fn folder(repo: &Repo) -> PathBuf {

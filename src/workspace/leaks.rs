@@ -221,7 +221,7 @@ impl<'w> Collector<'w> {
         let text = |path: &str| -> Result<Option<String>> {
             Ok(repo.index_blob(path)?.and_then(|bytes| String::from_utf8(bytes).ok()))
         };
-        let vault = text(VAULT)?.and_then(|text| Vault::parse(&text).ok());
+        let vault = text(VAULT)?.and_then(|text| Vault::known(&text).ok());
         let bound: BTreeSet<String> =
             vault.iter().flat_map(|vault| &vault.files).map(|file| file.path.clone()).collect();
         let mut policies = Vec::new();

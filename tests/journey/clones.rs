@@ -235,6 +235,28 @@ fn what_an_older_stax_kept_is_asked_about_set_aside_or_made_anew() {
 }
 
 #[test]
+fn what_a_newer_stax_kept_is_left_to_it() {
+    let sandbox = bare_store();
+    let conflict = old("conflict.json").replace("\"schema\":1", "\"schema\":2,\"more\":[]");
+    let (kept, journal) = (".git/stax/conflicts/48de19ba2cb10c891034906bd2ba5801.json", ".git/stax/journal");
+    sandbox.write(kept, &conflict);
+    sandbox.stax(["secrets", "resolve"]).ok().says("no secret file is in conflict");
+    assert_eq!(sandbox.read(kept), conflict);
+
+    let text = old("journal-2").replace("stax journal 2 ", "stax journal 3 ");
+    sandbox.write(journal, &text);
+    let before = sandbox.read(PROD);
+    sandbox.stax(["secrets", "status"]).ok().prints("a command of a newer stax was cut off here");
+    let status = sandbox.stax(["secrets", "status", "--json"]).ok().json();
+    assert_eq!(status["interrupted"]["next_write"], "newer");
+    sandbox.stax(["secrets", "verify"]).ok().says("a command of a newer stax was cut off here");
+    let refused = sandbox.stax_with(["secrets", "set", "A"], "b\n").exits(2).one_error();
+    refused.says("this one writes nothing before").says("with that stax: stax secrets resolve");
+    assert_eq!((sandbox.read(PROD), sandbox.read(journal)), (before, text));
+    sandbox.get("STRIPE_SECRET_KEY").ok().prints(CANARY);
+}
+
+#[test]
 fn the_environment_of_an_older_stax_still_loads() {
     let sandbox = bare_store();
     // the same bytes in the place of its own

@@ -5,6 +5,7 @@ mod support;
 mod adopt;
 mod agree;
 mod allow;
+mod bindings;
 mod bootstrap;
 mod clones;
 mod configured;

@@ -112,7 +112,7 @@ impl Around {
     fn read() -> Option<Self> {
         let workspace = Workspace::over(Repo::from_env().ok()?, Caller::Git);
         let files = |vault: Vault| vault.files.into_iter().map(|file| file.path).collect();
-        let bound = workspace.vault().ok().map(|vault| vault.map(files).unwrap_or_default());
+        let bound = workspace.bindings().ok().map(|vault| vault.map(files).unwrap_or_default());
         let policy = workspace.policy();
         let has_broken_policy = policy.is_err();
         Some(Self { workspace, bound, policy: policy.ok().flatten(), has_broken_policy })

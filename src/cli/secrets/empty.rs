@@ -5,6 +5,7 @@ use sops_document::Path;
 
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
+use crate::cli::vault;
 use crate::policy::RuleId;
 use crate::policy::vault::{Allow, Vault};
 use crate::workspace::{Target, VAULT, Workspace};
@@ -40,7 +41,7 @@ pub fn settle(ui: &Ui, workspace: &Workspace, target: &Target, set_empty: &[Stri
     if vault.allow == before {
         return Ok(());
     }
-    workspace.save(&[workspace.plan(VAULT, vault.render())?])?;
+    vault::save(ui, workspace, &[workspace.plan(VAULT, vault.render())?])?;
     if !added.is_empty() {
         let names = added.join(", ");
         ui.note(format!("{VAULT}: an exception for F04E says that {names} is empty on purpose"));

@@ -11,6 +11,7 @@ use crate::cli::secrets::install::{guard, install};
 use crate::cli::secrets::interrupted::open_to_install;
 use crate::cli::secrets::verify::opinion;
 use crate::cli::ui::Ui;
+use crate::cli::vault;
 use crate::disk::Write;
 use crate::policy::vault::check_env;
 use crate::repo::Repo;
@@ -90,7 +91,7 @@ impl Args {
             return Ok(ExitCode::SUCCESS);
         }
         let first = workspace.vault()?.is_none();
-        workspace.save(&plan.writes)?;
+        vault::save(ui, &workspace, &plan.writes)?;
         self.show(ui, &workspace, &plan, "created");
         install(repo)?.report(ui);
         guard::cover(repo, &path, ui);

@@ -65,6 +65,10 @@ pub(in crate::cli) fn settle(ui: &Ui, workspace: &Workspace) -> Result<(), Failu
         found = done;
     }
     match found.fate {
+        Fate::Newer => {
+            return Err(Failure::usage(format!("{}; {}", text(&found), outcome(&found)))
+                .hint(format!("with that stax: {FINISH}")));
+        }
         Fate::Finished => {
             ui.warning(format!("a command was cut off here; finished its change of {}", names(&found)))
         }
@@ -98,6 +102,7 @@ pub(super) fn text(found: &Interrupted) -> String {
     };
     let (done, open) = (listed(true), listed(false));
     match (done.is_empty(), open.is_empty()) {
+        _ if found.fate == Fate::Newer => "a command of a newer stax was cut off here".to_owned(),
         (true, true) => "a journal of another user or another folder lies here".to_owned(),
         (true, false) => format!("a command was cut off before it changed {open}"),
         (false, true) => format!("a command was cut off after it changed {done}"),
@@ -116,6 +121,7 @@ pub(super) fn outcome(found: &Interrupted) -> String {
             format!("nothing proves who wrote {}, so stax asks before it finishes it", journal(found))
         }
         Fate::SetAside => format!("stax does nothing that {} says", journal(found)),
+        Fate::Newer => format!("it has to finish {}, and this one writes nothing before", journal(found)),
     }
 }
 
@@ -126,6 +132,7 @@ pub(super) fn json(found: &Interrupted) -> Value {
         Fate::Dropped => "dropped",
         Fate::Asked => "asked",
         Fate::SetAside => "set-aside",
+        Fate::Newer => "newer",
     };
     json!({"files": files.collect::<Vec<_>>(), "journal": found.journal, "next_write": fate})
 }

@@ -55,7 +55,7 @@ impl Args {
             return Ok(ExitCode::SUCCESS);
         };
         if !self.dry_run {
-            workspace.save(&[write])?;
+            super::save(ui, &workspace, &[write])?;
         }
         let verb = if self.dry_run { "would bind" } else { "bound" };
         ui.line(format!("{verb} {path} to {} in {VAULT}", self.env));

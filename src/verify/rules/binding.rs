@@ -1,12 +1,18 @@
 //! B01: `.stax/vault.json` is read strictly. B02: a file that the policy names is encrypted.
 
+use crate::policy::vault::VaultError;
 use crate::policy::{Finding, RuleId};
 use crate::verify::facts::{Facts, Plain, says_secret};
 use crate::workspace::{POLICY, VAULT};
 
 pub(super) fn check(facts: &Facts) -> Vec<Finding> {
     let broken = facts.vault_fault.iter().map(|fault| {
-        Finding::error(RuleId::B01, VAULT, fault).fix("git restore --source=HEAD .stax/vault.json")
+        let fix = match fault {
+            VaultError::Newer { needs: Some(release), .. } => format!("install stax {release} or later"),
+            VaultError::Newer { needs: None, .. } => "install a newer stax".to_owned(),
+            _ => "git restore --source=HEAD .stax/vault.json".to_owned(),
+        };
+        Finding::error(RuleId::B01, VAULT, fault.to_string()).fix(fix)
     });
     broken.chain(facts.plain.iter().filter_map(unsealed)).collect()
 }

@@ -78,7 +78,7 @@ pub(in crate::cli) fn cover(repo: &Repo, path: &str, ui: &Ui) {
 
 /// The same for what a `.stax/vault.json` binds that git is about to write.
 pub(in crate::cli) fn cover_bound(repo: &Repo, vault: &[u8], ui: &Ui) {
-    let vault = std::str::from_utf8(vault).ok().and_then(|text| Vault::parse(text).ok());
+    let vault = std::str::from_utf8(vault).ok().and_then(|text| Vault::known(text).ok());
     for file in vault.into_iter().flat_map(|vault| vault.files) {
         cover(repo, &file.path, ui);
     }

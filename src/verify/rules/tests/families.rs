@@ -149,7 +149,7 @@ fn bindings_and_files_that_a_rule_names() {
     ] {
         assert_eq!(with(false, |facts| facts.plain = vec![plain.clone()]), expected, "{plain:?}");
     }
-    let fault = with(true, |facts| facts.vault_fault = Some("line 1: EOF".into()));
+    let fault = with(true, |facts| facts.vault_fault = Some(crate::policy::vault::VaultError::Version(0)));
     assert_eq!(fault, [(RuleId::B01, E)]);
 }
 
