@@ -140,20 +140,19 @@ fn the_plain_file_is_warned_about_by_what_git_knows_of_it() {
 #[test]
 fn export_and_import_are_inverse() {
     let sandbox = Sandbox::with_store();
-    for (key, value) in [("A", "it's \"$x\" `y` \\ #"), ("B", " two\nlines\t")] {
+    for (key, value) in [("A", "say \"$x\" `y` C:\\z #"), ("B", " two\nlines\t"), ("D", "it's")] {
         sandbox.stax_with(["secrets", "set", key], value).ok();
     }
     sandbox.stax(["secrets", "set", "C", "--empty"]).ok();
-    for format in ["dotenv", "shell"] {
-        let text = sandbox.stax(["secrets", "export", "--format", format]).ok().stdout;
-        let text = if format == "shell" { text.replace("'it'\\''s", "\"it's\"'") } else { text };
-        let output = sandbox.stax_with(["secrets", "import", "-"], &text);
-        if format == "dotenv" {
-            output.ok().says("6 keys: 6 same");
-        } else {
-            output.exits(2).one_error().says("closing quote");
-        }
-    }
+    let text = sandbox.stax(["secrets", "export", "--format", "dotenv"]).ok().stdout;
+    sandbox.stax_with(["secrets", "import", "-"], &text).ok().says("7 keys: 7 same");
+    // pieces of quotes are for a shell alone
+    let text = sandbox.stax(["secrets", "export"]).ok().stdout;
+    sandbox.stax_with(["secrets", "import", "-"], &text).exits(2).says("closing quote");
+    // no way to write it that all readers of .env files take for the same
+    sandbox.stax_with(["secrets", "set", "E"], "it's $5").ok();
+    let refused = sandbox.stax(["secrets", "export", "--format", "dotenv"]).exits(2).one_error();
+    refused.says("the value of `E`").says("stax secrets exec").hides("$5").prints_exactly("");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! outside the private folder. `tests/peers/run` installs them where it can; without one its test fails.
 
 mod lfs;
+mod readers;
 #[path = "../journey/support.rs"]
 mod support;
 

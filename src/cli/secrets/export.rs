@@ -9,7 +9,7 @@ use super::environment::{Door, variables};
 use super::resolve::whose;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
-use crate::environment::shell;
+use crate::environment::shell::{self, ExportError};
 
 /// Print all values for a shell or a dotenv file
 ///
@@ -36,6 +36,15 @@ enum ExportFormat {
     Dotenv,
 }
 
+/// The key is named, and how its value gets out all the same.
+fn refused(path: &str, error: &ExportError) -> Failure {
+    let failure = Failure::usage(format!("{path}: {error}"));
+    match error {
+        ExportError::Readers(_) => failure.hint("--format shell, or: stax secrets exec -- COMMAND"),
+        _ => failure,
+    }
+}
+
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
         let (workspace, target) = self.which.open()?;
@@ -47,9 +56,7 @@ impl Args {
                 ExportFormat::Shell => shell::export_line(&name, &value),
                 ExportFormat::Dotenv => shell::dotenv_line(&name, &value),
             };
-            out.push_str(&Zeroizing::new(
-                line.map_err(|error| Failure::usage(format!("{}: {error}", target.path)))?,
-            ));
+            out.push_str(&Zeroizing::new(line.map_err(|error| refused(&target.path, &error))?));
         }
         ui.bytes(out.as_bytes())?;
         Ok(ExitCode::SUCCESS)
