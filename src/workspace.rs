@@ -45,7 +45,7 @@ use crate::trace;
 
 pub use error::WorkspaceError;
 use paths::existing;
-use sops_document::{Cleartext, DataKey, Document, DocumentError, Format, Fresh};
+use sops_document::{Cleartext, DataKey, Document, DocumentError, Format, SealContext};
 use unlock::NoKey;
 pub use unlock::StanzaFault;
 
@@ -458,8 +458,8 @@ pub fn now() -> String {
     jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-/// Calls `with` with the time and the randomness of this machine.
-pub fn fresh<T>(with: impl FnOnce(&mut Fresh<'_>) -> T) -> T {
+/// Calls `with` with a data key, and the time and the randomness of this machine.
+pub fn sealing<T>(key: &DataKey, with: impl FnOnce(&mut SealContext<'_>) -> T) -> T {
     let now = now();
-    with(&mut Fresh { now: &now, random: &mut random })
+    with(&mut SealContext { key, now: &now, random: &mut random })
 }

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use sops_document::{
-    Cleartext, DataKey, Document, Format, Fresh, Path, Scalar, Step, Terms, Token, WrappedKey, empty, seal,
+    Cleartext, DataKey, Document, Format, Path, Scalar, SealContext, Step, Terms, Token, WrappedKey, empty,
+    seal,
 };
 
 const FORMATS: [Format; 3] = [Format::Yaml, Format::Json, Format::Dotenv];
@@ -32,15 +33,13 @@ fn wrapped() -> Vec<WrappedKey> {
     ["age1first", "age1second"].map(|label| WrappedKey { recipient: label.into(), enc: armor.into() }).into()
 }
 
-fn with<T>(seed: u64, now: &str, call: impl FnOnce(&mut Fresh<'_>) -> T) -> T {
+fn with<T>(seed: u64, now: &str, call: impl FnOnce(&mut SealContext<'_>) -> T) -> T {
     let mut dice = Dice(seed);
-    call(&mut Fresh { now, random: &mut |buffer: &mut [u8]| dice.roll(buffer) })
+    call(&mut SealContext { key: &key(), now, random: &mut |buffer: &mut [u8]| dice.roll(buffer) })
 }
 
 fn sealed(format: Format, clear: &str) -> String {
-    with(1, "2026-01-02T03:04:05Z", |fresh| {
-        seal(format, clear, &Terms::of(&wrapped()), &key(), fresh).unwrap()
-    })
+    with(1, "2026-01-02T03:04:05Z", |context| seal(format, clear, &Terms::of(&wrapped()), context).unwrap())
 }
 
 fn open(format: Format, text: &str) -> Cleartext {
@@ -48,7 +47,7 @@ fn open(format: Format, text: &str) -> Cleartext {
 }
 
 fn set(clear: &Cleartext, name: &str, value: Scalar) -> Option<String> {
-    with(2, "2026-02-03T04:05:06Z", |fresh| clear.set(&Path::key(name), value, false, &key(), fresh).unwrap())
+    with(2, "2026-02-03T04:05:06Z", |context| clear.set(&Path::key(name), value, false, context).unwrap())
 }
 
 fn changed_lines(before: &str, after: &str) -> usize {
@@ -83,10 +82,10 @@ fn one_changed_value_is_a_three_line_change() {
         assert_eq!(open(format, &added).tree().leaves().len(), opened.tree().leaves().len() + 1);
         let edited = opened.layout().replace("two", "three");
         let resealed =
-            with(3, "2026-02-03T04:05:06Z", |fresh| opened.reseal(&edited, &key(), fresh).unwrap()).unwrap();
+            with(3, "2026-02-03T04:05:06Z", |context| opened.reseal(&edited, context).unwrap()).unwrap();
         assert_eq!(changed_lines(&text, &resealed), 3, "{format:?}");
-        let removed = with(4, "2026-02-03T04:05:06Z", |fresh| {
-            open(format, &added).unset(&Path::key("NEW"), &key(), fresh).unwrap()
+        let removed = with(4, "2026-02-03T04:05:06Z", |context| {
+            open(format, &added).unset(&Path::key("NEW"), context).unwrap()
         });
         assert_eq!(changed_lines(&text, &removed), 2, "{format:?}");
     }
@@ -97,8 +96,7 @@ fn a_change_of_layout_alone_keeps_every_token_and_the_mac() {
     let text = sealed(Format::Yaml, AUTHOR);
     let opened = open(Format::Yaml, &text);
     let edited = opened.layout().replace("D: 5\n", "\nD:    5\n");
-    let after =
-        with(5, "2030-01-01T00:00:00Z", |fresh| opened.reseal(&edited, &key(), fresh).unwrap()).unwrap();
+    let after = with(5, "2030-01-01T00:00:00Z", |context| opened.reseal(&edited, context).unwrap()).unwrap();
     assert_eq!(changed_lines(&text, &after), 2);
     assert!(!after.contains("2030"));
 }
@@ -106,13 +104,13 @@ fn a_change_of_layout_alone_keeps_every_token_and_the_mac() {
 #[test]
 fn an_empty_document_takes_its_first_value_and_gives_its_last_one_back() {
     for format in FORMATS {
-        let text = with(6, "2026-01-02T03:04:05Z", |fresh| {
-            empty(format, &Terms::of(&wrapped()), &key(), fresh).unwrap()
+        let text = with(6, "2026-01-02T03:04:05Z", |context| {
+            empty(format, &Terms::of(&wrapped()), context).unwrap()
         });
         let first = set(&open(format, &text), "A", Scalar::str("one")).unwrap();
         assert_eq!(open(format, &first).tree().leaves().len(), 1);
-        let gone = with(7, "2026-02-03T04:05:06Z", |fresh| {
-            open(format, &first).unset(&Path::key("A"), &key(), fresh).unwrap()
+        let gone = with(7, "2026-02-03T04:05:06Z", |context| {
+            open(format, &first).unset(&Path::key("A"), context).unwrap()
         });
         assert_eq!(open(format, &gone).tree().leaves().len(), 0, "{format:?}");
     }
@@ -126,8 +124,10 @@ fn after_a_rotation_the_old_key_opens_nothing() {
         let text = sealed(format, clear);
         let opened = open(format, &text);
         let new_key = DataKey::new([7; 32]);
-        let after =
-            with(8, "2026-02-03T04:05:06Z", |fresh| opened.rotate(&new_key, &wrapped()[..1], fresh).unwrap());
+        let after = with(8, "2026-02-03T04:05:06Z", |context| {
+            let context = &mut SealContext { key: &new_key, now: context.now, random: context.random };
+            opened.rotate(&wrapped()[..1], context).unwrap()
+        });
         let document = Document::parse(format, &after).unwrap();
         assert_eq!(document.metadata().age.len(), 1);
         assert!(document.open(&key()).is_err());
@@ -153,9 +153,8 @@ fn new_stanzas_change_nothing_else() {
 
 #[test]
 fn nothing_is_sealed_for_nobody() {
-    let result = with(1, "2026-01-02T03:04:05Z", |fresh| {
-        seal(Format::Yaml, "A: one\n", &Terms::of(&[]), &key(), fresh)
-    });
+    let result =
+        with(1, "2026-01-02T03:04:05Z", |context| seal(Format::Yaml, "A: one\n", &Terms::of(&[]), context));
     assert!(result.unwrap_err().to_string().contains("recipient"));
 }
 
@@ -165,11 +164,11 @@ fn what_is_in_clear_is_sealed_and_every_token_stays() {
     let half = format!("NEW: 'hunter2' # mine\n{text}");
     let document = Document::parse(Format::Yaml, &half).unwrap();
     let (after, paths) =
-        with(11, "2026-02-03T04:05:06Z", |fresh| document.seal_clear(&key(), fresh)).unwrap().unwrap();
+        with(11, "2026-02-03T04:05:06Z", |context| document.seal_clear(context)).unwrap().unwrap();
     assert_eq!(paths, [Path::key("NEW")]);
     assert!(!after.contains("hunter2") && text.lines().take(2).all(|line| after.contains(line)), "{after}");
     let again = Document::parse(Format::Yaml, &after).unwrap();
-    assert!(with(12, "x", |fresh| again.seal_clear(&key(), fresh)).unwrap().is_none());
+    assert!(with(12, "x", |context| again.seal_clear(context)).unwrap().is_none());
 }
 
 #[test]
@@ -260,8 +259,8 @@ proptest! {
     ) {
         let holds = |text: &String| format != Format::Dotenv || !text.contains("\\n");
         let values: BTreeMap<String, String> = values.into_iter().filter(|(_, text)| holds(text)).collect();
-        let start = with(9, "2026-01-02T03:04:05Z", |fresh| {
-            empty(format, &Terms::of(&wrapped()), &key(), fresh).unwrap()
+        let start = with(9, "2026-01-02T03:04:05Z", |context| {
+            empty(format, &Terms::of(&wrapped()), context).unwrap()
         });
         let mut text = start;
         for (name, value) in &values {
@@ -276,7 +275,7 @@ proptest! {
         }
         // what is shown for editing reads back as the same values, and saving it changes nothing
         let layout = opened.layout();
-        let unchanged = with(10, "2026-02-03T04:05:06Z", |fresh| opened.reseal(&layout, &key(), fresh)).unwrap();
+        let unchanged = with(10, "2026-02-03T04:05:06Z", |context| opened.reseal(&layout, context)).unwrap();
         prop_assert!(unchanged.is_none());
         let shown = format.parse(&layout).unwrap();
         for (path, _, leaf) in shown.leaves() {
@@ -326,9 +325,9 @@ fn edited(before: &str, path: &[&str], value: Option<&str>) -> String {
     let clear = open(Format::Yaml, &text);
     let steps = path.iter().map(|step| step.parse().map_or(Step::Key((*step).into()), Step::Index));
     let path = Path(steps.collect());
-    let after = with(2, "2026-02-03T04:05:06Z", |fresh| match value {
-        Some(value) => clear.set(&path, Scalar::str(value), false, &key(), fresh).unwrap().unwrap(),
-        None => clear.unset(&path, &key(), fresh).unwrap(),
+    let after = with(2, "2026-02-03T04:05:06Z", |context| match value {
+        Some(value) => clear.set(&path, Scalar::str(value), false, context).unwrap().unwrap(),
+        None => clear.unset(&path, context).unwrap(),
     });
     let body = |text: &str| open(Format::Yaml, text).layout().to_string();
     let (old, new) = (body(&text), body(&after));
@@ -383,7 +382,7 @@ fn an_edit_that_would_take_something_along_is_refused() {
         Path(text.split('.').map(|s| s.parse().map_or(Step::Key(s.into()), Step::Index)).collect())
     };
     let set = |at: &str| {
-        with(3, "2026-02-03T04:05:06Z", |fresh| clear.set(&path(at), Scalar::str("v"), false, &key(), fresh))
+        with(3, "2026-02-03T04:05:06Z", |context| clear.set(&path(at), Scalar::str("v"), false, context))
     };
     for (at, rule) in [
         ("a.b", "`a` is a value: remove it first"),
@@ -396,8 +395,8 @@ fn an_edit_that_would_take_something_along_is_refused() {
         let error = set(at).unwrap_err().to_string();
         assert!(error.contains(rule), "{at}: {error}");
     }
-    let unset = with(3, "2026-02-03T04:05:06Z", |fresh| clear.unset(&path("lone.q"), &key(), fresh));
+    let unset = with(3, "2026-02-03T04:05:06Z", |context| clear.unset(&path("lone.q"), context));
     assert!(unset.unwrap_err().to_string().contains("comments alone"));
-    let unset = with(3, "2026-02-03T04:05:06Z", |fresh| clear.unset(&path("lone.x"), &key(), fresh));
+    let unset = with(3, "2026-02-03T04:05:06Z", |context| clear.unset(&path("lone.x"), context));
     assert!(unset.unwrap_err().to_string().contains("does not exist"));
 }

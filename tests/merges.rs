@@ -9,7 +9,9 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use sops_document::merge::{Changes, Keys, values};
 use sops_document::tree::{Step, Visit};
-use sops_document::{Cleartext, DataKey, Document, Format, Fresh, Path, Terms, Wrapped, WrappedKey, seal};
+use sops_document::{
+    Cleartext, DataKey, Document, Format, Path, SealContext, Terms, Wrapped, WrappedKey, seal,
+};
 
 #[path = "support/merging.rs"]
 mod merging;

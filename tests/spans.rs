@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use sops_document::age::{parse_identities, unwrap};
-use sops_document::{DataKey, Document, Format, Fresh, Scalar, Terms, Token, seal, tree::Style};
+use sops_document::{DataKey, Document, Format, Scalar, SealContext, Terms, Token, seal, tree::Style};
 
 #[path = "support/real_sops.rs"]
 mod real_sops;
@@ -74,8 +74,8 @@ fn each_encrypted_value_can_be_replaced_in_place() {
                 counter = counter.wrapping_add(1);
                 buffer.fill(counter);
             };
-            let mut fresh = Fresh { now: "2026-01-02T03:04:05Z", random: &mut random };
-            let result = clear.set(&at_path, Scalar::str("re: placed #1"), true, &key, &mut fresh);
+            let mut context = SealContext { key: &key, now: "2026-01-02T03:04:05Z", random: &mut random };
+            let result = clear.set(&at_path, Scalar::str("re: placed #1"), true, &mut context);
             let Ok(Some(text)) = result else { continue };
             let folder = tempfile::tempdir().unwrap();
             let file = folder.path().join("changed.yaml");
@@ -147,9 +147,9 @@ fn what_an_author_wrote_is_sealed_for_sops_and_comes_back_byte_for_byte() {
         };
         let key = DataKey::generate(&mut random);
         let wrapped = sops_document::age::wrap(&key, &recipients);
-        let mut fresh = Fresh { now: "2026-01-02T03:04:05Z", random: &mut random };
+        let mut context = SealContext { key: &key, now: "2026-01-02T03:04:05Z", random: &mut random };
         let name = path.file_name().unwrap().to_str().unwrap();
-        let text = match seal(Format::Yaml, &source, &Terms::of(&wrapped), &key, &mut fresh) {
+        let text = match seal(Format::Yaml, &source, &Terms::of(&wrapped), &mut context) {
             Ok(text) => text,
             Err(error) => {
                 println!("{name}: {error}");
@@ -179,7 +179,8 @@ fn what_an_author_wrote_is_sealed_for_sops_and_comes_back_byte_for_byte() {
         for ((path, _, before), (_, _, after)) in original.leaves().iter().zip(same.leaves()) {
             assert!(before.scalar == after.scalar, "{name}: {path} of\n{}", layout.as_str());
         }
-        assert!(clear.reseal(&layout, &key, &mut Fresh { now: "x", random: &mut |_| {} }).unwrap().is_none());
+        let mut context = SealContext { key: &key, now: "x", random: &mut |_| {} };
+        assert!(clear.reseal(&layout, &mut context).unwrap().is_none());
         if layout.as_str() != source {
             let changed = similar_lines(&source, &layout);
             println!("{name}: {changed} of {} lines come back in another form", source.lines().count());

@@ -1,7 +1,7 @@
 //! SOPS documents of the benches, the same in every run.
 
 use sops_document::age::wrap;
-use sops_document::{DataKey, Format, Fresh, Terms, seal};
+use sops_document::{DataKey, Format, SealContext, Terms, seal};
 
 /// A YAML document for one reader, under a data key of its seed.
 pub fn sealed(seed: u64, recipient: &str, clear: &str) -> String {
@@ -14,6 +14,6 @@ pub fn sealed(seed: u64, recipient: &str, clear: &str) -> String {
     };
     let key = DataKey::generate(&mut random);
     let wrapped = wrap(&key, &[recipient.parse().expect("a recipient")]);
-    let mut fresh = Fresh { now: "2026-01-02T03:04:05Z", random: &mut random };
-    seal(Format::Yaml, clear, &Terms::of(&wrapped), &key, &mut fresh).expect("a document")
+    let mut context = SealContext { key: &key, now: "2026-01-02T03:04:05Z", random: &mut random };
+    seal(Format::Yaml, clear, &Terms::of(&wrapped), &mut context).expect("a document")
 }

@@ -11,7 +11,7 @@ use crate::repo::{ObjectId, Repo};
 
 use super::groups::Stanzas;
 use super::wrap::{has_data_key, prove};
-use super::{POLICY, fresh, random, unlock};
+use super::{POLICY, random, sealing, unlock};
 
 mod keyless;
 
@@ -265,11 +265,11 @@ impl Triple {
                 &new
             }
         };
-        let keys = Keys { key, is_ours: *key == ours.key, is_theirs: *key == theirs.key };
+        let keys = Keys { is_ours: *key == ours.key, is_theirs: *key == theirs.key };
         let document = ours.clear.document();
         let is_same = labels(document) == access.recipients;
         let text = if keys.is_ours && is_same {
-            fresh(|fresh| merged.seal(&keys, None, fresh))
+            sealing(key, |context| merged.seal(keys, None, context))
         } else {
             let foreign = &document.metadata().foreign;
             if !foreign.is_empty() && (!keys.is_ours || !document.metadata().groups.is_empty()) {
@@ -278,8 +278,8 @@ impl Triple {
                     foreign.join(", ")
                 )));
             }
-            let stanzas = self.stanzas(&keys, &access.recipients)?;
-            fresh(|fresh| merged.seal(&keys, Some(stanzas.wrapped()), fresh))
+            let stanzas = self.stanzas((key, keys), &access.recipients)?;
+            sealing(key, |context| merged.seal(keys, Some(stanzas.wrapped()), context))
         };
         let text = text.map_err(|error| other(error.to_string()))?;
         for old in [Some(ours), Some(theirs), self.base.as_ref()].into_iter().flatten() {
@@ -291,7 +291,7 @@ impl Triple {
     }
 
     /// The stanzas of the sides that have the data key, and new ones for everybody else.
-    fn stanzas(&self, keys: &Keys<'_>, recipients: &[String]) -> Result<NewStanzas, AsText> {
+    fn stanzas(&self, (key, keys): (&DataKey, Keys), recipients: &[String]) -> Result<NewStanzas, AsText> {
         let metadata = self.ours.clear.document().metadata();
         let unknown = |label: &str| AsText::Other(format!("cannot wrap the data key to `{label}`"));
         if !metadata.groups.is_empty() {
@@ -300,7 +300,7 @@ impl Triple {
                 labels.map(|label| label.parse::<Recipient>().map_err(|_| unknown(label))).collect()
             };
             let readers = metadata.groups.iter().map(group).collect::<Result<Vec<Vec<Recipient>>, _>>()?;
-            return Ok(NewStanzas::Groups(Stanzas::new(keys.key, &readers, metadata)));
+            return Ok(NewStanzas::Groups(Stanzas::new(key, &readers, metadata)));
         }
         let sides = [(keys.is_ours, &self.ours), (keys.is_theirs, &self.theirs)];
         let kept: Vec<&WrappedKey> = sides
@@ -312,7 +312,7 @@ impl Triple {
             Some(stanza) => Ok(WrappedKey::clone(stanza)),
             None => {
                 let recipient = label.parse::<Recipient>().map_err(|_| unknown(label))?;
-                Ok(age::wrap(keys.key, &[recipient]).remove(0))
+                Ok(age::wrap(key, &[recipient]).remove(0))
             }
         };
         Ok(NewStanzas::Whole(recipients.iter().map(wrap).collect::<Result<_, _>>()?))
@@ -370,6 +370,6 @@ pub fn settle(
 ) -> Result<String, AsText> {
     let other = |what: String| AsText::Other(what);
     let merged = merge::settle(ours, theirs, paths).map_err(|error| other(error.to_string()))?;
-    let keys = Keys { key, is_ours: true, is_theirs: *key == *their_key };
-    fresh(|fresh| merged.seal(&keys, None, fresh)).map_err(|error| other(error.to_string()))
+    let keys = Keys { is_ours: true, is_theirs: *key == *their_key };
+    sealing(key, |context| merged.seal(keys, None, context)).map_err(|error| other(error.to_string()))
 }

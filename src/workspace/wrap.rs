@@ -6,7 +6,7 @@ use sops_document::{DataKey, Document, Format, Path, Token};
 
 use super::files::{Cause, Obstacle, SecretFile};
 use super::groups::Stanzas;
-use super::{Target, Workspace, WorkspaceError, fresh, random};
+use super::{Target, Workspace, WorkspaceError, random, sealing};
 use crate::disk::Write;
 
 /// What becomes of the data key.
@@ -72,7 +72,8 @@ impl Workspace {
             Keys::Keep => document.rewrap(&Stanzas::new(&old, readers, metadata)),
             Keys::New | Keys::NewForAgeAlone => {
                 let new = DataKey::generate(&mut random);
-                let text = fresh(|fresh| clear.rotate(&new, &Stanzas::new(&new, readers, metadata), fresh));
+                let text =
+                    sealing(&new, |context| clear.rotate(&Stanzas::new(&new, readers, metadata), context));
                 let text = text.map_err(|error| other(error.to_string()))?;
                 prove(file.document.format(), &text, &old, &new).map_err(other)?;
                 Ok(text)
@@ -152,7 +153,7 @@ pub(super) fn prove(
 #[cfg(test)]
 mod tests {
     use sops_document::age;
-    use sops_document::{Fresh, Terms, seal};
+    use sops_document::{SealContext, Terms, seal};
 
     use super::*;
 
@@ -161,9 +162,9 @@ mod tests {
     }
 
     fn sealed(clear: &str, key: &DataKey) -> String {
-        let mut fresh = Fresh { now: "2026-01-10T12:00:00Z", random: &mut random };
+        let mut context = SealContext { key, now: "2026-01-10T12:00:00Z", random: &mut random };
         let wrapped = age::wrap(key, &[recipient()]);
-        seal(Format::Yaml, clear, &Terms::of(&wrapped), key, &mut fresh).unwrap()
+        seal(Format::Yaml, clear, &Terms::of(&wrapped), &mut context).unwrap()
     }
 
     #[test]
@@ -174,7 +175,8 @@ mod tests {
         assert_eq!(opened_by(&document, &old), (6, 6));
         assert_eq!(opened_by(&document, &new), (6, 0));
         let wrapped = age::wrap(&new, &[recipient()]);
-        let rotated = fresh(|fresh| document.open(&old).unwrap().rotate(&new, &wrapped, fresh)).unwrap();
+        let rotated =
+            sealing(&new, |context| document.open(&old).unwrap().rotate(&wrapped, context)).unwrap();
         assert_eq!(prove(Format::Yaml, &rotated, &old, &new), Ok(()));
         // one token that was left behind is seen
         let kept = text.lines().find(|line| line.starts_with("a: ")).unwrap();

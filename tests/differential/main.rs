@@ -19,7 +19,7 @@ mod scalars;
 mod yaml;
 
 use dice::Dice;
-use oracle::{Rule, Sops, data_key, fresh};
+use oracle::{Rule, Sops, data_key, sealing};
 
 const VALUES_A_DOCUMENT: usize = 100;
 
@@ -124,7 +124,7 @@ fn rotated(format: Format, text: &str, dice: &mut Dice) -> String {
     let clear = document.open(&data_key(&document)).unwrap();
     let key = sops_document::DataKey::generate(&mut |buffer| dice.fill(buffer));
     let wrapped = sops_document::age::wrap(&key, &[oracle::ALICE.parse().unwrap()]);
-    fresh(dice, |fresh| clear.rotate(&key, &wrapped, fresh)).unwrap()
+    sealing(dice, &key, |context| clear.rotate(&wrapped, context)).unwrap()
 }
 
 /// One value changed by stax, then another by sops: both read the same afterwards.
@@ -149,7 +149,7 @@ fn edited(
     }
     let path = dice.pick(&paths).clone();
     let value = scalars::yaml_text(dice).replace("\\n", "x");
-    let set = fresh(dice, |fresh| clear.set(&path, Scalar::str(&value), true, &key, fresh));
+    let set = sealing(dice, &key, |context| clear.set(&path, Scalar::str(&value), true, context));
     let set = match set {
         Ok(set) => set,
         Err(EditError::Value(..)) if format == Format::Ini => return,

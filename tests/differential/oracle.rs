@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use sops_document::age::{Identity, parse_identities, unwrap, wrap};
-use sops_document::{Cleartext, DataKey, Document, Format, Fresh, Indent, Selector, Terms, seal};
+use sops_document::{Cleartext, DataKey, Document, Format, Indent, SealContext, Selector, Terms, seal};
 
 use crate::dice::Dice;
 use crate::real_sops;
@@ -133,8 +133,9 @@ pub fn data_key(document: &Document) -> DataKey {
     stanzas.iter().find_map(|stanza| unwrap(stanza, &identities[0]).ok()).expect("alice opens it")
 }
 
-pub fn fresh<T>(dice: &mut Dice, call: impl FnOnce(&mut Fresh<'_>) -> T) -> T {
-    call(&mut Fresh { now: "2026-01-02T03:04:05Z", random: &mut |buffer: &mut [u8]| dice.fill(buffer) })
+pub fn sealing<T>(dice: &mut Dice, key: &DataKey, call: impl FnOnce(&mut SealContext<'_>) -> T) -> T {
+    let random = &mut |buffer: &mut [u8]| dice.fill(buffer);
+    call(&mut SealContext { key, now: "2026-01-02T03:04:05Z", random })
 }
 
 pub fn encrypt(dice: &mut Dice, format: Format, clear: &[u8], rule: &Rule) -> Result<String, String> {
@@ -145,7 +146,7 @@ pub fn encrypt(dice: &mut Dice, format: Format, clear: &[u8], rule: &Rule) -> Re
         mac_only_encrypted: rule.mac_only_encrypted,
         ..Terms::of(&wrapped)
     };
-    fresh(dice, |fresh| seal(format, clear, &terms, &key, fresh)).map_err(|error| error.to_string())
+    sealing(dice, &key, |context| seal(format, clear, &terms, context)).map_err(|error| error.to_string())
 }
 
 /// What `stax secrets decrypt` prints.

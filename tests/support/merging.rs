@@ -2,7 +2,7 @@
 
 use super::*;
 
-pub(super) fn fresh<T>(call: impl FnOnce(&mut Fresh<'_>) -> T) -> T {
+pub(super) fn sealing<T>(key: &DataKey, call: impl FnOnce(&mut SealContext<'_>) -> T) -> T {
     let mut state = 1_u64;
     let mut random = |buffer: &mut [u8]| {
         for byte in buffer {
@@ -10,7 +10,7 @@ pub(super) fn fresh<T>(call: impl FnOnce(&mut Fresh<'_>) -> T) -> T {
             *byte = (state >> 56) as u8;
         }
     };
-    call(&mut Fresh { now: "2026-01-02T03:04:05Z", random: &mut random })
+    call(&mut SealContext { key, now: "2026-01-02T03:04:05Z", random: &mut random })
 }
 
 pub(super) fn wrapped() -> Vec<WrappedKey> {
@@ -23,7 +23,7 @@ pub(super) fn key(number: u8) -> DataKey {
 
 pub(super) fn version(format: Format, clear: &str, number: u8) -> Cleartext {
     let stanzas = wrapped();
-    let text = fresh(|fresh| seal(format, clear, &Terms::of(&stanzas), &key(number), fresh));
+    let text = sealing(&key(number), |context| seal(format, clear, &Terms::of(&stanzas), context));
     let text = text.unwrap_or_else(|error| panic!("{error}: {clear}"));
     Document::parse(format, &text).unwrap().open(&key(number)).unwrap()
 }
@@ -47,11 +47,8 @@ pub(super) fn merge(
     };
     let stanzas = wrapped();
     let wrapped = (number != keys[1]).then_some(Wrapped::Whole(&stanzas));
-    let text = fresh(|fresh| {
-        let key = key(number);
-        let keys = Keys { key: &key, is_ours: number == keys[1], is_theirs: number == keys[2] };
-        merged.seal(&keys, wrapped, fresh)
-    });
+    let sides = Keys { is_ours: number == keys[1], is_theirs: number == keys[2] };
+    let text = sealing(&key(number), |context| merged.seal(sides, wrapped, context));
     let text =
         text.unwrap_or_else(|error| panic!("{error}\n--- base\n{o:?}\n--- ours\n{a}\n--- theirs\n{b}"));
     let opened = Document::parse(format, &text).unwrap().open(&key(number)).unwrap();

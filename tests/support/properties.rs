@@ -4,7 +4,7 @@
 use sops_document::age::{lint, lint_part, parse_identities, unwrap};
 use sops_document::tree::{Comment, Leaf, Visit};
 use sops_document::{
-    Cleartext, DataKey, Document, Format, Fresh, Indent, Layout, Path, Scalar, Terms, Token, Tree,
+    Cleartext, DataKey, Document, Format, Indent, Layout, Path, Scalar, SealContext, Terms, Token, Tree,
     WrappedKey, seal,
 };
 use stax::policy::config::Config;
@@ -39,7 +39,7 @@ fn wrapped() -> Vec<WrappedKey> {
     vec![WrappedKey { recipient: "age1first".into(), enc: "armor\n".into() }]
 }
 
-fn with<T>(call: impl FnOnce(&mut Fresh<'_>) -> T) -> T {
+fn with<T>(call: impl FnOnce(&mut SealContext<'_>) -> T) -> T {
     let mut state = 1_u64;
     let mut random = |buffer: &mut [u8]| {
         for byte in buffer {
@@ -47,7 +47,7 @@ fn with<T>(call: impl FnOnce(&mut Fresh<'_>) -> T) -> T {
             *byte = (state >> 56) as u8;
         }
     };
-    call(&mut Fresh { now: "2026-01-02T03:04:05Z", random: &mut random })
+    call(&mut SealContext { key: &key(), now: "2026-01-02T03:04:05Z", random: &mut random })
 }
 
 /// Paths and values. sops prints the float 1 as `1` and -0 as `-0`, so the type is left out.
@@ -149,13 +149,13 @@ pub fn metadata(data: &[u8]) {
         assert!(document.open(&key()).is_err(), "{format:?} opens with a wrong key");
         if let Ok(clear) = document.open_unverified(&key()) {
             let _ = (clear.layout(), clear.layout_with(&Masked), clear.emit(Indent::default()));
-            let _ = with(|fresh| clear.set(&Path::key("new"), Scalar::str("x"), true, &key(), fresh));
-            let _ = with(|fresh| clear.unset(&Path::key("a"), &key(), fresh));
-            let _ = with(|fresh| clear.rotate(&key(), &wrapped(), fresh));
+            let _ = with(|context| clear.set(&Path::key("new"), Scalar::str("x"), true, context));
+            let _ = with(|context| clear.unset(&Path::key("a"), context));
+            let _ = with(|context| clear.rotate(&wrapped(), context));
         }
         let _ = (document.layout_with(&Masked), document.lasting_metadata());
         let _ = document.rewrap(&wrapped());
-        let _ = with(|fresh| document.seal_clear(&key(), fresh));
+        let _ = with(|context| document.seal_clear(context));
         let files = [false, true].map(|managed| FileFacts::read(path, managed, Some(data)));
         let _ = judge(&Facts { files: files.into(), ..Facts::default() });
     }
@@ -220,7 +220,7 @@ pub fn roundtrip(data: &[u8]) {
 /// own line, the time and the MAC.
 fn sealed_and_opened(format: Format, clear: &str, scalar: &Scalar) {
     let wrapped = wrapped();
-    let Ok(text) = with(|fresh| seal(format, clear, &Terms::of(&wrapped), &key(), fresh)) else { return };
+    let Ok(text) = with(|context| seal(format, clear, &Terms::of(&wrapped), context)) else { return };
     let document = Document::parse(format, &text).expect("what was sealed is a document");
     assert!(document.open(&DataKey::new([1; 32])).is_err(), "another key opens it");
     let opened = document.open(&key()).expect("what was sealed opens");
@@ -231,13 +231,13 @@ fn sealed_and_opened(format: Format, clear: &str, scalar: &Scalar) {
         assert_eq!(before, values(opened.tree()), "{text}");
     }
     let layout = opened.layout();
-    assert_eq!(with(|fresh| opened.reseal(&layout, &key(), fresh)).expect("a no-op"), None);
+    assert_eq!(with(|context| opened.reseal(&layout, context)).expect("a no-op"), None);
     if format != Format::Binary && !layout.is_empty() {
         let commented = match format {
             Format::Json => layout.to_string() + "\n",
             _ => format!("# new\n{}", layout.as_str()),
         };
-        if let Ok(Some(resealed)) = with(|fresh| opened.reseal(&commented, &key(), fresh)) {
+        if let Ok(Some(resealed)) = with(|context| opened.reseal(&commented, context)) {
             let again = Document::parse(format, &resealed).expect("resealed").open(&key()).expect("opens");
             assert_eq!(values(opened.tree()), values(again.tree()));
         }
@@ -249,7 +249,7 @@ fn change_one(opened: &Cleartext, text: &str, scalar: &Scalar) {
     let leaves = opened.tree().leaves();
     let Some((path, node, _)) = leaves.last() else { return };
     let lines = text[node.span.clone()].lines().count().max(1);
-    let Ok(Some(changed)) = with(|fresh| opened.set(path, scalar.clone(), true, &key(), fresh)) else {
+    let Ok(Some(changed)) = with(|context| opened.set(path, scalar.clone(), true, context)) else {
         return;
     };
     let kept: std::collections::HashSet<&str> = changed.lines().collect();

@@ -5,11 +5,11 @@ use std::ops::Range;
 
 use zeroize::Zeroizing;
 
-use crate::cipher::{DataKey, Token};
+use crate::context::SealContext;
 use crate::document::Cleartext;
 use crate::error::EditError;
 use crate::places::{entry_at, entry_mut, home, new_leaf, root};
-use crate::seal::{Fresh, check_places};
+use crate::seal::check_places;
 use crate::sealing::{header_comment, token_range, token_text};
 use crate::selector::Selected;
 use crate::splice::{Edit, splice};
@@ -27,10 +27,9 @@ impl Cleartext {
         path: &Path,
         scalar: Scalar,
         allow_clear: bool,
-        key: &DataKey,
-        fresh: &mut Fresh<'_>,
+        context: &mut SealContext<'_>,
     ) -> Result<Option<String>, EditError> {
-        self.set_values(&[(path.clone(), scalar)], allow_clear, key, fresh)
+        self.set_values(&[(path.clone(), scalar)], allow_clear, context)
     }
 
     /// Sets several values at different paths; `None` when all of them are there already. None of them may
@@ -42,10 +41,9 @@ impl Cleartext {
     pub fn set_all(
         &self,
         values: &[(Path, Scalar)],
-        key: &DataKey,
-        fresh: &mut Fresh<'_>,
+        context: &mut SealContext<'_>,
     ) -> Result<Option<String>, EditError> {
-        self.set_values(values, false, key, fresh)
+        self.set_values(values, false, context)
     }
 
     /// Whether a value can stand at a path at all: its name and what the format can carry.
@@ -66,8 +64,7 @@ impl Cleartext {
         &self,
         values: &[(Path, Scalar)],
         allow_clear: bool,
-        key: &DataKey,
-        fresh: &mut Fresh<'_>,
+        context: &mut SealContext<'_>,
     ) -> Result<Option<String>, EditError> {
         let mut tree = self.tree().clone();
         let mut places = Vec::new();
@@ -89,13 +86,13 @@ impl Cleartext {
                 return Err(EditError::Clear(path.clone(), format!("{name}: {text}")));
             }
             let value = New { path, scalar, selected };
-            edits.extend(self.edit_at(&value, place, key, fresh)?);
+            edits.extend(self.edit_at(&value, place, context)?);
         }
         if edits.is_empty() {
             return Ok(None);
         }
         let text = splice(self.document().source(), edits);
-        Ok(Some(self.finish(&text, &tree, key, fresh)?))
+        Ok(Some(self.finish(&text, &tree, context)?))
     }
 
     fn put(&self, tree: &mut Tree, path: &Path, scalar: &Scalar, place: &Place<'_>) {
@@ -167,8 +164,7 @@ impl Cleartext {
         &self,
         value: &New<'_>,
         place: Place<'_>,
-        key: &DataKey,
-        fresh: &mut Fresh<'_>,
+        context: &mut SealContext<'_>,
     ) -> Result<Option<Edit>, EditError> {
         let document = self.document();
         match place {
@@ -177,13 +173,13 @@ impl Cleartext {
                 if leaf.scalar == *value.scalar && sealed {
                     return Ok(None);
                 }
-                let text = self.stored(value, leaf.style, key, fresh);
+                let text = self.stored(value, leaf.style, context);
                 Ok(Some(self.replacement(&entry.node.span, leaf.style, &text)))
             }
             Place::Below { container, depth } => {
                 let syntax = document.format().syntax();
                 let (page, gap) = (document.page(self.tree()), Gap { container, path: value.path, depth });
-                let text = self.stored(value, syntax.style_in(&page, &gap), key, fresh);
+                let text = self.stored(value, syntax.style_in(&page, &gap), context);
                 let edit = syntax.insert(&page, &gap, &text);
                 edit.map(Some).map_err(|what| EditError::Value(value.path.clone(), what))
             }
@@ -191,17 +187,11 @@ impl Cleartext {
     }
 
     /// A value as it stands in the file: a token where the selector says so.
-    fn stored(
-        &self,
-        value: &New<'_>,
-        style: Style,
-        key: &DataKey,
-        fresh: &mut Fresh<'_>,
-    ) -> Zeroizing<String> {
+    fn stored(&self, value: &New<'_>, style: Style, context: &mut SealContext<'_>) -> Zeroizing<String> {
         let syntax = self.document().format().syntax();
         match (value.scalar.token_type(), value.scalar.plaintext()) {
             (Some(kind), Some(plain)) if value.selected => {
-                let token = Token::seal(key, kind, &plain, &value.path.aad(), fresh.random);
+                let token = context.token(kind, &plain, &value.path.aad());
                 token_text(syntax, &token, style)
             }
             _ => syntax.inline(value.scalar, style),

@@ -1,17 +1,48 @@
 //! SOPS documents for age recipients: bytes and values in, values out; time and randomness are
 //! arguments.
 //!
+//! | | |
+//! |---|---|
+//! | open | [`Document::parse`], [`Document::open`] |
+//! | seal | [`seal()`], [`Cleartext::reseal`], [`Document::seal_clear`] |
+//! | edit | [`Cleartext::set`], [`Cleartext::set_all`], [`Cleartext::unset`], [`Cleartext::unset_all`] |
+//! | rewrap | [`Document::rewrap`]: other readers, the same data key |
+//! | rotate | [`Cleartext::rotate`]: other readers, another data key, every value encrypted again |
+//! | merge | [`merge::values`], [`merge::access()`] |
+//! | compare | [`compare::compare`], [`compare::access`] |
+//! | lint | [`age::lint`]: whether a stanza is what its label says, without a key |
+//!
 //! [`Document::parse`] reads an encrypted text without a key. [`Document::open`] decrypts every value,
 //! checks the MAC and gives a [`Cleartext`], which remembers the token that each value came from.
 //! From there on bytes are spliced, never re-printed: one changed value changes its own line,
 //! `lastmodified` and `mac`. Every text that is handed out for writing was parsed and opened again
 //! and says exactly what was meant.
+//!
+//! ```
+//! use sops_document::age::{self, Identity};
+//! use sops_document::{DataKey, Document, Format, SealContext, Terms, seal};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let identity = Identity::generate();
+//! let mut random = |buffer: &mut [u8]| getrandom::fill(buffer).unwrap();
+//! let key = DataKey::generate(&mut random);
+//! let readers = age::wrap(&key, &[identity.recipient()]);
+//! let mut context = SealContext { key: &key, now: "2026-01-02T03:04:05Z", random: &mut random };
+//! let text = seal(Format::Yaml, "API_KEY: hunter2\n", &Terms::of(&readers), &mut context)?;
+//!
+//! let document = Document::parse(Format::Yaml, &text)?;
+//! let key = age::unwrap(&document.metadata().age[0], &identity)?;
+//! assert_eq!(document.open(&key)?.layout().as_str(), "API_KEY: hunter2\n");
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod age;
 mod block;
 mod bounds;
-pub mod cipher;
+mod cipher;
 pub mod compare;
+mod context;
 mod document;
 mod drop_others;
 mod edit;
@@ -22,7 +53,7 @@ mod mac;
 pub mod marker;
 mod mend;
 pub mod merge;
-pub mod metadata;
+mod metadata;
 mod open;
 pub mod other_key;
 pub mod pattern;
@@ -39,15 +70,16 @@ pub mod tree;
 mod unset;
 mod wrapped;
 
-pub use cipher::{DataKey, Random, Token, TokenType};
+pub use cipher::{DataKey, OpenError, Random, Token, TokenError, TokenType};
+pub use context::SealContext;
 pub use document::{Cleartext, Document};
 pub use error::{DocumentError, EditError, OpenFault, SealError};
 pub use layout::Layout;
 pub use mac::MacState;
 pub use metadata::{KeyGroup, Metadata, WrappedKey};
 pub use other_key::OtherKey;
-pub use seal::{Fresh, Terms, empty, seal};
-pub use selector::Selector;
+pub use seal::{Terms, empty, seal};
+pub use selector::{Selector, SelectorError};
 pub use syntax::format::Format;
 pub use syntax::{Indent, Traits};
 pub use tree::{Path, Scalar, Step, SyntaxError, Tree};

@@ -5,7 +5,8 @@
 
 use sha2::{Digest as _, Sha512};
 
-use crate::cipher::{DataKey, Random, Token, TokenType};
+use crate::cipher::{DataKey, Token, TokenType};
+use crate::context::SealContext;
 use crate::metadata::Metadata;
 use crate::tree::Scalar;
 
@@ -46,8 +47,8 @@ impl Mac {
 
     /// The token of the metadata field `mac`.
     #[must_use]
-    pub(crate) fn seal(self, key: &DataKey, lastmodified: &str, random: Random<'_>) -> Token {
-        Token::seal(key, TokenType::Str, self.hex().as_bytes(), lastmodified, random)
+    pub(crate) fn seal(self, context: &mut SealContext<'_>) -> Token {
+        context.token(TokenType::Str, self.hex().as_bytes(), context.now)
     }
 
     /// Compares with the file's own, in constant time.

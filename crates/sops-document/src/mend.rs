@@ -1,12 +1,12 @@
 //! A document that somebody edited by hand: values in clear where tokens belong.
 
-use crate::cipher::{DataKey, Token};
+use crate::context::SealContext;
 use crate::document::Document;
 use crate::error::{OpenFault, SealError};
 use crate::facts::{facts, read_back};
 use crate::mac::Mac;
 use crate::open::{open_comments, open_leaf};
-use crate::seal::{Fresh, check_places, stamp};
+use crate::seal::{check_places, stamp};
 use crate::sealing::token_edit;
 use crate::selector::Selected;
 use crate::splice::splice;
@@ -32,13 +32,12 @@ impl Document {
     /// A token that does not authenticate, or a result that does not read back.
     pub fn seal_clear(
         &self,
-        key: &DataKey,
-        fresh: &mut Fresh<'_>,
+        context: &mut SealContext<'_>,
     ) -> Result<Option<(String, Vec<Path>)>, SealError> {
         check_places(&self.tree)?;
         let mut tree = Tree::clone(&self.tree);
         for document in &mut tree.documents {
-            open_comments(document, &mut Path::default(), key);
+            open_comments(document, &mut Path::default(), context.key);
         }
         let mut edits = Vec::new();
         let mut sealed = Vec::new();
@@ -50,14 +49,14 @@ impl Document {
             match leaf.scalar.token_type().filter(|_| selected) {
                 Some(kind) if is_clear => {
                     let plain = leaf.scalar.plaintext().unwrap_or_default();
-                    let token = Token::seal(key, kind, &plain, &path.aad(), fresh.random);
+                    let token = context.token(kind, &plain, &path.aad());
                     edits.push(token_edit(self.format.syntax(), &self.source, &span, leaf.style, &token));
                     sealed.push(path.clone());
                 }
                 Some(_) => {
-                    let opened = open_leaf(leaf, path, key);
+                    let opened = open_leaf(leaf, path, context.key);
                     fault = fault.take().or_else(|| {
-                        let what = opened.err()?;
+                        let what = opened.err()?.to_string();
                         Some(OpenFault::Value {
                             line: self.line_of(span.start),
                             path: path.to_string(),
@@ -76,8 +75,8 @@ impl Document {
             return Ok(None);
         }
         let text = splice(&self.source, edits);
-        let text = stamp(self.format, &text, mac, key, fresh)?;
-        read_back(self.format, &text, key, &facts(&tree))?;
+        let text = stamp(self.format, &text, mac, context)?;
+        read_back(self.format, &text, context.key, &facts(&tree))?;
         Ok(Some((text, sealed)))
     }
 }

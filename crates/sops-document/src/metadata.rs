@@ -216,7 +216,8 @@ fn selector(block: &Node) -> Result<(Selector, bool), Fault> {
         let Some(entry) = block.get(name) else { continue };
         let offset = entry.span.start;
         let text = field_text(&entry.node).unwrap_or_default();
-        let rule = Selector::from_field(name, &text).map_err(|what| Fault { offset, what })?;
+        let rule =
+            Selector::from_field(name, &text).map_err(|error| Fault { offset, what: error.to_string() })?;
         if rule.is_some() && found.is_some() {
             return Err(Fault { offset, what: format!("`{name}` beside another selector") });
         }

@@ -1,11 +1,11 @@
 //! Opening: every token decrypted under its path, then the MAC over what came out.
 
-use crate::cipher::{self, DataKey, Token};
+use crate::cipher::{DataKey, OpenError, Token, TokenError, TokenType};
 use crate::document::{Cleartext, Document};
 use crate::error::OpenFault;
 use crate::mac::{Mac, MacState};
 use crate::selector::Selected;
-use crate::tree::{self, Comment, Item, Node, Path, Scalar, Tree, Value, Visit};
+use crate::tree::{self, Comment, Item, Leaf, Node, Path, Scalar, Tree, Value, Visit};
 use zeroize::Zeroizing;
 
 impl Document {
@@ -36,10 +36,10 @@ impl Document {
         self.metadata.selector.walk(&mut tree, &mut |path, met, selected| {
             let Selected::Leaf(leaf, span) = met else { return };
             if fault.is_none() && selected {
-                fault = open_leaf(leaf, path, key).err().map(|what| OpenFault::Value {
+                fault = open_leaf(leaf, path, key).err().map(|fault| OpenFault::Value {
                     line: self.line_of(span.start),
                     path: path.to_string(),
-                    what,
+                    what: fault.to_string(),
                 });
             }
             mac.feed(&leaf.scalar, selected);
@@ -69,18 +69,25 @@ impl Document {
     }
 }
 
+/// Why a value does not open.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+pub(crate) enum ValueFault {
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    #[error(transparent)]
+    Locked(#[from] OpenError),
+    #[error("does not hold a canonical {}", .0.name())]
+    Type(TokenType),
+}
+
 /// An empty string is never encrypted; everything else in an encrypted slot is a token.
-pub(crate) fn open_leaf(leaf: &mut tree::Leaf, path: &Path, key: &DataKey) -> Result<(), String> {
+pub(crate) fn open_leaf(leaf: &mut Leaf, path: &Path, key: &DataKey) -> Result<(), ValueFault> {
     if leaf.scalar == Scalar::Null || leaf.scalar.is_empty_str() {
         return Ok(());
     }
-    let token = match leaf.scalar.as_text() {
-        Some(text) => Token::parse(text).map_err(|error| error.to_string())?,
-        None => return Err(cipher::TokenError::Clear.to_string()),
-    };
-    let plain = token.open(key, &path.aad()).map_err(|error| error.to_string())?;
-    let scalar = Scalar::from_plaintext(token.kind, &plain);
-    leaf.scalar = scalar.ok_or_else(|| format!("does not hold a canonical {}", token.kind.name()))?;
+    let token = Token::parse(leaf.scalar.as_text().ok_or(TokenError::Clear)?)?;
+    let plain = token.open(key, &path.aad())?;
+    leaf.scalar = Scalar::from_plaintext(token.kind, &plain).ok_or(ValueFault::Type(token.kind))?;
     leaf.token = Some(Box::new(token));
     Ok(())
 }

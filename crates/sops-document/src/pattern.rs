@@ -80,7 +80,7 @@ impl Pattern {
             return Ok(Self { text: text.to_owned(), program });
         }
         let mut translator = Translator::new(text);
-        if let Err(reason) = translator.pattern() {
+        if let Err(Refused(reason)) = translator.pattern() {
             return Err(PatternError { position: translator.position.max(1), reason });
         }
         let is_small = text.len() <= SHORT && translator.is_plain;
@@ -143,10 +143,14 @@ impl PartialEq for Pattern {
 
 impl Eq for Pattern {}
 
-type Step<T = ()> = Result<T, String>;
+type Step<T = ()> = Result<T, Refused>;
+
+/// The reason why.
+#[derive(Debug, PartialEq, Eq)]
+struct Refused(String);
 
 fn refuse<T>(reason: impl Into<String>) -> Step<T> {
-    Err(reason.into())
+    Err(Refused(reason.into()))
 }
 
 /// What a quantifier would apply to.

@@ -4,11 +4,12 @@ use std::collections::HashMap;
 
 use zeroize::Zeroizing;
 
-use crate::cipher::{DataKey, Token};
+use crate::cipher::Token;
+use crate::context::SealContext;
 use crate::document::Cleartext;
 use crate::error::{EditError, SealError};
 use crate::facts::{facts, read_back};
-use crate::seal::{Fresh, parse_clear, stamp};
+use crate::seal::{parse_clear, stamp};
 use crate::sealing::{Cipher, Key, value_key};
 use crate::tree::{Path, Scalar, Tree, Visit};
 
@@ -17,14 +18,9 @@ impl Cleartext {
     ///
     /// # Errors
     /// [`SealError`]; the line is one of the edited text.
-    pub fn reseal(
-        &self,
-        edited: &str,
-        key: &DataKey,
-        fresh: &mut Fresh<'_>,
-    ) -> Result<Option<String>, SealError> {
+    pub fn reseal(&self, edited: &str, context: &mut SealContext<'_>) -> Result<Option<String>, SealError> {
         if self.document().format().is_whole() {
-            return self.reseal_payload(edited.as_bytes(), key, fresh);
+            return self.reseal_payload(edited.as_bytes(), context);
         }
         let before = self.layout();
         if before.as_str() == edited {
@@ -34,14 +30,14 @@ impl Cleartext {
         let (format, metadata) = (document.format(), document.metadata());
         let (edited, tree) = parse_clear(format, edited.as_bytes(), None)?;
         let shown = format.parse(&before)?;
-        let mut cipher = Cipher::new(key, self.tokens(&shown), fresh.random);
+        let mut cipher = Cipher::new(self.tokens(&shown), context);
         let only_encrypted = metadata.mac_only_encrypted;
         let sealed = cipher.values(format, &edited, &tree, &metadata.selector, only_encrypted)?;
         let text = format.syntax().with_block(&sealed.body, &self.block_text())?;
         let text = cipher.comments(format, &text)?;
         let same_values = facts(&shown) == facts(&tree);
-        let text = if same_values { text } else { stamp(format, &text, sealed.mac, key, fresh)? };
-        read_back(format, &text, key, &sealed.expected)?;
+        let text = if same_values { text } else { stamp(format, &text, sealed.mac, context)? };
+        read_back(format, &text, context.key, &sealed.expected)?;
         Ok(Some(text))
     }
 
@@ -52,12 +48,11 @@ impl Cleartext {
     pub fn reseal_payload(
         &self,
         clear: &[u8],
-        key: &DataKey,
-        fresh: &mut Fresh<'_>,
+        context: &mut SealContext<'_>,
     ) -> Result<Option<String>, SealError> {
         let name = self.document().format().traits().only_value.unwrap_or_default();
         let scalar = Scalar::Str(Zeroizing::new(clear.to_vec()));
-        self.set(&Path::key(name), scalar, false, key, fresh).map_err(|error| match error {
+        self.set(&Path::key(name), scalar, false, context).map_err(|error| match error {
             EditError::Seal(error) => error,
             error => SealError::ReadBack(error.to_string()),
         })

@@ -1,25 +1,25 @@
 //! Other recipients for the same values: around the same data key, or with every value under a new one.
 
-use crate::cipher::{DataKey, Token, TokenType};
+use crate::cipher::TokenType;
+use crate::context::SealContext;
 use crate::document::{Cleartext, Document};
 use crate::error::SealError;
 use crate::facts::{facts, read_back};
-use crate::seal::{Fresh, check_places, stamp};
+use crate::seal::{check_places, stamp};
 use crate::sealing::{comment_edit, token_text};
 use crate::splice::{Edit, splice};
 use crate::tree::{Leaf, Visit};
 use crate::wrapped::{Wrapped, age_edits};
 
 impl Cleartext {
-    /// Encrypts everything under a new data key, wrapped to new recipients.
+    /// Encrypts everything under the data key of `context`, wrapped to new recipients.
     ///
     /// # Errors
     /// [`SealError`] when the result does not read back.
     pub fn rotate<'w>(
         &self,
-        new_key: &DataKey,
         wrapped: impl Into<Wrapped<'w>>,
-        fresh: &mut Fresh<'_>,
+        context: &mut SealContext<'_>,
     ) -> Result<String, SealError> {
         check_places(self.tree())?;
         let document = self.document();
@@ -29,13 +29,13 @@ impl Cleartext {
         self.tree().walk(&mut |path, visit| match visit {
             Visit::Leaf(node, Leaf { scalar, style, token: Some(_) }) => {
                 if let (Some(kind), Some(plain)) = (scalar.token_type(), scalar.plaintext()) {
-                    let token = Token::seal(new_key, kind, &plain, &path.aad(), fresh.random);
+                    let token = context.token(kind, &plain, &path.aad());
                     edits.push((node.span.clone(), token_text(syntax, &token, *style)));
                 }
             }
             Visit::Comment(comment) if comment.token.is_some() => {
                 let (aad, plain) = (path.comment_aad(), comment.text.as_bytes());
-                let token = Token::seal(new_key, TokenType::Comment, plain, &aad, fresh.random);
+                let token = context.token(TokenType::Comment, plain, &aad);
                 edits.push(comment_edit(syntax, document.source(), &comment.span, &token));
             }
             _ => {}
@@ -43,8 +43,8 @@ impl Cleartext {
         edits.extend(age_edits(document, wrapped.into())?);
         let text = splice(document.source(), edits);
         let mac = self.mac_of(self.tree());
-        let text = stamp(format, &text, mac, new_key, fresh)?;
-        read_back(format, &text, new_key, &facts(self.tree()))?;
+        let text = stamp(format, &text, mac, context)?;
+        read_back(format, &text, context.key, &facts(self.tree()))?;
         Ok(text)
     }
 }

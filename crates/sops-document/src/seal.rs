@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use zeroize::Zeroizing;
 
 use crate::block::NewBlock;
-use crate::cipher::{DataKey, Random};
+use crate::context::SealContext;
 use crate::document::{Cleartext, Document};
 use crate::error::SealError;
 use crate::facts::{facts, read_back, values};
@@ -19,13 +19,6 @@ use crate::selector::{Selected, Selector};
 use crate::splice::splice;
 use crate::syntax::format::Format;
 use crate::tree::{Scalar, Style, SyntaxError, Tree, Value, line_of};
-
-/// What makes two runs differ.
-pub struct Fresh<'a> {
-    /// RFC 3339 in UTC with seconds, for `lastmodified`.
-    pub now: &'a str,
-    pub random: Random<'a>,
-}
 
 /// What a new document is sealed to.
 pub struct Terms<'a> {
@@ -52,8 +45,7 @@ pub fn seal(
     format: Format,
     clear: impl AsRef<[u8]>,
     terms: &Terms<'_>,
-    key: &DataKey,
-    fresh: &mut Fresh<'_>,
+    context: &mut SealContext<'_>,
 ) -> Result<String, SealError> {
     if terms.wrapped.is_empty() {
         return Err(SealError::Unsupported("without a recipient nobody could open the document"));
@@ -65,13 +57,13 @@ pub fn seal(
     let mac_only_encrypted = terms.mac_only_encrypted && !is_whole;
     let indent = terms.indent.filter(|_| is_whole);
     let (clear, tree) = parse_clear(format, clear.as_ref(), indent)?;
-    let mut cipher = Cipher::new(key, HashMap::new(), fresh.random);
+    let mut cipher = Cipher::new(HashMap::new(), context);
     let sealed = cipher.values(format, &clear, &tree, selector, mac_only_encrypted)?;
     check_selection(&tree, &sealed, selector)?;
-    let mac = sealed.mac.seal(key, fresh.now, cipher.random).to_string();
+    let mac = sealed.mac.seal(cipher.context).to_string();
     let block = NewBlock {
         age: terms.wrapped,
-        lastmodified: fresh.now,
+        lastmodified: cipher.context.now,
         mac,
         selector: (!is_whole).then_some(selector),
         mac_only_encrypted,
@@ -79,7 +71,7 @@ pub fn seal(
     };
     let text = format.syntax().with_new_block(&sealed.body, &block)?;
     let text = cipher.comments(format, &text)?;
-    read_back(format, &text, key, &sealed.expected)?;
+    read_back(format, &text, context.key, &sealed.expected)?;
     Ok(text)
 }
 
@@ -87,13 +79,8 @@ pub fn seal(
 ///
 /// # Errors
 /// As [`seal`].
-pub fn empty(
-    format: Format,
-    terms: &Terms<'_>,
-    key: &DataKey,
-    fresh: &mut Fresh<'_>,
-) -> Result<String, SealError> {
-    seal(format, format.traits().empty, terms, key, fresh)
+pub fn empty(format: Format, terms: &Terms<'_>, context: &mut SealContext<'_>) -> Result<String, SealError> {
+    seal(format, format.traits().empty, terms, context)
 }
 
 /// sops takes a rule that selects nothing at its word and writes every secret in clear.
@@ -112,13 +99,12 @@ impl Cleartext {
         &self,
         text: &str,
         tree: &Tree,
-        key: &DataKey,
-        fresh: &mut Fresh<'_>,
+        context: &mut SealContext<'_>,
     ) -> Result<String, SealError> {
         let format = self.document().format();
-        let text = rehome(format, text, self.tree(), key, fresh.random)?;
-        let text = stamp(format, &text, self.mac_of(tree), key, fresh)?;
-        read_back(format, &text, key, &facts(tree))?;
+        let text = rehome(format, text, self.tree(), context)?;
+        let text = stamp(format, &text, self.mac_of(tree), context)?;
+        read_back(format, &text, context.key, &facts(tree))?;
         Ok(text)
     }
 
@@ -182,8 +168,7 @@ pub(crate) fn stamp(
     format: Format,
     text: &str,
     mac: Mac,
-    key: &DataKey,
-    fresh: &mut Fresh<'_>,
+    context: &mut SealContext<'_>,
 ) -> Result<String, SealError> {
     let document = Document::parse(format, text)?;
     let syntax = format.syntax();
@@ -191,13 +176,13 @@ pub(crate) fn stamp(
         Value::Leaf(leaf) => leaf.style,
         _ => Style::Double,
     };
-    let token = mac.seal(key, fresh.now, fresh.random);
+    let token = mac.seal(context);
     let mut edits = Vec::new();
     for spans in document.blocks() {
         let (Some(time), Some(old_mac)) = (&spans.lastmodified, &spans.mac) else {
             return Err(SealError::ReadBack("no `mac` or `lastmodified`".into()));
         };
-        edits.push((time.span.clone(), syntax.inline(&Scalar::str(fresh.now), style(&time.value))));
+        edits.push((time.span.clone(), syntax.inline(&Scalar::str(context.now), style(&time.value))));
         edits.push((old_mac.span.clone(), token_text(syntax, &token, style(&old_mac.value))));
     }
     Ok(splice(text, edits).to_string())

@@ -6,7 +6,8 @@ use std::ops::Range;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-use crate::cipher::{DataKey, Token, TokenType};
+use crate::cipher::{Token, TokenType};
+use crate::context::SealContext;
 use crate::document::Document;
 use crate::error::SealError;
 use crate::facts::{Fact, facts};
@@ -31,10 +32,9 @@ pub(crate) fn value_key(aad: &str, kind: &str, plain: &[u8]) -> Key {
 }
 
 /// Encrypts values and comments; what is known already keeps its token.
-pub(crate) struct Cipher<'a, 'b> {
-    key: &'a DataKey,
+pub(crate) struct Cipher<'a, 'c> {
     known: HashMap<Key, Vec<(Token, Scalar)>>,
-    pub(crate) random: &'b mut dyn FnMut(&mut [u8]),
+    pub(crate) context: &'a mut SealContext<'c>,
 }
 
 /// A text whose values are encrypted, while its comments are not yet.
@@ -46,13 +46,9 @@ pub(crate) struct Sealed {
     pub(crate) count: usize,
 }
 
-impl<'a, 'b> Cipher<'a, 'b> {
-    pub(crate) fn new(
-        key: &'a DataKey,
-        known: HashMap<Key, Vec<(Token, Scalar)>>,
-        random: &'b mut dyn FnMut(&mut [u8]),
-    ) -> Self {
-        Self { key, known, random }
+impl<'a, 'c> Cipher<'a, 'c> {
+    pub(crate) fn new(known: HashMap<Key, Vec<(Token, Scalar)>>, context: &'a mut SealContext<'c>) -> Self {
+        Self { known, context }
     }
 
     /// Encrypts what the selector selects.
@@ -122,7 +118,7 @@ impl<'a, 'b> Cipher<'a, 'b> {
         if let Some(known) = self.known.get_mut(&key).and_then(Vec::pop) {
             return known;
         }
-        (Token::seal(self.key, kind, &plain, &aad, self.random), scalar.clone())
+        (self.context.token(kind, &plain, &aad), scalar.clone())
     }
 
     fn comment(&mut self, path: &Path, text: &str) -> Token {
@@ -131,7 +127,7 @@ impl<'a, 'b> Cipher<'a, 'b> {
         if let Some((token, _)) = self.known.get_mut(&key).and_then(Vec::pop) {
             return token;
         }
-        Token::seal(self.key, TokenType::Comment, text.as_bytes(), &aad, self.random)
+        self.context.token(TokenType::Comment, text.as_bytes(), &aad)
     }
 }
 
@@ -141,8 +137,7 @@ pub(crate) fn rehome(
     format: Format,
     text: &str,
     opened: &Tree,
-    key: &DataKey,
-    random: &mut dyn FnMut(&mut [u8]),
+    context: &mut SealContext<'_>,
 ) -> Result<String, SealError> {
     let mut known: HashMap<Token, Zeroizing<String>> = HashMap::new();
     opened.walk(&mut |_, visit| {
@@ -159,8 +154,8 @@ pub(crate) fn rehome(
         let Visit::Comment(comment) = visit else { return };
         let Ok(token) = Token::parse(&comment.text) else { return };
         let aad = path.comment_aad();
-        if let Some(plain) = known.get(&token).filter(|_| token.open(key, &aad).is_err()) {
-            let token = Token::seal(key, TokenType::Comment, plain.as_bytes(), &aad, random);
+        if let Some(plain) = known.get(&token).filter(|_| token.open(context.key, &aad).is_err()) {
+            let token = context.token(TokenType::Comment, plain.as_bytes(), &aad);
             edits.push(comment_edit(format.syntax(), text, &comment.span, &token));
         }
     });

@@ -2,7 +2,7 @@
 //! joined path.
 
 use crate::cipher::Token;
-use crate::pattern::Pattern;
+use crate::pattern::{Pattern, PatternError};
 use crate::tree::{Comment, Item, Leaf, Node, Path, Tree, Value, step};
 
 /// The rule of a file. Without any rule SOPS uses the suffix `_unencrypted`.
@@ -14,6 +14,14 @@ pub enum Selector {
     EncryptedRegex(Pattern),
     UnencryptedCommentRegex(Pattern),
     EncryptedCommentRegex(Pattern),
+}
+
+/// A field whose pattern is not read as Go would read it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{field}`: {error}")]
+pub struct SelectorError {
+    pub field: String,
+    pub error: PatternError,
 }
 
 impl Default for Selector {
@@ -38,8 +46,9 @@ impl Selector {
     /// # Errors
     /// The reason why a pattern is not read as Go would read it. sops takes such a pattern as "no
     /// match" and leaves secrets in clear.
-    pub fn from_field(name: &str, text: &str) -> Result<Option<Self>, String> {
-        let pattern = || Pattern::compile(text).map_err(|error| format!("`{name}`: {error}"));
+    pub fn from_field(name: &str, text: &str) -> Result<Option<Self>, SelectorError> {
+        let of_field = |error| SelectorError { field: name.to_owned(), error };
+        let pattern = || Pattern::compile(text).map_err(of_field);
         if text.is_empty() {
             return Ok(None);
         }

@@ -2,11 +2,10 @@
 
 use std::ops::Range;
 
-use crate::cipher::DataKey;
+use crate::context::SealContext;
 use crate::document::{Cleartext, Document};
 use crate::error::{EditError, SealError};
 use crate::places::{container_mut, entry_at, home, root};
-use crate::seal::Fresh;
 use crate::splice::{Edit, splice};
 use crate::syntax::Found;
 use crate::tree::{Item, Node, Path, Scalar, Step, Tree, Value, step};
@@ -18,42 +17,32 @@ impl Cleartext {
     ///
     /// # Errors
     /// [`EditError::Missing`], or what cannot be spliced.
-    pub fn unset(&self, path: &Path, key: &DataKey, fresh: &mut Fresh<'_>) -> Result<String, EditError> {
-        self.unset_at_once(std::slice::from_ref(path), key, fresh)
+    pub fn unset(&self, path: &Path, context: &mut SealContext<'_>) -> Result<String, EditError> {
+        self.unset_at_once(std::slice::from_ref(path), context)
     }
 
     /// Removes several entries of maps; together where their texts do not touch, else half by half.
     ///
     /// # Errors
     /// As [`Self::unset`], for the first that cannot be removed.
-    pub fn unset_all(
-        &self,
-        paths: &[Path],
-        key: &DataKey,
-        fresh: &mut Fresh<'_>,
-    ) -> Result<String, EditError> {
+    pub fn unset_all(&self, paths: &[Path], context: &mut SealContext<'_>) -> Result<String, EditError> {
         match paths {
             [] => return Ok(self.document().source().to_owned()),
-            [path] => return self.unset(path, key, fresh),
+            [path] => return self.unset(path, context),
             _ => {}
         }
-        if let Ok(text) = self.unset_at_once(paths, key, fresh) {
+        if let Ok(text) = self.unset_at_once(paths, context) {
             return Ok(text);
         }
         let (first, second) = paths.split_at(paths.len() / 2);
-        let text = self.unset_all(first, key, fresh)?;
+        let text = self.unset_all(first, context)?;
         let again = Document::parse(self.document().format(), &text).map_err(SealError::from)?;
-        let again = again.open(key).map_err(SealError::from)?;
-        again.unset_all(second, key, fresh)
+        let again = again.open(context.key).map_err(SealError::from)?;
+        again.unset_all(second, context)
     }
 
     /// What is written is read back, so a text that does not come out right is an error here.
-    fn unset_at_once(
-        &self,
-        paths: &[Path],
-        key: &DataKey,
-        fresh: &mut Fresh<'_>,
-    ) -> Result<String, EditError> {
+    fn unset_at_once(&self, paths: &[Path], context: &mut SealContext<'_>) -> Result<String, EditError> {
         let mut tree = self.tree().clone();
         let mut edits = Vec::new();
         for path in paths {
@@ -67,7 +56,7 @@ impl Cleartext {
             return Err(EditError::Value(paths[0].clone(), TOUCH));
         }
         let text = splice(self.document().source(), edits);
-        Ok(self.finish(&text, &tree, key, fresh)?)
+        Ok(self.finish(&text, &tree, context)?)
     }
 
     /// The edit that takes the entry at a path out.

@@ -8,7 +8,7 @@ use super::{Which, empty, values};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::ui::Ui;
 use crate::disk::{DiskError, PrivateDir};
-use crate::workspace::{MAX_FILE, Opened, Target, Workspace, WorkspaceError, fresh};
+use crate::workspace::{MAX_FILE, Opened, Target, Workspace, WorkspaceError, sealing};
 
 mod editor;
 
@@ -77,13 +77,14 @@ fn seal(workspace: &Workspace, opened: &Opened, text: Zeroizing<Vec<u8>>) -> Res
     let Target { path, .. } = &opened.target;
     let seal_error = |error: sops_document::SealError| Failure::usage(format!("{path}: {error}"));
     if opened.clear.payload().is_some() {
-        return fresh(|fresh| opened.clear.reseal_payload(&text, &opened.key, fresh)).map_err(seal_error);
+        return sealing(&opened.key, |context| opened.clear.reseal_payload(&text, context))
+            .map_err(seal_error);
     }
     let text = std::str::from_utf8(&text).map_err(|_| Failure::usage(format!("{path}: not UTF-8 text")))?;
     if let Ok(tree) = opened.clear.document().format().parse(text) {
         values::check_managed(workspace, &opened.target, &tree)?;
     }
-    fresh(|fresh| opened.clear.reseal(text, &opened.key, fresh)).map_err(seal_error)
+    sealing(&opened.key, |context| opened.clear.reseal(text, context)).map_err(seal_error)
 }
 
 /// When somebody else changed the file meanwhile, the edited version is kept, encrypted, beside the

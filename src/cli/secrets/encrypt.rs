@@ -13,7 +13,7 @@ use crate::cli::ui::Ui;
 use crate::disk::Write;
 use crate::policy::content::{Content, mentions};
 use crate::workspace::files::SecretFile;
-use crate::workspace::{Caller, Target, Workspace, WorkspaceError, fresh, random};
+use crate::workspace::{Caller, Target, Workspace, WorkspaceError, random, sealing};
 
 /// Encrypt a plaintext file, or the plaintext values of a SOPS file
 ///
@@ -147,7 +147,7 @@ fn half_clear(
     }
     note_readers(ui, workspace, target, document);
     let key = workspace.unlock(target, document)?;
-    let result = fresh(|fresh| document.seal_clear(&key, fresh));
+    let result = sealing(&key, |context| document.seal_clear(context));
     let result = result.map_err(|error| Failure::usage(format!("{}: {error}", target.path)))?;
     Ok(result.map(|(text, paths)| {
         let names: Vec<String> = paths.iter().map(ToString::to_string).collect();
@@ -185,7 +185,8 @@ fn whole(
             .hint("nobody could open the file; nothing was written"));
     }
     let selector = match &rule.crypt {
-        Some(crypt) => Selector::from_field(crypt.field, &crypt.value).map_err(Failure::usage)?,
+        Some(crypt) => Selector::from_field(crypt.field, &crypt.value)
+            .map_err(|error| Failure::usage(error.to_string()))?,
         None => None,
     }
     .unwrap_or_default();
@@ -199,6 +200,6 @@ fn whole(
         indent: indent.and_then(|columns| usize::try_from(columns).ok()),
     };
     let format = Format::of_path(&target.path);
-    let sealed = fresh(|fresh| seal(format, clear, &terms, &key, fresh));
+    let sealed = sealing(&key, |context| seal(format, clear, &terms, context));
     sealed.map_err(|error| Failure::usage(format!("{}: {error}", target.path)))
 }

@@ -7,7 +7,7 @@ use super::past::{Past, quoted};
 use super::{Which, empty, values};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
-use crate::workspace::{Opened, fresh};
+use crate::workspace::{Opened, sealing};
 
 /// Set one value back to what it was in a revision
 ///
@@ -49,7 +49,7 @@ impl Args {
             if target.env.is_some() {
                 values::check_managed_value(&target, &path, &scalar, &names)?;
             }
-            Ok(fresh(|fresh| opened.clear.set(&path, scalar.clone(), false, &opened.key, fresh))?)
+            Ok(sealing(&opened.key, |context| opened.clear.set(&path, scalar.clone(), false, context))?)
         })?;
         if !self.dry_run {
             empty::settle(ui, &workspace, &target, &[])?;

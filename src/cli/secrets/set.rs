@@ -12,7 +12,7 @@ use super::values::{self, Type};
 use super::{Which, empty};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
-use crate::workspace::{Opened, fresh, random};
+use crate::workspace::{Opened, random, sealing};
 
 /// Set one value, from a hidden prompt, stdin or a file
 ///
@@ -76,7 +76,7 @@ impl Args {
             let news = if entry.is_none() { "new key" } else { "changed" };
             key = path.to_string();
             what = format!("{path} ({news}, {})", values::shape(&scalar));
-            Ok(fresh(|fresh| clear.set(&path, scalar, self.clear, &opened.key, fresh))?)
+            Ok(sealing(&opened.key, |context| clear.set(&path, scalar, self.clear, context))?)
         })?;
         match (changed, self.dry_run) {
             (true, true) => ui.note(format!("would set {what} in {}", target.path)),

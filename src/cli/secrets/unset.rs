@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use super::{Which, empty, values};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
-use crate::workspace::fresh;
+use crate::workspace::sealing;
 
 /// Remove one value
 #[derive(clap::Args)]
@@ -30,7 +30,7 @@ impl Args {
             if opened.clear.tree().find(&path).is_none() {
                 return if self.idempotent { Ok(None) } else { Err(self.which.lacks(&path)) };
             }
-            Ok(Some(fresh(|fresh| opened.clear.unset(&path, &opened.key, fresh))?))
+            Ok(Some(sealing(&opened.key, |context| opened.clear.unset(&path, context))?))
         })?;
         if !changed {
             ui.note(format!("{}: there is no {}; nothing changed", target.path, self.key));

@@ -1,7 +1,7 @@
 //! What is a SOPS file, and whom it names.
 
 use sops_document::age::{self, Recipient};
-use sops_document::{DataKey, Fresh, Terms, seal};
+use sops_document::{DataKey, SealContext, Terms, seal};
 
 use super::*;
 
@@ -12,8 +12,8 @@ fn sealed(format: Format, clear: &str) -> String {
     let key = DataKey::new([1; 32]);
     let wrapped = age::wrap(&key, &[recipient]);
     let mut random = crate::workspace::random;
-    let mut fresh = Fresh { now: "2026-01-10T12:00:00Z", random: &mut random };
-    seal(format, clear, &Terms::of(&wrapped), &key, &mut fresh).unwrap()
+    let mut context = SealContext { key: &key, now: "2026-01-10T12:00:00Z", random: &mut random };
+    seal(format, clear, &Terms::of(&wrapped), &mut context).unwrap()
 }
 
 fn kind(path: &str, text: &str) -> &'static str {

@@ -1,6 +1,6 @@
 use super::*;
 use crate::age::{self, tests::identity};
-use crate::{Document, Format, Step};
+use crate::{DataKey, Document, Format, Step};
 
 const ALICE: &str = include_str!("../../../../fixtures/sops/keys/alice.txt");
 
@@ -12,7 +12,7 @@ fn open(format: Format, text: &str) -> (Cleartext, DataKey) {
 
 fn set_all(clear: &Cleartext, key: &DataKey, values: &[(Path, Scalar)]) -> Result<Option<String>, EditError> {
     let mut random = |bytes: &mut [u8]| bytes.fill(7);
-    clear.set_all(values, key, &mut Fresh { now: "2026-01-02T03:04:05Z", random: &mut random })
+    clear.set_all(values, &mut SealContext { key, now: "2026-01-02T03:04:05Z", random: &mut random })
 }
 
 #[test]
@@ -54,8 +54,8 @@ fn any_choice_of_keys_is_removed_in_every_flat_format() {
                 all.iter().cloned().enumerate().partition(|(at, _)| choice >> (at % 32) & 1 == 1 && *at < 6);
             let paths: Vec<Path> = gone.into_iter().map(|(_, path)| path).collect();
             let mut random = |bytes: &mut [u8]| bytes.fill(7);
-            let mut fresh = Fresh { now: "2026-01-02T03:04:05Z", random: &mut random };
-            let text = clear.unset_all(&paths, &key, &mut fresh).unwrap();
+            let mut context = SealContext { key: &key, now: "2026-01-02T03:04:05Z", random: &mut random };
+            let text = clear.unset_all(&paths, &mut context).unwrap();
             let (again, _) = open(format, &text);
             let found: Vec<Path> = again.tree().leaves().into_iter().map(|(path, ..)| path).collect();
             assert_eq!(found, left.into_iter().map(|(_, path)| path).collect::<Vec<_>>(), "{format:?}");

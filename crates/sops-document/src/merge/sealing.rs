@@ -7,10 +7,11 @@ use zeroize::Zeroizing;
 use super::decide::Changes;
 use super::meaning::Meaning;
 use crate::cipher::{DataKey, Token};
+use crate::context::SealContext;
 use crate::document::{Cleartext, Document};
 use crate::error::SealError;
 use crate::facts::read_back;
-use crate::seal::{Fresh, Terms, parse_clear, seal, stamp};
+use crate::seal::{Terms, parse_clear, seal, stamp};
 use crate::sealing::{Cipher, Key, value_key};
 use crate::splice::splice;
 use crate::syntax::Indent;
@@ -30,9 +31,9 @@ pub struct Merged<'a> {
     pub(super) is_changed: bool,
 }
 
-/// The data key of the result, and which sides have it: their tokens are used again.
-pub struct Keys<'k> {
-    pub key: &'k DataKey,
+/// Which sides have the data key of the result: their tokens are used again.
+#[derive(Clone, Copy)]
+pub struct Keys {
     pub is_ours: bool,
     pub is_theirs: bool,
 }
@@ -47,37 +48,37 @@ impl Merged<'_> {
     /// [`SealError`] when no text says what was meant; nothing of a value is repeated.
     pub fn seal(
         &self,
-        keys: &Keys<'_>,
+        keys: Keys,
         wrapped: Option<Wrapped<'_>>,
-        fresh: &mut Fresh<'_>,
+        context: &mut SealContext<'_>,
     ) -> Result<String, SealError> {
         let document = self.ours.document();
         let text = match (self.is_changed, keys.is_ours, wrapped) {
             (false, true, None) => return Ok(document.source().to_owned()),
             (false, true, Some(wrapped)) => document.rewrap(wrapped)?,
-            (false, false, Some(wrapped)) => self.ours.rotate(keys.key, wrapped, fresh)?,
-            _ if self.payload.is_some() => self.seal_payload(keys, wrapped, fresh)?,
-            _ => return self.seal_texts(keys, wrapped, fresh),
+            (false, false, Some(wrapped)) => self.ours.rotate(wrapped, context)?,
+            _ if self.payload.is_some() => self.seal_payload(keys, wrapped, context)?,
+            _ => return self.seal_texts(keys, wrapped, context),
         };
-        self.check(&text, keys.key)?;
+        self.check(&text, context.key)?;
         Ok(text)
     }
 
     fn seal_payload(
         &self,
-        keys: &Keys<'_>,
+        keys: Keys,
         wrapped: Option<Wrapped<'_>>,
-        fresh: &mut Fresh<'_>,
+        context: &mut SealContext<'_>,
     ) -> Result<String, SealError> {
         let bytes = self.payload.as_ref().map_or(&[][..], |bytes| bytes.as_slice());
         let metadata = self.ours.document().metadata();
         match wrapped {
             None if keys.is_ours => {
-                let text = self.ours.reseal_payload(bytes, keys.key, fresh)?;
+                let text = self.ours.reseal_payload(bytes, context)?;
                 Ok(text.unwrap_or_else(|| self.ours.document().source().to_owned()))
             }
             Some(Wrapped::Whole(stanzas)) if metadata.foreign.is_empty() => {
-                seal(self.ours.document().format(), bytes, &Terms::of(stanzas), keys.key, fresh)
+                seal(self.ours.document().format(), bytes, &Terms::of(stanzas), context)
             }
             _ => Err(SealError::Unsupported("a binary file with keys of other kinds is merged with sops")),
         }
@@ -85,14 +86,14 @@ impl Merged<'_> {
 
     fn seal_texts(
         &self,
-        keys: &Keys<'_>,
+        keys: Keys,
         wrapped: Option<Wrapped<'_>>,
-        fresh: &mut Fresh<'_>,
+        context: &mut SealContext<'_>,
     ) -> Result<String, SealError> {
         let mut last = SealError::Unsupported("the merged document cannot be written");
         for clear in &self.texts {
-            let sealed = self.seal_text(clear, keys, wrapped, fresh);
-            match sealed.and_then(|text| self.check(&text, keys.key).map(|()| text)) {
+            let sealed = self.seal_text(clear, keys, wrapped, context);
+            match sealed.and_then(|text| self.check(&text, context.key).map(|()| text)) {
                 Ok(text) => return Ok(text),
                 Err(error) => last = error,
             }
@@ -103,18 +104,18 @@ impl Merged<'_> {
     fn seal_text(
         &self,
         clear: &str,
-        keys: &Keys<'_>,
+        keys: Keys,
         wrapped: Option<Wrapped<'_>>,
-        fresh: &mut Fresh<'_>,
+        context: &mut SealContext<'_>,
     ) -> Result<String, SealError> {
         let document = self.ours.document();
         let (format, metadata) = (document.format(), document.metadata());
         let (clear, tree) = parse_clear(format, clear.as_bytes(), None)?;
         let mut known = Known::new();
         // the last one is taken first
-        learn(&mut known, self.theirs, keys.is_theirs, keys.key, fresh)?;
-        learn(&mut known, self.ours, keys.is_ours, keys.key, fresh)?;
-        let mut cipher = Cipher::new(keys.key, known, fresh.random);
+        learn(&mut known, self.theirs, keys.is_theirs, context)?;
+        learn(&mut known, self.ours, keys.is_ours, context)?;
+        let mut cipher = Cipher::new(known, context);
         let sealed = cipher.values(format, &clear, &tree, &metadata.selector, metadata.mac_only_encrypted)?;
         let text = format.syntax().with_block(&sealed.body, &self.ours.block_text())?;
         let mut text = cipher.comments(format, &text)?;
@@ -122,8 +123,8 @@ impl Merged<'_> {
             let document = Document::parse(format, &text)?;
             text = splice(&text, age_edits(&document, wrapped)?).to_string();
         }
-        let text = stamp(format, &text, sealed.mac, keys.key, fresh)?;
-        read_back(format, &text, keys.key, &sealed.expected)?;
+        let text = stamp(format, &text, sealed.mac, context)?;
+        read_back(format, &text, context.key, &sealed.expected)?;
         Ok(text)
     }
 
@@ -144,8 +145,7 @@ fn learn(
     known: &mut Known,
     side: &Cleartext,
     has_key: bool,
-    key: &DataKey,
-    fresh: &mut Fresh<'_>,
+    context: &mut SealContext<'_>,
 ) -> Result<(), SealError> {
     let shown = side.document().format().parse(&side.layout())?;
     if has_key {
@@ -160,7 +160,7 @@ fn learn(
             continue;
         };
         if shown.scalar != opened.scalar {
-            let token = Token::seal(key, kind, &plain, &path.aad(), fresh.random);
+            let token = context.token(kind, &plain, &path.aad());
             let at = value_key(&path.aad(), shown.scalar.type_name(), &seen);
             known.entry(at).or_default().push((token, opened.scalar.clone()));
         }

@@ -1,10 +1,10 @@
 use super::*;
-use crate::{Cleartext, DataKey, Document, Format, Fresh, Terms, Wrapped, WrappedKey, seal};
+use crate::{Cleartext, DataKey, Document, Format, SealContext, Terms, Wrapped, WrappedKey, seal};
 
 #[path = "../../../../tests/support/merging.rs"]
 mod merging;
 
-use merging::{fresh, key, merge, names, version, wrapped};
+use merging::{key, merge, names, sealing, version, wrapped};
 
 /// What the author of the merged document sees.
 fn yaml(o: &str, a: &str, b: &str) -> (String, Changes) {
@@ -80,9 +80,8 @@ fn tokens_of_both_sides_are_used_again_under_one_data_key_and_none_under_a_fresh
 fn a_merge_without_a_change_keeps_every_byte_of_ours() {
     let (ours, theirs) = (version(Format::Yaml, "a: 2\n", 0), version(Format::Yaml, "a: 1\n", 0));
     let merged = values(Some(&theirs), &ours, &theirs, None).unwrap();
-    let key = key(0);
-    let keys = Keys { key: &key, is_ours: true, is_theirs: true };
-    let text = fresh(|fresh| merged.seal(&keys, None, fresh)).unwrap();
+    let keys = Keys { is_ours: true, is_theirs: true };
+    let text = sealing(&key(0), |context| merged.seal(keys, None, context)).unwrap();
     assert_eq!(text, ours.document().source());
 }
 
@@ -111,10 +110,9 @@ fn a_conflict_between_merged_bases_equals_neither_side() {
     let [o, a, b] = [o, a, b].map(|clear| version(Format::Yaml, clear, 0));
     let mut random = |buffer: &mut [u8]| buffer.fill(7);
     let merged = values(Some(&o), &a, &b, Some(&mut random)).unwrap();
-    let key = key(0);
-    let keys = Keys { key: &key, is_ours: true, is_theirs: true };
-    let text = fresh(|fresh| merged.seal(&keys, None, fresh)).unwrap();
-    let base = Document::parse(Format::Yaml, &text).unwrap().open(&key).unwrap();
+    let keys = Keys { is_ours: true, is_theirs: true };
+    let text = sealing(&key(0), |context| merged.seal(keys, None, context)).unwrap();
+    let base = Document::parse(Format::Yaml, &text).unwrap().open(&key(0)).unwrap();
     let outer = values(Some(&base), &a, &b, None).unwrap();
     assert_eq!(names(&outer.changes.conflicts), ["a"]);
 }
@@ -123,7 +121,7 @@ fn a_conflict_between_merged_bases_equals_neither_side() {
 fn sides_under_other_rules_are_not_merged_by_key() {
     let stanzas = wrapped();
     let other = Terms { mac_only_encrypted: true, ..Terms::of(&stanzas) };
-    let text = fresh(|fresh| seal(Format::Yaml, "a: 1\n", &other, &key(0), fresh)).unwrap();
+    let text = sealing(&key(0), |context| seal(Format::Yaml, "a: 1\n", &other, context)).unwrap();
     let theirs = Document::parse(Format::Yaml, &text).unwrap().open(&key(0)).unwrap();
     let ours = version(Format::Yaml, "a: 1\n", 0);
     let error = values(None, &ours, &theirs, None).err();
@@ -134,15 +132,15 @@ fn sides_under_other_rules_are_not_merged_by_key() {
 fn a_binary_file_is_one_value() {
     let stanzas = wrapped();
     let version = |bytes: &[u8]| {
-        let text = fresh(|fresh| seal(Format::Binary, bytes, &Terms::of(&stanzas), &key(0), fresh)).unwrap();
+        let text =
+            sealing(&key(0), |context| seal(Format::Binary, bytes, &Terms::of(&stanzas), context)).unwrap();
         Document::parse(Format::Binary, &text).unwrap().open(&key(0)).unwrap()
     };
     let (one, two, three) = (version(b"1"), version(b"2"), version(b"\xff3"));
-    let key = key(0);
-    let keys = Keys { key: &key, is_ours: true, is_theirs: true };
+    let keys = Keys { is_ours: true, is_theirs: true };
     let merged = values(Some(&one), &one, &three, None).unwrap();
-    let text = fresh(|fresh| merged.seal(&keys, None, fresh)).unwrap();
-    let opened = Document::parse(Format::Binary, &text).unwrap().open(&key).unwrap();
+    let text = sealing(&key(0), |context| merged.seal(keys, None, context)).unwrap();
+    let opened = Document::parse(Format::Binary, &text).unwrap().open(&key(0)).unwrap();
     assert_eq!(opened.payload().unwrap().as_slice(), b"\xff3");
     assert_eq!(names(&values(Some(&one), &two, &three, None).unwrap().changes.conflicts), ["data"]);
 }

@@ -128,13 +128,13 @@ impl Syntax for Binary {
 
 #[cfg(test)]
 mod tests {
-    use crate::{DataKey, Document, DocumentError, Format, Fresh, Terms, WrappedKey, seal};
+    use crate::{DataKey, Document, DocumentError, Format, SealContext, Terms, WrappedKey, seal};
 
     fn sealed(clear: &[u8]) -> (String, DataKey) {
         let (key, mut random) = (DataKey::new([3; 32]), |buffer: &mut [u8]| buffer.fill(9));
-        let mut fresh = Fresh { now: "2026-01-10T12:00:00Z", random: &mut random };
+        let mut context = SealContext { key: &key, now: "2026-01-10T12:00:00Z", random: &mut random };
         let wrapped = [WrappedKey { recipient: "age1x".into(), enc: "x".into() }];
-        (seal(Format::Binary, clear, &Terms::of(&wrapped), &key, &mut fresh).unwrap(), key)
+        (seal(Format::Binary, clear, &Terms::of(&wrapped), &mut context).unwrap(), key)
     }
 
     #[test]
@@ -145,9 +145,9 @@ mod tests {
             let opened = document.open(&key).unwrap();
             assert_eq!(opened.payload().unwrap().as_slice(), clear);
             let mut random = |buffer: &mut [u8]| buffer.fill(8);
-            let mut fresh = Fresh { now: "2026-01-11T12:00:00Z", random: &mut random };
-            assert_eq!(opened.reseal_payload(clear, &key, &mut fresh).unwrap(), None);
-            let changed = opened.reseal_payload(b"other \xff", &key, &mut fresh).unwrap().unwrap();
+            let mut context = SealContext { key: &key, now: "2026-01-11T12:00:00Z", random: &mut random };
+            assert_eq!(opened.reseal_payload(clear, &mut context).unwrap(), None);
+            let changed = opened.reseal_payload(b"other \xff", &mut context).unwrap().unwrap();
             let again = Document::parse(Format::Binary, &changed).unwrap().open(&key).unwrap();
             assert_eq!(again.payload().unwrap().as_slice(), b"other \xff");
             let lines = changed.lines().zip(text.lines());

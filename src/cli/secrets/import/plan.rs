@@ -9,7 +9,7 @@ use crate::cli::failure::Failure;
 use crate::cli::secrets::names::Names;
 use crate::cli::secrets::values::{self, MAX_KEYS, check_managed_value, default_type, plain_text, shape};
 use crate::cli::ui::Ui;
-use crate::workspace::{Opened, fresh};
+use crate::workspace::{Opened, sealing};
 
 #[derive(Default)]
 pub(super) struct Plan {
@@ -112,7 +112,7 @@ impl Plan {
 
     /// The text to write; `None` when it is that already.
     pub(super) fn text(&self, opened: &Opened) -> Result<Option<String>, Failure> {
-        let text = fresh(|fresh| opened.clear.set_all(&self.sets, &opened.key, fresh))?;
+        let text = sealing(&opened.key, |context| opened.clear.set_all(&self.sets, context))?;
         if self.removed.is_empty() {
             return Ok(text);
         }
@@ -126,7 +126,7 @@ impl Plan {
                 document.map_err(|error| failed(&error))?.open(&opened.key).map_err(|fault| failed(&fault))?
             }
         };
-        Ok(Some(fresh(|fresh| written.unset_all(&self.removed, &opened.key, fresh))?))
+        Ok(Some(sealing(&opened.key, |context| written.unset_all(&self.removed, context))?))
     }
 
     /// The keys that are set empty.

@@ -12,7 +12,7 @@ use crate::policy::Holders;
 use crate::policy::config::{Config, CreationRule, render_new, render_rule};
 use crate::policy::roster::Row;
 use crate::policy::vault::Vault;
-use crate::workspace::{POLICY, ROSTER, VAULT, Workspace, fresh, random};
+use crate::workspace::{POLICY, ROSTER, VAULT, Workspace, random, sealing};
 
 use super::templates;
 
@@ -143,13 +143,13 @@ impl Order<'_> {
         }
         let key = DataKey::generate(&mut random);
         let wrapped = age::wrap(&key, &recipients);
-        let text = fresh(|fresh| {
+        let text = sealing(&key, |context| {
             let terms = Terms {
                 selector: selector(rule)?,
                 mac_only_encrypted: rule.mac_only_encrypted,
                 ..Terms::of(&wrapped)
             };
-            sops_document::empty(self.format, &terms, &key, fresh).map_err(Failure::from)
+            sops_document::empty(self.format, &terms, context).map_err(Failure::from)
         })?;
         Ok((Some(text), recipients))
     }

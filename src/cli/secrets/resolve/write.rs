@@ -19,7 +19,7 @@ use crate::process;
 use crate::repo::Repo;
 use crate::workspace::conflicts::{self, Choice};
 use crate::workspace::merge::{RECIPIENTS, settle as take};
-use crate::workspace::{Caller, MAX_FILE, Workspace, fresh, git};
+use crate::workspace::{Caller, MAX_FILE, Workspace, git, sealing};
 
 /// Lines for the author at the top of the text in the editor.
 const TALK: &str = "# stax: ";
@@ -176,12 +176,12 @@ fn edited(
     let refuse = |error: SealError| failed(format!("{path}: {error}"));
     let key = &state.current.key;
     let sealed = if clear.payload().is_some() {
-        fresh(|fresh| clear.reseal_payload(&bytes, key, fresh)).map_err(refuse)?
+        sealing(key, |context| clear.reseal_payload(&bytes, context)).map_err(refuse)?
     } else {
         let text = std::str::from_utf8(&bytes).map_err(|_| failed(format!("{path}: not UTF-8 text")))?;
         let lines = text.split_inclusive('\n').filter(|line| !line.starts_with(TALK));
         let text = Zeroizing::new(lines.collect::<String>());
-        fresh(|fresh| clear.reseal(&text, key, fresh)).map_err(refuse)?
+        sealing(key, |context| clear.reseal(&text, context)).map_err(refuse)?
     };
     sealed.ok_or_else(|| {
         Failure::no(format!("{path}: nothing was changed in the editor, so {} stays open", keys.join(", ")))
