@@ -9,6 +9,7 @@ mod bindings;
 mod bootstrap;
 mod clones;
 mod configured;
+mod contracts;
 mod crash;
 mod diff;
 mod editing;
