@@ -17,7 +17,7 @@ mod version;
 
 pub use change::{Change, Past, Retyped, Track, is_replaced, judge, retyped};
 pub use epoch::{Epoch, Epochs, Insight};
-pub use exposure::{Doubt, FileExposure, Item, Ledger, Memory, Readable, State, Why};
+pub use exposure::{Doubt, FileExposure, Item, Ledger, Memory, Readable, Standing, State, Why};
 pub use keylog::{Blame, Entry, Event, KeyChange, KeyEvent, blame, key_change, key_log};
 pub use line::{Lines, Removal, Step, line};
 pub use lineage::{Behind, Lineage, Side, Turn};

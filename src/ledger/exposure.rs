@@ -15,6 +15,8 @@ use super::{Epoch, Epochs, Event, Insight, Origin, Removal, Snapshot, Version};
 /// What became of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
+    /// They read the file today, and a rule names them.
+    Present,
     Exposed(Why),
     /// By this commit; `None`: not committed yet.
     Replaced(Option<Rc<Origin>>),
@@ -95,9 +97,18 @@ pub struct Ledger<'a> {
     pub insight: &'a Insight,
     /// The reason, where `.stax/vault.json` accepts a path and key.
     pub accepted: &'a dyn Fn(&str, &str) -> Option<String>,
-    /// A rule governs the path and does not name the recipient.
-    pub is_dismissed: &'a dyn Fn(&str, &str) -> bool,
+    /// What the policy of today says of a path and a recipient.
+    pub standing: &'a dyn Fn(&str, &str) -> Standing,
     pub memory: Memory<'a>,
+}
+
+/// What the rule of a path says of a recipient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    Named,
+    Dismissed,
+    /// No rule governs the path, or one that names nobody, or a policy nearer to the file may say otherwise.
+    Unknown,
 }
 
 /// What is the same for every recipient.
@@ -136,7 +147,9 @@ impl<'a> Ledger<'a> {
                 _ => false,
             };
             match tip {
-                Some((path, _)) => !self.names(path, key) || (self.is_dismissed)(path, key),
+                Some((path, _)) => {
+                    !self.names(path, key) || (self.standing)(path, key) == Standing::Dismissed
+                }
                 None => !today.contains(key) || file.items.iter().any(stands_elsewhere),
             }
         };
@@ -146,6 +159,11 @@ impl<'a> Ledger<'a> {
 
     fn names(&self, path: &str, recipient: &str) -> bool {
         self.tip(path).is_some_and(|(_, tip)| tip.recipients.contains(recipient))
+    }
+
+    /// They may read the file, and do.
+    fn is_present(&self, path: &str, recipient: &str) -> bool {
+        self.names(path, recipient) && (self.standing)(path, recipient) == Standing::Named
     }
 
     /// A file as it is today.
@@ -276,6 +294,9 @@ impl<'a> Ledger<'a> {
     }
 
     fn state(&self, place: &Place<'_>, key: &str, readable: &[Readable]) -> State {
+        if self.is_present(place.path, place.recipient) {
+            return State::Present;
+        }
         let sealed = place.tip.and_then(|tip| tip.sealed.get(key));
         if let (None, Some(tip)) = (sealed, place.tip)
             && tip.clear.contains_key(key)
@@ -323,7 +344,10 @@ impl<'a> Ledger<'a> {
                 continue;
             }
             let spots = values.get(&print).into_iter().flatten();
-            let mut others = spots.filter(|(at, other)| self.tips[*at].0 != place.path || other != key);
+            let mut others = spots.filter(|(at, other)| {
+                let path = &self.tips[*at].0;
+                (path != place.path || other != key) && !self.is_present(path, place.recipient)
+            });
             if let Some((at, other)) = others.next() {
                 return Some((self.tips[*at].0.clone(), other.clone()));
             }

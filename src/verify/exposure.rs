@@ -1,7 +1,7 @@
 //! The exposure ledger of a register, less what the repository accepts.
 
 use super::exceptions::Exceptions;
-use crate::ledger::{Ledger, Memory};
+use crate::ledger::{Ledger, Memory, Standing};
 use crate::policy::RuleId;
 use crate::workspace::Workspace;
 use crate::workspace::register::Register;
@@ -16,13 +16,16 @@ pub fn with_ledger<T>(
     let accepted = |path: &str, key: &str| exceptions.why(RuleId::K06, path, Some(key)).map(str::to_owned);
     let vault = workspace.vault().ok().flatten();
     let policy = workspace.policy().ok().flatten();
-    let is_dismissed = |path: &str, key: &str| {
-        // a policy nearer to the file may say otherwise
+    let standing = |path: &str, key: &str| {
         let is_general = vault.as_ref().is_none_or(|vault| vault.env_for_path(path).is_none());
         let rule = policy.as_ref().and_then(|policy| policy.rule_for(path)).map(|(_, rule)| rule.readers());
-        let is_named = rule.is_none_or(|keys| keys.is_empty() || keys.contains(key));
-        let is_governed_here = !is_general || !workspace.has_nearer_policy(path);
-        is_governed_here && !is_named
+        match rule {
+            _ if is_general && workspace.has_nearer_policy(path) => Standing::Unknown,
+            None => Standing::Unknown,
+            Some(keys) if keys.is_empty() => Standing::Unknown,
+            Some(keys) if keys.contains(key) => Standing::Named,
+            Some(_) => Standing::Dismissed,
+        }
     };
     with(&Ledger {
         versions: &register.history.versions,
@@ -32,7 +35,7 @@ pub fn with_ledger<T>(
         insight: &register.reading.insight,
         accepted: &accepted,
         head: (&register.head.0, &register.head.1),
-        is_dismissed: &is_dismissed,
+        standing: &standing,
         memory: Memory::default(),
     })
 }

@@ -18,9 +18,9 @@ use crate::workspace::register::Register;
 ///
 /// Everybody who was named by one version of a file knows its data key, and reads every version under it: on
 /// any branch, under older names, and in copies. Each value is exposed, replaced, accepted (`allow` with
-/// rule K06 in .stax/vault.json) or unknown. Across two data keys only a key can tell that a value was
-/// replaced. Without WHO it is about everybody who was removed. Exit codes: 0 nothing is exposed, 1 something
-/// is.
+/// rule K06 in .stax/vault.json), unknown, or present: in a file that they read today, as a rule says. Across two
+/// data keys only a key can tell that a value was replaced. Without WHO it is about everybody who was removed,
+/// and begins with a line for each. Exit codes: 0 nothing is exposed, 1 something is.
 #[derive(clap::Args)]
 pub struct Args {
     /// A key, a unique prefix of one, a name or a mail
@@ -94,8 +94,8 @@ impl Args {
             .flat_map(|snapshot| &snapshot.recipients)
             .map(String::as_str)
             .collect();
-        let key = names.resolve(who, ever.into_iter())?;
-        Ok(vec![Person { files: ledger.exposure(&key), key }])
+        let keys = names.resolve_person(who, ever.into_iter().collect())?;
+        Ok(keys.into_iter().map(|key| Person { files: ledger.exposure(&key), key }).collect())
     }
 }
 
@@ -119,16 +119,19 @@ fn note_groups(ui: &Ui, register: &Register, people: &[Person]) {
 struct Count {
     exposed: usize,
     unknown: usize,
+    /// In files that they may read.
+    present: usize,
     /// No longer in the file.
     gone: usize,
     all: usize,
 }
 
-fn count(people: &[Person]) -> Count {
+fn count<'p>(people: impl IntoIterator<Item = &'p Person>) -> Count {
     let mut count = Count::default();
-    for item in people.iter().flat_map(|person| &person.files).flat_map(|file| &file.items) {
+    for item in people.into_iter().flat_map(|person| &person.files).flat_map(|file| &file.items) {
         count.all += 1;
         match &item.state {
+            State::Present => count.present += 1,
             State::Exposed(_) => count.exposed += 1,
             State::Unknown(Doubt::Gone { .. }) => count.gone += 1,
             State::Unknown(_) => count.unknown += 1,

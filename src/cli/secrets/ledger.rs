@@ -1,6 +1,6 @@
 //! What the commands about the commit log share: which keys to use, spans of time, and what is not known.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cli::escape::Escaped;
 use crate::cli::failure::Failure;
@@ -178,6 +178,24 @@ impl Names {
 
     pub(super) fn shorts<'a>(&'a self, keys: impl IntoIterator<Item = &'a String>) -> String {
         keys.into_iter().map(|key| self.short(key)).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The keys of the one whom WHO means: several where they share a name, or a mail.
+    pub(super) fn resolve_person(&self, who: &str, keys: Vec<&str>) -> Result<Vec<String>, Failure> {
+        let wanted = who.trim().to_lowercase();
+        let is_meant = |key: &&&str| {
+            self.0.get(**key).is_some_and(|named| {
+                let mail = named.name.rsplit_once('<').map(|(_, mail)| mail.trim_end_matches('>'));
+                let forms = [Some(named.name.as_str()), Some(named.short()), mail];
+                forms.into_iter().flatten().any(|form| form.trim().to_lowercase() == wanted)
+            })
+        };
+        let own: Vec<String> = keys.iter().filter(is_meant).map(|key| (*key).to_owned()).collect();
+        let names: BTreeSet<&str> = own.iter().map(|key| self.full(key)).collect();
+        if own.len() > 1 && names.len() == 1 {
+            return Ok(own);
+        }
+        self.resolve(who, keys.into_iter()).map(|key| vec![key])
     }
 
     /// The key that WHO means among some.

@@ -32,11 +32,12 @@ fn told_of(
         epochs: &epochs,
         insight,
         accepted: &accepted,
-        is_dismissed: &|_, _| false,
+        standing: &|_, _| Standing::Unknown,
         memory: Memory::default(),
     };
     let commit = |origin: &Option<Rc<Origin>>| origin.as_ref().map_or("-".into(), |it| it.commit.clone());
     let state = |state: &State| match state {
+        State::Present => "present".to_owned(),
         State::Exposed(Why::Elsewhere { path, key }) => format!("exposed as {key} of {path}"),
         State::Exposed(why) => format!("exposed {why:?}"),
         State::Replaced(by) => format!("replaced {}", commit(by)),
@@ -206,7 +207,7 @@ fn former_is_who_lost_a_file_and_not_who_reads_another_deleted_one() {
         insight: &insight,
         accepted: &|_, _| None,
         head: (&versions, &[]),
-        is_dismissed: &|_, _| false,
+        standing: &|_, _| Standing::Unknown,
         memory: Memory::default(),
     };
     assert_eq!(ledger.former().into_keys().collect::<Vec<_>>(), ["bob"]);

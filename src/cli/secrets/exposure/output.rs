@@ -1,6 +1,6 @@
 //! The ledger for people, as Markdown and as JSON.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use serde_json::json;
@@ -29,8 +29,13 @@ impl Told<'_> {
         if self.people.is_empty() {
             ui.one_line("nobody was removed from a file that this clone knows");
         }
+        let count = count(self.people);
+        if self.people.len() > 1 {
+            ui.one_line(self.summary());
+            self.print_people(ui);
+        }
         for (position, person) in self.people.iter().enumerate() {
-            if position > 0 {
+            if position > 0 || self.people.len() > 1 {
                 ui.one_line("");
             }
             let name = self.names.full(&person.key);
@@ -39,12 +44,32 @@ impl Told<'_> {
             }
             for file in &person.files {
                 ui.one_line(format!("{name} could read {}", self.headline(file)));
-                self.table(ui, file);
+                if file.items.iter().any(|item| item.state != State::Present) {
+                    self.table(ui, file);
+                }
             }
         }
-        let count = count(self.people);
-        if count.all > 0 {
+        if count.all > 0 && self.people.len() == 1 {
             ui.one_line(self.summary());
+        }
+    }
+
+    /// One line a person: `Bob <bob@example.com>  9 of 14 exposed  stax secrets exposure bob@example.com`. Keys that
+    /// share a name are one.
+    fn print_people(&self, ui: &Ui) {
+        let mut people: BTreeMap<&str, Vec<&Person>> = BTreeMap::new();
+        for person in self.people {
+            people.entry(self.names.full(&person.key)).or_default().push(person);
+        }
+        let width = people.keys().map(|name| name.chars().count()).max().unwrap_or(0);
+        for (name, keys) in people {
+            let count = count(keys.iter().copied());
+            let several =
+                if keys.len() > 1 { format!(", {} keys of theirs", keys.len()) } else { String::new() };
+            let unknown =
+                if count.unknown > 0 { format!(", {} unknown", count.unknown) } else { String::new() };
+            let all = count.all - count.present;
+            ui.one_line(format!("  {name:width$}  {} of {all} exposed{unknown}{several}", count.exposed));
         }
     }
 
@@ -102,6 +127,7 @@ impl Told<'_> {
         let by = |origin: &Origin| format!("{} {} {}", origin.short(), origin.date, origin.author);
         let set = || format!("; {}", self.command(&file.path, &item.key));
         match &item.state {
+            State::Present => ("present", "they read this file, and a rule names them".to_owned()),
             State::Exposed(why) => {
                 let why = match why {
                     Why::ReadsToday => return ("exposed", "reads it today".to_owned()),
@@ -158,7 +184,15 @@ impl Told<'_> {
         let count = count(self.people);
         let unknown = if count.unknown > 0 { format!(", {} unknown", count.unknown) } else { String::new() };
         let partial = if self.register.history.is_partial { ", and history that was cut off" } else { "" };
-        format!("{} of {} still exposed{unknown}. {NOT_COVERED}{partial}", count.exposed, count.all)
+        let present = match count.present {
+            0 => String::new(),
+            number => format!("; {} in files that they may read", counted(number, "key")),
+        };
+        let open = match count.all - count.present {
+            0 => "nothing is exposed".to_owned(),
+            all => format!("{} of {all} still exposed", count.exposed),
+        };
+        format!("{open}{unknown}{present}. {NOT_COVERED}{partial}")
     }
 
     pub(super) fn markdown(&self) -> String {
@@ -175,7 +209,8 @@ impl Told<'_> {
                 let _ = writeln!(out, "## {}\n", cell(&self.headline(file)));
                 for item in &file.items {
                     let (state, detail) = self.told(file, item);
-                    let is_done = matches!(item.state, State::Replaced(_) | State::Accepted(_));
+                    let is_done =
+                        matches!(item.state, State::Replaced(_) | State::Accepted(_) | State::Present);
                     let mark = if is_done { "x" } else { " " };
                     let commits: Vec<&str> = item.readable.iter().map(|it| it.origin.short()).collect();
                     let (key, detail) = (cell(&item.key), cell(&detail));
@@ -207,6 +242,7 @@ impl Told<'_> {
             "people": people.collect::<Vec<_>>(),
             "exposed": count.exposed,
             "unknown": count.unknown,
+            "present": count.present,
             "keys": count.all,
             "data_keys_opened": self.register.reading.opened,
             "unreadable": self.register.history.unreadable,
