@@ -1,6 +1,6 @@
 //! Where a path leads in a tree, and what is put there.
 
-use crate::tree::{Entry, Item, Leaf, Node, Path, Scalar, Step, Style, Tree, Value, step};
+use crate::tree::{Entry, Item, Leaf, Node, Path, Scalar, Step, Style, Tree, Value};
 
 /// The document that has the most of a path; the first where several do.
 pub(crate) fn home(tree: &Tree, path: &Path) -> usize {
@@ -17,8 +17,17 @@ pub(crate) fn root<'a>(tree: &'a Tree, path: &Path) -> Option<&'a Node> {
     tree.documents.get(home(tree, path))
 }
 
+/// Whether a step leads to an entry, the `index`-th of its container.
+pub(crate) fn is_at(entry: &Entry, index: usize, step: &Step) -> bool {
+    match (&entry.key, step) {
+        (Some(key), Step::Key(wanted)) => key == wanted,
+        (None, Step::Index(wanted)) => index == *wanted,
+        _ => false,
+    }
+}
+
 pub(crate) fn entry_at<'a>(node: &'a Node, wanted: &Step) -> Option<&'a Entry> {
-    node.entries().enumerate().find(|(index, entry)| step(entry, *index) == *wanted).map(|(_, entry)| entry)
+    node.entries().enumerate().find(|(index, entry)| is_at(entry, *index, wanted)).map(|(_, entry)| entry)
 }
 
 pub(crate) fn entry_mut<'a>(node: &'a mut Node, steps: &[Step]) -> Option<&'a mut Entry> {
@@ -28,7 +37,7 @@ pub(crate) fn entry_mut<'a>(node: &'a mut Node, steps: &[Step]) -> Option<&'a mu
         Item::Entry(entry) => Some(entry),
         Item::Comment(_) => None,
     });
-    let (_, entry) = entries.enumerate().find(|(index, entry)| step(entry, *index) == *first)?;
+    let (_, entry) = entries.enumerate().find(|(index, entry)| is_at(entry, *index, first))?;
     if rest.is_empty() { Some(entry) } else { entry_mut(&mut entry.node, rest) }
 }
 

@@ -70,7 +70,7 @@ pub fn seal(
         indent,
     };
     let text = format.syntax().with_new_block(&sealed.body, &block)?;
-    let text = cipher.comments(format, &text)?;
+    let text = cipher.comments(format, &sealed.body, text)?;
     read_back(format, &text, context.key, &sealed.expected)?;
     Ok(text)
 }

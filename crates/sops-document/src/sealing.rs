@@ -86,7 +86,12 @@ impl<'a, 'c> Cipher<'a, 'c> {
 
     /// Encrypts the comments of a document that is complete otherwise. Only there it is certain in
     /// which container sops will see each of them.
-    pub(crate) fn comments(&mut self, format: Format, text: &str) -> Result<String, SealError> {
+    /// `body` is the text without its metadata: where no comment can be in it, nothing is parsed.
+    pub(crate) fn comments(&mut self, format: Format, body: &str, text: String) -> Result<String, SealError> {
+        if !body.contains(format.traits().comment_signs) {
+            return Ok(text);
+        }
+        let text = text.as_str();
         let document = Document::parse(format, text)?;
         let mut tree = Tree::clone(&document.tree);
         let mut edits: Vec<Edit> = Vec::new();

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use zeroize::Zeroizing;
 
-use super::shown::{Shown, container_mut, index, is_at, locate, moved};
+use super::shown::{Shown, container_mut, index, locate, moved};
+use crate::places::is_at;
 use crate::sealing::{header_comment, token_range};
 use crate::splice::{Edit, blanks, splice, with_break};
 use crate::syntax::braces::member_range;

@@ -6,6 +6,7 @@ use std::ops::Range;
 use zeroize::Zeroizing;
 
 use crate::document::Cleartext;
+use crate::places::is_at;
 use crate::selector::{Selected, Selector};
 use crate::syntax::format::Format;
 use crate::tree::{Entry, Item, Node, Path, Step, Tree, Value, line_start};
@@ -86,15 +87,6 @@ pub(super) fn locate<'a>(root: &'a Node, path: &Path) -> Option<(&'a Node, usize
     let parent = if parents.is_empty() { root } else { &root.find(parents)?.node };
     let (position, entry) = parent.entries().enumerate().find(|(index, entry)| is_at(entry, *index, last))?;
     Some((parent, position, entry))
-}
-
-/// Whether a step leads to an entry, the `index`-th of its container.
-pub(super) fn is_at(entry: &Entry, index: usize, step: &Step) -> bool {
-    match (&entry.key, step) {
-        (Some(key), Step::Key(wanted)) => key == wanted,
-        (None, Step::Index(wanted)) => index == *wanted,
-        _ => false,
-    }
 }
 
 pub(super) fn container_mut<'a>(root: &'a mut Node, parents: &[Step]) -> Option<&'a mut Node> {
