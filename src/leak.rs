@@ -1,4 +1,4 @@
-//! C07: the values of SOPS files in the bytes of any other file.
+//! The values of SOPS files in the bytes of any other file.
 //!
 //! A [`Guard`] is made of values and looks for all of them, in each form in which programs write them, in
 //! one pass. What it tells are names, forms and lines; the values leave it in no way, and are overwritten
@@ -15,7 +15,6 @@ use std::fmt;
 use zeroize::Zeroizing;
 
 use crate::policy::sniff::sniff;
-use crate::policy::{Finding, RuleId};
 
 pub use forms::Form;
 use search::{Needle, Windows};
@@ -203,35 +202,6 @@ impl Guard {
             }
         });
         places
-    }
-
-    /// The rule's finding for a match in a file.
-    #[must_use]
-    pub fn finding(&self, path: &str, found: &Match) -> Finding {
-        let finding = self.finding_of(path, found.value, found.is_password);
-        found.how().into_iter().fold(finding.at(found.line), Finding::detail)
-    }
-
-    /// The same for what the path itself says: each commit shows it.
-    #[must_use]
-    pub fn findings_of_name(&self, path: &str) -> Vec<Finding> {
-        self.search(path.as_bytes()).values.iter().map(|it| self.finding_of_name(path, it.value)).collect()
-    }
-
-    /// One of them.
-    #[must_use]
-    pub fn finding_of_name(&self, path: &str, value: usize) -> Finding {
-        let path = self.hide(path);
-        let message = format!("{} is in the name of {path}", self.told(value, false));
-        Finding::error(RuleId::C07, path, message).key(&self.name(value).key)
-    }
-
-    /// The same for a value wherever it stands in the file.
-    #[must_use]
-    pub fn finding_of(&self, path: &str, value: usize, is_password: bool) -> Finding {
-        let path = self.hide(path);
-        let message = format!("{} stands in {path}", self.told(value, is_password));
-        Finding::error(RuleId::C07, path, message).key(&self.name(value).key)
     }
 
     /// `the value of STRIPE_SECRET_KEY (production)`

@@ -15,7 +15,7 @@ mod suspects;
 mod timeline;
 mod version;
 
-pub use change::{Change, Past, Retyped, Track, is_replaced, judge, retyped};
+pub use change::{Change, Oddity, Past, Retyped, Track, is_replaced, oddities, retyped};
 pub use epoch::{Epoch, Epochs, Insight};
 pub use exposure::{Doubt, FileExposure, Item, Ledger, Memory, Readable, Standing, State, Why};
 pub use keylog::{Blame, Entry, Event, KeyChange, KeyEvent, blame, key_change, key_log};
@@ -23,7 +23,7 @@ pub use line::{Lines, Removal, Step, line};
 pub use lineage::{Behind, Lineage, Side, Turn};
 pub use returned::{Back, Return, Returns};
 pub use snapshot::{Mark, Sealed, Snapshot, is_of_later_document, named_leaves, sealed_names, tokens};
-pub use stale::{Stale, findings, short_key, stale};
+pub use stale::{Stale, short_key, stale};
 pub use suspects::suspects;
 pub use timeline::{FileChange, Interval, Moment, Move, Place, Readers, Row, intervals, timeline};
 pub use version::{Origin, Version, short};

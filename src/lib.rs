@@ -7,8 +7,8 @@
 //!
 //! | floor | module        | owns                                                                   |
 //! |-------|---------------|------------------------------------------------------------------------|
-//! | 0     | [`environment`] | names that programs obey, `.env` files, quoting for a shell               |
-//! | 0     | [`policy`]    | `.sops.yaml`, `.stax/vault.json`, `recipients.md`, findings            |
+//! | 0     | [`policy`]    | `.sops.yaml`, `.stax/vault.json`, `recipients.md`                      |
+//! | 0     | [`environment`] | names that programs obey, `.env` files, quoting for a shell          |
 //! | 0     | [`leak`]      | searching values in other files                                        |
 //! | 0     | [`ledger`]    | what the commit log says: data keys, former readers, change rules      |
 //! | 1     | [`repo`]      | git; the only user of `git2`                                           |

@@ -13,7 +13,7 @@ mod hidden;
 
 use super::escape::{Escaped, is_hidden, lines};
 use super::failure::Failure;
-use crate::policy::Severity;
+use crate::verify::Severity;
 
 const RED: Style = AnsiColor::Red.on_default().bold();
 const YELLOW: Style = AnsiColor::Yellow.on_default().bold();

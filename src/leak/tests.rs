@@ -71,9 +71,9 @@ fn what_is_blank_around_a_value_is_none_of_it() {
 fn keys_with_one_value_are_named_together() {
     let guard = guard(&[("A", "a1b2c3d4e5"), ("B", "a1b2c3d4e5")]);
     let found = guard.search(b"a1b2c3d4e5").values;
-    let finding = guard.finding("app.py", &found[0]);
-    assert_eq!(finding.message, "the value of A (production) and 1 more stands in app.py");
-    assert_eq!((finding.key.as_deref(), finding.line, guard.tally().looked_for), (Some("A"), Some(1), 2));
+    assert_eq!(guard.told(found[0].value, false), "the value of A (production) and 1 more");
+    let key = guard.name(found[0].value).key.as_str();
+    assert_eq!((key, found[0].line, guard.tally().looked_for), ("A", 1, 2));
 }
 
 #[test]
@@ -85,8 +85,8 @@ fn of_a_url_the_password_is_looked_for_too() {
         assert!(found(url, text).is_password, "{text}");
     }
     let guard = guard(&[("URL", url)]);
-    let finding = guard.finding("a", &guard.search(b"s3cr3t/w0rd").values[0]);
-    assert_eq!(finding.message, "the password in the value of URL (production) stands in a");
+    let found = guard.search(b"s3cr3t/w0rd").values[0];
+    assert_eq!(guard.told(found.value, found.is_password), "the password in the value of URL (production)");
 }
 
 #[test]
@@ -245,8 +245,6 @@ fn what_is_shown_holds_no_value() {
     ] {
         assert_eq!(guard.hide(text), shown);
     }
-    let named = guard.findings_of_name("dump/a1b2c3d4e5.txt");
-    assert_eq!(named[0].message, "the value of A (production) is in the name of dump/***.txt");
 }
 
 /// What `ssh-keygen -t ed25519` writes is too short in lines to be known by some of them.

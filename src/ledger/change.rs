@@ -7,7 +7,6 @@ use sops_document::TokenType;
 
 use super::snapshot::{Mark, Sealed};
 use super::{Snapshot, Version};
-use crate::policy::{Finding, RuleId};
 
 /// A changed file.
 pub struct Change<'a> {
@@ -63,21 +62,34 @@ impl<'a> Past<'a> {
 }
 
 /// What no honest writer of SOPS does, and what a reviewer should know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Oddity {
+    /// Values changed under the MAC of the version before; `in_clear`: only such as are not encrypted.
+    StaleMac { keys: Vec<String>, in_clear: bool },
+    /// A value has another type and the same token.
+    OtherType { key: String },
+    /// A value changed under the iv that it had.
+    ReusedIv { key: String },
+    /// What the file encrypts is another rule, and its tokens stayed.
+    OtherSelector { before: String, after: String },
+    /// Somebody was removed, and a stanza from before is still there.
+    KeptStanza { removed: String },
+    /// Tokens of an older version are back.
+    OldToken { keys: Vec<String> },
+    /// Every value and stanza of a bound file is new, for the same readers.
+    Replaced,
+}
+
+/// What is odd about a change.
 #[must_use]
-pub fn judge(change: &Change<'_>) -> Vec<Finding> {
-    let rules: [fn(&Change<'_>) -> Option<Finding>; 7] =
+pub fn oddities(change: &Change<'_>) -> Vec<Oddity> {
+    let looks: [fn(&Change<'_>) -> Option<Oddity>; 7] =
         [stale_mac, other_type, reused_iv, other_selector, kept_stanza, old_token, replaced];
-    rules.iter().filter_map(|rule| rule(change)).collect()
+    looks.iter().filter_map(|look| look(change)).collect()
 }
 
-fn error(change: &Change<'_>, rule: RuleId, message: String) -> Finding {
-    Finding::error(rule, change.path, message).fix(SEE)
-}
-
-const SEE: &str = "git log -p, to see who changed it; then restore or edit the file";
-
-/// D11: every writer of SOPS makes a new MAC for a new value.
-fn stale_mac(change: &Change<'_>) -> Option<Finding> {
+/// Every writer of SOPS makes a new MAC for a new value.
+fn stale_mac(change: &Change<'_>) -> Option<Oddity> {
     let Change { before, after, .. } = change;
     let mac = after.mac.filter(|mac| before.mac == Some(*mac) || change.past.holds(mac))?;
     // a whole version that comes back brings the MAC of its own
@@ -92,28 +104,15 @@ fn stale_mac(change: &Change<'_>) -> Option<Finding> {
         snapshot.sealed.iter().map(|(path, sealed)| (path.clone(), sealed.mark)).collect()
     };
     let (tokens, clear) = (marks(before) != marks(after), before.clear != after.clear);
-    let names = |keys: Vec<String>| {
-        let more = if keys.len() > 3 { format!(" and {} more", keys.len() - 3) } else { String::new() };
-        format!("`{}`{more}", keys.iter().take(3).cloned().collect::<Vec<_>>().join("`, `"))
-    };
     if tokens {
         let keys = differing(&marks(before), &marks(after));
-        let message = format!("{} changed without the data key: the MAC is the one before", names(keys));
-        return Some(error(change, RuleId::D11, message));
+        return Some(Oddity::StaleMac { keys, in_clear: false });
     }
     let list = |map: &std::collections::BTreeMap<String, Mark>| -> Vec<(String, Mark)> {
         map.iter().map(|(path, mark)| (path.clone(), *mark)).collect()
     };
-    clear.then(|| {
-        let keys = names(differing(&list(&before.clear), &list(&after.clear)));
-        let message = format!("{keys} changed in clear under the old MAC: sops will refuse this file");
-        match change.managed {
-            true => error(change, RuleId::D11, message),
-            // GitOps tools edit clear fields and do not look at the MAC
-            false => Finding::warning(RuleId::D11, change.path, message)
-                .fix(format!("stax secrets edit -f {}   (any change makes a new MAC)", change.path)),
-        }
-    })
+    let keys = || differing(&list(&before.clear), &list(&after.clear));
+    clear.then(|| Oddity::StaleMac { keys: keys(), in_clear: true })
 }
 
 fn differing(before: &[(String, Mark)], after: &[(String, Mark)]) -> Vec<String> {
@@ -134,7 +133,7 @@ pub struct Retyped {
     pub key: String,
 }
 
-/// D09 of a state, whichever commit did it. `versions` are newest first.
+/// Those of a state, whichever commit did it. `versions` are newest first.
 #[must_use]
 pub fn retyped(versions: &[Version], tips: &[(String, Rc<Snapshot>)]) -> Vec<Retyped> {
     let tokens = |tip: &'_ Rc<Snapshot>| tip.sealed.values().map(|sealed| sealed.mark).collect::<Vec<_>>();
@@ -154,20 +153,8 @@ pub fn retyped(versions: &[Version], tips: &[(String, Rc<Snapshot>)]) -> Vec<Ret
     found
 }
 
-impl Retyped {
-    #[must_use]
-    pub fn finding(&self) -> Finding {
-        type_finding(&self.path, &self.key)
-    }
-}
-
-fn type_finding(path: &str, key: &str) -> Finding {
-    let message = format!("`{key}` has another type and the same token: the type is not authenticated");
-    Finding::error(RuleId::D09, path, message).key(key).fix(SEE)
-}
-
-/// D09: the type of a token is not authenticated.
-fn other_type(change: &Change<'_>) -> Option<Finding> {
+/// The type of a token is not authenticated.
+fn other_type(change: &Change<'_>) -> Option<Oddity> {
     let direct = pairs(change).find(|(_, old, new)| old.mark == new.mark && old.kind != new.kind);
     // also when the token was away for a while
     let is_other = |key: &str, new: &Sealed| {
@@ -183,60 +170,49 @@ fn other_type(change: &Change<'_>) -> Option<Finding> {
         Some((key, ..)) => key,
         None => change.after.sealed.iter().find(|(key, new)| is_other(key, new))?.0,
     };
-    Some(type_finding(change.path, key))
+    Some(Oddity::OtherType { key: key.clone() })
 }
 
-/// D10: a new value gets a new iv.
-fn reused_iv(change: &Change<'_>) -> Option<Finding> {
+/// A new value gets a new iv.
+fn reused_iv(change: &Change<'_>) -> Option<Oddity> {
     if !change.before.shares_key_with(change.after) {
         return None;
     }
     let (key, ..) = pairs(change).find(|(_, old, new)| old.iv == new.iv && old.mark != new.mark)?;
-    let message = format!("`{key}` changed under the same iv: a damaged token, or a broken writer");
-    Some(error(change, RuleId::D10, message))
+    Some(Oddity::ReusedIv { key: key.clone() })
 }
 
-/// D05: a rule changed by hand makes the next honest edit write plaintext.
-fn other_selector(change: &Change<'_>) -> Option<Finding> {
+/// A rule changed by hand makes the next honest edit write plaintext.
+fn other_selector(change: &Change<'_>) -> Option<Oddity> {
     let Change { before, after, .. } = change;
     let survives = before.shares_key_with(after) || (before.mac.is_some() && before.mac == after.mac);
-    (before.selector != after.selector && survives).then(|| {
-        let message = format!(
-            "the rule of the file changed from `{}` to `{}` while its tokens stayed",
-            before.selector, after.selector
-        );
-        error(change, RuleId::D05, message)
-    })
+    let (old, new) = (&before.selector, &after.selector);
+    (old != new && survives).then(|| Oddity::OtherSelector { before: old.clone(), after: new.clone() })
 }
 
-/// D03: after a removal every stanza is made anew.
-fn kept_stanza(change: &Change<'_>) -> Option<Finding> {
+/// After a removal every stanza is made anew.
+fn kept_stanza(change: &Change<'_>) -> Option<Oddity> {
     let Change { before, after, .. } = change;
     let removed = before.recipients.difference(&after.recipients).next()?;
     let tokens = |snapshot: &Snapshot| -> BTreeSet<Mark> {
         snapshot.sealed.values().map(|sealed| sealed.mark).collect()
     };
     let rotated = tokens(before).is_disjoint(&tokens(after)) && !after.sealed.is_empty();
-    (rotated && !before.stanzas.is_disjoint(&after.stanzas)).then(|| {
-        let message = format!("a stanza from before the removal of {removed} is still there");
-        error(change, RuleId::D03, message)
-    })
+    let is_kept = rotated && !before.stanzas.is_disjoint(&after.stanzas);
+    is_kept.then(|| Oddity::KeptStanza { removed: removed.clone() })
 }
 
-/// D06: an old value is back; a revert does that too.
-fn old_token(change: &Change<'_>) -> Option<Finding> {
+/// An old value is back; a revert does that too.
+fn old_token(change: &Change<'_>) -> Option<Oddity> {
     let before: BTreeSet<Mark> = change.before.sealed.values().map(|sealed| sealed.mark).collect();
-    let back: Vec<&str> = change
+    let keys: Vec<String> = change
         .after
         .sealed
         .iter()
         .filter(|(_, sealed)| !before.contains(&sealed.mark) && change.past.holds(&sealed.mark))
-        .map(|(key, _)| key.as_str())
+        .map(|(key, _)| key.clone())
         .collect();
-    let first = back.first()?;
-    let more = if back.len() > 1 { format!(" and {} more", back.len() - 1) } else { String::new() };
-    let message = format!("`{first}`{more}: the token of an older version is back");
-    Some(Finding::new(RuleId::D06, crate::policy::Severity::Notice, change.path, message))
+    (!keys.is_empty()).then_some(Oddity::OldToken { keys })
 }
 
 /// Every value and stanza of a bound file is new.
@@ -245,15 +221,11 @@ pub fn is_replaced(Change { before, after, managed, .. }: &Change<'_>) -> bool {
     *managed && !after.sealed.is_empty() && !before.sealed.is_empty() && !before.shares_key_with(after)
 }
 
-/// D08: public keys are enough to write a whole new file, and nothing inside tells it from a rotation. Of
+/// Public keys are enough to write a whole new file, and nothing inside tells it from a rotation. Of
 /// general files home-labs make hundreds, which decrypt in place, edit and encrypt.
-fn replaced(change: &Change<'_>) -> Option<Finding> {
+fn replaced(change: &Change<'_>) -> Option<Oddity> {
     let Change { before, after, .. } = change;
-    (is_replaced(change) && before.recipients == after.recipients).then(|| {
-        let message = "every value and stanza is new: a rotation, or another file in its place";
-        Finding::new(RuleId::D08, crate::policy::Severity::Notice, change.path, message)
-            .fix("somebody with a key: git diff, which shows whether the values are the same")
-    })
+    (is_replaced(change) && before.recipients == after.recipients).then_some(Oddity::Replaced)
 }
 
 fn pairs<'a>(change: &Change<'a>) -> impl Iterator<Item = (&'a String, &'a Sealed, &'a Sealed)> {
@@ -286,10 +258,23 @@ mod tests {
         }
     }
 
-    fn rules(before: &Snapshot, after: &Snapshot, older: &[Rc<Snapshot>]) -> Vec<RuleId> {
+    /// The rule that tells of it.
+    fn rule(oddity: &Oddity) -> &'static str {
+        match oddity {
+            Oddity::StaleMac { .. } => "D11",
+            Oddity::OtherType { .. } => "D09",
+            Oddity::ReusedIv { .. } => "D10",
+            Oddity::OtherSelector { .. } => "D05",
+            Oddity::KeptStanza { .. } => "D03",
+            Oddity::OldToken { .. } => "D06",
+            Oddity::Replaced => "D08",
+        }
+    }
+
+    fn rules(before: &Snapshot, after: &Snapshot, older: &[Rc<Snapshot>]) -> Vec<&'static str> {
         let track = Track::new(older.to_vec());
         let change = Change { path: "a.yaml", managed: false, before, after, past: track.from(0) };
-        judge(&change).iter().map(|finding| finding.rule).collect()
+        oddities(&change).iter().map(rule).collect()
     }
 
     #[test]
@@ -300,24 +285,24 @@ mod tests {
             change(&mut after);
             after
         };
-        assert_eq!(rules(&before, &snapshot(2, 2), &[]), []);
-        assert_eq!(rules(&before, &before, &[]), []);
-        assert_eq!(rules(&before, &snapshot(2, 1), &[]), [RuleId::D11]);
+        assert_eq!(rules(&before, &snapshot(2, 2), &[]), [""; 0]);
+        assert_eq!(rules(&before, &before, &[]), [""; 0]);
+        assert_eq!(rules(&before, &snapshot(2, 1), &[]), ["D11"]);
         let clear = with(&|after| {
             *after = snapshot(1, 1);
             after.clear.insert("host".into(), [5; 16]);
         });
-        assert_eq!(rules(&before, &clear, &[]), [RuleId::D11]);
+        assert_eq!(rules(&before, &clear, &[]), ["D11"]);
         let retyped = with(&|after| {
             after.sealed.insert("B".into(), sealed(99, 99, TokenType::Int));
         });
-        assert_eq!(rules(&before, &retyped, &[]), [RuleId::D09]);
+        assert_eq!(rules(&before, &retyped, &[]), ["D09"]);
         let reused = with(&|after| {
             after.sealed.insert("A".into(), sealed(7, 1, TokenType::Str));
         });
-        assert_eq!(rules(&before, &reused, &[]), [RuleId::D10]);
+        assert_eq!(rules(&before, &reused, &[]), ["D10"]);
         let selector = with(&|after| after.selector = "encrypted_regex: ^x$".into());
-        assert_eq!(rules(&before, &selector, &[]), [RuleId::D05]);
+        assert_eq!(rules(&before, &selector, &[]), ["D05"]);
     }
 
     #[test]
@@ -327,23 +312,23 @@ mod tests {
         rotated.sealed.insert("B".into(), sealed(98, 99, TokenType::Int));
         rotated.stanzas = [[2; 16]].into();
         rotated.selector = "encrypted_regex: ^x$".into();
-        assert_eq!(rules(&before, &rotated, &[]), []);
+        assert_eq!(rules(&before, &rotated, &[]), [""; 0]);
         // somebody left, everything is new but one stanza
         rotated.stanzas = [[1; 16]].into();
         rotated.selector = before.selector.clone();
         rotated.sealed.insert("B".into(), sealed(98, 98, TokenType::Str));
         let mut two = before.clone();
         two.recipients.insert("age1bob".into());
-        assert_eq!(rules(&two, &rotated, &[]), [RuleId::D03]);
+        assert_eq!(rules(&two, &rotated, &[]), ["D03"]);
     }
 
     #[test]
     fn a_version_that_comes_back_is_told_and_not_refused() {
         let old = Rc::new(snapshot(1, 1));
-        assert_eq!(rules(&snapshot(2, 2), &old, std::slice::from_ref(&old)), [RuleId::D06]);
+        assert_eq!(rules(&snapshot(2, 2), &old, std::slice::from_ref(&old)), ["D06"]);
         // the repair of a file that was changed under its MAC
-        assert_eq!(rules(&snapshot(3, 1), &old, std::slice::from_ref(&old)), [RuleId::D06]);
-        assert_eq!(rules(&snapshot(3, 1), &old, &[]), [RuleId::D11]);
+        assert_eq!(rules(&snapshot(3, 1), &old, std::slice::from_ref(&old)), ["D06"]);
+        assert_eq!(rules(&snapshot(3, 1), &old, &[]), ["D11"]);
     }
 
     #[test]
@@ -372,6 +357,6 @@ mod tests {
         let mut retyped = (*old).clone();
         retyped.sealed.insert("A".into(), sealed(1, 1, TokenType::Int));
         let found = rules(&snapshot(3, 3), &retyped, std::slice::from_ref(&old));
-        assert_eq!(found, [RuleId::D09, RuleId::D06]);
+        assert_eq!(found, ["D09", "D06"]);
     }
 }

@@ -15,7 +15,6 @@ use std::io;
 use serde::{Deserialize, Serialize};
 use serde_json::ser::{Formatter, Serializer};
 
-use super::RuleId;
 pub use later::{Backend, BackendKind, KeyNote, KeyType, PostQuantum, RequiredReaders, Variable};
 use paths::is_invisible;
 pub use paths::{check_env, check_path};
@@ -27,9 +26,6 @@ const NEWEST: u64 = 2;
 const SINCE: &str = "0.2";
 const OURS: &str = env!("CARGO_PKG_VERSION");
 const BACKEND: &str = "sops-age";
-/// Whose exceptions would hide an attack: forged values, recipients that do not match. So do those of every
-/// C rule, which are broken proofs.
-const NEVER_ALLOWED: &[RuleId] = &[RuleId::F03, RuleId::K01, RuleId::K02];
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -65,7 +61,8 @@ pub struct BoundFile {
     pub env: String,
 }
 
-/// A finding that the repository accepts, and why. `rule` is an id or a name of a rule.
+/// A finding that the repository accepts, and why. `rule` is an id or a name of a rule, which the
+/// judge checks.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Allow {
@@ -74,15 +71,6 @@ pub struct Allow {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
     pub why: String,
-}
-
-impl Allow {
-    /// Whether a finding is the one that is meant. An entry without a key covers the whole file.
-    #[must_use]
-    pub fn covers(&self, rule: RuleId, path: &str, key: Option<&str>) -> bool {
-        let fits = self.key.is_none() || self.key.as_deref() == key;
-        fits && self.path == path && self.rule.parse() == Ok(rule)
-    }
 }
 
 /// Why a `.stax/vault.json` is refused; paths are shown escaped.
@@ -356,13 +344,6 @@ impl Formatter for Spaced {
 fn check_allow(allow: &Allow) -> Result<(), VaultError> {
     let fault = |why| Err(VaultError::Allow { rule: allow.rule.chars().take(64).collect(), why });
     check_path(&allow.path)?;
-    match allow.rule.parse::<RuleId>() {
-        Err(_) => return fault("no rule has this id or name"),
-        Ok(rule) if NEVER_ALLOWED.contains(&rule) || rule.id().starts_with('C') => {
-            return fault("this rule knows no exception");
-        }
-        Ok(_) => {}
-    }
     if allow.why.trim().is_empty() || allow.why.chars().any(is_invisible) {
         return fault("`why` must give a reason, in one line");
     }

@@ -5,14 +5,15 @@ use std::collections::BTreeSet;
 use super::error::VerifyError;
 use super::exceptions::{Accepted, Exceptions};
 use super::facts::FileFacts;
+use super::finding::Finding;
 use super::options::Options;
-use super::rules;
+use super::rule::Also;
+use super::rules::{self, change::new_exception};
 use super::tree::{self, Gathered, Source};
-use crate::policy::vault::{Allow, Vault};
-use crate::policy::{Finding, RuleId};
+use crate::policy::vault::Vault;
 use crate::repo::{ObjectId, Span};
 use crate::trace;
-use crate::workspace::{VAULT, Workspace};
+use crate::workspace::Workspace;
 
 pub(super) struct Base {
     pub(super) exceptions: Exceptions,
@@ -121,7 +122,7 @@ impl Base {
             return Ok((findings, Vec::new()));
         };
         let paths: BTreeSet<&str> = findings.iter().map(|finding| finding.path.as_str()).collect();
-        let is_about_several = findings.iter().any(|finding| is_about_several(finding.rule));
+        let is_about_several = findings.iter().any(|finding| finding.rule.is(Also::ComparesFiles));
         let wanted = |path: &str| is_about_several || paths.contains(path);
         let before = Source::Commit(tree);
         // what cannot be read there excuses nothing
@@ -137,7 +138,7 @@ impl Base {
                     let old = bytes(before, &other.path)?;
                     Some(is_unchanged((other, &old), (finding, &bytes(source, &finding.path)?)))
                 };
-                is_of_policy(finding.rule) || is_unchanged().unwrap_or(false)
+                finding.rule.is(Also::KnownByWords) || is_unchanged().unwrap_or(false)
             })
         };
         let (older, new) = findings.into_iter().partition(is_older);
@@ -195,27 +196,8 @@ impl Base {
     }
 }
 
-fn new_exception(allow: &Allow) -> Finding {
-    let key = allow.key.as_ref().map(|key| format!("`{key}` in ")).unwrap_or_default();
-    let rule = allow.rule.parse::<RuleId>().map_or_else(|_| allow.rule.clone(), |rule| rule.to_string());
-    let message = format!("a new exception: {rule} of {key}{} ({})", allow.path, allow.why);
-    Finding::notice(RuleId::D12, VAULT, message)
-}
-
 fn is_same(a: &Finding, b: &Finding) -> bool {
     (a.rule, &a.path, &a.key, &a.message) == (b.rule, &b.path, &b.key, &b.message)
-}
-
-/// What the rule says is all that matters: who reads the file, and what the policy lacks.
-fn is_of_policy(rule: RuleId) -> bool {
-    use RuleId::{G01, G02, K01, M02, M05, P01, P02, P03, P04, P05, R01};
-    matches!(rule, P01 | P02 | P03 | P04 | P05 | R01 | K01 | M02 | M05 | G01 | G02)
-}
-
-/// Rules that compare a file with others.
-fn is_about_several(rule: RuleId) -> bool {
-    use RuleId::{B02, G02, K04, P03, P05};
-    matches!(rule, B02 | G02 | K04 | P03 | P05)
 }
 
 /// A value in plaintext that was replaced by another one is a new finding.

@@ -6,8 +6,9 @@ use sops_document::Format;
 
 use super::error::VerifyError;
 use super::facts::says_secret;
+use super::finding::Finding;
+use super::rules::file::unjudged;
 use super::tree::Gathered;
-use crate::policy::{Finding, RuleId};
 use crate::repo::{IndexEntry, Repo};
 use crate::workspace::{Caller, Workspace};
 
@@ -43,11 +44,11 @@ impl Beyond {
     }
 
     pub(super) fn findings(self) -> Vec<Finding> {
-        let nothing = self.is_empty.then(|| Finding::error(RuleId::F01, ".", NOTHING));
+        let nothing = self.is_empty.then(|| unjudged(".", NOTHING));
         let unread = self
             .unread
             .into_iter()
-            .map(|(path, why)| Finding::error(RuleId::F01, path, format!("was not looked into: {why}")));
+            .map(|(path, why)| unjudged(&path, &format!("was not looked into: {why}")));
         nothing.into_iter().chain(unread).collect()
     }
 }

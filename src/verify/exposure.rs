@@ -1,8 +1,8 @@
 //! The exposure ledger of a register, less what the repository accepts.
 
 use super::exceptions::Exceptions;
+use super::rule::RuleId;
 use crate::ledger::{Ledger, Memory, Standing};
-use crate::policy::RuleId;
 use crate::workspace::Workspace;
 use crate::workspace::register::Register;
 

@@ -5,7 +5,8 @@ use std::rc::Rc;
 
 use sops_document::{Document, Format, MacState, OpenFault, Scalar};
 
-use crate::policy::Finding;
+use super::exceptions::covers;
+use super::finding::Finding;
 use crate::policy::config::Config;
 use crate::policy::content::Content;
 use crate::policy::policies::Policies;
@@ -63,7 +64,7 @@ impl Facts {
 
     pub(super) fn accept(&self, finding: &Finding) -> bool {
         let key = finding.key.as_deref();
-        self.exceptions.iter().any(|allow| allow.covers(finding.rule, &finding.path, key))
+        self.exceptions.iter().any(|allow| covers(allow, finding.rule, &finding.path, key))
     }
 }
 

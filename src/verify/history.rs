@@ -4,8 +4,10 @@
 use std::rc::Rc;
 
 use super::facts::Facts;
-use crate::ledger::{self, Retyped, Snapshot, Stale};
-use crate::policy::Finding;
+use super::finding::Finding;
+use super::rules::change;
+use super::rules::keys::stale;
+use crate::ledger::{self, Snapshot, Stale};
 use crate::repo::Repo;
 use crate::workspace::history::History;
 
@@ -18,14 +20,14 @@ pub(super) fn stale(
     accepted: &dyn Fn(&Stale) -> bool,
 ) -> Vec<Finding> {
     let tips = tips(facts, is_tip);
-    let mut stale = ledger::stale(&history.versions, &tips);
-    stale.retain(|one| !accepted(one));
-    if stale.is_empty() {
+    let mut found = ledger::stale(&history.versions, &tips);
+    found.retain(|one| !accepted(one));
+    if found.is_empty() {
         return Vec::new();
     }
     let names = history.names(repo, facts.roster.as_deref(), facts.policy.as_deref());
-    ledger::findings(
-        &stale,
+    stale::findings(
+        &found,
         &|key| names.get(key).map(|it| (it.name.clone(), it.how.clone())),
         jiff::Timestamp::now().as_second(),
     )
@@ -33,7 +35,7 @@ pub(super) fn stale(
 
 /// Of a state: the change rules judge the commits of a range themselves.
 pub(super) fn retyped(history: &History, facts: &Facts) -> Vec<Finding> {
-    ledger::retyped(&history.versions, &tips(facts, &|_| true)).iter().map(Retyped::finding).collect()
+    ledger::retyped(&history.versions, &tips(facts, &|_| true)).iter().map(change::retyped).collect()
 }
 
 fn tips(facts: &Facts, is_tip: &dyn Fn(&str) -> bool) -> Vec<(String, Rc<Snapshot>)> {

@@ -7,10 +7,12 @@ use sops_document::{Document, Token};
 
 use super::error::VerifyError;
 use super::facts::FileFacts;
+use super::finding::Finding;
 use super::report::count;
-use crate::leak::{COMMITTED, Guard, HERE, Match};
+use super::rule::{Also, Severity};
+use super::rules::value::{leaked, leaked_in_text, leaked_names};
+use crate::leak::{COMMITTED, Guard, HERE};
 use crate::policy::content::looks_sealed;
-use crate::policy::{Finding, RuleId, Severity};
 use crate::repo::{BLOB_LIMIT, Entry, ObjectId, RepoError, Span, StagedChange};
 use crate::workspace::Workspace;
 use crate::workspace::history::day;
@@ -39,10 +41,10 @@ pub(super) fn staged(workspace: &Workspace, changes: &[&StagedChange]) -> Result
         let text = search.bytes(path, *entry)?.filter(|bytes| !is_sealed_whole(path, bytes));
         let Some(text) = text else { continue };
         let guard = search.guard()?;
-        findings.extend(guard.search(&text).values.iter().map(|found| guard.finding(path, found)));
+        findings.extend(guard.search(&text).values.iter().map(|found| leaked(guard, path, found)));
     }
     if let Some(guard) = &search.guard {
-        findings.extend(new.iter().flat_map(|(path, _)| guard.findings_of_name(path)));
+        findings.extend(new.iter().flat_map(|(path, _)| leaked_names(guard, path)));
     }
     let findings = findings.into_iter().map(|finding| finding.fix(HERE)).collect();
     Ok(Leaks { findings, notes: search.notes })
@@ -71,7 +73,7 @@ pub(super) fn pushed(workspace: &Workspace, span: &Span, beside: &Beside) -> Res
         let place = (finding.path.clone(), finding.message.clone());
         findings
             .entry(place)
-            .or_insert_with(|| detail.into_iter().fold(finding, Finding::detail).fix(COMMITTED));
+            .or_insert_with(|| detail.into_iter().fold(finding, Finding::in_commit).fix(COMMITTED));
     };
     if !span.tips.is_empty() {
         repo.each_new_blob(span, &mut |commit: ObjectId, path: &str, entry| {
@@ -127,8 +129,8 @@ impl<'w> Search<'w> {
     fn in_file(&mut self, path: &str, entry: Entry) -> Result<Vec<Finding>, VerifyError> {
         let Some(text) = self.bytes(path, entry)? else { return Ok(Vec::new()) };
         let guard = self.guard()?;
-        let mut findings = guard.findings_of_name(path);
-        findings.extend(guard.search(&text).values.iter().map(|found| guard.finding(path, found)));
+        let mut findings = leaked_names(guard, path);
+        findings.extend(guard.search(&text).values.iter().map(|found| leaked(guard, path, found)));
         Ok(findings)
     }
 
@@ -136,9 +138,7 @@ impl<'w> Search<'w> {
     fn in_text(&mut self, name: &str, text: &[u8]) -> Result<Vec<Finding>, VerifyError> {
         let guard = self.guard()?;
         let values = guard.search(text).values;
-        let message =
-            |it: &Match| format!("{} stands in the text of {name}", guard.told(it.value, it.is_password));
-        Ok(values.iter().map(|it| Finding::error(RuleId::C07, ".git", message(it))).collect())
+        Ok(values.iter().map(|found| leaked_in_text(guard, name, found)).collect())
     }
 
     /// What there is to search: of a link the text that it is.
@@ -209,9 +209,7 @@ fn has_clear(document: &Document) -> bool {
 pub(super) fn drop_known(leaks: &mut Vec<Finding>, findings: &[Finding]) {
     let clear: BTreeSet<&str> = findings
         .iter()
-        .filter(|finding| {
-            finding.severity == Severity::Error && matches!(finding.rule, RuleId::F04 | RuleId::B02)
-        })
+        .filter(|finding| finding.severity == Severity::Error && finding.rule.is(Also::Plaintext))
         .map(|finding| finding.path.as_str())
         .collect();
     leaks.retain(|leak| !clear.contains(leak.path.as_str()));

@@ -6,15 +6,13 @@ use std::collections::BTreeSet;
 use super::base::Base;
 use super::error::VerifyError;
 use super::facts::{Leak, LeakPlace};
-use super::rules::leaked_key;
+use super::finding::Finding;
+use super::rules::file::unjudged;
+use super::rules::git::{leaked_key, leaked_key_of_text};
 use crate::policy::content::{ODD_NAME, TOO_LARGE};
-use crate::policy::sniff::{Traits, hide_secret_keys, secret_key_fix, sniff};
-use crate::policy::{Finding, RuleId};
+use crate::policy::sniff::{Traits, hide_secret_keys, sniff};
 use crate::repo::{BLOB_LIMIT, Entry, ObjectId, RepoError, Span};
 use crate::workspace::{Workspace, WorkspaceError};
-
-/// Where findings of a text that is no file are listed.
-const GIT: &str = ".git";
 
 /// What a span brought.
 #[derive(Default)]
@@ -41,7 +39,7 @@ pub(super) fn check(workspace: &Workspace, span: &Span, base: &Base) -> Result<B
         if !found.is_empty() {
             let about = repo.commit(commit)?;
             let place = format!("in commit {}: {}", commit.short(), hide_secret_keys(&about.summary));
-            brought.findings.extend(found.into_iter().map(|finding| finding.detail(place.clone())));
+            brought.findings.extend(found.into_iter().map(|finding| finding.in_commit(place.clone())));
         }
         Ok::<(), VerifyError>(())
     })?;
@@ -55,8 +53,7 @@ pub(super) fn check(workspace: &Workspace, span: &Span, base: &Base) -> Result<B
 /// What a commit or a tag says is published with it.
 pub(super) fn of_text(name: &str, text: &[u8]) -> Option<Finding> {
     sniff(text).secret_key?;
-    let message = format!("the text of {name} holds the secret key of a reader (`AGE-SECRET-KEY-1…`)");
-    Some(Finding::error(RuleId::G05, GIT, message).fix(secret_key_fix()))
+    Some(leaked_key_of_text(name))
 }
 
 /// `None` for what this clone lacks, and for a submodule.
@@ -88,7 +85,7 @@ fn of_blob(
         // a name that git could not hand over as text
         let why = if path.contains(char::REPLACEMENT_CHARACTER) { Some(ODD_NAME) } else { None };
         let why = why.or((traits.size > BLOB_LIMIT as u64).then_some(TOO_LARGE));
-        found.extend(why.map(|why| Finding::error(RuleId::F01, path, why)));
+        found.extend(why.map(|why| unjudged(path, why)));
     }
     Ok(found)
 }

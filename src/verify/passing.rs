@@ -3,9 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::finding::Finding;
+use super::rules::keys::in_passing;
 use super::tree::Gathered;
 use crate::ledger::{Origin, Version, short_key};
-use crate::policy::{Finding, RuleId, without_mail};
+use crate::policy::without_mail;
 use crate::repo::{Repo, Span};
 use crate::workspace::history::History;
 
@@ -41,21 +43,7 @@ pub(super) fn readers(repo: &Repo, span: &Span, range: &History, gathered: &Gath
     let told = |((path, recipient), origin): (&(&str, &str), &&Origin)| {
         let name = names.get(*recipient).map(|named| without_mail(&named.name).to_owned());
         let who = name.unwrap_or_else(|| short_key(recipient));
-        let message =
-            format!("{who} could read the file in the middle of the range, and knows what it held then");
-        Finding::warning(RuleId::K01, *path, message)
-            .detail(format!("who: {recipient}"))
-            .detail(format!(
-                "in commit {} of {}, {}: {}",
-                origin.short(),
-                origin.date,
-                origin.author,
-                origin.summary
-            ))
-            .fix(format!(
-                "stax secrets exposure {}   (what to replace at its source)",
-                shell_words::quote(recipient)
-            ))
+        in_passing(path, &who, recipient, origin)
     };
     came.iter().map(told).collect()
 }

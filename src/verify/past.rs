@@ -4,13 +4,15 @@
 use super::error::VerifyError;
 use super::exceptions::Exceptions;
 use super::exposure::with_ledger;
+use super::finding::Finding;
 use super::options::Options;
+use super::rules::keys::exposed;
+use super::rules::roster::late_row;
 use crate::ledger::{Doubt, State, short_key};
-use crate::policy::roster::Roster;
-use crate::policy::{Finding, RuleId, Severity};
+use crate::policy::roster::{Roster, Row};
+use crate::workspace::Workspace;
 use crate::workspace::history::History;
 use crate::workspace::register::Register;
-use crate::workspace::{ROSTER, Workspace};
 
 /// Rules K06 and K07, as far as they are asked for.
 pub(super) fn check(
@@ -32,8 +34,7 @@ pub(super) fn check(
     }
     findings.retain(|finding| options.is_in_scope(&finding.path));
     if !register.history.is_complete() {
-        let message = "not all versions can be read, so that older values may be missing here";
-        findings.push(Finding::new(RuleId::K06, Severity::Notice, ".", message).fix("stax secrets exposure"));
+        findings.push(exposed::incomplete());
     }
     Ok(findings)
 }
@@ -57,14 +58,11 @@ fn exposed(
                 };
                 let open = keys(&|state| matches!(state, State::Exposed(_)));
                 let unsure = keys(&|state| matches!(state, State::Unknown(Doubt::Reencrypted { .. })));
-                let see = format!("stax secrets exposure {}", shell_words::quote(&recipient));
                 if !open.is_empty() {
-                    let message = format!("{who} could read values that are still in use: {}", list(&open));
-                    findings.push(Finding::error(RuleId::K06, &file.path, message).fix(see.clone()));
+                    findings.push(exposed::open(&file.path, &who, &recipient, &open));
                 }
                 if !unsure.is_empty() {
-                    let message = format!("only a key can tell whether {who} still knows {}", list(&unsure));
-                    findings.push(Finding::new(RuleId::K06, Severity::Notice, &file.path, message).fix(see));
+                    findings.push(exposed::unsure(&file.path, &who, &recipient, &unsure));
                 }
             }
         }
@@ -88,27 +86,12 @@ fn old(register: &Register, path: &str, limit: i64, now: i64) -> Vec<Finding> {
     let days = limit / 86_400;
     let mut findings = Vec::new();
     if !too_old.is_empty() {
-        let message = format!("set more than {days} days ago: {}", list(&too_old));
-        findings.push(Finding::error(RuleId::K07, path, message).fix(ages(path)));
+        findings.push(exposed::old(path, days, &too_old));
     }
     if !unsure.is_empty() {
-        let message = format!(
-            "re-encrypted within {days} days, and only a key can tell whether changed: {}",
-            list(&unsure)
-        );
-        findings.push(Finding::new(RuleId::K07, Severity::Notice, path, message).fix(ages(path)));
+        findings.push(exposed::maybe_old(path, days, &unsure));
     }
     findings
-}
-
-fn ages(path: &str) -> String {
-    format!("stax secrets list --age -f {}", shell_words::quote(path))
-}
-
-fn list(keys: &[&str]) -> String {
-    let more = keys.len().saturating_sub(5);
-    let shown = keys.iter().take(5).map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ");
-    if more > 0 { format!("{shown} and {more} more") } else { shown }
 }
 
 /// R02: dates of the table that are later than the log proves; of the commits that were walked, or else of all.
@@ -118,7 +101,7 @@ pub(super) fn late_rows(
     roster: Option<&str>,
 ) -> Result<Vec<Finding>, VerifyError> {
     let Some(table) = roster.and_then(|text| Roster::parse(text).ok()) else { return Ok(Vec::new()) };
-    let dated = |row: &&crate::policy::roster::Row| row.onboarded.parse::<jiff::civil::Date>().is_ok();
+    let dated = |row: &&Row| row.onboarded.parse::<jiff::civil::Date>().is_ok();
     if !table.rows().any(|(_, row)| dated(&row)) {
         return Ok(Vec::new());
     }
@@ -132,14 +115,7 @@ pub(super) fn late_rows(
         let Some(first) = intervals.first() else { continue };
         let date = date(first.from.seconds);
         if row.onboarded > date {
-            let message = format!(
-                "{} is in the policy since {date} {}, not since {}",
-                row.name,
-                first.from.short(),
-                row.onboarded
-            );
-            findings
-                .push(Finding::warning(RuleId::R02, ROSTER, message).at(line).fix("stax secrets recipients"));
+            findings.push(late_row((line, row), &date, first.from.short()));
         }
     }
     Ok(findings)

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use super::base::{Base, Target};
 use super::error::VerifyError;
+use super::finding::Finding;
 use super::leaks::{self, Beside};
 use super::report::Report;
+use super::rule::Severity;
 use super::tree::{self, Source};
 use super::{objects, range};
 use crate::policy::sniff::Traits;
-use crate::policy::{Finding, Severity};
 use crate::repo::{Entry, Kind, Span};
 use crate::workspace::Workspace;
 
@@ -85,13 +86,12 @@ pub fn push(workspace: &Workspace, remote: &str, lines: &str) -> Result<Report, 
 
 /// What stands in a commit and at the end as well is told once, with its commit.
 fn drop_repeated(findings: &mut Vec<Finding>) {
-    let of_commits: Vec<Finding> =
-        findings.iter().filter(|finding| finding.is_of_commit()).cloned().collect();
+    let of_commits: Vec<Finding> = findings.iter().filter(|finding| finding.is_of_commit).cloned().collect();
     findings.retain(|finding| {
         let is_same = |other: &Finding| {
             (other.rule, &other.path, &other.message) == (finding.rule, &finding.path, &finding.message)
         };
-        finding.is_of_commit() || !of_commits.iter().any(is_same)
+        finding.is_of_commit || !of_commits.iter().any(is_same)
     });
 }
 

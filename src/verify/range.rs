@@ -10,15 +10,16 @@ use super::beyond::Beyond;
 use super::error::VerifyError;
 use super::exceptions::Accepted;
 use super::facts::{Facts, FileFacts};
+use super::finding::Finding;
 use super::options::{Options, is_beneath};
 use super::report::Report;
-use super::rules::{self, depends_on_policy};
+use super::rule::{Also, RuleId, Severity};
+use super::rules::{self, change, file};
 use super::tree::{self, Gathered, Source};
 use super::{history, objects, passing, past, replaced, returned};
-use crate::ledger::{self, Change, Past, Snapshot, Stale, Track, Version};
+use crate::ledger::{self, Change, Oddity, Past, Snapshot, Stale, Track, Version};
 use crate::policy::content::Content;
-use crate::policy::{Finding, RuleId, Severity};
-use crate::repo::{Commit, PathChange, RepoError, Span, StagedChange};
+use crate::repo::{Commit, Entry, PathChange, RepoError, Span, StagedChange};
 use crate::trace;
 use crate::workspace::history::{History, Snapshots, day};
 use crate::workspace::{POLICY, VAULT, Workspace};
@@ -143,8 +144,8 @@ fn is_of_range(finding: &Finding, changed: &BTreeSet<&str>) -> bool {
     let central = || changed.iter().any(|path| tree::is_central(path));
     let loses_drivers = || changed.iter().any(|path| tree::is_attributes_for(path, &finding.path));
     changed.contains(finding.path.as_str())
-        || (depends_on_policy(finding) && central())
-        || (finding.rule == RuleId::G01 && loses_drivers())
+        || (finding.rule.is(Also::OfPolicy) && central())
+        || (finding.rule.is(Also::OfAttributes) && loses_drivers())
 }
 
 fn errors<'a>(findings: impl Iterator<Item = &'a Finding>) -> usize {
@@ -165,29 +166,29 @@ pub(super) fn staged(
     let mut snapshots = Snapshots::new(workspace.repo()?);
     let mut findings = Vec::new();
     let (mut versions, mut touched) = (Vec::new(), BTreeSet::new());
-    for change in changes {
-        let path = &change.path;
-        let (before, after) = (snapshots.of(path, change.old)?, snapshots.of(path, change.new)?);
+    for entry in changes {
+        let path = &entry.path;
+        let (before, after) = (snapshots.of(path, entry.old)?, snapshots.of(path, entry.new)?);
         touched.insert(path.as_str());
         // also of a file that goes: it may have another name now
         versions.extend(before.iter().map(|before| Version::of_parent(path, before.clone())));
         let (Some(before), Some(after)) = (before, after) else { continue };
         let managed = gathered.vault.iter().flat_map(|vault| &vault.files).any(|file| file.path == *path);
-        let judge = |past| ledger::judge(&Change { path, managed, before: &before, after: &after, past });
-        let mut found = judge(Past::default());
+        let with = |past| Change { path, managed, before: &before, after: &after, past };
+        let mut found = ledger::oddities(&with(Past::default()));
         let is_rotated = !before.shares_key_with(&after);
-        if is_rotated || found.iter().any(|finding| finding.rule == RuleId::D11) {
+        let track;
+        let mut change = with(Past::default());
+        if is_rotated || found.iter().any(|oddity| matches!(oddity, Oddity::StaleMac { .. })) {
             // history is read only where it tells more: the repair of a file that was changed by hand, and
             // a rotation, which may be the revert of one
             let older = snapshots.history(path)?;
             versions.extend(older.iter().map(|older| Version::of_parent(path, older.clone())));
-            found = judge(Track::new(older).from(0));
+            track = Track::new(older);
+            change = with(track.from(0));
+            found = ledger::oddities(&change);
         }
-        let past = Past::default();
-        if with_key && ledger::is_replaced(&Change { path, managed, before: &before, after: &after, past }) {
-            replaced::judge(workspace, path, (change.old, change.new), &mut found)?;
-        }
-        findings.extend(found);
+        findings.extend(told(workspace, &change, found, (entry.old, entry.new), with_key)?);
     }
     let history = History::of_head(workspace.repo()?, versions)?;
     findings.extend(history::stale(
@@ -199,6 +200,25 @@ pub(super) fn staged(
     ));
     let accepted = base.exceptions.take(&mut findings);
     Ok((findings, accepted))
+}
+
+/// The findings of a change; where everything is new, what a key tells of it.
+fn told(
+    workspace: &Workspace,
+    change: &Change<'_>,
+    mut oddities: Vec<Oddity>,
+    entries: (Option<Entry>, Option<Entry>),
+    with_key: bool,
+) -> Result<Vec<Finding>, VerifyError> {
+    let mut by_key = None;
+    if with_key && ledger::is_replaced(change) {
+        by_key = replaced::judge(workspace, change.path, entries)?;
+    }
+    if by_key.is_some() {
+        oddities.retain(|oddity| *oddity != Oddity::Replaced);
+    }
+    let found = oddities.iter().map(|oddity| change::odd(change, oddity));
+    Ok(found.chain(by_key.flatten()).collect())
 }
 
 /// What holds secrets at the end of a range or within it.
@@ -214,14 +234,7 @@ fn guards(walked: &[Commit], secret: &BTreeSet<&str>) -> Vec<Finding> {
             changed.entry(&change.path).or_default().push(commit.id.short());
         }
     }
-    let notice = |(path, mut commits): (&str, Vec<String>)| {
-        let more = commits.len().saturating_sub(SHOWN);
-        commits.truncate(SHOWN);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        let message = format!("changed in {}{more}: it decides about the other files", commits.join(", "));
-        Finding::new(RuleId::D12, Severity::Notice, path, message).fix(format!("git log -p -- {path}"))
-    };
-    changed.into_iter().map(notice).collect()
+    changed.into_iter().map(|(path, commits)| change::guard_changed(path, &commits)).collect()
 }
 
 /// In a folder such a file decides about what lies below it.
@@ -232,8 +245,6 @@ fn is_guard(path: &str, secret: &BTreeSet<&str>) -> bool {
 }
 
 const GUARDS: [&str; 4] = [POLICY, VAULT, ".gitattributes", ".envrc"];
-/// Commits that a notice names.
-const SHOWN: usize = 5;
 
 /// What a change is judged with.
 struct Context<'a> {
@@ -307,10 +318,8 @@ fn of_change(
         let Some(before) = snapshots.of(path, *old)? else { continue };
         if let Some(after) = &after {
             let judged = Change { path, managed, before: &before, after, past: context.past };
-            findings.extend(ledger::judge(&judged));
-            if context.with_key && ledger::is_replaced(&judged) {
-                replaced::judge(workspace, path, (*old, change.new), &mut findings)?;
-            }
+            let entries = (*old, change.new);
+            findings.extend(told(workspace, &judged, ledger::oddities(&judged), entries, context.with_key)?);
         }
         was_sealed = Some(before);
     }
@@ -322,8 +331,7 @@ fn of_change(
             // where it looks like a document, what commits bring is told of it
             Err(RepoError::TooLarge { .. }) => {
                 let is_plain = was_sealed.is_some() && !workspace.sniff_blob(entry.id)?.may_be_document();
-                let why = "was a SOPS document before and is now too large to look into: values may be in plaintext";
-                findings.extend(is_plain.then(|| Finding::error(RuleId::F01, path, why)));
+                findings.extend(is_plain.then(|| file::grown(path)));
                 return Ok(findings);
             }
             blob => blob?,
@@ -347,9 +355,8 @@ fn of_change(
     );
     for finding in &mut findings {
         heal(finding, tip, snapshots, change)?;
-        finding.detail.push(line.clone());
     }
-    Ok(findings)
+    Ok(findings.into_iter().map(|finding| finding.in_commit(line.clone())).collect())
 }
 
 /// A commit is blamed for what it brings: what stands in a parent on the same line was there before.
@@ -382,7 +389,7 @@ fn heal(
     snapshots: &mut Snapshots<'_>,
     change: &PathChange,
 ) -> Result<(), VerifyError> {
-    if !matches!(finding.rule, RuleId::D03 | RuleId::D05 | RuleId::D10) {
+    if !finding.rule.is(Also::HealedByRotation) {
         return Ok(());
     }
     let end = tip.facts.files.iter().find(|file| file.path == change.path).and_then(FileFacts::document);
@@ -395,42 +402,28 @@ fn heal(
     Ok(())
 }
 
-const PUBLISHED: &str = "replace the value at its source: everybody who can fetch this commit can read it";
-
-const LOOK: &str = "look at it in that commit: where every value is `ENC[…]` nothing is published, else replace the value at its source";
-
 /// Values that the commit itself publishes, also when a later one hides them.
 fn leaks(path: &str, managed: bool, bytes: &[u8], before: Option<&Snapshot>) -> Vec<Finding> {
     let file = FileFacts::read(path, managed, Some(bytes));
     match (&file.content, before) {
         (Content::Clear, Some(before)) => return opened(path, bytes, before),
-        (Content::Broken { is_unmerged: true, .. }, Some(_)) => {
-            let message =
-                "holds the markers of a merge and cannot be read: a value may be in clear between them";
-            return vec![Finding::error(RuleId::F01, path, message).fix(LOOK)];
-        }
+        (Content::Broken { is_unmerged: true, .. }, Some(_)) => return vec![file::left_by_merge(path)],
         // what nobody can read as a document may well hold the values in clear
         (Content::Broken { .. } | Content::NotText | Content::OtherFormat, Some(_)) => {
-            let message = "was a SOPS document before and cannot be read as one: values may be in clear";
-            return vec![Finding::error(RuleId::F01, path, message).fix(PUBLISHED)];
+            return vec![file::unreadable(path)];
         }
         _ => {}
     }
     let facts = Facts { files: vec![file], ..Facts::default() };
     let mut findings = rules::judge(&facts);
-    findings.retain(|finding| {
-        matches!(finding.rule, RuleId::F03 | RuleId::F04 | RuleId::F07 | RuleId::K02)
-            && finding.severity == Severity::Error
-    });
+    findings.retain(|finding| finding.rule.is(Also::InEveryCommit) && finding.severity == Severity::Error);
     findings
 }
 
 /// A file that was a SOPS document and holds values in clear where tokens were.
 fn opened(path: &str, bytes: &[u8], before: &Snapshot) -> Vec<Finding> {
     let names = clear_names(path, bytes);
-    let clear: Vec<&String> = before.sealed.keys().filter(|key| names.contains(*key)).collect();
-    let Some(first) = clear.first() else { return Vec::new() };
-    let more = if clear.len() > 1 { format!(" and {} more", clear.len() - 1) } else { String::new() };
-    let message = format!("`{first}`{more} is in clear: the file was a SOPS document before");
-    vec![Finding::error(RuleId::F04, path, message).key(first.as_str()).fix(PUBLISHED)]
+    let clear: Vec<&str> =
+        before.sealed.keys().filter(|key| names.contains(*key)).map(String::as_str).collect();
+    Vec::from_iter((!clear.is_empty()).then(|| file::opened(path, &clear)))
 }

@@ -1,52 +1,35 @@
 //! Rule C04: which values changed when everything in a bound file was encrypted anew. Public keys are enough to
 //! write such a file; a key that opens both versions tells it from a rotation.
 
-use shell_words::quote;
 use sops_document::Cleartext;
 use sops_document::compare::{Change, compare};
 
 use super::error::VerifyError;
 use super::facts::FileFacts;
-use crate::policy::{Finding, RuleId};
+use super::finding::Finding;
+use super::rules::value::replaced;
 use crate::repo::Entry;
 use crate::workspace::{Target, Workspace};
 
-/// Names of values that a message holds.
-const SHOWN: usize = 5;
-
-/// Takes back what can only be guessed without a key, and names the values that are others. Where no key opens
-/// both versions all stays as it is.
+/// What a key tells of a file in which everything is new: the finding, or that no value is another one. `None` where
+/// no key opens both versions, so that it can only be guessed.
 pub(super) fn judge(
     workspace: &Workspace,
     path: &str,
     (old, new): (Option<Entry>, Option<Entry>),
-    findings: &mut Vec<Finding>,
-) -> Result<(), VerifyError> {
+) -> Result<Option<Option<Finding>>, VerifyError> {
     let (Some(old), Some(new)) = (opened(workspace, path, old)?, opened(workspace, path, new)?) else {
-        return Ok(());
+        return Ok(None);
     };
-    findings.retain(|finding| finding.rule != RuleId::D08);
     let is_sealed =
         |change: &&Change| change.old.iter().chain(&change.new).any(|value| value.token.is_some());
     let changes = compare(old.tree(), new.tree()).changes;
     let names: Vec<String> =
         changes.iter().filter(is_sealed).map(|it| format!("`{}`", it.address())).collect();
     if names.is_empty() {
-        return Ok(());
+        return Ok(Some(None));
     }
-    let more = names.len().saturating_sub(SHOWN);
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    let shown = names[..names.len().min(SHOWN)].join(", ");
-    let message = format!("values changed while all of the file was encrypted anew: {shown}{more}");
-    findings.push(
-        Finding::warning(RuleId::C04, path, message)
-            .detail("a rotation changes no value; public keys are enough to write another file in its place")
-            .fix(format!(
-                "git log -p -- {}   (compare the values; git diff --cached before the commit)",
-                quote(path)
-            )),
-    );
-    Ok(())
+    Ok(Some(Some(replaced(path, &names))))
 }
 
 fn opened(workspace: &Workspace, path: &str, entry: Option<Entry>) -> Result<Option<Cleartext>, VerifyError> {

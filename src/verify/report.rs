@@ -2,9 +2,10 @@
 
 use super::beyond::Beyond;
 use super::exceptions::Accepted;
+use super::finding::Finding;
 use super::options::Options;
+use super::rule::{Also, Severity};
 use super::tree::Opened;
-use crate::policy::{Finding, RuleId, Severity};
 use crate::repo::StagedChange;
 
 #[derive(Debug, Default)]
@@ -30,9 +31,6 @@ pub struct Report {
     pub beyond: Beyond,
 }
 
-/// Rules whose warnings `--strict` makes errors.
-const STRICT: [RuleId; 2] = [RuleId::C04, RuleId::K05];
-
 impl Report {
     #[must_use]
     pub fn errors(&self) -> usize {
@@ -52,7 +50,7 @@ impl Report {
         }
         if options.strict {
             let warnings = self.findings.iter_mut().filter(|one| one.severity == Severity::Warning);
-            warnings.filter(|one| STRICT.contains(&one.rule)).for_each(|one| one.severity = Severity::Error);
+            warnings.filter(|one| one.rule.is(Also::Strict)).for_each(|one| one.severity = Severity::Error);
         }
         self
     }

@@ -1,19 +1,17 @@
 //! Rules K08 and D13: who reads a file again after a removal, and which values are in use again.
 
-mod told;
-
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::error::VerifyError;
+use super::finding::Finding;
+use super::rules::keys::returned::Told;
 use super::tree::Gathered;
 use crate::ledger::{self, Snapshot, Version};
-use crate::policy::Finding;
 use crate::repo::{ObjectId, Repo, Span, StagedChange};
 use crate::workspace::Workspace;
 use crate::workspace::history::{History, Snapshots};
 use crate::workspace::returns::{PENDING, Pending, Record, has_more_than_a_side};
-use told::Told;
 
 /// What was found, and whether a removal may lie beyond the edge of the clone.
 #[derive(Default)]
@@ -127,7 +125,7 @@ pub(super) fn in_range(
                 origin.author,
                 origin.summary
             );
-            findings.push(told.finding(&path, &open).detail(line));
+            findings.push(told.finding(&path, &open).in_commit(line));
         }
     });
     Ok(findings)

@@ -1,28 +1,89 @@
-//! The rules of verify over one tree: facts in, findings out. One file a family.
+//! The rules of verify, one file a family: the row of each rule stands above the code that makes its findings.
+//!
+//! The letter of an id is that of its family: P [`policy`], B [`binding`], R [`roster`], F [`file`], V [`nonce`],
+//! K [`keys`], D [`change`], M [`metadata`], G [`git`], C [`value`].
 //!
 //! Two profiles. A *managed* file (bound in `.stax/vault.json`) is held to the flat shape that stax
 //! writes itself. Any other SOPS file is *general*: only what its own selector and MAC promise is
 //! required of it, so that an honest file of another tool is never an error.
 
-mod binding;
-mod clear;
+pub(super) mod binding;
+pub(super) mod change;
 pub mod docs;
-mod file;
-mod git;
-mod keys;
-mod metadata;
-mod nonce;
-mod policy;
-mod roster;
-mod shared;
-mod value;
+pub(super) mod file;
+pub(super) mod git;
+pub(super) mod keys;
+pub(super) mod metadata;
+pub(super) mod nonce;
+pub(super) mod policy;
+pub(super) mod roster;
+pub(super) mod value;
+
+use std::cmp::Ordering;
+use std::str::FromStr;
 
 use super::facts::{Facts, FileFacts};
+use super::finding::Finding;
+use super::rule::RuleId;
+use crate::policy::Holders;
 use crate::policy::config::CreationRule;
 use crate::policy::roster::Roster;
-use crate::policy::{Finding, Holders, RuleId};
-pub use git::leaked_key;
+
+pub use git::leaked_key_in;
 pub use roster::unexplained_rows;
+pub use value::{leaked_name, leaked_value};
+
+/// Every family, in the order in which rules are listed.
+const FAMILIES: [&[RuleId]; 10] = [
+    policy::RULES,
+    binding::RULES,
+    roster::RULES,
+    file::RULES,
+    nonce::RULES,
+    keys::RULES,
+    change::RULES,
+    metadata::RULES,
+    git::RULES,
+    value::RULES,
+];
+
+impl RuleId {
+    pub fn all() -> impl Iterator<Item = Self> {
+        FAMILIES.into_iter().flatten().copied()
+    }
+
+    /// Its place among all.
+    #[must_use]
+    pub fn position(self) -> usize {
+        Self::all().take_while(|rule| *rule != self).count()
+    }
+}
+
+impl Ord for RuleId {
+    fn cmp(&self, other: &Self) -> Ordering {
+        if self == other { Ordering::Equal } else { self.position().cmp(&other.position()) }
+    }
+}
+
+impl PartialOrd for RuleId {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no rule has the id or name {0:?}")]
+pub struct UnknownRule(pub String);
+
+/// From the id, in any case, or the name.
+impl FromStr for RuleId {
+    type Err = UnknownRule;
+
+    fn from_str(text: &str) -> Result<Self, UnknownRule> {
+        let fits = |rule: &Self| rule.id.eq_ignore_ascii_case(text) || rule.name == text;
+        Self::all().find(fits).ok_or_else(|| UnknownRule(text.to_owned()))
+    }
+}
 
 /// Every finding of the tree, by path and line.
 #[must_use]
@@ -39,7 +100,7 @@ pub fn judge(facts: &Facts) -> Vec<Finding> {
         findings.extend(judge_file(facts, file, rule, &holders));
     }
     findings.extend(metadata::drifts(facts, &policies));
-    findings.extend(shared::check(&facts.files, &holders));
+    findings.extend(keys::shared::check(&facts.files, &holders));
     findings.extend(git::check(facts));
     findings.sort_by(|a, b| (&a.path, a.line, a.rule).cmp(&(&b.path, b.line, b.rule)));
     findings
@@ -56,8 +117,8 @@ fn judge_file(
         // what an exception covers is not said, so that the broken proof behind it has to be
         let cannot_open = findings
             .iter()
-            .any(|finding| matches!(finding.rule, RuleId::F03 | RuleId::F04) && !facts.accept(finding));
-        findings.extend(clear::check(file, document));
+            .any(|finding| [RuleId::F03, RuleId::F04].contains(&finding.rule) && !facts.accept(finding));
+        findings.extend(file::clear::check(file, document));
         findings.extend(nonce::check(&file.path, document));
         findings.extend(keys::check(&file.path, file.managed, document, rule, holders));
         findings.extend(metadata::check(file, document, facts.now.as_deref()));
@@ -73,13 +134,6 @@ pub fn plaintext(file: &FileFacts) -> Vec<Finding> {
     let mut findings = file::check(file, &[]);
     findings.retain(|finding| finding.rule == RuleId::F04);
     findings
-}
-
-/// The rules that read names and keys of the whole policy, so that a change of it may break any file.
-#[must_use]
-pub fn depends_on_policy(finding: &Finding) -> bool {
-    use RuleId::{K01, P01, P02, P03, P04, R01};
-    matches!(finding.rule, P01 | P02 | P03 | P04 | R01 | K01)
 }
 
 #[cfg(test)]

@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 use super::base::Base;
 use super::error::VerifyError;
 use super::facts::Facts;
+use super::finding::Finding;
 use super::leaks::{self, Leaks};
 use super::options::{Options, is_beneath};
 use super::report::Report;
-use super::rules::depends_on_policy;
+use super::rule::{Also, Severity};
 use super::tree::{self, Gathered, Source};
 use super::{range, returned};
 use crate::policy::vault::VaultError;
-use crate::policy::{Finding, RuleId, Severity};
 use crate::repo::StagedChange;
 use crate::trace;
 use crate::workspace::{VAULT, Workspace};
@@ -95,9 +95,9 @@ fn of_tree(
     let (findings, mut accepted) = base.judge(&gathered);
     let is_new = |finding: &Finding| {
         changed.contains(&finding.path)
-            || finding.rule == RuleId::G05
-            || (central && depends_on_policy(finding))
-            || (finding.rule == RuleId::G01 && takes_drivers(&gathered, finding, changed))
+            || finding.rule.is(Also::OnlyInChanges)
+            || (central && finding.rule.is(Also::OfPolicy))
+            || (finding.rule.is(Also::OfAttributes) && takes_drivers(&gathered, finding, changed))
     };
     let (findings, mut older): (Vec<Finding>, Vec<Finding>) = findings.into_iter().partition(is_new);
     // a file that is named and not changed is asked about as it is

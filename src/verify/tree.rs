@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::VerifyError;
+use super::exceptions;
 use super::facts::{Facts, FileFacts, SwitchedOff};
 use crate::ledger::Snapshot;
 use crate::policy::content::Content;
@@ -89,8 +90,7 @@ impl Source {
         workspace: &Workspace,
     ) -> Result<(Option<Vault>, Option<VaultError>), VerifyError> {
         let Some(text) = self.text(workspace, VAULT)? else { return Ok((None, None)) };
-        // the files of a newer one are judged by what this stax knows
-        Ok((Vault::known(&text).ok(), Vault::parse(&text).err()))
+        Ok(exceptions::vault(&text))
     }
 }
 

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use super::error::VerifyError;
 use super::facts::FileFacts;
+use super::finding::Finding;
 use super::options::Options;
 use super::report::{count, found};
+use super::rule::Severity;
 use super::state::{OfHistory, State};
 use super::tree::Opened;
-use crate::policy::{Finding, Severity};
 use crate::workspace::{Caller, Workspace};
 
 /// Nobody waits longer for the history in a summary.
@@ -118,7 +119,7 @@ impl Verdict {
             unread => format!("; {} could not be read", count(unread, "file")),
         };
         let worst = match self.findings.as_slice() {
-            [worst, ..] if errors == 1 => format!("  {} {}: {}", worst.rule.id(), worst.path, worst.message),
+            [worst, ..] if errors == 1 => format!("  {} {}: {}", worst.rule.id, worst.path, worst.message),
             _ => String::new(),
         };
         let mark = match (errors, self.history, warnings) {
@@ -147,7 +148,7 @@ impl Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::RuleId;
+    use crate::verify::rule::RuleId;
 
     fn verdict(severities: &[Severity], history: Looked) -> Verdict {
         let finding =

@@ -6,15 +6,15 @@ use sops_document::Path;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::cli::vault;
-use crate::policy::RuleId;
 use crate::policy::vault::{Allow, Vault};
+use crate::verify::{RuleId, covers};
 use crate::workspace::{Target, VAULT, Workspace};
 
 const WHY: &str = "empty on purpose";
 
 /// Whether the repository says that a value is empty on purpose.
 pub fn is_meant(vault: Option<&Vault>, path: &str, key: &str) -> bool {
-    vault.is_some_and(|vault| vault.allow.iter().any(|allow| allow.covers(RuleId::F04E, path, Some(key))))
+    vault.is_some_and(|vault| vault.allow.iter().any(|allow| covers(allow, RuleId::F04E, path, Some(key))))
 }
 
 /// After a write: says so in `.stax/vault.json` of keys that were just set empty, and takes it back for those that no

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use crate::policy::content::TOO_LARGE;
 use crate::policy::sniff::Traits;
-use crate::policy::{Finding, RuleId};
 use crate::repo::{Entry, ObjectId, RepoError};
 use crate::verify::base::Base;
 use crate::verify::error::VerifyError;
 use crate::verify::facts::{Facts, FileFacts, Leak, LeakPlace};
+use crate::verify::finding::Finding;
 use crate::verify::objects;
-use crate::verify::rules::{self, leaked_key};
+use crate::verify::rules::{self, file::unjudged, git::leaked_key};
 use crate::verify::tree::{self, Source};
 use crate::workspace::Workspace;
 
@@ -60,7 +60,7 @@ pub(super) fn of_blob(
     }
     match workspace.repo()?.blob(blob) {
         Err(RepoError::TooLarge { .. }) if traits.may_be_document() => {
-            findings.push(Finding::error(RuleId::F01, name, TOO_LARGE));
+            findings.push(unjudged(name, TOO_LARGE));
         }
         Err(RepoError::TooLarge { .. }) => {}
         bytes => {

@@ -1,9 +1,40 @@
 //! B01: `.stax/vault.json` is read strictly. B02: a file that the policy names is encrypted.
 
 use crate::policy::vault::VaultError;
-use crate::policy::{Finding, RuleId};
 use crate::verify::facts::{Facts, Plain, says_secret};
+use crate::verify::finding::Finding;
+use crate::verify::rule::{Also, On, RuleId, Severity, rules};
 use crate::workspace::{POLICY, VAULT};
+
+rules! {
+    B01 {
+        name: "binding",
+        title: "`.stax/vault.json` breaks its own rules",
+        bound: Some(Severity::Error),
+        general: None,
+        why: "`.stax/vault.json` says which file feeds the environment: a path that leads out of the repository or a second file for one environment would feed another one",
+        example: "`\"path\": \"../other/prod.enc.yaml\"`, a symlink on the way, or an unknown field",
+        mend: &["correct the line that the finding names: `git diff .stax/vault.json`"],
+        on: &[On::Tree],
+        may_be_allowed: true,
+        also: &[],
+    }
+    B02 {
+        name: "unsealed",
+        title: "A file that the policy names is not encrypted",
+        bound: Some(Severity::Error),
+        general: Some(Severity::Warning),
+        why: "the policy or the name says that the file is secret, and it is in clear",
+        example: "`db.sops.yaml` without a `sops` block",
+        mend: &[
+            "seal it: `stax secrets encrypt -i FILE`, and replace its values when they were committed",
+            "it holds no secret: give it another name",
+        ],
+        on: &[On::Tree],
+        may_be_allowed: true,
+        also: &[Also::ComparesFiles],
+    }
+}
 
 pub(super) fn check(facts: &Facts) -> Vec<Finding> {
     let broken = facts.vault_fault.iter().map(|fault| {

@@ -1,16 +1,152 @@
 //! F01 to F04E: the form of a file and of every value in it. C06: the names in a managed file.
 
+pub(super) mod clear;
+
 use std::collections::BTreeMap;
 
 use sops_document::selector::Selected;
 use sops_document::tree::{Entry, Leaf, Path};
 use sops_document::{Document, Format, Scalar, Token, TokenType};
 
-use super::clear;
 use crate::environment::names::{NameError, check_name};
 use crate::policy::content::Content;
-use crate::policy::{Finding, RuleId, Severity};
+use crate::verify::finding::Finding;
+use crate::verify::rule::{Also, On, RuleId, Severity, rules};
+
 use crate::verify::facts::FileFacts;
+
+rules! {
+    F01 {
+        name: "parse",
+        title: "A file is not what its format says, or nobody could look into it",
+        bound: Some(Severity::Error),
+        general: Some(Severity::Error),
+        why: "where two readers understand one file differently, a value can be shown to the reviewer and another one deployed",
+        example: "a key that stands twice, text that is not UTF-8, a symlink in place of the file, more than 32 MiB, a name that is no text, or `SOPS` in JSON, which sops takes for `sops`; a name that makes sops take YAML for a binary file is a warning",
+        mend: &[
+            "see when it broke: `git log -p -- FILE`, and restore it: `git restore --source=COMMIT FILE`",
+            "a name that lies: `git mv FILE FILE.yaml`, or tell sops every time: `--input-type yaml --output-type yaml`",
+        ],
+        on: &[On::Tree, On::Range],
+        may_be_allowed: true,
+        also: &[],
+    }
+    F02 {
+        name: "shape",
+        title: "A bound file is not flat, or one of its keys is no name",
+        bound: Some(Severity::Error),
+        general: None,
+        why: "a bound file becomes environment variables: a nested value has no name there, and a name with a blank or `=` could become another variable or a command",
+        example: "`database: {url: …}` in a bound file, or a key such as `MY-KEY` or `TOKEN_unencrypted`",
+        mend: &[
+            "rename or flatten it: `stax secrets edit`",
+            "a nested file needs no binding: take its line out of `.stax/vault.json`; it is read, diffed and verified all the same",
+        ],
+        on: &[On::Tree],
+        may_be_allowed: true,
+        also: &[],
+    }
+    F03 {
+        name: "token",
+        title: "A token is not in the form that SOPS writes",
+        bound: Some(Severity::Error),
+        general: Some(Severity::Error),
+        why: "sops writes tokens in exactly one form; another one was put there by hand, and lax readers may take it for something else",
+        example: "`ENC[AES256_GCM,…,type:str]x`, or a token whose type is not one that SOPS knows",
+        mend: &[
+            "see who changed it: `git log -p -- FILE`",
+            "restore the last good version: `git restore --source=HEAD FILE`, then set the value again: `stax secrets set KEY`",
+        ],
+        on: &[On::Tree, On::Range],
+        may_be_allowed: false,
+        also: &[Also::InEveryCommit],
+    }
+    F04 {
+        name: "plaintext",
+        title: "A value that must be encrypted is in plaintext",
+        bound: Some(Severity::Error),
+        general: Some(Severity::Error),
+        why: "everybody who can read the repository can read the value, also after a later commit seals it",
+        example: "`STRIPE_SECRET_KEY: sk_live_…` in a bound file, or a file that lost its `sops` block",
+        mend: &[
+            "not yet committed: `stax secrets encrypt -i FILE` seals only what is clear",
+            "already committed or pushed: also replace the value at its source; git keeps the old one",
+        ],
+        on: &[On::Tree, On::Range],
+        may_be_allowed: true,
+        also: &[Also::InEveryCommit, Also::Plaintext],
+    }
+    F04E {
+        name: "empty-value",
+        title: "A value is empty, which SOPS cannot encrypt",
+        bound: Some(Severity::Warning),
+        general: None,
+        why: "SOPS neither encrypts nor authenticates an empty value, so anybody who can write to the repository can put one there or take it away",
+        example: "`PROXY: \"\"` or `PROXY:` in a bound file",
+        mend: &[
+            "nobody needs it: `stax secrets unset KEY`",
+            "it is meant: accept it with a reason by an `allow` entry in `.stax/vault.json`",
+        ],
+        on: &[On::Tree],
+        may_be_allowed: true,
+        also: &[],
+    }
+    F04Z {
+        name: "nothing-encrypted",
+        title: "The crypt rule of a file selects none of its values",
+        bound: None,
+        general: Some(Severity::Warning),
+        why: "the file carries a `sops` block and looks sealed, and not one value of it is encrypted",
+        example: "`encrypted_regex: ^(data|stringData)$` over a Talos or Helm file, which has no such field",
+        mend: &[
+            "correct the crypt rule in `.sops.yaml`, take the `sops` block out, then: `stax secrets encrypt -i FILE`",
+        ],
+        on: &[On::Tree],
+        may_be_allowed: true,
+        also: &[],
+    }
+    F05 {
+        name: "comment",
+        title: "A comment of a bound file is in plaintext",
+        bound: Some(Severity::Warning),
+        general: None,
+        why: "comments are not authenticated: anybody who can push can write one, and people believe them",
+        example: "`# old password: hunter2` above a token",
+        mend: &["seal it: `stax secrets encrypt -i FILE`"],
+        on: &[On::Tree],
+        may_be_allowed: true,
+        also: &[],
+    }
+    F06 {
+        name: "conflict",
+        title: "A merge left a value unresolved",
+        bound: Some(Severity::Error),
+        general: Some(Severity::Error),
+        why: "a merge left both sides of a value, and one of them would be lost unseen",
+        example: "a line `# stax-conflict KEY` at the top of the file, or the markers of a text merge",
+        mend: &[
+            "choose the value: `stax secrets resolve FILE`, which also says what to do when the merge is over",
+        ],
+        on: &[On::Tree],
+        may_be_allowed: true,
+        also: &[],
+    }
+    F07 {
+        name: "clear-secret",
+        title: "A value that looks like a credential is in plaintext",
+        bound: None,
+        general: Some(Severity::Error),
+        why: "a value that looks like a credential stands in clear beside encrypted ones: the crypt rule does not reach it",
+        example: "`apiToken: ghp_…` in a Helm file under `encrypted_regex: ^data$`",
+        mend: &[
+            "widen the crypt rule in `.sops.yaml`, seal the file anew, and replace the value: it is in history",
+            "it is no secret: an exception with a reason in `.stax/vault.json`",
+        ],
+        on: &[On::Tree, On::Range],
+        may_be_allowed: true,
+        also: &[Also::InEveryCommit],
+    }
+}
 
 /// The caps of a managed file: bytes, keys, bytes a value.
 const MAX_SIZE: usize = 1 << 20;
@@ -225,4 +361,39 @@ fn in_clear(file: &FileFacts, path: &Path) -> Finding {
     let (key, name) = (path.to_string(), &file.path);
     Finding::error(RuleId::F04, name, format!("`{key}` is in clear"))
         .fix(format!("stax secrets encrypt -i {name}   (seals only what is clear)"))
+}
+
+const PUBLISHED: &str = "replace the value at its source: everybody who can fetch this commit can read it";
+
+const LOOK: &str = "look at it in that commit: where every value is `ENC[…]` nothing is published, else replace the value at its source";
+
+/// F01 of what cannot be read any more.
+pub(in crate::verify) fn unreadable(path: &str) -> Finding {
+    let message = "was a SOPS document before and cannot be read as one: values may be in clear";
+    Finding::error(RuleId::F01, path, message).fix(PUBLISHED)
+}
+
+/// The same between the markers of a merge.
+pub(in crate::verify) fn left_by_merge(path: &str) -> Finding {
+    let message = "holds the markers of a merge and cannot be read: a value may be in clear between them";
+    Finding::error(RuleId::F01, path, message).fix(LOOK)
+}
+
+/// F01 of what nobody looks into any more.
+pub(in crate::verify) fn grown(path: &str) -> Finding {
+    let why = "was a SOPS document before and is now too large to look into: values may be in plaintext";
+    Finding::error(RuleId::F01, path, why)
+}
+
+/// F01 of what nobody can look into, and of what nobody looked into.
+pub(in crate::verify) fn unjudged(path: &str, why: &str) -> Finding {
+    Finding::error(RuleId::F01, path, why)
+}
+
+/// F04 of a file that was a SOPS document and holds these values in clear where tokens were.
+pub(in crate::verify) fn opened(path: &str, keys: &[&str]) -> Finding {
+    let first = keys.first().copied().unwrap_or_default();
+    let more = if keys.len() > 1 { format!(" and {} more", keys.len() - 1) } else { String::new() };
+    let message = format!("`{first}`{more} is in clear: the file was a SOPS document before");
+    Finding::error(RuleId::F04, path, message).key(first).fix(PUBLISHED)
 }

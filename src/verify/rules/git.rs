@@ -2,8 +2,84 @@
 
 use crate::policy::policies::folder;
 use crate::policy::sniff::{hide_secret_keys, secret_key_fix};
-use crate::policy::{Finding, RuleId};
+use crate::verify::finding::Finding;
+use crate::verify::rule::{Also, On, RuleId, Severity, rules};
+
 use crate::verify::facts::{Facts, FileFacts, Leak, LeakPlace, Link, ThisClone, says_secret};
+
+rules! {
+    G01 {
+        name: "drivers",
+        title: "`.gitattributes` does not give a bound file the diff and the merge of stax",
+        bound: Some(Severity::Warning),
+        general: None,
+        why: "without the drivers git diffs and merges ciphertext as text",
+        example: "a `.gitattributes` without `infra/secrets/prod.enc.yaml diff=stax merge=stax`, or with a later line that switches it off",
+        mend: &[
+            "add the line that the finding names to `.gitattributes`, or mend the line that it names: later lines win, a file nearer to the secret wins over one above it, and `.git/info/attributes` over all",
+        ],
+        on: &[On::Tree],
+        may_be_allowed: true,
+        also: &[Also::OfAttributes, Also::KnownByWords],
+    }
+    G02 {
+        name: "mode",
+        title: "A SOPS file is executable, or a link",
+        bound: Some(Severity::Error),
+        general: Some(Severity::Warning),
+        why: "a link lets a file of another place pass for the one that was reviewed; a secret file is never a program",
+        example: "`git add prod.enc.yaml` where it is a symlink, or after `chmod +x`",
+        mend: &["`git update-index --chmod=-x FILE`, or put the file itself where the link is"],
+        on: &[On::Tree],
+        may_be_allowed: true,
+        also: &[Also::KnownByWords, Also::ComparesFiles],
+    }
+    G03 {
+        name: "textconv-cache",
+        title: "git keeps decrypted text in `refs/notes/textconv`, or is told to",
+        bound: Some(Severity::Error),
+        general: Some(Severity::Error),
+        why: "git keeps what a diff decrypted under `refs/notes/textconv`, in clear, and a mirror clone takes it along",
+        example: "`git config diff.sopsdiffer.cachetextconv true`",
+        mend: &[
+            "`git config --unset diff.DRIVER.cachetextconv`, then: `git update-ref -d refs/notes/textconv/DRIVER`",
+        ],
+        on: &[On::Clone],
+        may_be_allowed: true,
+        also: &[],
+    }
+    G05 {
+        name: "age-key",
+        title: "The secret key of a reader is in the repository",
+        bound: Some(Severity::Error),
+        general: Some(Severity::Error),
+        why: "a secret age key in the repository opens every file that is encrypted to it, for everybody who can clone",
+        example: "a `keys.txt` with `AGE-SECRET-KEY-1…` and a valid checksum; also in UTF-16 or behind escapes, as the name of a file, the target of a link, or in what a commit or a tag says",
+        mend: &[
+            "make a new key: `stax secrets keygen`, and let it in: `stax secrets add-recipient`",
+            "then `stax secrets remove-recipient` the old one, and replace what it could read",
+        ],
+        on: &[On::Tree, On::Range],
+        may_be_allowed: true,
+        also: &[Also::OnlyInChanges],
+    }
+    G06 {
+        name: "clone",
+        title: "This clone lacks drivers, its guard misses a secret, or `stax` is another program",
+        bound: Some(Severity::Warning),
+        general: Some(Severity::Warning),
+        why: "what `.gitattributes` asks for and what a guard keeps out works only in a clone that is set up; git never runs what a repository brings",
+        example: "a fresh clone, in which `git diff` shows ciphertext; drivers that an older stax wrote; a guarded one in which somebody added `certs/tls.json`; `/usr/games/stax` in front on `PATH`. Not judged in CI, in hooks, over a range, or as SARIF",
+        mend: &[
+            "drivers and hooks: `stax secrets install`",
+            "where the guard is wanted: `stax secrets install --guard`",
+            "another program: put the folder of this stax in front of it in `PATH`",
+        ],
+        on: &[On::Clone],
+        may_be_allowed: true,
+        also: &[],
+    }
+}
 
 pub(super) fn check(facts: &Facts) -> Vec<Finding> {
     let leaks = facts.leaks.iter().map(leaked_key);
@@ -14,8 +90,7 @@ pub(super) fn check(facts: &Facts) -> Vec<Finding> {
 }
 
 /// G05. A path that is the key itself is shown without it.
-#[must_use]
-pub fn leaked_key(leak: &Leak) -> Finding {
+pub(in crate::verify) fn leaked_key(leak: &Leak) -> Finding {
     let what = "the secret key of a reader (`AGE-SECRET-KEY-1…`)";
     let finding = |message: String| {
         Finding::error(RuleId::G05, hide_secret_keys(&leak.path), message).fix(secret_key_fix())
@@ -25,6 +100,19 @@ pub fn leaked_key(leak: &Leak) -> Finding {
         LeakPlace::Target => finding(format!("is a link whose target is {what}")),
         LeakPlace::Name => finding(format!("its name is {what}")),
     }
+}
+
+/// G05 of what a commit or a tag says: it is published with it.
+pub(in crate::verify) fn leaked_key_of_text(name: &str) -> Finding {
+    let message = format!("the text of {name} holds the secret key of a reader (`AGE-SECRET-KEY-1…`)");
+    Finding::error(RuleId::G05, ".git", message).fix(secret_key_fix())
+}
+
+/// G05 of a file that holds one somewhere.
+#[must_use]
+pub fn leaked_key_in(path: &str) -> Finding {
+    let message = format!("{path} holds the secret key of a reader (`AGE-SECRET-KEY-1…`)");
+    Finding::error(RuleId::G05, path, message).fix(secret_key_fix())
 }
 
 fn mode(file: &FileFacts) -> Option<Finding> {

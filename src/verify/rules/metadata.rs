@@ -7,8 +7,83 @@ use jiff::{SignedDuration, Timestamp};
 use sops_document::{Document, Token, TokenType};
 
 use crate::policy::policies::Policies;
-use crate::policy::{Finding, RuleId};
+use crate::verify::finding::Finding;
+use crate::verify::rule::{Also, On, RuleId, Severity, rules};
+
 use crate::verify::facts::{Facts, FileFacts};
+
+rules! {
+    M01 {
+        name: "metadata",
+        title: "The metadata has an unknown field, or keys of another kind",
+        bound: Some(Severity::Error),
+        general: None,
+        why: "a key of another kind (kms, pgp, vault) opens the file beside the age keys, and nothing in the list of recipients says whose it is",
+        example: "`sops.kms` holds an ARN in a file that the policy encrypts to age keys only",
+        mend: &[
+            "make the file anew: `stax secrets decrypt FILE`, take the `sops` block out, `stax secrets encrypt -i FILE`",
+            "the other key is meant: take the file's line out of `.stax/vault.json`; it then counts as any SOPS file",
+        ],
+        on: &[On::Tree],
+        may_be_allowed: true,
+        also: &[],
+    }
+    M02 {
+        name: "crypt-rule",
+        title: "The crypt rule of a bound file leaves something out",
+        bound: Some(Severity::Error),
+        general: None,
+        why: "a selector in the metadata decides which values are encrypted from the next write on, and no list of values shows that it changed",
+        example: "`sops.unencrypted_regex: .*`, or `mac_only_encrypted: true`, in a bound file",
+        mend: &[
+            "see who changed it: `git log -p -- FILE`, and restore it: `git restore --source=COMMIT FILE`",
+            "the selector is meant: take the file's line out of `.stax/vault.json`",
+        ],
+        on: &[On::Tree],
+        may_be_allowed: true,
+        also: &[Also::KnownByWords],
+    }
+    M03 {
+        name: "mac",
+        title: "The MAC is missing, or does not have the form of one",
+        bound: Some(Severity::Error),
+        general: Some(Severity::Error),
+        why: "the MAC is what binds the values together: without one, values can be dropped, swapped or brought back from an older version",
+        example: "`mac: \"\"`, or a `mac` that is the token of a value",
+        mend: &[
+            "see who changed it: `git log -p -- FILE`, and restore it: `git restore --source=COMMIT FILE`",
+        ],
+        on: &[On::Tree],
+        may_be_allowed: true,
+        also: &[],
+    }
+    M04 {
+        name: "lastmodified",
+        title: "The time of the last change is no time, or lies in the future",
+        bound: Some(Severity::Error),
+        general: Some(Severity::Error),
+        why: "the time belongs to the MAC: one that is no time was put there by hand, and sops does not open the file",
+        example: "`lastmodified: yesterday`; a time more than a day ahead is a warning",
+        mend: &[
+            "see who changed it: `git log -p -- FILE`, and restore it: `git restore --source=COMMIT FILE`",
+        ],
+        on: &[On::Tree],
+        may_be_allowed: true,
+        also: &[],
+    }
+    M05 {
+        name: "crypt-drift",
+        title: "A file follows another crypt rule than that of the policy",
+        bound: None,
+        general: Some(Severity::Notice),
+        why: "sops never applies a changed crypt rule to a file that is there: it goes on as it was first sealed",
+        example: "`encrypted_regex: ^data$` in the policy, `unencrypted_suffix: _unencrypted` in the file",
+        mend: &["to follow the policy: `stax secrets decrypt -i FILE`, then `stax secrets encrypt -i FILE`"],
+        on: &[On::Tree],
+        may_be_allowed: true,
+        also: &[Also::KnownByWords],
+    }
+}
 
 /// The hexadecimal digits of a SHA-512.
 const MAC_LENGTH: usize = 128;

@@ -3,10 +3,25 @@
 
 use std::collections::HashMap;
 
+use crate::verify::finding::Finding;
+use crate::verify::rule::{On, RuleId, Severity, rules};
 use sops_document::tree::Visit;
 use sops_document::{Document, Token};
 
-use crate::policy::{Finding, RuleId};
+rules! {
+    V01 {
+        name: "nonce",
+        title: "Two values of a file share an iv",
+        bound: Some(Severity::Error),
+        general: Some(Severity::Error),
+        why: "two different values under one iv tell their difference to everybody, and let tokens be forged",
+        example: "two keys whose tokens have the same `iv:` and other data",
+        mend: &["make new ivs: `stax secrets rotate FILE`; the writer that made them is broken"],
+        on: &[On::Tree],
+        may_be_allowed: true,
+        also: &[],
+    }
+}
 
 pub(super) fn check(path: &str, document: &Document) -> Vec<Finding> {
     let mut seen: HashMap<[u8; 32], Token> = HashMap::new();

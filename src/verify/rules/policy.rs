@@ -8,9 +8,82 @@ use sops_document::merge::marker;
 use crate::policy::config::{Config, ConfigError, CreationRule};
 use crate::policy::pattern::Pattern;
 use crate::policy::policies::{Policies, folder};
-use crate::policy::{Finding, RuleId, Severity};
+use crate::verify::finding::Finding;
+use crate::verify::rule::{Also, On, RuleId, Severity, rules};
+
 use crate::verify::facts::{Facts, OtherPolicy};
 use crate::workspace::POLICY;
+
+rules! {
+    P01 {
+        name: "policy",
+        title: "The policy is wrong, or no rule of it governs a bound file",
+        bound: Some(Severity::Error),
+        general: Some(Severity::Error),
+        why: "sops skips what it does not understand: behind a mistyped field or a pattern that does not compile it encrypts to other people, or writes plaintext and exits 0",
+        example: "`path_regexp:` for `path_regex:`, a recipient with one letter wrong, or a pattern with a look-ahead; a rule that matches no file and an unknown field are warnings",
+        mend: &[
+            "correct the line that the finding names, and read what changed: `git diff .sops.yaml`",
+            "a rule that is gone: `git log -p -- .sops.yaml` says who took it away",
+        ],
+        on: &[On::Tree],
+        may_be_allowed: true,
+        also: &[Also::OfPolicy, Also::KnownByWords],
+    }
+    P02 {
+        name: "other-policy",
+        title: "Another policy than that at the root decides about a file, or the policy is a link",
+        bound: Some(Severity::Error),
+        general: Some(Severity::Warning),
+        why: "sops takes the nearest policy above the folder it is started in: a second one decides about readers and nobody reviews it",
+        example: "`infra/.sops.yaml` above a bound file, or a `.sops.yaml` that is a symlink",
+        mend: &["move its rules into the policy of the root, then: `git rm FILE`"],
+        on: &[On::Tree],
+        may_be_allowed: true,
+        also: &[Also::OfPolicy, Also::KnownByWords],
+    }
+    P03 {
+        name: "rule-order",
+        title: "A file falls to another rule than the one that was meant for it, or to none",
+        bound: Some(Severity::Error),
+        general: Some(Severity::Notice),
+        why: "the first rule that matches wins, so a broad one in front decides about a file that another one was written for",
+        example: "`path_regex: .*` before `path_regex: ^infra/secrets/prod`",
+        mend: &[
+            "put the special rule first: edit `.sops.yaml`",
+            "see who reads now: `stax secrets recipients`",
+        ],
+        on: &[On::Tree],
+        may_be_allowed: true,
+        also: &[Also::OfPolicy, Also::KnownByWords, Also::ComparesFiles],
+    }
+    P04 {
+        name: "policy-rule",
+        title: "A pattern does not compile, or the rule of a bound file does not encrypt all of it to age keys",
+        bound: Some(Severity::Error),
+        general: Some(Severity::Error),
+        why: "sops takes a pattern that does not compile as one that matches nothing, and writes every value in clear",
+        example: "`encrypted_regex: '^(?!PUBLIC_)'`; in the rule of a bound file also key groups, `mac_only_encrypted` or a crypt rule",
+        mend: &[
+            "write the pattern without look-around, as RE2 has it, or drop it: the default encrypts everything",
+        ],
+        on: &[On::Tree],
+        may_be_allowed: true,
+        also: &[Also::OfPolicy, Also::KnownByWords],
+    }
+    P05 {
+        name: "idle-rule",
+        title: "A rule of the policy decides about no file",
+        bound: Some(Severity::Warning),
+        general: Some(Severity::Notice),
+        why: "a rule that decides about no file is most often a mistyped path, and the file it was meant for falls to another one",
+        example: "`path_regex: ^infra/secret/` for files in `infra/secrets/`",
+        mend: &["correct the path or delete the rule in `.sops.yaml`"],
+        on: &[On::Tree],
+        may_be_allowed: true,
+        also: &[Also::KnownByWords, Also::ComparesFiles],
+    }
+}
 
 /// What is wrong with the policies of a tree.
 pub(super) fn check(facts: &Facts, policies: &Policies) -> Vec<Finding> {

@@ -1,12 +1,46 @@
-//! R01: `recipients.md` and the policy name the same keys.
+//! R01: `recipients.md` and the policy name the same keys. R02: it gives no later dates than the log proves.
 
 use std::collections::BTreeSet;
 
+use crate::policy::Holders;
 use crate::policy::config::{Config, CreationRule};
-use crate::policy::roster::{Roster, RosterError};
-use crate::policy::{Finding, Holders, RuleId, Severity};
+use crate::policy::roster::{Roster, RosterError, Row};
 use crate::verify::facts::Facts;
+use crate::verify::finding::Finding;
+use crate::verify::rule::{Also, On, RuleId, Severity, rules};
 use crate::workspace::{POLICY, ROSTER};
+
+rules! {
+    R01 {
+        name: "roster",
+        title: "`recipients.md` and the policy name different keys",
+        bound: Some(Severity::Error),
+        general: Some(Severity::Error),
+        why: "a key is a row of letters; only recipients.md tells whose it is, so a key without a row is a reader whom nobody has approved by name",
+        example: "`.sops.yaml` lists a key that `infra/secrets/recipients.md` does not, or the table still names somebody who has left; without `.stax/vault.json` a name in an anchor or comment is enough",
+        mend: &[
+            "you know whose key it is: `stax secrets add-recipient KEY --name \"Name <mail>\" --role ROLE`",
+            "they are not to read any more: `stax secrets remove-recipient KEY`",
+        ],
+        on: &[On::Tree],
+        may_be_allowed: true,
+        also: &[Also::OfPolicy, Also::KnownByWords],
+    }
+    R02 {
+        name: "onboarded",
+        title: "`recipients.md` gives somebody a later date than the commit log proves",
+        bound: Some(Severity::Warning),
+        general: Some(Severity::Warning),
+        why: "the commit log proves that the key could read earlier than the table says: whoever asks since when gets a wrong answer",
+        example: "`recipients.md` says 2026-05-01, and `.sops.yaml` named the key on 2026-01-10",
+        mend: &[
+            "write the date that `stax secrets recipients` prints, or see the whole story: `stax secrets history`",
+        ],
+        on: &[On::Range],
+        may_be_allowed: true,
+        also: &[],
+    }
+}
 
 pub(super) fn check(facts: &Facts, config: Option<&Config>, holders: &Holders) -> Vec<Finding> {
     let Some(text) = &facts.roster else {
@@ -114,4 +148,11 @@ pub fn unexplained_rows(facts: &Facts) -> Vec<String> {
     let known = named_keys(facts, &config);
     let rows = roster.rows().map(|(_, row)| row.recipient.clone());
     rows.filter(|key| !known.contains(key)).collect()
+}
+
+/// R02: a row whose date is later than the log proves.
+pub(in crate::verify) fn late_row((line, row): (usize, &Row), date: &str, commit: &str) -> Finding {
+    let (name, said) = (&row.name, &row.onboarded);
+    let message = format!("{name} is in the policy since {date} {commit}, not since {said}");
+    Finding::warning(RuleId::R02, ROSTER, message).at(line).fix("stax secrets recipients")
 }

@@ -1,7 +1,7 @@
 use sops_document::{Document, Format, MacState, OpenFault};
 
 use super::*;
-use crate::policy::Severity;
+use crate::verify::rule::{RuleId, Severity};
 
 mod families;
 

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::leak::{COMMITTED, Guard, HERE, Match, Matches};
-use crate::policy::sniff::secret_key_fix;
-use crate::policy::{Finding, RuleId};
 use crate::repo::Commit;
+use crate::verify::Finding;
+use crate::verify::rules::{leaked_key_in, leaked_name, leaked_value};
 use crate::workspace::history::day;
 
 /// Where bytes were read.
@@ -94,24 +94,20 @@ impl<'g> Found<'g> {
     pub(super) fn finding(&self, (what, path, places): Hit<'_>) -> Finding {
         let is_published = places.contains_key(&Place::Commit);
         let fix = if is_published { COMMITTED } else { HERE };
-        let (mut finding, fix) = match what {
-            What::AgeKey => {
-                let path = &self.guard.hide(path);
-                let message = format!("{path} holds the secret key of a reader (`AGE-SECRET-KEY-1…`)");
-                (Finding::error(RuleId::G05, path, message), secret_key_fix())
-            }
+        let mut finding = match what {
+            What::AgeKey => leaked_key_in(&self.guard.hide(path)),
             What::Value(value) => {
                 let is_password = places.values().all(|first| first.found.is_some_and(|it| it.is_password));
-                (self.guard.finding_of(path, *value, is_password), fix)
+                leaked_value(self.guard, path, *value, is_password).fix(fix)
             }
-            What::Name(value) => (self.guard.finding_of_name(path, *value), fix),
+            What::Name(value) => leaked_name(self.guard, path, *value).fix(fix),
         };
         finding.line = places.values().next().and_then(|first| first.line);
         let lines = places.iter().flat_map(|(place, first)| told(*place, path, first));
         finding.detail = lines.map(|line| self.guard.hide(&line)).collect();
         // as the work tree has it, so the commit does
         finding.detail.dedup();
-        finding.fix(fix)
+        finding
     }
 }
 

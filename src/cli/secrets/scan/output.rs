@@ -8,8 +8,7 @@ use crate::cli::failure::Failure;
 use crate::cli::secrets::verify::count;
 use crate::cli::ui::Ui;
 use crate::leak::Guard;
-use crate::policy::RuleId;
-use crate::verify::rules::docs::RuleDoc;
+use crate::verify::Also;
 use crate::workspace::history::day;
 use crate::workspace::leaks::Values;
 
@@ -40,8 +39,8 @@ impl Told<'_> {
         for hit in self.found.hits() {
             let finding = self.found.finding(hit);
             let mut more = finding.detail.clone();
-            if finding.rule == RuleId::C07 && !std::mem::replace(&mut told, true) {
-                more.push(format!("why: {}", RuleDoc::of(finding.rule).why));
+            if finding.rule.is(Also::Plaintext) && !std::mem::replace(&mut told, true) {
+                more.push(format!("why: {}", finding.rule.why));
             }
             more.extend(finding.fix.iter().map(|fix| format!("fix: {fix}")));
             ui.finding(finding.severity, &finding.rule.to_string(), &finding.message, &more, false);
@@ -153,8 +152,8 @@ impl Told<'_> {
             json!({"place": place(at), "line": first.line, "form": form, "count": first.found.map(|it| it.count), "texts": first.texts, "first_commit": commit})
         });
         json!({
-            "rule": finding.rule.id(),
-            "name": finding.rule.name(),
+            "rule": finding.rule.id,
+            "name": finding.rule.name,
             "severity": finding.severity.to_string(),
             "path": finding.path,
             "key": name.map(|name| &name.key),

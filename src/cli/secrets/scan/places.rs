@@ -8,9 +8,9 @@ use std::path::Path;
 use super::found::{Found, Place};
 use crate::cli::failure::Failure;
 use crate::leak::{Guard, Matches};
-use crate::policy::RuleId;
 use crate::repo::{BLOB_LIMIT, Beside, Commit, ObjectId, Repo, RepoError, Span};
 use crate::verify::Exceptions;
+use crate::verify::RuleId;
 use crate::workspace::Workspace;
 
 const SUBMODULE: u32 = 0o160_000;

@@ -7,22 +7,21 @@ use serde_json::json;
 use super::output::Output;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
-use crate::policy::RuleId;
-use crate::verify::rules::docs::{RuleDoc, level};
+use crate::verify::RuleId;
+use crate::verify::rules::docs::{judged_on, level};
 
 /// A rule by id or name; the error lists all of them.
 pub(super) fn rule(text: &str) -> Result<RuleId, String> {
     text.parse().map_err(|error| {
-        let known: Vec<String> = RuleId::ALL.iter().map(ToString::to_string).collect();
+        let known: Vec<String> = RuleId::all().map(|rule| rule.to_string()).collect();
         format!("{error}; there are: {}", known.join(", "))
     })
 }
 
 pub(super) fn print(rule: RuleId, output: Output, ui: &Ui) -> Result<ExitCode, Failure> {
-    let doc = RuleDoc::of(rule);
     match output {
-        Output::Text => text(doc, ui),
-        Output::Json => ui.json(&json(doc))?,
+        Output::Text => text(rule, ui),
+        Output::Json => ui.json(&json(rule))?,
         Output::Sarif | Output::Github => {
             return Err(Failure::usage("--explain prints text, or JSON with --json"));
         }
@@ -30,27 +29,31 @@ pub(super) fn print(rule: RuleId, output: Output, ui: &Ui) -> Result<ExitCode, F
     Ok(ExitCode::SUCCESS)
 }
 
-fn text(doc: &RuleDoc, ui: &Ui) {
-    ui.line(format!("{}: {}", doc.rule, doc.rule.summary()));
-    ui.line(format!("bound file: {}; any other SOPS file: {}", level(doc.bound), level(doc.general)));
-    ui.line(format!("\nwhy\n  {}", doc.why));
-    ui.line(format!("\nexample\n  {}", doc.example));
+fn text(rule: RuleId, ui: &Ui) {
+    ui.line(format!("{rule}: {}", rule.title));
+    ui.line(format!("bound file: {}; any other SOPS file: {}", level(rule.bound), level(rule.general)));
+    let allowed = if rule.may_be_allowed { "yes" } else { "no" };
+    ui.line(format!("judged on: {}; may be allowed: {allowed}", judged_on(rule)));
+    ui.line(format!("\nwhy\n  {}", rule.why));
+    ui.line(format!("\nexample\n  {}", rule.example));
     ui.line("\nmend");
-    for step in doc.mend {
+    for step in rule.mend {
         ui.line(format!("  {step}"));
     }
 }
 
-fn json(doc: &RuleDoc) -> serde_json::Value {
+fn json(rule: RuleId) -> serde_json::Value {
     json!({
         "schema": 1,
-        "rule": doc.rule.id(),
-        "name": doc.rule.name(),
-        "summary": doc.rule.summary(),
-        "bound": doc.bound.map(|severity| severity.to_string()),
-        "general": doc.general.map(|severity| severity.to_string()),
-        "why": doc.why,
-        "example": doc.example,
-        "mend": doc.mend,
+        "rule": rule.id,
+        "name": rule.name,
+        "summary": rule.title,
+        "bound": rule.bound.map(|severity| severity.to_string()),
+        "general": rule.general.map(|severity| severity.to_string()),
+        "why": rule.why,
+        "example": rule.example,
+        "mend": rule.mend,
+        "judged_on": rule.on.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "may_be_allowed": rule.may_be_allowed,
     })
 }

@@ -12,8 +12,8 @@ use super::output::{PARTIAL, note_older, summary as in_one_line};
 use crate::cli::escape::Escaped;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
-use crate::policy::{Finding, Severity};
 use crate::verify::Report;
+use crate::verify::{Finding, Severity};
 
 /// GitHub refuses a summary above 1 MiB; a table of this many rows is far below.
 const MAX_ROWS: usize = 500;
@@ -137,7 +137,7 @@ fn markdown(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::RuleId;
+    use crate::verify::RuleId;
 
     #[test]
     fn a_hostile_path_stays_one_property_of_one_command() {

@@ -7,9 +7,7 @@ use serde_json::json;
 use super::{Report, count, github, sarif};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
-use crate::policy::{Finding, RuleId, Severity};
-use crate::verify::rules::docs::RuleDoc;
-use crate::verify::{Beyond, NOTHING, found};
+use crate::verify::{Also, Beyond, Finding, NOTHING, Severity, found};
 
 /// Unknown is said loudly, in every form.
 pub(super) const PARTIAL: &str =
@@ -61,18 +59,18 @@ pub(super) fn show(report: &Report, ui: &Ui, on_stderr: bool, with_why: bool) {
     let mut told = BTreeSet::new();
     for finding in &report.findings {
         // the message or the lines below it name the file
-        let has_place = !matches!(finding.rule, RuleId::K05 | RuleId::K08);
+        let has_place = !finding.rule.is(Also::NamesItsFiles);
         let place = has_place.then(|| location(report, finding));
         let mut more = Vec::from_iter(place);
         more.extend(finding.detail.iter().cloned());
         let is_first = with_why && told.insert(finding.rule);
         if is_first && !finding.detail.iter().any(|line| line.starts_with("why: ")) {
-            more.push(format!("why: {}", RuleDoc::of(finding.rule).why));
+            more.push(format!("why: {}", finding.rule.why));
         }
         match &finding.fix {
             Some(fix) => more.push(format!("fix: {fix}")),
             None if with_why => {
-                more.push(format!("fix: see stax secrets verify --explain {}", finding.rule.id()));
+                more.push(format!("fix: see stax secrets verify --explain {}", finding.rule.id));
             }
             None => {}
         }
@@ -148,7 +146,7 @@ pub(super) fn refuse(report: &Report, ui: &Ui) {
         count(broken.len(), "file"),
         changes.len()
     ));
-    let is_clear = |finding: &&Finding| matches!(finding.rule, RuleId::F04 | RuleId::C07);
+    let is_clear = |finding: &&Finding| finding.rule.is(Also::Plaintext);
     for path in report.findings.iter().filter(is_clear).map(|f| &f.path).collect::<BTreeSet<_>>() {
         let blob = changes.iter().find(|change| change.path == *path).and_then(|change| change.new);
         if let Some(blob) = blob {
@@ -204,8 +202,8 @@ const NAMED: usize = 10;
 
 fn finding_json(finding: &Finding) -> serde_json::Value {
     json!({
-        "rule": finding.rule.id(),
-        "name": finding.rule.name(),
+        "rule": finding.rule.id,
+        "name": finding.rule.name,
         "severity": finding.severity.to_string(),
         "path": finding.path,
         "line": finding.line,

@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use super::{count, output, say};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::ui::Ui;
-use crate::policy::{Finding, Severity};
 use crate::repo::Repo;
 use crate::verify::{self, Report};
+use crate::verify::{Finding, Severity};
 use crate::workspace::{Caller, Workspace};
 
 /// What a pre-push hook runs: `lines` come from git. Silent unless something is wrong.
@@ -30,7 +30,7 @@ fn refuse(report: &Report, ui: &Ui) -> Result<ExitCode, Failure> {
         count(paths.len(), "file"),
         count(report.commits.unwrap_or_default(), "commit"),
     ));
-    if errors(&report.findings).any(Finding::is_of_commit) {
+    if errors(&report.findings).any(|finding| finding.is_of_commit) {
         ui.note("a later commit does not take back what an earlier one holds: git commit --amend, or git rebase -i");
     }
     Ok(Exit::No.into())

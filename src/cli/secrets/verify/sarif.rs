@@ -5,16 +5,15 @@ use sha2::{Digest as _, Sha256};
 
 use super::output::PARTIAL;
 use crate::cli::escape::Escaped;
-use crate::policy::{Finding, RuleId, Severity};
 use crate::verify::Report;
-use crate::verify::rules::docs::RuleDoc;
+use crate::verify::{Finding, RuleId, Severity};
 
 const SCHEMA: &str =
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 
 /// The whole log, with every rule of this version, so that a reader can tell what was looked for.
 pub(super) fn log(report: &Report) -> Value {
-    let rules: Vec<Value> = RuleId::ALL.iter().map(|rule| descriptor(*rule)).collect();
+    let rules: Vec<Value> = RuleId::all().map(descriptor).collect();
     let mut results: Vec<Value> = report.findings.iter().map(result).collect();
     results.extend(report.accepted.iter().map(|accepted| {
         let mut result = result(&accepted.finding);
@@ -43,16 +42,15 @@ pub(super) fn log(report: &Report) -> Value {
 }
 
 fn descriptor(rule: RuleId) -> Value {
-    let doc = RuleDoc::of(rule);
-    let steps: String = doc.mend.iter().map(|step| format!("\n- {step}")).collect();
-    let help = format!("{} Example: {}.\n\nTo mend it:{steps}", sentence(doc.why), doc.example);
+    let steps: String = rule.mend.iter().map(|step| format!("\n- {step}")).collect();
+    let help = format!("{} Example: {}.\n\nTo mend it:{steps}", sentence(rule.why), rule.example);
     json!({
-        "id": rule.id(),
-        "name": rule.name(),
-        "shortDescription": {"text": rule.summary()},
-        "fullDescription": {"text": sentence(doc.why)},
+        "id": rule.id,
+        "name": rule.name,
+        "shortDescription": {"text": rule.title},
+        "fullDescription": {"text": sentence(rule.why)},
         "help": {"text": help, "markdown": help},
-        "defaultConfiguration": {"level": level(doc.severity())},
+        "defaultConfiguration": {"level": level(rule.severity())},
         "properties": {"tags": ["security", "secrets"]},
     })
 }
@@ -79,8 +77,8 @@ fn result(finding: &Finding) -> Value {
     }
     let print = fingerprint(finding);
     json!({
-        "ruleId": finding.rule.id(),
-        "ruleIndex": finding.rule as usize,
+        "ruleId": finding.rule.id,
+        "ruleIndex": finding.rule.position(),
         "level": level(finding.severity),
         "message": {"text": message(&text)},
         "locations": [{
@@ -115,7 +113,7 @@ fn fingerprint(finding: &Finding) -> String {
     let message = finding.message.split(stays).next().unwrap_or_default();
     let words: String = message.chars().filter(|c| !c.is_ascii_digit()).collect();
     let mut hash = Sha256::new();
-    for part in [finding.rule.id(), &finding.path, finding.key.as_deref().unwrap_or_default(), &words] {
+    for part in [finding.rule.id, &finding.path, finding.key.as_deref().unwrap_or_default(), &words] {
         hash.update(part.as_bytes());
         hash.update([0]);
     }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::verify::facts::{Leak, LeakPlace, Link, OtherPolicy, Plain, ThisClone};
+use crate::verify::rule::{RuleId, Severity};
 use crate::workspace::StanzaFault;
 
 const E: Severity = Severity::Error;
@@ -275,7 +276,7 @@ fn metadata_that_no_writer_writes() {
                 (Some("creation_rules:\n  - path_regex: ^a\n".into()), Some(String::new()));
         }
         let mut found = found(&facts);
-        found.retain(|(rule, _)| !matches!(rule, RuleId::P01 | RuleId::R01));
+        found.retain(|(rule, _)| ![RuleId::P01, RuleId::R01].contains(rule));
         assert_eq!(found, expected, "{text}");
     }
 }

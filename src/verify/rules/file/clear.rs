@@ -4,10 +4,12 @@ use sops_document::selector::Selected;
 use sops_document::tree::Path;
 use sops_document::{Document, Scalar, Token};
 
-use super::file::MAX_NAMED;
+use super::MAX_NAMED;
 use crate::policy::credential::WORDS;
 use crate::policy::entropy::entropy;
-use crate::policy::{Finding, RuleId};
+use crate::verify::finding::Finding;
+use crate::verify::rule::RuleId;
+
 use crate::verify::facts::FileFacts;
 
 /// Shorter texts are words.
@@ -17,7 +19,7 @@ const MIN_ENTROPY: f64 = 3.3;
 /// The first line of a file that a merge left open.
 const CONFLICT: &str = "stax-conflict";
 
-pub(super) fn check(file: &FileFacts, document: &Document) -> Vec<Finding> {
+pub(in crate::verify::rules) fn check(file: &FileFacts, document: &Document) -> Vec<Finding> {
     let mut findings = Vec::new();
     let (mut values, mut tokens, mut selected_values) = (0_usize, 0_usize, 0_usize);
     let (mut conflicts, mut comments) = (0_usize, 0_usize);
@@ -69,7 +71,7 @@ fn clear_comment(file: &FileFacts) -> Finding {
     Finding::warning(RuleId::F05, &file.path, message)
 }
 
-pub(super) fn conflict(file: &FileFacts) -> Finding {
+pub(in crate::verify::rules) fn conflict(file: &FileFacts) -> Finding {
     let message = "a merge left values unresolved, and the other side of them is lost with a commit";
     Finding::error(RuleId::F06, &file.path, message).fix(format!("stax secrets resolve {}", file.path))
 }

@@ -9,8 +9,10 @@ use sops_document::age::without_comment;
 use sops_document::tree::Visit;
 use sops_document::{Document, Token};
 
-use crate::policy::{Finding, Holders, RuleId, Severity};
+use crate::policy::Holders;
 use crate::verify::facts::FileFacts;
+use crate::verify::finding::Finding;
+use crate::verify::rule::{RuleId, Severity};
 
 /// So many files of a group are named.
 const SHOWN: usize = 8;
@@ -23,7 +25,7 @@ enum Evidence {
     Stanza(String),
 }
 
-pub(super) fn check(files: &[FileFacts], holders: &Holders) -> Vec<Finding> {
+pub(in crate::verify) fn check(files: &[FileFacts], holders: &Holders) -> Vec<Finding> {
     let mut seen: HashMap<Evidence, usize> = HashMap::new();
     let mut sets = Sets::new(files.len());
     for (index, file) in files.iter().enumerate() {

@@ -1,26 +1,29 @@
-//! The words for what came back, and the way out.
+//! K08, and D13 beside it: what came back in a commit, and the way out.
 
 use shell_words::quote;
 use sops_document::age::{is_other_kind, person, without_comment};
 
-use crate::ledger::{Back, Lineage, Origin, Return, Returns, Turn, short, short_key};
+use crate::ledger::{Back, Lineage, Origin, Return, Returns, Side, Turn, short, short_key};
 use crate::policy::config::Config;
-use crate::policy::{Finding, RuleId, without_mail};
+use crate::policy::without_mail;
 use crate::repo::Repo;
+use crate::verify::finding::Finding;
+use crate::verify::rule::RuleId;
+use crate::verify::rules::change::value_returned;
 use crate::workspace::history::named_in;
 use crate::workspace::returns::PENDING;
 use crate::workspace::{POLICY, ROSTER};
 
 /// What the findings of one run share.
-pub(super) struct Told<'a> {
-    pub(super) repo: &'a Repo,
-    pub(super) turns: &'a Lineage<'a>,
-    pub(super) returns: &'a Returns<'a>,
+pub(in crate::verify) struct Told<'a> {
+    pub(in crate::verify) repo: &'a Repo,
+    pub(in crate::verify) turns: &'a Lineage<'a>,
+    pub(in crate::verify) returns: &'a Returns<'a>,
 }
 
 impl Told<'_> {
     /// `path` is the name that the file has today.
-    pub(super) fn finding(&self, path: &str, one: &Return) -> Finding {
+    pub(in crate::verify) fn finding(&self, path: &str, one: &Return) -> Finding {
         let turn = &self.turns.turns[one.turn];
         let mut finding = match &one.what {
             Back::Reader { recipient, removal } => self.reader(path, turn, recipient, *removal),
@@ -78,31 +81,16 @@ impl Told<'_> {
     }
 
     fn values(&self, path: &str, turn: &Turn, values: &[(String, usize)]) -> Finding {
-        let names: Vec<String> = values.iter().take(SHOWN).map(|(key, _)| format!("`{key}`")).collect();
-        let more = values.len().saturating_sub(SHOWN);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        let (key, replaced) = (&values[0].0, &self.turns.turns[values[0].1].origin);
-        let message = format!("{} brings back what was replaced: {}{more}", deed(turn), names.join(", "));
-        let finding = Finding::warning(RuleId::D13, path, message).detail(format!(
-            "`{key}` was replaced in {} ({})",
-            replaced.short(),
-            replaced.date
-        ));
-        let is_newer = |side: &&crate::ledger::Side| {
+        let (key, at) = &values[0];
+        let is_newer = |side: &&Side| {
             let (old, now) = (side.held.as_ref(), turn.now.as_ref());
             old.is_some_and(|old| {
                 old.value_of(key).is_some() && old.value_of(key) != now.and_then(|now| now.value_of(key))
             })
         };
-        match turn.sides.iter().find(is_newer) {
-            Some(side) => finding.fix(format!(
-                "stax secrets revert {} --to {} -f {}   (the value that it had replaced)",
-                quote(key),
-                short(&side.commit),
-                quote(path)
-            )),
-            None => finding,
-        }
+        let newer = turn.sides.iter().find(is_newer).map(|side| short(&side.commit));
+        let keys: Vec<&str> = values.iter().map(|(key, _)| key.as_str()).collect();
+        value_returned(path, &deed(turn), &keys, &self.turns.turns[*at].origin, newer)
     }
 
     /// Commit, branch and date of a removal. Which branch brings it is told of a merge that is not made yet.
@@ -184,9 +172,6 @@ impl Told<'_> {
         texts
     }
 }
-
-/// Names of values that a message holds.
-const SHOWN: usize = 3;
 
 fn deed(turn: &Turn) -> String {
     let what = if turn.is_merge() { "merge" } else { "commit" };
