@@ -85,21 +85,19 @@ pub struct Warning {
 pub struct ConfigError {
     pub line: usize,
     pub what: String,
+    /// A pattern is not RE2.
+    pub is_pattern: bool,
 }
 
 impl ConfigError {
-    /// Whether a pattern is not RE2; the text then begins with the name of its field and a colon.
-    #[must_use]
-    pub fn is_pattern(&self) -> bool {
-        self.what
-            .split_once("`: ")
-            .is_some_and(|(field, _)| field.starts_with('`') && field.ends_with("_regex"))
+    pub(super) fn new(line: usize, what: impl Into<String>) -> Self {
+        Self { line, what: what.into(), is_pattern: false }
     }
 }
 
 impl From<SyntaxError> for ConfigError {
     fn from(error: SyntaxError) -> Self {
-        Self { line: error.line, what: error.what }
+        Self::new(error.line, error.what)
     }
 }
 
@@ -143,7 +141,7 @@ impl Config {
         let tree = yaml::parse_policy(text)?;
         if let Some(second) = tree.documents.get(1) {
             let line = line_of(text, second.span.start);
-            return Err(ConfigError { line, what: "a second document, which sops would ignore".into() });
+            return Err(ConfigError::new(line, "a second document, which sops would ignore"));
         }
         let mut reader = Reader { text, lines: Lines::of(text), warnings: Vec::new() };
         let mut config = Self { text: text.to_owned(), rules: Vec::new(), stores: Stores::default() };
@@ -197,7 +195,7 @@ impl Reader<'_> {
     }
 
     fn error<T>(&self, node: &Node, what: impl Into<String>) -> Result<T, ConfigError> {
-        Err(ConfigError { line: self.line(node), what: what.into() })
+        Err(ConfigError::new(self.line(node), what))
     }
 
     /// The known fields of a map, those of `<<` included where the map does not set them itself.
@@ -239,12 +237,12 @@ impl Reader<'_> {
             Verdict::Known(name) => Ok(Some(name)),
             Verdict::Normal => Ok(None),
             Verdict::Elsewhere(place) => {
-                Err(ConfigError { line, what: format!("`{key}` belongs {place}; sops ignores it here") })
+                Err(ConfigError::new(line, format!("`{key}` belongs {place}; sops ignores it here")))
             }
             Verdict::NearMiss(name) => {
                 let what =
                     format!("sops does not know the field `{key}` and ignores it; did you mean `{name}`?");
-                Err(ConfigError { line, what })
+                Err(ConfigError::new(line, what))
             }
             Verdict::Unknown => {
                 let message = format!("unknown field `{key}` in {}; sops ignores it", level.what());
@@ -351,7 +349,10 @@ impl Reader<'_> {
         }
         match Pattern::compile(&text) {
             Ok(pattern) => Ok(Some(pattern)),
-            Err(error) => self.error(node, format!("`{field}`: {error}")),
+            Err(error) => {
+                let error = ConfigError::new(self.line(node), format!("`{field}`: {error}"));
+                Err(ConfigError { is_pattern: true, ..error })
+            }
         }
     }
 

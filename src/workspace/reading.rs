@@ -70,9 +70,9 @@ impl Workspace {
     /// When git cannot read a version.
     pub fn reading(&self, versions: &[&Version], today: &[&Document], epochs: &Epochs) -> Result<Reading> {
         let mut groups: BTreeMap<Epoch, Vec<Source<'_>>> = BTreeMap::new();
-        for document in today {
+        for (at, document) in today.iter().enumerate() {
             if let Some(epoch) = epochs.at(&Snapshot::of(document)) {
-                groups.entry(epoch).or_default().push(Source::Today(document));
+                groups.entry(epoch).or_default().push(Source::Today(at, document));
             }
         }
         for version in versions {
@@ -90,7 +90,7 @@ impl Workspace {
             };
             reading.opened += 1;
             let mut seen = BTreeSet::new();
-            for source in sources.iter().filter(|source| seen.insert(source.blob())) {
+            for source in sources.iter().filter(|source| seen.insert(source.place())) {
                 if let Some(document) = source.document(self)? {
                     reading.insight.keys.extend(source.mark().map(|mark| (mark, key.digest())));
                     reading.open(&document, &key, &secret);
@@ -137,36 +137,46 @@ impl Workspace {
 }
 
 enum Source<'a> {
-    Today(&'a Document),
+    /// With its place among those of today.
+    Today(usize, &'a Document),
     Version(&'a Version),
+}
+
+/// Which document a source is.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Place<'a> {
+    Today(usize),
+    Blob(&'a str, &'a str),
 }
 
 impl Source<'_> {
     /// Versions with one blob are one document.
-    fn blob(&self) -> String {
+    fn place(&self) -> Place<'_> {
         match self {
-            Self::Today(document) => format!("{:p}", *document),
-            Self::Version(version) => format!("{} {}", version.blob, version.path),
+            Self::Today(at, _) => Place::Today(*at),
+            Self::Version(version) => Place::Blob(&version.blob, &version.path),
         }
     }
 
     fn mark(&self) -> Option<Mark> {
         match self {
-            Self::Today(document) => Snapshot::of(document).marks().next().copied(),
+            Self::Today(_, document) => Snapshot::of(document).marks().next().copied(),
             Self::Version(version) => version.snapshot.marks().next().copied(),
         }
     }
 
     fn readers(&self) -> BTreeSet<String> {
         match self {
-            Self::Today(document) => document.metadata().age.iter().map(|it| it.recipient.clone()).collect(),
+            Self::Today(_, document) => {
+                document.metadata().age.iter().map(|it| it.recipient.clone()).collect()
+            }
             Self::Version(version) => version.snapshot.recipients.clone(),
         }
     }
 
     fn document(&self, workspace: &Workspace) -> Result<Option<Document>> {
         match self {
-            Self::Today(document) => Ok(Some((*document).clone())),
+            Self::Today(_, document) => Ok(Some((*document).clone())),
             Self::Version(version) => document_of(workspace.repo()?, version),
         }
     }

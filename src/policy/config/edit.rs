@@ -94,7 +94,7 @@ impl Config {
                 list.retain(|(known, _)| known != recipient);
                 if list.is_empty() {
                     let what = format!("`{recipient}` is the only recipient here: add another one first");
-                    return Err(ConfigError { line, what });
+                    return Err(ConfigError::new(line, what));
                 }
             }
         }
@@ -141,7 +141,7 @@ impl Config {
 
     pub(super) fn rule(&self, position: usize) -> Result<&CreationRule, ConfigError> {
         let what = "no such creation rule".to_owned();
-        self.rules.get(position).ok_or(ConfigError { line: 1, what })
+        self.rules.get(position).ok_or(ConfigError::new(1, what))
     }
 
     /// With the line of the recipient itself.
@@ -220,24 +220,26 @@ impl Anchors<'_> {
             [] => as_is(recipient.to_owned()),
             [home] => {
                 let new = Addition { recipient, item: &definition, name };
-                let refused = || ConfigError {
-                    line: line(home),
-                    what: format!(
-                        "the layout cannot be changed safely: add `- {definition}` by hand, then run the same command again"
-                    ),
+                let refused = || {
+                    ConfigError::new(
+                        line(home),
+                        format!(
+                            "the layout cannot be changed safely: add `- {definition}` by hand, then run the same command again"
+                        ),
+                    )
                 };
                 let splice = layout::append(self.text, home.holder, &new).ok_or_else(refused)?;
                 let alias = definition.split(' ').next().unwrap_or_default().replacen('&', "*", 1);
                 Ok(Reference { item: alias, splices: vec![splice] })
             }
-            [first, second, ..] => Err(ConfigError {
-                line: line(first),
-                what: format!(
+            [first, second, ..] => Err(ConfigError::new(
+                line(first),
+                format!(
                     "the rule takes keys from several lists: add `- {definition}` to the one in line {} or in line {} by hand, then run the same command again",
                     line(first),
                     line(second)
                 ),
-            }),
+            )),
         }
     }
 }
@@ -306,7 +308,7 @@ fn same_meaning(left: &CreationRule, right: &CreationRule) -> bool {
 }
 
 pub(super) fn by_hand(line: usize, task: &str) -> ConfigError {
-    ConfigError { line, what: format!("the layout cannot be changed safely: {task} by hand") }
+    ConfigError::new(line, format!("the layout cannot be changed safely: {task} by hand"))
 }
 
 /// Only what stands for itself in every YAML style.
@@ -316,15 +318,12 @@ pub(super) fn check_recipient(recipient: &str, line: usize) -> Result<(), Config
     if starts_well && plain && recipient.trim() == recipient && yaml::reads_as_string(recipient) {
         return Ok(());
     }
-    Err(ConfigError { line, what: "a recipient with characters that YAML would read otherwise".into() })
+    Err(ConfigError::new(line, "a recipient with characters that YAML would read otherwise"))
 }
 
 pub(super) fn check_comment(name: &str, line: usize) -> Result<&str, ConfigError> {
     if name.chars().any(is_unprintable) {
-        return Err(ConfigError {
-            line,
-            what: "a name is one line of text without control characters".into(),
-        });
+        return Err(ConfigError::new(line, "a name is one line of text without control characters"));
     }
     Ok(name.trim())
 }

@@ -80,7 +80,7 @@ impl Config {
             rule.other_keys.retain(|field| kind_of(field).is_none_or(has_more));
             if rule.recipients().is_empty() && rule.others.is_empty() {
                 let what = format!("`{who}` is the only recipient here: add another one first");
-                return Err(ConfigError { line, what });
+                return Err(ConfigError::new(line, what));
             }
         }
         let mut text = self.text.clone();

@@ -20,8 +20,23 @@ pub(super) enum Side {
     /// No SOPS document.
     Other,
     /// It cannot be read, and why.
-    Broken(String),
+    Broken(Fault),
     Document(Version),
+}
+
+/// Why a side cannot be compared.
+pub(super) enum Fault {
+    /// What it is or holds: `is a link`.
+    Is(String),
+    /// Why it cannot be read.
+    Unread(String),
+}
+
+impl Fault {
+    pub(super) fn reason(&self) -> &str {
+        let (Self::Is(reason) | Self::Unread(reason)) = self;
+        reason
+    }
 }
 
 pub(super) struct Version {
@@ -129,7 +144,7 @@ pub(super) fn gather(workspace: &Workspace, asked: &Asked) -> Result<Vec<Pair>, 
                 continue;
             }
             let reason = "is unmerged: solve the conflict, then git add".to_owned();
-            (Side::Absent, Side::Broken(reason))
+            (Side::Absent, Side::Broken(Fault::Is(reason)))
         } else {
             (
                 side(workspace, asked.old, &path, old, is_bound),
@@ -152,7 +167,11 @@ pub(super) fn gather(workspace: &Workspace, asked: &Asked) -> Result<Vec<Pair>, 
 fn side(workspace: &Workspace, state: State, path: &str, entry: Option<Entry>, is_bound: bool) -> Side {
     let Some(entry) = entry else { return Side::Absent };
     if !entry.is_file() {
-        return if is_bound { Side::Broken("is a link, not a file of its own".into()) } else { Side::Other };
+        return if is_bound {
+            Side::Broken(Fault::Is("is a link, not a file of its own".into()))
+        } else {
+            Side::Other
+        };
     }
     let bytes = match state {
         State::WorkTree => workspace.read(path).map_err(|error| error.to_string()),
@@ -164,7 +183,7 @@ fn side(workspace: &Workspace, state: State, path: &str, entry: Option<Entry>, i
     match bytes {
         Ok(None) => Side::Absent,
         Ok(Some(bytes)) => read(path, &bytes, is_bound),
-        Err(reason) => Side::Broken(reason),
+        Err(reason) => Side::Broken(Fault::Unread(reason)),
     }
 }
 
@@ -176,13 +195,13 @@ fn read(path: &str, bytes: &[u8], is_bound: bool) -> Side {
     match Content::read(path, is_bound, Some(bytes)) {
         Content::Document(document) => Side::Document(Version { document: *document, opened: None }),
         _ if let Some(line) = conflict_line(bytes) => {
-            Side::Broken(format!("holds the marks of a merge conflict (line {line})"))
+            Side::Broken(Fault::Is(format!("holds the marks of a merge conflict (line {line})")))
         }
         Content::Broken { line, what, .. } if mentions(bytes, b"ENC[AES256_GCM,") => {
-            Side::Broken(format!("line {line}: {what}"))
+            Side::Broken(Fault::Unread(format!("line {line}: {what}")))
         }
         Content::OtherFormat => {
-            Side::Broken("is a SOPS document of another format than its name says".into())
+            Side::Broken(Fault::Is("is a SOPS document of another format than its name says".into()))
         }
         _ => Side::Other,
     }

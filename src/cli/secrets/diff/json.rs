@@ -65,7 +65,7 @@ fn side(side: &Side) -> Value {
     match side {
         Side::Absent => Value::Null,
         Side::Other => json!({"sops": false}),
-        Side::Broken(reason) => json!({"sops": null, "reason": reason}),
+        Side::Broken(fault) => json!({"sops": null, "reason": fault.reason()}),
         Side::Document(version) => json!({
             "sops": true, "mac": Version::mac(version).as_deref().unwrap_or("unchecked"),
             "data_key": version.opened.as_ref().map(|(key, _)| key_print(key)),

@@ -5,7 +5,7 @@ use sops_document::Path;
 use sops_document::compare::{Change, Known};
 
 use super::face::Face;
-use super::file::{Pair, Side, Version};
+use super::file::{Fault, Pair, Side, Version};
 use super::sides::Asked;
 use crate::cli::escape::Escaped;
 use crate::cli::secrets::verify::count as count_of;
@@ -248,10 +248,12 @@ impl Printer<'_> {
     }
 }
 
-/// A reason that starts with a verb, or with a line.
-fn why(reason: &str) -> String {
-    let is_verb = ["is ", "holds "].iter().any(|verb| reason.starts_with(verb));
-    if is_verb { reason.to_owned() } else { format!("cannot be read: {reason}") }
+/// What follows `it`.
+fn why(fault: &Fault) -> String {
+    match fault {
+        Fault::Is(what) => what.clone(),
+        Fault::Unread(reason) => format!("cannot be read: {reason}"),
+    }
 }
 
 /// `2 changed, 1 added`

@@ -33,7 +33,7 @@ impl<'a> Block<'a> {
     /// A block for each bound file and each rule without a file, and one for the general files that have the
     /// same readers in the same commits, the time of their coming aside.
     pub(super) fn all(stories: &'a [Story]) -> Vec<Self> {
-        let mut groups: Vec<(Vec<String>, Vec<&Story>)> = Vec::new();
+        let mut groups: Vec<(Shape, Vec<&Story>)> = Vec::new();
         for story in stories {
             let is_shared = matches!(&story.subject, Subject::File { env: None, .. });
             let key = shape(story);
@@ -157,19 +157,28 @@ fn is_quiet_start(row: &Row) -> bool {
         && row.moves.iter().all(|step| step.place == Place::FileFollows)
 }
 
-/// What makes files stand in one block.
-fn shape(story: &Story) -> Vec<String> {
+/// What makes files stand in one block: who came and left in which commits, and who reads now.
+#[derive(PartialEq)]
+struct Shape {
+    commits: Vec<(String, Vec<Step>)>,
+    now: Option<Lists>,
+}
+
+/// Whether somebody came, who, and where it was done.
+type Step = (bool, String, Place);
+
+/// The lists of the policy and of the file.
+type Lists = (Option<BTreeSet<String>>, Option<BTreeSet<String>>);
+
+fn shape(story: &Story) -> Shape {
     let rows = timeline(&story.moments);
     let told = rows.iter().filter(|row| !is_quiet_start(row));
     let one = |row: &Row| {
-        let steps: Vec<String> =
-            row.moves.iter().map(|step| format!("{}{}{:?}", step.came, step.recipient, step.place)).collect();
-        format!("{}{:?}", row.origin.commit, steps)
+        let steps = row.moves.iter().map(|step| (step.came, step.recipient.clone(), step.place));
+        (row.origin.commit.clone(), steps.collect())
     };
-    let mut shape: Vec<String> = told.map(one).collect();
-    let now = story.moments.first().map(|moment| &moment.now);
-    shape.push(format!("{:?}", now.map(|now| (&now.policy, &now.file))));
-    shape
+    let now = story.moments.first().map(|moment| (moment.now.policy.clone(), moment.now.file.clone()));
+    Shape { commits: told.map(one).collect(), now }
 }
 
 fn add(lines: &mut Vec<Line>, story: &Story, row: &Row) {
