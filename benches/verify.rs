@@ -7,7 +7,12 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use stax::repo::Repo;
+use stax::verify::{Options, State};
+use stax::workspace::register::Depth;
+use stax::workspace::{Caller, Workspace};
 
 #[path = "support/clock.rs"]
 mod clock;
@@ -31,7 +36,22 @@ fn main() {
     let range = format!("HEAD~{COMMITS}..HEAD");
     let ours = ["secrets", "verify", "--keyless", "--range", &range];
     compare(top, "a range of 100 commits", &ours, &["log", "-p", "--no-textconv", &range]);
+    judge(top);
     hook(top);
+}
+
+/// The judge alone, without a process of its own.
+fn judge(top: &Path) {
+    let options = || Options { depth: Depth::Keyless, ..Options::default() };
+    let mut times = Vec::new();
+    for _ in 0..ROUNDS {
+        let start = Instant::now();
+        let workspace = Workspace::over(Repo::discover(top).unwrap(), Caller::Git);
+        let report = State::gather(&workspace, options()).unwrap().report().unwrap();
+        times.push(start.elapsed());
+        assert_eq!(report.files, FILES);
+    }
+    println!("{:44} {:>10.1?}", "the same by the library", median(times));
 }
 
 /// 1,000 files of ten values under one rule, 100 of them changed by a commit each.

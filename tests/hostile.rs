@@ -213,6 +213,8 @@ fn the_fixtures_have_every_property() {
         }
         if name.contains(".enc.") {
             properties::metadata(&data);
+            let tree = b"creation_rules:\n  - path_regex: ^a\n    age: age1\n\xff\xff\xff";
+            properties::judged(&[tree, data.as_slice()].concat());
         }
     }
 }

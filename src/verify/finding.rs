@@ -23,6 +23,37 @@ pub struct Finding {
     pub detail: Vec<String>,
     /// A commit that is looked at holds it, not only the files at the end.
     pub is_of_commit: bool,
+    /// What it is about beside path and key, such as a recipient: the words may change, this stays.
+    pub about: Option<String>,
+    /// Equal in findings of one cause, in one file or in several.
+    pub cause: Option<String>,
+    /// Files or values, where it tells of several at once. A program is handed one element for each.
+    pub parts: Vec<Part>,
+    /// The words of the first version of fingerprints, where they are not the message.
+    pub first_words: Option<String>,
+}
+
+/// One of the things that a finding tells of. What is not said here is as the finding says it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Part {
+    pub path: Option<String>,
+    pub line: Option<usize>,
+    pub key: Option<String>,
+    pub message: String,
+    pub fix: Option<String>,
+    pub detail: Vec<String>,
+}
+
+impl Part {
+    #[must_use]
+    pub fn of_file(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { path: Some(path.into()), message: message.into(), ..Self::default() }
+    }
+
+    #[must_use]
+    pub fn of_key(key: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { key: Some(key.into()), message: message.into(), ..Self::default() }
+    }
 }
 
 impl Finding {
@@ -46,6 +77,10 @@ impl Finding {
             then,
             detail,
             is_of_commit: false,
+            about: None,
+            cause: None,
+            parts: Vec::new(),
+            first_words: None,
         }
     }
 
@@ -99,6 +134,48 @@ impl Finding {
     pub fn detail(mut self, line: impl Into<String>) -> Self {
         self.detail.push(line.into());
         self
+    }
+
+    #[must_use]
+    pub fn about(mut self, what: impl Into<String>) -> Self {
+        self.about = Some(what.into());
+        self
+    }
+
+    #[must_use]
+    pub fn cause(mut self, cause: impl Into<String>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+
+    #[must_use]
+    pub fn parts(mut self, parts: impl IntoIterator<Item = Part>) -> Self {
+        self.parts.extend(parts);
+        self
+    }
+
+    /// Each thing that it tells of, as a finding of its own.
+    #[must_use]
+    pub fn each(&self) -> Vec<Self> {
+        if self.parts.is_empty() {
+            return vec![self.clone()];
+        }
+        let whole = Self { parts: Vec::new(), ..self.clone() };
+        self.parts.iter().map(|part| whole.narrowed_to(part)).collect()
+    }
+
+    fn narrowed_to(&self, part: &Part) -> Self {
+        let whole = self.clone();
+        let is_here = part.path.is_none();
+        Self {
+            path: part.path.clone().unwrap_or(whole.path),
+            line: part.line.or(whole.line.filter(|_| is_here)),
+            key: part.key.clone().or(whole.key),
+            message: part.message.clone(),
+            fix: part.fix.clone().or(whole.fix),
+            detail: if part.detail.is_empty() { whole.detail } else { part.detail.clone() },
+            ..whole
+        }
     }
 }
 

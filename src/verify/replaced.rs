@@ -24,8 +24,7 @@ pub(super) fn judge(
     let is_sealed =
         |change: &&Change| change.old.iter().chain(&change.new).any(|value| value.token.is_some());
     let changes = compare(old.tree(), new.tree()).changes;
-    let names: Vec<String> =
-        changes.iter().filter(is_sealed).map(|it| format!("`{}`", it.address())).collect();
+    let names: Vec<String> = changes.iter().filter(is_sealed).map(|it| it.address().to_string()).collect();
     if names.is_empty() {
         return Ok(Some(None));
     }

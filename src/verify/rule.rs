@@ -71,6 +71,8 @@ pub enum Also {
     Strict,
     /// What it says names the files, so no line does.
     NamesItsFiles,
+    /// What it says gives the reason.
+    GivesItsReason,
     /// Counts in every commit of a range, also where a later one mends it.
     InEveryCommit,
     /// A notice where a later commit made a new data key.

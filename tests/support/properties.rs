@@ -10,14 +10,14 @@ use sops_document::{
 use stax::policy::config::Config;
 use stax::policy::roster::Roster;
 use stax::policy::vault::Vault;
-use stax::verify::facts::{Facts, FileFacts};
+use stax::verify::facts::{Facts, FileFacts, OtherPolicy};
 use stax::verify::rules::judge;
 
 /// A property and its name, which is also its folder in `fixtures/fuzz`.
 pub type Property = (&'static str, fn(&[u8]));
 
 #[allow(dead_code)] // each fuzz target uses one of them
-pub const ALL: [Property; 9] = [
+pub const ALL: [Property; 10] = [
     ("yaml", yaml),
     ("json", json),
     ("dotenv", dotenv),
@@ -27,6 +27,7 @@ pub const ALL: [Property; 9] = [
     ("lint", header),
     ("policy", policy),
     ("roundtrip", roundtrip),
+    ("judge", judged),
 ];
 
 const ALICE: &str = include_str!("../../fixtures/sops/keys/alice.txt");
@@ -158,6 +159,37 @@ pub fn metadata(data: &[u8]) {
         let _ = with(|context| document.seal_clear(context));
         let files = [false, true].map(|managed| FileFacts::read(path, managed, Some(data)));
         let _ = judge(&Facts { files: files.into(), ..Facts::default() });
+    }
+}
+
+/// The facts of one tree, apart by a byte that is in no text: a policy, a table of people, a nested policy, and files
+/// that are bound and not in turn. Two looks find the same, and no finding is worse than its rule says.
+pub fn judged(data: &[u8]) {
+    let mut parts = data.split(|byte| *byte == 0xff);
+    let mut text = || parts.next().and_then(|part| String::from_utf8(part.to_vec()).ok());
+    let (policy, roster, nested) = (text(), text(), text());
+    let others = nested.map(|text| OtherPolicy { path: "b/.sops.yaml".into(), text: Some(text) });
+    let names = ["a.enc.yaml", "b/c.enc.json", "b/d.enc.env", "e.yaml", "f.ini", "g"];
+    let files = names.iter().zip(parts).enumerate().map(|(at, (name, part))| {
+        let mut file = FileFacts::read(name, at % 2 == 0, Some(part));
+        file.mode = Some(0o100_644);
+        file
+    });
+    let facts = Facts {
+        policy,
+        roster,
+        has_vault: data.first().is_some_and(|byte| byte % 2 == 0),
+        others: others.into_iter().collect(),
+        paths: Some(names.map(str::to_owned).into()),
+        files: files.collect(),
+        now: Some("2026-01-02T03:04:05Z".into()),
+        ..Facts::default()
+    };
+    let found = judge(&facts);
+    assert!(found == judge(&facts));
+    for finding in found {
+        assert!(finding.severity <= finding.rule.severity(), "{finding:?}");
+        assert!(finding.each().iter().all(|one| one.rule == finding.rule && one.parts.is_empty()));
     }
 }
 

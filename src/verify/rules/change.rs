@@ -4,7 +4,7 @@ use shell_words::quote;
 
 use crate::ledger::{Change, Oddity, Origin, Retyped};
 use crate::policy::vault::Allow;
-use crate::verify::finding::Finding;
+use crate::verify::finding::{Finding, Part};
 use crate::verify::rule::{Also, On, RuleId, Severity, rules};
 use crate::workspace::VAULT;
 
@@ -149,18 +149,22 @@ pub(in crate::verify) fn odd(change: &Change<'_>, oddity: &Oddity) -> Finding {
     let error = |rule, message: String| Finding::error(rule, path, message).fix(SEE);
     match oddity {
         Oddity::StaleMac { keys, in_clear: false } => {
-            let message = format!("{} changed without the data key: the MAC is the one before", names(keys));
-            error(RuleId::D11, message)
+            let words =
+                |what: &str| format!("{what} changed without the data key: the MAC is the one before");
+            let each = |key: &String| Part::of_key(key, words(&format!("`{key}`")));
+            error(RuleId::D11, words(&names(keys))).parts(keys.iter().map(each))
         }
         Oddity::StaleMac { keys, in_clear: true } => {
-            let keys = names(keys);
-            let message = format!("{keys} changed in clear under the old MAC: sops will refuse this file");
-            match change.managed {
-                true => error(RuleId::D11, message),
+            let words =
+                |what: &str| format!("{what} changed in clear under the old MAC: sops will refuse this file");
+            let each = keys.iter().map(|key| Part::of_key(key, words(&format!("`{key}`"))));
+            let finding = match change.managed {
+                true => error(RuleId::D11, words(&names(keys))),
                 // GitOps tools edit clear fields and do not look at the MAC
-                false => Finding::warning(RuleId::D11, path, message)
+                false => Finding::warning(RuleId::D11, path, words(&names(keys)))
                     .fix(format!("stax secrets edit -f {path}   (any change makes a new MAC)")),
-            }
+            };
+            finding.parts(each)
         }
         Oddity::OtherType { key } => retyped(&Retyped { path: path.to_owned(), key: key.clone() }),
         Oddity::ReusedIv { key } => {
@@ -178,8 +182,10 @@ pub(in crate::verify) fn odd(change: &Change<'_>, oddity: &Oddity) -> Finding {
         }
         Oddity::OldToken { keys } => {
             let more = if keys.len() > 1 { format!(" and {} more", keys.len() - 1) } else { String::new() };
-            let message = format!("`{}`{more}: the token of an older version is back", keys[0]);
-            Finding::notice(RuleId::D06, path, message)
+            let words = |what: &str| format!("{what}: the token of an older version is back");
+            let each = |key: &String| Part::of_key(key, words(&format!("`{key}`")));
+            Finding::notice(RuleId::D06, path, words(&format!("`{}`{more}", keys[0])))
+                .parts(keys.iter().map(each))
         }
         Oddity::Replaced => {
             let message = "every value and stanza is new: a rotation, or another file in its place";

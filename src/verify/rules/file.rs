@@ -10,7 +10,7 @@ use sops_document::{Document, Format, Scalar, Token, TokenType};
 
 use crate::environment::names::{NameError, check_name};
 use crate::policy::content::Content;
-use crate::verify::finding::Finding;
+use crate::verify::finding::{Finding, Part};
 use crate::verify::rule::{Also, On, RuleId, Severity, rules};
 
 use crate::verify::facts::FileFacts;
@@ -296,7 +296,7 @@ fn value_size(leaf: &Leaf) -> usize {
 fn values(file: &FileFacts, document: &Document) -> Vec<Finding> {
     let mut findings: Vec<Finding> = Vec::new();
     let mut empty = Vec::new();
-    let mut rest: Option<(RuleId, usize)> = None;
+    let mut rest: Option<(RuleId, Vec<Part>)> = None;
     let mut tree = document.tree().clone();
     document.metadata().selector.walk(&mut tree, &mut |path, met, selected| {
         let Selected::Leaf(leaf, span) = met else { return };
@@ -305,16 +305,18 @@ fn values(file: &FileFacts, document: &Document) -> Vec<Finding> {
             empty.extend((!document.format().is_whole()).then(|| path.to_string()));
         } else if file.managed || selected {
             let Some(finding) = value(file, path, leaf) else { return };
+            let line = document.line_of(span.start);
             if findings.len() < MAX_NAMED {
-                findings.push(finding.at(document.line_of(span.start)).key(path.to_string()));
+                findings.push(finding.at(line).key(path.to_string()));
             } else if finding.severity == Severity::Error {
-                let (_, count) = rest.get_or_insert((finding.rule, 0));
-                *count += 1;
+                let (_, parts) = rest.get_or_insert((finding.rule, Vec::new()));
+                parts.push(Part { line: Some(line), ..Part::of_key(path.to_string(), finding.message) });
             }
         }
     });
-    let rest = rest.map(|(rule, count)| {
-        Finding::error(rule, &file.path, format!("and {count} more values that are in clear or malformed"))
+    let rest = rest.map(|(rule, parts)| {
+        let message = format!("and {} more values that are in clear or malformed", parts.len());
+        Finding::error(rule, &file.path, message).parts(parts)
     });
     findings.extend(rest);
     findings.extend(empties(file, &empty));
@@ -331,7 +333,10 @@ fn empties(file: &FileFacts, paths: &[String]) -> Option<Finding> {
             paths.len()
         ),
     };
-    Some(Finding::notice(RuleId::F04E, &file.path, message))
+    let each = |path: &String| {
+        Part::of_key(path, format!("`{path}` is empty, which SOPS neither encrypts nor authenticates"))
+    };
+    Some(Finding::notice(RuleId::F04E, &file.path, message).parts(paths.iter().map(each)))
 }
 
 fn value(file: &FileFacts, path: &Path, leaf: &Leaf) -> Option<Finding> {
@@ -395,5 +400,7 @@ pub(in crate::verify) fn opened(path: &str, keys: &[&str]) -> Finding {
     let first = keys.first().copied().unwrap_or_default();
     let more = if keys.len() > 1 { format!(" and {} more", keys.len() - 1) } else { String::new() };
     let message = format!("`{first}`{more} is in clear: the file was a SOPS document before");
-    Finding::error(RuleId::F04, path, message).key(first).fix(PUBLISHED)
+    let each =
+        |key: &&str| Part::of_key(*key, format!("`{key}` is in clear: the file was a SOPS document before"));
+    Finding::error(RuleId::F04, path, message).key(first).fix(PUBLISHED).parts(keys.iter().map(each))
 }

@@ -86,7 +86,7 @@ rules! {
         ],
         on: &[On::Range],
         may_be_allowed: true,
-        also: &[Also::Strict, Also::NamesItsFiles],
+        also: &[Also::Strict, Also::NamesItsFiles, Also::GivesItsReason],
     }
     K06 {
         name: "exposed-value",
@@ -215,8 +215,12 @@ fn recipients(
 ) -> Vec<Finding> {
     let wanted: BTreeSet<String> = rule.recipients().into_iter().map(without_comment).collect();
     let found: BTreeSet<String> = labels(document).map(without_comment).collect();
+    // who is too many, and who is missing, are one cause each: text shows them together
     let finding = |severity, message: String, command: &str, key: &str| {
-        Finding::new(RuleId::K01, severity, path, message).fix(format!("stax secrets {command} {key}"))
+        Finding::new(RuleId::K01, severity, path, message)
+            .fix(format!("stax secrets {command} {key}"))
+            .about(format!("{command} {key}"))
+            .cause(format!("{command} {path}"))
     };
     let extra = found.difference(&wanted).map(|key| {
         let message = format!("encrypted to {} who is not in the policy", holders.labelled(key));

@@ -8,7 +8,7 @@ use sops_document::merge::marker;
 use crate::policy::config::{Config, ConfigError, CreationRule};
 use crate::policy::pattern::Pattern;
 use crate::policy::policies::{Policies, folder};
-use crate::verify::finding::Finding;
+use crate::verify::finding::{Finding, Part};
 use crate::verify::rule::{Also, On, RuleId, Severity, rules};
 
 use crate::verify::facts::{Facts, OtherPolicy};
@@ -124,7 +124,7 @@ fn unreadable(error: &ConfigError, text: &str) -> Finding {
         let fix = format!("keep what is right of both sides, then: git add {POLICY}");
         return Finding::error(RuleId::P01, POLICY, "holds the markers of a merge").at(line).fix(fix);
     }
-    let rule = if error.is_pattern() { RuleId::P04 } else { RuleId::P01 };
+    let rule = if error.is_pattern { RuleId::P04 } else { RuleId::P01 };
     Finding::error(rule, POLICY, &error.what).at(error.line)
 }
 
@@ -158,17 +158,22 @@ fn others(facts: &Facts) -> Vec<Finding> {
 fn ungoverned_files(facts: &Facts, policies: &Policies) -> Vec<Finding> {
     let Some(config) = policies.root() else { return Vec::new() };
     let mut findings = Vec::new();
-    let mut strangers = 0;
+    let mut strangers = Vec::new();
     for file in facts.files.iter().filter(|file| policies.rule_for(&file.path, file.managed).is_none()) {
         if file.managed {
             findings.push(ungoverned(&file.path, "no rule of .sops.yaml matches this file"));
         } else if !config.rules.is_empty() {
-            strangers += 1;
+            strangers.push(file.path.as_str());
         }
     }
-    let files = if strangers == 1 { "SOPS file is" } else { "SOPS files are" };
-    let message = format!("{strangers} {files} governed by no rule: nothing says who may read them");
-    findings.extend((strangers > 0).then(|| Finding::notice(RuleId::P03, POLICY, message)));
+    let (number, files) =
+        (strangers.len(), if strangers.len() == 1 { "SOPS file is" } else { "SOPS files are" });
+    let message = format!("{number} {files} governed by no rule: nothing says who may read them");
+    let each = |path: &&str| {
+        Part::of_file(*path, format!("{path} is governed by no rule: nothing says who may read it"))
+    };
+    let notice = || Finding::notice(RuleId::P03, POLICY, message).parts(strangers.iter().map(each));
+    findings.extend((number > 0).then(notice));
     findings
 }
 
@@ -177,7 +182,7 @@ fn ungoverned_files(facts: &Facts, policies: &Policies) -> Vec<Finding> {
 /// differ.
 fn order(facts: &Facts, config: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let mut doubly: BTreeMap<(usize, usize), usize> = BTreeMap::new();
+    let mut doubly: BTreeMap<(usize, usize), Vec<&str>> = BTreeMap::new();
     for file in facts.files.iter().filter(|file| file.managed || file.document().is_some()) {
         let Some((first, rule)) = config.rule_for(&file.path) else { continue };
         let is_exact =
@@ -194,14 +199,19 @@ fn order(facts: &Facts, config: &Config) -> Vec<Finding> {
         } else if !file.managed
             && let Some(other) = later.find(|other| other.recipients() != rule.recipients())
         {
-            *doubly.entry((rule.line, other.line)).or_default() += 1;
+            doubly.entry((rule.line, other.line)).or_default().push(&file.path);
         }
     }
-    findings.extend(doubly.into_iter().map(|((line, other), count)| {
-        let what = if count == 1 { "1 file".to_owned() } else { format!("{count} files") };
+    findings.extend(doubly.into_iter().map(|((line, other), paths)| {
+        let what = if paths.len() == 1 { "1 file".to_owned() } else { format!("{} files", paths.len()) };
         let message =
             format!("{what} of this rule also match that in line {other}, which names other readers");
-        Finding::notice(RuleId::P03, POLICY, message).at(line)
+        let each = |path: &&str| {
+            let message =
+                format!("{path} matches the rules in lines {line} and {other}, which name other readers");
+            Part::of_file(*path, message)
+        };
+        Finding::notice(RuleId::P03, POLICY, message).at(line).parts(paths.iter().map(each))
     }));
     findings
 }

@@ -8,7 +8,7 @@ use crate::leak::{Guard, Match};
 
 use crate::policy::Holders;
 use crate::verify::facts::FileFacts;
-use crate::verify::finding::Finding;
+use crate::verify::finding::{Finding, Part};
 use crate::verify::rule::{Also, On, RuleId, Severity, rules};
 use crate::workspace::StanzaFault;
 
@@ -174,9 +174,15 @@ pub(super) fn stanzas(file: &FileFacts, holders: &Holders) -> Vec<Finding> {
 pub(in crate::verify) fn replaced(path: &str, names: &[String]) -> Finding {
     let more = names.len().saturating_sub(SHOWN);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    let shown = names[..names.len().min(SHOWN)].join(", ");
+    let quoted = |name: &String| format!("`{name}`");
+    let shown: Vec<String> = names.iter().take(SHOWN).map(quoted).collect();
+    let shown = shown.join(", ");
     let message = format!("values changed while all of the file was encrypted anew: {shown}{more}");
+    let each = |name: &String| {
+        Part::of_key(name, format!("`{name}` changed while all of the file was encrypted anew"))
+    };
     Finding::warning(RuleId::C04, path, message)
+        .parts(names.iter().map(each))
         .detail("a rotation changes no value; public keys are enough to write another file in its place")
         .fix(format!(
             "git log -p -- {}   (compare the values; git diff --cached before the commit)",

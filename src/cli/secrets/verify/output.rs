@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{Report, count, github, sarif};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
-use crate::verify::{Also, Beyond, Finding, NOTHING, Severity, found};
+use crate::verify::{Also, Beyond, Finding, NOTHING, Severity, fingerprint, found};
 
 /// Unknown is said loudly, in every form.
 pub(super) const PARTIAL: &str =
@@ -57,26 +57,44 @@ fn location(report: &Report, finding: &Finding) -> String {
 /// `with_why`: the reason of each rule, once, and where to read on.
 pub(super) fn show(report: &Report, ui: &Ui, on_stderr: bool, with_why: bool) {
     let mut told = BTreeSet::new();
-    for finding in &report.findings {
+    for block in blocks(&report.findings) {
+        let finding = block[0];
+        let mut more: Vec<String> = block[1..].iter().map(|other| other.message.clone()).collect();
         // the message or the lines below it name the file
-        let has_place = !finding.rule.is(Also::NamesItsFiles);
-        let place = has_place.then(|| location(report, finding));
-        let mut more = Vec::from_iter(place);
-        more.extend(finding.detail.iter().cloned());
+        more.extend((!finding.rule.is(Also::NamesItsFiles)).then(|| location(report, finding)));
+        more.extend(block.iter().flat_map(|finding| finding.detail.iter().cloned()));
         let is_first = with_why && told.insert(finding.rule);
-        if is_first && !finding.detail.iter().any(|line| line.starts_with("why: ")) {
+        if is_first && !finding.rule.is(Also::GivesItsReason) {
             more.push(format!("why: {}", finding.rule.why));
         }
-        match &finding.fix {
-            Some(fix) => more.push(format!("fix: {fix}")),
-            None if with_why => {
-                more.push(format!("fix: see stax secrets verify --explain {}", finding.rule.id));
+        for finding in &block {
+            match &finding.fix {
+                Some(fix) => more.push(format!("fix: {fix}")),
+                None if with_why => {
+                    more.push(format!("fix: see stax secrets verify --explain {}", finding.rule.id));
+                }
+                None => {}
             }
-            None => {}
+            more.extend(finding.then.iter().map(|line| format!("     {line}")));
         }
-        more.extend(finding.then.iter().map(|line| format!("     {line}")));
         ui.finding(finding.severity, &finding.rule.to_string(), &finding.message, &more, on_stderr);
     }
+}
+
+/// Findings of one cause in one file stand together.
+fn blocks(findings: &[Finding]) -> Vec<Vec<&Finding>> {
+    let mut blocks: Vec<Vec<&Finding>> = Vec::new();
+    let place = |finding: &Finding| (finding.rule, finding.severity, finding.path.clone());
+    for finding in findings {
+        let joins = |block: &&mut Vec<&Finding>| {
+            finding.cause.is_some() && finding.cause == block[0].cause && place(finding) == place(block[0])
+        };
+        match blocks.last_mut().filter(joins) {
+            Some(block) => block.push(finding),
+            None => blocks.push(vec![finding]),
+        }
+    }
+    blocks
 }
 
 /// `2 files: 1 error; keyless: MACs and values not checked`
@@ -164,14 +182,16 @@ pub(super) fn note_older(report: &Report, ui: &Ui) {
 }
 
 fn json(report: &Report) -> serde_json::Value {
-    let accepted = report.accepted.iter().map(|accepted| {
-        let mut value = finding_json(&accepted.finding);
-        value["why"] = accepted.why.clone().into();
-        value
+    let accepted = report.accepted.iter().flat_map(|accepted| {
+        let why = |mut value: serde_json::Value| {
+            value["why"] = accepted.why.clone().into();
+            value
+        };
+        finding_json(&accepted.finding).into_iter().map(why)
     });
     json!({
         "schema": 1,
-        "findings": report.findings.iter().map(finding_json).collect::<Vec<_>>(),
+        "findings": report.findings.iter().flat_map(finding_json).collect::<Vec<_>>(),
         "files": report.files,
         "checked_with_key": report.opened.checked,
         "opened_with_key": report.opened.files,
@@ -200,17 +220,23 @@ fn unread(beyond: &Beyond) -> Vec<String> {
 /// More are counted, not named.
 const NAMED: usize = 10;
 
-fn finding_json(finding: &Finding) -> serde_json::Value {
-    json!({
-        "rule": finding.rule.id,
-        "name": finding.rule.name,
-        "severity": finding.severity.to_string(),
-        "path": finding.path,
-        "line": finding.line,
-        "key": finding.key,
-        "message": finding.message,
-        "fix": finding.fix,
-        "then": finding.then,
-        "detail": finding.detail,
-    })
+/// One element for each file or value that it tells of; `cause` joins those of one cause.
+fn finding_json(finding: &Finding) -> Vec<serde_json::Value> {
+    let cause = fingerprint::cause(finding);
+    let element = |one: Finding| {
+        json!({
+            "rule": one.rule.id,
+            "name": one.rule.name,
+            "severity": one.severity.to_string(),
+            "path": one.path,
+            "line": one.line,
+            "key": one.key,
+            "message": one.message,
+            "fix": one.fix,
+            "then": one.then,
+            "detail": one.detail,
+            "cause": cause,
+        })
+    };
+    finding.each().into_iter().map(element).collect()
 }

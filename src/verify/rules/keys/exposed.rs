@@ -2,7 +2,7 @@
 
 use shell_words::quote;
 
-use crate::verify::finding::Finding;
+use crate::verify::finding::{Finding, Part};
 use crate::verify::rule::RuleId;
 
 /// Names of values that a message holds.
@@ -11,13 +11,22 @@ const SHOWN: usize = 5;
 /// K06: values that are still in use.
 pub(in crate::verify) fn open(path: &str, who: &str, recipient: &str, keys: &[&str]) -> Finding {
     let message = format!("{who} could read values that are still in use: {}", list(keys));
-    Finding::error(RuleId::K06, path, message).fix(see(recipient))
+    let each = |key: &&str| Part::of_key(*key, format!("{who} could read `{key}`, which is still in use"));
+    Finding::error(RuleId::K06, path, message)
+        .fix(see(recipient))
+        .about(recipient)
+        .parts(keys.iter().map(each))
 }
 
 /// K06 where only a key can tell.
 pub(in crate::verify) fn unsure(path: &str, who: &str, recipient: &str, keys: &[&str]) -> Finding {
     let message = format!("only a key can tell whether {who} still knows {}", list(keys));
-    Finding::notice(RuleId::K06, path, message).fix(see(recipient))
+    let each =
+        |key: &&str| Part::of_key(*key, format!("only a key can tell whether {who} still knows `{key}`"));
+    Finding::notice(RuleId::K06, path, message)
+        .fix(see(recipient))
+        .about(format!("{recipient} unsure"))
+        .parts(keys.iter().map(each))
 }
 
 /// K06 where the clone lacks versions.
@@ -33,14 +42,24 @@ fn see(recipient: &str) -> String {
 /// K07.
 pub(in crate::verify) fn old(path: &str, days: i64, keys: &[&str]) -> Finding {
     let message = format!("set more than {days} days ago: {}", list(keys));
-    Finding::error(RuleId::K07, path, message).fix(ages(path))
+    let each = |key: &&str| Part::of_key(*key, format!("`{key}` was set more than {days} days ago"));
+    Finding::error(RuleId::K07, path, message).fix(ages(path)).about("old").parts(keys.iter().map(each))
 }
 
 /// K07 where only a key can tell.
 pub(in crate::verify) fn maybe_old(path: &str, days: i64, keys: &[&str]) -> Finding {
     let message =
         format!("re-encrypted within {days} days, and only a key can tell whether changed: {}", list(keys));
-    Finding::notice(RuleId::K07, path, message).fix(ages(path))
+    let each = |key: &&str| {
+        let message = format!(
+            "`{key}` was re-encrypted within {days} days, and only a key can tell whether it changed"
+        );
+        Part::of_key(*key, message)
+    };
+    Finding::notice(RuleId::K07, path, message)
+        .fix(ages(path))
+        .about("maybe old")
+        .parts(keys.iter().map(each))
 }
 
 fn ages(path: &str) -> String {

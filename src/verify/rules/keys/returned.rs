@@ -50,7 +50,8 @@ impl Told<'_> {
         };
         let (deed, place) = (deed(turn), self.place(turn, origin));
         let finding = Finding::error(RuleId::K08, path, format!("{deed} lets {who} read {path} again"))
-            .detail(format!("removed in {place} {key}; {how}"));
+            .detail(format!("removed in {place} {key}; {how}"))
+            .about(recipient);
         let name = name.map_or_else(|| "NAME".to_owned(), |name| quote(&name).into_owned());
         let key = self.spelled(recipient, removal);
         let key = quote(&key);

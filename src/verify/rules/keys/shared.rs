@@ -11,7 +11,7 @@ use sops_document::{Document, Token};
 
 use crate::policy::Holders;
 use crate::verify::facts::FileFacts;
-use crate::verify::finding::Finding;
+use crate::verify::finding::{Finding, Part};
 use crate::verify::rule::{RuleId, Severity};
 
 /// So many files of a group are named.
@@ -122,7 +122,11 @@ fn of_group(group: &[&FileFacts], holders: &Holders, rule: RuleId) -> Vec<Findin
     };
     if readers.iter().all(|set| *set == readers[0]) {
         let message = format!("has the same data key as {}", others(0));
-        return vec![Finding::notice(rule, &group[0].path, message)];
+        let each = group.iter().enumerate().map(|(at, file)| {
+            let other = &group[usize::from(at == 0)].path;
+            Part::of_file(&file.path, format!("has the same data key as {other}"))
+        });
+        return vec![Finding::notice(rule, &group[0].path, message).cause(&group[0].path).parts(each)];
     }
     let error = |(at, file): (usize, &&FileFacts)| {
         let strangers: BTreeSet<&String> =
@@ -132,7 +136,7 @@ fn of_group(group: &[&FileFacts], holders: &Holders, rule: RuleId) -> Vec<Findin
         for key in strangers.into_iter().take(SHOWN) {
             finding = finding.detail(format!("{} can read and forge its values", holders.labelled(key)));
         }
-        finding.fix(format!("stax secrets rotate -f {}", file.path))
+        finding.fix(format!("stax secrets rotate -f {}", file.path)).cause(&group[0].path)
     };
     group.iter().enumerate().map(error).collect()
 }

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use sops_document::age::is_service;
 
 use crate::ledger::{Stale, short_key};
-use crate::verify::finding::Finding;
+use crate::verify::finding::{Finding, Part};
 use crate::verify::rule::{RuleId, Severity};
 
-/// Files of one person that are shown.
+/// Files of one person that are shown, and values of one file.
 const SHOWN: usize = 8;
+const KEYS: usize = 3;
 
 /// How a recipient is called, and how that is known: `bob`, `named by the anchor … at 23cf99f`.
 pub(in crate::verify) type Names<'a> = &'a dyn Fn(&str) -> Option<(String, String)>;
@@ -24,37 +25,56 @@ pub(in crate::verify) fn findings(stale: &[Stale], names: Names<'_>, now: i64) -
 }
 
 fn finding(recipient: &str, files: &[&Stale], name: Option<(String, String)>, now: i64) -> Finding {
-    let since = files.iter().filter_map(|one| one.removed.as_ref()).map(|(_, _, seconds)| *seconds).min();
-    let when = since.map_or_else(String::new, |seconds| format!(", {} after removal", span(now - seconds)));
+    let since = |one: &&Stale| one.removed.as_ref().map(|(_, _, seconds)| *seconds);
+    let after = |since: Option<i64>| {
+        since.map_or_else(String::new, |seconds| format!(", {} after removal", span(now - seconds)))
+    };
+    let when = after(files.iter().filter_map(since).min());
     let who = name.as_ref().map_or_else(|| short_key(recipient), |(name, _)| name.clone());
     let what = if files.len() == 1 { "1 file".to_owned() } else { format!("{} files", files.len()) };
     // a key of a service opens for whoever may use it, which nobody here can know
-    let (severity, message) = match is_service(recipient) {
+    let (severity, opens) = match is_service(recipient) {
         true => {
             let who = who.split_once(' ').filter(|_| name.is_none()).map_or(who.as_str(), |(_, id)| id);
-            (Severity::Warning, format!("whoever may use {who} can still open {what}{when}"))
+            (Severity::Warning, format!("whoever may use {who} can still open "))
         }
-        false => (Severity::Error, format!("{who} can still read {what}{when}")),
+        false => (Severity::Error, format!("{who} can still read ")),
     };
+    let message = format!("{opens}{what}{when}");
+    // the first version of fingerprints ends at the first comma, which a name may hold as well
+    let first_words = match opens.split_once(',') {
+        Some((start, _)) => start.to_owned(),
+        None => format!("{opens}{what}"),
+    };
+    let known = name.map_or_else(|| "name unknown".to_owned(), |(_, how)| how);
+    let who = [format!("who: {recipient}, {known}"), WHY.to_owned()];
+    let parts = files.iter().map(|one| Part {
+        fix: Some(rotate(&one.path)),
+        detail: std::iter::once(line(one, usize::MAX)).chain(who.clone()).collect(),
+        ..Part::of_file(&one.path, format!("{opens}{}{}", one.path, after(since(one))))
+    });
+    let parts: Vec<Part> = parts.collect();
     let mut finding = Finding::new(RuleId::K05, severity, files[0].path.clone(), message);
-    finding.detail = files.iter().take(SHOWN).map(|one| line(one)).collect();
+    finding.first_words = Some(first_words);
+    finding.detail = files.iter().take(SHOWN).map(|one| line(one, KEYS)).collect();
     if files.len() > SHOWN {
         finding.detail.push(format!("and {} more", files.len() - SHOWN));
     }
-    let known = name.map_or_else(|| "name unknown".to_owned(), |(_, how)| how);
+    finding.detail.extend(who);
     let paths: Vec<&str> = files.iter().map(|one| one.path.as_str()).collect();
-    finding
-        .detail(format!("who: {recipient}, {known}"))
-        .detail(
-            "why: `sops updatekeys` keeps the data key, so a stanza from an old commit opens today's file",
-        )
-        .fix(format!(
-            "stax secrets rotate {}   (needs a key, changes no value)",
-            if files.len() > SHOWN { "--all".to_owned() } else { paths.join(" ") }
-        ))
+    let which = if files.len() > SHOWN { "--all".to_owned() } else { paths.join(" ") };
+    finding.fix(rotate(&which)).about(recipient).cause(recipient).parts(parts)
 }
 
-fn line(one: &Stale) -> String {
+const WHY: &str =
+    "why: `sops updatekeys` keeps the data key, so a stanza from an old commit opens today's file";
+
+fn rotate(which: &str) -> String {
+    format!("stax secrets rotate {which}   (needs a key, changes no value)")
+}
+
+/// Names at most so many of the values that were set since.
+fn line(one: &Stale, most: usize) -> String {
     let removed = match (&one.removed, &one.through) {
         (Some((commit, date, _)), _) => format!("removed {date} {commit}, data key kept"),
         (None, Some(other)) => format!("has the data key of {other}, which they could read"),
@@ -63,8 +83,8 @@ fn line(one: &Stale) -> String {
     };
     let set = match one.since.as_slice() {
         [] => String::new(),
-        keys if keys.len() <= 3 => format!("; set since: {}", keys.join(", ")),
-        keys => format!("; set since: {} and {} more", keys[..3].join(", "), keys.len() - 3),
+        keys if keys.len() <= most => format!("; set since: {}", keys.join(", ")),
+        keys => format!("; set since: {} and {} more", keys[..most].join(", "), keys.len() - most),
     };
     // no path may start a line that a CI system takes for a command
     let guard = if one.path.starts_with(':') { "./" } else { "" };
