@@ -24,6 +24,7 @@ mod report;
 mod returned;
 mod rule;
 pub mod rules;
+mod source;
 mod staged;
 mod state;
 pub mod tree;

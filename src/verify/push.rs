@@ -8,7 +8,7 @@ use super::finding::Finding;
 use super::leaks::{self, Beside};
 use super::report::Report;
 use super::rule::Severity;
-use super::tree::{self, Source};
+use super::source::{self, Source};
 use super::{objects, range};
 use crate::policy::sniff::Traits;
 use crate::repo::{Entry, Kind, Span};
@@ -170,7 +170,7 @@ fn touched(workspace: &Workspace, span: &Span) -> Result<Touched, VerifyError> {
     let chosen = choices.iter().flat_map(|(_, choices)| choices);
     for change in walk.changed.iter().flat_map(|commit| &commit.paths).chain(chosen) {
         let path = &change.path;
-        if tree::is_central(path) || tree::is_attributes(path) || bound.contains(path) {
+        if source::is_central(path) || source::is_attributes(path) || bound.contains(path) {
             return Ok(Touched::Secrets(walk.commits));
         }
         let entries = change.old.iter().flatten().chain(&change.new);

@@ -15,7 +15,8 @@ use super::options::{Options, is_beneath};
 use super::report::Report;
 use super::rule::{Also, RuleId, Severity};
 use super::rules::{self, change, file};
-use super::tree::{self, Gathered, Source};
+use super::source::{self, Source};
+use super::tree::{self, Gathered};
 use super::{history, objects, passing, past, replaced, returned};
 use crate::ledger::{self, Change, Oddity, Past, Snapshot, Stale, Track, Version};
 use crate::policy::content::Content;
@@ -81,7 +82,7 @@ pub(super) fn verify(
     let sealed: BTreeSet<&str> = range.versions.iter().map(|version| version.path.as_str()).collect();
     let changed: BTreeSet<&str> =
         range.walked.iter().flat_map(|commit| &commit.paths).map(|change| change.path.as_str()).collect();
-    let central = changed.iter().any(|path| tree::is_central(path));
+    let central = changed.iter().any(|path| source::is_central(path));
     let end = Source::Commit(*tip);
     let gathered = at_end(workspace, end, base, &|path| central || changed.contains(path))?;
 
@@ -141,8 +142,8 @@ fn at_end(
 
 /// Whether a finding of the end has to do with what the range changes.
 fn is_of_range(finding: &Finding, changed: &BTreeSet<&str>) -> bool {
-    let central = || changed.iter().any(|path| tree::is_central(path));
-    let loses_drivers = || changed.iter().any(|path| tree::is_attributes_for(path, &finding.path));
+    let central = || changed.iter().any(|path| source::is_central(path));
+    let loses_drivers = || changed.iter().any(|path| source::is_attributes_for(path, &finding.path));
     changed.contains(finding.path.as_str())
         || (finding.rule.is(Also::OfPolicy) && central())
         || (finding.rule.is(Also::OfAttributes) && loses_drivers())

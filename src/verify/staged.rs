@@ -10,7 +10,8 @@ use super::leaks::{self, Leaks};
 use super::options::{Options, is_beneath};
 use super::report::Report;
 use super::rule::{Also, Severity};
-use super::tree::{self, Gathered, Source};
+use super::source::{self, Source};
+use super::tree::{self, Gathered};
 use super::{range, returned};
 use crate::policy::vault::VaultError;
 use crate::repo::StagedChange;
@@ -73,18 +74,18 @@ fn of_tree(
     options: &Options,
 ) -> Result<Report, VerifyError> {
     let nothing = |changes| Report { changes: Some(changes), ..Report::default() };
-    if !changed.iter().any(|path| tree::is_central(path) || tree::may_be_secret(path)) {
+    if !changed.iter().any(|path| source::is_central(path) || source::may_be_secret(path)) {
         let bound = Source::Index.vault(workspace)?.0.map(|vault| vault.files).unwrap_or_default();
         if !bound.iter().any(|file| changed.contains(&file.path)) {
             return Ok(nothing(changes));
         }
     }
-    let central = changed.iter().any(|path| tree::is_central(path));
+    let central = changed.iter().any(|path| source::is_central(path));
     let sealed = tree::sealed_before(workspace, &changes)?;
     let wanted = |path: &str| central || changed.contains(path);
     let mut gathered = tree::gather(workspace, Source::Index, &wanted, &sealed)?;
     let touches_secret = gathered.facts.files.iter().any(|file| changed.contains(&file.path));
-    let changes_drivers = changed.iter().any(|path| tree::is_attributes(path));
+    let changes_drivers = changed.iter().any(|path| source::is_attributes(path));
     if !central && !touches_secret && !changes_drivers && !gathered.finds_more() {
         return Ok(nothing(changes));
     }
@@ -133,5 +134,5 @@ fn takes_drivers(gathered: &Gathered, finding: &Finding, changed: &BTreeSet<Stri
     let file = gathered.facts.files.iter().find(|file| file.path == finding.path);
     let cause = file.and_then(|file| file.switched_off.as_ref());
     cause.is_some_and(|cause| cause.file.ends_with("info/attributes"))
-        || changed.iter().any(|path| tree::is_attributes_for(path, &finding.path))
+        || changed.iter().any(|path| source::is_attributes_for(path, &finding.path))
 }

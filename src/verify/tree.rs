@@ -3,30 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::VerifyError;
-use super::exceptions;
 use super::facts::{Facts, FileFacts, SwitchedOff};
+use super::source::{Source, candidates, may_be_secret};
 use crate::ledger::Snapshot;
 use crate::policy::content::Content;
 use crate::policy::sniff::sniff;
-use crate::policy::vault::{Vault, VaultError};
-use crate::repo::{Attribute, ObjectId, Repo, RepoError, StagedChange};
+use crate::policy::vault::Vault;
+use crate::repo::{Attribute, Repo, RepoError, StagedChange};
 use crate::trace;
 use crate::workspace::register::Depth;
-use crate::workspace::{POLICY, ROSTER, Target, VAULT, Workspace, WorkspaceError, now};
+use crate::workspace::{POLICY, ROSTER, Target, Workspace, WorkspaceError, now};
 
 mod around;
 mod files;
 
 use files::Look;
-
-/// Where bytes are read.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Source {
-    WorkTree,
-    Index,
-    /// A server or a CI job judges this, whatever is checked out.
-    Commit(ObjectId),
-}
 
 /// The facts of one tree, and its bindings.
 pub(super) struct Gathered {
@@ -36,61 +27,14 @@ pub(super) struct Gathered {
     pub(super) unread: Vec<(String, String)>,
 }
 
-/// Any file of the index.
-struct Candidate {
-    path: String,
-    mode: u32,
-    id: ObjectId,
-}
-
-impl Candidate {
-    fn is_regular(&self) -> bool {
-        self.mode & 0o170_000 == 0o100_000
-    }
-
-    fn is_link(&self) -> bool {
-        self.mode & 0o170_000 == 0o120_000
-    }
-}
-
-impl Source {
-    pub(super) fn read(self, workspace: &Workspace, path: &str) -> Result<Option<Vec<u8>>, WorkspaceError> {
-        match self {
-            // a sparse checkout has some files in the index alone
-            Self::WorkTree => match workspace.read(path)? {
-                None => Ok(workspace.repo()?.skipped_blob(path)?),
-                found => Ok(found),
-            },
-            Self::Index => Ok(workspace.repo()?.index_blob(path)?),
-            Self::Commit(commit) => Ok(workspace.repo()?.blob_at(commit, path)?),
-        }
-    }
-
-    fn text(self, workspace: &Workspace, path: &str) -> Result<Option<String>, VerifyError> {
-        let Some(bytes) = self.read(workspace, path)? else { return Ok(None) };
-        let text = String::from_utf8(bytes).map_err(|_| WorkspaceError::NotText(path.to_owned()))?;
-        Ok(Some(text))
-    }
-
-    fn attribute(self, workspace: &Workspace, path: &str, name: &str) -> Result<Attribute, VerifyError> {
-        let repo = workspace.repo()?;
-        Ok(match self {
-            Self::WorkTree => repo.attribute_in_quotes(path, name)?,
-            Self::Index => repo.attribute_staged_in_quotes(path, name)?,
-            Self::Commit(commit) => match repo.attributes_at(commit, name, &[path])? {
-                Some(values) => values.into_iter().next().unwrap_or(Attribute::Unspecified),
-                None => repo.attribute_in_quotes(path, name)?,
-            },
-        })
-    }
-
-    /// The bindings, and what is wrong with them.
-    pub(super) fn vault(
-        self,
-        workspace: &Workspace,
-    ) -> Result<(Option<Vault>, Option<VaultError>), VerifyError> {
-        let Some(text) = self.text(workspace, VAULT)? else { return Ok((None, None)) };
-        Ok(exceptions::vault(&text))
+impl Gathered {
+    /// Whether there is something to say although no SOPS file changed.
+    pub(super) fn finds_more(&self) -> bool {
+        let facts = &self.facts;
+        !(facts.leaks.is_empty()
+            && facts.plain.is_empty()
+            && facts.links.is_empty()
+            && facts.others.is_empty())
     }
 }
 
@@ -179,21 +123,6 @@ pub fn switch(repo: &Repo, path: &str, name: &str) -> Result<Option<SwitchedOff>
     Ok(line.map(|found| SwitchedOff { file: found.file, line: found.number, text: found.text }))
 }
 
-fn candidates(workspace: &Workspace, source: Source) -> Result<Vec<Candidate>, VerifyError> {
-    let mut candidates: Vec<Candidate> = Vec::new();
-    if let Source::Commit(commit) = source {
-        let files = workspace.repo()?.files_of(commit)?.into_iter();
-        return Ok(files.map(|(path, entry)| Candidate { path, mode: entry.mode, id: entry.id }).collect());
-    }
-    for entry in workspace.repo()?.index_entries()? {
-        // an unmerged path stands there once a side
-        if candidates.last().is_none_or(|last| last.path != entry.path) {
-            candidates.push(Candidate { path: entry.path, mode: entry.mode, id: entry.id });
-        }
-    }
-    Ok(candidates)
-}
-
 fn bound_file(workspace: &Workspace, source: Source, path: &str, is_link: bool) -> FileFacts {
     let unread = |content| FileFacts { content, ..FileFacts::read(path, true, None) };
     if is_link {
@@ -205,31 +134,11 @@ fn bound_file(workspace: &Workspace, source: Source, path: &str, is_link: bool) 
     }
 }
 
-/// By its name: any file but the policy of sops itself.
-pub(super) fn may_be_secret(path: &str) -> bool {
-    path.rsplit('/').next().unwrap_or(path) != POLICY
-}
-
-/// A file of attributes, in any folder.
-pub(super) fn is_attributes(path: &str) -> bool {
-    path.rsplit('/').next() == Some(".gitattributes")
-}
-
-/// A file of attributes that decides about another file.
-pub(super) fn is_attributes_for(path: &str, other: &str) -> bool {
-    let folder = path.strip_suffix(".gitattributes").filter(|_| is_attributes(path));
-    folder.is_some_and(|folder| other.starts_with(folder))
-}
-
 /// Whether a value of one file stands in the other as it is: the file moved.
 pub(super) fn share_tokens(old: &FileFacts, new: &FileFacts) -> bool {
     let (Some(old), Some(new)) = (old.document(), new.document()) else { return false };
     let new = Snapshot::of(new);
     Snapshot::of(old).sealed.values().any(|sealed| new.holds(&sealed.mark))
-}
-
-pub(super) fn is_central(path: &str) -> bool {
-    [POLICY, ROSTER, VAULT].contains(&path)
 }
 
 /// The paths whose version in HEAD was a SOPS document.

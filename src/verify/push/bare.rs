@@ -11,7 +11,8 @@ use crate::verify::facts::{Facts, FileFacts, Leak, LeakPlace};
 use crate::verify::finding::Finding;
 use crate::verify::objects;
 use crate::verify::rules::{self, file::unjudged, git::leaked_key};
-use crate::verify::tree::{self, Source};
+use crate::verify::source::Source;
+use crate::verify::tree;
 use crate::workspace::Workspace;
 
 /// A tree is judged as the tree of a commit is; what the base has as well is published already.

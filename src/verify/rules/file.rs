@@ -166,7 +166,7 @@ pub(super) fn check(file: &FileFacts, allowed_names: &[String]) -> Vec<Finding> 
         Content::Unjudged(why) => error(RuleId::F01, why),
         Content::OtherFormat if file.managed => error(RuleId::F01, "is neither .yaml, .yml, .json nor .env"),
         Content::OtherFormat => error(RuleId::F01, "is a SOPS document of another format than its name says"),
-        Content::Broken { line, is_unmerged: true, .. } => vec![clear::conflict(file).at(*line)],
+        Content::Broken { line, is_unmerged: true, .. } => vec![conflict(file).at(*line)],
         Content::Broken { line, what, .. } => vec![Finding::error(RuleId::F01, &file.path, what).at(*line)],
         Content::Clear => vec![
             Finding::error(RuleId::F04, &file.path, "the whole file is in clear: it has no SOPS metadata")
@@ -371,6 +371,12 @@ fn in_clear(file: &FileFacts, path: &Path) -> Finding {
 const PUBLISHED: &str = "replace the value at its source: everybody who can fetch this commit can read it";
 
 const LOOK: &str = "look at it in that commit: where every value is `ENC[…]` nothing is published, else replace the value at its source";
+
+/// F06.
+fn conflict(file: &FileFacts) -> Finding {
+    let message = "a merge left values unresolved, and the other side of them is lost with a commit";
+    Finding::error(RuleId::F06, &file.path, message).fix(format!("stax secrets resolve {}", file.path))
+}
 
 /// F01 of what cannot be read any more.
 pub(in crate::verify) fn unreadable(path: &str) -> Finding {

@@ -2,27 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Candidate, Gathered, Source};
 use crate::policy::content::{looks_sealed, mentions};
 use crate::repo::Attribute;
 use crate::verify::error::VerifyError;
 use crate::verify::facts::{Facts, Link, OtherPolicy, Plain, says_secret};
 use crate::verify::rules;
+use crate::verify::source::{Candidate, Source, may_be_secret};
 use crate::workspace::{POLICY, Workspace};
 
 /// So many neighbours tell whether a rule names secrets.
 const MAX_NEIGHBOURS: usize = 32;
-
-impl Gathered {
-    /// Whether there is something to say although no SOPS file changed.
-    pub(in crate::verify) fn finds_more(&self) -> bool {
-        let facts = &self.facts;
-        !(facts.leaks.is_empty()
-            && facts.plain.is_empty()
-            && facts.links.is_empty()
-            && facts.others.is_empty())
-    }
-}
 
 pub(super) fn add(
     workspace: &Workspace,
@@ -55,7 +44,7 @@ fn read_elsewhere(
     }
     let known: BTreeSet<&str> = facts.files.iter().map(|file| file.path.as_str()).collect();
     let others = candidates.iter().filter(|it| it.is_regular() && !known.contains(it.path.as_str()));
-    for candidate in others.filter(|candidate| super::may_be_secret(&candidate.path)) {
+    for candidate in others.filter(|candidate| may_be_secret(&candidate.path)) {
         let Some(bytes) = source.read(workspace, &candidate.path).ok().flatten() else { continue };
         if looks_sealed(&bytes) {
             let named = rows.iter().filter(|key| mentions(&bytes, key.as_bytes()));
@@ -93,7 +82,7 @@ fn plain(
     let mut named: BTreeMap<(String, usize), Vec<&str>> = BTreeMap::new();
     for candidate in candidates.iter().filter(|candidate| candidate.is_regular()) {
         let Some((policy, rule)) = policies.rule_for(&candidate.path, false) else { continue };
-        if rule.path_regex.is_some() && super::may_be_secret(&candidate.path) {
+        if rule.path_regex.is_some() && may_be_secret(&candidate.path) {
             named.entry((policy, rule.line)).or_default().push(&candidate.path);
         }
     }

@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 
 use sops_document::Format;
 
-use super::{Candidate, Source, may_be_secret};
 use crate::disk::DiskError;
 use crate::policy::content::{Content, ODD_NAME, TOO_LARGE};
 use crate::policy::sniff::{Traits, sniff};
 use crate::repo::{Attribute, ObjectId, RepoError};
 use crate::verify::error::VerifyError;
 use crate::verify::facts::{FileFacts, Leak, LeakPlace};
+use crate::verify::source::{Candidate, Source, is_attributes, may_be_secret};
 use crate::workspace::{Workspace, WorkspaceError};
 
 /// What a commit holds under a name that says nothing is read without a reason when it is small, as sealed keys and
@@ -170,7 +170,7 @@ impl Look<'_> {
 
     /// Whether any file of attributes names the driver: git is asked about every path otherwise.
     fn gives_drivers(&self, candidates: &[Candidate]) -> Result<bool, VerifyError> {
-        for candidate in candidates.iter().filter(|candidate| super::is_attributes(&candidate.path)) {
+        for candidate in candidates.iter().filter(|candidate| is_attributes(&candidate.path)) {
             let text = self.workspace.repo()?.blob(candidate.id);
             if text.is_ok_and(|text| memchr::memmem::find(&text, b"stax").is_some()) {
                 return Ok(true);

@@ -4,7 +4,7 @@ use sops_document::selector::Selected;
 use sops_document::tree::Path;
 use sops_document::{Document, Scalar, Token};
 
-use super::MAX_NAMED;
+use super::{MAX_NAMED, conflict};
 use crate::policy::credential::WORDS;
 use crate::policy::entropy::entropy;
 use crate::verify::finding::Finding;
@@ -69,11 +69,6 @@ fn nothing(file: &FileFacts, document: &Document) -> Finding {
 fn clear_comment(file: &FileFacts) -> Finding {
     let message = "a comment is in clear, and the MAC does not cover comments";
     Finding::warning(RuleId::F05, &file.path, message)
-}
-
-pub(in crate::verify::rules) fn conflict(file: &FileFacts) -> Finding {
-    let message = "a merge left values unresolved, and the other side of them is lost with a commit";
-    Finding::error(RuleId::F06, &file.path, message).fix(format!("stax secrets resolve {}", file.path))
 }
 
 fn credential(file: &FileFacts, path: &Path) -> Finding {
