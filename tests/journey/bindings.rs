@@ -4,7 +4,7 @@ use crate::support::{PROD, Sandbox};
 
 const VAULT: &str = ".stax/vault.json";
 const LEAK: &str = "canary-in-clear";
-const NEEDS: &str = "version 3 needs stax ≥ 0.4; this is stax 0.1.0, which knows versions 1 and 2";
+const NEEDS: &str = "version 3 needs stax ≥ 0.4; this is stax 0.2.0, which knows versions 1 and 2";
 
 fn committed(vault: &str) -> Sandbox {
     let sandbox = Sandbox::with_store();

@@ -56,7 +56,7 @@ fn a_file_gets_one_line_a_step_and_never_a_value() {
     let trace = read(&file);
     sound(&trace);
     for step in [
-        "cli: stax 0.1.0 secrets set\n",
+        "cli: stax 0.2.0 secrets set\n",
         "cli: ends with ",
         "repo: opened /",
         "workspace: read .stax/vault.json: ",
@@ -95,14 +95,14 @@ fn what_git_starts_writes_to_the_file_and_shows_what_it_always_shows() {
     let trace = read(&file);
     sound(&trace);
     for step in [
-        "cli: stax 0.1.0 git textconv\n",
+        "cli: stax 0.2.0 git textconv\n",
         "textconv: ",
-        "cli: stax 0.1.0 git filter\n",
+        "cli: stax 0.2.0 git filter\n",
         &format!("filter: in {PROD}, "),
         &format!("filter: refused {PROD}"),
-        "cli: stax 0.1.0 secrets verify\n",
+        "cli: stax 0.2.0 secrets verify\n",
         "verify: index: 1 changes",
-        "cli: stax 0.1.0 git hook\n",
+        "cli: stax 0.2.0 git hook\n",
         &format!("merge: {PROD}: merged"),
     ] {
         assert!(trace.contains(step), "{step} is not in\n{trace}");
@@ -113,7 +113,7 @@ fn what_git_starts_writes_to_the_file_and_shows_what_it_always_shows() {
 fn one_means_stderr_and_nothing_means_nothing() {
     let sandbox = Sandbox::with_store();
     let said = sandbox.with("STAX_TRACE", "1").get("PORT").ok();
-    said.prints_exactly("5432\n").says("cli: stax 0.1.0 secrets get");
+    said.prints_exactly("5432\n").says("cli: stax 0.2.0 secrets get");
     for off in ["", "0"] {
         sandbox.with("STAX_TRACE", off).get("PORT").ok().hides("stax[");
     }
