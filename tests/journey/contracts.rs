@@ -51,10 +51,10 @@ fn eventful() -> Sandbox {
 const COMMANDS: [(&str, &[&str], i32); 13] = [
     ("allow", &["allow", "--json"], 0),
     ("blame", &["secrets", "blame", "--json", "-e", "production"], 0),
-    ("compare", &["secrets", "compare", "--json", "production", "staging"], 0),
+    ("compare", &["secrets", "compare", "--json", "production", "staging"], 1),
     ("diff", &["secrets", "diff", "--json"], 0),
     ("explain", &["secrets", "verify", "--explain", "F04", "--json"], 0),
-    ("exposure", &["secrets", "exposure", "--json"], 0),
+    ("exposure", &["secrets", "exposure", "--json"], 1),
     ("history", &["secrets", "history", "--json"], 0),
     ("list", &["secrets", "list", "--json", "--age", "-e", "production"], 0),
     ("log", &["secrets", "log", "--json", "-e", "production"], 0),

@@ -197,6 +197,7 @@ fn page() -> String {
             let _ = writeln!(page, "| {}{note}|", row.note);
         }
     }
+    page.push_str(include_str!("matrix/tail.md"));
     page
 }
 
