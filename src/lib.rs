@@ -16,6 +16,7 @@
 //! | 1     | [`disk`]      | atomic writes, lock, journal, private folders                          |
 //! | 1     | [`process`]   | child processes, without the identity variables                        |
 //! | 1     | [`trace`]     | what this process does, for who has to find out; every floor above 0 may write to it |
+//! | 2     | [`inventory`] | every SOPS file of a work tree, an index or a commit: format, binding, rule, readers, obstacles |
 //! | 2     | [`workspace`] | repo, policy and keyring opened together: read, unlock, save           |
 //! | 2     | [`verify`]    | facts, one table of rules, and a report: tree, change, range, clone    |
 //! | 3     | [`cli`]       | clap, printing, prompting, exit codes; one file a command              |
@@ -23,6 +24,7 @@
 pub mod cli;
 pub mod disk;
 pub mod environment;
+pub mod inventory;
 pub mod keyring;
 pub mod leak;
 pub mod ledger;

@@ -3,13 +3,11 @@
 pub mod conflicts;
 pub mod consent;
 mod error;
-pub mod files;
 pub mod git;
 pub mod groups;
 pub mod history;
 pub mod leaks;
 mod left_out;
-mod look;
 pub mod merge;
 pub mod past;
 mod paths;
@@ -17,6 +15,7 @@ pub mod reading;
 pub mod register;
 pub mod returns;
 mod saving;
+mod secret_files;
 pub mod settings;
 pub mod stories;
 pub mod unlock;
@@ -25,37 +24,28 @@ pub mod wrap;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
-use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use zeroize::Zeroizing;
 
 use crate::disk::{self, DiskError, Purpose, UserKey};
+use crate::inventory;
 use crate::keyring::{CommandSource, Environment, IDENTITY_VARIABLES, Keyring};
 use crate::policy::Holders;
 use crate::policy::config::Config;
-use crate::policy::content::mentions;
 use crate::policy::roster::Roster;
 use crate::policy::vault::Vault;
 use crate::process;
 use crate::repo::{Repo, RepoError};
 use crate::trace;
 
+pub use crate::inventory::{MAX_FILE, POLICY, ROSTER, Target, VAULT};
 pub use error::WorkspaceError;
 use paths::existing;
 use sops_document::{Cleartext, DataKey, Document, DocumentError, Format, SealContext};
 use unlock::NoKey;
 pub use unlock::StanzaFault;
-
-/// The largest file that is read as a document or as policy.
-pub const MAX_FILE: usize = 32 << 20;
-/// Where a document whose name says nothing shows itself: room for a PGP block behind the MAC.
-const TAIL: u64 = 8 << 10;
-pub const POLICY: &str = ".sops.yaml";
-pub const VAULT: &str = ".stax/vault.json";
-pub const ROSTER: &str = "infra/secrets/recipients.md";
 
 type Result<T> = std::result::Result<T, WorkspaceError>;
 
@@ -69,13 +59,6 @@ pub struct Workspace {
     seen: RefCell<BTreeMap<String, Option<Vec<u8>>>>,
     /// The writes of this work tree, up to the last look at it.
     generation: Cell<Option<SystemTime>>,
-}
-
-/// A SOPS file: its path below the root with `/`, and the environment it is bound to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
-    pub path: String,
-    pub env: Option<String>,
 }
 
 /// A document with its key and its values.
@@ -185,15 +168,6 @@ impl Workspace {
         }
     }
 
-    /// Whether a file below the root may be a SOPS document whatever its name says: it starts like JSON, or
-    /// speaks of `sops` or of a token near its end, where the metadata stand. Cheap to know.
-    #[must_use]
-    pub fn may_hold_document(&self, path: &str) -> bool {
-        let path = self.root.join(path);
-        let is_file = std::fs::symlink_metadata(&path).is_ok_and(|found| found.is_file());
-        is_file && File::open(&path).and_then(|file| has_marks(&file)).unwrap_or(false)
-    }
-
     /// A text file below the root; those of stax itself also where a sparse checkout leaves them out.
     ///
     /// # Errors
@@ -245,7 +219,7 @@ impl Workspace {
         Roster::parse(&text).map_err(|error| WorkspaceError::Roster(error.to_string()))
     }
 
-    /// The file that `-e` or `-f` means; without either the only environment.
+    /// The file that `-e` or `-f` means; without either the only environment, and where none is bound the only file.
     ///
     /// # Errors
     /// No such environment, or several and none is named.
@@ -262,7 +236,7 @@ impl Workspace {
             let env = vault.and_then(|vault| vault.env_for_path(&path).map(str::to_owned));
             return Ok(Target { path, env });
         }
-        let vault = vault.ok_or(WorkspaceError::NoVault)?;
+        let Some(vault) = vault else { return self.only_file(env) };
         let known: Vec<String> = vault.files.iter().map(|file| file.env.clone()).collect();
         let bound = match env {
             Some(env) => vault.file_for_env(env),
@@ -283,6 +257,11 @@ impl Workspace {
         let path = &target.path;
         let format = Format::of_path(path);
         let bytes = self.read(path)?.ok_or_else(|| self.missing(path))?;
+        if target.env.is_none()
+            && let Some(document) = inventory::document(path, &bytes)
+        {
+            return Ok(document);
+        }
         let parsed = match String::from_utf8(bytes) {
             Ok(text) => Document::parse(format, &text),
             Err(_) if format.is_whole() => Err(DocumentError::NotSops),
@@ -399,19 +378,6 @@ impl Workspace {
             missing: owned(wanted.difference(&found).collect()),
         })
     }
-}
-
-fn has_marks(mut file: &File) -> std::io::Result<bool> {
-    let mut first = [0];
-    file.read_exact(&mut first)?;
-    if matches!(first[0], b'{' | b' ' | b'\t' | b'\n' | b'\r') {
-        return Ok(true);
-    }
-    let size = file.metadata()?.len();
-    file.seek(SeekFrom::Start(size.saturating_sub(TAIL)))?;
-    let mut end = Vec::new();
-    file.take(TAIL).read_to_end(&mut end)?;
-    Ok([b"sops".as_slice(), b"ENC[AES256_GCM,"].iter().any(|word| mentions(&end, word)))
 }
 
 /// The identities of this process. Under git the command source needs the consent of the user.

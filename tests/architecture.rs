@@ -10,7 +10,7 @@ mod rust_text;
 use rust_text::{code_only, crate_paths, functions, mentions, without_tests};
 
 /// The floor of each module, and its rank where a floor has an order inside.
-const HOUSE: [(&str, u8, u8); 14] = [
+const HOUSE: [(&str, u8, u8); 15] = [
     ("policy", 0, 0),
     ("environment", 0, 1),
     ("leak", 0, 2),
@@ -20,6 +20,7 @@ const HOUSE: [(&str, u8, u8); 14] = [
     ("disk", 1, 0),
     ("process", 1, 0),
     ("trace", 1, 0),
+    ("inventory", 2, 0),
     ("workspace", 2, 1),
     ("verify", 2, 2),
     ("cli", 3, 0),

@@ -26,7 +26,7 @@ pub use remarks::Holder;
 pub use rule::{render_new, render_rule};
 
 /// The policy of a repository, with the text it was read from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Config {
     text: String,
     pub rules: Vec<CreationRule>,

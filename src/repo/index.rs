@@ -80,6 +80,16 @@ impl Repo {
         Ok(odd.map(owned).collect())
     }
 
+    /// Whether the index holds something at a path, a conflict included.
+    ///
+    /// # Errors
+    /// As [`index_entries`](Self::index_entries).
+    pub fn is_tracked(&self, path: &str) -> Result<bool, RepoError> {
+        let index = self.index()?;
+        let entries = (0..4).filter_map(|stage| index.get_path(Path::new(path), stage));
+        Ok(entries.into_iter().any(|entry| !is_intent_to_add(&entry)))
+    }
+
     /// The bytes that the index holds at a path; `None` when it holds nothing, or a conflict.
     ///
     /// # Errors
@@ -101,10 +111,18 @@ impl Repo {
     /// # Errors
     /// As [`index_blob`](Self::index_blob).
     pub fn skipped_blob(&self, path: &str) -> Result<Option<Vec<u8>>, RepoError> {
+        self.skipped_entry(path)?.map(|entry| self.blob(entry.id)).transpose()
+    }
+
+    /// What the index has at a path that a sparse checkout leaves out of the work tree; `None` for any other.
+    ///
+    /// # Errors
+    /// As [`index_entries`](Self::index_entries).
+    pub fn skipped_entry(&self, path: &str) -> Result<Option<Entry>, RepoError> {
         let entry = self.index()?.get_path(Path::new(path), 0).filter(|entry| {
             IndexEntryExtendedFlag::from_bits_truncate(entry.flags_extended).is_skip_worktree()
         });
-        entry.map(|entry| self.blob(entry.id.into())).transpose()
+        Ok(entry.map(|entry| Entry { id: entry.id.into(), mode: entry.mode }))
     }
 
     /// What `git commit` would change: HEAD against the index that git names, by path. Everything is

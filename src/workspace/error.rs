@@ -7,6 +7,7 @@ use sops_document::{DocumentError, OpenFault};
 
 use super::consent::StoreError;
 use crate::disk::DiskError;
+use crate::inventory::InventoryError;
 use crate::keyring::Tried;
 use crate::repo::RepoError;
 
@@ -76,5 +77,17 @@ fn own_stanza(path: &str, who: &str, why: UnwrapError) -> String {
             "{path}: the data key for {who} does not open with that key: it is damaged, or encrypted to somebody else"
         ),
         why => format!("{path}: the data key for {who} {why}"),
+    }
+}
+
+impl From<InventoryError> for WorkspaceError {
+    fn from(error: InventoryError) -> Self {
+        match error {
+            InventoryError::Repo(error) => Self::Repo(error),
+            InventoryError::Disk(error) => Self::Disk(error),
+            InventoryError::NotText(path) => Self::NotText(path),
+            InventoryError::Vault(what) => Self::Vault(what),
+            InventoryError::Policy(what) => Self::Policy(what),
+        }
     }
 }

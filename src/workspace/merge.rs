@@ -170,6 +170,12 @@ impl Opened {
 }
 
 impl Triple {
+    /// That of ours.
+    #[must_use]
+    pub fn format(&self) -> Format {
+        self.ours.clear.document().format()
+    }
+
     #[must_use]
     pub fn base(&self) -> Option<&Tree> {
         self.base.as_ref().map(|base| base.clear.tree())

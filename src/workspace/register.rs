@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
+use sops_document::Document;
 use sops_document::age::person;
-use sops_document::{Document, Format};
 
 use super::history::{History, Named, Snapshots, candidates};
 use super::reading::Reading;
 use super::{POLICY, ROSTER, Target, Workspace, WorkspaceError};
 use crate::ledger::{Blame, Epochs, Insight, Removal, Snapshot, Version, blame, key_log, line, sealed_names};
-use crate::policy::content::{Content, mentions};
+use crate::policy::content::Content;
 use crate::repo::{ObjectId, Repo, Span};
 
 type Result<T> = std::result::Result<T, WorkspaceError>;
@@ -115,51 +115,6 @@ impl Register {
 }
 
 impl Workspace {
-    /// The SOPS files of the work tree: those of the index and the bound ones.
-    ///
-    /// # Errors
-    /// When the index or `.stax/vault.json` cannot be read.
-    pub fn secret_files(&self) -> Result<Vec<(String, Document)>> {
-        Ok(self.files_of_today()?.0)
-    }
-
-    /// The same, and which of them are as the index has them, because the copy in the work tree is missing (a
-    /// sparse checkout) or cannot be read (an open conflict).
-    fn files_of_today(&self) -> Result<Today> {
-        let repo = self.repo()?;
-        let mut paths: BTreeMap<String, Option<ObjectId>> = BTreeMap::new();
-        for entry in repo.index_entries()?.into_iter().filter(|it| it.is_file()) {
-            paths.insert(entry.path, Some(entry.id));
-        }
-        for bound in self.vault()?.into_iter().flat_map(|vault| vault.files) {
-            paths.entry(bound.path).or_default();
-        }
-        let (mut found, mut from_index) = (Vec::new(), Vec::new());
-        for (path, staged) in paths {
-            let says_nothing = Format::said_by(&path).is_none();
-            if path.rsplit('/').next() == Some(POLICY) {
-                continue;
-            }
-            let is_here = || self.root().join(&path).symlink_metadata().is_ok();
-            if says_nothing && !self.may_hold_document(&path) && is_here() {
-                continue;
-            }
-            let bytes = self.read(&path).ok().flatten();
-            let is_sops = bytes.as_deref().is_none_or(|bytes| mentions(bytes, b"sops"));
-            let here = bytes.filter(|_| is_sops).and_then(|bytes| document(&path, &bytes));
-            if let Some(document) = here {
-                found.push((path, document));
-            } else if let Some(staged) = staged.filter(|_| is_sops)
-                && let Ok(bytes) = repo.blob_of_clone(staged)
-                && let Some(document) = document(&path, &bytes)
-            {
-                from_index.push(path.clone());
-                found.push((path, document));
-            }
-        }
-        Ok((found, from_index))
-    }
-
     /// A `.sops.yaml` stands below the root on the way to a file.
     #[must_use]
     pub fn has_nearer_policy(&self, path: &str) -> bool {
@@ -205,7 +160,7 @@ impl Workspace {
     /// # Errors
     /// As [`Self::register_of`].
     pub fn register_of_all(&self, tips: Vec<ObjectId>, depth: Depth) -> Result<Register> {
-        self.register_over(tips, self.files_of_today()?, depth)
+        self.register_over(tips, self.tracked()?.today(), depth)
     }
 
     /// The same with these files as those of today: documents by path, and which of them only the index has.

@@ -64,11 +64,11 @@ impl Workspace {
     pub fn stories(&self, only: Option<&str>, depth: Depth) -> Result<Stories> {
         let repo = self.repo()?;
         let vault = self.vault()?;
-        let mut files = self.secret_files()?;
+        let inventory = self.tracked()?;
+        let mut files = inventory.today().0;
         let all: Vec<String> = files.iter().map(|(path, _)| path.clone()).collect();
         files.retain(|(path, _)| only.is_none_or(|only| only == path));
-        let index = repo.index_entries()?.into_iter().map(|entry| entry.path);
-        let mut paths: BTreeSet<String> = index.filter(|path| names_people(path)).collect();
+        let mut paths: BTreeSet<String> = inventory.policy_paths().map(str::to_owned).collect();
         paths.extend([POLICY, ROSTER].map(str::to_owned));
         paths.extend(files.iter().map(|(path, _)| path.clone()));
         // a policy that is gone may have stood in any folder above a file

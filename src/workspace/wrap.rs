@@ -4,21 +4,11 @@ use sops_document::age::Recipient;
 use sops_document::tree::Visit;
 use sops_document::{DataKey, Document, Format, Path, Token};
 
-use super::files::{Cause, Obstacle, SecretFile};
 use super::groups::Stanzas;
 use super::{Target, Workspace, WorkspaceError, random, sealing};
 use crate::disk::Write;
-
-/// What becomes of the data key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Keys {
-    /// Stays: whoever is added can open older versions too.
-    Keep,
-    /// New: whoever held the old one opens nothing of the new version.
-    New,
-    /// The same, and keys of other kinds than age go.
-    NewForAgeAlone,
-}
+pub use crate::inventory::Keys;
+use crate::inventory::{Cause, Obstacle, SecretFile};
 
 /// A planned change of one file.
 pub struct Rewrapped {
@@ -51,15 +41,7 @@ impl Workspace {
             }
             Keys::Keep | Keys::New => file.document.clone(),
         };
-        let foreign = &document.metadata().foreign;
-        let is_split = !document.metadata().groups.is_empty();
-        // new parts of an old key concern the foreign keys of key groups as well
-        if !foreign.is_empty() && (keys != Keys::Keep || is_split) {
-            let command = if keys == Keys::Keep { "updatekeys -y" } else { "rotate -i" };
-            let path = shell_words::quote(&file.target.path).into_owned();
-            let step = format!("sops {command} {}{path}", file.sops_types());
-            return Err(fail(Cause::Foreign(foreign.clone())).step(step));
-        }
+        file.admits(keys)?;
         let old = self.unlock(&file.target, &file.document).map_err(|error| match error {
             WorkspaceError::Locked { readers, .. } => fail(Cause::Locked { readers }),
             error @ WorkspaceError::OwnStanza { .. } => fail(Cause::Integrity(error.to_string())),

@@ -10,12 +10,12 @@ use super::verify::count;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::disk::Write;
+use crate::inventory::{PolicyFile, RuleAt};
 use crate::ledger::short_key;
 use crate::policy::config::Config;
 use crate::policy::roster::Row;
 use crate::policy::{Holders, WhoError};
 use crate::workspace::ROSTER;
-use crate::workspace::files::{PolicyFile, RuleAt};
 use crate::workspace::history::Named;
 use crate::workspace::wrap::{Keys, Rewrapped};
 
@@ -62,14 +62,14 @@ impl Args {
         let key = recipient.as_str();
         let mut candidates = people.governing();
         if candidates.is_empty() {
-            candidates = people.survey.rules().collect();
+            candidates = people.inventory.rules().collect();
         }
         let rules = people.rules(&self.scope, &candidates)?;
         self.remember(ui, people, key)?;
         let name = self.name.clone().or_else(|| people.holders.name(key).map(str::to_owned));
         let after = policies_with(people, &rules, key, name.as_deref())?;
         let mut writes = Vec::new();
-        for (old, new) in people.survey.policies.iter().zip(&after) {
+        for (old, new) in people.inventory.policies.iter().zip(&after) {
             if old.config.text() != new.text() {
                 writes.push(people.workspace.plan(&old.path, new.text())?);
             }
@@ -217,7 +217,7 @@ fn policies_with(
         let config = text.and_then(|text| Config::parse(&text).map(|(config, _)| config));
         config.map_err(|error| Failure::usage(format!("{}: {error}", file.path)))
     };
-    people.survey.policies.iter().enumerate().map(one).collect()
+    people.inventory.policies.iter().enumerate().map(one).collect()
 }
 
 fn note_older_versions(ui: &Ui, people: &People, planned: &[Rewrapped], key: &str) -> Result<(), Failure> {

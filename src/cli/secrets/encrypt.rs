@@ -11,8 +11,8 @@ use super::interrupted::open_to_write;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::disk::Write;
+use crate::inventory::SecretFile;
 use crate::policy::content::{Content, mentions};
-use crate::workspace::files::SecretFile;
 use crate::workspace::{Caller, Target, Workspace, WorkspaceError, random, sealing};
 
 /// Encrypt a plaintext file, or the plaintext values of a SOPS file

@@ -126,9 +126,7 @@ impl Args {
         }
         let Ok(path) = workspace.relative(&self.source) else { return };
         let word = quoted(&self.source.to_string_lossy());
-        let is_tracked =
-            repo.index_entries().is_ok_and(|entries| entries.iter().any(|entry| entry.path == path));
-        if is_tracked {
+        if repo.is_tracked(&path).unwrap_or(false) {
             ui.warning(format!(
                 "{path} holds these values in clear and git tracks it: git rm {word}; what was committed, replace at its source"
             ));

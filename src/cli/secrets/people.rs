@@ -11,16 +11,16 @@ use super::interrupted::open_to_write;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::ui::Ui;
 use crate::disk::Write;
+use crate::inventory::{Cause, Inventory, Obstacle, RuleAt, SecretFile};
 use crate::ledger::{Origin, intervals};
 use crate::policy::config::{ConfigError, CreationRule};
 use crate::policy::roster::Roster;
 use crate::policy::{Holders, without_mail};
 use crate::repo::Commit;
-use crate::workspace::files::{Cause, Obstacle, RuleAt, SecretFile, Survey};
 use crate::workspace::groups::Readers;
 use crate::workspace::history::{Named, named_in};
 use crate::workspace::wrap::{Keys, Rewrapped};
-use crate::workspace::{Caller, MAX_FILE, POLICY, ROSTER, Workspace};
+use crate::workspace::{Caller, POLICY, ROSTER, Workspace};
 
 /// Which rules of the policy
 #[derive(clap::Args)]
@@ -52,7 +52,7 @@ pub(super) struct People {
     pub workspace: Workspace,
     pub roster: Roster,
     pub holders: Holders,
-    pub survey: Survey,
+    pub inventory: Inventory,
     /// Since when each recipient is in the policy, by the commit log.
     pub since: BTreeMap<String, Since>,
 }
@@ -105,7 +105,7 @@ impl People {
     }
 
     fn with_policy(self) -> Result<Self, Failure> {
-        if self.survey.rules().next().is_none() {
+        if self.inventory.rules().next().is_none() {
             return Err(Failure::usage("no .sops.yaml here has a creation rule")
                 .hint("stax secrets init --env production"));
         }
@@ -114,10 +114,10 @@ impl People {
 
     fn over(workspace: Workspace, files: &[&Path]) -> Result<Self, Failure> {
         let named = files.iter().map(|file| workspace.relative(file)).collect::<Result<Vec<_>, _>>()?;
-        let (roster, survey) = (workspace.roster()?, workspace.survey(&named)?);
+        let (roster, inventory) = (workspace.roster()?, workspace.inventory(&named)?);
         let since = onboarded(&workspace)?;
-        let holders = Holders::over(&roster, survey.policies.iter().map(|file| &*file.config));
-        Ok(Self { workspace, roster, holders, survey, since })
+        let holders = Holders::over(&roster, inventory.policies.iter().map(|file| &*file.config));
+        Ok(Self { workspace, roster, holders, inventory, since })
     }
 
     /// The name by table or policy, else the key.
@@ -141,13 +141,13 @@ impl People {
 
     /// The one whom WHO means, among policy, table and file labels, then those who ever were in the policy.
     pub(super) fn resolve(&self, who: &str) -> Result<String, Failure> {
-        let rules = || self.survey.rules().map(|at| self.survey.rule(at));
+        let rules = || self.inventory.rules().map(|at| self.inventory.rule(at));
         let mut keys: Vec<&str> = rules().flat_map(CreationRule::recipients).collect();
         keys.extend(rules().flat_map(|rule| &rule.others).map(String::as_str));
         keys.extend(self.roster.rows().map(|(_, row)| row.recipient.as_str()));
-        keys.extend(self.survey.files.iter().flat_map(SecretFile::labels));
-        keys.extend(self.survey.obstacles.iter().flat_map(|it| &it.labels).map(String::as_str));
-        let others: Vec<String> = self.survey.files.iter().flat_map(SecretFile::others).collect();
+        keys.extend(self.inventory.files.iter().flat_map(SecretFile::labels));
+        keys.extend(self.inventory.obstacles.iter().flat_map(|it| &it.labels).map(String::as_str));
+        let others: Vec<String> = self.inventory.files.iter().flat_map(SecretFile::others).collect();
         keys.extend(others.iter().map(String::as_str));
         // only a whole key reaches into the past
         if let Some((key, _)) = self.since.get_key_value(&person(who)) {
@@ -179,13 +179,13 @@ impl People {
     }
 
     pub(super) fn governed(&self, rule: RuleAt) -> impl Iterator<Item = &SecretFile> {
-        self.survey.files.iter().filter(move |file| file.rule == Some(rule))
+        self.inventory.files.iter().filter(move |file| file.rule == Some(rule))
     }
 
     /// Rules that govern a file, also one that cannot follow.
     pub(super) fn governing(&self) -> BTreeSet<RuleAt> {
-        let obstacles = self.survey.obstacles.iter().filter_map(|obstacle| obstacle.rule);
-        self.survey.files.iter().filter_map(|file| file.rule).chain(obstacles).collect()
+        let obstacles = self.inventory.obstacles.iter().filter_map(|obstacle| obstacle.rule);
+        self.inventory.files.iter().filter_map(|file| file.rule).chain(obstacles).collect()
     }
 
     /// What people call a rule: its environments, else its file, else how many files.
@@ -195,14 +195,16 @@ impl People {
         match files.as_slice() {
             _ if !envs.is_empty() => envs.join(", "),
             [one] => one.target.path.clone(),
-            [] => format!("{} line {}", self.survey.policies[at.policy].path, self.survey.rule(at).line),
+            [] => {
+                format!("{} line {}", self.inventory.policies[at.policy].path, self.inventory.rule(at).line)
+            }
             several => format!("{} files", several.len()),
         }
     }
 
     /// Whether these rules name somebody as they are.
     pub(super) fn rules_name(&self, rules: &[RuleAt], key: &str) -> bool {
-        rules.iter().all(|at| self.survey.rule(*at).readers().contains(&person(key)))
+        rules.iter().all(|at| self.inventory.rule(*at).readers().contains(&person(key)))
     }
 
     pub(super) fn labels(&self, rules: &[RuleAt]) -> String {
@@ -213,7 +215,7 @@ impl People {
     pub(super) fn rule_of(&self, path: &str) -> Result<Option<RuleAt>, Failure> {
         let vault = self.workspace.vault()?;
         let is_bound = vault.is_some_and(|vault| vault.env_for_path(path).is_some());
-        Ok(self.survey.rule_for(path, is_bound))
+        Ok(self.inventory.rule_for(path, is_bound))
     }
 
     /// The rules that a command is about: named ones, or the only one that comes into question.
@@ -230,7 +232,7 @@ impl People {
         let mut failure =
             Failure::usage("several rules come into question; name one with -e or -f, or --all");
         let in_question = |file: &&SecretFile| file.rule.is_some_and(|rule| candidates.contains(&rule));
-        for file in self.survey.files.iter().filter(in_question) {
+        for file in self.inventory.files.iter().filter(in_question) {
             let env = file.target.env.as_ref().map(|env| format!("  (-e {env})")).unwrap_or_default();
             failure = failure.detail(format!("{}{env}", file.target.path));
         }
@@ -253,7 +255,7 @@ impl People {
                 Err(obstacle) => obstacles.push(*obstacle),
             }
         }
-        let others = self.survey.obstacles.iter();
+        let others = self.inventory.obstacles.iter();
         obstacles.extend(others.filter(|it| it.rule.is_some_and(|rule| rules.contains(&rule))).cloned());
         if obstacles.is_empty() {
             return Ok(planned);
@@ -284,14 +286,14 @@ impl People {
 
     /// Files that no rule governs follow no rule; who joins a rule does not read them.
     pub(super) fn note_left_out(&self, ui: &Ui, key: &str) {
-        let loose = self.survey.files.iter().filter(|file| file.rule.is_none() && !file.names(key));
+        let loose = self.inventory.files.iter().filter(|file| file.rule.is_none() && !file.names(key));
         for file in loose {
             let path = &file.target.path;
             ui.note(format!("no rule governs {path}, so {} cannot read it", self.short(key)));
         }
-        let loose = self.survey.obstacles.iter().filter(|obstacle| obstacle.rule.is_none());
+        let loose = self.inventory.obstacles.iter().filter(|obstacle| obstacle.rule.is_none());
         for obstacle in loose {
-            ui.warning(format!("{}: {}; not changed", obstacle.path, reason(&obstacle.cause)));
+            ui.warning(format!("{}: {}; not changed", obstacle.path, obstacle.cause));
         }
     }
 
@@ -328,7 +330,6 @@ impl People {
         message: &str,
     ) -> Result<Vec<String>, Failure> {
         let repo = self.workspace.repo()?;
-        let entries: BTreeSet<String> = repo.index_entries()?.into_iter().map(|entry| entry.path).collect();
         let at_root = std::env::current_dir().ok().and_then(|here| here.canonicalize().ok())
             == self.workspace.root().canonicalize().ok();
         let is_first = repo.head_commit()?.is_none();
@@ -338,7 +339,7 @@ impl People {
             shell_words::quote(&spec).into_owned()
         };
         for path in beside {
-            if !entries.contains(*path) {
+            if !repo.is_tracked(path)? {
                 new.push(spec_of(path));
             }
             paths.push(spec_of(path));
@@ -346,10 +347,10 @@ impl People {
         for write in writes.iter().filter(|write| write.before.as_ref() != Some(&write.after)) {
             let path = write.path.to_string_lossy();
             let spec = spec_of(&path);
-            if !entries.contains(&*path) {
+            if !repo.is_tracked(&path)? {
                 no_way.push(format!("{path}: git does not have it"));
                 // what its owner keeps out of git stays out of it
-                let is_bound = || self.survey.file(&path).is_none_or(|file| file.target.env.is_some());
+                let is_bound = || self.inventory.file(&path).is_none_or(|file| file.target.env.is_some());
                 if is_first || is_bound() {
                     new.push(spec.clone());
                     paths.push(spec);
@@ -424,11 +425,11 @@ fn refused(obstacles: Vec<Obstacle>, several_rules: bool) -> Failure {
     let exit = match &obstacles[0].cause {
         Cause::Locked { .. } => Exit::Locked,
         Cause::Integrity(_) => Exit::Integrity,
-        Cause::Foreign(_) | Cause::TooLarge | Cause::Unreadable(_) | Cause::Other(_) => Exit::Usage,
+        _ => Exit::Usage,
     };
     let mut failure = Failure::new(exit, "nothing was written, because not every file can follow");
     for Obstacle { path, cause, steps, .. } in obstacles {
-        failure = failure.detail(format!("{path}: {}", reason(&cause)));
+        failure = failure.detail(format!("{path}: {cause}"));
         if let Cause::Locked { readers, .. } = cause {
             failure = failure.hint(format!("{} can run the same command for {path}", readers.join(" or ")));
         }
@@ -438,15 +439,5 @@ fn refused(obstacles: Vec<Obstacle>, several_rules: bool) -> Failure {
         failure.hint("the files of another rule can be changed alone, with -e or -f")
     } else {
         failure
-    }
-}
-
-/// Why a file cannot be changed.
-pub(super) fn reason(cause: &Cause) -> String {
-    match cause {
-        Cause::Locked { .. } => "no identity opens it".to_owned(),
-        Cause::Foreign(kinds) => format!("has keys of other kinds ({}), which stay", kinds.join(", ")),
-        Cause::TooLarge => format!("is larger than {} MiB", MAX_FILE >> 20),
-        Cause::Integrity(what) | Cause::Unreadable(what) | Cause::Other(what) => what.clone(),
     }
 }

@@ -7,7 +7,7 @@ use super::interrupted::mention;
 use super::people::{People, roster_write, today};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
-use crate::workspace::files::RuleAt;
+use crate::inventory::RuleAt;
 
 /// Who can read, by the policy, and since when, by the commit log
 #[derive(clap::Args)]
@@ -32,7 +32,7 @@ impl Args {
         let people = People::open(&[])?;
         mention(ui, &people.workspace)?;
         let rules: Vec<(RuleAt, Vec<Reader>)> =
-            people.survey.rules().map(|rule| (rule, readers(&people, rule))).collect();
+            people.inventory.rules().map(|rule| (rule, readers(&people, rule))).collect();
         for reader in rules.iter().flat_map(|(_, readers)| readers).filter(|reader| reader.is_late) {
             ui.warning(format!("recipients.md is later than the commit log for {}", reader.name));
         }
@@ -91,7 +91,7 @@ fn readers(people: &People, rule: RuleAt) -> Vec<Reader> {
     };
     // who stands in two key groups is one reader
     let mut seen = BTreeSet::new();
-    let rule = people.survey.rule(rule);
+    let rule = people.inventory.rule(rule);
     let all = rule.recipients().into_iter().chain(rule.others.iter().map(String::as_str));
     all.filter(|key| seen.insert(*key)).map(reader).collect()
 }

@@ -9,7 +9,7 @@ use super::people::{People, Scope};
 use super::values::{beside_others, unless_outdated};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::ui::Ui;
-use crate::workspace::files::Survey;
+use crate::inventory::Inventory;
 use crate::workspace::register::{Depth, Register};
 
 use plan::{Plan, Reach};
@@ -56,13 +56,13 @@ impl Args {
             told.announce(ui);
         }
         let after =
-            if self.dry_run { None } else { Some(people.workspace.survey(&named(people, &self.scope)?)?) };
-        let today = after.as_ref().map_or_else(|| today_of(&people.survey), today_of);
+            if self.dry_run { None } else { Some(people.workspace.inventory(&named(people, &self.scope)?)?) };
+        let today = after.as_ref().map_or_else(|| today_of(&people.inventory), today_of);
         let register = people.workspace.renewed(register, today, Depth::Silent)?;
         told.checklists(ui, &register)?;
         told.elsewhere(ui, &register)?;
         match &after {
-            Some(survey) => told.today(ui, survey, &register)?,
+            Some(inventory) => told.today(ui, inventory, &register)?,
             None => ui.note("dry run: nothing was written"),
         }
         told.next(ui, self.dry_run)?;
@@ -70,14 +70,14 @@ impl Args {
     }
 }
 
-/// The log, with the files of the survey as those of today.
+/// The log, with the files of the inventory as those of today.
 fn register(people: &People) -> Result<Register, Failure> {
     let tips = people.workspace.repo()?.ref_tips()?;
-    Ok(people.workspace.register_over(tips, today_of(&people.survey), Depth::Silent)?)
+    Ok(people.workspace.register_over(tips, today_of(&people.inventory), Depth::Silent)?)
 }
 
-fn today_of(survey: &Survey) -> crate::workspace::register::Today {
-    (survey.documents(), Vec::new())
+fn today_of(inventory: &Inventory) -> crate::workspace::register::Today {
+    (inventory.documents(), Vec::new())
 }
 
 fn named(people: &People, scope: &Scope) -> Result<Vec<String>, Failure> {

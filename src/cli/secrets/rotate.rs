@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::people::{People, Scope, reason};
+use super::people::{People, Scope};
 use super::values::{beside_others, unless_outdated};
 use super::verify::count;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
-use crate::workspace::files::{RuleAt, SecretFile};
+use crate::inventory::{RuleAt, SecretFile};
 use crate::workspace::wrap::Keys;
 
 /// New data keys, same values
@@ -41,12 +41,12 @@ impl Args {
     /// `None`: somebody else wrote first.
     fn rotate(&self, ui: &Ui, people: &People, typed: &[&Path]) -> Result<Option<ExitCode>, Failure> {
         let chosen = self.chosen(people)?;
-        if chosen.is_empty() && people.survey.rules().next().is_none() {
+        if chosen.is_empty() && people.inventory.rules().next().is_none() {
             People::open(typed)?;
         }
         let mut files = Vec::new();
         for file in chosen {
-            let rule = file.rule.map(|at| people.survey.rule(at));
+            let rule = file.rule.map(|at| people.inventory.rule(at));
             if let Some(rule) = rule {
                 people.refuse_strangers(rule, file, "")?;
                 if let Some(missing) = people.missing(rule, file, "").first() {
@@ -96,9 +96,9 @@ impl Args {
     /// The files that were named, else those of the rules and those of none.
     fn chosen<'p>(&self, people: &'p People) -> Result<Vec<&'p SecretFile>, Failure> {
         let one = |path: String| {
-            let obstacle = people.survey.obstacles.iter().find(|it| it.path == path);
-            people.survey.file(&path).ok_or_else(|| {
-                let what = obstacle.map_or("is no SOPS file".to_owned(), |it| reason(&it.cause));
+            let obstacle = people.inventory.obstacles.iter().find(|it| it.path == path);
+            people.inventory.file(&path).ok_or_else(|| {
+                let what = obstacle.map_or("is no SOPS file".to_owned(), |it| it.cause.to_string());
                 Failure::usage(format!("{path}: {what}"))
             })
         };
@@ -112,6 +112,6 @@ impl Args {
         }
         let is_loose = |file: &SecretFile| file.rule.is_none() && !self.scope.is_named();
         let is_chosen = |file: &&SecretFile| file.rule.map_or(is_loose(file), |at| rules.contains(&at));
-        Ok(people.survey.files.iter().filter(is_chosen).collect())
+        Ok(people.inventory.files.iter().filter(is_chosen).collect())
     }
 }

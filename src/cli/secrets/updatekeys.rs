@@ -6,14 +6,14 @@ use std::process::ExitCode;
 
 use sops_document::age::{Recipient, person, same_key};
 
-use super::people::{People, Scope, reason, roster_write};
+use super::people::{People, Scope, roster_write};
 use super::values::{beside_others, unless_outdated};
 use super::verify::count;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::ui::Ui;
 use crate::disk::Write;
+use crate::inventory::{Cause, Obstacle, SecretFile};
 use crate::policy::config::CreationRule;
-use crate::workspace::files::{Cause, Obstacle, SecretFile};
 use crate::workspace::groups::same_split;
 use crate::workspace::wrap::{Keys, Rewrapped};
 
@@ -97,14 +97,14 @@ impl Args {
     /// The governed files that were asked for.
     fn chosen<'p>(&self, people: &'p People) -> Result<Vec<&'p SecretFile>, Failure> {
         let Some(paths) = self.paths(people)? else {
-            return Ok(people.survey.files.iter().filter(|file| file.rule.is_some()).collect());
+            return Ok(people.inventory.files.iter().filter(|file| file.rule.is_some()).collect());
         };
         let mut chosen = Vec::new();
         for path in paths {
-            match people.survey.file(&path) {
+            match people.inventory.file(&path) {
                 Some(file) if file.rule.is_some() => chosen.push(file),
                 Some(_) => return Err(Failure::usage(format!("no rule governs {path}"))),
-                None if people.survey.obstacles.iter().any(|it| it.path == path) => {}
+                None if people.inventory.obstacles.iter().any(|it| it.path == path) => {}
                 None => return Err(Failure::usage(format!("{path} is no SOPS file"))),
             }
         }
@@ -129,7 +129,7 @@ impl Args {
             Some(paths) => paths.contains(&it.path),
             None => it.rule.is_some(),
         };
-        Ok(people.survey.obstacles.iter().filter(is_asked).cloned().collect())
+        Ok(people.inventory.obstacles.iter().filter(is_asked).cloned().collect())
     }
 }
 
@@ -139,7 +139,7 @@ fn step<'p>(
     file: &'p SecretFile,
     keep_data_key: bool,
 ) -> Result<Option<Step<'p>>, Box<Obstacle>> {
-    let Some(rule) = file.rule.map(|at| people.survey.rule(at)) else { return Ok(None) };
+    let Some(rule) = file.rule.map(|at| people.inventory.rule(at)) else { return Ok(None) };
     let others = file.others();
     let kinds_leave = others.iter().filter(|other| !names(&rule.others, other));
     let kinds_join = rule.others.iter().filter(|other| !names(&others, other));
@@ -176,7 +176,7 @@ fn step<'p>(
 fn edited<'p>(people: &'p People, done: &[(Step<'_>, Rewrapped)]) -> Result<Vec<&'p str>, Failure> {
     let places: BTreeSet<usize> = done.iter().filter_map(|(step, _)| Some(step.file.rule?.policy)).collect();
     let mut edited = Vec::new();
-    for file in places.into_iter().map(|place| &people.survey.policies[place]) {
+    for file in places.into_iter().map(|place| &people.inventory.policies[place]) {
         let committed = people.workspace.repo()?.head_blob(&file.path)?;
         if committed.as_deref() != Some(file.config.text().as_bytes()) {
             edited.push(file.path.as_str());
@@ -195,11 +195,11 @@ fn rows(
     let mut is_changed = false;
     for key in done.iter().flat_map(|(step, _)| &step.leaves) {
         let in_policy =
-            people.survey.rules().any(|at| people.survey.rule(at).readers().contains(&person(key)));
+            people.inventory.rules().any(|at| people.inventory.rule(at).readers().contains(&person(key)));
         let loses = |file: &SecretFile| {
             done.iter().any(|(step, _)| step.file.target == file.target && names(&step.leaves, key))
         };
-        let in_file = people.survey.files.iter().any(|file| file.names(key) && !loses(file));
+        let in_file = people.inventory.files.iter().any(|file| file.names(key) && !loses(file));
         let in_left = left.iter().any(|obstacle| names(&obstacle.labels, key));
         if !in_policy && !in_file && !in_left {
             is_changed |= roster.remove_row(key).is_ok();
@@ -260,7 +260,7 @@ fn note_losers(ui: &Ui, people: &People, done: &[(Step<'_>, Rewrapped)]) {
 }
 
 fn tell_left(ui: &Ui, obstacle: &Obstacle) {
-    ui.mark_line("✗", format!("{}: {}", obstacle.path, reason(&obstacle.cause)));
+    ui.mark_line("✗", format!("{}: {}", obstacle.path, obstacle.cause));
     if let Cause::Locked { readers } = &obstacle.cause {
         ui.hint(format!("{} can run the same command for {}", readers.join(" or "), obstacle.path));
     }

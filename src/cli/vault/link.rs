@@ -90,7 +90,7 @@ impl Args {
 
     fn close(&self, ui: &Ui, workspace: &Workspace, path: &str) -> Result<(), Failure> {
         let repo = workspace.repo()?;
-        let is_known = repo.index_entries()?.iter().any(|entry| entry.path == path);
+        let is_known = repo.is_tracked(path)?;
         let file = if is_known { String::new() } else { format!(" {}", shell_words::quote(path)) };
         let env = &self.env;
         ui.next(&[

@@ -8,6 +8,7 @@ use sops_document::{Cleartext, Document, MacState, Tree};
 
 use super::sides::Asked;
 use crate::cli::failure::Failure;
+use crate::inventory::{content_of, may_hold_document};
 use crate::ledger::Snapshot;
 use crate::policy::content::{Content, mentions};
 use crate::repo::{Entry, StagedChange, State};
@@ -140,7 +141,7 @@ pub(super) fn gather(workspace: &Workspace, asked: &Asked) -> Result<Vec<Pair>, 
         let is_bound = vault.as_ref().is_some_and(|vault| vault.env_for_path(&path).is_some());
         let unmerged = old.is_none() && new.is_none();
         let sides = if unmerged {
-            if !is_bound && !workspace.may_hold_document(&path) {
+            if !is_bound && !may_hold_document(workspace.root(), &path) {
                 continue;
             }
             let reason = "is unmerged: solve the conflict, then git add".to_owned();
@@ -188,18 +189,13 @@ fn side(workspace: &Workspace, state: State, path: &str, entry: Option<Entry>, i
 }
 
 fn read(path: &str, bytes: &[u8], is_bound: bool) -> Side {
-    let marks = [b"sops".as_slice(), b"ENC[AES256_GCM,"];
-    if !marks.iter().any(|mark| mentions(bytes, mark)) {
-        return Side::Other;
-    }
-    match Content::read(path, is_bound, Some(bytes)) {
+    let Some(content) = content_of(path, is_bound, bytes) else { return Side::Other };
+    match content {
         Content::Document(document) => Side::Document(Version { document: *document, opened: None }),
         _ if let Some(line) = conflict_line(bytes) => {
             Side::Broken(Fault::Is(format!("holds the marks of a merge conflict (line {line})")))
         }
-        Content::Broken { line, what, .. } if mentions(bytes, b"ENC[AES256_GCM,") => {
-            Side::Broken(Fault::Unread(format!("line {line}: {what}")))
-        }
+        Content::Broken { line, what, .. } => Side::Broken(Fault::Unread(format!("line {line}: {what}"))),
         Content::OtherFormat => {
             Side::Broken(Fault::Is("is a SOPS document of another format than its name says".into()))
         }

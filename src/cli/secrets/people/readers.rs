@@ -3,8 +3,8 @@
 use sops_document::age::{Recipient, RecipientError, same_key};
 
 use super::People;
+use crate::inventory::{Cause, Obstacle, SecretFile};
 use crate::policy::config::CreationRule;
-use crate::workspace::files::{Cause, Obstacle, SecretFile};
 use crate::workspace::groups::{self, Readers};
 
 type Refusable<T> = Result<T, Box<Obstacle>>;

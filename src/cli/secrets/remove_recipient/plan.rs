@@ -7,9 +7,9 @@ use sops_document::age::{is_other_kind, person, same_key};
 use crate::cli::failure::Failure;
 use crate::cli::secrets::people::{People, Scope, roster_write};
 use crate::disk::Write;
+use crate::inventory::{Cause, Obstacle, PolicyFile, RuleAt, SecretFile};
 use crate::policy::config::{Config, ConfigError, CreationRule};
 use crate::workspace::POLICY;
-use crate::workspace::files::{Cause, Obstacle, PolicyFile, RuleAt, SecretFile};
 use crate::workspace::wrap::{Keys, Rewrapped};
 
 /// How far a removal goes.
@@ -30,8 +30,8 @@ impl Reach {
         if let Some(rule) = people.rule_of(&target.path)? {
             return Ok(Self::Rule(rule));
         }
-        let is_known = people.survey.file(&target.path).is_some()
-            || people.survey.obstacles.iter().any(|obstacle| obstacle.path == target.path);
+        let is_known = people.inventory.file(&target.path).is_some()
+            || people.inventory.obstacles.iter().any(|obstacle| obstacle.path == target.path);
         if is_known {
             return Ok(Self::File(target.path));
         }
@@ -70,11 +70,11 @@ impl<'p> Plan<'p> {
         reach: &Reach,
         open: &BTreeSet<String>,
     ) -> Result<Self, Failure> {
-        let survey = &people.survey;
+        let inventory = &people.inventory;
         let (mut done, mut left, mut unread) = (Vec::new(), Vec::new(), Vec::new());
-        let concerned = survey.files.iter().filter(|file| reach.holds(&file.target.path, file.rule));
+        let concerned = inventory.files.iter().filter(|file| reach.holds(&file.target.path, file.rule));
         for file in concerned.filter(|file| file.names(key) || open.contains(&file.target.path)) {
-            let rule = file.rule.map(|at| survey.rule(at));
+            let rule = file.rule.map(|at| inventory.rule(at));
             let readers = people.readers(rule, file, None, Some(key));
             let keys = if others_go(file, key) { Keys::NewForAgeAlone } else { Keys::New };
             match readers.and_then(|readers| people.workspace.rewrap(file, &readers, keys)) {
@@ -82,11 +82,12 @@ impl<'p> Plan<'p> {
                 Err(obstacle) => left.push(*obstacle),
             }
         }
-        for obstacle in survey.obstacles.iter().filter(|it| reach.holds(&it.path, it.rule)) {
+        for obstacle in inventory.obstacles.iter().filter(|it| reach.holds(&it.path, it.rule)) {
             let is_named = obstacle.labels.iter().any(|label| same_key(label, key));
-            let in_rule = obstacle.rule.is_some_and(|at| names(survey.rule(at), key));
+            let in_rule = obstacle.rule.is_some_and(|at| names(inventory.rule(at), key));
             // of a file that can be read the labels are known
-            let is_open = matches!(obstacle.cause, Cause::Unreadable(_) | Cause::TooLarge);
+            let is_open =
+                matches!(obstacle.cause, Cause::Unreadable(_) | Cause::BoundToOther | Cause::TooLarge);
             if is_named || (in_rule && is_open) || open.contains(&obstacle.path) {
                 left.push(obstacle.clone());
             } else if is_open {
@@ -94,7 +95,7 @@ impl<'p> Plan<'p> {
             }
         }
         let mut plan = Self { done, left, unread, central: Vec::new(), rules: Vec::new(), after: Vec::new() };
-        for (policy, file) in survey.policies.iter().enumerate() {
+        for (policy, file) in inventory.policies.iter().enumerate() {
             plan.edit(people, key, reach, policy, file)?;
         }
         plan.central.extend(plan.row(people, key)?);
@@ -128,7 +129,7 @@ impl<'p> Plan<'p> {
         let mut copies: BTreeMap<usize, Vec<String>> = BTreeMap::new();
         for rule in 0..file.config.rules.len() {
             let at = RuleAt { policy, rule };
-            let named = names(people.survey.rule(at), key);
+            let named = names(people.inventory.rule(at), key);
             let is_done = self.done.iter().any(|(file, _)| file.rule == Some(at));
             if is_done || (named && reach.holds("", Some(at))) {
                 self.rules.push(at);
@@ -138,8 +139,8 @@ impl<'p> Plan<'p> {
             }
             let left: Vec<String> =
                 self.left.iter().filter(|it| it.rule == Some(at)).map(|it| it.path.clone()).collect();
-            if is_only(people.survey.rule(at), key) {
-                self.keep_only(file, at, people.survey.rule(at), &left);
+            if is_only(people.inventory.rule(at), key) {
+                self.keep_only(file, at, people.inventory.rule(at), &left);
             } else if left.is_empty() || is_done {
                 drop.insert(rule);
                 let folder = file.path.strip_suffix(POLICY).unwrap_or_default();
@@ -172,16 +173,11 @@ impl<'p> Plan<'p> {
     /// A rule without a reader would let sops write files that nobody opens.
     fn keep_only(&mut self, file: &PolicyFile, at: RuleAt, rule: &CreationRule, left: &[String]) {
         if left.is_empty() {
-            self.left.push(Obstacle {
-                path: file.path.clone(),
-                rule: Some(at),
-                cause: Cause::Other(format!(
-                    "the rule in line {} names no other age key: take the rule out, or add somebody to it first",
-                    rule.line
-                )),
-                labels: Vec::new(),
-                steps: Vec::new(),
-            });
+            let what = format!(
+                "the rule in line {} names no other age key: take the rule out, or add somebody to it first",
+                rule.line
+            );
+            self.left.push(Obstacle::new(&file.path, Some(at), Cause::Other(what)));
         }
     }
 
@@ -189,7 +185,7 @@ impl<'p> Plan<'p> {
     fn row(&self, people: &People, key: &str) -> Result<Option<Write>, Failure> {
         let in_policy = self.after.iter().flat_map(|config| &config.rules).any(|rule| names(rule, key));
         let is_done = |file: &SecretFile| self.done.iter().any(|(done, _)| done.target == file.target);
-        let in_file = people.survey.files.iter().any(|file| file.names(key) && !is_done(file));
+        let in_file = people.inventory.files.iter().any(|file| file.names(key) && !is_done(file));
         let mut roster = people.roster.clone();
         let rows: Vec<String> = roster.rows().map(|(_, row)| row.recipient.clone()).collect();
         let row = rows.iter().find(|row| same_key(row, key)).map_or(key, String::as_str);
@@ -208,7 +204,7 @@ impl<'p> Plan<'p> {
         key: &str,
     ) -> Option<(&'a str, bool)> {
         let at = left.rule?;
-        let file = &people.survey.policies[at.policy];
+        let file = &people.inventory.policies[at.policy];
         let inner = left.path.strip_prefix(file.path.strip_suffix(POLICY)?)?;
         let (_, rule) = self.after.get(at.policy)?.rule_for(inner)?;
         let labels: BTreeSet<String> = left.labels.iter().map(|label| person(label)).collect();

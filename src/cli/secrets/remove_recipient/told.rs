@@ -6,13 +6,13 @@ use sops_document::age::{Recipient, is_other_kind, person, same_key};
 
 use super::plan::{Plan, Reach};
 use crate::cli::failure::Failure;
-use crate::cli::secrets::people::{People, Since, reason};
+use crate::cli::secrets::people::{People, Since};
 use crate::cli::secrets::verify::count;
 use crate::cli::ui::Ui;
+use crate::inventory::{Cause, Inventory, Obstacle, SecretFile};
 use crate::ledger::{Item, State, is_of_later_document, sealed_names};
 use crate::repo::{ObjectId, Repo};
 use crate::verify::{Exceptions, with_ledger};
-use crate::workspace::files::{Cause, Obstacle, SecretFile, Survey};
 use crate::workspace::register::Register;
 use crate::workspace::wrap::{Rewrapped, secret_paths};
 use crate::workspace::{Caller, Workspace};
@@ -58,7 +58,7 @@ impl Told<'_> {
             ui.warning(format!(
                 "{}: {}; whether {} reads it is unknown",
                 unread.path,
-                reason(&unread.cause),
+                unread.cause,
                 self.short()
             ));
         }
@@ -106,7 +106,7 @@ impl Told<'_> {
                 let readers = whom(&left.labels.iter().collect::<Vec<_>>(), &|key| people.short(key), ", ");
                 format!("encrypted for {readers}; no key here opens it")
             }
-            cause => reason(cause),
+            cause => cause.to_string(),
         };
         ui.mark_line("✗", format!("{}: {what}", left.path));
         for step in self.steps(left, &whom(&others, &|key| people.name(key), " or ")) {
@@ -122,7 +122,7 @@ impl Told<'_> {
     fn steps(&self, left: &Obstacle, others: &str) -> Vec<String> {
         let again = self.again(left);
         let rotate = || {
-            let file = self.people.survey.file(&left.path);
+            let file = self.people.inventory.file(&left.path);
             let types = file.map(SecretFile::sops_types).unwrap_or_default();
             let path = shell_words::quote(&left.path);
             let flag = match self.key.split_once(' ') {
@@ -143,9 +143,9 @@ impl Told<'_> {
             Cause::Integrity(_) => {
                 vec![format!("see who changed it: git log -p {}", shell_words::quote(&left.path))]
             }
-            Cause::Unreadable(_) => vec![format!("mend it, then: {again}")],
-            Cause::Other(_) if left.steps.is_empty() => Vec::new(),
-            Cause::Other(_) => {
+            Cause::Unreadable(_) | Cause::BoundToOther => vec![format!("mend it, then: {again}")],
+            _ if left.steps.is_empty() => Vec::new(),
+            _ => {
                 let steps = left.steps.iter().map(|step| format!("run: {step}"));
                 steps.chain([format!("then: {again}")]).collect()
             }
@@ -212,13 +212,13 @@ impl Told<'_> {
         }
         for root in repo.other_work_trees()? {
             let open = Repo::discover(&root).map(|repo| Workspace::over(repo, Caller::Git));
-            let files = open.ok().and_then(|there| there.survey(&[]).ok());
+            let files = open.ok().and_then(|there| there.inventory(&[]).ok());
             let root = root.display();
-            let Some(survey) = files else {
+            let Some(inventory) = files else {
                 ui.warning(format!("the work tree {root} could not be looked at"));
                 continue;
             };
-            let paths: Vec<String> = survey
+            let paths: Vec<String> = inventory
                 .files
                 .iter()
                 .filter(|file| register.lets_read(&crate::ledger::Snapshot::of(&file.document), self.key))
@@ -233,22 +233,23 @@ impl Told<'_> {
     }
 
     /// What the ledger says that they still read, as the last line of the answer.
-    pub(super) fn today(&self, ui: &Ui, survey: &Survey, register: &Register) -> Result<(), Failure> {
+    pub(super) fn today(&self, ui: &Ui, inventory: &Inventory, register: &Register) -> Result<(), Failure> {
         let short = self.short();
         let open = register.read_by(self.key);
         let values = |path: &String| {
-            let values = survey.file(path).map_or(0, |file| sealed_names(&file.document).len());
+            let values = inventory.file(path).map_or(0, |file| sealed_names(&file.document).len());
             format!("{path} ({})", count(values, "value"))
         };
         let mut reads: Vec<String> = open.iter().map(values).collect();
-        let obstacles = survey.obstacles.iter();
+        let obstacles = inventory.obstacles.iter();
         let named = obstacles.filter(|it| it.labels.iter().any(|label| same_key(label, self.key)));
         reads.extend(named.map(|it| it.path.clone()));
-        let ignored = self.people.workspace.ignored_documents()?.into_iter();
-        let is_open = |(path, document): &(String, _)| {
-            !open.contains(path) && register.lets_read(&crate::ledger::Snapshot::of(document), self.key)
+        let ignored = self.people.workspace.ignored()?.into_iter();
+        let is_open = |file: &SecretFile| {
+            !open.contains(&file.target.path)
+                && register.lets_read(&crate::ledger::Snapshot::of(&file.document), self.key)
         };
-        let ignored: Vec<String> = ignored.filter(is_open).map(|(path, _)| path).collect();
+        let ignored: Vec<String> = ignored.filter(is_open).map(|file| file.target.path).collect();
         for path in &ignored {
             let command = format!(
                 "stax secrets remove-recipient {} -f {}",
@@ -257,10 +258,10 @@ impl Told<'_> {
             );
             ui.warning(format!("git ignores {path}, so it is not changed, and {short} reads it: {command}"));
         }
-        for path in &survey.submodules {
+        for path in &inventory.submodules {
             ui.note(format!("{path} is a repository of its own and was not looked at"));
         }
-        if survey.skips_untracked {
+        if inventory.skips_untracked {
             ui.note("files that git does not know were not looked at, as status.showUntrackedFiles says");
         }
         let unread: Vec<String> = self.plan.unread.iter().map(|it| it.path.clone()).collect();
@@ -271,8 +272,8 @@ impl Told<'_> {
         if !unread.is_empty() {
             limits.push(format!("not readable here: {}", some(&unread)));
         }
-        if !survey.odd.is_empty() {
-            limits.push(format!("not looked at, because the name is not UTF-8: {}", some(&survey.odd)));
+        if !inventory.odd.is_empty() {
+            limits.push(format!("not looked at, because the name is not UTF-8: {}", some(&inventory.odd)));
         }
         if register.history.is_partial {
             limits.push("as far as this clone has the history".to_owned());
@@ -290,9 +291,9 @@ impl Told<'_> {
     pub(super) fn next(&self, ui: &Ui, is_dry: bool) -> Result<(), Failure> {
         let writes = self.plan.writes();
         let rules = self.plan.after.iter().enumerate().flat_map(|(policy, config)| {
-            let same = config.rules.len() == self.people.survey.policies[policy].config.rules.len();
+            let same = config.rules.len() == self.people.inventory.policies[policy].config.rules.len();
             let rules = config.rules.iter().enumerate().filter(move |_| same);
-            rules.map(move |(rule, new)| (crate::workspace::files::RuleAt { policy, rule }, new))
+            rules.map(move |(rule, new)| (crate::inventory::RuleAt { policy, rule }, new))
         });
         let rules = rules.filter(|(at, _)| self.plan.rules.contains(at));
         self.people.warn_missing(ui, rules, self.key);

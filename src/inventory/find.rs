@@ -1,0 +1,338 @@
+//! Goes over the files of a tree, and judges one after the other.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::Read as _;
+use std::rc::Rc;
+
+use sops_document::{Document, Format};
+
+use super::cause::Known;
+use super::content::{Found, found, recipients_in};
+use super::tree::{may_hold_document, sniff_file};
+use super::{
+    Cause, Inventory, MAX_FILE, Obstacle, POLICY, PolicyFile, Result, RuleAt, SecretFile, Source, State,
+    Target, Tree, is_policy,
+};
+use crate::policy::config::Config;
+use crate::policy::policies::Policies;
+use crate::policy::vault::Vault;
+use crate::repo::IndexEntry;
+
+/// How far a tree is looked through: always what git has of it, what is bound, and what somebody typed.
+#[derive(Clone, Copy, Default)]
+pub struct Extent<'a> {
+    /// Paths that somebody typed: they count in any case.
+    pub named: &'a [String],
+    /// Of a work tree also what git neither knows nor ignores, unless `status.showUntrackedFiles` says no, and what is
+    /// no longer as the index has it. That reads every folder.
+    pub is_whole: bool,
+    /// What a sparse checkout leaves out and this clone lacks is asked of the remote.
+    pub fetches: bool,
+}
+
+const OVERLAP: usize = 8 << 10;
+const PIECE: u64 = 1 << 20;
+
+impl Tree<'_> {
+    /// Every SOPS file of the tree.
+    ///
+    /// # Errors
+    /// When git cannot read the index or the commit, or when `.stax/vault.json` cannot be read.
+    pub fn inventory(&self, extent: Extent<'_>) -> Result<Inventory> {
+        let vault = self.vault()?;
+        let mut inventory = Inventory::default();
+        let mut paths: BTreeMap<String, Vec<IndexEntry>> = BTreeMap::new();
+        let mut changed = BTreeSet::new();
+        if !matches!(self.source, Source::Commit(_)) {
+            inventory.odd = self.repo.odd_paths()?;
+        }
+        if extent.is_whole && self.source == Source::WorkTree {
+            inventory.skips_untracked = !self.repo.shows_untracked()?;
+            let beside = self.repo.beside_index(!inventory.skips_untracked)?;
+            inventory.odd.extend(beside.odd);
+            // what is only promised to the index (`git add -N`) is changed, and no entry
+            for path in beside.untracked.iter().chain(&beside.changed) {
+                paths.entry(path.clone()).or_default();
+            }
+            changed.extend(beside.changed);
+        }
+        for entry in self.entries()? {
+            if entry.is_submodule() {
+                inventory.submodules.push(entry.path.clone());
+            }
+            if entry.is_file() {
+                paths.entry(entry.path.clone()).or_default().push(entry);
+            }
+        }
+        let bound = vault.iter().flat_map(|vault| &vault.files).map(|file| &file.path);
+        for path in bound.chain(extent.named) {
+            paths.entry(path.clone()).or_default();
+        }
+        self.read_policies(paths.keys(), extent.fetches, &mut inventory);
+        let (vault, policies) = (vault.as_ref(), inventory.sorted());
+        let look = Look { tree: self, vault, changed, policies, fetches: extent.fetches };
+        for (path, entries) in paths.iter().filter(|(path, _)| !is_policy(path)) {
+            look.at(path, entries, &mut inventory);
+        }
+        Ok(inventory)
+    }
+
+    /// Files of the work tree that git ignores and that are SOPS documents; they are named and never written.
+    ///
+    /// # Errors
+    /// When git cannot tell.
+    pub fn ignored(&self) -> Result<Vec<SecretFile>> {
+        if !self.repo.shows_untracked()? {
+            return Ok(Vec::new());
+        }
+        let ignored = self.repo.ignored_files()?.into_iter().filter(|path| !is_policy(path));
+        let file = |path: String| match self.on_disk(&path, false) {
+            Found::Document(document) => {
+                let target = Target { path, env: None };
+                Some(SecretFile { target, document: *document, rule: None, state: State::Ignored })
+            }
+            _ => None,
+        };
+        Ok(ignored.filter_map(file).collect())
+    }
+
+    fn read_policies<'p>(
+        &self,
+        paths: impl Iterator<Item = &'p String>,
+        fetches: bool,
+        inventory: &mut Inventory,
+    ) {
+        let others = paths.filter(|path| is_policy(path) && *path != POLICY);
+        for path in std::iter::once(POLICY).chain(others.map(String::as_str)) {
+            let (config, before) = match self.policy(path, fetches || path == POLICY) {
+                Ok(read) => read,
+                Err(what) => {
+                    inventory.broken.push((path.to_owned(), what));
+                    // the first one is that of the root, whatever it holds
+                    if path != POLICY {
+                        continue;
+                    }
+                    (Config::default(), None)
+                }
+            };
+            inventory.policies.push(PolicyFile { path: path.to_owned(), config: Rc::new(config), before });
+        }
+    }
+
+    fn policy(&self, path: &str, fetches: bool) -> std::result::Result<(Config, Option<Vec<u8>>), String> {
+        let here = match self.source {
+            Source::WorkTree => self.here(path),
+            _ => Ok(None),
+        };
+        let before = here.map_err(|error| error.to_string())?;
+        let bytes = match &before {
+            Some(bytes) => bytes.clone(),
+            None if self.source == Source::WorkTree && !fetches => self.left_out_here(path)?,
+            None => self.read(path).map_err(|error| error.to_string())?.unwrap_or_default(),
+        };
+        let text = String::from_utf8(bytes).map_err(|_| "is not UTF-8 text".to_owned())?;
+        let (config, _) = Config::parse(&text).map_err(|error| error.to_string())?;
+        Ok((config, before))
+    }
+
+    /// What a sparse checkout leaves out, as far as this clone has it.
+    fn left_out_here(&self, path: &str) -> std::result::Result<Vec<u8>, String> {
+        let entry = self.repo.skipped_entry(path).map_err(|error| error.to_string())?;
+        let bytes = entry.map(|entry| self.repo.blob_of_clone(entry.id)).transpose();
+        Ok(bytes.map_err(|error| error.to_string())?.unwrap_or_default())
+    }
+
+    /// What the work tree holds at a path.
+    fn on_disk(&self, path: &str, is_bound: bool) -> Found {
+        let unreadable = |what: String| Found::Obstacle(Cause::Unreadable(what), Vec::new(), Vec::new());
+        let about = self.root.join(path).symlink_metadata();
+        let size = about.ok().filter(std::fs::Metadata::is_file).map_or(0, |about| about.len());
+        if size > MAX_FILE as u64 {
+            return match self.labels_of_large(path) {
+                Ok(Some(labels)) => Found::Obstacle(Cause::TooLarge, labels, Vec::new()),
+                Ok(None) => Found::NotSops,
+                Err(error) => unreadable(format!("cannot be read: {error}")),
+            };
+        }
+        // almost every file of a repository is binary by its name, and almost none is a document
+        if !is_bound && Format::said_by(path).is_none() && !may_hold_document(self.root, path) {
+            return Found::NotSops;
+        }
+        match self.read(path) {
+            Ok(Some(bytes)) => found(path, is_bound, &bytes),
+            Ok(None) => Found::NotSops,
+            Err(error) => unreadable(format!("cannot be read: {error}")),
+        }
+    }
+
+    /// The recipients that a large file names, where it looks like a SOPS document. It is read in pieces.
+    fn labels_of_large(&self, path: &str) -> std::io::Result<Option<Vec<String>>> {
+        let is_sops = sniff_file(self.root, path.as_ref()).is_ok_and(|traits| traits.may_be_document());
+        if !is_sops {
+            return Ok(None);
+        }
+        let mut file = File::open(self.root.join(path))?;
+        let (mut window, mut labels) = (Vec::new(), BTreeSet::new());
+        loop {
+            // the longest recipient, a post-quantum one, has less than half of this
+            let kept = window.len().min(OVERLAP);
+            window.drain(..window.len() - kept);
+            if (&mut file).take(PIECE).read_to_end(&mut window)? == 0 {
+                return Ok(Some(labels.into_iter().collect()));
+            }
+            labels.extend(recipients_in(&window));
+        }
+    }
+}
+
+/// Judges one path after the other.
+struct Look<'a> {
+    tree: &'a Tree<'a>,
+    vault: Option<&'a Vault>,
+    /// Other in the work tree than in the index.
+    changed: BTreeSet<String>,
+    policies: Policies,
+    fetches: bool,
+}
+
+impl Look<'_> {
+    fn at(&self, path: &str, entries: &[IndexEntry], inventory: &mut Inventory) {
+        let env = self.vault.and_then(|vault| vault.env_for_path(path)).map(str::to_owned);
+        let is_bound = env.is_some();
+        let (found, known) = self.inspect(path, entries, is_bound);
+        let found = match found {
+            Found::NotSops if is_bound => Found::Obstacle(Cause::BoundToOther, Vec::new(), Vec::new()),
+            Found::NotSops => return,
+            found => found,
+        };
+        let rule = inventory.rule_by(&self.policies, path, is_bound);
+        match found {
+            Found::Document(document) => {
+                let target = Target { path: path.to_owned(), env };
+                let state = if entries.is_empty() { State::Untracked } else { State::Tracked };
+                let file = SecretFile { target, document: *document, rule, state };
+                match broken_above(&file, inventory) {
+                    Some(cause) => inventory.obstacles.push(*file.obstacle(cause)),
+                    None => inventory.files.push(file),
+                }
+            }
+            Found::Obstacle(cause, labels, steps) => {
+                let path = path.to_owned();
+                inventory.obstacles.push(Obstacle { path, env, rule, cause, labels, steps, known });
+            }
+            Found::NotSops => {}
+        }
+    }
+
+    /// What stands there, and for an obstacle what stands for it.
+    fn inspect(&self, path: &str, entries: &[IndexEntry], is_bound: bool) -> (Found, Option<Known>) {
+        if self.tree.source != Source::WorkTree {
+            return self.in_git(path, entries, is_bound);
+        }
+        if entries.iter().any(|entry| entry.stage != 0) {
+            let steps = vec![format!("git status   (finish the merge of {path} first)")];
+            let found = self.or_not_sops(path, entries, Cause::Unmerged, steps);
+            return (found, self.instead(path, entries));
+        }
+        if self.tree.root.join(path).symlink_metadata().is_err() {
+            let steps = match self.tree.repo.skipped_entry(path) {
+                Ok(Some(_)) => vec![format!("git sparse-checkout add {}", folder_of(path))],
+                _ => vec![format!("git restore {}", shell_words::quote(path))],
+            };
+            if self.fetches {
+                // what this cannot bring is not known below either
+                let _ = self.tree.left_out(path);
+            }
+            let found = self.or_not_sops(path, entries, Cause::Absent, steps);
+            return (found, self.known(path, entries));
+        }
+        match self.tree.on_disk(path, is_bound) {
+            // a file that the index knows as SOPS must not be passed over because its copy here is not
+            Found::NotSops if self.changed.contains(path) => {
+                let steps = vec![format!("git restore {}", shell_words::quote(path))];
+                (self.or_not_sops(path, entries, Cause::NoLongerSops, steps), None)
+            }
+            found @ Found::Obstacle(..) => (found, self.instead(path, entries)),
+            found => (found, None),
+        }
+    }
+
+    /// What stands for a file that cannot be changed: what is here, else what the index has.
+    fn instead(&self, path: &str, entries: &[IndexEntry]) -> Option<Known> {
+        match self.tree.on_disk(path, false) {
+            Found::Document(document) => Some(Known { document, is_from_index: false }),
+            _ => self.known(path, entries),
+        }
+    }
+
+    /// What an index or a commit holds at a path.
+    fn in_git(&self, path: &str, entries: &[IndexEntry], is_bound: bool) -> (Found, Option<Known>) {
+        if entries.iter().any(|entry| entry.stage != 0) {
+            let found = self.or_not_sops(path, entries, Cause::Unmerged, Vec::new());
+            return (found, self.known(path, entries));
+        }
+        let Some(entry) = entries.first() else { return (Found::NotSops, None) };
+        let unreadable = |what: String| Found::Obstacle(Cause::Unreadable(what), Vec::new(), Vec::new());
+        let found = match self.tree.look(path, entry.id) {
+            Ok(super::Read::Whole(bytes)) => found(path, is_bound, &bytes),
+            Ok(super::Read::Large(traits)) if traits.may_be_document() => {
+                Found::Obstacle(Cause::TooLarge, Vec::new(), Vec::new())
+            }
+            Ok(_) => Found::NotSops,
+            Err(error) => unreadable(format!("cannot be read: {error}")),
+        };
+        (found, None)
+    }
+
+    /// The last version in the index that is a document.
+    fn known(&self, path: &str, entries: &[IndexEntry]) -> Option<Known> {
+        let last = entries.last()?;
+        match found(path, false, &self.tree.repo.blob_of_clone(last.id).ok()?) {
+            Found::Document(document) => Some(Known { document, is_from_index: true }),
+            _ => None,
+        }
+    }
+
+    /// An obstacle where one of the versions in the index is a SOPS document.
+    fn or_not_sops(&self, path: &str, entries: &[IndexEntry], cause: Cause, steps: Vec<String>) -> Found {
+        let (mut is_sops, mut labels) = (false, BTreeSet::new());
+        for entry in entries {
+            let Ok(bytes) = self.tree.repo.blob_of_clone(entry.id) else { continue };
+            match found(path, false, &bytes) {
+                Found::Document(document) => {
+                    is_sops = true;
+                    labels.extend(labels_of(&document));
+                }
+                Found::Obstacle(_, named, _) => {
+                    is_sops = true;
+                    labels.extend(named);
+                }
+                Found::NotSops => {}
+            }
+        }
+        if !is_sops {
+            return Found::NotSops;
+        }
+        Found::Obstacle(cause, labels.into_iter().collect(), steps)
+    }
+}
+
+/// A policy that cannot be read, nearer to the file than the one that governs it.
+fn broken_above(file: &SecretFile, inventory: &Inventory) -> Option<Cause> {
+    let (path, is_bound) = (&file.target.path, file.target.env.is_some());
+    let depth = file.rule.map_or(0, |RuleAt { policy, .. }| inventory.policies[policy].path.len());
+    let folder = |policy: &str| policy.strip_suffix(POLICY).unwrap_or_default().to_owned();
+    let others = inventory.broken.iter().filter(|(policy, _)| policy != POLICY && !is_bound);
+    let above = others.filter(|(policy, _)| path.starts_with(&folder(policy)) && policy.len() > depth);
+    let nearest = above.max_by_key(|(policy, _)| policy.len());
+    nearest.map(|(path, what)| Cause::Policy { path: path.clone(), what: what.clone() })
+}
+
+fn labels_of(document: &Document) -> impl Iterator<Item = String> + '_ {
+    document.metadata().age.iter().map(|stanza| stanza.recipient.clone())
+}
+
+fn folder_of(path: &str) -> String {
+    path.rsplit_once('/').map_or_else(|| format!("/{path}"), |(folder, _)| folder.to_owned())
+}

@@ -1,0 +1,97 @@
+//! The inventory of this work tree.
+
+use std::path::Path;
+
+use sops_document::Document;
+
+use super::{Result, Target, Workspace, WorkspaceError};
+use crate::inventory::{self, Extent, Inventory, SecretFile, Source, Tree};
+use crate::policy::sniff::Traits;
+use crate::repo::ObjectId;
+
+impl Workspace {
+    /// # Errors
+    /// Outside any repository.
+    pub fn tree(&self, source: Source) -> Result<Tree<'_>> {
+        Ok(Tree { repo: self.repo()?, root: self.root(), source })
+    }
+
+    /// Every SOPS file of the index, every bound one, and those that git neither knows nor ignores, for a command that
+    /// may write by the policies: a plan for one of those is made of the bytes that were read here. `named` are paths
+    /// that somebody typed: they count in any case.
+    ///
+    /// # Errors
+    /// When the index, the policy at the root or `.stax/vault.json` cannot be read.
+    pub fn inventory(&self, named: &[String]) -> Result<Inventory> {
+        // a plan for the bindings is made of these bytes
+        self.vault()?;
+        let whole = Extent { named, is_whole: true, fetches: true };
+        let inventory = self.tree(Source::WorkTree)?.inventory(whole)?.with_sound_policy()?;
+        for policy in &inventory.policies {
+            self.remember(&policy.path, policy.before.as_deref());
+        }
+        Ok(inventory)
+    }
+
+    /// What git knows of it and what is bound, for a command that only tells.
+    ///
+    /// # Errors
+    /// When the index or `.stax/vault.json` cannot be read.
+    pub fn tracked(&self) -> Result<Inventory> {
+        Ok(self.tree(Source::WorkTree)?.inventory(Extent::default())?)
+    }
+
+    /// Where nothing is bound: the only SOPS file of the work tree.
+    pub(super) fn only_file(&self, env: Option<&str>) -> Result<Target> {
+        let whole = Extent { is_whole: true, ..Extent::default() };
+        let found = match env {
+            Some(_) => Inventory::default(),
+            None => self.tree(Source::WorkTree)?.inventory(whole)?,
+        };
+        match found.files.as_slice() {
+            [only] if found.obstacles.is_empty() => Ok(only.target.clone()),
+            _ => Err(WorkspaceError::NoVault),
+        }
+    }
+
+    /// The documents of the work tree by path, known to git or not.
+    ///
+    /// # Errors
+    /// As [`Self::tracked`].
+    pub fn present(&self) -> Result<Vec<(String, Document)>> {
+        let whole = Extent { is_whole: true, ..Extent::default() };
+        Ok(self.tree(Source::WorkTree)?.inventory(whole)?.today().0)
+    }
+
+    /// The documents of [`Self::tracked`], by path.
+    ///
+    /// # Errors
+    /// As [`Self::tracked`].
+    pub fn secret_files(&self) -> Result<Vec<(String, Document)>> {
+        Ok(self.tracked()?.today().0)
+    }
+
+    /// Files that git ignores and that are SOPS documents; they are named and never written.
+    ///
+    /// # Errors
+    /// When git cannot tell.
+    pub fn ignored(&self) -> Result<Vec<SecretFile>> {
+        Ok(self.tree(Source::WorkTree)?.ignored()?)
+    }
+
+    /// What a file below the root tells in one pass, whatever its size. Its name need not be UTF-8.
+    ///
+    /// # Errors
+    /// A link on the way, or a file that cannot be read.
+    pub fn sniff(&self, path: &Path) -> Result<Traits> {
+        Ok(inventory::sniff_file(self.root(), path)?)
+    }
+
+    /// What a blob tells.
+    ///
+    /// # Errors
+    /// When git does not have it.
+    pub fn sniff_blob(&self, id: ObjectId) -> Result<Traits> {
+        Ok(inventory::sniff_blob(self.repo()?, id)?)
+    }
+}
