@@ -194,6 +194,79 @@ fn assert_none(what: &str, violations: &[String]) {
     assert!(violations.is_empty(), "{what}:\n{list}");
 }
 
+/// What lists the paths of a tree, tells a document by its bytes, or asks a name for a format.
+const SEEKS: [&str; 7] = [
+    "index_entries",
+    "beside_index",
+    "ignored_files",
+    "Format::of_path",
+    "Format::said_by",
+    "looks_sealed",
+    "sniff",
+];
+
+/// Which files are secret is asked of the inventory. Who looks beside it, and why.
+const SEEKERS: [(&str, &str); 17] = [
+    ("src/policy", "what the bytes of one file say: the inventory asks it"),
+    ("src/leak", "secret keys in any text"),
+    ("src/workspace", "one file that was named: what its name says comes into the message"),
+    ("src/workspace/history", "versions of the log, blob by blob"),
+    ("src/workspace/leaks", "hooks open a limited number of blobs, the likely ones first"),
+    ("src/workspace/past", "namesakes of a blob, for textconv, which waits for no whole tree"),
+    ("src/workspace/secret_files", "hands on what one pass over a file tells"),
+    ("src/workspace/stories", "where policies stand"),
+    ("src/verify", "facts of every file, also of those that are no secret files"),
+    ("src/cli/git/filter", "bytes that git hands over"),
+    ("src/cli/vault/link", "a bound file is what its name says"),
+    ("src/cli/secrets/init", "a new file is what its name says"),
+    ("src/cli/secrets/encrypt", "plaintext is what its name says"),
+    ("src/cli/secrets/resolve", "the sides of a conflict stand in the index alone"),
+    ("src/cli/secrets/install/guard", "names that a pattern of the guard covers anyway"),
+    ("src/cli/secrets/scan", "searches every file"),
+    ("src/cli/secrets/scrub", "objects that no path leads to"),
+];
+
+fn seeks(source: &Source) -> bool {
+    let code = without_tests(&code_only(&source.text));
+    SEEKS.iter().any(|name| !mentions(&code, name).is_empty())
+}
+
+/// `src/workspace` is the file of that room alone, `src/workspace/history` also its folder.
+fn is_seeker(source: &Source, owner: &str) -> bool {
+    match owner {
+        "src/workspace" => source.path == "src/workspace.rs",
+        owner => source.belongs_to(owner),
+    }
+}
+
+#[test]
+fn secret_files_are_found_in_one_room() {
+    let mut seeking: Vec<Source> = sources("src").into_iter().filter(seeks).collect();
+    seeking.retain(|source| !["inventory", "repo"].contains(&source.module()));
+    seeking.retain(|source| !source.path.contains("tests"));
+    let is_known = |source: &&Source| SEEKERS.iter().any(|(owner, _)| is_seeker(source, owner));
+    let new: Vec<String> =
+        seeking.iter().filter(|source| !is_known(source)).map(|it| it.path.clone()).collect();
+    assert_none("look for secret files by themselves; ask the inventory", &new);
+    let is_idle = |owner: &str| !seeking.iter().any(|source| is_seeker(source, owner));
+    let idle: Vec<String> =
+        SEEKERS.iter().filter(|(owner, _)| is_idle(owner)).map(|(owner, _)| (*owner).to_owned()).collect();
+    assert_none("do not look for files any more; take them out of the list", &idle);
+}
+
+#[test]
+fn who_looks_for_files_is_seen() {
+    for (text, expected) in [
+        ("fn f() { repo.index_entries() }", true),
+        ("fn f() { let format = Format::of_path(path); }", true),
+        ("fn f() { families.of_path(path) }", false),
+        ("// index_entries", false),
+        ("#[cfg(test)]\nmod tests {\n    fn f() { sniff(b) }\n}", false),
+    ] {
+        assert_eq!(seeks(&Source::new("src/cli/secrets/list.rs", text)), expected, "{text}");
+    }
+}
+
 /// Where a program called git is started: what stands between it and the configuration of a repository is there.
 const STARTS_GIT: [&str; 3] =
     ["src/repo/plumbing.rs", "src/workspace/git.rs", "src/cli/secrets/install/global.rs"];

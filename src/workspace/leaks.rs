@@ -122,14 +122,14 @@ impl Workspace {
         Ok(collector.values)
     }
 
-    /// The values of every SOPS file of the work tree, and of the index where that has others.
+    /// The values of every SOPS file of the work tree, known to git or not, and of the index where that has others.
     ///
     /// # Errors
     /// As [`Self::values_of_index`].
     pub fn values_of_today(&self, changed: &[String]) -> Result<Values> {
         let mut collector = Collector::new(self);
         let vault = self.vault().ok().flatten();
-        for (path, document) in &self.secret_files()? {
+        for (path, document) in &self.present()? {
             collector.add(path, vault.as_ref(), document);
         }
         collector.add_index(&|path| changed.iter().any(|it| it == path), ALL)?;

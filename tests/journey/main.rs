@@ -16,6 +16,7 @@ mod editing;
 mod errors;
 mod exposed;
 mod formats;
+mod found;
 mod gates;
 mod global;
 mod guard;

@@ -16,6 +16,7 @@ use sops_document::tree;
 use super::listed;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::ui::Ui;
+use crate::inventory;
 use crate::policy::content::mentions;
 use crate::repo::Repo;
 use crate::trace;
@@ -91,7 +92,7 @@ impl Args {
             }
             return conflicts == Some(0);
         }
-        let format = Format::of_path(&self.path);
+        let format = inventory::format_of(&self.path, ours.as_bytes());
         let versions =
             Versions { format, base: (!base.is_empty()).then_some(&*base), ours: &ours, theirs: &theirs };
         let keyring = keyring(repo.as_ref(), Caller::Git);

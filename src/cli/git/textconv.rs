@@ -16,13 +16,13 @@ use zeroize::Zeroizing;
 use crate::cli::failure::Failure;
 use crate::cli::show::Viewer;
 use crate::cli::ui::Ui;
+use crate::inventory;
 use crate::repo::Repo;
 use crate::trace;
 use crate::workspace::{Caller, MAX_FILE, Workspace};
 
 use render::View;
 pub(in crate::cli) use render::is_shown;
-use sops_document::{Document, Format};
 
 /// A blob as people read it; never fails
 #[derive(clap::Args)]
@@ -79,8 +79,7 @@ fn read(path: &Path) -> io::Result<(Vec<u8>, Option<File>)> {
 
 /// `None`: not a SOPS document.
 fn convert(path: &Path, bytes: &[u8]) -> Option<Zeroizing<String>> {
-    let format = Format::of_path(&path.file_name()?.to_string_lossy());
-    let document = Document::parse(format, std::str::from_utf8(bytes).ok()?).ok()?;
+    let document = inventory::document(&path.file_name()?.to_string_lossy(), bytes)?;
     // git stands at the top of the work tree; in a bare repository there is none
     let workspace = Repo::here()
         .map(|repo| Workspace::over(repo, Caller::Git))

@@ -1,11 +1,12 @@
 //! One file as it was in a revision, for the commands that take a value from there.
 
-use sops_document::{Cleartext, Document, Format, MacState, OpenFault, Scalar};
+use sops_document::{Cleartext, Document, MacState, OpenFault, Scalar};
 
 use super::Which;
 use super::people::date;
 use super::values::parse_path;
 use crate::cli::failure::{Exit, Failure};
+use crate::inventory;
 use crate::workspace::{Caller, Target, Workspace};
 
 /// An opened version; its values authenticate.
@@ -47,8 +48,9 @@ impl Past {
         let there = |error: &dyn std::fmt::Display| {
             Failure::usage(format!("{path} in {revision} ({}): {error}", commit.short()))
         };
+        let format = inventory::format_of(path, &bytes);
         let text = String::from_utf8(bytes).map_err(|_| there(&"not UTF-8 text"))?;
-        let document = Document::parse(Format::of_path(path), &text).map_err(|error| there(&error))?;
+        let document = Document::parse(format, &text).map_err(|error| there(&error))?;
         let fault = |fault: &OpenFault| Failure { exit: Exit::Integrity, ..there(fault) };
         let clear = match workspace.open_past(std::path::Path::new(path), &document) {
             Some((_, Ok(clear))) => match clear.mac() {

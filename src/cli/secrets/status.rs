@@ -1,5 +1,7 @@
 //! `stax secrets status`
 
+mod unbound;
+
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -23,6 +25,7 @@ use crate::verify::facts::SwitchedOff;
 use crate::verify::{self, Looked, Verdict};
 use crate::workspace::settings::Unheard;
 use crate::workspace::{Caller, Target, VAULT, Workspace};
+use unbound::{Content, Unbound};
 
 /// sops needs some 80 ms; a wrapper that asks the network does not hold us up.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -42,8 +45,7 @@ pub struct Args {
 struct Bound {
     path: String,
     env: String,
-    /// How many keys, and who reads them; else why that is unknown.
-    content: Result<(usize, Vec<String>), String>,
+    content: Content,
     is_open: bool,
     has_attribute: bool,
 }
@@ -60,6 +62,7 @@ struct Report {
     places: String,
     /// `None`: no `.stax/vault.json`.
     bound: Result<Option<Vec<Bound>>, String>,
+    unbound: Vec<Unbound>,
     /// A change that a crash cut off, or why that is unknown.
     interrupted: Result<Option<Interrupted>, String>,
     has_driver: bool,
@@ -129,6 +132,7 @@ impl Report {
             open_files: workspace.keyring.open_files(),
             places: places(workspace),
             bound,
+            unbound: unbound::find(workspace),
             interrupted: workspace.interrupted().map_err(|error| error.to_string()),
             has_driver,
             has_merge_driver,
@@ -176,6 +180,7 @@ impl Report {
             Ok(None) => ui.mark("✗", format!("Canonical source: no {VAULT}, so no environment is bound")),
             Err(error) => ui.mark("✗", format!("Canonical source: {error}")),
         }
+        unbound::print(ui, &self.unbound);
         match &self.interrupted {
             Ok(None) => {}
             Ok(Some(found)) => {
@@ -317,6 +322,7 @@ impl Report {
                 "error": self.bound.as_ref().err(),
                 "files": files,
             },
+            "unbound": self.unbound.iter().map(Unbound::json).collect::<Vec<_>>(),
             "interrupted": self.interrupted.as_ref().ok().and_then(Option::as_ref).map(interrupted::json),
             "verify": self.verdict.as_ref().ok().map(verdict_json),
             "conflicts": self.conflicts,
@@ -343,16 +349,7 @@ impl Bound {
     }
 
     fn text(&self) -> String {
-        let start = format!("{} [env={}]", self.path, self.env);
-        match &self.content {
-            Ok((keys, readers)) => {
-                let plural = if *keys == 1 { "" } else { "s" };
-                let names: Vec<&str> =
-                    readers.iter().map(|name| name.split(" <").next().unwrap_or(name)).collect();
-                format!("{start}  {keys} key{plural}, readable by {}", names.join(", "))
-            }
-            Err(error) => format!("{start}  {error}"),
-        }
+        unbound::line(&self.path, &format!("env={}", self.env), &self.content)
     }
 
     fn json(&self) -> Value {

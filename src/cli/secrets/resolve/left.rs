@@ -3,15 +3,15 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use sops_document::Document;
 use sops_document::merge::marker;
-use sops_document::{Document, Format};
 
 use super::state::files;
 use super::write::{next, stage};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::ui::Ui;
 use crate::disk::Write;
-use crate::policy::content::mentions;
+use crate::inventory::{self, Cause};
 use crate::workspace::{Target, Workspace};
 
 /// Files of today with such a line that git knows no conflict of.
@@ -19,26 +19,22 @@ pub(super) fn lines(
     workspace: &Workspace,
     known: &[(String, String)],
 ) -> Result<Vec<(String, String)>, Failure> {
-    let entries = workspace.repo()?.index_entries()?;
+    let inventory = workspace.tracked()?;
     let mut found = Vec::new();
-    for path in entries.into_iter().filter(|it| it.is_file()).map(|it| it.path) {
-        // what is too large or behind a link is none of ours
-        let Ok(text) = text(workspace, &path) else { continue };
-        // nor is a manual that shows markers
-        let may_be_sops = Format::said_by(&path).is_some() || text.starts_with('{');
-        if !may_be_sops
-            || !mentions(text.as_bytes(), b"ENC[AES256_GCM,")
-            || known.iter().any(|(known, _)| *known == path)
-        {
-            continue;
-        }
-        let is_document = || Document::parse(Format::of_path(&path), &text).is_ok();
-        if let Some((_, keys)) = marker::unmark(&text).filter(|_| is_document()) {
-            found.push((path, format!("{} (its merge is over)", keys.join(", "))));
-        } else if marker::has_text_markers(&text) {
-            found.push((path, "markers of a merge that is over".to_owned()));
+    for file in &inventory.files {
+        if let Some((_, keys)) = marker::unmark(file.document.source()) {
+            found.push((file.target.path.clone(), format!("{} (its merge is over)", keys.join(", "))));
         }
     }
+    for obstacle in
+        inventory.obstacles.iter().filter(|it| matches!(it.cause, Cause::Unreadable(_) | Cause::BoundToOther))
+    {
+        if text(workspace, &obstacle.path).is_ok_and(|text| marker::has_text_markers(&text)) {
+            found.push((obstacle.path.clone(), "markers of a merge that is over".to_owned()));
+        }
+    }
+    found.retain(|(path, _)| !known.iter().any(|(known, _)| known == path));
+    found.sort();
     Ok(found)
 }
 
@@ -64,14 +60,15 @@ pub(super) fn settle(
             .hint("what a rebase replaced, `git reflog` still has")
             .hint(format!("set the value that is right, then: stax secrets resolve {path} --ours")));
     }
-    let document = Document::parse(Format::of_path(path), &rest)
-        .map_err(|error| Failure::usage(format!("{path}: {error}")))?;
+    let format = inventory::format_of(path, rest.as_bytes());
+    let document =
+        Document::parse(format, &rest).map_err(|error| Failure::usage(format!("{path}: {error}")))?;
     let key = workspace.unlock(&Target { path: path.to_owned(), env: None }, &document)?;
     document.open(&key).map_err(|fault| Failure::new(Exit::Integrity, format!("{path}: {fault}")))?;
     let left: Vec<String> = open.into_iter().filter(|key| !keys.contains(key)).collect();
     let after = match left.is_empty() {
         true => rest,
-        false => marker::mark(Format::of_path(path), &rest, &left).unwrap_or(rest),
+        false => marker::mark(format, &rest, &left).unwrap_or(rest),
     };
     let before = Some(text.into_bytes());
     workspace.save(&[Write { path: path.into(), before, after: after.into(), mode: None }])?;

@@ -8,6 +8,7 @@ use sops_document::{DataKey, Document, Format};
 
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::secrets::values::parse_path;
+use crate::inventory;
 use crate::policy::content::mentions;
 use crate::repo::{IndexEntry, ObjectId};
 use crate::workspace::conflicts::{self, Blobs, Choice, Conflict};
@@ -54,7 +55,7 @@ impl State {
         };
         let (base, ours, theirs) =
             (blobs.base.map(read).transpose()?, read(blobs.ours)?, read(blobs.theirs)?);
-        let format = Format::of_path(path);
+        let format = inventory::format_of(path, ours.as_bytes());
         let versions = Versions { format, base: base.as_deref(), ours: &ours, theirs: &theirs };
         let triple = open_versions(&workspace.keyring, versions).map_err(|error| refused(path, error))?;
         let before = workspace.read(path)?;
@@ -101,7 +102,7 @@ impl State {
     }
 
     pub(super) fn document(&self) -> Result<Document, Failure> {
-        parse(&self.path, &self.current.text)
+        parse(&self.path, self.triple.format(), &self.current.text)
     }
 
     pub(super) fn conflict(&self) -> Conflict {
@@ -114,14 +115,14 @@ impl State {
     }
 }
 
-fn parse(path: &str, text: &str) -> Result<Document, Failure> {
-    Document::parse(Format::of_path(path), text).map_err(|error| {
+fn parse(path: &str, format: Format, text: &str) -> Result<Document, Failure> {
+    Document::parse(format, text).map_err(|error| {
         Failure::usage(format!("{path}: {error}")).hint(format!("merge it anew: git checkout -m {path}"))
     })
 }
 
 fn key_of(workspace: &Workspace, path: &str, text: &str, triple: &Triple) -> Result<DataKey, Failure> {
-    let document = parse(path, text)?;
+    let document = parse(path, triple.format(), text)?;
     match workspace.unlock(&Target { path: path.to_owned(), env: None }, &document) {
         Ok(key) => Ok(key),
         Err(error) => Ok(triple.key_of(&document).ok_or(error)?),
@@ -156,7 +157,7 @@ fn merged_anew(
     if theirs.is_empty() {
         return Ok(Current { text: outcome.text, key, open });
     }
-    let clear = parse(path, &outcome.text)?
+    let clear = parse(path, triple.format(), &outcome.text)?
         .open(&key)
         .map_err(|fault| Failure::new(Exit::Integrity, format!("{path}: {fault}")))?;
     let text =

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use sops_document::merge::marker;
 use sops_document::tree::Path;
-use sops_document::{Cleartext, Format, SealError};
+use sops_document::{Cleartext, SealError};
 use zeroize::Zeroizing;
 
 use super::How;
@@ -32,7 +32,7 @@ pub(super) fn settle(
     how: How,
 ) -> Result<ExitCode, Failure> {
     let (path, repo) = (state.path.clone(), workspace.repo()?);
-    let format = Format::of_path(&path);
+    let format = state.triple.format();
     let left: Vec<String> = state.current.open.iter().filter(|key| !keys.contains(key)).cloned().collect();
     // the markers of the text merge stay until all is settled
     let waits = !left.is_empty() && marker::mark(format, "", &[]).is_none();
@@ -192,7 +192,7 @@ fn edited(
 }
 
 fn talk(workspace: &Workspace, state: &State, keys: &[String]) -> String {
-    let has_hashes = Format::of_path(&state.path).traits().comment_signs.first() == Some(&'#');
+    let has_hashes = state.triple.format().traits().comment_signs.first() == Some(&'#');
     let Some(repo) = workspace.repo().ok().filter(|_| has_hashes) else { return String::new() };
     let (ours, theirs) = names(repo, &state.path, state.blobs.theirs);
     let masks = Masks::new(workspace);
