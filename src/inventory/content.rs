@@ -43,14 +43,14 @@ pub fn format_of(path: &str, bytes: &[u8]) -> Format {
     document(path, bytes).map_or_else(|| Format::of_path(path), |document| document.format())
 }
 
-/// What a file that is not bound holds; `None` where it has nothing to do with SOPS. `is_named`: an attribute or its
+/// What a file that is not bound and of which one pass told `traits` holds; `None` where it has nothing to do with SOPS. `is_named`: an attribute or its
 /// parent says that it has.
 #[must_use]
-pub fn secret(path: &str, is_named: bool, read: &Read) -> Option<Content> {
-    let traits = read.traits()?;
+pub fn secret(path: &str, is_named: bool, read: &Read, traits: Traits) -> Option<Content> {
     match read {
+        Read::Absent => None,
         Read::Whole(bytes) => judged(path, false, is_named, bytes, traits),
-        _ => (is_named || traits.may_be_document()).then_some(Content::Unjudged(TOO_LARGE)),
+        Read::Large(_) => (is_named || traits.may_be_document()).then_some(Content::Unjudged(TOO_LARGE)),
     }
 }
 

@@ -2,18 +2,11 @@
 
 use super::error::VerifyError;
 use super::exceptions;
+pub(super) use crate::inventory::Source;
+use crate::inventory::is_policy;
 use crate::policy::vault::{Vault, VaultError};
 use crate::repo::{Attribute, ObjectId};
 use crate::workspace::{POLICY, ROSTER, VAULT, Workspace, WorkspaceError};
-
-/// Where bytes are read.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Source {
-    WorkTree,
-    Index,
-    /// A server or a CI job judges this, whatever is checked out.
-    Commit(ObjectId),
-}
 
 /// Any file of the index.
 pub(super) struct Candidate {
@@ -34,21 +27,11 @@ impl Candidate {
 
 impl Source {
     pub(super) fn read(self, workspace: &Workspace, path: &str) -> Result<Option<Vec<u8>>, WorkspaceError> {
-        match self {
-            // a sparse checkout has some files in the index alone
-            Self::WorkTree => match workspace.read(path)? {
-                None => Ok(workspace.repo()?.skipped_blob(path)?),
-                found => Ok(found),
-            },
-            Self::Index => Ok(workspace.repo()?.index_blob(path)?),
-            Self::Commit(commit) => Ok(workspace.repo()?.blob_at(commit, path)?),
-        }
+        Ok(workspace.tree(self)?.read(path)?)
     }
 
     pub(super) fn text(self, workspace: &Workspace, path: &str) -> Result<Option<String>, VerifyError> {
-        let Some(bytes) = self.read(workspace, path)? else { return Ok(None) };
-        let text = String::from_utf8(bytes).map_err(|_| WorkspaceError::NotText(path.to_owned()))?;
-        Ok(Some(text))
+        Ok(workspace.tree(self)?.text(path).map_err(WorkspaceError::from)?)
     }
 
     pub(super) fn attribute(
@@ -81,11 +64,7 @@ impl Source {
 /// Every file of a tree.
 pub(super) fn candidates(workspace: &Workspace, source: Source) -> Result<Vec<Candidate>, VerifyError> {
     let mut candidates: Vec<Candidate> = Vec::new();
-    if let Source::Commit(commit) = source {
-        let files = workspace.repo()?.files_of(commit)?.into_iter();
-        return Ok(files.map(|(path, entry)| Candidate { path, mode: entry.mode, id: entry.id }).collect());
-    }
-    for entry in workspace.repo()?.index_entries()? {
+    for entry in workspace.tree(source)?.entries().map_err(WorkspaceError::from)? {
         // an unmerged path stands there once a side
         if candidates.last().is_none_or(|last| last.path != entry.path) {
             candidates.push(Candidate { path: entry.path, mode: entry.mode, id: entry.id });
@@ -96,7 +75,7 @@ pub(super) fn candidates(workspace: &Workspace, source: Source) -> Result<Vec<Ca
 
 /// By its name: any file but the policy of sops itself.
 pub(super) fn may_be_secret(path: &str) -> bool {
-    path.rsplit('/').next().unwrap_or(path) != POLICY
+    !is_policy(path)
 }
 
 /// A file of attributes, in any folder.

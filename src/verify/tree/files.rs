@@ -6,9 +6,10 @@ use std::collections::BTreeSet;
 use sops_document::Format;
 
 use crate::disk::DiskError;
-use crate::policy::content::{Content, ODD_NAME, TOO_LARGE};
-use crate::policy::sniff::{Traits, sniff};
-use crate::repo::{Attribute, ObjectId, RepoError};
+use crate::inventory::{Read, secret};
+use crate::policy::content::{Content, ODD_NAME};
+use crate::policy::sniff::sniff;
+use crate::repo::{Attribute, ObjectId};
 use crate::verify::error::VerifyError;
 use crate::verify::facts::{FileFacts, Leak, LeakPlace};
 use crate::verify::source::{Candidate, Source, is_attributes, may_be_secret};
@@ -37,14 +38,6 @@ pub(super) struct Seen {
     pub(super) leaks: Vec<Leak>,
     /// Files that could not be read, and why.
     pub(super) unread: Vec<(String, String)>,
-}
-
-/// What was read of a file.
-enum Read {
-    Whole(Vec<u8>),
-    /// Only what one pass over it tells.
-    Large(Traits),
-    Absent,
 }
 
 impl Look<'_> {
@@ -85,7 +78,7 @@ impl Look<'_> {
             return Ok(());
         }
         let is_named = marked.contains(path) || self.were_sealed.contains(path);
-        let read = match self.read(path, candidate.id) {
+        let read = match self.workspace.tree(self.source)?.look(path, candidate.id) {
             Ok(read) => read,
             Err(error) => {
                 seen.unread.push((path.to_owned(), error.to_string()));
@@ -95,16 +88,13 @@ impl Look<'_> {
                 return Ok(());
             }
         };
-        let traits = match &read {
-            Read::Whole(bytes) => sniff(bytes),
-            Read::Large(traits) => *traits,
-            Read::Absent => return Ok(()),
-        };
+        let Some(traits) = read.traits() else { return Ok(()) };
         if is_searched && let Some(line) = traits.secret_key {
             seen.leaks.push(Leak { path: path.to_owned(), place: LeakPlace::Line(line) });
         }
         if is_judged {
-            seen.files.extend(general(path, is_named, &read, traits));
+            let content = secret(path, is_named, &read, traits);
+            seen.files.extend(content.map(|content| facts(path, content, &read)));
         }
         Ok(())
     }
@@ -119,25 +109,6 @@ impl Look<'_> {
             return Ok(false);
         }
         Ok(self.workspace.repo()?.size_of(id)?.is_none_or(|size| size > LARGE))
-    }
-
-    fn read(&self, path: &str, id: ObjectId) -> Result<Read, WorkspaceError> {
-        let of_repo = |error: RepoError| match error {
-            RepoError::TooLarge { .. } => Ok(Read::Large(self.workspace.sniff_blob(id)?)),
-            error => Err(error.into()),
-        };
-        if self.source != Source::WorkTree {
-            return self.workspace.repo()?.blob(id).map(Read::Whole).or_else(of_repo);
-        }
-        match self.source.read(self.workspace, path) {
-            Ok(Some(bytes)) => Ok(Read::Whole(bytes)),
-            Ok(None) => Ok(Read::Absent),
-            Err(WorkspaceError::Disk(DiskError::TooLarge { .. })) => {
-                Ok(Read::Large(self.workspace.sniff(path.as_ref())?))
-            }
-            Err(WorkspaceError::Repo(error)) => of_repo(error),
-            Err(error) => Err(error),
-        }
     }
 
     /// Paths that the attributes give to stax.
@@ -235,23 +206,9 @@ impl Look<'_> {
     }
 }
 
-/// `None` for a file that has nothing to do with SOPS. `is_named`: an attribute or its parent says that it does.
-fn general(path: &str, is_named: bool, read: &Read, traits: Traits) -> Option<FileFacts> {
-    let Read::Whole(bytes) = read else {
-        let may_be = is_named || traits.may_be_document();
-        return may_be.then(|| FileFacts::of(path, false, Content::Unjudged(TOO_LARGE)));
-    };
-    if !is_named && !traits.speaks_of_sops() {
-        return None;
-    }
-    let file = FileFacts::read(path, false, Some(bytes));
-    let is_secret = match &file.content {
-        Content::Document(_) => true,
-        Content::OtherFormat => is_named,
-        Content::Clear => is_named,
-        _ => is_named || traits.is_sealed(),
-    };
-    is_secret.then_some(file)
+fn facts(path: &str, content: Content, read: &Read) -> FileFacts {
+    let size = if let Read::Whole(bytes) = read { bytes.len() } else { 0 };
+    FileFacts { size, ..FileFacts::of(path, false, content) }
 }
 
 fn has_secret_name(path: &str) -> bool {
