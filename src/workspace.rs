@@ -257,16 +257,18 @@ impl Workspace {
         let path = &target.path;
         let format = Format::of_path(path);
         let bytes = self.read(path)?.ok_or_else(|| self.missing(path))?;
-        if target.env.is_none()
-            && let Some(document) = inventory::document(path, &bytes)
-        {
-            return Ok(document);
-        }
-        let parsed = match String::from_utf8(bytes) {
-            Ok(text) => Document::parse(format, &text),
+        let parsed = match std::str::from_utf8(&bytes) {
+            Ok(text) => Document::parse(format, text),
             Err(_) if format.is_whole() => Err(DocumentError::NotSops),
             Err(_) => return Err(WorkspaceError::NotText(path.clone())),
         };
+        // what sops reads by its name, rightly or not, is not read otherwise here
+        let by_content = || inventory::document(path, &bytes).filter(|_| target.env.is_none());
+        if let Err(DocumentError::NotSops | DocumentError::Syntax(_)) = parsed
+            && let Some(document) = by_content()
+        {
+            return Ok(document);
+        }
         parsed.map_err(|error| WorkspaceError::Document { path: path.clone(), error: Box::new(error) })
     }
 
