@@ -1,33 +1,43 @@
 //! The secret key of one reader, and the file that holds it.
 
+use std::sync::OnceLock;
+
 use ::age::secrecy::SecretString;
 
 use super::Recipient;
 
 /// An X25519 secret key. It has no `Debug` and no `Display`: the text leaves only through
 /// [`secret_text`](Self::secret_text).
-pub struct Identity(::age::x25519::Identity);
+pub struct Identity {
+    key: ::age::x25519::Identity,
+    /// A multiplication on the curve, and it is asked for with each stanza.
+    public: OnceLock<Recipient>,
+}
 
 impl Identity {
     /// A fresh key from the system's randomness.
     #[must_use]
     pub fn generate() -> Self {
-        Self(::age::x25519::Identity::generate())
+        Self::new(::age::x25519::Identity::generate())
+    }
+
+    fn new(key: ::age::x25519::Identity) -> Self {
+        Self { key, public: OnceLock::new() }
     }
 
     #[must_use]
     pub fn recipient(&self) -> Recipient {
-        Recipient::new(self.0.to_public())
+        self.public.get_or_init(|| Recipient::new(self.key.to_public())).clone()
     }
 
     /// `AGE-SECRET-KEY-1…`
     #[must_use]
     pub fn secret_text(&self) -> SecretString {
-        self.0.to_string()
+        self.key.to_string()
     }
 
     pub(super) fn key(&self) -> &::age::x25519::Identity {
-        &self.0
+        &self.key
     }
 }
 
@@ -88,7 +98,7 @@ fn parse_line(text: &str, line: usize) -> Result<Identity, IdentityFileError> {
     if !is_one_word || !text.starts_with("AGE-SECRET-KEY-1") {
         return Err(IdentityFileError::BadLine { line });
     }
-    text.parse().map(Identity).map_err(|_| IdentityFileError::BadLine { line })
+    text.parse().map(Identity::new).map_err(|_| IdentityFileError::BadLine { line })
 }
 
 #[cfg(test)]
