@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
 use super::{POLICY, ROSTER, WorkspaceError};
+use crate::inventory::is_policy;
 use crate::ledger::{Origin, Past, Removal, Snapshot, Track, Version, short_key};
 use crate::policy::config::{Config, CreationRule};
 use crate::policy::content::Content;
@@ -359,7 +360,7 @@ fn copied(
 /// A policy, also one in a folder below the root, or the table of people.
 #[must_use]
 pub fn names_people(path: &str) -> bool {
-    path == ROSTER || path.rsplit('/').next() == Some(POLICY)
+    path == ROSTER || is_policy(path)
 }
 
 /// How a key is or was called.

@@ -10,7 +10,8 @@ use super::history::{History, candidates};
 use super::register::Depth;
 use super::settings::Settings;
 use super::unlock::{NoKey, unlock};
-use super::{POLICY, ROSTER, VAULT, Workspace, WorkspaceError};
+use super::{ROSTER, VAULT, Workspace, WorkspaceError};
+use crate::inventory::is_policy;
 use crate::leak::{Guard, Name, Secret};
 use crate::ledger::{Mark, tokens};
 use crate::policy::content::{Content, looks_sealed};
@@ -225,7 +226,7 @@ impl<'w> Collector<'w> {
         let bound: BTreeSet<String> =
             vault.iter().flat_map(|vault| &vault.files).map(|file| file.path.clone()).collect();
         let mut policies = Vec::new();
-        for entry in entries.iter().filter(|entry| entry.path.rsplit('/').next() == Some(POLICY)) {
+        for entry in entries.iter().filter(|entry| is_policy(&entry.path)) {
             policies.extend(text(&entry.path)?);
         }
         let is_named = candidates(bound.clone(), &[]);
@@ -233,7 +234,7 @@ impl<'w> Collector<'w> {
         let mut found = entries;
         found.retain(|entry| {
             let path = &entry.path;
-            entry.is_file() && path != ROSTER && !path.ends_with(POLICY) && (is_wanted(path) || also(path))
+            entry.is_file() && path != ROSTER && !is_policy(path) && (is_wanted(path) || also(path))
         });
         found.sort_by_cached_key(|entry| (!bound.contains(&entry.path), !is_named(&entry.path)));
         Ok((vault, found))

@@ -332,3 +332,19 @@ fn a_hostile_path_moves_no_cursor() {
     sandbox.write("a\u{1b}[2Jb.txt", CANARY);
     scan(&sandbox, &[]).exits(1).prints("a\\u{1b}[2Jb.txt:1").hides("\u{1b}[2J");
 }
+
+/// The most common name of a SOPS file ends as that of a policy does.
+#[test]
+fn the_hook_knows_the_values_of_a_file_whose_name_ends_as_a_policy() {
+    for name in ["secret.sops.yaml", "k8s/app.sops.yaml"] {
+        let sandbox = Sandbox::new();
+        sandbox.write(".sops.yaml", format!("creation_rules:\n  - age: {}\n", sandbox.key()));
+        sandbox.write(name, format!("DB_PASSWORD: {CANARY}\n"));
+        sandbox.stax(["secrets", "encrypt", "-i", name]).ok();
+        sandbox.commit_all("sealed");
+        sandbox.stax(["secrets", "install"]).ok();
+        sandbox.write("notes.txt", format!("the password is {CANARY}\n"));
+        sandbox.git(["add", "--all"]).ok();
+        sandbox.git(["commit", "--quiet", "-m", "notes"]).exits(1).shows("C07").hides(CANARY);
+    }
+}

@@ -15,6 +15,7 @@ use crate::cli::escape::Escaped;
 use crate::cli::failure::Failure;
 use crate::cli::secrets::install::guard;
 use crate::cli::ui::Ui;
+use crate::inventory::is_policy;
 use crate::policy::config::Config;
 use crate::policy::content::{Content, looks_sealed};
 use crate::policy::vault::Vault;
@@ -22,7 +23,7 @@ use crate::repo::Repo;
 use crate::trace;
 use crate::verify::facts::{FileFacts, Plain, says_secret};
 use crate::verify::rules::plaintext;
-use crate::workspace::{Caller, POLICY, VAULT, Workspace};
+use crate::workspace::{Caller, VAULT, Workspace};
 
 use protocol::{Answer, Command};
 
@@ -136,7 +137,7 @@ impl Around {
 
 impl Guard {
     fn refusal(&self, path: &str, bytes: &[u8]) -> Option<Refusal> {
-        if path == VAULT || path.rsplit('/').next() == Some(POLICY) || bytes.is_empty() {
+        if path == VAULT || is_policy(path) || bytes.is_empty() {
             return None;
         }
         let around = self.around.get_or_init(Around::read).as_ref();
