@@ -159,3 +159,22 @@ fn where_a_key_of_another_kind_stays_the_step_for_each_kind_is_printed() {
         assert_eq!(sandbox.read(".sops.yaml"), policy);
     }
 }
+
+/// sops alone can encrypt to the key that stays.
+#[test]
+fn updatekeys_takes_no_key_of_another_kind_that_the_policy_still_names() {
+    let (sandbox, _) = with_other("pgp", FINGERPRINT);
+    let both = sandbox.read("a.yaml").replacen("sops:\n", &format!("sops:\n{}", entries("kms")), 1);
+    sandbox.write("a.yaml", &both);
+    let age = sandbox.key();
+    sandbox.write(".sops.yaml", format!("creation_rules:\n  - kms: {ARN}\n    age: {age}\n"));
+    let refused = secrets(&sandbox, &["updatekeys", "--keep-data-key"]).exits(1);
+    refused.prints("has keys of other kinds").says("sops updatekeys -y a.yaml").says("sops rotate -i a.yaml");
+    assert_eq!(sandbox.read("a.yaml"), both);
+    // where only age stays it needs neither sops nor gpg
+    sandbox.write(".sops.yaml", format!("creation_rules:\n  - age: {age}\n"));
+    secrets(&sandbox, &["updatekeys"]).ok().prints("new data key");
+    let after = sandbox.read("a.yaml");
+    assert!(!after.contains("pgp:") && !after.contains("kms:"), "{after}");
+    sandbox.sops(["decrypt", "a.yaml"]).ok().prints("canary-1");
+}

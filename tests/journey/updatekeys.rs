@@ -86,3 +86,25 @@ fn a_file_that_cannot_follow_is_named_and_the_others_are_done() {
     bob.sops(["decrypt", PROD]).exits(128);
     sandbox.stax(["secrets", "updatekeys", "nothing.yaml"]).exits(2).one_error();
 }
+
+#[test]
+fn a_rule_that_names_nobody_takes_the_file_from_nobody() {
+    let sandbox = Sandbox::with_store();
+    let before = sandbox.read(PROD);
+    let key = sandbox.key();
+    sandbox.write(".sops.yaml", sandbox.read(".sops.yaml").replace(&key, "''"));
+    sandbox.stax(["secrets", "updatekeys"]).exits_with_one_of(&[1, 2]);
+    assert_eq!(sandbox.read(PROD), before);
+}
+
+#[test]
+fn another_order_of_the_same_readers_is_no_change() {
+    let (sandbox, bob) = shared();
+    let (own, before) = (sandbox.key(), sandbox.read(PROD));
+    let policy = sandbox.read(".sops.yaml");
+    let swapped = policy.replace(&own, "FIRST").replace(&bob.key(), &own).replace("FIRST", &bob.key());
+    assert_ne!(swapped, policy);
+    sandbox.write(".sops.yaml", swapped);
+    sandbox.stax(["secrets", "updatekeys"]).ok().prints("nothing to do");
+    assert_eq!(sandbox.read(PROD), before);
+}

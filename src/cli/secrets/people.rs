@@ -1,6 +1,6 @@
 //! What the recipient commands share: scope, people and their names, dates, and what to type next.
 
-mod readers;
+pub(super) mod readers;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use sops_document::age::{Recipient, person, same_key};
 
+use super::people::readers::{fits, lists, own_lists};
 use super::people::{People, Scope, roster_write};
 use super::values::{beside_others, unless_outdated};
 use super::verify::count;
@@ -13,8 +14,7 @@ use crate::cli::failure::{Exit, Failure};
 use crate::cli::ui::Ui;
 use crate::disk::Write;
 use crate::inventory::{Cause, Obstacle, SecretFile};
-use crate::policy::config::CreationRule;
-use crate::workspace::groups::same_split;
+use crate::workspace::ROSTER;
 use crate::workspace::wrap::{Keys, Rewrapped};
 
 /// Let files follow a policy that was edited by hand
@@ -28,7 +28,7 @@ pub struct Args {
     files: Vec<PathBuf>,
     #[command(flatten)]
     scope: Scope,
-    /// Keep the data key also where somebody loses a file
+    /// Keep the data key also where somebody loses a file; not where a key of another kind than age goes
     #[arg(long)]
     keep_data_key: bool,
     /// Show what would change and write nothing
@@ -80,6 +80,9 @@ impl Args {
         }
         for (step, rewrapped) in &done {
             tell(ui, people, step, rewrapped);
+        }
+        if writes.len() > done.len() {
+            ui.mark("~", ROSTER);
         }
         note_losers(ui, people, &done);
         left.iter().for_each(|obstacle| tell_left(ui, obstacle));
@@ -141,35 +144,51 @@ fn step<'p>(
 ) -> Result<Option<Step<'p>>, Box<Obstacle>> {
     let Some(rule) = file.rule.map(|at| people.inventory.rule(at)) else { return Ok(None) };
     let others = file.others();
-    let kinds_leave = others.iter().filter(|other| !names(&rule.others, other));
-    let kinds_join = rule.others.iter().filter(|other| !names(&others, other));
-    let is_split = !file.document.metadata().groups.is_empty();
-    if kinds_join.clone().next().is_some()
-        || (is_split || rule.groups.len() > 1) && !same_split(rule, &file.document)
-    {
+    if !fits(rule, file) || rule.others.iter().any(|other| !names(&others, other)) {
         let what = "the policy asks for keys of other kinds, or other key groups, than the file has";
-        let path = shell_words::quote(&file.target.path);
-        let step = format!("sops updatekeys -y {}{path}", file.sops_types());
-        return Err(file.obstacle(Cause::Other(what.into())).step(step));
+        return Err(by_sops(file, Cause::Other(what.into()), &["updatekeys -y"]));
     }
-    let (wanted, own) = (lists(rule, is_split), labels(file, is_split));
-    let mut leaves: Vec<String> = kinds_leave.cloned().collect();
-    if wanted == own && leaves.is_empty() {
+    let (wanted, own) = (lists(rule, !file.document.metadata().groups.is_empty()), own_lists(file));
+    let gone = others.iter().filter(|other| !names(&rule.others, other)).cloned().collect::<Vec<_>>();
+    if gone.is_empty() && same_people(&wanted, &own) {
         return Ok(None);
     }
+    if wanted.iter().any(Vec::is_empty) {
+        return Err(file.obstacle(Cause::Other("its rule names nobody with an age key".into())));
+    }
     let (wanted_all, own_all) = (wanted.concat(), own.concat());
-    leaves.extend(own_all.iter().filter(|label| !names(&wanted_all, label)).cloned());
-    let joins = wanted_all.iter().filter(|key| !names(&own_all, key)).cloned().collect();
+    let lost = own_all.iter().filter(|label| !names(&wanted_all, label)).map(|label| (*label).to_owned());
+    let leaves: Vec<String> = gone.iter().cloned().chain(lost).collect();
     let keys = match () {
-        () if leaves.iter().any(|key| names(&others, key)) => Keys::NewForAgeAlone,
-        () if leaves.is_empty() || keep_data_key => Keys::Keep,
-        () => Keys::New,
+        () if leaves.is_empty() || (keep_data_key && gone.is_empty()) => Keys::Keep,
+        // who stays with another kind of key gets a new data key by sops alone
+        () if gone.len() < others.len() => {
+            let cause = Cause::Foreign(file.document.metadata().foreign.clone());
+            return Err(by_sops(file, cause, &["updatekeys -y", "rotate -i"]));
+        }
+        () if gone.is_empty() => Keys::New,
+        () => Keys::NewForAgeAlone,
     };
+    let joins = wanted_all.iter().filter(|key| !names(&own_all, key)).map(|key| (*key).to_owned()).collect();
     let readers = wanted.iter().map(|list| list.iter().map(|key| key.parse()).collect());
     let readers = readers
         .collect::<Result<Vec<Vec<Recipient>>, _>>()
         .map_err(|error| file.obstacle(Cause::Other(format!("a recipient of the policy: {error}"))))?;
     Ok(Some(Step { file, joins, leaves, readers, keys }))
+}
+
+/// In each key group the same labels, whatever their order.
+fn same_people(wanted: &[Vec<&str>], own: &[Vec<&str>]) -> bool {
+    let sets = |lists: &[Vec<&str>]| -> Vec<BTreeSet<String>> {
+        lists.iter().map(|list| list.iter().map(|key| (*key).to_owned()).collect()).collect()
+    };
+    sets(wanted) == sets(own)
+}
+
+fn by_sops(file: &SecretFile, cause: Cause, commands: &[&str]) -> Box<Obstacle> {
+    let (types, path) = (file.sops_types(), shell_words::quote(&file.target.path));
+    let steps = commands.iter().map(|command| format!("sops {command} {types}{path}"));
+    steps.fold(file.obstacle(cause), Obstacle::step)
 }
 
 /// The policies of these files that git does not have as they are: without them a commit would be refused.
@@ -208,25 +227,8 @@ fn rows(
     if is_changed { roster_write(&people.workspace, &roster).map(Some) } else { Ok(None) }
 }
 
-fn names(keys: &[String], key: &str) -> bool {
-    keys.iter().any(|known| same_key(known, key))
-}
-
-/// The recipients of a rule, for each key group.
-fn lists(rule: &CreationRule, is_split: bool) -> Vec<Vec<String>> {
-    if !is_split {
-        return vec![rule.recipients().into_iter().map(str::to_owned).collect()];
-    }
-    rule.groups.iter().map(|group| group.iter().map(|(key, _)| key.clone()).collect()).collect()
-}
-
-/// The labels of a file, for each key group.
-fn labels(file: &SecretFile, is_split: bool) -> Vec<Vec<String>> {
-    if !is_split {
-        return vec![file.labels().into_iter().map(str::to_owned).collect()];
-    }
-    let groups = file.document.metadata().groups.iter();
-    groups.map(|group| group.age.iter().map(|stanza| stanza.recipient.clone()).collect()).collect()
+fn names(keys: &[impl AsRef<str>], key: &str) -> bool {
+    keys.iter().any(|known| same_key(known.as_ref(), key))
 }
 
 fn tell(ui: &Ui, people: &People, step: &Step<'_>, rewrapped: &Rewrapped) {

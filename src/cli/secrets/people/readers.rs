@@ -57,7 +57,7 @@ impl People {
 }
 
 /// Whether a document has the key groups of its rule.
-fn fits(rule: &CreationRule, file: &SecretFile) -> bool {
+pub(in crate::cli::secrets) fn fits(rule: &CreationRule, file: &SecretFile) -> bool {
     let is_plain = file.document.metadata().groups.is_empty() && rule.groups.len() < 2;
     is_plain || groups::same_split(rule, &file.document)
 }
@@ -75,7 +75,7 @@ fn refuse_misfit(rule: &CreationRule, file: &SecretFile) -> Refusable<()> {
 }
 
 /// The labels of a file, for each key group.
-fn own_lists(file: &SecretFile) -> Vec<Vec<&str>> {
+pub(in crate::cli::secrets) fn own_lists(file: &SecretFile) -> Vec<Vec<&str>> {
     match file.document.metadata().groups.as_slice() {
         [] => vec![file.labels()],
         groups => {
@@ -86,7 +86,8 @@ fn own_lists(file: &SecretFile) -> Vec<Vec<&str>> {
     }
 }
 
-fn lists(rule: &CreationRule, is_split: bool) -> Vec<Vec<&str>> {
+/// The recipients of a rule, for each key group.
+pub(in crate::cli::secrets) fn lists(rule: &CreationRule, is_split: bool) -> Vec<Vec<&str>> {
     if !is_split {
         return vec![rule.recipients()];
     }
