@@ -183,13 +183,15 @@ impl<'a> Ledger<'a> {
         if !held.contains(&true) {
             return Vec::new();
         }
+        let present = self.tips.iter().map(|(path, _)| self.is_present(path, recipient)).collect();
+        let who = Who { recipient, held, present };
         let (places, gone) = self.memory.places.get_or_init(|| self.places());
         let mut files = Vec::new();
-        for ((path, tip), places) in self.tips.iter().zip(places) {
-            files.extend(self.file(recipient, path, Some(tip), places, &held));
+        for (at, places) in places.iter().enumerate() {
+            files.extend(self.file(&who, &self.tips[at].0, Some(at), places));
         }
         for (path, places) in gone {
-            files.extend(self.file(recipient, path, None, places, &held));
+            files.extend(self.file(&who, path, None, places));
         }
         files
     }
@@ -223,16 +225,11 @@ impl<'a> Ledger<'a> {
         (all, gone.into_iter().collect())
     }
 
-    fn file(
-        &self,
-        recipient: &str,
-        path: &str,
-        tip: Option<&Rc<Snapshot>>,
-        places: &[usize],
-        held: &[bool],
-    ) -> Option<FileExposure> {
+    /// `at` is where the file stands among those of today.
+    fn file(&self, who: &Who<'_>, path: &str, at: Option<usize>, places: &[usize]) -> Option<FileExposure> {
+        let (recipient, tip) = (who.recipient, at.map(|at| &self.tips[at].1));
         let readable: Vec<&Version> =
-            places.iter().filter(|at| held[**at]).map(|at| &self.versions[*at]).collect();
+            places.iter().filter(|at| who.held[**at]).map(|at| &self.versions[*at]).collect();
         let from = readable.last()?.origin.clone();
         let mut keys: BTreeMap<&String, Vec<Readable>> = BTreeMap::new();
         // oldest first, so that each token is noted where it came from
@@ -248,7 +245,8 @@ impl<'a> Ledger<'a> {
         let epoch = tip.and_then(|tip| self.epochs.at(tip));
         let reads_today = epoch.is_some_and(|epoch| self.epochs.was_read_by(epoch, recipient))
             || tip.is_some_and(|tip| tip.recipients.contains(recipient));
-        let place = Place { recipient, path, tip, epoch, reads_today };
+        let is_present = at.is_some_and(|at| who.present[at]);
+        let place = Place { who, path, tip, epoch, reads_today, is_present };
         let items = keys.into_iter().map(|(key, readable)| {
             let accepted = (self.accepted)(path, key).map(State::Accepted);
             let state = accepted.unwrap_or_else(|| self.state(&place, key, &readable));
@@ -294,7 +292,7 @@ impl<'a> Ledger<'a> {
     }
 
     fn state(&self, place: &Place<'_>, key: &str, readable: &[Readable]) -> State {
-        if self.is_present(place.path, place.recipient) {
+        if place.is_present {
             return State::Present;
         }
         let sealed = place.tip.and_then(|tip| tip.sealed.get(key));
@@ -304,7 +302,7 @@ impl<'a> Ledger<'a> {
             return State::Exposed(Why::InClear);
         }
         if let Some(sealed) = sealed {
-            if place.tip.is_some_and(|tip| tip.recipients.contains(place.recipient)) {
+            if place.tip.is_some_and(|tip| tip.recipients.contains(place.who.recipient)) {
                 return State::Exposed(Why::ReadsToday);
             }
             if place.reads_today {
@@ -346,7 +344,7 @@ impl<'a> Ledger<'a> {
             let spots = values.get(&print).into_iter().flatten();
             let mut others = spots.filter(|(at, other)| {
                 let path = &self.tips[*at].0;
-                (path != place.path || other != key) && !self.is_present(path, place.recipient)
+                (path != place.path || other != key) && !place.who.present[*at]
             });
             if let Some((at, other)) = others.next() {
                 return Some((self.tips[*at].0.clone(), other.clone()));
@@ -394,11 +392,20 @@ impl<'a> Ledger<'a> {
 
 /// Whose values, and the file as it is today.
 struct Place<'p> {
-    recipient: &'p str,
+    who: &'p Who<'p>,
     path: &'p str,
     tip: Option<&'p Rc<Snapshot>>,
     epoch: Option<Epoch>,
     reads_today: bool,
+    /// And may.
+    is_present: bool,
+}
+
+/// One recipient: which versions they could read, and which files of today they read as a rule says.
+struct Who<'r> {
+    recipient: &'r str,
+    held: Vec<bool>,
+    present: Vec<bool>,
 }
 
 #[cfg(test)]
