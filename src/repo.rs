@@ -20,6 +20,7 @@ mod plumbing;
 mod programs;
 mod promised;
 mod push;
+mod recent;
 mod refs;
 mod scopes;
 mod texts;

@@ -6,15 +6,15 @@
 
 use std::cell::Cell;
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::hash::BuildHasherDefault;
 use std::rc::Rc;
 
 use git2::{ErrorCode, Odb, Oid};
 
 use super::changes::{FastReads, Found, Told, changed};
-use super::commits::{Commits, NONE, NameHasher, RawCommit};
+use super::commits::{Commits, NONE, RawCommit};
 use super::graph::Graph;
-use super::trees::{RawEntry, SUBMODULE, TREE, TreeEntries, Trees};
+use super::recent::Recent;
+use super::trees::{RawEntry, TREE, TreeEntries, Trees, file};
 use super::{Entry, ObjectId, PathChange, Repo, RepoError, Span, Walk};
 
 impl Repo {
@@ -155,8 +155,7 @@ impl Repo {
 /// Names that are compared one by one.
 const FEW: usize = 8;
 
-/// Half of the entries that are kept of trees that were read: a tree is read as the one of its commit and again
-/// as the one of a parent, soon after.
+/// Half of the entries that are kept of trees that were read.
 const KEPT: usize = 1 << 17;
 
 /// For each commit the row of one that has the same at the wanted paths: an ancestor where the filters of the graph
@@ -233,9 +232,6 @@ impl Node<'_> {
 /// What a tree holds under the names of a node, in the order of its children.
 type Picked = Rc<[Option<Entry>]>;
 
-/// By node and tree.
-type Kept = HashMap<(usize, Oid), Picked, BuildHasherDefault<NameHasher>>;
-
 /// What every parent of a commit lacks, and what a merge took from one side.
 type Differences = (Vec<PathChange>, Vec<PathChange>);
 
@@ -243,15 +239,13 @@ type Differences = (Vec<PathChange>, Vec<PathChange>);
 struct Reader<'a> {
     odb: &'a Odb<'a>,
     plan: &'a Plan<'a>,
-    young: Kept,
-    old: Kept,
-    /// Entries in `young`.
-    kept: usize,
+    /// By node and tree.
+    recent: Recent<(usize, Oid), Picked>,
 }
 
 impl<'a> Reader<'a> {
     fn new(odb: &'a Odb<'a>, plan: &'a Plan<'a>) -> Self {
-        Self { odb, plan, young: Kept::default(), old: Kept::default(), kept: 0 }
+        Self { odb, plan, recent: Recent::new(KEPT) }
     }
 
     /// What a tree holds at a planned path.
@@ -271,39 +265,8 @@ impl<'a> Reader<'a> {
     }
 
     fn picked(&mut self, node: usize, tree: Oid) -> Result<Picked, RepoError> {
-        if let Some(known) = self.young.get(&(node, tree)) {
-            return Ok(known.clone());
-        }
-        let picked = match self.old.remove(&(node, tree)) {
-            Some(known) => known,
-            None => self.pick(&self.plan.nodes[node], tree)?,
-        };
-        self.kept += picked.len();
-        if self.kept > KEPT {
-            self.old = std::mem::take(&mut self.young);
-            self.kept = picked.len();
-        }
-        self.young.insert((node, tree), picked.clone());
-        Ok(picked)
-    }
-
-    fn pick(&self, node: &Node<'_>, tree: Oid) -> Result<Picked, RepoError> {
-        let object = self.odb.read(tree).map_err(|error| RepoError::reading(&error, tree.into()))?;
-        let mut slots = vec![None; node.children.len()];
-        // where most of a folder is wanted, the next entry is the next child
-        let next = Cell::new(0);
-        let wanted = |name: &[u8]| {
-            let is_next = node.children.get(next.get()).is_some_and(|(child, _)| *child == name);
-            let place = if is_next { Some(next.get()) } else { node.place_of(name) };
-            next.set(place.map_or(next.get(), |place| place + 1));
-            place
-        };
-        let take = |place: usize, entry: RawEntry<'_>| {
-            slots[place] = Some(Entry { id: entry.id.into(), mode: entry.mode });
-            Ok(())
-        };
-        TreeEntries::new(&object).pick(wanted, take)?.ok_or(RepoError::Corrupt(tree.into()))?;
-        Ok(slots.into())
+        let (odb, names) = (self.odb, &self.plan.nodes[node]);
+        self.recent.get((node, tree), |picked| picked.len(), || pick(odb, names, tree))
     }
 
     /// The paths that differ from what every parent holds, and those in which a merge took one side.
@@ -352,6 +315,26 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// What a tree holds under the names of a node.
+fn pick(odb: &Odb<'_>, node: &Node<'_>, tree: Oid) -> Result<Picked, RepoError> {
+    let object = odb.read(tree).map_err(|error| RepoError::reading(&error, tree.into()))?;
+    let mut slots = vec![None; node.children.len()];
+    // where most of a folder is wanted, the next entry is the next child
+    let next = Cell::new(0);
+    let wanted = |name: &[u8]| {
+        let is_next = node.children.get(next.get()).is_some_and(|(child, _)| *child == name);
+        let place = if is_next { Some(next.get()) } else { node.place_of(name) };
+        next.set(place.map_or(next.get(), |place| place + 1));
+        place
+    };
+    let take = |place: usize, entry: RawEntry<'_>| {
+        slots[place] = Some(entry.entry());
+        Ok(())
+    };
+    TreeEntries::new(&object).pick(wanted, take)?.ok_or(RepoError::Corrupt(tree.into()))?;
+    Ok(slots.into())
+}
+
 fn note(path: &str, new: Option<Entry>, old: Vec<Option<Entry>>, (paths, choices): &mut Differences) {
     let list = if !old.contains(&new) && (new.is_some() || !old.is_empty()) {
         paths
@@ -361,11 +344,6 @@ fn note(path: &str, new: Option<Entry>, old: Vec<Option<Entry>>, (paths, choices
         return;
     };
     list.push(PathChange { path: path.to_owned(), new, old });
-}
-
-/// What is neither a folder nor a submodule.
-fn file(entry: Entry) -> Option<Entry> {
-    (entry.mode != TREE && entry.mode != SUBMODULE).then_some(entry)
 }
 
 /// The tree of an entry that is a folder.

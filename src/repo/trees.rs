@@ -2,19 +2,17 @@
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use git2::{Odb, OdbObject, Oid};
 
-use super::commits::ByName;
+use super::recent::Recent;
 use super::{Entry, RepoError};
 
 pub(super) const TREE: u32 = 0o040_000;
 pub(super) const SUBMODULE: u32 = 0o160_000;
 
-/// Half of the bytes of trees that are kept: a tree is read as the one of its commit and again as the one
-/// of a parent, soon after.
+/// Half of the bytes of trees that are kept.
 const KEPT: usize = 8 << 20;
 
 /// One line of a raw tree.
@@ -32,8 +30,11 @@ impl RawEntry<'_> {
 
     /// What is neither a folder nor a submodule.
     pub(super) fn file(&self) -> Option<Entry> {
-        let is_file = self.mode != TREE && self.mode != SUBMODULE;
-        is_file.then(|| Entry { id: self.id.into(), mode: self.mode })
+        file(self.entry())
+    }
+
+    pub(super) fn entry(&self) -> Entry {
+        Entry { id: self.id.into(), mode: self.mode }
     }
 
     /// git sorts folders as if their names ended in a slash. A file and a folder of one name are two.
@@ -46,6 +47,11 @@ impl RawEntry<'_> {
         };
         self.name[..common].cmp(&other.name[..common]).then_with(|| next(self).cmp(&next(other)))
     }
+}
+
+/// What is neither a folder nor a submodule.
+pub(super) fn file(entry: Entry) -> Option<Entry> {
+    (entry.mode != TREE && entry.mode != SUBMODULE).then_some(entry)
 }
 
 /// The entries of a raw tree: octal mode, blank, name, NUL, the bytes of an object's name. `None` for a
@@ -150,10 +156,7 @@ fn differing<'a>(mut new: TreeEntries<'a>, mut old: TreeEntries<'a>) -> Option<V
 /// Trees of one repository, the last ones kept.
 pub(super) struct Trees<'a> {
     odb: &'a Odb<'a>,
-    young: ByName<Rc<OdbObject<'a>>>,
-    old: ByName<Rc<OdbObject<'a>>>,
-    /// Bytes in `young`.
-    bytes: usize,
+    recent: Recent<Oid, Rc<OdbObject<'a>>>,
     /// Names that are not UTF-8 are shown too, with what they lack replaced. No policy can name them.
     with_odd_names: bool,
 }
@@ -163,7 +166,7 @@ pub(super) type Visit<'v> = &'v mut dyn FnMut(&str, Option<Entry>, &[Option<Entr
 
 impl<'a> Trees<'a> {
     pub(super) fn new(odb: &'a Odb<'a>) -> Self {
-        Self { odb, young: HashMap::default(), old: HashMap::default(), bytes: 0, with_odd_names: false }
+        Self { odb, recent: Recent::new(KEPT), with_odd_names: false }
     }
 
     pub(super) fn with_odd_names(odb: &'a Odb<'a>) -> Self {
@@ -171,20 +174,9 @@ impl<'a> Trees<'a> {
     }
 
     fn read(&mut self, tree: Oid) -> Result<Rc<OdbObject<'a>>, RepoError> {
-        if let Some(known) = self.young.get(&tree) {
-            return Ok(known.clone());
-        }
-        let object = match self.old.remove(&tree) {
-            Some(known) => known,
-            None => Rc::new(self.odb.read(tree).map_err(|error| RepoError::reading(&error, tree.into()))?),
-        };
-        self.bytes += object.len();
-        if self.bytes > KEPT {
-            self.old = std::mem::take(&mut self.young);
-            self.bytes = object.len();
-        }
-        self.young.insert(tree, object.clone());
-        Ok(object)
+        let odb = self.odb;
+        let read = || odb.read(tree).map(Rc::new).map_err(|error| RepoError::reading(&error, tree.into()));
+        self.recent.get(tree, |object| object.len(), read)
     }
 
     /// Shows each file that differs from what every parent holds. A folder equal to that of any parent holds

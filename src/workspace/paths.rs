@@ -25,13 +25,7 @@ impl Workspace {
     /// # Errors
     /// A path outside the repository.
     pub fn relative_new(&self, file: &Path) -> Result<String> {
-        let outside = || WorkspaceError::Outside(file.to_owned());
-        let name = file.file_name().ok_or_else(outside)?;
-        let parent = file.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
-        let parent = parent.canonicalize().ok().or_else(|| gone(parent)).ok_or_else(outside)?;
-        let root = self.root.canonicalize().map_err(|_| outside())?;
-        let path = parent.strip_prefix(&root).map_err(|_| outside())?.join(name);
-        path.to_str().map(str::to_owned).ok_or_else(|| WorkspaceError::NotText(path.display().to_string()))
+        self.beneath(file, &|parent| parent.canonicalize().ok())
     }
 
     /// A path as the user typed it, relative to the root. As stax prints it, it works in every folder.
@@ -39,16 +33,20 @@ impl Workspace {
     /// # Errors
     /// A path outside the repository.
     pub fn relative(&self, file: &Path) -> Result<String> {
-        let name = file.file_name().ok_or_else(|| WorkspaceError::Outside(file.to_owned()))?;
-        let parent = file.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
-        let outside = |_| WorkspaceError::Outside(file.to_owned());
         // as it is typed here, or as stax prints it
-        let there = parent.canonicalize().or_else(|_| self.root.join(parent).canonicalize());
-        let parent = there.ok().or_else(|| gone(parent));
-        let parent = parent.ok_or_else(|| WorkspaceError::Outside(file.to_owned()))?;
-        let root = self.root.canonicalize().map_err(outside)?;
-        let inner = parent.strip_prefix(&root).map_err(|_| WorkspaceError::Outside(file.to_owned()))?;
-        let path = inner.join(name);
+        self.beneath(file, &|parent| {
+            parent.canonicalize().or_else(|_| self.root.join(parent).canonicalize()).ok()
+        })
+    }
+
+    /// `find` gives the folder of the file, where it is there.
+    fn beneath(&self, file: &Path, find: &dyn Fn(&Path) -> Option<PathBuf>) -> Result<String> {
+        let outside = || WorkspaceError::Outside(file.to_owned());
+        let name = file.file_name().ok_or_else(outside)?;
+        let parent = file.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
+        let parent = find(parent).or_else(|| gone(parent)).ok_or_else(outside)?;
+        let root = self.root.canonicalize().map_err(|_| outside())?;
+        let path = parent.strip_prefix(&root).map_err(|_| outside())?.join(name);
         path.to_str().map(str::to_owned).ok_or_else(|| WorkspaceError::NotText(path.display().to_string()))
     }
 }
