@@ -5,6 +5,7 @@ mod cause;
 mod content;
 mod error;
 mod find;
+mod policies;
 mod reader;
 mod tree;
 
@@ -16,11 +17,11 @@ pub use cause::{Cause, Keys, Obstacle};
 pub use content::{Read, content_of, document, format_of, secret};
 pub use error::InventoryError;
 pub use find::Extent;
+pub use policies::PolicyFiles;
 pub use reader::{Kind, Reader};
 pub use tree::{Source, Tree, may_hold_document, sniff_blob, sniff_file};
 
 use crate::policy::config::{Config, CreationRule};
-use crate::policy::policies::Policies;
 
 /// The largest file that is read as a document or as policy.
 pub const MAX_FILE: usize = 32 << 20;
@@ -45,7 +46,7 @@ pub struct PolicyFile {
     pub before: Option<Vec<u8>>,
 }
 
-/// A creation rule: the place of its policy in [`Inventory::policies`], and its own in that policy.
+/// A creation rule: the place of its policy in [`PolicyFiles::readable`], and its own in that policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RuleAt {
     pub policy: usize,
@@ -73,10 +74,7 @@ pub struct SecretFile {
 /// Every SOPS file of a tree.
 #[derive(Default)]
 pub struct Inventory {
-    /// The one at the root first, also where there is none: it is empty then.
-    pub policies: Vec<PolicyFile>,
-    /// Policies that cannot be read, with the reason.
-    pub broken: Vec<(String, String)>,
+    pub policies: PolicyFiles,
     /// By path.
     pub files: Vec<SecretFile>,
     /// Files that are or may be SOPS documents, and that cannot be changed here.
@@ -116,37 +114,22 @@ impl SecretFile {
 impl Inventory {
     #[must_use]
     pub fn rule(&self, at: RuleAt) -> &CreationRule {
-        &self.policies[at.policy].config.rules[at.rule]
+        self.policies.rule(at)
     }
 
     /// Where policies stand, also those that cannot be read.
     pub fn policy_paths(&self) -> impl Iterator<Item = &str> {
-        let readable = self.policies.iter().map(|policy| policy.path.as_str());
-        readable.chain(self.broken.iter().map(|(path, _)| path.as_str()))
+        let readable = self.policies.readable.iter().map(|policy| policy.path.as_str());
+        readable.chain(self.policies.broken.iter().map(|(path, _)| path.as_str()))
     }
 
     /// Every rule of every policy.
     pub fn rules(&self) -> impl Iterator<Item = RuleAt> {
         self.policies
+            .readable
             .iter()
             .enumerate()
             .flat_map(|(policy, file)| (0..file.config.rules.len()).map(move |rule| RuleAt { policy, rule }))
-    }
-
-    /// The rule that governs a path: of the nearest policy above it that has one, for a bound file of the root.
-    #[must_use]
-    pub fn rule_for(&self, path: &str, is_bound: bool) -> Option<RuleAt> {
-        self.rule_by(&self.sorted(), path, is_bound)
-    }
-
-    fn rule_by(&self, policies: &Policies, path: &str, is_bound: bool) -> Option<RuleAt> {
-        let (policy, rule) = policies.place_of(path, is_bound)?;
-        let policy = self.policies.iter().position(|file| file.path == policy)?;
-        Some(RuleAt { policy, rule })
-    }
-
-    fn sorted(&self) -> Policies {
-        self.policies.iter().map(|file| (file.path.as_str(), file.config.clone())).collect()
     }
 
     #[must_use]
@@ -184,8 +167,8 @@ impl Inventory {
     /// # Errors
     /// When that cannot be read.
     pub fn with_sound_policy(self) -> Result<Self> {
-        match self.broken.iter().find(|(path, _)| path == POLICY) {
-            Some((_, what)) => Err(InventoryError::Policy(what.clone())),
+        match self.policies.broken.iter().find(|(path, _)| path == POLICY) {
+            Some((path, what)) => Err(InventoryError::Policy { path: path.clone(), what: what.clone() }),
             None => Ok(self),
         }
     }

@@ -43,6 +43,7 @@ use crate::trace;
 pub use crate::inventory::{MAX_FILE, POLICY, ROSTER, Target, VAULT};
 pub use error::WorkspaceError;
 use paths::existing;
+pub use secret_files::Governing;
 use sops_document::{Cleartext, DataKey, Document, DocumentError, Format, SealContext};
 use unlock::NoKey;
 pub use unlock::StanzaFault;
@@ -208,7 +209,8 @@ impl Workspace {
     /// A `.sops.yaml` that sops or stax would misread.
     pub fn policy(&self) -> Result<Option<Config>> {
         let Some(text) = self.read_text(POLICY)? else { return Ok(None) };
-        let (config, _) = Config::parse(&text).map_err(|error| WorkspaceError::Policy(error.to_string()))?;
+        let (config, _) = Config::parse(&text)
+            .map_err(|error| WorkspaceError::Policy { path: POLICY.to_owned(), what: error.to_string() })?;
         Ok(Some(config))
     }
 
@@ -358,11 +360,15 @@ impl Workspace {
     /// # Errors
     /// [`WorkspaceError::Recipients`] names who is too many and who is missing.
     pub fn check_recipients(&self, target: &Target, document: &Document) -> Result<()> {
-        let Some(config) = self.policy()? else { return Ok(()) };
-        let Some((_, rule)) = config.rule_for(&target.path) else { return Ok(()) };
+        let Some(governing) = self.governing(&target.path, target.env.is_some())? else { return Ok(()) };
+        let (policy, rule) = (governing.policy.clone(), governing.rule());
         if rule.groups.len() > 1 || !document.metadata().groups.is_empty() {
             let fits = groups::fits(rule, document);
-            return if fits { Ok(()) } else { Err(WorkspaceError::Groups(target.path.clone())) };
+            return if fits {
+                Ok(())
+            } else {
+                Err(WorkspaceError::Groups { path: target.path.clone(), policy })
+            };
         }
         if !rule.groups.is_empty() {
             return Ok(());
@@ -376,6 +382,7 @@ impl Workspace {
         }
         Err(WorkspaceError::Recipients {
             path: target.path.clone(),
+            policy,
             extra: owned(found.difference(&wanted).collect()),
             missing: owned(wanted.difference(&found).collect()),
         })

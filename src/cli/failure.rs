@@ -152,10 +152,12 @@ impl From<WorkspaceError> for Failure {
                 .hint("nothing was printed or changed; see who changed it: git log -p"),
             WorkspaceError::OwnStanza { path, why, others, .. } => own_stanza(message, &path, why, &others),
             WorkspaceError::Locked { tried, readers, parts, .. } => locked(message, parts, &tried, &readers),
-            WorkspaceError::Groups(path) => {
+            WorkspaceError::Groups { path, .. } => {
                 Self::usage(message).hint(format!("check the difference, then: sops updatekeys -y {path}"))
             }
-            WorkspaceError::Recipients { extra, missing, .. } => recipients(message, &extra, &missing),
+            WorkspaceError::Recipients { policy, extra, missing, .. } => {
+                recipients(message, &policy, &extra, &missing)
+            }
             _ => Self::usage(message),
         }
     }
@@ -229,7 +231,7 @@ fn locked(message: String, parts: Option<String>, tried: &[Tried], readers: &[St
     failure.hint(format!("ask {reader} to run: stax secrets add-recipient {own} --name … --role …"))
 }
 
-fn recipients(message: String, extra: &[String], missing: &[String]) -> Failure {
+fn recipients(message: String, policy: &str, extra: &[String], missing: &[String]) -> Failure {
     let mut failure = Failure::usage(message);
     for key in extra {
         failure = failure.detail(format!("can read it but is not in the policy: {key}"));
@@ -238,6 +240,6 @@ fn recipients(message: String, extra: &[String], missing: &[String]) -> Failure 
         failure = failure.detail(format!("is in the policy but cannot read it: {key}"));
     }
     failure
-        .hint("check the difference with: git log -p .sops.yaml")
+        .hint(format!("check the difference with: git log -p {}", shell_words::quote(policy)))
         .hint("then finish it: stax secrets add-recipient KEY, or stax secrets remove-recipient KEY")
 }

@@ -13,6 +13,6 @@ pub enum InventoryError {
     NotText(String),
     #[error(".stax/vault.json: {0}")]
     Vault(String),
-    #[error(".sops.yaml: {0}")]
-    Policy(String),
+    #[error("{path}: {what}")]
+    Policy { path: String, what: String },
 }

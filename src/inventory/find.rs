@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read as _;
-use std::rc::Rc;
 
 use sops_document::{Document, Format};
 
@@ -11,11 +10,9 @@ use super::cause::Known;
 use super::content::{Found, found, recipients_in};
 use super::tree::{may_hold_document, sniff_file};
 use super::{
-    Cause, Inventory, MAX_FILE, Obstacle, POLICY, PolicyFile, Result, RuleAt, SecretFile, Source, State,
-    Target, Tree, is_policy,
+    Cause, Inventory, MAX_FILE, Obstacle, POLICY, PolicyFiles, Result, SecretFile, Source, State, Target,
+    Tree, is_policy,
 };
-use crate::policy::config::Config;
-use crate::policy::policies::Policies;
 use crate::policy::vault::Vault;
 use crate::repo::IndexEntry;
 
@@ -69,9 +66,9 @@ impl Tree<'_> {
         for path in bound.chain(extent.named) {
             paths.entry(path.clone()).or_default();
         }
-        self.read_policies(paths.keys(), extent.fetches, &mut inventory);
-        let (vault, policies) = (vault.as_ref(), inventory.sorted());
-        let look = Look { tree: self, vault, changed, policies, fetches: extent.fetches };
+        let others = paths.keys().filter(|path| is_policy(path) && *path != POLICY).map(String::as_str);
+        inventory.policies = self.policies(others, extent.fetches);
+        let look = Look { tree: self, vault: vault.as_ref(), changed, fetches: extent.fetches };
         for (path, entries) in paths.iter().filter(|(path, _)| !is_policy(path)) {
             look.at(path, entries, &mut inventory);
         }
@@ -95,52 +92,6 @@ impl Tree<'_> {
             _ => None,
         };
         Ok(ignored.filter_map(file).collect())
-    }
-
-    fn read_policies<'p>(
-        &self,
-        paths: impl Iterator<Item = &'p String>,
-        fetches: bool,
-        inventory: &mut Inventory,
-    ) {
-        let others = paths.filter(|path| is_policy(path) && *path != POLICY);
-        for path in std::iter::once(POLICY).chain(others.map(String::as_str)) {
-            let (config, before) = match self.policy(path, fetches || path == POLICY) {
-                Ok(read) => read,
-                Err(what) => {
-                    inventory.broken.push((path.to_owned(), what));
-                    // the first one is that of the root, whatever it holds
-                    if path != POLICY {
-                        continue;
-                    }
-                    (Config::default(), None)
-                }
-            };
-            inventory.policies.push(PolicyFile { path: path.to_owned(), config: Rc::new(config), before });
-        }
-    }
-
-    fn policy(&self, path: &str, fetches: bool) -> std::result::Result<(Config, Option<Vec<u8>>), String> {
-        let here = match self.source {
-            Source::WorkTree => self.here(path),
-            _ => Ok(None),
-        };
-        let before = here.map_err(|error| error.to_string())?;
-        let bytes = match &before {
-            Some(bytes) => bytes.clone(),
-            None if self.source == Source::WorkTree && !fetches => self.left_out_here(path)?,
-            None => self.read(path).map_err(|error| error.to_string())?.unwrap_or_default(),
-        };
-        let text = String::from_utf8(bytes).map_err(|_| "is not UTF-8 text".to_owned())?;
-        let (config, _) = Config::parse(&text).map_err(|error| error.to_string())?;
-        Ok((config, before))
-    }
-
-    /// What a sparse checkout leaves out, as far as this clone has it.
-    fn left_out_here(&self, path: &str) -> std::result::Result<Vec<u8>, String> {
-        let entry = self.repo.skipped_entry(path).map_err(|error| error.to_string())?;
-        let bytes = entry.map(|entry| self.repo.blob_of_clone(entry.id)).transpose();
-        Ok(bytes.map_err(|error| error.to_string())?.unwrap_or_default())
     }
 
     /// What the work tree holds at a path.
@@ -192,7 +143,6 @@ struct Look<'a> {
     vault: Option<&'a Vault>,
     /// Other in the work tree than in the index.
     changed: BTreeSet<String>,
-    policies: Policies,
     fetches: bool,
 }
 
@@ -206,13 +156,13 @@ impl Look<'_> {
             Found::NotSops => return,
             found => found,
         };
-        let rule = inventory.rule_by(&self.policies, path, is_bound);
+        let rule = inventory.policies.rule_for(path, is_bound);
         match found {
             Found::Document(document) => {
                 let target = Target { path: path.to_owned(), env };
                 let state = if entries.is_empty() { State::Untracked } else { State::Tracked };
                 let file = SecretFile { target, document: *document, rule, state };
-                match broken_above(&file, inventory) {
+                match broken_above(&file, &inventory.policies) {
                     Some(cause) => inventory.obstacles.push(*file.obstacle(cause)),
                     None => inventory.files.push(file),
                 }
@@ -318,15 +268,12 @@ impl Look<'_> {
     }
 }
 
-/// A policy that cannot be read, nearer to the file than the one that governs it.
-fn broken_above(file: &SecretFile, inventory: &Inventory) -> Option<Cause> {
+/// A policy that cannot be read, nearer to the file than the one that governs it. Of that at the root its users are told
+/// by themselves.
+fn broken_above(file: &SecretFile, policies: &PolicyFiles) -> Option<Cause> {
     let (path, is_bound) = (&file.target.path, file.target.env.is_some());
-    let depth = file.rule.map_or(0, |RuleAt { policy, .. }| inventory.policies[policy].path.len());
-    let folder = |policy: &str| policy.strip_suffix(POLICY).unwrap_or_default().to_owned();
-    let others = inventory.broken.iter().filter(|(policy, _)| policy != POLICY && !is_bound);
-    let above = others.filter(|(policy, _)| path.starts_with(&folder(policy)) && policy.len() > depth);
-    let nearest = above.max_by_key(|(policy, _)| policy.len());
-    nearest.map(|(path, what)| Cause::Policy { path: path.clone(), what: what.clone() })
+    let (path, what) = policies.broken_above(path, is_bound, file.rule)?;
+    (path != POLICY).then(|| Cause::Policy { path: path.to_owned(), what: what.to_owned() })
 }
 
 fn labels_of(document: &Document) -> impl Iterator<Item = String> + '_ {

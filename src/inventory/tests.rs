@@ -94,9 +94,8 @@ impl Sandbox {
         let repo = Repo::discover(&self.root()).unwrap();
         let tree = Tree { repo: &repo, root: &self.root(), source: source(&repo) };
         let inventory = tree.inventory(extent).unwrap();
-        let rule = |at: Option<RuleAt>| {
-            at.map_or("none".to_owned(), |at| inventory.policies[at.policy].path.clone())
-        };
+        let rule =
+            |at: Option<RuleAt>| at.map_or("none".to_owned(), |at| inventory.policies.file(at).path.clone());
         let files = inventory.files.iter().map(|file| {
             let (path, state) = (&file.target.path, file.state);
             format!("{path} {} {state:?} {}", file.document.format().traits().word, rule(file.rule))

@@ -78,6 +78,9 @@ impl Tree<'_> {
     /// # Errors
     /// When git cannot read the index.
     pub fn left_out(&self, path: &str) -> Result<Option<Vec<u8>>> {
+        if !self.repo.may_be_sparse() {
+            return Ok(None);
+        }
         Ok(self.repo.skipped_blob(path)?)
     }
 

@@ -107,7 +107,7 @@ pub struct Ledger<'a> {
 pub enum Standing {
     Named,
     Dismissed,
-    /// No rule governs the path, or one that names nobody, or a policy nearer to the file may say otherwise.
+    /// No rule governs the path, or one that names nobody, or the policy that may govern it cannot be read.
     Unknown,
 }
 

@@ -15,12 +15,12 @@ pub fn with_ledger<T>(
 ) -> T {
     let accepted = |path: &str, key: &str| exceptions.why(RuleId::K06, path, Some(key)).map(str::to_owned);
     let vault = workspace.vault().ok().flatten();
-    let policy = workspace.policy().ok().flatten();
+    let tips = register.tips.iter().map(|(path, _)| path.as_str());
+    let policies = workspace.policies_above(tips).unwrap_or_default();
     let standing = |path: &str, key: &str| {
-        let is_general = vault.as_ref().is_none_or(|vault| vault.env_for_path(path).is_none());
-        let rule = policy.as_ref().and_then(|policy| policy.rule_for(path)).map(|(_, rule)| rule.readers());
-        match rule {
-            _ if is_general && workspace.has_nearer_policy(path) => Standing::Unknown,
+        let is_bound = vault.as_ref().is_some_and(|vault| vault.env_for_path(path).is_some());
+        let rule = policies.known_rule_for(path, is_bound).ok().flatten();
+        match rule.map(|at| policies.rule(at).readers()) {
             None => Standing::Unknown,
             Some(keys) if keys.is_empty() => Standing::Unknown,
             Some(keys) if keys.contains(key) => Standing::Named,

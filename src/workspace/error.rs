@@ -25,8 +25,8 @@ pub enum WorkspaceError {
     Outside(PathBuf),
     #[error(".stax/vault.json: {0}")]
     Vault(String),
-    #[error(".sops.yaml: {0}")]
-    Policy(String),
+    #[error("{path}: {what}")]
+    Policy { path: String, what: String },
     #[error("infra/secrets/recipients.md: {0}")]
     Roster(String),
     #[error("no environment is bound here: there is no .stax/vault.json")]
@@ -62,10 +62,10 @@ pub enum WorkspaceError {
     },
     #[error("{path}: {fault}")]
     Integrity { path: String, fault: OpenFault },
-    #[error("{path} is not encrypted to exactly the recipients of .sops.yaml")]
-    Recipients { path: String, extra: Vec<String>, missing: Vec<String> },
-    #[error("{0} has other key groups than .sops.yaml")]
-    Groups(String),
+    #[error("{path} is not encrypted to exactly the recipients of {policy}")]
+    Recipients { path: String, policy: String, extra: Vec<String>, missing: Vec<String> },
+    #[error("{path} has other key groups than {policy}")]
+    Groups { path: String, policy: String },
     #[error("{path}: {what}")]
     Seal { path: String, what: String },
 }
@@ -87,7 +87,7 @@ impl From<InventoryError> for WorkspaceError {
             InventoryError::Disk(error) => Self::Disk(error),
             InventoryError::NotText(path) => Self::NotText(path),
             InventoryError::Vault(what) => Self::Vault(what),
-            InventoryError::Policy(what) => Self::Policy(what),
+            InventoryError::Policy { path, what } => Self::Policy { path, what },
         }
     }
 }

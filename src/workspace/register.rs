@@ -115,13 +115,6 @@ impl Register {
 }
 
 impl Workspace {
-    /// A `.sops.yaml` stands below the root on the way to a file.
-    #[must_use]
-    pub fn has_nearer_policy(&self, path: &str) -> bool {
-        let folders = path.match_indices('/').map(|(at, _)| &path[..at]);
-        folders.into_iter().any(|folder| self.root().join(folder).join(POLICY).symlink_metadata().is_ok())
-    }
-
     /// The texts of the policy at the root, of today and of every commit behind HEAD.
     ///
     /// # Errors

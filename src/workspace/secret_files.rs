@@ -1,13 +1,35 @@
 //! The inventory of this work tree.
 
 use std::path::Path;
+use std::rc::Rc;
 
 use sops_document::Document;
 
-use super::{Result, Target, Workspace, WorkspaceError};
-use crate::inventory::{self, Extent, Inventory, SecretFile, Source, Tree};
+use super::{POLICY, Result, Target, Workspace, WorkspaceError};
+use crate::inventory::{self, Extent, Inventory, PolicyFile, PolicyFiles, SecretFile, Source, Tree};
+use crate::policy::config::{Config, CreationRule};
 use crate::policy::sniff::Traits;
 use crate::repo::ObjectId;
+
+/// A creation rule in its policy.
+pub struct Governing {
+    /// The path of its `.sops.yaml`.
+    pub policy: String,
+    pub config: Rc<Config>,
+    rule: usize,
+}
+
+impl Governing {
+    fn of(policy: &str, config: Rc<Config>, path: &str) -> Option<Self> {
+        let (rule, _) = config.rule_for(path)?;
+        Some(Self { policy: policy.to_owned(), config, rule })
+    }
+
+    #[must_use]
+    pub fn rule(&self) -> &CreationRule {
+        &self.config.rules[self.rule]
+    }
+}
 
 impl Workspace {
     /// # Errors
@@ -27,7 +49,7 @@ impl Workspace {
         self.vault()?;
         let whole = Extent { named, is_whole: true, fetches: true };
         let inventory = self.tree(Source::WorkTree)?.inventory(whole)?.with_sound_policy()?;
-        for policy in &inventory.policies {
+        for policy in &inventory.policies.readable {
             self.remember(&policy.path, policy.before.as_deref());
         }
         Ok(inventory)
@@ -39,6 +61,35 @@ impl Workspace {
     /// When the index or `.stax/vault.json` cannot be read.
     pub fn tracked(&self) -> Result<Inventory> {
         Ok(self.tree(Source::WorkTree)?.inventory(Extent::default())?)
+    }
+
+    /// The rule that governs a path, whether or not something stands there; the inventory gives the same answer.
+    ///
+    /// # Errors
+    /// When a policy that may govern it cannot be read.
+    pub fn governing(&self, path: &str, is_bound: bool) -> Result<Option<Governing>> {
+        // a file outside any repository has its folder as root
+        let Ok(policies) = self.policies_above([path]) else {
+            let config = self.policy()?.map(Rc::new);
+            return Ok(config.and_then(|config| Governing::of(POLICY, config, path)));
+        };
+        let found = policies.known_rule_for(path, is_bound)?;
+        Ok(found.map(|at| {
+            let PolicyFile { path, config, .. } = policies.file(at);
+            Governing { policy: path.clone(), config: config.clone(), rule: at.rule }
+        }))
+    }
+
+    /// The policies at the root and on the way to each of these files; what is planned for a file is made of them.
+    ///
+    /// # Errors
+    /// Outside any repository.
+    pub fn policies_above<'p>(&self, paths: impl IntoIterator<Item = &'p str>) -> Result<PolicyFiles> {
+        let policies = self.tree(Source::WorkTree)?.policies_above(paths);
+        for policy in &policies.readable {
+            self.remember(&policy.path, policy.before.as_deref());
+        }
+        Ok(policies)
     }
 
     /// Where nothing is bound: the only SOPS file of the work tree.

@@ -36,6 +36,7 @@ mod matrix;
 mod merge;
 mod merges_more;
 mod merges_over;
+mod nearest;
 mod neighbours;
 mod people;
 mod places;

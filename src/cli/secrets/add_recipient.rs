@@ -69,7 +69,7 @@ impl Args {
         let name = self.name.clone().or_else(|| people.holders.name(key).map(str::to_owned));
         let after = policies_with(people, &rules, key, name.as_deref())?;
         let mut writes = Vec::new();
-        for (old, new) in people.inventory.policies.iter().zip(&after) {
+        for (old, new) in people.inventory.policies.readable.iter().zip(&after) {
             if old.config.text() != new.text() {
                 writes.push(people.workspace.plan(&old.path, new.text())?);
             }
@@ -217,7 +217,7 @@ fn policies_with(
         let config = text.and_then(|text| Config::parse(&text).map(|(config, _)| config));
         config.map_err(|error| Failure::usage(format!("{}: {error}", file.path)))
     };
-    people.inventory.policies.iter().enumerate().map(one).collect()
+    people.inventory.policies.readable.iter().enumerate().map(one).collect()
 }
 
 fn note_older_versions(ui: &Ui, people: &People, planned: &[Rewrapped], key: &str) -> Result<(), Failure> {

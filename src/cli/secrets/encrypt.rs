@@ -123,10 +123,7 @@ fn document(path: &str, bytes: &[u8]) -> Result<Option<Document>, Failure> {
 
 /// Who shall read this file by its rule is not asked here: sealing changes no reader.
 fn note_readers(ui: &Ui, workspace: &Workspace, target: &Target, document: &Document) {
-    if target.env.is_none() && workspace.has_nearer_policy(&target.path) {
-        return;
-    }
-    if let Err(error @ (WorkspaceError::Recipients { .. } | WorkspaceError::Groups(_))) =
+    if let Err(error @ (WorkspaceError::Recipients { .. } | WorkspaceError::Groups { .. })) =
         workspace.check_recipients(target, document)
     {
         let types = SecretFile::types(&target.path, document);
@@ -164,24 +161,25 @@ fn whole(
     target: &Target,
     clear: &[u8],
 ) -> Result<String, Failure> {
-    let policy = workspace.policy()?;
     let path = kept.unwrap_or(&target.path);
-    let rule = policy.as_ref().and_then(|policy| policy.rule_for(path)).map(|(_, rule)| rule);
-    let Some(rule) = rule else {
+    let is_bound = workspace.vault()?.is_some_and(|vault| vault.env_for_path(path).is_some());
+    let Some(governing) = workspace.governing(path, is_bound)? else {
         return Err(Failure::usage(format!("no rule of .sops.yaml governs {path}"))
             .hint("stax secrets init --env ENV, or add a rule with this path"));
     };
+    let rule = governing.rule();
+    let place = format!("{}:{}", governing.policy, rule.line);
     if rule.groups.len() > 1 || !rule.other_keys.is_empty() {
-        return Err(Failure::usage(format!(".sops.yaml:{}: this rule needs sops", rule.line))
+        return Err(Failure::usage(format!("{place}: this rule needs sops"))
             .hint(format!("sops encrypt -i {}", target.path)));
     }
     let recipients: Vec<age::Recipient> = rule
         .recipients()
         .into_iter()
-        .map(|key| key.parse().map_err(|error| Failure::usage(format!(".sops.yaml:{}: {error}", rule.line))))
+        .map(|key| key.parse().map_err(|error| Failure::usage(format!("{place}: {error}"))))
         .collect::<Result<_, _>>()?;
     if recipients.is_empty() {
-        return Err(Failure::usage(format!(".sops.yaml:{}: this rule names no recipient", rule.line))
+        return Err(Failure::usage(format!("{place}: this rule names no recipient"))
             .hint("nobody could open the file; nothing was written"));
     }
     let selector = match &rule.crypt {
@@ -192,7 +190,7 @@ fn whole(
     .unwrap_or_default();
     let key = DataKey::generate(&mut random);
     let wrapped = age::wrap(&key, &recipients);
-    let indent = policy.as_ref().and_then(|policy| policy.stores.json_binary_indent);
+    let indent = governing.config.stores.json_binary_indent;
     let terms = Terms {
         selector,
         mac_only_encrypted: rule.mac_only_encrypted,

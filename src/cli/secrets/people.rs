@@ -116,7 +116,7 @@ impl People {
         let named = files.iter().map(|file| workspace.relative(file)).collect::<Result<Vec<_>, _>>()?;
         let (roster, inventory) = (workspace.roster()?, workspace.inventory(&named)?);
         let since = onboarded(&workspace)?;
-        let holders = Holders::over(&roster, inventory.policies.iter().map(|file| &*file.config));
+        let holders = Holders::over(&roster, inventory.policies.readable.iter().map(|file| &*file.config));
         Ok(Self { workspace, roster, holders, inventory, since })
     }
 
@@ -196,7 +196,7 @@ impl People {
             _ if !envs.is_empty() => envs.join(", "),
             [one] => one.target.path.clone(),
             [] => {
-                format!("{} line {}", self.inventory.policies[at.policy].path, self.inventory.rule(at).line)
+                format!("{} line {}", self.inventory.policies.file(at).path, self.inventory.rule(at).line)
             }
             several => format!("{} files", several.len()),
         }
@@ -215,7 +215,7 @@ impl People {
     pub(super) fn rule_of(&self, path: &str) -> Result<Option<RuleAt>, Failure> {
         let vault = self.workspace.vault()?;
         let is_bound = vault.is_some_and(|vault| vault.env_for_path(path).is_some());
-        Ok(self.inventory.rule_for(path, is_bound))
+        Ok(self.inventory.policies.rule_for(path, is_bound))
     }
 
     /// The rules that a command is about: named ones, or the only one that comes into question.

@@ -195,7 +195,7 @@ fn by_sops(file: &SecretFile, cause: Cause, commands: &[&str]) -> Box<Obstacle> 
 fn edited<'p>(people: &'p People, done: &[(Step<'_>, Rewrapped)]) -> Result<Vec<&'p str>, Failure> {
     let places: BTreeSet<usize> = done.iter().filter_map(|(step, _)| Some(step.file.rule?.policy)).collect();
     let mut edited = Vec::new();
-    for file in places.into_iter().map(|place| &people.inventory.policies[place]) {
+    for file in places.into_iter().map(|place| &people.inventory.policies.readable[place]) {
         let committed = people.workspace.repo()?.head_blob(&file.path)?;
         if committed.as_deref() != Some(file.config.text().as_bytes()) {
             edited.push(file.path.as_str());

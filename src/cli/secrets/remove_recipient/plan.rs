@@ -95,7 +95,7 @@ impl<'p> Plan<'p> {
             }
         }
         let mut plan = Self { done, left, unread, central: Vec::new(), rules: Vec::new(), after: Vec::new() };
-        for (policy, file) in inventory.policies.iter().enumerate() {
+        for (policy, file) in inventory.policies.readable.iter().enumerate() {
             plan.edit(people, key, reach, policy, file)?;
         }
         plan.central.extend(plan.row(people, key)?);
@@ -204,7 +204,7 @@ impl<'p> Plan<'p> {
         key: &str,
     ) -> Option<(&'a str, bool)> {
         let at = left.rule?;
-        let file = &people.inventory.policies[at.policy];
+        let file = &people.inventory.policies.file(at);
         let inner = left.path.strip_prefix(file.path.strip_suffix(POLICY)?)?;
         let (_, rule) = self.after.get(at.policy)?.rule_for(inner)?;
         let labels: BTreeSet<String> = left.labels.iter().map(|label| person(label)).collect();

@@ -291,7 +291,8 @@ impl Told<'_> {
     pub(super) fn next(&self, ui: &Ui, is_dry: bool) -> Result<(), Failure> {
         let writes = self.plan.writes();
         let rules = self.plan.after.iter().enumerate().flat_map(|(policy, config)| {
-            let same = config.rules.len() == self.people.inventory.policies[policy].config.rules.len();
+            let same =
+                config.rules.len() == self.people.inventory.policies.readable[policy].config.rules.len();
             let rules = config.rules.iter().enumerate().filter(move |_| same);
             rules.map(move |(rule, new)| (crate::inventory::RuleAt { policy, rule }, new))
         });
