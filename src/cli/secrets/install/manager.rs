@@ -1,13 +1,10 @@
 //! Tools that manage the hooks of a repository. stax does not touch their files, it prints what to add.
 
-mod lines;
-
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use self::lines::{Syntax, additions};
 use super::script::Name;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
@@ -175,12 +172,9 @@ impl Manager {
     pub(super) fn advise(&self, ui: &Ui, names: &[Name]) {
         let (idle, new): (Vec<Name>, Vec<Name>) =
             names.iter().partition(|name| !self.owns_folder && self.calls(**name));
-        if let Some(syntax) = self.syntax() {
-            let text = fs::read_to_string(&self.place).unwrap_or_default();
-            for addition in additions(syntax, &text, &new) {
-                ui.say(addition.label(&self.place.display().to_string()) + ":");
-                addition.text.lines().for_each(|line| ui.say(format!("  {line}").trim_end()));
-            }
+        if let Some(snippet) = self.snippet() {
+            ui.say(format!("add to {}, beside what it has:", self.place.display()));
+            snippet.lines().for_each(|line| ui.say(format!("  {line}").trim_end()));
         } else {
             let is_husky = self.kind == Kind::Husky;
             new.iter().for_each(|name| advise_script(ui, &self.place(*name), *name, is_husky));
@@ -214,19 +208,33 @@ impl Manager {
         }
     }
 
-    /// Of its configuration; `None` for a folder of scripts.
-    fn syntax(&self) -> Option<Syntax> {
-        let end = self.place.extension().and_then(|end| end.to_str()).unwrap_or_default();
-        match (self.kind, end) {
-            (Kind::Lefthook, "toml") => Some(Syntax::LefthookToml),
-            (Kind::Lefthook, "json" | "jsonc") => Some(Syntax::LefthookJson),
-            (Kind::Lefthook, _) => Some(Syntax::LefthookYaml),
-            (Kind::PreCommit, _) => Some(Syntax::PreCommit),
-            (Kind::Prek, _) => Some(Syntax::Prek),
+    /// What makes it run stax, in the syntax of its configuration: a whole one. `None` for a folder of scripts.
+    fn snippet(&self) -> Option<&'static str> {
+        let suffix = self.place.extension().and_then(|suffix| suffix.to_str());
+        match (self.kind, suffix) {
+            (Kind::Lefthook, Some("toml")) => Some(include_str!("../../../../hooks/managers/lefthook.toml")),
+            (Kind::Lefthook, Some("json" | "jsonc")) => {
+                Some(include_str!("../../../../hooks/managers/lefthook.json"))
+            }
+            (Kind::Lefthook, _) => Some(include_str!("../../../../hooks/managers/lefthook.yml")),
+            (Kind::PreCommit, _) => Some(include_str!("../../../../hooks/managers/pre-commit-config.yaml")),
+            (Kind::Prek, _) => Some(include_str!("../../../../hooks/managers/prek.toml")),
             (Kind::Husky | Kind::Folder | Kind::Outside, _) => None,
         }
     }
 }
+
+/// For a `pre-push` that wants the references as well: git sends them once.
+const PRE_PUSH: &str = "\
+refs=$(cat)
+stax git hook pre-push \"$@\" <<refs || exit
+$refs
+refs
+if [ -n \"$refs\" ]; then exec <<refs
+$refs
+refs
+else exec </dev/null; fi
+";
 
 /// The exact line for one script, and where it belongs: what stands behind an `exit` never runs.
 pub(super) fn advise_script(ui: &Ui, path: &Path, name: Name, is_husky: bool) {
@@ -246,7 +254,7 @@ pub(super) fn advise_script(ui: &Ui, path: &Path, name: Name, is_husky: bool) {
     if name == Name::PrePush && reads_stdin(&text) {
         ui.say(format!("add {first} {shown}, which reads the references as well:"));
         // no margin: it would be part of the here-document
-        return ui.say(lines::PRE_PUSH.trim_end());
+        return ui.say(PRE_PUSH.trim_end());
     }
     // what stands in the middle of a script stops nothing
     let end = if is_husky || name == Name::CommitMsg { "" } else { " || exit" };
