@@ -59,7 +59,7 @@ impl Show<'_> {
 
 /// Type, length and a fingerprint of a token.
 pub(super) fn ciphertext(token: &Token) -> String {
-    let print = hex(&Sha256::digest(token.to_string())[..3]);
+    let print = base16ct::lower::encode_string(&Sha256::digest(token.to_string())[..3]);
     format!("«{} {}B ~{print}»", token.kind.name(), token.data.len())
 }
 
@@ -67,9 +67,5 @@ pub(super) fn ciphertext(token: &Token) -> String {
 pub(super) fn key_print(key: &DataKey) -> String {
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key.bytes()) else { return "unknown".to_owned() };
     mac.update(b"stax data key");
-    format!("#{}", hex(&mac.finalize().into_bytes()[..3]))
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("#{}", base16ct::lower::encode_string(&mac.finalize().into_bytes()[..3]))
 }

@@ -79,7 +79,7 @@ pub(super) fn record(site: &Site, staged: &[Staged<'_>]) -> Result<(), DiskError
     let content = Content { place: site.place()?, files };
     let text = serde_json::to_string(&content).map_err(|error| failed(error.into()))?;
     let tag = site.key().and_then(|key| authenticate(&key, text.as_bytes()));
-    let tag = tag.map_or_else(|| UNSIGNED.to_owned(), |tag| hex(&tag));
+    let tag = tag.map_or_else(|| UNSIGNED.to_owned(), |tag| base16ct::lower::encode_string(&tag));
     let folder = site.records(true)?;
     let mut file = new_file(&folder, JOURNAL_DRAFT, &path)?;
     write!(file, "{HEAD}{tag}\n{text}").and_then(|()| file.sync_all()).map_err(failed)?;
@@ -152,7 +152,7 @@ fn parse(bytes: &[u8], here: &Place, site: &Site) -> Option<Found> {
         return None;
     }
     let Some(key) = site.key().filter(|_| tag != UNSIGNED) else { return Some(Found::Unproven(files)) };
-    if !is_authentic(&key, text.as_bytes(), &unhex(tag)?) {
+    if !is_authentic(&key, text.as_bytes(), &base16ct::lower::decode_vec(tag).ok()?) {
         return None;
     }
     Some(if place == *here { Found::Own(files) } else { Found::Unproven(files) })
@@ -175,16 +175,7 @@ impl Record {
 }
 
 pub(super) fn hash(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits = text.as_bytes().chunks(2);
-    digits.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
+    base16ct::lower::encode_string(&Sha256::digest(bytes))
 }
 
 /// Whether something lies where a journal may lie.

@@ -213,7 +213,7 @@ fn name(kind: &str, words: &[&str]) -> String {
         digest.update((word.len() as u64).to_be_bytes());
         digest.update(word);
     }
-    digest.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    base16ct::lower::encode_string(&digest.finalize()[..16])
 }
 
 /// Whatever goes wrong here costs a walk next time and nothing else.

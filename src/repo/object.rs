@@ -48,7 +48,7 @@ impl From<Oid> for ObjectId {
 
 impl fmt::Display for ObjectId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.bytes().iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&base16ct::lower::encode_string(self.bytes()))
     }
 }
 
@@ -67,12 +67,8 @@ impl FromStr for ObjectId {
     type Err = NotAnObjectId;
 
     fn from_str(text: &str) -> Result<Self, NotAnObjectId> {
-        if !matches!(text.len(), 40 | 64) || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Err(NotAnObjectId);
-        }
-        let byte = |at: usize| u8::from_str_radix(&text[at..at + 2], 16).map_err(|_| NotAnObjectId);
-        let name = (0..text.len()).step_by(2).map(byte).collect::<Result<Vec<_>, _>>()?;
-        Self::new(&name).ok_or(NotAnObjectId)
+        let bytes = base16ct::mixed::decode_vec(text).map_err(|_| NotAnObjectId)?;
+        Self::new(&bytes).ok_or(NotAnObjectId)
     }
 }
 

@@ -196,6 +196,6 @@ fn folder(repo: &Repo) -> PathBuf {
 }
 
 fn file(repo: &Repo, path: &str) -> PathBuf {
-    let name: String = Sha256::digest(path).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let name = base16ct::lower::encode_string(&Sha256::digest(path)[..16]);
     folder(repo).join(name + ".json")
 }

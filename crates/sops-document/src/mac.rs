@@ -42,7 +42,7 @@ impl Mac {
     }
 
     fn hex(self) -> String {
-        self.hash.finalize().iter().map(|byte| format!("{byte:02X}")).collect()
+        base16ct::upper::encode_string(&self.hash.finalize())
     }
 
     /// The token of the metadata field `mac`.

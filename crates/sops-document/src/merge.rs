@@ -130,7 +130,7 @@ fn put_placeholders(
     for path in &changes.conflicts {
         let mut bytes = [0; 16];
         random(&mut bytes);
-        let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let text = base16ct::lower::encode_string(&bytes);
         let root = edits.ours.tree.documents.iter().position(|root| root.find(&path.0).is_some());
         let scalar = Scalar::str(&format!("{} {text}", marker::WORD));
         if !root.is_some_and(|document| edits.put(document, path, &scalar)) {

@@ -108,7 +108,7 @@ pub(super) fn note_depth(ui: &Ui, register: &Register, has_doubts: bool) {
     }
 }
 
-/// A date `2026-03-02`, a time, or a span such as `90d` or `2 weeks` back from now; in seconds since 1970.
+/// A date `2026-03-02`, a time, or how long ago: `90d`, `2 weeks ago`; in seconds since 1970.
 pub(super) fn moment(text: &str) -> Result<i64, String> {
     let now = jiff::Timestamp::now();
     if let Ok(time) = text.parse::<jiff::Timestamp>() {
@@ -119,25 +119,27 @@ pub(super) fn moment(text: &str) -> Result<i64, String> {
     {
         return Ok(time.as_second());
     }
-    span(text).map(|seconds| now.as_second() - seconds)
+    let ago = text.trim().strip_suffix(" ago").unwrap_or(text);
+    span(ago).map(|seconds| now.as_second() - seconds)
 }
 
-/// `90d`, `12h`, `2 weeks`, `3 months` (of 30 days), `1y` (of 365); in seconds.
+/// `90d`, `12h`, `2 weeks`, `3 months`, `1y` back from now; in seconds.
 pub(super) fn span(text: &str) -> Result<i64, String> {
-    let wrong = || format!("`{text}` is no date and no span like 90d, 12h or 2w");
-    let text = text.trim();
-    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-    let (number, unit) = text.split_at(digits);
-    let number: i64 = number.parse().map_err(|_| wrong())?;
-    let seconds = match unit.trim() {
-        "h" | "hour" | "hours" => 3_600,
-        "d" | "day" | "days" => 86_400,
-        "w" | "week" | "weeks" => 7 * 86_400,
-        "month" | "months" => 30 * 86_400,
-        "y" | "year" | "years" => 365 * 86_400,
-        _ => return Err(wrong()),
+    let Some(span) = back_from_now(text) else {
+        return Err(format!("`{text}` is no date and no span like 90d, 12h or 2w"));
     };
-    number.checked_mul(seconds).ok_or_else(wrong)
+    Ok(span.as_secs())
+}
+
+/// Months and years are those of the calendar before now. `3m` is refused: people write it for months as well.
+fn back_from_now(text: &str) -> Option<jiff::SignedDuration> {
+    let span: jiff::Span = text.trim().parse().ok()?;
+    if span.is_negative() || span.get_minutes() != 0 || span.get_seconds() != 0 {
+        return None;
+    }
+    let now = jiff::Timestamp::now();
+    let then = now.to_zoned_datetime(jiff::tz::TimeZone::UTC).checked_sub(span).ok()?;
+    Some(now.duration_since(then.timestamp()))
 }
 
 /// `77ab01c 2026-02-04`; `not committed`
@@ -219,16 +221,20 @@ mod tests {
     #[test]
     fn spans_are_read_as_people_write_them() {
         for (text, seconds) in
-            [("90d", 7_776_000), ("12 hours", 43_200), ("2w", 1_209_600), ("1y", 31_536_000)]
+            [("90d", 7_776_000), ("12 hours", 43_200), ("2w", 1_209_600), ("1d 1h", 90_000)]
         {
             assert_eq!(span(text), Ok(seconds), "{text}");
         }
-        for text in ["", "d", "90", "-3d", "90 fortnights", "99999999999999999d"] {
+        assert!(span("1y").is_ok_and(|seconds| [365, 366].contains(&(seconds / 86_400))));
+        for text in ["", "d", "90", "-3d", "3m", "3 days ago", "90 fortnights", "99999999999999999d"] {
             assert!(span(text).is_err(), "{text}");
         }
         assert_eq!(moment("2026-01-01"), Ok(1_767_225_600));
         assert_eq!(moment("2026-01-01T00:00:01Z"), Ok(1_767_225_601));
-        assert!(moment("90d").is_ok_and(|time| time < jiff::Timestamp::now().as_second()));
+        for text in ["90d", "90 days ago"] {
+            let now = jiff::Timestamp::now().as_second();
+            assert!(moment(text).is_ok_and(|time| (0..5).contains(&(now - time - 7_776_000))), "{text}");
+        }
         assert!(moment("yesterday").is_err());
     }
 }

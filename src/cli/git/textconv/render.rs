@@ -11,7 +11,7 @@ use sops_document::{
 use zeroize::Zeroizing;
 
 use crate::cli::escape::{Escaped, lines};
-use crate::cli::show::{Show, ciphertext, hex, key_print};
+use crate::cli::show::{Show, ciphertext, key_print};
 
 /// Lines that begin so are ours; a document cannot write one.
 const RESERVED: &str = "#stax ";
@@ -91,7 +91,7 @@ fn trailer(out: &mut String, document: &Document, view: &View<'_>, name: &dyn Fn
     let metadata = document.metadata();
     let mut stanzas = Sha256::new();
     metadata.age.iter().for_each(|stanza| stanzas.update(&stanza.enc));
-    let stanzas = hex(&stanzas.finalize()[..3]);
+    let stanzas = base16ct::lower::encode_string(&stanzas.finalize()[..3]);
     let _ = writeln!(out, "{RESERVED}data key {key}, mac {}, stanzas ~{stanzas}", Escaped(&mac));
     if !metadata.groups.is_empty() {
         let (threshold, groups) = (metadata.threshold, metadata.groups.len());
@@ -102,7 +102,7 @@ fn trailer(out: &mut String, document: &Document, view: &View<'_>, name: &dyn Fn
         let _ = writeln!(out, "{RESERVED}recipient {}{}", Escaped(&stanza.recipient), Escaped(&who));
     }
     // what else decides who reads what, so that a change of it is no empty diff
-    let print = hex(&Sha256::digest(document.lasting_metadata())[..3]);
+    let print = base16ct::lower::encode_string(&Sha256::digest(document.lasting_metadata())[..3]);
     for source in &metadata.foreign {
         let _ = writeln!(out, "{RESERVED}other keys: {} ~{print}", Escaped(source));
     }
