@@ -113,6 +113,15 @@ fn an_editor_that_fails_changes_nothing() {
 }
 
 #[test]
+fn an_editor_that_leaves_an_empty_file_changes_nothing() {
+    let sandbox = Sandbox::with_store();
+    let before = sandbox.bytes(PROD);
+    let refused = sandbox.editing(": > \"$1\"").stax(["secrets", "edit"]).exits(2).one_error();
+    refused.says("left an empty file; nothing was changed").says("stax secrets unset KEY");
+    assert_eq!(before, sandbox.bytes(PROD));
+}
+
+#[test]
 fn the_editor_is_chosen_as_sops_chooses_it() {
     let sandbox = Sandbox::with_store();
     let editor = |value: &str| sandbox.script(&sed(&format!("s/^PORT: .*/PORT: {value}/")));

@@ -48,6 +48,11 @@ impl Args {
                 return Err(Failure::usage(format!("the editor ended with {status}; nothing was changed")));
             }
             let text = folder.read(name, MAX_FILE)?;
+            if text.is_empty() && !shown.is_empty() {
+                let what = format!("{}: the editor left an empty file; nothing was changed", target.path);
+                let way = format!("to remove a value: stax secrets unset KEY{}", self.which.typed());
+                return Err(Failure::usage(what).hint(way));
+            }
             let sealed = match seal(&workspace, &opened, text) {
                 Ok(sealed) => sealed,
                 Err(failure) if ui.is_interactive() => {
