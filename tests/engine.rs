@@ -153,8 +153,9 @@ fn new_stanzas_change_nothing_else() {
 
 #[test]
 fn nothing_is_sealed_for_nobody() {
-    let result =
-        with(1, "2026-01-02T03:04:05Z", |context| seal(Format::Yaml, "A: one\n", &Terms::of(&[]), context));
+    let result = with(1, "2026-01-02T03:04:05Z", |context| {
+        seal(Format::Yaml, "A: one\n", &Terms::of([].as_slice()), context)
+    });
     assert!(result.unwrap_err().to_string().contains("recipient"));
 }
 

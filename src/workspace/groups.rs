@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use sops_document::age::{self, Recipient};
 use sops_document::shamir::split;
-use sops_document::{DataKey, Document, Metadata, Wrapped, WrappedKey};
+use sops_document::{DataKey, Document, Wrapped, WrappedKey};
 
 use crate::policy::config::CreationRule;
 
@@ -20,14 +20,14 @@ pub struct Stanzas {
 }
 
 impl Stanzas {
-    /// Wraps the key, or for a document of key groups the parts of a new split of it.
+    /// Wraps the key, or the parts of a new split of it, of which `threshold` give it back; 0 is no split.
     #[must_use]
-    pub fn new(key: &DataKey, readers: &[Vec<Recipient>], metadata: &Metadata) -> Self {
-        if metadata.groups.is_empty() {
+    pub fn new(key: &DataKey, readers: &[Vec<Recipient>], threshold: usize) -> Self {
+        if threshold == 0 {
             let lists = readers.iter().map(|list| age::wrap(key, list)).collect();
             return Self { lists, is_split: false };
         }
-        let parts = split(key, readers.len(), metadata.threshold, &mut random);
+        let parts = split(key, readers.len(), threshold, &mut random);
         let lists = parts.iter().zip(readers).map(|(part, list)| age::wrap_part(part, list)).collect();
         Self { lists, is_split: true }
     }

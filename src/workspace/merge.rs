@@ -306,7 +306,7 @@ impl Triple {
                 labels.map(|label| label.parse::<Recipient>().map_err(|_| unknown(label))).collect()
             };
             let readers = metadata.groups.iter().map(group).collect::<Result<Vec<Vec<Recipient>>, _>>()?;
-            return Ok(NewStanzas::Groups(Stanzas::new(key, &readers, metadata)));
+            return Ok(NewStanzas::Groups(Stanzas::new(key, &readers, metadata.threshold)));
         }
         let sides = [(keys.is_ours, &self.ours), (keys.is_theirs, &self.theirs)];
         let kept: Vec<&WrappedKey> = sides

@@ -49,13 +49,13 @@ impl Workspace {
             error => other(error.to_string()),
         })?;
         let clear = document.open(&old).map_err(|fault| fail(Cause::Integrity(fault.to_string())))?;
-        let metadata = document.metadata();
+        let threshold = document.metadata().threshold;
         let after = match keys {
-            Keys::Keep => document.rewrap(&Stanzas::new(&old, readers, metadata)),
+            Keys::Keep => document.rewrap(&Stanzas::new(&old, readers, threshold)),
             Keys::New | Keys::NewForAgeAlone => {
                 let new = DataKey::generate(&mut random);
                 let text =
-                    sealing(&new, |context| clear.rotate(&Stanzas::new(&new, readers, metadata), context));
+                    sealing(&new, |context| clear.rotate(&Stanzas::new(&new, readers, threshold), context));
                 let text = text.map_err(|error| other(error.to_string()))?;
                 prove(file.document.format(), &text, &old, &new).map_err(other)?;
                 Ok(text)

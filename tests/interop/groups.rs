@@ -182,6 +182,82 @@ fn readers_of_key_groups_come_and_go_and_data_keys_turn() {
     two.stax(["secrets", "verify"]).ok().prints("warning[R01").hides("K0").hides("C0");
 }
 
+/// The lines of the metadata that are equal whenever a file is encrypted; an INI file has them in any order.
+fn lasting(text: &str) -> Vec<&str> {
+    let names = ["recipient", "hc_vault", "shamir_threshold", "key_groups", "version"];
+    let is_lasting =
+        |line: &&str| names.iter().any(|name| line.contains(name)) && !line.contains("BEGIN AGE");
+    let mut lines: Vec<&str> = text.lines().filter(is_lasting).collect();
+    lines.sort_unstable();
+    lines
+}
+
+#[test]
+fn a_new_file_is_split_as_sops_splits_it() {
+    let (sandbox, two, files) = split_store();
+    for (file, text) in
+        files.iter().zip(["k: v\n", "{\"k\": \"v\"}\n", "k=v\n", "v\n", "[s]\nk = v\n", "k: v\n---\nk: w\n"])
+    {
+        let of_sops = sandbox.read(file);
+        sandbox.write(file, text);
+        two.stax(["secrets", "encrypt", "-i", file]).ok();
+        assert_eq!(lasting(&sandbox.read(file)), lasting(&of_sops), "{file}");
+        both_print(&two, file);
+        // both go on with what the other wrote
+        sandbox.sops(["decrypt", file]).exits(128);
+        two.sops(["rotate", "-i", file]).ok();
+        both_print(&two, file);
+        two.stax(["secrets", "rotate", file]).ok();
+        both_print(&two, file);
+    }
+    two.stax(["secrets", "verify"]).ok().hides("K0").hides("C0");
+}
+
+#[test]
+fn a_split_that_sops_cannot_make_is_refused_by_its_line() {
+    let sandbox = Sandbox::new();
+    sandbox.take_key("alice");
+    let groups = |head: &str, second: &str| {
+        let (alice, bob) = (public("alice"), public("bob"));
+        let second = second.replace("BOB", &bob);
+        format!("creation_rules:\n  - {head}key_groups:\n      - age: [{alice}]\n      - {second}\n")
+    };
+    for (policy, what) in [
+        (groups("shamir_threshold: 1\n    ", "age: [BOB]"), "not a number from 2 to 2"),
+        (groups("shamir_threshold: 3\n    ", "age: [BOB]"), "not a number from 2 to 2"),
+        (groups("shamir_threshold: -1\n    ", "age: [BOB]"), "not a number from 2 to 2"),
+        (groups("", "age: []"), "names no recipient"),
+        (groups("", "pgp: [FBC7B9E2A4F9289AC0C1D4843D16CEE4A27381B4]"), "needs sops"),
+    ] {
+        sandbox.write(".sops.yaml", policy);
+        sandbox.write("a.yaml", "k: v\n");
+        sandbox
+            .stax(["secrets", "encrypt", "-i", "a.yaml"])
+            .exits(2)
+            .one_error()
+            .says(what)
+            .says(".sops.yaml:2");
+        assert_eq!(sandbox.read("a.yaml"), "k: v\n");
+        assert_ne!(sandbox.sops(["encrypt", "a.yaml"]).code, 0, "sops makes it: {what}");
+    }
+    // without a number, or with 0, every group is needed; one group is no split
+    for head in ["", "shamir_threshold: 0\n    "] {
+        sandbox.write(".sops.yaml", groups(head, "age: [BOB]"));
+        sandbox.write("a.yaml", "k: v\n");
+        sandbox.stax(["secrets", "encrypt", "-i", "a.yaml"]).ok();
+        sandbox.sops(["decrypt", "a.yaml"]).exits(128);
+        both_print(&both(&sandbox, "alice", "bob"), "a.yaml");
+    }
+    let one = format!(
+        "creation_rules:\n  - shamir_threshold: 2\n    key_groups:\n      - age: [{}]\n",
+        public("alice")
+    );
+    sandbox.write(".sops.yaml", one);
+    sandbox.write("a.yaml", "k: v\n");
+    sandbox.stax(["secrets", "encrypt", "-i", "a.yaml"]).ok();
+    both_print(&sandbox, "a.yaml");
+}
+
 /// Entries that nobody here can open, as sops writes them.
 const FOREIGN: [(&str, &str, &str, &str); 3] = [
     (

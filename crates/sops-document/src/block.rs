@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
-use crate::metadata::{Spans, WrappedKey};
+use crate::metadata::Spans;
 use crate::selector::Selector;
+use crate::wrapped::Wrapped;
 
 /// The version whose field order new files follow.
 const VERSION: &str = "3.11.0";
@@ -20,7 +21,9 @@ pub(crate) struct Block {
 
 /// The values of a new block.
 pub(crate) struct NewBlock<'a> {
-    pub(crate) age: &'a [WrappedKey],
+    pub(crate) wrapped: Wrapped<'a>,
+    /// How many of the key groups give the data key.
+    pub(crate) threshold: usize,
     pub(crate) lastmodified: &'a str,
     pub(crate) mac: String,
     /// A binary file has none.
@@ -30,11 +33,14 @@ pub(crate) struct NewBlock<'a> {
     pub(crate) indent: Option<usize>,
 }
 
-/// The only field that is not a string.
+/// The only field behind the stanzas that is not a string.
 pub(crate) const BOOLEAN: &str = "mac_only_encrypted";
 
+/// Before the key groups, a number.
+pub(crate) const THRESHOLD: &str = "shamir_threshold";
+
 impl NewBlock<'_> {
-    /// Fields after `age`, in the order of sops.
+    /// Fields after the stanzas, in the order of sops.
     pub(crate) fn fields(&self) -> Vec<(&'static str, String)> {
         let mut fields = vec![("lastmodified", self.lastmodified.to_owned()), ("mac", self.mac.clone())];
         fields.extend(self.selector.map(|selector| {

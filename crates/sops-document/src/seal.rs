@@ -13,18 +13,20 @@ use crate::document::{Cleartext, Document};
 use crate::error::SealError;
 use crate::facts::{facts, read_back, values};
 use crate::mac::Mac;
-use crate::metadata::WrappedKey;
 use crate::sealing::{Cipher, Sealed, rehome, token_text};
 use crate::selector::{Selected, Selector};
 use crate::splice::splice;
 use crate::syntax::format::Format;
 use crate::tree::{Scalar, Style, SyntaxError, Tree, Value, line_of};
+use crate::wrapped::Wrapped;
 
 /// What a new document is sealed to.
 pub struct Terms<'a> {
     pub selector: Selector,
     pub mac_only_encrypted: bool,
-    pub wrapped: &'a [WrappedKey],
+    pub wrapped: Wrapped<'a>,
+    /// How many of the key groups give the data key; 0 where it is whole.
+    pub threshold: usize,
     /// Columns a level around a file that is one value; a tab without.
     pub indent: Option<usize>,
 }
@@ -32,8 +34,14 @@ pub struct Terms<'a> {
 impl<'a> Terms<'a> {
     /// The terms of sops where a policy says nothing else.
     #[must_use]
-    pub fn of(wrapped: &'a [WrappedKey]) -> Self {
-        Self { selector: Selector::default(), mac_only_encrypted: false, wrapped, indent: None }
+    pub fn of(wrapped: impl Into<Wrapped<'a>>) -> Self {
+        Self {
+            selector: Selector::default(),
+            mac_only_encrypted: false,
+            wrapped: wrapped.into(),
+            threshold: 0,
+            indent: None,
+        }
     }
 }
 
@@ -47,7 +55,7 @@ pub fn seal(
     terms: &Terms<'_>,
     context: &mut SealContext<'_>,
 ) -> Result<String, SealError> {
-    if terms.wrapped.is_empty() {
+    if terms.wrapped.leaves_out_everybody() {
         return Err(SealError::Unsupported("without a recipient nobody could open the document"));
     }
     // no rule selects in a file that is one value: all of it is encrypted
@@ -62,7 +70,8 @@ pub fn seal(
     check_selection(&tree, &sealed, selector)?;
     let mac = sealed.mac.seal(cipher.context).to_string();
     let block = NewBlock {
-        age: terms.wrapped,
+        wrapped: terms.wrapped,
+        threshold: terms.threshold,
         lastmodified: cipher.context.now,
         mac,
         selector: (!is_whole).then_some(selector),

@@ -25,6 +25,14 @@ impl<'a> From<&'a Vec<WrappedKey>> for Wrapped<'a> {
 }
 
 impl Wrapped<'_> {
+    /// Nobody could open the document, or one of its groups.
+    pub(crate) fn leaves_out_everybody(self) -> bool {
+        match self {
+            Self::Whole(stanzas) => stanzas.is_empty(),
+            Self::Groups(groups) => groups.is_empty() || groups.iter().any(Vec::is_empty),
+        }
+    }
+
     pub(crate) fn stanzas(self) -> Vec<WrappedKey> {
         match self {
             Self::Whole(stanzas) => stanzas.to_vec(),

@@ -3,17 +3,23 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use sops_document::age;
+use sops_document::age::RecipientError;
 use sops_document::{DataKey, Document, DocumentError, Format, Selector, Terms, seal};
 
 use super::install::guard;
 use super::interrupted::open_to_write;
+use super::people;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::disk::Write;
 use crate::inventory::SecretFile;
+use crate::policy::config::CreationRule;
 use crate::policy::content::{Content, mentions};
+use crate::workspace::groups::{Readers, Stanzas};
 use crate::workspace::{Caller, Target, Workspace, WorkspaceError, random, sealing};
+
+/// Each group has a number of one byte, and 0 is none.
+const MAX_GROUPS: usize = 255;
 
 /// Encrypt a plaintext file, or the plaintext values of a SOPS file
 ///
@@ -169,17 +175,14 @@ fn whole(
     };
     let rule = governing.rule();
     let place = format!("{}:{}", governing.policy, rule.line);
-    if rule.groups.len() > 1 || !rule.other_keys.is_empty() {
+    if !rule.other_keys.is_empty() {
         return Err(Failure::usage(format!("{place}: this rule needs sops"))
             .hint(format!("sops encrypt -i {}", target.path)));
     }
-    let recipients: Vec<age::Recipient> = rule
-        .recipients()
-        .into_iter()
-        .map(|key| key.parse().map_err(|error| Failure::usage(format!("{place}: {error}"))))
-        .collect::<Result<_, _>>()?;
-    if recipients.is_empty() {
-        return Err(Failure::usage(format!("{place}: this rule names no recipient"))
+    let readers = readers(rule).map_err(|what| Failure::usage(format!("{place}: {what}")))?;
+    if readers.iter().any(Vec::is_empty) {
+        let what = if readers.len() > 1 { "a key group of this rule" } else { "this rule" };
+        return Err(Failure::usage(format!("{place}: {what} names no recipient"))
             .hint("nobody could open the file; nothing was written"));
     }
     let selector = match &rule.crypt {
@@ -189,15 +192,34 @@ fn whole(
     }
     .unwrap_or_default();
     let key = DataKey::generate(&mut random);
-    let wrapped = age::wrap(&key, &recipients);
+    let stanzas = Stanzas::new(&key, &readers, rule.threshold());
     let indent = governing.config.stores.json_binary_indent;
     let terms = Terms {
         selector,
         mac_only_encrypted: rule.mac_only_encrypted,
-        wrapped: &wrapped,
+        wrapped: (&stanzas).into(),
+        threshold: rule.threshold(),
         indent: indent.and_then(|columns| usize::try_from(columns).ok()),
     };
     let format = Format::of_path(&target.path);
     let sealed = sealing(&key, |context| seal(format, clear, &terms, context));
     sealed.map_err(|error| Failure::usage(format!("{}: {error}", target.path)))
+}
+
+/// Those whom the rule names, for each key group; the error is what sops would refuse too.
+fn readers(rule: &CreationRule) -> Result<Readers, String> {
+    let groups = rule.groups.len();
+    // without a number, or with 0, every group is needed
+    let number = rule.shamir_threshold.filter(|number| *number != 0 && groups > 1);
+    let is_in_range = |number: i64| usize::try_from(number).is_ok_and(|it| (2..=groups).contains(&it));
+    if number.is_some_and(|number| !is_in_range(number)) {
+        return Err(format!("`shamir_threshold` is not a number from 2 to {groups}"));
+    }
+    if groups > MAX_GROUPS {
+        return Err(format!("more than {MAX_GROUPS} key groups"));
+    }
+    let parse = |keys: Vec<&str>| keys.into_iter().map(str::parse).collect::<Result<Vec<_>, _>>();
+    let lists = people::readers::lists(rule, groups > 1);
+    let lists = lists.into_iter().map(parse).collect::<Result<_, _>>();
+    lists.map_err(|error: RecipientError| error.to_string())
 }

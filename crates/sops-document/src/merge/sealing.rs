@@ -77,8 +77,9 @@ impl Merged<'_> {
                 let text = self.ours.reseal_payload(bytes, context)?;
                 Ok(text.unwrap_or_else(|| self.ours.document().source().to_owned()))
             }
-            Some(Wrapped::Whole(stanzas)) if metadata.foreign.is_empty() => {
-                seal(self.ours.document().format(), bytes, &Terms::of(stanzas), context)
+            Some(wrapped) if metadata.foreign.is_empty() => {
+                let terms = Terms { threshold: metadata.threshold, ..Terms::of(wrapped) };
+                seal(self.ours.document().format(), bytes, &terms, context)
             }
             _ => Err(SealError::Unsupported("a binary file with keys of other kinds is merged with sops")),
         }

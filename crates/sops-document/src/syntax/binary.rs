@@ -134,7 +134,7 @@ mod tests {
         let (key, mut random) = (DataKey::new([3; 32]), |buffer: &mut [u8]| buffer.fill(9));
         let mut context = SealContext { key: &key, now: "2026-01-10T12:00:00Z", random: &mut random };
         let wrapped = [WrappedKey { recipient: "age1x".into(), enc: "x".into() }];
-        (seal(Format::Binary, clear, &Terms::of(&wrapped), &mut context).unwrap(), key)
+        (seal(Format::Binary, clear, &Terms::of(wrapped.as_slice()), &mut context).unwrap(), key)
     }
 
     #[test]

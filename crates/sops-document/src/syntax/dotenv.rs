@@ -71,7 +71,7 @@ impl Syntax for Dotenv {
     }
 
     fn with_new_block(&self, body: &str, block: &NewBlock<'_>) -> Result<String, SealError> {
-        let mut lines = age_lines(&flat::age_list(None), block.age);
+        let mut lines = metadata_lines(flat::stanzas(block));
         lines.extend(block.fields().iter().map(|(name, text)| format!("{METADATA}{name}={text}\n")));
         lines.sort();
         Ok(with_break(body) + &lines.concat())
@@ -258,7 +258,10 @@ fn unflatten(tree: &mut Tree) -> Option<Node> {
 
 /// The sorted lines of a list of stanzas.
 fn age_lines(list: &str, age: &[WrappedKey]) -> Vec<String> {
-    let fields = flat::age(list, age);
+    metadata_lines(flat::age(list, age))
+}
+
+fn metadata_lines(fields: Vec<(String, String)>) -> Vec<String> {
     let mut lines: Vec<String> =
         fields.into_iter().map(|(name, text)| format!("{METADATA}{name}={}\n", encode(&text))).collect();
     lines.sort();

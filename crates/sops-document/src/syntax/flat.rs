@@ -1,8 +1,10 @@
 //! Metadata under joined names, `age__list_0__map_enc`: what dotenv and INI make of lists and maps.
 
+use crate::block::{NewBlock, THRESHOLD};
 use crate::metadata::WrappedKey;
 use crate::other_key::KEY_SOURCES;
 use crate::tree::{Entry, Item, Node, Value};
+use crate::wrapped::Wrapped;
 
 /// The joined names of a list of stanzas, with their texts.
 pub(super) fn age(list: &str, age: &[WrappedKey]) -> Vec<(String, String)> {
@@ -12,6 +14,19 @@ pub(super) fn age(list: &str, age: &[WrappedKey]) -> Vec<(String, String)> {
         fields.push((format!("{list}__list_{index}__map_recipient"), key.recipient.clone()));
     }
     fields
+}
+
+/// The stanzas of a new document.
+pub(super) fn stanzas(new: &NewBlock<'_>) -> Vec<(String, String)> {
+    match new.wrapped {
+        Wrapped::Whole(stanzas) => age(&age_list(None), stanzas),
+        Wrapped::Groups(groups) => {
+            let groups = groups.iter().enumerate();
+            let mut fields: Vec<_> = groups.flat_map(|(at, group)| age(&age_list(Some(at)), group)).collect();
+            fields.push((THRESHOLD.to_owned(), new.threshold.to_string()));
+            fields
+        }
+    }
 }
 
 /// The joined name of the stanzas of a document, or of one key group.

@@ -93,7 +93,7 @@ impl Syntax for Ini {
     }
 
     fn with_new_block(&self, body: &str, new: &NewBlock<'_>) -> Result<String, SealError> {
-        let mut fields = flat::age(&flat::age_list(None), new.age);
+        let mut fields = flat::stanzas(new);
         fields.extend(new.fields().into_iter().map(|(name, text)| (name.to_owned(), text)));
         self.with_block(body, &write::block(fields))
     }

@@ -9,11 +9,12 @@ use std::ops::Range;
 use zeroize::Zeroizing;
 
 use super::{Found, Gap, Indent, Page, Syntax, Traits, braces, nested};
-use crate::block::{BOOLEAN, Block, NewBlock};
+use crate::block::{BOOLEAN, Block, NewBlock, THRESHOLD};
 use crate::error::SealError;
 use crate::metadata::WrappedKey;
 use crate::splice::{Edit, blanks};
 use crate::tree::{Entry, Node, Scalar, Style, SyntaxError, Tree, Value, keep_point, line_start};
+use crate::wrapped::Wrapped;
 
 mod parse;
 
@@ -83,13 +84,20 @@ impl Syntax for Json {
         self.with_block(body, &block(new, unit))
     }
 
-    fn replace_age(&self, source: &str, entry: &Entry, _: Option<usize>, age: &[WrappedKey]) -> Vec<Edit> {
+    fn replace_age(
+        &self,
+        source: &str,
+        entry: &Entry,
+        group: Option<usize>,
+        age: &[WrappedKey],
+    ) -> Vec<Edit> {
         let start = line_start(source, entry.span.start);
         let margin = blanks(&source[start..entry.span.start]);
         let unit = if margin.starts_with('\t') || margin.is_empty() {
             "\t".to_owned()
         } else {
-            " ".repeat(margin.len() / 2)
+            let levels = if group.is_some() { 4 } else { 2 };
+            " ".repeat(margin.len() / levels)
         };
         vec![(entry.node.span.clone(), Zeroizing::new(age_list(age, margin, &unit)))]
     }
@@ -115,13 +123,28 @@ pub(super) fn unit(columns: Option<usize>) -> String {
 /// The member `"sops": {…}` at depth 1 of an object indented by `unit`.
 pub(super) fn block(new: &NewBlock<'_>, unit: &str) -> String {
     let margin = unit.repeat(2);
-    let mut out = format!("\"sops\": {{\n{margin}\"age\": {}", age_list(new.age, &margin, unit));
+    let stanzas = match new.wrapped {
+        Wrapped::Whole(age) => format!("\"age\": {}", age_list(age, &margin, unit)),
+        Wrapped::Groups(groups) => {
+            let groups: Vec<String> = groups.iter().map(|age| group(age, &margin, unit)).collect();
+            let (number, groups) = (new.threshold, groups.join(",\n"));
+            format!("\"{THRESHOLD}\": {number},\n{margin}\"key_groups\": [\n{groups}\n{margin}]")
+        }
+    };
+    let mut out = format!("\"sops\": {{\n{margin}{stanzas}");
     for (name, text) in new.fields() {
         let text = if name == BOOLEAN { text } else { string_text(&text) };
         let _ = write!(out, ",\n{margin}\"{name}\": {text}");
     }
     let _ = write!(out, "\n{unit}}}");
     out
+}
+
+/// One key group as sops writes it.
+fn group(age: &[WrappedKey], margin: &str, unit: &str) -> String {
+    let (outer, inner) = (format!("{margin}{unit}"), format!("{margin}{unit}{unit}"));
+    let age = age_list(age, &inner, unit);
+    format!("{outer}{{\n{inner}\"hc_vault\": null,\n{inner}\"age\": {age}\n{outer}}}")
 }
 
 fn age_list(age: &[WrappedKey], margin: &str, unit: &str) -> String {

@@ -7,12 +7,13 @@ use zeroize::Zeroizing;
 
 use super::emit::scalar_text;
 use super::parse::parse;
-use crate::block::{BOOLEAN, NewBlock};
+use crate::block::{BOOLEAN, NewBlock, THRESHOLD};
 use crate::error::SealError;
 use crate::metadata::WrappedKey;
 use crate::splice::{Edit, splice, with_break};
 use crate::syntax::{braces, json};
 use crate::tree::{Entry, Node, Scalar, Value, line_start};
+use crate::wrapped::Wrapped;
 
 /// Columns a level of the blocks that stax writes, as sops does.
 const UNIT: usize = 4;
@@ -39,12 +40,27 @@ pub(super) fn join_new(body: &str, new: &NewBlock<'_>) -> Result<String, SealErr
 /// The lines to append to a document, `unit` columns a level.
 fn lines(new: &NewBlock<'_>, unit: usize) -> String {
     let margin = " ".repeat(unit);
-    let mut out = format!("sops:\n{margin}age:\n{}", age_list(new.age, unit * 2, unit));
+    let mut out = "sops:\n".to_owned();
+    match new.wrapped {
+        Wrapped::Whole(age) => {
+            let _ = write!(out, "{margin}age:\n{}", age_list(age, unit * 2, unit));
+        }
+        Wrapped::Groups(groups) => {
+            let _ = writeln!(out, "{margin}{THRESHOLD}: {}\n{margin}key_groups:", new.threshold);
+            groups.iter().for_each(|age| out.push_str(&group(age, unit)));
+        }
+    }
     for (name, text) in new.fields() {
         let text = if name == BOOLEAN { text } else { scalar_text(&Scalar::str(&text), unit * 2, unit) };
         let _ = writeln!(out, "{margin}{name}: {text}");
     }
     out
+}
+
+/// One key group as sops writes it.
+fn group(age: &[WrappedKey], unit: usize) -> String {
+    let margin = " ".repeat(unit * 2);
+    format!("{margin}- hc_vault: []\n{margin}  age:\n{}", age_list(age, unit * 3, unit))
 }
 
 fn age_list(age: &[WrappedKey], column: usize, unit: usize) -> String {
