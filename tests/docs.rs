@@ -1,9 +1,11 @@
-//! The README tells the truth: every `console` block runs, in order, and prints what it says.
+//! The pages tell the truth: every `console` block of the README runs, in order, and prints what it says.
 //!
-//! `…` in a line stands for any text, a line `...` for any lines. stdout and stderr count alike.
+//! `…` in a line of a block stands for any text, a line `...` for any lines. stdout and stderr count alike.
 
 #[path = "journey/support.rs"]
 mod support;
+
+use std::path::{Path, PathBuf};
 
 use support::Sandbox;
 
@@ -54,8 +56,7 @@ fn fits(expected: &[String], lines: &[&str]) -> bool {
 
 #[test]
 fn every_console_block_of_the_readme_is_real() {
-    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).expect("it");
-    let examples = examples(&readme);
+    let examples = examples(&read("README.md"));
     assert!(examples.len() > 4, "the README has no examples any more");
     let sandbox = Sandbox::new();
     for Example { command, expected } in examples {
@@ -65,25 +66,45 @@ fn every_console_block_of_the_readme_is_real() {
     }
 }
 
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    std::fs::read_to_string(root().join(&path))
+        .unwrap_or_else(|error| panic!("{}: {error}", path.as_ref().display()))
+}
+
+/// Every page that people read, relative to the root.
+fn pages() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for folder in ["", "docs", "docs/design"] {
+        for entry in std::fs::read_dir(root().join(folder)).expect("a folder of pages") {
+            let name = entry.expect("an entry").file_name();
+            if Path::new(&name).extension().is_some_and(|extension| extension == "md") {
+                found.push(Path::new(folder).join(name));
+            }
+        }
+    }
+    found
+}
+
 #[test]
-fn the_readme_never_names_a_package_that_is_not_ours() {
-    let pages = ["docs/ci.md", "docs/git.md", "docs/hooks.md", "docs/rules.md"];
-    for file in ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "SECURITY.md"].iter().chain(&pages) {
-        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
-        let text = std::fs::read_to_string(path).expect("a document");
-        assert!(!text.contains("cargo install stax"), "{file}");
+fn no_page_names_a_package_that_is_not_ours() {
+    for page in pages() {
+        assert!(!read(&page).contains("cargo install stax"), "{}", page.display());
     }
 }
 
 /// `install` prints these files.
 #[test]
 fn the_page_of_hook_managers_has_what_install_prints() {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    let page = std::fs::read_to_string(root.join("docs/hooks.md")).expect("the page");
-    let snippets: Vec<_> = std::fs::read_dir(root.join("hooks/managers")).expect("them").flatten().collect();
+    let page = read("docs/hooks.md");
+    let snippets: Vec<_> =
+        std::fs::read_dir(root().join("hooks/managers")).expect("them").flatten().collect();
     assert_eq!(snippets.len(), 5);
     for snippet in snippets {
-        let text = std::fs::read_to_string(snippet.path()).expect("a snippet");
+        let text = read(snippet.path());
         assert!(page.contains(&format!("\n{text}```\n")), "{}", snippet.path().display());
     }
 }
@@ -103,5 +124,34 @@ fn marks_stand_for_what_changes_and_for_nothing_else() {
     for (expected, output, fit) in table {
         let output = output.lines().collect::<Vec<_>>();
         assert_eq!(fits(&lines(expected), &output), fit, "{expected:?} {output:?}");
+    }
+}
+
+/// Runs a script of the repository at `root`, and says whether it ended well.
+fn runs(root: &Path, script: &str, args: &[&str]) -> bool {
+    let mut command = std::process::Command::new("python3");
+    command.arg(root.join(script)).args(args);
+    command.output().expect("python3").status.success()
+}
+
+#[test]
+fn the_address_of_the_project_stands_in_one_place() {
+    assert!(runs(root(), "docs/address", &["--check"]));
+    let place = tempfile::tempdir().expect("a folder");
+    let (old, new) = (env!("CARGO_PKG_REPOSITORY"), "https://git.example.org/ana/stax");
+    let samples = ["docs/address", "docs/ci/stax-verify.yml", "docs/ci/stax-verify.gitlab-ci.yml"];
+    let all: Vec<PathBuf> = pages().into_iter().chain(samples.map(PathBuf::from)).collect();
+    std::fs::create_dir_all(place.path().join("docs/ci")).expect("a folder");
+    std::fs::create_dir_all(place.path().join("docs/design")).expect("a folder");
+    for page in &all {
+        std::fs::copy(root().join(page), place.path().join(page)).expect("a copy");
+    }
+    std::fs::write(place.path().join("Cargo.toml"), read("Cargo.toml").replace(old, new))
+        .expect("a manifest");
+    assert!(!runs(place.path(), "docs/address", &["--check"]));
+    assert!(runs(place.path(), "docs/address", &[]));
+    for page in all {
+        let text = read(place.path().join(&page));
+        assert!(!text.contains(old), "{} has an address that docs/address does not write", page.display());
     }
 }
