@@ -155,3 +155,10 @@ fn the_address_of_the_project_stands_in_one_place() {
         assert!(!text.contains(old), "{} has an address that docs/address does not write", page.display());
     }
 }
+
+/// The list is that of Linux, and nothing is downloaded for it.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_third_party_notices_are_up_to_date() {
+    assert!(runs(root(), "docs/third-party", &["--check"]));
+}
