@@ -1,4 +1,5 @@
-//! The pages tell the truth: every `console` block of the README runs, in order, and prints what it says.
+//! The pages tell the truth: every `console` block of the README runs, in order, and prints what it says; the files
+//! that a page names or links to are there; the short pages are short.
 //!
 //! `…` in a line of a block stands for any text, a line `...` for any lines. stdout and stderr count alike.
 
@@ -94,6 +95,54 @@ fn no_page_names_a_package_that_is_not_ours() {
     for page in pages() {
         assert!(!read(&page).contains("cargo install stax"), "{}", page.display());
     }
+}
+
+#[test]
+fn short_pages_stay_short() {
+    for (page, most) in [("ARCHITECTURE.md", 1500), ("SECURITY.md", 750)] {
+        let words = read(page).split_whitespace().count();
+        assert!(words <= most, "{page} has {words} words, at most {most}");
+    }
+}
+
+/// Where the files are that pages name.
+const FOLDERS: [&str; 9] =
+    ["src/", "crates/", "tests/", "docs/", "hooks/", "fixtures/", "benches/", "fuzz/", ".ci/"];
+
+/// What is between backticks and is the path of a file or folder; `NAME` is for the reader to choose.
+fn named_paths(text: &str) -> Vec<&str> {
+    let is_path = |word: &&str| {
+        let is_plain = word.chars().all(|sign| sign.is_ascii_alphanumeric() || "/._-".contains(sign));
+        is_plain && !word.contains("NAME") && FOLDERS.iter().any(|folder| word.starts_with(folder))
+    };
+    text.lines().flat_map(|line| line.split('`').skip(1).step_by(2)).filter(is_path).collect()
+}
+
+/// Targets of Markdown links to files, less their anchors.
+fn links(text: &str) -> Vec<&str> {
+    let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    let files = targets.filter(|target| !target.contains("://") && !target.starts_with('#'));
+    files.map(|target| target.split('#').next().unwrap_or(target)).collect()
+}
+
+#[test]
+fn every_file_that_a_page_names_or_links_to_is_there() {
+    for page in pages().iter().filter(|page| **page != Path::new("CHANGELOG.md")) {
+        let text = read(page);
+        let folder = page.parent().expect("a folder");
+        let linked = links(&text).into_iter().map(|target| folder.join(target));
+        for path in named_paths(&text).into_iter().map(PathBuf::from).chain(linked) {
+            assert!(root().join(&path).exists(), "{} names {}", page.display(), path.display());
+        }
+    }
+}
+
+#[test]
+fn paths_and_links_are_told_from_other_words() {
+    let text =
+        "`src/lib.rs` and `git diff`, `a/b`, `src/{a,b}`\n[x](docs/ci.md#top) [y](https://a.b/c) [z](#here)";
+    assert_eq!(named_paths(text), ["src/lib.rs"]);
+    assert_eq!(links(text), ["docs/ci.md"]);
 }
 
 /// `install` prints these files.
