@@ -8,6 +8,7 @@ mod hand_made;
 mod keylog;
 mod line;
 mod lineage;
+mod old_mac;
 mod returned;
 mod snapshot;
 mod stale;
@@ -21,6 +22,7 @@ pub use exposure::{Doubt, FileExposure, Item, Ledger, Memory, Readable, Standing
 pub use keylog::{Blame, Entry, Event, KeyChange, KeyEvent, blame, key_change, key_log};
 pub use line::{Lines, Removal, Step, line};
 pub use lineage::{Behind, Lineage, Side, Turn};
+pub use old_mac::{Edits, Keys};
 pub use returned::{Back, Return, Returns};
 pub use snapshot::{Mark, Sealed, Snapshot, is_of_later_document, named_leaves, sealed_names, tokens};
 pub use stale::{Stale, short_key, stale};

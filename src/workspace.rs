@@ -6,6 +6,7 @@ mod error;
 pub mod git;
 pub mod groups;
 pub mod history;
+pub mod intact;
 pub mod leaks;
 mod left_out;
 pub mod merge;

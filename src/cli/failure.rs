@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use sops_document::age::UnwrapError;
-use sops_document::{EditError, SealError};
+use sops_document::{EditError, OpenFault, SealError};
 
 use crate::disk::DiskError;
 use crate::keyring::{SourceError, SourceName, Tried};
@@ -148,8 +148,7 @@ impl From<WorkspaceError> for Failure {
             WorkspaceError::WhichEnv(_) | WorkspaceError::UnknownEnv { .. } => {
                 Self::usage(message).hint("choose one with -e ENV")
             }
-            WorkspaceError::Integrity { .. } => Self::new(Exit::Integrity, message)
-                .hint("nothing was printed or changed; see who changed it: git log -p"),
+            WorkspaceError::Integrity { path, fault } => integrity(message, &path, &fault),
             WorkspaceError::OwnStanza { path, why, others, .. } => own_stanza(message, &path, why, &others),
             WorkspaceError::Locked { tried, readers, parts, .. } => locked(message, parts, &tried, &readers),
             WorkspaceError::Groups { path, .. } => {
@@ -170,6 +169,17 @@ impl From<VerifyError> for Failure {
             VerifyError::Repo(error) => error.into(),
             error => Self::usage(error.to_string()),
         }
+    }
+}
+
+fn integrity(message: String, path: &str, fault: &OpenFault) -> Failure {
+    let path = shell_words::quote(path);
+    let failure = Failure::new(Exit::Integrity, message)
+        .hint(format!("nothing was printed or changed; see who changed it: git log -p -- {path}"));
+    match fault {
+        OpenFault::Mac => failure
+            .hint(format!("see what differs, and mend what is unencrypted: stax secrets reseal {path}")),
+        _ => failure,
     }
 }
 

@@ -35,6 +35,7 @@ mod people;
 mod pubkey;
 mod recipients;
 mod remove_recipient;
+mod reseal;
 mod resolve;
 mod revert;
 mod rotate;
@@ -71,6 +72,7 @@ pub enum Secrets {
     RemoveRecipient(remove_recipient::Args),
     Rotate(rotate::Args),
     Updatekeys(updatekeys::Args),
+    Reseal(reseal::Args),
     Log(log::Args),
     Blame(blame::Args),
     Diff(diff::Args),
@@ -108,6 +110,7 @@ impl Secrets {
             Self::RemoveRecipient(args) => args.run(ui),
             Self::Rotate(args) => args.run(ui),
             Self::Updatekeys(args) => args.run(ui),
+            Self::Reseal(args) => args.run(ui),
             Self::Log(args) => args.run(ui),
             Self::Blame(args) => args.run(ui),
             Self::Diff(args) => args.run(ui),

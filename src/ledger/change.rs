@@ -6,7 +6,7 @@ use std::rc::Rc;
 use sops_document::TokenType;
 
 use super::snapshot::{Mark, Sealed};
-use super::{Snapshot, Version};
+use super::{Edits, Snapshot, Version};
 
 /// A changed file.
 pub struct Change<'a> {
@@ -56,16 +56,32 @@ impl<'a> Past<'a> {
         self.track.and_then(|track| track.oldest.get(mark)).is_some_and(|oldest| *oldest >= self.from)
     }
 
+    /// The oldest version with a MAC: the one that it was made for.
+    fn made_for(&self, mac: Mark) -> Option<&'a Snapshot> {
+        let track = self.track?;
+        let place = *track.oldest.get(&mac)?;
+        (place >= self.from).then(|| &*track.versions[place])
+    }
+
     fn versions(&self) -> impl Iterator<Item = &'a Rc<Snapshot>> + use<'a> {
         self.track.into_iter().flat_map(|track| &track.versions).skip(self.from)
+    }
+}
+
+impl Change<'_> {
+    /// What differs between a later version, or this one, and the version that the MAC of this one was made for.
+    #[must_use]
+    pub fn edits_up_to(&self, later: &Snapshot) -> Edits {
+        let made_for = self.after.mac.and_then(|mac| self.past.made_for(mac));
+        Edits::between(made_for.unwrap_or(self.before), later)
     }
 }
 
 /// What no honest writer of SOPS does, and what a reviewer should know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Oddity {
-    /// Values changed under the MAC of the version before; `in_clear`: only such as are not encrypted.
-    StaleMac { keys: Vec<String>, in_clear: bool },
+    /// What changed under the MAC of the version before.
+    StaleMac(Edits),
     /// A value has another type and the same token.
     OtherType { key: String },
     /// A value changed under the iv that it had.
@@ -98,32 +114,9 @@ fn stale_mac(change: &Change<'_>) -> Option<Oddity> {
     }
     let before = match before.mac == Some(mac) {
         true => *before,
-        false => change.past.versions().find(|older| older.mac == Some(mac))?,
+        false => change.past.made_for(mac)?,
     };
-    let marks = |snapshot: &Snapshot| -> Vec<(String, Mark)> {
-        snapshot.sealed.iter().map(|(path, sealed)| (path.clone(), sealed.mark)).collect()
-    };
-    let (tokens, clear) = (marks(before) != marks(after), before.clear != after.clear);
-    if tokens {
-        let keys = differing(&marks(before), &marks(after));
-        return Some(Oddity::StaleMac { keys, in_clear: false });
-    }
-    let list = |map: &std::collections::BTreeMap<String, Mark>| -> Vec<(String, Mark)> {
-        map.iter().map(|(path, mark)| (path.clone(), *mark)).collect()
-    };
-    let keys = || differing(&list(&before.clear), &list(&after.clear));
-    clear.then(|| Oddity::StaleMac { keys: keys(), in_clear: true })
-}
-
-fn differing(before: &[(String, Mark)], after: &[(String, Mark)]) -> Vec<String> {
-    let only = |a: &[(String, Mark)], b: &[(String, Mark)]| -> Vec<String> {
-        a.iter().filter(|pair| !b.contains(pair)).map(|(path, _)| path.clone()).collect()
-    };
-    let mut keys = only(before, after);
-    keys.extend(only(after, before));
-    keys.sort();
-    keys.dedup();
-    keys
+    Some(Edits::between(before, after)).filter(|edits| !edits.is_empty()).map(Oddity::StaleMac)
 }
 
 /// A value at the tip whose token once had another type: the oldest version has the type that its writer gave it.
@@ -237,9 +230,10 @@ fn pairs<'a>(change: &Change<'a>) -> impl Iterator<Item = (&'a String, &'a Seale
 mod tests {
     use super::*;
     use crate::ledger::hand_made::log;
+    use crate::ledger::snapshot::Unencrypted;
 
     fn sealed(mark: u8, iv: u8, kind: TokenType) -> Sealed {
-        Sealed { mark: [mark; 16], iv: [iv; 32], kind }
+        Sealed { mark: [mark; 16], iv: [iv; 32], kind, place: usize::from(mark) }
     }
 
     /// A file with the key A, of one recipient.
@@ -261,7 +255,7 @@ mod tests {
     /// The rule that tells of it.
     fn rule(oddity: &Oddity) -> &'static str {
         match oddity {
-            Oddity::StaleMac { .. } => "D11",
+            Oddity::StaleMac(_) => "D11",
             Oddity::OtherType { .. } => "D09",
             Oddity::ReusedIv { .. } => "D10",
             Oddity::OtherSelector { .. } => "D05",
@@ -290,7 +284,7 @@ mod tests {
         assert_eq!(rules(&before, &snapshot(2, 1), &[]), ["D11"]);
         let clear = with(&|after| {
             *after = snapshot(1, 1);
-            after.clear.insert("host".into(), [5; 16]);
+            after.clear.insert("host".into(), Unencrypted { mark: [5; 16], ..Unencrypted::default() });
         });
         assert_eq!(rules(&before, &clear, &[]), ["D11"]);
         let retyped = with(&|after| {

@@ -11,7 +11,7 @@ use super::{Origin, Snapshot, Version};
 pub(super) type Commits<'a> = &'a [(&'a str, &'a str, &'a Rc<Snapshot>)];
 
 pub(super) fn sealed(mark: u8) -> Sealed {
-    Sealed { mark: [mark; 16], iv: [mark; 32], kind: TokenType::Str }
+    Sealed { mark: [mark; 16], iv: [mark; 32], kind: TokenType::Str, place: 0 }
 }
 
 /// Readers, and the tokens of values by name. There are no stanzas, so that only tokens link.

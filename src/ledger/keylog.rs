@@ -211,6 +211,7 @@ mod tests {
     use super::*;
     use crate::ledger::hand_made::{Commits, log, snapshot};
     use crate::ledger::line;
+    use crate::ledger::snapshot::Unencrypted;
 
     fn told(commits: Commits<'_>, insight: &Insight) -> Vec<String> {
         let versions = log(commits);
@@ -310,7 +311,7 @@ mod tests {
     fn sealing_and_unsealing_are_events() {
         let sealed = snapshot(&["ana"], &[("A", 1)]);
         let mut clear = (*snapshot(&["ana"], &[])).clone();
-        clear.clear.insert("A".into(), [7; 16]);
+        clear.clear.insert("A".into(), Unencrypted { mark: [7; 16], ..Unencrypted::default() });
         let clear = Rc::new(clear);
         let seen = |commits: Commits<'_>| told(commits, &Insight::default())[0].clone();
         assert_eq!(seen(&[("f", "c2", &clear), ("f", "c1", &sealed)]), "c2 Kept A:Unsealed");

@@ -18,6 +18,29 @@ pub struct Sealed {
     pub mark: Mark,
     pub iv: [u8; 32],
     pub kind: TokenType,
+    /// Among the values that the MAC covers, from 0.
+    pub place: usize,
+}
+
+/// A value that is not encrypted and that the MAC covers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unencrypted {
+    pub mark: Mark,
+    /// The same without white space.
+    pub words: Mark,
+    /// As [`Sealed::place`].
+    pub place: usize,
+}
+
+impl Unencrypted {
+    fn of(bytes: &[u8], place: usize) -> Self {
+        let mark = mark(&[bytes]);
+        if !bytes.iter().any(u8::is_ascii_whitespace) {
+            return Self { mark, words: mark, place };
+        }
+        let words: Vec<u8> = bytes.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+        Self { mark, words: self::mark(&[&words]), place }
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,8 +49,8 @@ pub struct Snapshot {
     pub recipients: BTreeSet<String>,
     /// By path; in a file of several documents with their number.
     pub sealed: BTreeMap<String, Sealed>,
-    /// Values in clear that the MAC covers.
-    pub clear: BTreeMap<String, Mark>,
+    /// Values that are not encrypted and that the MAC covers.
+    pub clear: BTreeMap<String, Unencrypted>,
     pub stanzas: BTreeSet<Mark>,
     /// `None` without a MAC.
     pub mac: Option<Mark>,
@@ -57,19 +80,24 @@ impl Snapshot {
         for (path, _, leaf, token) in cells(document) {
             match token {
                 Some(token) => {
-                    let mark = token_mark(&token);
-                    snapshot.sealed.insert(path, Sealed { mark, iv: token.iv, kind: token.kind });
+                    let (mark, place) = (token_mark(&token), snapshot.covered());
+                    snapshot.sealed.insert(path, Sealed { mark, iv: token.iv, kind: token.kind, place });
                 }
                 // the MAC covers neither null nor the empty string, nor, where it says so, what is clear
                 None if leaf.scalar == Scalar::Null || leaf.scalar.is_empty_str() => {}
                 None if metadata.mac_only_encrypted => {}
                 None => {
                     let bytes = leaf.scalar.plaintext().unwrap_or_default();
-                    snapshot.clear.insert(path, mark(&[&bytes]));
+                    let place = snapshot.covered();
+                    snapshot.clear.insert(path, Unencrypted::of(&bytes, place));
                 }
             }
         }
         snapshot
+    }
+
+    fn covered(&self) -> usize {
+        self.sealed.len() + self.clear.len()
     }
 
     /// Everything that proves the data key of this version.
@@ -90,13 +118,23 @@ impl Snapshot {
     /// What stands for the value of a key: of a token or of clear text.
     #[must_use]
     pub fn value_of(&self, key: &str) -> Option<&Mark> {
-        self.sealed.get(key).map(|sealed| &sealed.mark).or_else(|| self.clear.get(key))
+        self.sealed
+            .get(key)
+            .map(|sealed| &sealed.mark)
+            .or_else(|| self.clear.get(key).map(|clear| &clear.mark))
     }
 
     /// Whether a value has this token.
     #[must_use]
     pub fn holds(&self, mark: &Mark) -> bool {
         self.sealed.values().any(|sealed| sealed.mark == *mark)
+    }
+
+    /// Keys whose token is that of an older version and whose type is not.
+    pub fn retyped_since<'a>(&'a self, older: &'a Self) -> impl Iterator<Item = &'a String> {
+        let is_retyped = |old: &Sealed, new: &Sealed| old.mark == new.mark && old.kind != new.kind;
+        let both = self.sealed.iter().filter_map(|(key, new)| Some((key, older.sealed.get(key)?, new)));
+        both.filter(move |(_, old, new)| is_retyped(old, new)).map(|(key, ..)| key)
     }
 
     /// Whether both versions provably have one data key.

@@ -42,6 +42,7 @@ pub struct Part {
     pub message: String,
     pub fix: Option<String>,
     pub detail: Vec<String>,
+    pub first_words: Option<String>,
 }
 
 impl Part {
@@ -173,6 +174,7 @@ impl Finding {
             key: part.key.clone().or(whole.key),
             message: part.message.clone(),
             fix: part.fix.clone().or(whole.fix),
+            first_words: part.first_words.clone().or(whole.first_words),
             detail: if part.detail.is_empty() { whole.detail } else { part.detail.clone() },
             ..whole
         }

@@ -180,7 +180,7 @@ pub(super) fn staged(
         let is_rotated = !before.shares_key_with(&after);
         let track;
         let mut change = with(Past::default());
-        if is_rotated || found.iter().any(|oddity| matches!(oddity, Oddity::StaleMac { .. })) {
+        if is_rotated || found.iter().any(|oddity| matches!(oddity, Oddity::StaleMac(_))) {
             // history is read only where it tells more: the repair of a file that was changed by hand, and
             // a rotation, which may be the revert of one
             let older = snapshots.history(path)?;
@@ -189,7 +189,7 @@ pub(super) fn staged(
             change = with(track.from(0));
             found = ledger::oddities(&change);
         }
-        findings.extend(told(workspace, &change, found, (entry.old, entry.new), with_key)?);
+        findings.extend(told(workspace, &change, found, (entry.old, entry.new), with_key, &|| None)?);
     }
     let history = History::of_head(workspace.repo()?, versions)?;
     findings.extend(history::stale(
@@ -203,13 +203,14 @@ pub(super) fn staged(
     Ok((findings, accepted))
 }
 
-/// The findings of a change; where everything is new, what a key tells of it.
+/// The findings of a change; where everything is new, what a key tells of it. `end`: the file where the range ends.
 fn told(
     workspace: &Workspace,
     change: &Change<'_>,
     mut oddities: Vec<Oddity>,
     entries: (Option<Entry>, Option<Entry>),
     with_key: bool,
+    end: &dyn Fn() -> Option<Snapshot>,
 ) -> Result<Vec<Finding>, VerifyError> {
     let mut by_key = None;
     if with_key && ledger::is_replaced(change) {
@@ -218,7 +219,9 @@ fn told(
     if by_key.is_some() {
         oddities.retain(|oddity| *oddity != Oddity::Replaced);
     }
-    let found = oddities.iter().map(|oddity| change::odd(change, oddity));
+    let is_old_mac = oddities.iter().any(|oddity| matches!(oddity, Oddity::StaleMac(_)));
+    let end = if is_old_mac { end() } else { None };
+    let found = oddities.iter().map(|oddity| change::odd(change, oddity, end.as_ref()));
     Ok(found.chain(by_key.flatten()).collect())
 }
 
@@ -313,6 +316,8 @@ fn of_change(
     let (path, tip) = (&change.path, context.tip);
     let after = snapshots.of(path, change.new)?;
     let managed = tip.vault.iter().flat_map(|vault| &vault.files).any(|file| file.path == *path);
+    let at_end = tip.facts.files.iter().find(|file| file.path == *path).and_then(FileFacts::document);
+    let end = || at_end.map(Snapshot::of);
     let mut findings = Vec::new();
     let mut was_sealed = None;
     for old in &change.old {
@@ -320,7 +325,8 @@ fn of_change(
         if let Some(after) = &after {
             let judged = Change { path, managed, before: &before, after, past: context.past };
             let entries = (*old, change.new);
-            findings.extend(told(workspace, &judged, ledger::oddities(&judged), entries, context.with_key)?);
+            let found = ledger::oddities(&judged);
+            findings.extend(told(workspace, &judged, found, entries, context.with_key, &end)?);
         }
         was_sealed = Some(before);
     }
@@ -355,7 +361,7 @@ fn of_change(
         commit.summary
     );
     for finding in &mut findings {
-        heal(finding, tip, snapshots, change)?;
+        heal(finding, &end, snapshots, change)?;
     }
     Ok(findings.into_iter().map(|finding| finding.in_commit(line.clone())).collect())
 }
@@ -386,15 +392,14 @@ fn drop_older(
 /// What a later commit of the range put right is worth a notice.
 fn heal(
     finding: &mut Finding,
-    tip: &Gathered,
+    end: &dyn Fn() -> Option<Snapshot>,
     snapshots: &mut Snapshots<'_>,
     change: &PathChange,
 ) -> Result<(), VerifyError> {
     if !finding.rule.is(Also::HealedByRotation) {
         return Ok(());
     }
-    let end = tip.facts.files.iter().find(|file| file.path == change.path).and_then(FileFacts::document);
-    let Some(end) = end.map(Snapshot::of) else { return Ok(()) };
+    let Some(end) = end() else { return Ok(()) };
     let here = snapshots.of(&change.path, change.new)?;
     if here.is_some_and(|here| !here.shares_key_with(&end)) {
         finding.severity = Severity::Notice;

@@ -145,7 +145,7 @@ fn a_value_changed_without_the_key_is_found_in_its_commit() {
     sandbox.write(FILE, text.replace(&line, ""));
     sandbox.commit_all("one key less");
     let output = sandbox.keyless().stax(["secrets", "verify", "--range", "HEAD~1..HEAD"]).exits(1);
-    output.prints("D11 mac-unchanged").prints("`PORT` changed without the data key");
+    output.prints("D11 mac-unchanged").prints("`PORT` was deleted without the data key");
 }
 
 #[test]

@@ -45,6 +45,7 @@ mod programs;
 mod quiet;
 mod readers;
 mod removal;
+mod reseal;
 mod residue;
 mod resolve;
 mod returned;

@@ -234,7 +234,9 @@ pub fn access(old: Option<&Document>, new: Option<&Document>) -> Access {
     found.rule = Some((rule(old), rule(new))).filter(|(old, new)| old != new);
     let is_same_otherwise =
         found.renewed == 0 && found.rule.is_none() && found.added.is_empty() && found.removed.is_empty();
-    found.other = is_same_otherwise && old.lasting_metadata() != new.lasting_metadata();
+    found.other = is_same_otherwise
+        && old.lasting_metadata() != new.lasting_metadata()
+        && old.lasting_fields() != new.lasting_fields();
     found
 }
 
@@ -346,6 +348,15 @@ mod tests {
         let document = Document::parse(Format::Yaml, text).unwrap();
         let same = access(Some(&document), Some(&document));
         assert_eq!((same.stanzas, same.renewed, same.other), (1, 0, false));
+        let fields = "    unencrypted_suffix: _unencrypted\n    version: 3.11.0\n";
+        let formatted =
+            text.replace(fields, "    version: \"3.11.0\"\n\n    unencrypted_suffix: _unencrypted\n");
+        assert_ne!(formatted, text);
+        let formatted = Document::parse(Format::Yaml, &formatted).unwrap();
+        assert!(!access(Some(&document), Some(&formatted)).other);
+        let newer = text.replace("version: 3.11.0", "version: 3.11.1");
+        let newer = Document::parse(Format::Yaml, &newer).unwrap();
+        assert!(access(Some(&document), Some(&newer)).other);
         let label = &document.metadata().age[0].recipient;
         let other = Document::parse(Format::Yaml, &text.replace(label.as_str(), "age1other")).unwrap();
         let found = access(Some(&document), Some(&other));

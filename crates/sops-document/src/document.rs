@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 use crate::block::Block;
 use crate::cipher::{Token, TokenType};
 use crate::error::DocumentError;
+use crate::facts::facts;
 use crate::mac::MacState;
 use crate::metadata::{Metadata, Spans};
 use crate::syntax::format::Format;
@@ -125,6 +126,24 @@ impl Document {
         text
     }
 
+    /// What the metadata says less MAC and time, as sorted addresses and values: neither the format nor the order of
+    /// the fields tells.
+    #[must_use]
+    pub(crate) fn lasting_fields(&self) -> Vec<(String, Vec<u8>)> {
+        let tree = self.format.parse(&self.source);
+        let block = tree.ok().and_then(|mut tree| {
+            self.format.syntax().take_block(&self.source, &mut tree).ok().flatten().map(|(node, _)| node)
+        });
+        let block = Tree { documents: block.into_iter().collect(), ..Tree::default() };
+        let mut fields: Vec<(String, Vec<u8>)> = facts(&block)
+            .into_iter()
+            .filter(|(path, ..)| !["mac", "lastmodified"].contains(&path.as_str()))
+            .map(|(path, _, bytes)| (path, without_white_space(&bytes)))
+            .collect();
+        fields.sort_unstable();
+        fields
+    }
+
     /// A search among the lines, whoever asks however often: a hostile text has a finding on every line.
     #[must_use]
     pub fn line_of(&self, offset: usize) -> usize {
@@ -163,6 +182,10 @@ impl Cleartext {
             Some(Zeroizing::new(text.into_bytes()))
         })
     }
+}
+
+fn without_white_space(bytes: &[u8]) -> Vec<u8> {
+    bytes.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect()
 }
 
 /// Where sops finds metadata under a name that is not `sops`, and that name. It reads the metadata of the

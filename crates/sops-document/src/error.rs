@@ -20,7 +20,9 @@ pub enum DocumentError {
 pub enum OpenFault {
     #[error("line {line}: `{path}` {what}")]
     Value { line: usize, path: String, what: String },
-    #[error("the MAC does not match: values were changed without the data key")]
+    #[error(
+        "the MAC does not match: without the data key, values were changed, deleted or put in another order"
+    )]
     Mac,
     #[error("the MAC is missing")]
     NoMac,

@@ -1,7 +1,7 @@
-//! A document that somebody edited by hand: values in clear where tokens belong.
+//! A document that somebody edited by hand: values in clear where tokens belong, or a MAC that no longer holds.
 
 use crate::context::SealContext;
-use crate::document::Document;
+use crate::document::{Cleartext, Document};
 use crate::error::{OpenFault, SealError};
 use crate::facts::{facts, read_back};
 use crate::mac::Mac;
@@ -78,5 +78,19 @@ impl Document {
         let text = stamp(self.format, &text, mac, context)?;
         read_back(self.format, &text, context.key, &facts(&tree))?;
         Ok(Some((text, sealed)))
+    }
+}
+
+impl Cleartext {
+    /// The same text under a new MAC and a new time, whatever the old one says: the caller has compared every value
+    /// with a version whose MAC holds.
+    ///
+    /// # Errors
+    /// A result that does not read back; metadata without `mac` or `lastmodified`.
+    pub fn renew_mac(&self, context: &mut SealContext<'_>) -> Result<String, SealError> {
+        let (document, tree) = (self.document(), self.tree());
+        let text = stamp(document.format, &document.source, self.mac_of(tree), context)?;
+        read_back(document.format, &text, context.key, &facts(tree))?;
+        Ok(text)
     }
 }

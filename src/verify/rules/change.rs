@@ -1,8 +1,10 @@
 //! D03 to D13: a version of a file against those before it, and what a commit changes beside the files.
 
+pub(in crate::verify) mod old_mac;
+
 use shell_words::quote;
 
-use crate::ledger::{Change, Oddity, Origin, Retyped};
+use crate::ledger::{Change, Oddity, Origin, Retyped, Snapshot};
 use crate::policy::vault::Allow;
 use crate::verify::finding::{Finding, Part};
 use crate::verify::rule::{Also, On, RuleId, Severity, rules};
@@ -98,11 +100,11 @@ rules! {
         title: "Values changed under the MAC of the version before",
         bound: Some(Severity::Error),
         general: Some(Severity::Error),
-        why: "every writer of SOPS makes a new MAC for a new value: values that changed under the old one were changed without the data key",
-        example: "a line is taken from another branch by hand; a clear field that a GitOps tool edits in an unbound file is a warning",
+        why: "every writer of SOPS makes a new MAC for what it writes: what is other under the old one was written without the data key",
+        example: "a line is taken from another branch by hand, or a formatter sorts the keys; an unencrypted field that a GitOps tool edits in an unbound file is a warning, and a notice where a later commit of the range makes a new MAC",
         mend: &[
             "see who changed it: `git log -p -- FILE`, and restore it: `git restore --source=COMMIT FILE`",
-            "the change is meant: make it with `stax secrets edit -f FILE`, which makes a new MAC",
+            "unencrypted values, their order or their format changed, and that is meant: `stax secrets reseal FILE` makes a new MAC",
         ],
         on: &[On::Change],
         may_be_allowed: true,
@@ -137,35 +139,17 @@ rules! {
     }
 }
 
-const SEE: &str = "git log -p, to see who changed it; then restore or edit the file";
 /// Names of values that a message holds.
 const SHOWN: usize = 3;
 /// Commits that a notice names.
 const COMMITS: usize = 5;
 
-/// What no honest writer of SOPS does, and what a reviewer should know.
-pub(in crate::verify) fn odd(change: &Change<'_>, oddity: &Oddity) -> Finding {
+/// What no honest writer of SOPS does, and what a reviewer should know. `end`: the file where a range ends.
+pub(in crate::verify) fn odd(change: &Change<'_>, oddity: &Oddity, end: Option<&Snapshot>) -> Finding {
     let path = change.path;
-    let error = |rule, message: String| Finding::error(rule, path, message).fix(SEE);
+    let error = |rule, message: String| Finding::error(rule, path, message).fix(see(path));
     match oddity {
-        Oddity::StaleMac { keys, in_clear: false } => {
-            let words =
-                |what: &str| format!("{what} changed without the data key: the MAC is the one before");
-            let each = |key: &String| Part::of_key(key, words(&format!("`{key}`")));
-            error(RuleId::D11, words(&names(keys))).parts(keys.iter().map(each))
-        }
-        Oddity::StaleMac { keys, in_clear: true } => {
-            let words =
-                |what: &str| format!("{what} changed in clear under the old MAC: sops will refuse this file");
-            let each = keys.iter().map(|key| Part::of_key(key, words(&format!("`{key}`"))));
-            let finding = match change.managed {
-                true => error(RuleId::D11, words(&names(keys))),
-                // GitOps tools edit clear fields and do not look at the MAC
-                false => Finding::warning(RuleId::D11, path, words(&names(keys)))
-                    .fix(format!("stax secrets edit -f {path}   (any change makes a new MAC)")),
-            };
-            finding.parts(each)
-        }
+        Oddity::StaleMac(edits) => old_mac::finding(change, edits, end),
         Oddity::OtherType { key } => retyped(&Retyped { path: path.to_owned(), key: key.clone() }),
         Oddity::ReusedIv { key } => {
             let message = format!("`{key}` changed under the same iv: a damaged token, or a broken writer");
@@ -195,6 +179,11 @@ pub(in crate::verify) fn odd(change: &Change<'_>, oddity: &Oddity) -> Finding {
     }
 }
 
+/// Who changed a file is for a person to see, and so is what to restore.
+fn see(path: &str) -> String {
+    format!("git log -p -- {}   (who changed it; then restore it)", quote(path))
+}
+
 fn names(keys: &[String]) -> String {
     let more = if keys.len() > SHOWN { format!(" and {} more", keys.len() - SHOWN) } else { String::new() };
     format!("`{}`{more}", keys.iter().take(SHOWN).cloned().collect::<Vec<_>>().join("`, `"))
@@ -204,7 +193,7 @@ fn names(keys: &[String]) -> String {
 pub(in crate::verify) fn retyped(one: &Retyped) -> Finding {
     let key = &one.key;
     let message = format!("`{key}` has another type and the same token: the type is not authenticated");
-    Finding::error(RuleId::D09, &one.path, message).key(key).fix(SEE)
+    Finding::error(RuleId::D09, &one.path, message).key(key).fix(see(&one.path))
 }
 
 /// D12: one notice for a file that decides about the others, with the commits that change it.

@@ -52,6 +52,7 @@ rules! {
         example: "two branches change different keys, and git merges the lines but not the MAC",
         mend: &[
             "see who changed it: `git log -p -- FILE`, and restore the last good version: `git restore --source=COMMIT FILE`",
+            "see what differs, and make a new MAC where that is unencrypted and meant: `stax secrets reseal FILE`",
             "a merge did it: take one side whole, then set the values of the other again: `stax secrets set KEY`",
         ],
         on: &[On::Tree, On::Key],
@@ -120,16 +121,8 @@ const SHOWN: usize = 5;
 
 /// `cannot_open`: the form of a value is already found wrong, so that this would repeat it.
 pub(super) fn check(file: &FileFacts, cannot_open: bool) -> Option<Finding> {
-    let mac = || {
-        Finding::error(
-            RuleId::C03,
-            &file.path,
-            "the MAC does not match: values were changed without the data key",
-        )
-        .fix("git log -p   (who changed it), then restore it from the last good commit")
-    };
     match file.opened.as_ref()? {
-        Ok(MacState::Bad) | Err(OpenFault::Mac) => Some(mac()),
+        Ok(MacState::Bad) | Err(OpenFault::Mac) => Some(broken_mac(&file.path)),
         // M03 says so without a key
         Ok(MacState::Ok | MacState::Missing) | Err(OpenFault::NoMac) => None,
         Err(fault @ OpenFault::Parts(_)) => {
@@ -141,6 +134,16 @@ pub(super) fn check(file: &FileFacts, cannot_open: bool) -> Option<Finding> {
             Some(Finding::error(RuleId::C02, &file.path, format!("`{path}` {what}")).at(*line).key(path))
         }
     }
+}
+
+/// `reseal` tells what differs, and mends it where no encrypted value does.
+fn broken_mac(path: &str) -> Finding {
+    let word = quote(path);
+    let mut finding = Finding::error(RuleId::C03, path, OpenFault::Mac.to_string())
+        .fix(format!("stax secrets reseal {word}   (shows what differs; refuses where encrypted values do)"))
+        .then(format!("git log -p -- {word}   (who changed it)"));
+    finding.first_words = Some("the MAC does not match: values were changed without the data key".into());
+    finding
 }
 
 pub(super) fn stanzas(file: &FileFacts, holders: &Holders) -> Vec<Finding> {

@@ -71,7 +71,10 @@ impl Version {
             Err(fault) => format!("BAD: {fault}"),
             Ok(clear) => match clear.mac() {
                 MacState::Ok => "ok".to_owned(),
-                MacState::Bad => "BAD: values were changed without the data key".to_owned(),
+                MacState::Bad => {
+                    "BAD: without the data key, values were changed, deleted or put in another order"
+                        .to_owned()
+                }
                 MacState::Missing => "missing".to_owned(),
             },
         })
