@@ -14,8 +14,9 @@ use regex::{Regex, RegexBuilder};
 
 mod class;
 
-const MAX_BYTES: usize = 1024;
-const MAX_PROGRAM_BYTES: usize = 1 << 20;
+/// A rule that names every field of a cluster is some kilobytes long.
+const MAX_BYTES: usize = 32 << 10;
+const MAX_PROGRAM_BYTES: usize = 1 << 22;
 const MAX_NESTING: u32 = 64;
 /// Go's limit, for one count and for the product of nested counts.
 const MAX_REPEAT: u32 = 1000;
@@ -23,8 +24,9 @@ const MAX_REPEAT: u32 = 1000;
 /// program for sure.
 const SHORT: usize = 256;
 const SHALLOW: usize = 8;
-/// So many patterns are remembered: those of the largest policy.
+/// So many patterns are remembered, those of the largest policy, and so many bytes of them.
 const KNOWN: usize = 1024;
+const KNOWN_BYTES: usize = 1 << 20;
 
 thread_local! {
     // every version of a policy and of a file says its patterns anew, and most say the same
@@ -70,11 +72,11 @@ impl Pattern {
     ///
     /// # Errors
     /// [`PatternError`] for what Go refuses, for what the two engines would read differently, and for
-    /// patterns above 1 KiB, 64 levels or 1 MiB of compiled program.
+    /// patterns above 32 KiB, 64 levels or 4 MiB of compiled program.
     pub fn compile(text: &str) -> Result<Self, PatternError> {
         let at = |position: usize, reason: &str| PatternError { position, reason: reason.to_owned() };
         if text.len() > MAX_BYTES {
-            return Err(at(1, "longer than 1024 bytes"));
+            return Err(at(1, "longer than 32 KiB, which is the most that stax reads"));
         }
         if let Some(program) = READ.with_borrow(|known| known.get(text).cloned()) {
             return Ok(Self { text: text.to_owned(), program });
@@ -92,7 +94,8 @@ impl Pattern {
             })?;
         }
         READ.with_borrow_mut(|known| {
-            if known.len() == KNOWN {
+            let bytes: usize = known.keys().map(String::len).sum();
+            if known.len() == KNOWN || bytes + text.len() > KNOWN_BYTES {
                 known.clear();
             }
             known.insert(text.to_owned(), program.clone());

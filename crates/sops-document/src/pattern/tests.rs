@@ -142,7 +142,7 @@ fn refuses_what_go_refuses_or_reads_otherwise() {
 
 #[test]
 fn bounds_length_depth_and_size() {
-    assert!(Pattern::compile(&"a".repeat(1025)).is_err());
+    assert!(Pattern::compile(&"a".repeat((32 << 10) + 1)).is_err());
     let deep = |levels: usize| "(".repeat(levels) + "a" + &")".repeat(levels);
     assert!(Pattern::compile(&deep(30)).is_ok());
     assert!(Pattern::compile(&deep(100)).unwrap_err().reason.contains("nested"));
@@ -206,4 +206,13 @@ proptest::proptest! {
             proptest::prop_assert!(Regex::new(&translator.out).is_ok(), "{} -> {}", text, translator.out);
         }
     }
+}
+
+#[test]
+fn a_rule_may_name_every_field_of_a_cluster() {
+    let names = |count: usize| (0..count).map(|at| format!("someLongFieldName{at:04}")).collect::<Vec<_>>();
+    let rule = |count: usize| format!("^(?i)({}|password)$", names(count).join("|"));
+    let long = Pattern::compile(&rule(1480)).unwrap();
+    assert!(long.is_match("password") && long.is_match("SOMElongFieldName1479") && !long.is_match("name"));
+    assert!(Pattern::compile(&rule(1600)).unwrap_err().reason.contains("32 KiB"));
 }
