@@ -119,6 +119,7 @@ fn judge_file(
             .iter()
             .any(|finding| [RuleId::F03, RuleId::F04].contains(&finding.rule) && !facts.accept(finding));
         findings.extend(file::clear::check(file, document));
+        findings.extend(file::misread::check(file, document));
         findings.extend(nonce::check(&file.path, document));
         findings.extend(keys::check(&file.path, file.managed, document, rule, holders));
         findings.extend(metadata::check(file, document, facts.now.as_deref()));

@@ -5,6 +5,7 @@ mod support;
 
 mod binary;
 mod both_ways;
+mod edges;
 mod groups;
 mod ini;
 mod layouts;

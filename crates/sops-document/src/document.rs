@@ -65,7 +65,7 @@ impl Document {
             Err(offset) => return Err(at(offset, APPENDED.into())),
         };
         syntax.check_shape(&tree)?;
-        let metadata = Metadata::read(&node).map_err(|fault| at(fault.offset, fault.what))?;
+        let metadata = Metadata::read(syntax, &node).map_err(|fault| at(fault.offset, fault.what))?;
         for document in &mut tree.documents {
             list_comments(source, document);
         }

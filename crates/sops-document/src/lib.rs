@@ -10,7 +10,7 @@
 //! | rotate | [`Cleartext::rotate`]: other readers, another data key, every value encrypted again |
 //! | merge | [`merge::values`], [`merge::access()`] |
 //! | compare | [`compare::compare`], [`compare::access`] |
-//! | lint | [`age::lint`]: whether a stanza is what its label says, without a key |
+//! | lint | [`age::lint`]: whether a stanza is what its label says; [`Document::misread`]: what sops reads otherwise |
 //!
 //! [`Document::parse`] reads an encrypted text without a key. [`Document::open`] decrypts every value,
 //! checks the MAC and gives a [`Cleartext`], which remembers the token that each value came from.
@@ -54,6 +54,7 @@ pub mod marker;
 mod mend;
 pub mod merge;
 mod metadata;
+mod misread;
 mod open;
 pub mod other_key;
 pub mod pattern;
@@ -77,6 +78,7 @@ pub use error::{DocumentError, EditError, OpenFault, SealError};
 pub use layout::Layout;
 pub use mac::MacState;
 pub use metadata::{KeyGroup, Metadata, WrappedKey};
+pub use misread::Misread;
 pub use other_key::OtherKey;
 pub use seal::{Terms, empty, seal};
 pub use selector::{Selector, SelectorError};

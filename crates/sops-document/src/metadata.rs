@@ -3,9 +3,14 @@
 //! Read from a node of the tree, whatever the format; dotenv's flattened names are folded into the
 //! same shape first.
 
+use crate::misread::Oddity;
 use crate::other_key::{KEY_SOURCES, OtherKey, field_text, other_keys};
 use crate::selector::Selector;
+use crate::syntax::Syntax;
+use crate::syntax::dotenv::CRLF;
 use crate::tree::{Entry, Node, Scalar};
+
+pub(crate) mod types;
 
 const SCALARS: [&str; 5] = ["lastmodified", "mac", "version", "mac_only_encrypted", "shamir_threshold"];
 
@@ -40,6 +45,8 @@ pub struct Metadata {
     pub others: Vec<OtherKey>,
     /// Fields that the format does not know.
     pub unknown: Vec<String>,
+    /// Fields of other types than sops declares.
+    pub(crate) oddities: Vec<Oddity>,
     pub(crate) spans: Spans,
 }
 
@@ -81,7 +88,7 @@ pub(crate) struct Fault {
 }
 
 impl Metadata {
-    pub(crate) fn read(block: &Node) -> Result<Self, Fault> {
+    pub(crate) fn read(syntax: &dyn Syntax, block: &Node) -> Result<Self, Fault> {
         let fault = |offset: usize, what: String| Fault { offset, what };
         if !block.is_map() {
             return Err(fault(block.span.start, "`sops` is not a map".into()));
@@ -90,8 +97,7 @@ impl Metadata {
         let (selector, selector_is_written) = selector(block)?;
         let version = text("version");
         if version.ends_with('\r') {
-            let what = "the file was converted to CRLF line ends, which SOPS cannot read in dotenv".into();
-            return Err(fault(block.span.start, what));
+            return Err(fault(block.span.start, CRLF.into()));
         }
         if !is_version(&version) {
             return Err(fault(block.span.start, "`sops.version` is missing or not MAJOR.MINOR.PATCH".into()));
@@ -138,6 +144,7 @@ impl Metadata {
             foreign,
             others,
             unknown,
+            oddities: types::oddities(syntax, block),
             spans: Spans::of(block),
         })
     }

@@ -9,6 +9,7 @@ use crate::context::SealContext;
 use crate::document::Cleartext;
 use crate::error::{EditError, SealError};
 use crate::facts::{facts, read_back};
+use crate::misread::check_readable;
 use crate::seal::{parse_clear, stamp};
 use crate::sealing::{Cipher, Key, value_key};
 use crate::tree::{Path, Scalar, Tree, Visit};
@@ -29,6 +30,7 @@ impl Cleartext {
         let document = self.document();
         let (format, metadata) = (document.format(), document.metadata());
         let (edited, tree) = parse_clear(format, edited.as_bytes(), None)?;
+        check_readable(format, &edited, &tree, &metadata.selector)?;
         let shown = format.parse(&before)?;
         let mut cipher = Cipher::new(self.tokens(&shown), context);
         let only_encrypted = metadata.mac_only_encrypted;

@@ -13,6 +13,7 @@ use crate::document::{Cleartext, Document};
 use crate::error::SealError;
 use crate::facts::{facts, read_back, values};
 use crate::mac::Mac;
+use crate::misread::check_readable;
 use crate::sealing::{Cipher, Sealed, rehome, token_text};
 use crate::selector::{Selected, Selector};
 use crate::splice::splice;
@@ -65,6 +66,7 @@ pub fn seal(
     let mac_only_encrypted = terms.mac_only_encrypted && !is_whole;
     let indent = terms.indent.filter(|_| is_whole);
     let (clear, tree) = parse_clear(format, clear.as_ref(), indent)?;
+    check_readable(format, &clear, &tree, selector)?;
     let mut cipher = Cipher::new(HashMap::new(), context);
     let sealed = cipher.values(format, &clear, &tree, selector, mac_only_encrypted)?;
     check_selection(&tree, &sealed, selector)?;

@@ -67,7 +67,8 @@ impl<'a, 'c> Cipher<'a, 'c> {
         selector.walk(&mut expected, &mut |path, met, selected| match met {
             Selected::Leaf(leaf, span) => {
                 if let Some(kind) = leaf.scalar.token_type().filter(|_| selected) {
-                    fault = fault.or(format.check_value(&leaf.scalar).err().map(|what| (span.start, what)));
+                    let check = format.check_value(&leaf.scalar).and(check_tag(tree, &span));
+                    fault = fault.or(check.err().map(|what| (span.start, what)));
                     let (token, scalar) = self.token(path, kind, &leaf.scalar);
                     leaf.scalar = scalar;
                     edits.push(token_edit(format.syntax(), source, &span, leaf.style, &token));
@@ -133,6 +134,16 @@ impl<'a, 'c> Cipher<'a, 'c> {
             return token;
         }
         self.context.token(TokenType::Comment, text.as_bytes(), &aad)
+    }
+}
+
+/// SOPS drops every tag; that of an application says what its value means.
+fn check_tag(tree: &Tree, span: &Range<usize>) -> Result<(), &'static str> {
+    match tree.tagged.binary_search(&span.start) {
+        Ok(_) => Err(
+            "a tag that would be lost, because an encrypted value has none: take the tag away, or let the rule leave this value unencrypted",
+        ),
+        Err(_) => Ok(()),
     }
 }
 

@@ -46,6 +46,11 @@ pub(crate) fn with_break(text: &str) -> String {
     if text.is_empty() || text.ends_with('\n') { text.to_owned() } else { format!("{text}\n") }
 }
 
+/// New lines with the breaks that a text has.
+pub(crate) fn with_breaks_of(source: &str, lines: String) -> String {
+    if source.contains("\r\n") { lines.replace('\n', "\r\n") } else { lines }
+}
+
 /// The blanks and tabs that a text starts with.
 pub(crate) fn blanks(text: &str) -> &str {
     &text[..text.len() - text.trim_start_matches([' ', '\t']).len()]

@@ -18,10 +18,13 @@ use zeroize::Zeroizing;
 
 use crate::block::{Block, NewBlock};
 use crate::error::{DocumentError, SealError};
+use crate::metadata::types::{Kind, Reading};
 use crate::metadata::{Metadata, WrappedKey};
+use crate::misread::Oddity;
 use crate::places::put_below;
+use crate::selector::Selector;
 use crate::splice::Edit;
-use crate::tree::{Entry, Leaf, Node, Path, Scalar, Style, SyntaxError, Tree};
+use crate::tree::{Entry, Leaf, Node, Path, Scalar, Style, SyntaxError, Tree, Value};
 
 /// Columns a level; `None` is the default of sops: 4 in YAML, a tab in JSON.
 #[derive(Clone, Copy, Debug, Default)]
@@ -91,18 +94,32 @@ pub(crate) trait Syntax: Sync {
 
     /// What is to be sealed: its text, with the place of each value.
     fn read(&self, clear: &[u8], _: Option<usize>) -> Result<(Zeroizing<String>, Tree), SyntaxError> {
-        match std::str::from_utf8(clear) {
-            Ok(text) => Ok((Zeroizing::new(text.to_owned()), self.parse(text)?)),
-            Err(error) => {
-                let breaks = clear[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
-                Err(SyntaxError { line: breaks + 1, what: "not UTF-8".into() })
-            }
-        }
+        let text = text(clear)?;
+        let tree = self.parse(&text)?;
+        Ok((text, tree))
     }
 
     /// What sops would lose of a clear text, and where.
     fn lost(&self, _: &Tree) -> Option<(usize, &'static str)> {
         None
+    }
+
+    /// What sops refuses or reads otherwise in a text, clear or encrypted; `tree` is of its values.
+    fn oddities(&self, _source: &str, _tree: &Tree, _: &Selector) -> Vec<Oddity> {
+        Vec::new()
+    }
+
+    /// How sops takes a field of the metadata that is to hold a kind; as Go's decoder of JSON takes it.
+    fn reading(&self, kind: Kind, node: &Node) -> Reading {
+        let is_same = match (kind, &node.value) {
+            (_, Value::Leaf(leaf)) if leaf.scalar == Scalar::Null => true,
+            (Kind::Text, Value::Leaf(leaf)) => matches!(leaf.scalar, Scalar::Str(_)),
+            (Kind::Number, Value::Leaf(leaf)) => matches!(leaf.scalar, Scalar::Int(_)),
+            (Kind::Truth, Value::Leaf(leaf)) => matches!(leaf.scalar, Scalar::Bool(_)),
+            (Kind::Map, Value::Map(_)) | (Kind::List, Value::List(_)) => true,
+            _ => false,
+        };
+        if is_same { Reading::Same } else { Reading::Refused }
     }
 
     /// The text with every alias written out.
@@ -201,4 +218,15 @@ pub(crate) trait Syntax: Sync {
 
     /// The edit that takes an entry out; `None` where it is no value to this format.
     fn remove(&self, page: &Page<'_>, found: &Found<'_>) -> Result<Option<Edit>, &'static str>;
+}
+
+/// Clear bytes as text.
+fn text(clear: &[u8]) -> Result<Zeroizing<String>, SyntaxError> {
+    match std::str::from_utf8(clear) {
+        Ok(text) => Ok(Zeroizing::new(text.to_owned())),
+        Err(error) => {
+            let breaks = clear[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
+            Err(SyntaxError { line: breaks + 1, what: "not UTF-8".into() })
+        }
+    }
 }

@@ -17,6 +17,8 @@ pub struct Tree {
     pub ends: Vec<usize>,
     /// An alias was expanded: spans of the copies overlap, so the text cannot be spliced.
     pub has_alias: bool,
+    /// Where scalars stand that have a tag of an application: the token of one would not keep it.
+    pub tagged: Vec<usize>,
 }
 
 #[derive(Clone, Debug)]
@@ -290,6 +292,11 @@ impl Node {
     pub fn is_map(&self) -> bool {
         matches!(self.value, Value::Map(_))
     }
+
+    /// As [`Tree::walk`], of one document.
+    pub(crate) fn walk<'a>(&'a self, visit: &mut dyn FnMut(&Path, Visit<'a>)) {
+        walk(self, &mut Path::default(), visit);
+    }
 }
 
 /// One step from the root to a value.
@@ -360,7 +367,7 @@ impl Tree {
     /// Depth first, in file order, over all documents. The path of a comment is that of its container.
     pub fn walk<'a>(&'a self, visit: &mut dyn FnMut(&Path, Visit<'a>)) {
         for document in &self.documents {
-            walk(document, &mut Path::default(), visit);
+            document.walk(visit);
         }
     }
 

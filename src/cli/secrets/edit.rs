@@ -71,6 +71,7 @@ impl Args {
                 }
                 return Ok(ExitCode::SUCCESS);
             };
+            values::warn_misread(ui, &target.path, opened.clear.document().format(), &sealed);
             let saved = save(ui, &workspace, &opened, sealed);
             drop(folder);
             return saved;

@@ -9,6 +9,7 @@ use sops_document::{DataKey, Document, DocumentError, Format, Selector, Terms, s
 use super::install::guard;
 use super::interrupted::open_to_write;
 use super::people;
+use super::values;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::disk::Write;
@@ -58,6 +59,7 @@ impl Args {
                 whole(&workspace, kept.as_deref(), &target, &before)?
             }
         };
+        values::warn_misread(ui, &target.path, Format::of_path(&target.path), &sealed);
         match &self.output {
             Some(output) if output.as_os_str() != "-" => {
                 workspace.write_to(output, sealed.into())?;

@@ -1,11 +1,12 @@
 //! What the commands about single values share: addresses, types, limits, and saving.
 
-use sops_document::{EditError, Format, Path, Scalar, Step, Tree, tree};
+use sops_document::{Document, EditError, Format, Path, Scalar, Step, Tree, tree};
 use zeroize::Zeroizing;
 
 use super::Which;
 use super::names::Names;
 use crate::cli::failure::Failure;
+use crate::cli::ui::Ui;
 use crate::workspace::{Caller, Opened, Target, Workspace};
 
 /// A managed value is at most this large (bytes).
@@ -75,6 +76,14 @@ pub fn beside_others<T>(attempt: &mut dyn FnMut() -> Result<Option<T>, Failure>)
         }
     }
     Err(Failure::usage("others changed these files again and again meanwhile; nothing was written"))
+}
+
+/// Tells where sops will read something else in a document than its author meant.
+pub fn warn_misread(ui: &Ui, path: &str, format: Format, sealed: &str) {
+    let document = Document::parse(format, sealed);
+    for odd in document.map(|document| document.misread()).unwrap_or_default() {
+        ui.warning(format!("{path}: line {}: {}", odd.line, odd.what));
+    }
 }
 
 /// The path that a user typed: a key as it is, `a.b[0]`, or sops's `["a"]["b"]`, and both mixed as paths are

@@ -1,6 +1,7 @@
-//! F01 to F04E: the form of a file and of every value in it. C06: the names in a managed file.
+//! F01 to F04E and F08: the form of a file and of every value in it. C06: the names in a managed file.
 
 pub(super) mod clear;
+pub(super) mod misread;
 
 use std::collections::BTreeMap;
 
@@ -145,6 +146,21 @@ rules! {
         on: &[On::Tree, On::Range],
         may_be_allowed: true,
         also: &[Also::InEveryCommit],
+    }
+    F08 {
+        name: "sops-cannot-read",
+        title: "sops refuses the file, or reads something else in it",
+        bound: Some(Severity::Error),
+        general: Some(Severity::Error),
+        why: "stax opens the file and sops does not, so every deployment that runs sops stops; or sops deploys another value than the one that was reviewed",
+        example: "`shamir_threshold: \"2\"`, `mac_only_encrypted: yes` or `kms: {}` in the metadata; `{link: http://g/?a=1}` in plaintext; an empty `#` in an encrypted list, which is an item to sops; an unencrypted integer beyond 2^53 in JSON",
+        mend: &[
+            "of values: write it as the line says: `stax secrets edit -f FILE`",
+            "of metadata: see who changed it: `git log -p -- FILE`, and restore it: `git restore --source=COMMIT FILE`",
+        ],
+        on: &[On::Tree],
+        may_be_allowed: true,
+        also: &[],
     }
 }
 

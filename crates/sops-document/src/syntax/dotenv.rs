@@ -10,10 +10,16 @@ use super::{Found, Gap, Indent, Page, Syntax, Traits, flat};
 use crate::block::{Block, NewBlock};
 use crate::error::SealError;
 use crate::metadata::WrappedKey;
+use crate::metadata::types::{Kind, Reading};
 use crate::splice::{Edit, whole_lines, with_break};
 use crate::tree::{Comment, Entry, Item, Leaf, Node, Scalar, Step, Style, SyntaxError, Tree, Value};
 
+mod lines;
+
 pub(crate) struct Dotenv;
+
+/// Why a text with such line ends is nothing to sops.
+pub(crate) const CRLF: &str = "the lines end in CRLF, which SOPS cannot read in dotenv: convert the file to LF, and let .gitattributes say `eol=lf`";
 
 /// The start of the names of all metadata.
 const METADATA: &str = "sops_";
@@ -39,8 +45,19 @@ impl Syntax for Dotenv {
         parse(source)
     }
 
+    fn read(&self, clear: &[u8], _: Option<usize>) -> Result<(Zeroizing<String>, Tree), SyntaxError> {
+        let text = super::text(clear)?;
+        lines::check(&text)?;
+        let tree = parse(&text)?;
+        Ok((text, tree))
+    }
+
     fn emit(&self, tree: &Tree, _: Indent) -> Option<String> {
         emit(tree)
+    }
+
+    fn reading(&self, kind: Kind, node: &Node) -> Reading {
+        flat::reading(kind, node)
     }
 
     fn inline(&self, scalar: &Scalar, _: Style) -> Zeroizing<String> {
@@ -147,7 +164,9 @@ fn parse(source: &str) -> Result<Tree, SyntaxError> {
             continue;
         }
         let Some((key, value)) = line.split_once('=') else {
-            return Err(SyntaxError::at(source, span.start, "a line without `=`"));
+            lines::check_values(source)?;
+            let what = if line == "\r" { CRLF } else { "a line without `=`" };
+            return Err(SyntaxError::at(source, span.start, what));
         };
         metadata += usize::from(key.starts_with(METADATA));
         if metadata > MAX_METADATA {
@@ -168,7 +187,7 @@ fn parse(source: &str) -> Result<Tree, SyntaxError> {
     }
     items.shrink_to_fit();
     let root = Node { span: 0..source.len(), value: Value::Map(items) };
-    Ok(Tree { documents: vec![root], ends: vec![source.len()], has_alias: false })
+    Ok(Tree { documents: vec![root], ends: vec![source.len()], ..Tree::default() })
 }
 
 /// Prints a flat tree; `None` when it holds maps or lists.

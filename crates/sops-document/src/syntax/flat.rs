@@ -2,6 +2,7 @@
 
 use crate::block::{NewBlock, THRESHOLD};
 use crate::metadata::WrappedKey;
+use crate::metadata::types::{Kind, Reading};
 use crate::other_key::KEY_SOURCES;
 use crate::tree::{Entry, Item, Node, Value};
 use crate::wrapped::Wrapped;
@@ -32,6 +33,23 @@ pub(super) fn stanzas(new: &NewBlock<'_>) -> Vec<(String, String)> {
 /// The joined name of the stanzas of a document, or of one key group.
 pub(super) fn age_list(group: Option<usize>) -> String {
     group.map_or("age".to_owned(), |at| format!("key_groups__list_{at}__map_age"))
+}
+
+/// How sops takes a field whose value is text in any case: only a number has to look like one.
+pub(super) fn reading(kind: Kind, node: &Node) -> Reading {
+    let is_index = |entry: &Entry| entry.key.as_deref().is_some_and(|key| key.parse::<usize>().is_ok());
+    let is_same = match (kind, &node.value) {
+        (Kind::Text | Kind::Truth, Value::Leaf(_)) | (Kind::Map, Value::Map(_)) => true,
+        (Kind::List, Value::Map(_)) => node.entries().all(is_index),
+        (Kind::Number, Value::Leaf(leaf)) => leaf.scalar.as_text().is_some_and(is_whole),
+        _ => false,
+    };
+    if is_same { Reading::Same } else { Reading::Refused }
+}
+
+/// Old versions wrote `2.0`.
+fn is_whole(text: &str) -> bool {
+    text.parse::<i64>().is_ok() || text.parse::<f64>().is_ok_and(|number| number.fract() == 0.0)
 }
 
 /// The first line behind an offset that holds a key of another kind than age.

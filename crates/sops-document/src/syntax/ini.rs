@@ -12,8 +12,9 @@ use super::{Found, Gap, Indent, Page, Syntax, Traits, dotenv, flat};
 use crate::block::{Block, NewBlock};
 use crate::error::SealError;
 use crate::metadata::WrappedKey;
+use crate::metadata::types::{Kind, Reading};
 use crate::places::{put_below, take_entry};
-use crate::splice::{Edit, whole_lines, with_break};
+use crate::splice::{Edit, whole_lines, with_break, with_breaks_of};
 use crate::tree::{Entry, Item, Leaf, Node, Path, Scalar, Step, Style, SyntaxError, Tree, Value, line_start};
 
 mod read;
@@ -48,6 +49,10 @@ impl Syntax for Ini {
 
     fn lost(&self, tree: &Tree) -> Option<(usize, &'static str)> {
         lost_comment(tree)
+    }
+
+    fn reading(&self, kind: Kind, node: &Node) -> Reading {
+        flat::reading(kind, node)
     }
 
     fn inline(&self, scalar: &Scalar, _: Style) -> Zeroizing<String> {
@@ -95,7 +100,7 @@ impl Syntax for Ini {
     fn with_new_block(&self, body: &str, new: &NewBlock<'_>) -> Result<String, SealError> {
         let mut fields = flat::stanzas(new);
         fields.extend(new.fields().into_iter().map(|(name, text)| (name.to_owned(), text)));
-        self.with_block(body, &write::block(fields))
+        self.with_block(body, &with_breaks_of(body, write::block(fields)))
     }
 
     /// `entry` is where the old list stands.
@@ -186,7 +191,10 @@ fn metadata(section: &Entry) -> Node {
 fn section_lines(source: &str, span: &Range<usize>) -> Range<usize> {
     let lines = whole_lines(source, span);
     let above = &source[..lines.start];
-    if above.ends_with("\n\n") || above == "\n" { lines.start - 1..lines.end } else { lines }
+    let Some(rest) = above.strip_suffix('\n').map(|rest| rest.strip_suffix('\r').unwrap_or(rest)) else {
+        return lines;
+    };
+    if rest.is_empty() || rest.ends_with('\n') { rest.len()..lines.end } else { lines }
 }
 
 #[cfg(test)]

@@ -12,6 +12,8 @@ use super::{Found, Gap, Indent, Page, Syntax, Traits, braces, nested};
 use crate::block::{BOOLEAN, Block, NewBlock, THRESHOLD};
 use crate::error::SealError;
 use crate::metadata::WrappedKey;
+use crate::misread::Oddity;
+use crate::selector::{Selected, Selector};
 use crate::splice::{Edit, blanks};
 use crate::tree::{Entry, Node, Scalar, Style, SyntaxError, Tree, Value, keep_point, line_start};
 use crate::wrapped::Wrapped;
@@ -45,6 +47,10 @@ impl Syntax for Json {
 
     fn emit(&self, tree: &Tree, indent: Indent) -> Option<String> {
         Some(emit(tree, &unit(indent.json)))
+    }
+
+    fn oddities(&self, _: &str, tree: &Tree, selector: &Selector) -> Vec<Oddity> {
+        rounded(tree, selector)
     }
 
     fn inline(&self, scalar: &Scalar, _: Style) -> Zeroizing<String> {
@@ -115,6 +121,37 @@ impl Syntax for Json {
     }
 }
 
+/// Integers in clear of which sops, which reads every number as a double, keeps another one and finds a wrong MAC.
+fn rounded(tree: &Tree, selector: &Selector) -> Vec<Oddity> {
+    if !tree.documents.iter().any(holds_rounded) {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    selector.walk(&mut tree.clone(), &mut |path, met, selected| {
+        if let Selected::Leaf(leaf, span) = met
+            && !selected
+            && is_rounded(&leaf.scalar)
+        {
+            let what = format!("`{path}` is an unencrypted integer beyond 2^53, which SOPS rounds, and then finds a wrong MAC: write it as a string, or let the rule encrypt it");
+            found.push(Oddity { offset: span.start, what, is_refused: true });
+        }
+    });
+    found
+}
+
+fn holds_rounded(node: &Node) -> bool {
+    match &node.value {
+        Value::Leaf(leaf) => is_rounded(&leaf.scalar),
+        _ => node.entries().any(|entry| holds_rounded(&entry.node)),
+    }
+}
+
+#[allow(clippy::cast_precision_loss)] // as Go reads it
+fn is_rounded(scalar: &Scalar) -> bool {
+    let Scalar::Int(number) = scalar else { return false };
+    number.unsigned_abs() > 1 << 53 && (*number as f64).to_string() != number.to_string()
+}
+
 /// What one level is indented by.
 pub(super) fn unit(columns: Option<usize>) -> String {
     columns.map_or("\t".to_owned(), |columns| " ".repeat(columns))
@@ -147,7 +184,7 @@ fn group(age: &[WrappedKey], margin: &str, unit: &str) -> String {
     format!("{outer}{{\n{inner}\"hc_vault\": null,\n{inner}\"age\": {age}\n{outer}}}")
 }
 
-fn age_list(age: &[WrappedKey], margin: &str, unit: &str) -> String {
+pub(super) fn age_list(age: &[WrappedKey], margin: &str, unit: &str) -> String {
     if age.is_empty() {
         return "[]".into();
     }

@@ -58,7 +58,7 @@ fn commented_range(source: &str, document: &Node, position: usize) -> Range<usiz
 pub(super) fn block_text(source: &str, tree: &Tree, block: &Block) -> String {
     let text = &source[block.cut[0].clone()];
     let is_flow = tree.documents.first().is_some_and(|root| source[root.span.start..].starts_with('{'));
-    if source[block.start..].starts_with('"') && is_flow {
+    if is_flow {
         return text.trim().trim_start_matches(',').trim_end_matches(',').trim().to_owned();
     }
     if text.ends_with('\n') { text.to_owned() } else { format!("{text}\n") }

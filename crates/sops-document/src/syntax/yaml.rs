@@ -13,6 +13,9 @@ use super::{Found, Gap, Indent, Page, Syntax, Traits, braces, nested};
 use crate::block::{Block, NewBlock};
 use crate::error::SealError;
 use crate::metadata::WrappedKey;
+use crate::metadata::types::{Kind, Reading};
+use crate::misread::Oddity;
+use crate::selector::Selector;
 use crate::splice::Edit;
 use crate::tree::{Entry, Leaf, Node, Scalar, Style, SyntaxError, Tree};
 
@@ -20,8 +23,10 @@ mod comments;
 mod copies;
 mod emit;
 mod events;
+mod last_line;
 mod lines;
 mod metadata;
+mod misread;
 mod parse;
 mod placing;
 mod resolve;
@@ -53,8 +58,28 @@ impl Syntax for Yaml {
         parse::parse(source)
     }
 
+    fn read(&self, clear: &[u8], _: Option<usize>) -> Result<(Zeroizing<String>, Tree), SyntaxError> {
+        let text = super::text(clear)?;
+        let tree = self.parse(&text)?;
+        match last_line::closed(&text, &tree) {
+            Some(text) => {
+                let tree = self.parse(&text)?;
+                Ok((text, tree))
+            }
+            None => Ok((text, tree)),
+        }
+    }
+
     fn emit(&self, tree: &Tree, indent: Indent) -> Option<String> {
         Some(emit::emit(tree, indent.yaml.unwrap_or(4)))
+    }
+
+    fn oddities(&self, source: &str, tree: &Tree, selector: &Selector) -> Vec<Oddity> {
+        misread::oddities(source, tree, selector)
+    }
+
+    fn reading(&self, kind: Kind, node: &Node) -> Reading {
+        misread::reading(kind, node)
     }
 
     fn without_aliases(&self, source: &str, tree: &Tree) -> Zeroizing<String> {

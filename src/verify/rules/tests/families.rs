@@ -234,6 +234,23 @@ fn comments_of_a_managed_file_are_sealed_and_a_conflict_is_never_committed() {
 }
 
 #[test]
+fn what_sops_refuses_or_reads_otherwise_is_an_error() {
+    for (field, expected) in [
+        ("shamir_threshold: \"2\"", vec![(RuleId::F08, E)]),
+        ("mac_only_encrypted: yes", vec![(RuleId::F08, E)]),
+        ("kms: {}", vec![(RuleId::F08, E)]),
+        ("kms: []", vec![]),
+    ] {
+        for managed in [true, false] {
+            assert_eq!(of_text(&with_field(THREE, field), managed), expected, "{field}");
+        }
+    }
+    let list = "l_unencrypted: [http://g/?a=1]\nl:\n  - \"\"\n  #\n";
+    let found = of_text(&format!("{list}{THREE}"), false);
+    assert_eq!(found, [(RuleId::F04E, Severity::Notice), (RuleId::F08, E), (RuleId::F08, W)]);
+}
+
+#[test]
 fn an_iv_is_used_once() {
     let part = |text: &str, name: &str| {
         let start = text.find(name).unwrap() + name.len();

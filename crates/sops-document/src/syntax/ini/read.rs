@@ -27,13 +27,11 @@ pub(super) fn parse(source: &str) -> Result<Tree, SyntaxError> {
         count: 0,
         comment: None,
     };
-    for (found, what) in [
-        (source.find('\u{feff}').filter(|at| *at == 0), "a byte order mark"),
-        (source.find('\r'), "a carriage return: SOPS writes line feeds only"),
-    ] {
-        if let Some(at) = found {
-            return Err(SyntaxError::at(source, at, what));
-        }
+    if source.starts_with('\u{feff}') {
+        return Err(SyntaxError::at(source, 0, "a byte order mark"));
+    }
+    if let Some(at) = source.match_indices('\r').map(|(at, _)| at).find(|at| !ends_line(source, *at)) {
+        return Err(SyntaxError::at(source, at, "a carriage return inside a line"));
     }
     while reader.at < source.len() {
         reader.line()?;
@@ -42,7 +40,12 @@ pub(super) fn parse(source: &str) -> Result<Tree, SyntaxError> {
     // SOPS drops what stands behind the last key
     items.extend(reader.comment.map(Item::Comment));
     let root = Node { span: 0..source.len(), value: Value::Map(items) };
-    Ok(Tree { documents: vec![root], ends: vec![source.len()], has_alias: false })
+    Ok(Tree { documents: vec![root], ends: vec![source.len()], ..Tree::default() })
+}
+
+/// Whether the carriage return at an offset belongs to a line break.
+fn ends_line(source: &str, at: usize) -> bool {
+    matches!(source[at + 1..].chars().next(), None | Some('\n'))
 }
 
 struct Reader<'a> {
@@ -62,17 +65,19 @@ impl<'a> Reader<'a> {
         SyntaxError::at(self.source, at, what)
     }
 
-    /// The end of the line at an offset, without its line feed.
-    fn line_end(&self, at: usize) -> usize {
-        self.source[at..].find('\n').map_or(self.source.len(), |length| at + length)
+    /// The end of the line at an offset, without its line break, and the start of the next one.
+    fn line_end(&self, at: usize) -> (usize, usize) {
+        let end = self.source[at..].find('\n').map_or(self.source.len(), |length| at + length);
+        let line = self.source[at..end].strip_suffix('\r').map_or(end, |line| at + line.len());
+        (line, end + 1)
     }
 
     fn line(&mut self) -> Result<(), SyntaxError> {
-        let end = self.line_end(self.at);
+        let (end, next) = self.line_end(self.at);
         let line: &'a str = &self.source[self.at..end];
         let text = line.trim_start();
         let span = end - text.len()..end;
-        self.at = end + 1;
+        self.at = next;
         match text.chars().next() {
             None => Ok(()),
             Some('#' | ';') => {
@@ -114,6 +119,10 @@ impl<'a> Reader<'a> {
         };
         if name.is_empty() {
             return Err(self.error(span.start, "a section without a name"));
+        }
+        if name == DEFAULT && self.names.contains(DEFAULT) {
+            let what = "a header `[DEFAULT]` behind keys without a section, which belong to it: take the header away, or move its keys up";
+            return Err(self.error(span.start, what));
         }
         if !self.names.insert(name) {
             return Err(self.error(span.start, format!("duplicate section `{name}`")));
@@ -232,14 +241,19 @@ impl<'a> Reader<'a> {
                 if !self.source[close + quote.len()..end].trim().is_empty() {
                     return Err(self.error(close, "text behind the closing quotes"));
                 }
-                self.at = end + 1;
+                self.at = self.line_end(line).1;
                 return Ok((&self.source[inner..close], at..close + quote.len()));
             }
             if end >= self.source.len() {
                 return Err(self.error(at, "quotes that do not close"));
             }
+            if self.source[end..].starts_with('\r') {
+                let what =
+                    "a value of several lines whose lines end in CRLF: SOPS would keep the carriage returns";
+                return Err(self.error(at, what));
+            }
             line = end + 1;
-            end = self.line_end(line);
+            end = self.line_end(line).0;
         }
     }
 }

@@ -34,7 +34,7 @@ fn what_ini_v1_loses_or_joins_is_refused_with_its_line() {
     for (text, line, rule) in [
         ("a=1\na=2\n", 2, "duplicate key `a`"),
         ("[s]\n[t]\n[s]\n", 3, "duplicate section `s`"),
-        ("a=1\n[DEFAULT]\nb=2\n", 2, "duplicate section `DEFAULT`"),
+        ("a=1\n[DEFAULT]\nb=2\n", 2, "keys without a section"),
         ("a\n", 1, "without `=`"),
         ("=1\n", 1, "would change"),
         ("-=1\n", 1, "would change"),
@@ -47,7 +47,8 @@ fn what_ini_v1_loses_or_joins_is_refused_with_its_line() {
         ("a=x\\\nb=2\n", 1, "joins the next"),
         ("a=`x` y\n", 1, "behind the closing"),
         ("a=\"\"\"x\n\n", 1, "do not close"),
-        ("a=1\r\n", 1, "carriage return"),
+        ("a=1\rb\n", 1, "carriage return"),
+        ("a=\"\"\"x\r\ny\"\"\"\r\n", 1, "carriage returns"),
         ("\u{feff}a=1\n", 1, "byte order mark"),
     ] {
         let error = parse(text).unwrap_err();

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use zeroize::Zeroizing;
 
 use super::read::{DEFAULT, parse};
-use crate::splice::{Edit, whole_lines};
+use crate::splice::{Edit, whole_lines, with_breaks_of};
 use crate::syntax::{Page, dotenv};
 use crate::tree::{Entry, Item, Path, Scalar, Step, Tree, Value, line_start};
 
@@ -136,7 +136,7 @@ pub(super) fn replace_list(
             let new =
                 |(name, text): &(String, String)| format!("{name:column$} = {}\n", dotenv::encode(text));
             let text = if edits.is_empty() { fields.iter().map(new).collect() } else { String::new() };
-            edits.push((offset..offset + line.len(), Zeroizing::new(text)));
+            edits.push((offset..offset + line.len(), Zeroizing::new(with_breaks_of(source, text))));
         }
         offset += line.len();
     }
@@ -145,6 +145,11 @@ pub(super) fn replace_list(
 
 /// Where a new key goes and the text of its line, `value` being what the file holds.
 pub(super) fn insertion(page: &Page<'_>, path: &Path, value: &str) -> Result<Edit, &'static str> {
+    let (range, lines) = new_lines(page, path, value)?;
+    Ok((range, Zeroizing::new(with_breaks_of(page.source, lines.as_str().to_owned()))))
+}
+
+fn new_lines(page: &Page<'_>, path: &Path, value: &str) -> Result<Edit, &'static str> {
     let [Step::Key(section), Step::Key(name)] = path.0.as_slice() else {
         return Err("is not a key of a section: write it as SECTION.KEY");
     };

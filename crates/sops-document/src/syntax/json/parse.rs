@@ -15,6 +15,11 @@ const MAX_NODES: usize = 200_000;
 pub(super) fn parse(source: &str) -> Result<Tree, SyntaxError> {
     let mut reader = Reader { source, bytes: source.as_bytes(), at: 0, nodes: 0 };
     reader.blank();
+    if source.starts_with('\u{feff}') {
+        return Err(
+            reader.error("a byte order mark, which SOPS does not read in JSON: save the file without it")
+        );
+    }
     if reader.peek() != Some(b'{') {
         return Err(reader.error("the top level must be an object"));
     }
@@ -23,7 +28,7 @@ pub(super) fn parse(source: &str) -> Result<Tree, SyntaxError> {
     if reader.at < source.len() {
         return Err(reader.error("text after the end of the object"));
     }
-    Ok(Tree { documents: vec![root], ends: vec![source.len()], has_alias: false })
+    Ok(Tree { documents: vec![root], ends: vec![source.len()], ..Tree::default() })
 }
 
 struct Reader<'a> {
@@ -35,6 +40,10 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn error(&self, what: impl Into<String>) -> SyntaxError {
+        let rest = &self.source[self.at..];
+        if ["//", "/*", "#"].iter().any(|sign| rest.starts_with(sign)) {
+            return SyntaxError::at(self.source, self.at, "a comment, which JSON does not have");
+        }
         SyntaxError::at(self.source, self.at, what)
     }
 

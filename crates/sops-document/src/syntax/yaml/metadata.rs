@@ -10,7 +10,7 @@ use super::parse::parse;
 use crate::block::{BOOLEAN, NewBlock, THRESHOLD};
 use crate::error::SealError;
 use crate::metadata::WrappedKey;
-use crate::splice::{Edit, splice, with_break};
+use crate::splice::{Edit, blanks, splice, with_break};
 use crate::syntax::{braces, json};
 use crate::tree::{Entry, Node, Scalar, Value, line_start};
 use crate::wrapped::Wrapped;
@@ -78,8 +78,13 @@ fn age_list(age: &[WrappedKey], column: usize, unit: usize) -> String {
 
 /// The edit that puts other stanzas in place of a list.
 pub(super) fn replace_age(source: &str, entry: &Entry, in_group: bool, age: &[WrappedKey]) -> Edit {
-    let margin = entry.key_span.start - line_start(source, entry.key_span.start);
+    let start = line_start(source, entry.key_span.start);
+    let margin = entry.key_span.start - start;
     let list = entry.node.span.clone();
+    if source[list.start..].starts_with('[') && entry.node.entries().next().is_some() {
+        let margin = format!("{}{}", blanks(&source[start..]), " ".repeat(UNIT));
+        return (list, Zeroizing::new(json::age_list(age, &margin, &" ".repeat(UNIT))));
+    }
     let own_line = list.start > entry.key_span.end && source[entry.key_span.end..list.start].contains('\n');
     let column = if own_line { list.start - line_start(source, list.start) } else { margin * 2 };
     // a group stands deeper, so its margin is no unit
@@ -90,13 +95,14 @@ pub(super) fn replace_age(source: &str, entry: &Entry, in_group: bool, age: &[Wr
     (entry.key_span.end..list.end, Zeroizing::new(format!(":\n{text}")))
 }
 
-/// `block` behind the entries of a block map, `member` into a map in braces.
+/// `block` behind the entries of a block map, `member` into a map in braces; one text may be both.
 pub(super) fn join(body: &str, block: &str, member: &str) -> Result<String, SealError> {
-    let is_member = member.starts_with(['"', '\'', '{']);
+    let is_member = member.split_once(':').is_some_and(|(_, value)| value.trim_start().starts_with('{'));
     let tree = parse(body)?;
     let newline = if body.contains("\r\n") { "\r\n" } else { "\n" };
     let block =
         if newline == "\n" || block.contains('\r') { block.to_owned() } else { block.replace('\n', newline) };
+    let block = with_break(&block);
     if tree.documents.is_empty() {
         return Ok(with_break(body) + &block);
     }

@@ -17,7 +17,7 @@ const MAX_COPIES: usize = 100_000;
 const MAX_COPIED: usize = 8 << 20;
 /// The scanner compares each with all before it.
 const MAX_DIRECTIVES: usize = 100;
-const BOM: char = '\u{feff}';
+pub(super) const BOM: char = '\u{feff}';
 
 /// Parses all documents of a YAML text.
 ///
@@ -45,7 +45,12 @@ fn parse_with(source: &str, nameless_keys: bool) -> Result<Tree, SyntaxError> {
     let shift = source.len() - body.len();
     let mut builder = Builder { source, shift, nameless_keys, ..Builder::default() };
     events::events(body, &mut |event| builder.event(event))?;
-    let mut tree = Tree { documents: builder.documents, ends: builder.ends, has_alias: builder.has_alias };
+    let mut tree = Tree {
+        documents: builder.documents,
+        ends: builder.ends,
+        has_alias: builder.has_alias,
+        tagged: builder.tagged,
+    };
     if body.contains('#') {
         let mut tokens = events::tokens(body)?;
         let mut remarks = comments::find(body, &mut tokens)?;
@@ -80,6 +85,7 @@ struct Builder<'a> {
     copies: usize,
     copied: usize,
     has_alias: bool,
+    tagged: Vec<usize>,
     /// An empty key is one.
     nameless_keys: bool,
 }
@@ -133,6 +139,9 @@ impl Builder<'_> {
                     Resolved::Scalar(scalar) => scalar,
                     Resolved::Refused(rule) => return Err(self.error(&span, rule)),
                 };
+                if event.tag.as_deref().is_some_and(resolve::is_of_application) {
+                    self.tagged.push(span.start);
+                }
                 let flow = self.stack.last().is_some_and(|frame| frame.flow);
                 let style = if flow { Style::Flow } else { style };
                 let node = Node { span, value: Value::Leaf(Leaf { scalar, style, token: None }) };

@@ -12,10 +12,16 @@ pub(super) enum Resolved {
 }
 
 const TAG: &str = "tag:yaml.org,2002:";
+const KINDS: [&str; 8] = ["str", "merge", "binary", "int", "float", "bool", "null", "timestamp"];
+
+/// Whether a tag says more than the type that a token has.
+pub(super) fn is_of_application(tag: &str) -> bool {
+    tag != "!" && !tag.strip_prefix(TAG).is_some_and(|kind| KINDS.contains(&kind))
+}
 
 pub(super) fn resolve(text: &str, style: Style, tag: Option<&str>) -> Resolved {
     let plain = matches!(style, Style::Plain | Style::Flow);
-    let Some(tag) = tag else {
+    let Some(tag) = tag.filter(|tag| *tag != "!") else {
         return if plain { plain_scalar(text) } else { Resolved::Scalar(Scalar::str(text)) };
     };
     let Some(kind) = tag.strip_prefix(TAG) else {

@@ -1,0 +1,130 @@
+//! The types that sops declares for the fields of its metadata: it opens no file with another.
+
+use crate::misread::Oddity;
+use crate::syntax::Syntax;
+use crate::tree::{Entry, Node};
+
+/// What a field holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Text,
+    Number,
+    Truth,
+    Map,
+    List,
+}
+
+/// How sops takes what a field of a kind holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reading {
+    Same,
+    /// It takes it for something else.
+    Other,
+    /// It does not open the file.
+    Refused,
+}
+
+enum Shape {
+    Is(Kind),
+    ListOf(&'static [Field]),
+}
+
+type Field = (&'static str, Shape);
+
+const TEXT: Shape = Shape::Is(Kind::Text);
+
+const FIELDS: [Field; 19] = [
+    ("age", Shape::ListOf(&AGE)),
+    ("pgp", Shape::ListOf(&PGP)),
+    ("kms", Shape::ListOf(&KMS)),
+    ("gcp_kms", Shape::ListOf(&GCP)),
+    ("hckms", Shape::ListOf(&HUAWEI)),
+    ("azure_kv", Shape::ListOf(&AZURE)),
+    ("hc_vault", Shape::ListOf(&VAULT)),
+    ("key_groups", Shape::ListOf(&GROUP)),
+    ("shamir_threshold", Shape::Is(Kind::Number)),
+    ("mac_only_encrypted", Shape::Is(Kind::Truth)),
+    ("lastmodified", TEXT),
+    ("mac", TEXT),
+    ("version", TEXT),
+    ("unencrypted_suffix", TEXT),
+    ("encrypted_suffix", TEXT),
+    ("unencrypted_regex", TEXT),
+    ("encrypted_regex", TEXT),
+    ("unencrypted_comment_regex", TEXT),
+    ("encrypted_comment_regex", TEXT),
+];
+
+const GROUP: [Field; 7] = [
+    ("age", Shape::ListOf(&AGE)),
+    ("pgp", Shape::ListOf(&PGP)),
+    ("kms", Shape::ListOf(&KMS)),
+    ("gcp_kms", Shape::ListOf(&GCP)),
+    ("hckms", Shape::ListOf(&HUAWEI)),
+    ("azure_kv", Shape::ListOf(&AZURE)),
+    ("hc_vault", Shape::ListOf(&VAULT)),
+];
+
+const AGE: [Field; 2] = [("recipient", TEXT), ("enc", TEXT)];
+const PGP: [Field; 3] = [("created_at", TEXT), ("enc", TEXT), ("fp", TEXT)];
+const GCP: [Field; 3] = [("resource_id", TEXT), ("created_at", TEXT), ("enc", TEXT)];
+const HUAWEI: [Field; 3] = [("key_id", TEXT), ("created_at", TEXT), ("enc", TEXT)];
+const KMS: [Field; 6] = [
+    ("arn", TEXT),
+    ("role", TEXT),
+    ("context", Shape::Is(Kind::Map)),
+    ("created_at", TEXT),
+    ("enc", TEXT),
+    ("aws_profile", TEXT),
+];
+const AZURE: [Field; 5] =
+    [("vault_url", TEXT), ("name", TEXT), ("version", TEXT), ("created_at", TEXT), ("enc", TEXT)];
+const VAULT: [Field; 5] =
+    [("vault_address", TEXT), ("engine_path", TEXT), ("key_name", TEXT), ("created_at", TEXT), ("enc", TEXT)];
+
+/// Every field of a block whose type is another.
+pub(crate) fn oddities(syntax: &dyn Syntax, block: &Node) -> Vec<Oddity> {
+    let mut found = Vec::new();
+    check_fields(syntax, block, &FIELDS, "sops", &mut found);
+    found
+}
+
+fn check_fields(syntax: &dyn Syntax, map: &Node, fields: &[Field], name: &str, found: &mut Vec<Oddity>) {
+    for (field, shape) in fields {
+        let Some(entry) = map.get(field) else { continue };
+        let name = format!("{name}.{field}");
+        match shape {
+            Shape::Is(kind) => found.extend(oddity(syntax, *kind, entry, &name)),
+            Shape::ListOf(fields) => match oddity(syntax, Kind::List, entry, &name) {
+                Some(odd) => found.push(odd),
+                None => check_entries(syntax, &entry.node, fields, &name, found),
+            },
+        }
+    }
+}
+
+fn check_entries(syntax: &dyn Syntax, list: &Node, fields: &[Field], name: &str, found: &mut Vec<Oddity>) {
+    for entry in list.entries() {
+        match oddity(syntax, Kind::Map, entry, &format!("an entry of {name}")) {
+            Some(odd) => found.push(odd),
+            None => check_fields(syntax, &entry.node, fields, name, found),
+        }
+    }
+}
+
+fn oddity(syntax: &dyn Syntax, kind: Kind, entry: &Entry, name: &str) -> Option<Oddity> {
+    let wanted = match kind {
+        Kind::Text => "a text",
+        Kind::Number => "a whole number",
+        Kind::Truth => "`true` or `false`",
+        Kind::Map => "a map",
+        Kind::List => "a list",
+    };
+    let ending = match syntax.reading(kind, &entry.node) {
+        Reading::Same => return None,
+        Reading::Other => "SOPS takes it for one, and stax does not",
+        Reading::Refused => "SOPS does not open the file",
+    };
+    let what = format!("{name} is not {wanted}: {ending}");
+    Some(Oddity { offset: entry.span.start, what, is_refused: true })
+}
