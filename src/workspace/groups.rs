@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use sops_document::age::{self, Recipient};
+use sops_document::age::{self, Recipient, same_key};
 use sops_document::shamir::split;
-use sops_document::{DataKey, Document, Wrapped, WrappedKey};
+use sops_document::{DataKey, Document, KeyGroup, OtherKey, Wrapped, WrappedKey};
 
 use crate::policy::config::CreationRule;
 
@@ -31,6 +31,13 @@ impl Stanzas {
         let lists = parts.iter().zip(readers).map(|(part, list)| age::wrap_part(part, list)).collect();
         Self { lists, is_split: true }
     }
+
+    /// Those of the key groups of a document, as they are.
+    #[must_use]
+    pub fn of_groups(document: &Document) -> Self {
+        let groups = document.metadata().groups.iter();
+        Self { lists: groups.map(|group| group.age.clone()).collect(), is_split: true }
+    }
 }
 
 impl<'a> From<&'a Stanzas> for Wrapped<'a> {
@@ -47,6 +54,32 @@ impl<'a> From<&'a Stanzas> for Wrapped<'a> {
 pub fn same_split(rule: &CreationRule, document: &Document) -> bool {
     let metadata = document.metadata();
     rule.groups.len() == metadata.groups.len() && rule.threshold() == metadata.threshold
+}
+
+/// Whether whoever opens the first version opens the second one as well, by the labels.
+#[must_use]
+pub fn all_stay(before: &Document, after: &Document) -> bool {
+    let (old, new) = (before.metadata(), after.metadata());
+    let has_age =
+        |list: &[WrappedKey], label: &str| list.iter().any(|stanza| same_key(&stanza.recipient, label));
+    let keeps_age =
+        |old: &[WrappedKey], new: &[WrappedKey]| old.iter().all(|stanza| has_age(new, &stanza.recipient));
+    let mut groups = old.groups.iter().zip(&new.groups);
+    let is_in_group = |(old, new): (&KeyGroup, &KeyGroup)| {
+        keeps_age(&old.age, &new.age) && old.foreign.iter().all(|kind| new.foreign.contains(kind))
+    };
+    old.groups.len() == new.groups.len()
+        && old.threshold >= new.threshold
+        && keeps_age(&old.age, &new.age)
+        && others_stay(before, after)
+        && groups.all(is_in_group)
+}
+
+/// The same for keys of other kinds alone.
+#[must_use]
+pub fn others_stay(before: &Document, after: &Document) -> bool {
+    let has = |key: &OtherKey| after.metadata().others.iter().any(|known| known.reader() == key.reader());
+    before.metadata().others.iter().all(has)
 }
 
 /// The same split, and in each group the same readers.

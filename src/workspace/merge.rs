@@ -12,8 +12,10 @@ use crate::repo::{ObjectId, Repo};
 use super::groups::Stanzas;
 use super::wrap::{has_data_key, prove};
 use super::{POLICY, random, sealing, unlock};
+use keys::UnderOne;
 
 mod keyless;
+mod keys;
 
 /// The name under which an open question about the recipients stands among the keys.
 pub const RECIPIENTS: &str = "sops.age";
@@ -215,19 +217,14 @@ impl Triple {
         let other = |what: String| AsText::Other(what);
         let base = self.base.as_ref().map(|base| &base.clear);
         let undoes = how.undoes.unwrap_or(false) || self.is_older();
-        let mut access = merge::access(
-            self.base.as_ref().map(Opened::version).as_ref(),
-            &self.ours.version(),
-            &self.theirs.version(),
-            undoes,
-        );
-        let unapproved = self.unapproved(&access, how.approved);
-        access.recipients.retain(|who| !unapproved.contains(who));
+        let under = self.under_one()?;
+        let (access, unapproved) = self.access(under.as_ref(), undoes, how.approved)?;
         let placeholder: Option<sops_document::Random<'_>> =
             if how.is_virtual { Some(&mut random) } else { None };
-        let merged = merge::values(base, &self.ours.clear, &self.theirs.clear, placeholder);
+        let Self { ours, theirs, .. } = under.as_ref().map_or(self, |under| &under.triple);
+        let merged = merge::values(base, &ours.clear, &theirs.clear, placeholder);
         let merged = merged.map_err(|error| other(error.to_string()))?;
-        let text = self.seal(&merged, &access)?;
+        let text = self.seal(&merged, &access, under.as_ref())?;
         Ok(Outcome {
             text,
             changes: merged.changes,
@@ -237,6 +234,26 @@ impl Triple {
             is_fresh: access.key == KeyFrom::Fresh,
             whole: None,
         })
+    }
+
+    /// Who reads the result, and who would need a new stanza although no policy names them.
+    fn access(
+        &self,
+        under: Option<&UnderOne>,
+        undoes: bool,
+        approved: &[String],
+    ) -> Result<(Access, Vec<String>), AsText> {
+        let base = self.base.as_ref().map(Opened::version);
+        let mut access = merge::access(base.as_ref(), &self.ours.version(), &self.theirs.version(), undoes);
+        if let Some(under) = under {
+            self.settle_access(under, &mut access)?;
+        }
+        let unapproved = self.unapproved(&access, approved);
+        if let (Some(_), Some(who)) = (under, unapproved.first()) {
+            return Err(AsText::Other(format!("theirs adds `{who}`, whom no .sops.yaml names")));
+        }
+        access.recipients.retain(|who| !unapproved.contains(who));
+        Ok((access, unapproved))
     }
 
     /// A stanza under the data key of the result is taken as it is. What needs a new one could be a label
@@ -259,7 +276,7 @@ impl Triple {
         self.base.as_ref().and_then(time).zip(time(&self.theirs)).is_some_and(|(base, theirs)| theirs < base)
     }
 
-    fn seal(&self, merged: &Merged<'_>, access: &Access) -> Result<String, AsText> {
+    fn seal(&self, merged: &Merged<'_>, access: &Access, under: Option<&UnderOne>) -> Result<String, AsText> {
         let other = |what: String| AsText::Other(what);
         let (ours, theirs) = (&self.ours, &self.theirs);
         let new;
@@ -272,19 +289,24 @@ impl Triple {
             }
         };
         let keys = Keys { is_ours: *key == ours.key, is_theirs: *key == theirs.key };
-        let document = ours.clear.document();
-        let is_same = labels(document) == access.recipients;
+        let document = under.map_or(ours, |under| &under.triple.ours).clear.document();
+        let has_stanzas = under.map_or(keys.is_ours, |under| under.has_stanzas_of(key));
+        let is_same = has_stanzas && labels(document) == access.recipients;
         let text = if keys.is_ours && is_same {
             sealing(key, |context| merged.seal(keys, None, context))
         } else {
-            let foreign = &document.metadata().foreign;
-            if !foreign.is_empty() && (!keys.is_ours || !document.metadata().groups.is_empty()) {
+            let (foreign, groups) = (&document.metadata().foreign, &document.metadata().groups);
+            let keeps_foreign = is_same || (has_stanzas && groups.is_empty());
+            if !foreign.is_empty() && !keeps_foreign {
                 return Err(other(format!(
                     "has keys of other kinds ({}) and needs new stanzas",
                     foreign.join(", ")
                 )));
             }
-            let stanzas = self.stanzas((key, keys), &access.recipients)?;
+            let stanzas = match is_same && !groups.is_empty() {
+                true => NewStanzas::Groups(Stanzas::of_groups(document)),
+                false => self.stanzas((key, keys), document, &access.recipients)?,
+            };
             sealing(key, |context| merged.seal(keys, Some(stanzas.wrapped()), context))
         };
         let text = text.map_err(|error| other(error.to_string()))?;
@@ -297,8 +319,13 @@ impl Triple {
     }
 
     /// The stanzas of the sides that have the data key, and new ones for everybody else.
-    fn stanzas(&self, (key, keys): (&DataKey, Keys), recipients: &[String]) -> Result<NewStanzas, AsText> {
-        let metadata = self.ours.clear.document().metadata();
+    fn stanzas(
+        &self,
+        (key, keys): (&DataKey, Keys),
+        document: &Document,
+        recipients: &[String],
+    ) -> Result<NewStanzas, AsText> {
+        let metadata = document.metadata();
         let unknown = |label: &str| AsText::Other(format!("cannot wrap the data key to `{label}`"));
         if !metadata.groups.is_empty() {
             let group = |group: &sops_document::KeyGroup| {

@@ -9,23 +9,23 @@ const VECTORS: [(&str, &str, &str); 3] = [
     ("d09-shamir.enc.env", "alice", "bob"),
 ];
 
-fn secret(of: &str) -> String {
+pub fn secret(of: &str) -> String {
     std::fs::read_to_string(fixture("sops/keys").join(format!("{of}.txt"))).expect("a key")
 }
 
-fn public(of: &str) -> String {
+pub fn public(of: &str) -> String {
     let text = secret(of);
     let line = text.lines().find_map(|line| line.strip_prefix("# public key: ")).expect("a public key");
     line.to_owned()
 }
 
 /// Somebody with the keys of two people.
-fn both(sandbox: &Sandbox, one: &str, other: &str) -> Person {
+pub fn both(sandbox: &Sandbox, one: &str, other: &str) -> Person {
     sandbox.take_key(one);
     sandbox.with("SOPS_AGE_KEY", secret(other))
 }
 
-fn both_print(person: &Person, file: &str) -> String {
+pub fn both_print(person: &Person, file: &str) -> String {
     let theirs = person.sops(["decrypt", file]).ok();
     person.stax(["secrets", "decrypt", file]).ok().prints_exactly(&theirs.bytes);
     theirs.stdout

@@ -9,5 +9,6 @@ mod edges;
 mod groups;
 mod ini;
 mod layouts;
+mod merged_keys;
 mod tampered;
 mod vectors;

@@ -7,6 +7,7 @@
 //! | seal | [`seal()`], [`Cleartext::reseal`], [`Document::seal_clear`] |
 //! | edit | [`Cleartext::set`], [`Cleartext::set_all`], [`Cleartext::unset`], [`Cleartext::unset_all`] |
 //! | rewrap | [`Document::rewrap`]: other readers, the same data key |
+//! | join | [`Document::with_keys_of`]: the values of one version, the keys of another |
 //! | rotate | [`Cleartext::rotate`]: other readers, another data key, every value encrypted again |
 //! | merge | [`merge::values`], [`merge::access()`] |
 //! | compare | [`compare::compare`], [`compare::access`] |
@@ -48,6 +49,7 @@ mod drop_others;
 mod edit;
 mod error;
 mod facts;
+mod keys_of;
 mod layout;
 mod mac;
 pub mod marker;

@@ -23,7 +23,7 @@ pub use crate::marker;
 pub use access::{Access, KeyFrom, Version, access};
 pub use decide::Changes;
 pub use sealing::{Keys, Merged};
-pub use terms::difference;
+pub use terms::{difference, key_difference, rule_difference};
 pub use unmergeable::Unmergeable;
 
 use decide::Walk;
@@ -82,7 +82,8 @@ pub fn settle<'a>(
     theirs: &'a Cleartext,
     paths: &[Path],
 ) -> Result<Merged<'a>, Unmergeable> {
-    if let Some(field) = difference(ours.document(), theirs.document()) {
+    // those of ours stay
+    if let Some(field) = rule_difference(ours.document(), theirs.document()) {
         return Err(Unmergeable::Terms(field));
     }
     if ours.document().format().is_whole() {

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use zeroize::Zeroizing;
 
 use crate::block::NewBlock;
+use crate::cipher::Token;
 use crate::context::SealContext;
 use crate::document::{Cleartext, Document};
 use crate::error::SealError;
@@ -181,20 +182,24 @@ pub(crate) fn stamp(
     mac: Mac,
     context: &mut SealContext<'_>,
 ) -> Result<String, SealError> {
+    restamp(format, text, context.now, &mac.seal(context))
+}
+
+/// The same with a MAC that is there.
+pub(crate) fn restamp(format: Format, text: &str, time: &str, mac: &Token) -> Result<String, SealError> {
     let document = Document::parse(format, text)?;
     let syntax = format.syntax();
     let style = |value: &Value| match value {
         Value::Leaf(leaf) => leaf.style,
         _ => Style::Double,
     };
-    let token = mac.seal(context);
     let mut edits = Vec::new();
     for spans in document.blocks() {
-        let (Some(time), Some(old_mac)) = (&spans.lastmodified, &spans.mac) else {
+        let (Some(old_time), Some(old_mac)) = (&spans.lastmodified, &spans.mac) else {
             return Err(SealError::ReadBack("no `mac` or `lastmodified`".into()));
         };
-        edits.push((time.span.clone(), syntax.inline(&Scalar::str(context.now), style(&time.value))));
-        edits.push((old_mac.span.clone(), token_text(syntax, &token, style(&old_mac.value))));
+        edits.push((old_time.span.clone(), syntax.inline(&Scalar::str(time), style(&old_time.value))));
+        edits.push((old_mac.span.clone(), token_text(syntax, mac, style(&old_mac.value))));
     }
     Ok(splice(text, edits).to_string())
 }

@@ -1,30 +1,30 @@
 //! Without a key: only where one side left values, MAC and data key as they were in the base.
 
-use std::collections::BTreeSet;
-
 use sops_document::Document;
-use sops_document::merge::{Changes, difference};
+use sops_document::merge::{Changes, key_difference, rule_difference};
 use sops_document::tree::Visit;
 
 use super::{AsText, Circumstances, Documents, Outcome, Side};
+use crate::workspace::groups::all_stay;
 
-/// Takes the other side as it is; new stanzas of the quiet side come along where they only add readers.
+/// Takes the other side as it is; other keys of the quiet side come along where everybody stays.
 ///
 /// # Errors
 /// [`AsText::Locked`]: only a key can merge this.
 pub(super) fn merge(documents: &Documents, how: Circumstances<'_>) -> Result<Outcome, AsText> {
     let Documents { base: Some(base), ours, theirs } = documents else { return Err(AsText::Locked) };
-    if difference(ours, theirs).is_some() || difference(ours, base).is_some() || how.is_virtual {
+    let differs = |side: &Document| rule_difference(side, base).is_some();
+    if differs(ours) || differs(theirs) || how.is_virtual {
         return Err(AsText::Locked);
     }
     // what a revert brings back only a key can judge
-    if how.undoes.unwrap_or(true) && theirs.metadata().age != base.metadata().age {
+    if how.undoes.unwrap_or(true) && !has_same_keys(theirs, base) {
         return Err(AsText::Locked);
     }
     let (text, whole) = if is_quiet(base, theirs) {
-        (with_stanzas(base, ours, theirs), Side::Ours)
+        (with_keys(base, ours, theirs), Side::Ours)
     } else if is_quiet(base, ours) {
-        (with_stanzas(base, theirs, ours), Side::Theirs)
+        (with_keys(base, theirs, ours), Side::Theirs)
     } else {
         (None, Side::Base)
     };
@@ -61,17 +61,19 @@ fn words(document: &Document) -> Vec<(String, Vec<u8>)> {
     words
 }
 
-/// `busy` has the values; `quiet` may have changed the stanzas, but not both.
-fn with_stanzas(base: &Document, busy: &Document, quiet: &Document) -> Option<String> {
-    let stanzas = |document: &Document| document.metadata().age.clone();
-    if stanzas(quiet) == stanzas(base) {
+/// `busy` has the values; `quiet` may have changed the keys, but not both.
+fn with_keys(base: &Document, busy: &Document, quiet: &Document) -> Option<String> {
+    if has_same_keys(quiet, base) {
         return Some(busy.source().to_owned());
     }
-    let is_whole = busy.metadata().groups.is_empty() && busy.metadata().foreign.is_empty();
-    let labels = |document: &Document| -> BTreeSet<String> { super::labels(document).into_iter().collect() };
     // the data key stays, so nobody may have left
-    if stanzas(busy) != stanzas(base) || !is_whole || !labels(quiet).is_superset(&labels(base)) {
+    if !has_same_keys(busy, base) || !all_stay(base, quiet) {
         return None;
     }
-    busy.rewrap(&stanzas(quiet)).ok()
+    busy.with_keys_of(quiet).ok().map(|document| document.source().to_owned())
+}
+
+/// Each key is wrapped as it was.
+fn has_same_keys(side: &Document, base: &Document) -> bool {
+    side.metadata().age == base.metadata().age && key_difference(side, base).is_none()
 }

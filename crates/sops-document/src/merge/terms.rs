@@ -1,4 +1,4 @@
-//! What a version says besides values, recipients and data key: it has to be the same on both sides.
+//! What a version says besides values and data key: it has to be the same on both sides.
 
 use crate::document::Document;
 use crate::metadata::Metadata;
@@ -6,6 +6,12 @@ use crate::metadata::Metadata;
 /// The first field of the metadata in which two versions differ; stanzas, MAC, time and version are left out.
 #[must_use]
 pub fn difference(ours: &Document, theirs: &Document) -> Option<String> {
+    rule_difference(ours, theirs).or_else(|| key_difference(ours, theirs))
+}
+
+/// The same of what says how values are encrypted.
+#[must_use]
+pub fn rule_difference(ours: &Document, theirs: &Document) -> Option<String> {
     let (a, b) = (ours.metadata(), theirs.metadata());
     if ours.format() != theirs.format() {
         return Some("format".into());
@@ -17,6 +23,13 @@ pub fn difference(ours: &Document, theirs: &Document) -> Option<String> {
     if a.mac_only_encrypted != b.mac_only_encrypted {
         return Some("mac_only_encrypted".into());
     }
+    None
+}
+
+/// The same of key groups and of keys of other kinds.
+#[must_use]
+pub fn key_difference(ours: &Document, theirs: &Document) -> Option<String> {
+    let (a, b) = (ours.metadata(), theirs.metadata());
     if a.threshold != b.threshold || labels(a) != labels(b) {
         return Some("key_groups".into());
     }
@@ -39,30 +52,34 @@ fn labels(metadata: &Metadata) -> Vec<Vec<&str>> {
         .collect()
 }
 
-/// The words of the metadata less what may differ.
-fn rest(document: &Document) -> Vec<String> {
+/// The lines of the metadata less what may differ; an INI file has them in any order.
+fn rest(document: &Document) -> Vec<Vec<String>> {
     let spans = &document.metadata.spans;
     let fields = [&spans.mac, &spans.lastmodified].into_iter().flatten().map(|node| node.span.clone());
     let skip: Vec<_> = fields.chain(spans.age.iter().map(|entry| entry.span.clone())).collect();
-    let source = document.source();
-    let mut text = String::new();
+    let is_flat = document.format().traits().has_flat_metadata;
+    let mut lines = Vec::new();
     for range in &document.block.cut {
         let mut at = range.start;
-        for line in source[range.clone()].split_inclusive('\n') {
-            let name = line.trim_start().trim_start_matches("sops_").trim_start_matches('"');
-            let flat = document.format().traits().has_flat_metadata;
-            let changes =
-                ["version", "mac =", "mac=", "lastmodified"].iter().any(|start| name.starts_with(start));
-            let skipped = if flat {
-                changes || name.starts_with("age__")
-            } else {
-                changes || skip.iter().any(|span| span.start < at + line.len() && at < span.end)
-            };
-            if !skipped {
-                text.push_str(line);
+        for line in document.source()[range.clone()].split_inclusive('\n') {
+            let (start, end) = (at, at + line.len());
+            at = end;
+            let name = field(line);
+            let is_age = is_flat && name.starts_with("age__");
+            let in_skipped = !is_flat && skip.iter().any(|span| span.start < end && start < span.end);
+            if !["version", "mac", "lastmodified"].contains(&name) && !is_age && !in_skipped {
+                lines.push(line.split_whitespace().map(str::to_owned).collect());
             }
-            at += line.len();
         }
     }
-    text.split_whitespace().map(str::to_owned).collect()
+    if is_flat {
+        lines.sort_unstable();
+    }
+    lines
+}
+
+/// The name that a line of the metadata begins with.
+fn field(line: &str) -> &str {
+    let line = line.trim_start().trim_start_matches("sops_").trim_start_matches('"');
+    line.split(['=', ':', '"', ' ']).next().unwrap_or_default()
 }

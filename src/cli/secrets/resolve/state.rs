@@ -180,7 +180,9 @@ pub(super) fn refused(path: &str, error: AsText) -> Failure {
         AsText::NotSops(side, what) => Failure::usage(format!("{path}: {}: {what}", name(side))),
         AsText::Other(what) => Failure::usage(format!("{path}: {what}")),
     };
-    failure.hint(format!("or take one side whole: git checkout --ours {path}, or --theirs; then git add"))
+    failure.hint(format!(
+        "or take one side whole: git checkout --ours {path}, or --theirs; set again what the other side changed; then git add"
+    ))
 }
 
 /// What ends the conflict of a file for git.
