@@ -15,6 +15,7 @@ mod secrets;
 mod show;
 mod ui;
 mod vault;
+mod words;
 
 use crate::trace;
 use failure::Failure;
@@ -27,6 +28,9 @@ use ui::Ui;
 ///
 /// Exit codes: 0 done, 1 findings or a negative answer, 2 usage or configuration, 3 no identity
 /// opens the file, 4 a value or MAC does not authenticate; 126, 127 and 128+n only from `exec`.
+///
+/// `get`, `set`, `edit`, `list`, `exec`, `verify`, `diff`, `log` and `status` need no `secrets` in front, and
+/// `stax run -- CMD` is `stax secrets exec -- CMD`.
 ///
 /// STAX_TRACE=1 writes each step to stderr, STAX_TRACE=/path/to/file appends it to a file, also where
 /// git starts stax; never a value.
@@ -95,8 +99,8 @@ pub fn main() -> ExitCode {
     trace::begin();
     let mut words = std::env::args_os().skip(1).peekable();
     let cli = match words.peek() {
-        Some(word) if word == "git" => parsed::<GitCli>(words, " git").into(),
-        _ => parsed::<Cli>(std::env::args_os(), ""),
+        Some(word) if word == "git" => parsed::<GitCli>(words.collect(), " git").into(),
+        _ => parsed::<Cli>(words::written_out(std::env::args_os().collect()), ""),
     };
     let ui = Ui::new(cli.global.quiet, cli.global.color);
     // git reads the codes of these its own way
@@ -111,8 +115,11 @@ pub fn main() -> ExitCode {
 }
 
 /// Of the words only the names of commands are traced: an argument may be anything.
-fn parsed<T: Parser>(words: impl Iterator<Item = OsString>, above: &str) -> T {
-    let mut matches = T::command().get_matches_from(words);
+fn parsed<T: Parser>(words: Vec<OsString>, above: &str) -> T {
+    let mut matches = T::command().try_get_matches_from(&words).unwrap_or_else(|mut error| {
+        words::point_right(&mut error, &words);
+        error.exit()
+    });
     trace::step("cli", || {
         let (mut names, mut inner) = (format!("{}{above}", env!("CARGO_PKG_VERSION")), &matches);
         while let Some((name, below)) = inner.subcommand() {

@@ -58,12 +58,15 @@ pub enum Secrets {
     Uninstall(uninstall::Args),
     Edit(edit::Args),
     Set(set::Args),
+    #[command(visible_aliases = ["rm", "delete"])]
     Unset(unset::Args),
     Get(get::Args),
+    #[command(visible_alias = "ls")]
     List(list::Args),
     Import(import::Args),
     Export(export::Args),
     Exec(exec::Args),
+    #[command(visible_alias = "cat")]
     Decrypt(decrypt::Args),
     Encrypt(encrypt::Args),
     Verify(verify::Args),

@@ -239,16 +239,21 @@ impl Ui {
         read.is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
     }
 
-    /// Waits for Enter; `false` when the answer begins with `q` or there is no terminal.
+    /// Waits for Enter; `false` for `q` or `n`, and without a terminal. Asks again at any other answer.
     pub fn enter(&self, prompt: &str) -> bool {
         if !self.is_interactive() {
             return false;
         }
-        let _ = write!(io::stderr(), "{}", lines(prompt));
-        let mut answer = String::new();
-        match io::stdin().read_line(&mut answer) {
-            Ok(read) => read > 0 && !answer.trim_start().starts_with('q'),
-            Err(_) => false,
+        loop {
+            let _ = write!(io::stderr(), "{}", lines(prompt));
+            let mut answer = String::new();
+            let is_end = !io::stdin().read_line(&mut answer).is_ok_and(|read| read > 0);
+            match answer.trim().to_lowercase().as_str() {
+                _ if is_end => return false,
+                "" | "y" | "yes" => return true,
+                "q" | "quit" | "n" | "no" => return false,
+                _ => {}
+            }
         }
     }
 }

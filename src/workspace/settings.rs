@@ -7,6 +7,7 @@
 //! | `stax.diff`       | `masked` hides values, `values` shows them        | anything but `values` hides               |
 //! | `stax.scan`       | `false` keeps hooks from looking for values       | `true` lets them look                     |
 //! | `stax.scanSkip`   | the value of this key is not looked for           | nothing                                   |
+//! | `stax.env`        | the environment that commands take by default     | nothing: `STAX_ENV`, `-e`                 |
 //!
 //! A repository that was unpacked brings its own `.git/config`: that may forbid and mask, and never more.
 
@@ -15,6 +16,7 @@ use std::fmt;
 use crate::repo::{Owner, Repo, RepoError, Setting};
 
 const ALLOW_ENV: &str = "stax.allowenv";
+const ENV: &str = "stax.env";
 const USE_COMMAND: &str = "stax.usecommand";
 const DIFF: &str = "stax.diff";
 const SCAN: &str = "stax.scan";
@@ -93,6 +95,12 @@ impl Settings {
         let is_forbidden = self.last(Owner::Repository, USE_COMMAND).is_some_and(|text| !is_true(&text));
         let own = self.last(Owner::User, USE_COMMAND).map(|text| is_true(&text));
         if is_forbidden { Some(false) } else { own }
+    }
+
+    /// The environment that the user means where none is named.
+    #[must_use]
+    pub fn environment(&self) -> Option<String> {
+        self.last(Owner::User, ENV).filter(|env| !env.is_empty())
     }
 
     /// `masked` or `values`; what nobody knows hides.

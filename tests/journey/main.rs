@@ -11,6 +11,7 @@ mod clones;
 mod configured;
 mod contracts;
 mod crash;
+mod daily;
 mod diff;
 mod editing;
 mod errors;

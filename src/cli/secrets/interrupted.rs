@@ -20,7 +20,10 @@ impl Which {
     /// The same as [`Which::open`], for a command that writes.
     pub(super) fn open_to_write(&self, ui: &Ui, dry_run: bool) -> Result<(Workspace, Target), Failure> {
         let workspace = open_to_write(ui, self.file.as_deref(), Caller::Person, dry_run)?;
-        let target = workspace.target(self.env.as_deref(), self.file.as_deref())?;
+        let target = self.target(&workspace)?;
+        if let Some(default) = self.default(&workspace)? {
+            ui.note(format!("environment {}, by {}", default.env, default.by));
+        }
         Ok((workspace, target))
     }
 }

@@ -30,7 +30,7 @@ impl Which {
                 return Ok((workspace, Target { path, env: None }));
             }
         }
-        let target = workspace.target(self.env.as_deref(), self.file.as_deref())?;
+        let target = self.target(&workspace)?;
         Ok((workspace, target))
     }
 }

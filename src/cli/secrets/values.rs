@@ -7,6 +7,7 @@ use super::Which;
 use super::names::Names;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
+use crate::workspace::settings::Settings;
 use crate::workspace::{Caller, Opened, Target, Workspace};
 
 /// A managed value is at most this large (bytes).
@@ -16,12 +17,45 @@ pub const MAX_KEYS: usize = 4096;
 /// Writers that lose the race read again and go on.
 const RACES: usize = 50;
 
+/// An environment that was not typed.
+pub(super) struct Default {
+    pub(super) env: String,
+    /// Where it comes from.
+    pub(super) by: &'static str,
+}
+
 impl Which {
     /// Opens the workspace and says which file is meant.
     pub fn open(&self) -> Result<(Workspace, Target), Failure> {
         let workspace = Workspace::open(self.file.as_deref(), Caller::Person)?;
-        let target = workspace.target(self.env.as_deref(), self.file.as_deref())?;
+        let target = self.target(&workspace)?;
         Ok((workspace, target))
+    }
+
+    /// The file that is meant. Where neither `-e` nor `-f` says it, `STAX_ENV` does, then the user's `stax.env`, then
+    /// there has to be only one.
+    pub fn target(&self, workspace: &Workspace) -> Result<Target, Failure> {
+        let Some(default) = self.default(workspace)? else {
+            return Ok(workspace.target(self.env.as_deref(), self.file.as_deref())?);
+        };
+        workspace
+            .target(Some(&default.env), None)
+            .map_err(|error| Failure::from(error).hint(format!("{} names that environment", default.by)))
+    }
+
+    /// The environment that nobody typed, and where it comes from.
+    pub(super) fn default(&self, workspace: &Workspace) -> Result<Option<Default>, Failure> {
+        let Some(vault) = workspace.vault()?.filter(|vault| !vault.files.is_empty()) else { return Ok(None) };
+        if self.env.is_some() || self.file.is_some() {
+            return Ok(None);
+        }
+        if let Some(env) = std::env::var("STAX_ENV").ok().filter(|env| !env.is_empty()) {
+            return Ok(Some(Default { env, by: "STAX_ENV" }));
+        }
+        let Ok(repo) = workspace.repo() else { return Ok(None) };
+        // it is for all repositories of the user, and most have no environment of that name
+        let env = Settings::of(repo)?.environment().filter(|env| vault.file_for_env(env).is_some());
+        Ok(env.map(|env| Default { env, by: "stax.env of your git configuration" }))
     }
 
     /// The same choice as words of another command, each behind a blank.

@@ -1,8 +1,9 @@
-//! Whether a clone has the drivers and hooks of another stax. The one place that says so.
+//! Whether a clone has the drivers and hooks of another stax, or none. The one place that says so.
 
 use std::path::Path;
 
 use super::block::{block_in, plain_file};
+use super::hooks::Hooks;
 use super::script::Name;
 use super::texts::{Author, Driver};
 use crate::cli::failure::Failure;
@@ -78,9 +79,20 @@ fn is_beneath(folder: &Path, common_dir: &Path) -> bool {
 
 /// Says it in one line, for a command that writes. What cannot be read is no matter of that command.
 pub(in crate::cli::secrets) fn tell(ui: &Ui, workspace: &Workspace) {
-    let Ok(Ok(found)) = workspace.repo().map(Versions::of) else { return };
+    let Ok(repo) = workspace.repo() else { return };
+    let Ok(found) = Versions::of(repo) else { return };
     if let Some(text) = found.text() {
         let next = if found.is_older() { "; next: stax secrets install" } else { "" };
         ui.warning(format!("{text}{next}"));
+    } else if matches!(workspace.bindings(), Ok(Some(_))) && is_fresh(repo).unwrap_or(false) {
+        ui.warning(
+            "no drivers and no hooks of stax in this clone: git checks nothing; next: stax secrets install",
+        );
     }
+}
+
+/// Nothing that `install` brings is there: a clone comes without it.
+fn is_fresh(repo: &Repo) -> Result<bool, Failure> {
+    let hooks = Hooks::survey(repo, &super::program()?)?;
+    Ok(super::drivers_of(repo)? == (false, false) && !hooks.found.iter().any(|(_, hook)| hook.guards()))
 }
