@@ -14,15 +14,18 @@ fn severity(odd: &Misread) -> Severity {
 
 pub(in crate::verify::rules) fn check(file: &FileFacts, document: &Document) -> Vec<Finding> {
     let mut found = document.misread();
+    // what sops refuses is named first
+    found.sort_by_key(|odd| !odd.is_refused);
     let more = found.split_off(found.len().min(MAX_NAMED));
     let named = found.into_iter();
     let named = named.map(|odd| Finding::new(RuleId::F08, severity(&odd), &file.path, odd.what).at(odd.line));
     let mut findings: Vec<Finding> = named.collect();
-    if !more.is_empty() {
+    if let Some(worst) = more.first() {
         let message = format!("and {} more places that sops reads otherwise", more.len());
+        let whole = Finding::new(RuleId::F08, severity(worst), &file.path, message);
         let parts =
             more.into_iter().map(|odd| Part { line: Some(odd.line), message: odd.what, ..Part::default() });
-        findings.push(Finding::error(RuleId::F08, &file.path, message).parts(parts));
+        findings.push(whole.parts(parts));
     }
     findings
 }

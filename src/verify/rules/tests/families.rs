@@ -248,6 +248,11 @@ fn what_sops_refuses_or_reads_otherwise_is_an_error() {
     let list = "l_unencrypted: [http://g/?a=1]\nl:\n  - \"\"\n  #\n";
     let found = of_text(&format!("{list}{THREE}"), false);
     assert_eq!(found, [(RuleId::F04E, Severity::Notice), (RuleId::F08, E), (RuleId::F08, W)]);
+    // no number of warnings makes an error
+    let empty = "  #\n  - x\n".repeat(40);
+    let found = of_text(&format!("l:\n  - x\n{empty}{THREE}"), false);
+    let told: Vec<_> = found.iter().filter(|(rule, _)| *rule == RuleId::F08).collect();
+    assert!(told.len() > 2 && told.iter().all(|(_, severity)| *severity == W), "{found:?}");
 }
 
 #[test]
