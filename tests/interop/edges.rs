@@ -131,3 +131,24 @@ fn an_ini_file_with_crlf_opens_and_changes() {
     assert_eq!(text.matches('\n').count(), text.matches("\r\n").count());
     assert_eq!(sandbox.sops(["decrypt", "s.ini"]).ok().stdout, "[s]\nA = one\nB = two\nC = three\n");
 }
+
+#[test]
+fn a_path_that_two_documents_share_is_named_as_list_prints_it() {
+    let sandbox = store("");
+    sandbox.write("d.yaml", "data:\n  p: one\n---\ndata:\n  p: two\n  q: three\n");
+    sandbox.stax(["secrets", "encrypt", "-i", "d.yaml"]).ok();
+    let get = |name: &str| sandbox.stax(["secrets", "get", "-f", "d.yaml", name]).ok().stdout;
+    assert_eq!(get("data.p") + &get("data.p [document 2]") + &get("data.q"), "one\ntwo\nthree\n");
+    sandbox.stax_with(["secrets", "set", "-f", "d.yaml", "data.p [document 2]"], "new").ok();
+    sandbox.stax_with(["secrets", "set", "-f", "d.yaml", "data.r [document 2]"], "x").ok();
+    sandbox.stax(["secrets", "unset", "-f", "d.yaml", "data.p"]).ok();
+    let again = sandbox.stax(["secrets", "unset", "-f", "d.yaml", "data.p"]).exits(2);
+    again.says("in the first document").says("'data.p [document 2]'");
+    sandbox.stax(["secrets", "unset", "-f", "d.yaml", "--idempotent", "data.p"]).exits(2);
+    assert_eq!(
+        sandbox.sops(["decrypt", "d.yaml"]).ok().stdout,
+        "data: {}\n---\ndata:\n    p: new\n    q: three\n    r: x\n"
+    );
+    sandbox.stax(["secrets", "unset", "-f", "d.yaml", "data.p [document 2]"]).ok();
+    sandbox.stax(["secrets", "get", "-f", "d.yaml", "data.q [document 3]"]).exits(2).says("no document 3");
+}

@@ -155,7 +155,7 @@ fn what_sops_would_lose_is_refused() {
         ("[s]\na=1\n; behind\n", "line 3: a comment behind the last key"),
         ("a=1\na=2\n", "line 2: duplicate key `a`"),
         ("[s]\na=x \\\ny\n", "line 2: a backslash"),
-        ("[s]\na=1\r\n", "line 2: a carriage return"),
+        ("[s]\na=1\r2\n", "line 2: a carriage return"),
         ("[s]\n;\n; x\na=1\n", "line 2: a block of comments with an empty first line"),
         ("[sops]\na=1\n", "sops"),
     ] {

@@ -162,6 +162,14 @@ impl Cleartext {
         &self.tree
     }
 
+    /// The same file, whose paths lead into one of its documents, counted from 0; `None` when there are fewer.
+    #[must_use]
+    pub fn in_document(&self, number: usize) -> Option<Self> {
+        let mut clear = self.clone();
+        clear.tree.home = Some(number);
+        (number < clear.tree.documents.len()).then_some(clear)
+    }
+
     #[must_use]
     pub fn mac(&self) -> MacState {
         self.mac

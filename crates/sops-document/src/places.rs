@@ -4,6 +4,9 @@ use crate::tree::{Entry, Item, Leaf, Node, Path, Scalar, Step, Style, Tree, Valu
 
 /// The document that has the most of a path; the first where several do.
 pub(crate) fn home(tree: &Tree, path: &Path) -> usize {
+    if let Some(home) = tree.home {
+        return home;
+    }
     let known = |document: &Node| {
         (1..=path.0.len()).rev().find(|length| document.find(&path.0[..*length]).is_some()).unwrap_or(0)
     };

@@ -19,6 +19,8 @@ pub struct Tree {
     pub has_alias: bool,
     /// Where scalars stand that have a tag of an application: the token of one would not keep it.
     pub tagged: Vec<usize>,
+    /// The document that paths lead into; without one, that which has the most of a path.
+    pub(crate) home: Option<usize>,
 }
 
 #[derive(Clone, Debug)]
@@ -371,10 +373,13 @@ impl Tree {
         }
     }
 
-    /// The leaf at a path of the first document that has it.
+    /// The entry at a path of the first document that has it.
     #[must_use]
     pub fn find(&self, path: &Path) -> Option<&Entry> {
-        self.documents.iter().find_map(|document| document.find(&path.0))
+        match self.home {
+            Some(home) => self.documents.get(home)?.find(&path.0),
+            None => self.documents.iter().find_map(|document| document.find(&path.0)),
+        }
     }
 
     /// Every leaf with its path, in file order.

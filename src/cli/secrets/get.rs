@@ -52,9 +52,8 @@ impl Args {
         let (workspace, target) = self.which.open()?;
         let opened = workspace.opened(&target)?;
         whose::say(ui, &workspace, &target.path, opened.clear.document().source());
-        let tree = opened.clear.tree();
-        let path = values::parse_path(&self.key, tree)?;
-        let entry = tree.find(&path).ok_or_else(|| self.which.lacks(&path))?;
+        let (clear, path) = values::locate(&self.key, &opened.clear)?;
+        let entry = clear.tree().find(&path).ok_or_else(|| self.which.lacks(&path))?;
         Ok(entry.node.leaf().ok_or(EditError::NotAValue(path))?.scalar.clone())
     }
 

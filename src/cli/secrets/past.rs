@@ -4,7 +4,7 @@ use sops_document::{Cleartext, Document, MacState, OpenFault, Scalar};
 
 use super::Which;
 use super::people::date;
-use super::values::parse_path;
+use super::values::locate;
 use crate::cli::failure::{Exit, Failure};
 use crate::inventory;
 use crate::workspace::{Caller, Target, Workspace};
@@ -75,8 +75,8 @@ impl Past {
 
     /// The value that a key had; `None` when it did not exist.
     pub fn value(&self, key: &str) -> Result<Option<Scalar>, Failure> {
-        let tree = self.clear.tree();
-        let Some(entry) = tree.find(&parse_path(key, tree)?) else { return Ok(None) };
+        let (clear, path) = locate(key, &self.clear)?;
+        let Some(entry) = clear.tree().find(&path) else { return Ok(None) };
         match entry.node.leaf() {
             Some(leaf) => Ok(Some(leaf.scalar.clone())),
             None => Err(Failure::usage(format!(

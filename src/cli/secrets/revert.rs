@@ -45,11 +45,11 @@ impl Args {
         };
         let names = if target.env.is_some() { Names::of(&workspace)? } else { Names::default() };
         let changed = values::update(&workspace, &target, self.dry_run, &mut |opened: &Opened| {
-            let path = values::parse_path(&self.key, opened.clear.tree())?;
+            let (clear, path) = values::locate(&self.key, &opened.clear)?;
             if target.env.is_some() {
                 values::check_managed_value(&target, &path, &scalar, &names)?;
             }
-            Ok(sealing(&opened.key, |context| opened.clear.set(&path, scalar.clone(), false, context))?)
+            Ok(sealing(&opened.key, |context| clear.set(&path, scalar.clone(), false, context))?)
         })?;
         if !self.dry_run {
             empty::settle(ui, &workspace, &target, &[])?;

@@ -63,8 +63,7 @@ impl Args {
         let bytes = self.value(ui)?;
         let (mut what, mut key) = (String::new(), String::new());
         let changed = values::update(&workspace, &target, self.dry_run, &mut |opened: &Opened| {
-            let clear = &opened.clear;
-            let path = values::parse_path(&self.key, clear.tree())?;
+            let (clear, path) = values::locate(&self.key, &opened.clear)?;
             let entry = clear.tree().find(&path);
             let existing = entry.and_then(|entry| entry.node.leaf()).map(|leaf| &leaf.scalar);
             let kind = self.kind.unwrap_or_else(|| values::default_type(clear.document().format(), existing));

@@ -26,11 +26,12 @@ impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
         let (workspace, target) = self.which.open_to_write(ui, self.dry_run)?;
         let changed = values::update(&workspace, &target, self.dry_run, &mut |opened| {
-            let path = values::parse_path(&self.key, opened.clear.tree())?;
-            if opened.clear.tree().find(&path).is_none() {
+            let (clear, path) = values::locate(&self.key, &opened.clear)?;
+            values::check_first(&self.key, &path, &clear)?;
+            if clear.tree().find(&path).is_none() {
                 return if self.idempotent { Ok(None) } else { Err(self.which.lacks(&path)) };
             }
-            Ok(Some(sealing(&opened.key, |context| opened.clear.unset(&path, context))?))
+            Ok(Some(sealing(&opened.key, |context| clear.unset(&path, context))?))
         })?;
         if !changed {
             ui.note(format!("{}: there is no {}; nothing changed", target.path, self.key));

@@ -1,6 +1,8 @@
 //! What the commands about single values share: addresses, types, limits, and saving.
 
-use sops_document::{Document, EditError, Format, Path, Scalar, Step, Tree, tree};
+use std::borrow::Cow;
+
+use sops_document::{Cleartext, Document, EditError, Format, Path, Scalar, Step, Tree, tree};
 use zeroize::Zeroizing;
 
 use super::Which;
@@ -129,6 +131,38 @@ pub fn parse_path(text: &str, known: &Tree) -> Result<Path, Failure> {
     }
     let like = if text.starts_with('[') { r#"["a"]["b"]"# } else { "a.b[0]" };
     steps(text).map(Path).ok_or_else(|| Failure::usage(format!("`{text}` is not a path like {like}")))
+}
+
+/// The value that a name of `list` means: `a.b [document 2]` stands in the second document.
+pub fn locate<'a>(text: &str, clear: &'a Cleartext) -> Result<(Cow<'a, Cleartext>, Path), Failure> {
+    let Some((path, number)) = in_document(text) else {
+        return Ok((Cow::Borrowed(clear), parse_path(text, clear.tree())?));
+    };
+    let missing = || Failure::usage(format!("`{text}`: the file has no document {number}"));
+    let clear = number.checked_sub(1).and_then(|number| clear.in_document(number)).ok_or_else(missing)?;
+    let path = parse_path(path, clear.tree())?;
+    Ok((Cow::Owned(clear), path))
+}
+
+/// `a.b [document 2]`
+fn in_document(text: &str) -> Option<(&str, usize)> {
+    let (path, number) = text.strip_suffix(']')?.rsplit_once(" [document ")?;
+    Some((path, number.parse().ok()?))
+}
+
+/// A name without a document is one of the first. What is taken away from it twice must not be taken from the next
+/// one that has the same path.
+pub fn check_first(text: &str, path: &Path, clear: &Cleartext) -> Result<(), Failure> {
+    let documents = &clear.tree().documents;
+    let holder = documents.iter().position(|document| document.find(&path.0).is_some());
+    match holder {
+        Some(number) if number > 0 && in_document(text).is_none() => {
+            let name = format!("{path} [document {}]", number + 1);
+            Err(Failure::usage(format!("`{path}` does not exist in the first document"))
+                .hint(format!("of another one: stax secrets unset {}", shell_words::quote(&name))))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn steps(text: &str) -> Option<Vec<Step>> {

@@ -22,7 +22,7 @@ pub(super) enum Side {
     Other,
     /// It cannot be read, and why.
     Broken(Fault),
-    Document(Version),
+    Document(Box<Version>),
 }
 
 /// Why a side cannot be compared.
@@ -194,7 +194,9 @@ fn side(workspace: &Workspace, state: State, path: &str, entry: Option<Entry>, i
 fn read(path: &str, bytes: &[u8], is_bound: bool) -> Side {
     let Some(content) = content_of(path, is_bound, bytes) else { return Side::Other };
     match content {
-        Content::Document(document) => Side::Document(Version { document: *document, opened: None }),
+        Content::Document(document) => {
+            Side::Document(Box::new(Version { document: *document, opened: None }))
+        }
         _ if let Some(line) = conflict_line(bytes) => {
             Side::Broken(Fault::Is(format!("holds the marks of a merge conflict (line {line})")))
         }

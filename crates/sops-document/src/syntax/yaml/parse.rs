@@ -50,6 +50,7 @@ fn parse_with(source: &str, nameless_keys: bool) -> Result<Tree, SyntaxError> {
         ends: builder.ends,
         has_alias: builder.has_alias,
         tagged: builder.tagged,
+        home: None,
     };
     if body.contains('#') {
         let mut tokens = events::tokens(body)?;
