@@ -8,7 +8,8 @@ pub fn json(dice: &mut Dice, values: usize) -> String {
     let unit = *dice.pick(&["", "\t", "  ", "    "]);
     let mut budget = values;
     let mut keys = 0;
-    object(dice, unit, 1, &mut budget, &mut keys) + *dice.pick(&["", "\n", "\n\n"])
+    let text = object(dice, unit, 1, &mut budget, &mut keys) + *dice.pick(&["", "\n", "\n\n"]);
+    if dice.often(8) { text.replace('\n', "\r\n") } else { text }
 }
 
 fn object(dice: &mut Dice, unit: &str, depth: usize, budget: &mut usize, keys: &mut usize) -> String {
@@ -72,7 +73,7 @@ pub fn dotenv(dice: &mut Dice, values: usize) -> String {
     if dice.often(20) {
         out.pop();
     }
-    out
+    if dice.often(4) { out.replace('\n', "\r\n") } else { out }
 }
 
 /// Sections with keys, values and comments.
@@ -107,7 +108,10 @@ pub fn ini(dice: &mut Dice, values: usize) -> String {
             if dice.often(30) {
                 out.push_str(&format!("; about s{index}\n"));
             }
-            out.push_str(&format!("[{}{index}]\n", dice.pick(&["s", "Section ", "a.b", "é"])));
+            let name = *dice.pick(&["s", "Section ", "a.b", "é"]);
+            // keys above the first header are in that section as well
+            let is_default = dice.often(10) && out.starts_with('[') && !out.contains("[DEFAULT]");
+            out.push_str(&if is_default { "[DEFAULT]\n".into() } else { format!("[{name}{index}]\n") });
         }
         if dice.often(10) {
             out.push_str(&format!("{} comment {index}\n", dice.pick(&[";", "#"])));
@@ -116,7 +120,7 @@ pub fn ini(dice: &mut Dice, values: usize) -> String {
         let sign = *dice.pick(&[" = ", "=", " =", "= ", "   =   "]);
         out.push_str(&format!("{name}{index}{sign}{}\n", dice.pick(&VALUES)));
     }
-    out
+    if dice.often(15) { out.replace('\n', "\r\n") } else { out }
 }
 
 /// Any bytes; now and then a text, or nothing.

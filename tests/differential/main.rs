@@ -36,8 +36,13 @@ struct Tally {
     survived: usize,
     moved: usize,
     stricter: usize,
+    told: usize,
     unreadable: usize,
 }
+
+/// Why stax does not seal what sops would lose or read otherwise afterwards.
+const STRICTER: [&str; 4] =
+    ["a tag that would be lost", "lines end in CRLF", "a value over several lines", "beyond 2^53"];
 
 fn run(format: Format, author: fn(&mut Dice, usize) -> Vec<u8>) {
     let (first, wanted) = (variable("STAX_TEST_SEED", 1), variable("STAX_TEST_VALUES", 1_500) as usize);
@@ -56,9 +61,9 @@ fn run(format: Format, author: fn(&mut Dice, usize) -> Vec<u8>) {
         check(format, &clear, &rule, &mut dice, &sops, &mut tally, &told);
         seed += 1;
     }
-    let Tally { documents, values, refused, damaged, survived, moved, stricter, unreadable } = tally;
+    let Tally { documents, values, refused, damaged, survived, moved, stricter, told, unreadable } = tally;
     println!(
-        "{format:?}: {documents} documents, {values} values, {refused} refused by both, {stricter} by stax, {unreadable} unreadable to sops that wrote them, \
+        "{format:?}: {documents} documents, {values} values, {refused} refused by both, {stricter} by stax, {told} told to be otherwise to sops, {unreadable} unreadable to sops that wrote them, \
          {moved} with a comment elsewhere, {damaged} damaged of which {survived} still open"
     );
     assert!(stricter <= documents, "{stricter} documents beside {documents} were refused by stax alone");
@@ -79,12 +84,17 @@ fn check(
     let theirs = sops.encrypt(format, clear, rule);
     let ours = oracle::encrypt(dice, format, clear, rule);
     let (theirs, ours) = match (theirs, ours) {
+        // sops rounds it before it encrypts it
+        (Ok(_), Ok(_)) if format == Format::Json && clear.windows(18).any(|part| part == scalars::LARGE) => {
+            return tally.stricter += 1;
+        }
         (Ok(theirs), Ok(ours)) => (theirs, ours),
         (Err(_), Err(_)) => return tally.refused += 1,
         // sops writes everything in clear where a rule selects nothing
         (Ok(_), Err(why)) if why.contains("selects no value") => return tally.refused += 1,
         // ini.v1 joins, drops or cannot print some texts that sops seals
         (Ok(_), Err(_)) if format == Format::Ini => return tally.stricter += 1,
+        (Ok(_), Err(why)) if STRICTER.iter().any(|what| why.contains(what)) => return tally.stricter += 1,
         (Ok(_), Err(why)) => panic!("stax refuses what sops seals: {why}\n{}", told()),
         (Err(why), Ok(_)) => panic!("stax seals what sops refuses: {why}\n{}", told()),
     };
@@ -96,6 +106,9 @@ fn check(
         Err(why) => panic!("{what}: {why}\n{text}\n{}", told()),
     };
     same("stax opens what sops sealed", &theirs, oracle::decrypt(format, &theirs));
+    if !Document::parse(format, &ours).unwrap().misread().is_empty() {
+        return misread(format, &ours, sops, tally, told);
+    }
     let read = sops.decrypt(format, &ours).unwrap_or_else(|why| panic!("{why}\n{ours}\n{}", told()));
     assert!(
         values(format, &read) == values(format, &meaning),
@@ -115,6 +128,15 @@ fn check(
         for _ in 0..4 {
             damage(format, text, dice, sops, tally, told);
         }
+    }
+}
+
+/// What stax tells of is so: sops reads other values in the text, or none.
+fn misread(format: Format, text: &str, sops: &Sops, tally: &mut Tally, told: &dyn Fn() -> String) {
+    tally.told += 1;
+    let ours = oracle::decrypt(format, text).unwrap();
+    if let Ok(theirs) = sops.decrypt(format, text) {
+        assert!(values(format, &theirs) != values(format, &ours), "a false alarm\n{text}\n{}", told());
     }
 }
 
@@ -216,6 +238,9 @@ fn damage(
     tally.damaged += 1;
     let opened = std::panic::catch_unwind(|| open_any(format, &damaged)).unwrap();
     if let Some(ours) = opened {
+        if !Document::parse(format, &damaged).unwrap().misread().is_empty() {
+            return misread(format, &damaged, sops, tally, told);
+        }
         let theirs = sops.decrypt(format, &damaged);
         let theirs = theirs.unwrap_or_else(|why| panic!("stax is laxer: {why}\n{damaged}\n{}", told()));
         assert!(

@@ -188,9 +188,12 @@ fn random(dice: &mut Dice, most: usize) -> String {
     (0..dice.below(most) + 1).map(|_| *dice.pick(&ALPHABET)).collect()
 }
 
-/// A JSON number whose value a double holds exactly.
+/// An integer that a double cannot hold.
+pub const LARGE: &[u8; 18] = b"781234567890123457";
+
+/// A JSON number, mostly one whose value a double holds exactly.
 pub fn number(dice: &mut Dice) -> String {
-    const NUMBERS: [&str; 14] = [
+    const NUMBERS: [&str; 17] = [
         "0",
         "-1",
         "1.5",
@@ -205,6 +208,13 @@ pub fn number(dice: &mut Dice) -> String {
         "3.0",
         "1.25e2",
         "5e-324",
+        "-0",
+        "-0.0",
+        "9007199254740994",
     ];
-    (*dice.pick(&NUMBERS)).to_owned()
+    if dice.often(1) {
+        String::from_utf8_lossy(LARGE).into_owned()
+    } else {
+        (*dice.pick(&NUMBERS)).to_owned()
+    }
 }

@@ -25,16 +25,22 @@ pub fn document(dice: &mut Dice, values: usize) -> String {
 
 impl Author<'_> {
     fn whole(&mut self) {
-        let documents = if self.dice.often(20) { 2 + self.dice.below(2) } else { 1 };
+        let documents = if self.dice.often(25) { 2 + self.dice.below(3) } else { 1 };
         let share = self.budget / documents;
         for index in 0..documents {
             self.budget = share;
             self.anchors.clear();
+            // the same paths as in the document before
+            if self.dice.often(30) {
+                self.keys = 0;
+            }
             if index > 0 || self.dice.often(15) {
                 self.comments(0);
                 self.out.push_str("---\n");
             }
-            if self.dice.often(4) {
+            if index > 0 && self.dice.often(15) {
+                // a document of comments, or of nothing
+            } else if self.dice.often(4) {
                 self.flow_root();
             } else {
                 while self.budget > 0 {
@@ -122,7 +128,8 @@ impl Author<'_> {
     fn comment_text(&mut self) -> String {
         let number = self.dice.below(1000);
         match self.dice.below(8) {
-            // sops turns an empty comment in a list into an empty value
+            // sops turns an empty comment in an encrypted list into an empty value
+            0 if self.dice.often(20) => "#".into(),
             0 => "#-".into(),
             1 => format!("#c{number}"),
             2 => format!("## c{number} # x"),
@@ -290,7 +297,7 @@ impl Author<'_> {
             0 if !flow && anchor.is_empty() => return String::new(),
             1..=4 => {
                 let plain = *self.dice.pick(&PLAIN);
-                let risky = flow && plain.contains([':', '?', '#', ',']);
+                let risky = flow && plain.contains([':', '?', '#', ',']) && !self.dice.often(20);
                 if risky { "plain".into() } else { plain.to_owned() }
             }
             5 => "word".into(),
@@ -300,9 +307,9 @@ impl Author<'_> {
                 if simple { format!("'{}'", text.replace('\'', "''")) } else { double(&text) }
             }
             7 => {
-                let tag =
-                    *self.dice.pick(&["!!str 5", "!!float 3", "!!binary aGVsbG8=", "!custom x", "!!str yes"]);
-                tag.to_owned()
+                let application = if self.dice.often(3) { "!custom x" } else { "!!str yes" };
+                let tags = ["!!str 5", "!!float 3", "!!binary aGVsbG8=", "! 5", "! 'x'", application];
+                (*self.dice.pick(&tags)).to_owned()
             }
             _ => double(&yaml_text(self.dice)),
         };
