@@ -269,7 +269,8 @@ fn open_any(format: Format, text: &str) -> Option<Vec<u8>> {
 /// - sops could not read a comment of its own file (it wrote it with the path of one container and reads
 ///   it in another) and printed the token: only the values count;
 /// - sops prints the comments behind a list that ends in a container some lines too late, or between the
-///   dash and the container of the next item: the same lines, dashes aside.
+///   dash and the container of the next item: the same lines, dashes aside. Where others follow there, it loses
+///   them.
 fn alike(format: Format, theirs: &[u8], ours: &[u8]) -> bool {
     let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
     let (a, b) = (text(theirs), text(ours));
@@ -280,7 +281,15 @@ fn alike(format: Format, theirs: &[u8], ours: &[u8]) -> bool {
         lines
     };
     let lost = a.contains(",type:comment]") || b.contains(",type:comment]");
-    a == b || ((lost || lines(&a) == lines(&b)) && values(format, theirs) == values(format, ours))
+    a == b
+        || ((lost || lacks_comments(lines(&a), lines(&b))) && values(format, theirs) == values(format, ours))
+}
+
+/// Whether the sorted lines are the same but for comments that sops lost.
+fn lacks_comments(theirs: Vec<String>, ours: Vec<String>) -> bool {
+    let mut theirs = theirs.into_iter().peekable();
+    let more: Vec<String> = ours.into_iter().filter(|line| theirs.next_if_eq(line).is_none()).collect();
+    theirs.next().is_none() && more.iter().all(|line| line.starts_with('#'))
 }
 
 fn values(format: Format, text: &[u8]) -> Vec<(Path, Scalar)> {
