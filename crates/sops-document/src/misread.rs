@@ -73,8 +73,13 @@ mod tests {
             ("kms: {}", Some(true)),
             ("kms: ''", Some(true)),
             ("kms: []", None),
-            ("pgp: [{fp: [x]}]", Some(true)),
+            ("pgp: [{created_at: '2026-01-31T12:00:00Z', fp: [x]}]", Some(true)),
             ("pgp: [x]", Some(true)),
+            ("pgp: [{fp: A}]", Some(true)),
+            ("pgp: [{fp: A, created_at: yesterday}]", Some(true)),
+            ("pgp: [{fp: A, created_at: 2026-01-31T12:00:00Z}]", None),
+            ("kms: [{arn: a, created_at: '2026-01-31T12:00:00.5+01:00', context: {a: b}}]", None),
+            ("kms: [{arn: a, created_at: '2026-01-31T12:00:00Z', context: {a: [b]}}]", Some(true)),
             ("key_groups: []", None),
             ("encrypted_suffix: [x]", Some(true)),
             ("unencrypted_suffix: 5", Some(true)),
@@ -103,7 +108,7 @@ mod tests {
             ("kms=x", Some(true)),
             ("shamir_threshold=2.0", None),
             ("kms__map_arn=x", Some(true)),
-            ("pgp__list_0__map_fp__map_x=x", Some(true)),
+            ("pgp__list_0__map_fp=x", Some(true)),
         ] {
             let source = format!("sops_version=3.11.0\nsops_{field}\n");
             let expected: Vec<(usize, bool)> = expected.into_iter().map(|refused| (2, refused)).collect();

@@ -21,7 +21,7 @@ use crate::workspace::{Opened, sealing};
 /// identity opens it, 4 a version does not authenticate.
 #[derive(clap::Args)]
 pub struct Args {
-    /// A key, or a path into nested values: a.b, ["a"]["b"]
+    /// A key, or a path into nested values: a.b, ["a"]["b"], or a name that `list` prints
     key: String,
     /// The commit to take the value from, in git's spelling: HEAD~3, v1.2, 77ab01c
     #[arg(long = "to", value_name = "REV")]

@@ -21,7 +21,7 @@ use crate::workspace::{Opened, random, sealing};
 /// keeps its type, a new one is a string.
 #[derive(clap::Args)]
 pub struct Args {
-    /// A key, or a path into nested values: a.b, ["a"]["b"]
+    /// A key, or a path into nested values: a.b, ["a"]["b"], or a name that `list` prints
     key: String,
     #[command(flatten)]
     which: Which,

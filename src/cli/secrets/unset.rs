@@ -10,7 +10,7 @@ use crate::workspace::sealing;
 /// Remove one value
 #[derive(clap::Args)]
 pub struct Args {
-    /// A key, or a path into nested values: a.b, ["a"]["b"]
+    /// A key, or a path into nested values: a.b, ["a"]["b"], or a name that `list` prints
     key: String,
     #[command(flatten)]
     which: Which,

@@ -1,6 +1,7 @@
 //! The types that sops declares for the fields of its metadata: it opens no file with another.
 
 use crate::misread::Oddity;
+use crate::other_key::field_text;
 use crate::syntax::Syntax;
 use crate::tree::{Entry, Node};
 
@@ -26,6 +27,10 @@ pub(crate) enum Reading {
 
 enum Shape {
     Is(Kind),
+    /// A map whose values are texts.
+    Texts,
+    /// RFC 3339; not there it is none either.
+    Time,
     ListOf(&'static [Field]),
 }
 
@@ -66,21 +71,26 @@ const GROUP: [Field; 7] = [
 ];
 
 const AGE: [Field; 2] = [("recipient", TEXT), ("enc", TEXT)];
-const PGP: [Field; 3] = [("created_at", TEXT), ("enc", TEXT), ("fp", TEXT)];
-const GCP: [Field; 3] = [("resource_id", TEXT), ("created_at", TEXT), ("enc", TEXT)];
-const HUAWEI: [Field; 3] = [("key_id", TEXT), ("created_at", TEXT), ("enc", TEXT)];
+const PGP: [Field; 3] = [("created_at", Shape::Time), ("enc", TEXT), ("fp", TEXT)];
+const GCP: [Field; 3] = [("resource_id", TEXT), ("created_at", Shape::Time), ("enc", TEXT)];
+const HUAWEI: [Field; 3] = [("key_id", TEXT), ("created_at", Shape::Time), ("enc", TEXT)];
 const KMS: [Field; 6] = [
     ("arn", TEXT),
     ("role", TEXT),
-    ("context", Shape::Is(Kind::Map)),
-    ("created_at", TEXT),
+    ("context", Shape::Texts),
+    ("created_at", Shape::Time),
     ("enc", TEXT),
     ("aws_profile", TEXT),
 ];
 const AZURE: [Field; 5] =
-    [("vault_url", TEXT), ("name", TEXT), ("version", TEXT), ("created_at", TEXT), ("enc", TEXT)];
-const VAULT: [Field; 5] =
-    [("vault_address", TEXT), ("engine_path", TEXT), ("key_name", TEXT), ("created_at", TEXT), ("enc", TEXT)];
+    [("vault_url", TEXT), ("name", TEXT), ("version", TEXT), ("created_at", Shape::Time), ("enc", TEXT)];
+const VAULT: [Field; 5] = [
+    ("vault_address", TEXT),
+    ("engine_path", TEXT),
+    ("key_name", TEXT),
+    ("created_at", Shape::Time),
+    ("enc", TEXT),
+];
 
 /// Every field of a block whose type is another.
 pub(crate) fn oddities(syntax: &dyn Syntax, block: &Node) -> Vec<Oddity> {
@@ -91,10 +101,23 @@ pub(crate) fn oddities(syntax: &dyn Syntax, block: &Node) -> Vec<Oddity> {
 
 fn check_fields(syntax: &dyn Syntax, map: &Node, fields: &[Field], name: &str, found: &mut Vec<Oddity>) {
     for (field, shape) in fields {
-        let Some(entry) = map.get(field) else { continue };
         let name = format!("{name}.{field}");
+        let Some(entry) = map.get(field) else {
+            if matches!(shape, Shape::Time) {
+                found.push(Oddity { offset: map.span.start, what: not(&name, "there"), is_refused: true });
+            }
+            continue;
+        };
         match shape {
             Shape::Is(kind) => found.extend(oddity(syntax, *kind, entry, &name)),
+            Shape::Texts => match oddity(syntax, Kind::Map, entry, &name) {
+                Some(odd) => found.push(odd),
+                None => found
+                    .extend(entry.node.entries().filter_map(|text| oddity(syntax, Kind::Text, text, &name))),
+            },
+            Shape::Time => {
+                found.extend(oddity(syntax, Kind::Text, entry, &name).or_else(|| no_time(entry, &name)))
+            }
             Shape::ListOf(fields) => match oddity(syntax, Kind::List, entry, &name) {
                 Some(odd) => found.push(odd),
                 None => check_entries(syntax, &entry.node, fields, &name, found),
@@ -120,11 +143,31 @@ fn oddity(syntax: &dyn Syntax, kind: Kind, entry: &Entry, name: &str) -> Option<
         Kind::Map => "a map",
         Kind::List => "a list",
     };
-    let ending = match syntax.reading(kind, &entry.node) {
+    let what = match syntax.reading(kind, &entry.node) {
         Reading::Same => return None,
-        Reading::Other => "SOPS takes it for one, and stax does not",
-        Reading::Refused => "SOPS does not open the file",
+        Reading::Other => format!("{name} is not {wanted}: SOPS takes it for one, and stax does not"),
+        Reading::Refused => not(name, wanted),
     };
-    let what = format!("{name} is not {wanted}: {ending}");
     Some(Oddity { offset: entry.span.start, what, is_refused: true })
+}
+
+fn no_time(entry: &Entry, name: &str) -> Option<Oddity> {
+    let text = field_text(&entry.node).unwrap_or_default();
+    let what = not(name, "a time of the form 2026-01-31T12:00:00Z");
+    if is_time(&text) { None } else { Some(Oddity { offset: entry.span.start, what, is_refused: true }) }
+}
+
+fn not(name: &str, wanted: &str) -> String {
+    format!("{name} is not {wanted}: SOPS does not open the file")
+}
+
+/// By the form alone.
+fn is_time(text: &str) -> bool {
+    let Some((date, rest)) = text.split_at_checked("0000-00-00T00:00:00".len()) else { return false };
+    let form = date.bytes().map(|byte| if byte.is_ascii_digit() { b'0' } else { byte });
+    let zone =
+        rest.strip_prefix('.').map_or(rest, |rest| rest.trim_start_matches(|c: char| c.is_ascii_digit()));
+    let zone_form: Vec<u8> =
+        zone.bytes().map(|byte| if byte.is_ascii_digit() { b'0' } else { byte }).collect();
+    form.eq(*b"0000-00-00T00:00:00") && [&b"Z"[..], b"+00:00", b"-00:00"].contains(&zone_form.as_slice())
 }
