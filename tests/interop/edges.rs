@@ -113,6 +113,19 @@ fn a_file_in_braces_is_rotated_and_gets_other_readers() {
     }
 }
 
+#[test]
+fn one_document_of_several_may_stand_in_braces() {
+    for text in ["a: 1\n---\n{b: 2}\n", "{b: 2}\n---\na: 1\n"] {
+        let sandbox = store("");
+        both_seal(&sandbox, "mixed.yaml", text);
+        sandbox.write("mixed.yaml", text);
+        sandbox.stax(["secrets", "encrypt", "-i", "mixed.yaml"]).ok();
+        sandbox.editing("sed -i 's/2/3/' \"$1\"").stax(["secrets", "edit", "-f", "mixed.yaml"]).ok();
+        sandbox.stax(["secrets", "rotate", "mixed.yaml"]).ok();
+        assert!(sandbox.sops(["decrypt", "mixed.yaml"]).ok().stdout.contains("b: 3"));
+    }
+}
+
 fn own((values, metadata): (&str, &str)) -> (String, String) {
     (values.to_owned(), metadata.to_owned())
 }

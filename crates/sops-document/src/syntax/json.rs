@@ -121,6 +121,13 @@ impl Syntax for Json {
     }
 }
 
+/// A member of the outer object, indented by `unit`.
+pub(super) fn member(key: &str, node: &Node, unit: &str) -> String {
+    let mut out = format!("{}: ", string_text(key));
+    emit_node(node, unit, 1, &mut out);
+    out
+}
+
 /// Integers in clear of which sops, which reads every number as a double, keeps another one and finds a wrong MAC.
 fn rounded(tree: &Tree, selector: &Selector) -> Vec<Oddity> {
     if !tree.documents.iter().any(holds_rounded) {

@@ -125,7 +125,7 @@ impl Syntax for Yaml {
     }
 
     fn with_block(&self, body: &str, block: &str) -> Result<String, SealError> {
-        metadata::join(body, block, block)
+        metadata::join_old(body, block)
     }
 
     fn with_new_block(&self, body: &str, block: &NewBlock<'_>) -> Result<String, SealError> {

@@ -95,9 +95,23 @@ pub(super) fn replace_age(source: &str, entry: &Entry, in_group: bool, age: &[Wr
     (entry.key_span.end..list.end, Zeroizing::new(format!(":\n{text}")))
 }
 
+/// The block that the file had behind the values of every document, in braces where the document is.
+pub(super) fn join_old(body: &str, block: &str) -> Result<String, SealError> {
+    if is_member(block) || !body.contains('{') {
+        return join(body, block, block);
+    }
+    let sops = parse(block)?.documents.first().and_then(|root| root.get("sops").cloned());
+    let member = sops.map(|sops| json::member("sops", &sops.node, &" ".repeat(UNIT)));
+    join(body, block, &member.unwrap_or_default())
+}
+
+/// Whether a text that is an entry may stand in braces.
+fn is_member(entry: &str) -> bool {
+    entry.split_once(':').is_some_and(|(_, value)| value.trim_start().starts_with('{'))
+}
+
 /// `block` behind the entries of a block map, `member` into a map in braces; one text may be both.
 pub(super) fn join(body: &str, block: &str, member: &str) -> Result<String, SealError> {
-    let is_member = member.split_once(':').is_some_and(|(_, value)| value.trim_start().starts_with('{'));
     let tree = parse(body)?;
     let newline = if body.contains("\r\n") { "\r\n" } else { "\n" };
     let block =
@@ -110,11 +124,6 @@ pub(super) fn join(body: &str, block: &str, member: &str) -> Result<String, Seal
     for (root, end) in tree.documents.iter().zip(&tree.ends) {
         let is_flow = body[root.span.start..].starts_with('{');
         if let Some(last) = root.entries().last().filter(|_| is_flow) {
-            if !is_member {
-                return Err(SealError::Unsupported(
-                    "a block in braces needs its metadata in braces: keep the style of the file",
-                ));
-            }
             edits.extend(member_edits(body, last.span.end, root.span.end - 1, member));
             continue;
         }
