@@ -318,8 +318,10 @@ fn who_reads_is_who_the_policy_names() {
     let more: Vec<String> = fewer.iter().chain(&all[2..]).cloned().collect();
     assert_eq!(of(FLAT, false, &more, ""), [(RuleId::K01, W)]);
     assert!(of(FLAT, true, &more, "").contains(&(RuleId::K01, E)));
-    let vault =
-        with_field(THREE, "hc_vault:\n        - vault_address: https://evil.example\n          enc: x");
+    let vault = with_field(
+        THREE,
+        "hc_vault:\n        - vault_address: https://evil.example\n          created_at: \"2026-01-10T12:00:00Z\"\n          enc: x",
+    );
     assert_eq!(of(&vault, false, &all, ""), [(RuleId::K01, E)]);
     assert_eq!(of(&vault, false, &all, "    hc_vault_transit_uri: https://x\n"), []);
     assert_eq!(of(&vault, true, &all, ""), [(RuleId::K01, E), (RuleId::M01, W)]);
