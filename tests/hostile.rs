@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use sops_document::{DataKey, Document, Format};
 use stax::policy::config::Config;
 use stax::policy::roster::Roster;
-use stax::verify::facts::{Facts, FileFacts};
-use stax::verify::rules::judge;
+use stax::verify::facts::FileFacts;
+use stax::verify::rules::judge_alone;
 
 #[path = "support/hostile_texts.rs"]
 mod hostile_texts;
@@ -80,8 +80,7 @@ fn read(format: Format, text: &str) -> Result<(), String> {
     assert!(document.open(&DataKey::new([1; 32])).is_err());
     assert!(!document.layout_with(&properties::Masked).is_empty());
     for managed in [false, true] {
-        let files = vec![FileFacts::read(name, managed, Some(text.as_bytes()))];
-        let _ = judge(&Facts { files, ..Facts::default() });
+        let _ = judge_alone(&FileFacts::read(name, managed, Some(text.as_bytes())));
     }
     Ok(())
 }
@@ -147,8 +146,7 @@ fn a_finding_on_every_line_needs_no_count_of_all_lines_before_it() {
     for (name, line) in kinds {
         let text = hostile_texts::with_block(Format::Yaml, &(lines(80_000, line) + "z: 1\n"));
         for managed in [false, true] {
-            let files = vec![FileFacts::read("a.yaml", managed, Some(text.as_bytes()))];
-            let found = judge(&Facts { files, ..Facts::default() });
+            let found = judge_alone(&FileFacts::read("a.yaml", managed, Some(text.as_bytes())));
             // the value behind all of it is still found; of 80,001 values 1,000 are named
             let is_found = found.iter().any(|finding| finding.key.as_deref() == Some("z"));
             assert_eq!(is_found, !name.contains("value"), "{name}: {} findings", found.len());

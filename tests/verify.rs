@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use stax::repo::Repo;
+use stax::verify::facts::InClone;
 use stax::verify::{self, Against, Options, Report, RuleId, Severity, State, fingerprint};
 use stax::workspace::register::Depth;
 use stax::workspace::{Caller, Workspace};
@@ -60,7 +61,7 @@ fn keyless() -> Options {
 }
 
 fn of_tree(top: &Path, options: Options) -> Report {
-    State::gather(&workspace(top), options).unwrap().report().unwrap()
+    State::gather(&workspace(top), options).unwrap().report(&InClone::NotAsked).unwrap()
 }
 
 fn of(report: &Report, rule: RuleId) -> Vec<&verify::Finding> {

@@ -66,7 +66,7 @@ impl Base {
     /// The findings, and apart from them those that the repository accepts.
     pub(super) fn judge(&self, gathered: &Gathered) -> (Vec<Finding>, Vec<Accepted>) {
         let mut findings = rules::judge(&gathered.facts);
-        let files = gathered.facts.files.len();
+        let files = gathered.facts.entries.len();
         trace::step("verify", || format!("rules: {} findings in {files} files", findings.len()));
         let accepted = self.exceptions.take(&mut findings);
         (findings, accepted)
@@ -183,13 +183,14 @@ impl Base {
                     .map(|bytes| FileFacts::read(&file.path, true, Some(&bytes))),
             );
         }
-        for file in gathered.facts.files.iter_mut().filter(|file| !file.managed) {
+        for entry in gathered.facts.entries.iter_mut().filter(|entry| !entry.file.managed) {
+            let file = &mut entry.file;
             if lost.iter().any(|old| old.path == file.path || tree::share_tokens(old, file)) {
                 let Some(bytes) = source.read(workspace, &file.path)? else { continue };
                 let read = FileFacts::read(&file.path, true, Some(&bytes));
                 // a format that no environment can have is a reason to unbind a file
                 if read.document().is_some() {
-                    *file = FileFacts { mode: file.mode, ..read };
+                    *file = read;
                 }
             }
         }

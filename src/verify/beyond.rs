@@ -40,7 +40,7 @@ impl Beyond {
                 unread.push((entry.path.clone(), why));
             }
         }
-        Ok(Self { is_empty: gathered.facts.files.is_empty(), unread })
+        Ok(Self { is_empty: gathered.facts.entries.is_empty(), unread })
     }
 
     pub(super) fn findings(self) -> Vec<Finding> {

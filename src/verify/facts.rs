@@ -1,8 +1,13 @@
 //! What the rules look at, of one tree: owned data, gathered by [`super::tree`].
+//!
+//! A rule that needs more than the bytes of a file takes it from [`Facts`] or [`TreeFile`], and neither can be made
+//! without: who has bytes alone (a version in the middle of a range, an object without a path) asks
+//! [`super::rules::judge_alone`], which knows no such rule.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
+use jiff::Timestamp;
 use sops_document::{Document, Format, MacState, OpenFault, Scalar};
 
 use super::exceptions::covers;
@@ -14,7 +19,7 @@ use crate::policy::vault::{Allow, VaultError};
 use crate::workspace::{POLICY, StanzaFault};
 
 /// Everything that the rules look at, of one tree.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Facts {
     /// The text of `.sops.yaml`.
     pub policy: Option<String>,
@@ -26,9 +31,9 @@ pub struct Facts {
     pub vault_fault: Option<VaultError>,
     /// The other files called `.sops.yaml`, and the one at the root when it is a link.
     pub others: Vec<OtherPolicy>,
-    /// Every path of the index; `None` when nobody looked.
-    pub paths: Option<Vec<String>>,
-    pub files: Vec<FileFacts>,
+    /// Every path of the tree.
+    pub paths: Vec<String>,
+    pub entries: Vec<TreeFile>,
     /// Keys of the table of people that name no policy and none of `files`, and that another SOPS file names.
     pub read_elsewhere: BTreeSet<String>,
     /// Files that the policy names and that are no SOPS documents.
@@ -39,10 +44,7 @@ pub struct Facts {
     pub caches: Vec<String>,
     /// Diff drivers of which git is told to keep it, and has not yet.
     pub caching: Vec<String>,
-    /// What this clone lacks; `None` where a server or a build looks.
-    pub clone: Option<ThisClone>,
-    /// RFC 3339; `None` when nobody looked at a clock.
-    pub now: Option<String>,
+    pub now: Timestamp,
     /// Names that the user lets into the environment in spite of what they do.
     pub allowed_names: Vec<String>,
     /// The exceptions that count for this tree.
@@ -50,6 +52,34 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// Of a tree with these paths and files, and nothing around them.
+    #[must_use]
+    pub fn of(paths: Vec<String>, entries: Vec<TreeFile>, now: Timestamp) -> Self {
+        Self {
+            policy: None,
+            roster: None,
+            has_vault: false,
+            vault_fault: None,
+            others: Vec::new(),
+            paths,
+            entries,
+            read_elsewhere: BTreeSet::new(),
+            plain: Vec::new(),
+            links: Vec::new(),
+            leaks: Vec::new(),
+            caches: Vec::new(),
+            caching: Vec::new(),
+            now,
+            allowed_names: Vec::new(),
+            exceptions: Vec::new(),
+        }
+    }
+
+    /// The files that must be, or are, SOPS documents.
+    pub fn files(&self) -> impl Iterator<Item = &FileFacts> {
+        self.entries.iter().map(|entry| &entry.file)
+    }
+
     /// The policies that can be read.
     #[must_use]
     pub fn policies(&self) -> Policies {
@@ -76,7 +106,34 @@ pub struct OtherPolicy {
     pub text: Option<String>,
 }
 
-/// One file that must be, or is, a SOPS document.
+/// A file in its tree.
+#[derive(Debug)]
+pub struct TreeFile {
+    pub file: FileFacts,
+    /// As git has it; `None` where the index does not hold the file.
+    pub mode: Option<u32>,
+    pub drivers: Drivers,
+}
+
+impl TreeFile {
+    /// A file that nothing binds.
+    #[must_use]
+    pub fn general(file: FileFacts, mode: Option<u32>) -> Self {
+        Self { file, mode, drivers: Drivers::Free }
+    }
+}
+
+/// What git does with a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Drivers {
+    /// Of a file that is bound: the attributes `diff` and `merge`, and the line that decides so where one of them is not
+    /// stax.
+    Asked { diff: Option<String>, merge: Option<String>, switched_off: Option<SwitchedOff> },
+    /// Of a file that is not bound, or that a change unbinds: git may do with it what it likes.
+    Free,
+}
+
+/// What the bytes of a file tell that must be, or is, a SOPS document, and what a key told of them.
 #[derive(Debug)]
 pub struct FileFacts {
     /// From the root of the repository, with `/`.
@@ -86,12 +143,6 @@ pub struct FileFacts {
     /// Bytes.
     pub size: usize,
     pub content: Content,
-    /// As git has it; `None` where the index does not hold the file.
-    pub mode: Option<u32>,
-    /// The attributes `diff` and `merge`; `None` when nobody looked.
-    pub drivers: Option<(Option<String>, Option<String>)>,
-    /// The line that decides so where one of them is not stax.
-    pub switched_off: Option<SwitchedOff>,
     /// What a key told: the state of the MAC, or the value that does not open. `None` without one.
     pub opened: Option<Result<MacState, OpenFault>>,
     /// What a key told of the stanzas.
@@ -116,9 +167,6 @@ impl FileFacts {
             managed,
             size: 0,
             content,
-            mode: None,
-            drivers: None,
-            switched_off: None,
             opened: None,
             stanzas: Vec::new(),
             key_digest: None,
@@ -215,6 +263,15 @@ pub struct ThisClone {
     pub stranger: Option<String>,
     /// SOPS files that the guard of this clone does not see, and the line that hides them from it.
     pub unguarded: Vec<(String, Option<SwitchedOff>)>,
+}
+
+/// Whether a clone is judged beside what is committed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum InClone {
+    /// Somebody works in it.
+    Asked(ThisClone),
+    /// A server, a build or a summary looks: what this clone lacks is nobody's matter there.
+    NotAsked,
 }
 
 /// Whether a file name says that the content is encrypted.

@@ -39,7 +39,7 @@ pub(super) fn retyped(history: &History, facts: &Facts) -> Vec<Finding> {
 }
 
 fn tips(facts: &Facts, is_tip: &dyn Fn(&str) -> bool) -> Vec<(String, Rc<Snapshot>)> {
-    let documents = facts.files.iter().filter_map(|file| Some((file.path.clone(), file.document()?)));
+    let documents = facts.files().filter_map(|file| Some((file.path.clone(), file.document()?)));
     documents
         .filter(|(path, _)| is_tip(path))
         .map(|(path, document)| (path, Rc::new(Snapshot::of(document))))

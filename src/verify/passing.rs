@@ -18,7 +18,7 @@ pub(super) fn readers(repo: &Repo, span: &Span, range: &History, gathered: &Gath
         return Vec::new();
     }
     let mut ends: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
-    for file in &gathered.facts.files {
+    for file in gathered.facts.files() {
         if let Some(document) = file.document() {
             ends.insert(&file.path, crate::ledger::Snapshot::of(document).recipients);
         }

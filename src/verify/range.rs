@@ -9,7 +9,7 @@ use super::base::{self, Against, Base};
 use super::beyond::Beyond;
 use super::error::VerifyError;
 use super::exceptions::Accepted;
-use super::facts::{Facts, FileFacts};
+use super::facts::FileFacts;
 use super::finding::Finding;
 use super::options::{Options, is_beneath};
 use super::report::Report;
@@ -40,7 +40,7 @@ pub fn range(
     trace::step("verify", || format!("range of {} commits judged", ranged.commits));
     let opened = tree::open(workspace, &mut ranged.gathered.facts, options.depth)?;
     ranged.findings.extend(past::check(options, workspace, &base.exceptions)?);
-    let files = ranged.gathered.facts.files.len();
+    let files = ranged.gathered.facts.entries.len();
     let beyond = Beyond { is_empty: files == 0, unread: ranged.gathered.unread };
     let report = Report {
         findings: ranged.findings,
@@ -227,7 +227,7 @@ fn told(
 
 /// What holds secrets at the end of a range or within it.
 fn secret_paths<'a>(gathered: &'a Gathered, sealed: &BTreeSet<&'a str>) -> BTreeSet<&'a str> {
-    sealed.iter().copied().chain(gathered.facts.files.iter().map(|file| file.path.as_str())).collect()
+    sealed.iter().copied().chain(gathered.facts.files().map(|file| file.path.as_str())).collect()
 }
 
 /// D12: one notice for each file that decides about the others, with the commits that change it.
@@ -420,8 +420,7 @@ fn leaks(path: &str, managed: bool, bytes: &[u8], before: Option<&Snapshot>) -> 
         }
         _ => {}
     }
-    let facts = Facts { files: vec![file], ..Facts::default() };
-    let mut findings = rules::judge(&facts);
+    let mut findings = rules::judge_alone(&file);
     findings.retain(|finding| finding.rule.is(Also::InEveryCommit) && finding.severity == Severity::Error);
     findings
 }

@@ -26,7 +26,7 @@ pub const UNKNOWN: &str = "this clone holds not all history, so whether this mer
 
 /// The documents of a tree.
 fn tips_of(gathered: &Gathered) -> Vec<(String, Rc<Snapshot>)> {
-    let documents = gathered.facts.files.iter().filter_map(|file| Some((&file.path, file.document()?)));
+    let documents = gathered.facts.files().filter_map(|file| Some((&file.path, file.document()?)));
     documents.map(|(path, document)| (path.clone(), Rc::new(Snapshot::of(document)))).collect()
 }
 
@@ -66,7 +66,7 @@ pub(super) fn touched(
     snapshots: &mut Snapshots<'_>,
 ) -> Result<BTreeSet<String>, VerifyError> {
     let changed = range.versions.iter().map(|version| version.path.as_str());
-    let ends = gathered.facts.files.iter().filter(|file| file.document().is_some());
+    let ends = gathered.facts.files().filter(|file| file.document().is_some());
     let paths: BTreeSet<&str> = ends.map(|file| file.path.as_str()).chain(changed).collect();
     let paths: Vec<&str> = paths.into_iter().collect();
     let mut touched = BTreeSet::new();

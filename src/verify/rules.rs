@@ -95,13 +95,24 @@ pub fn judge(facts: &Facts) -> Vec<Finding> {
     let holders = Holders::new(&table, config);
     findings.extend(roster::check(facts, config, &holders));
     findings.extend(binding::check(facts));
-    for file in &facts.files {
+    for file in facts.files() {
         let rule = policies.rule_for(&file.path, file.managed).map(|(_, rule)| rule);
         findings.extend(judge_file(facts, file, rule, &holders));
     }
     findings.extend(metadata::drifts(facts, &policies));
-    findings.extend(keys::shared::check(&facts.files, &holders));
+    findings.extend(keys::shared::check(&facts.files().collect::<Vec<_>>(), &holders));
     findings.extend(git::check(facts));
+    in_order(findings)
+}
+
+/// What the bytes of a file say by themselves: no tree is around them, so no policy, no table and no git is asked.
+#[must_use]
+pub fn judge_alone(file: &FileFacts) -> Vec<Finding> {
+    let holders = Holders::new(&Roster::new(), None);
+    in_order(judge_bytes(file, None, &holders, &[], &|_| false))
+}
+
+pub(super) fn in_order(mut findings: Vec<Finding>) -> Vec<Finding> {
     findings.sort_by(|a, b| (&a.path, a.line, a.rule).cmp(&(&b.path, b.line, b.rule)));
     findings
 }
@@ -112,17 +123,30 @@ fn judge_file(
     rule: Option<&CreationRule>,
     holders: &Holders,
 ) -> Vec<Finding> {
-    let mut findings = file::check(file, &facts.allowed_names);
+    let mut findings =
+        judge_bytes(file, rule, holders, &facts.allowed_names, &|finding| facts.accept(finding));
+    findings.extend(file.document().and_then(|document| metadata::ahead(&file.path, document, facts.now)));
+    findings
+}
+
+fn judge_bytes(
+    file: &FileFacts,
+    rule: Option<&CreationRule>,
+    holders: &Holders,
+    allowed_names: &[String],
+    is_accepted: &dyn Fn(&Finding) -> bool,
+) -> Vec<Finding> {
+    let mut findings = file::check(file, allowed_names);
     if let Some(document) = file.document() {
         // what an exception covers is not said, so that the broken proof behind it has to be
         let cannot_open = findings
             .iter()
-            .any(|finding| [RuleId::F03, RuleId::F04].contains(&finding.rule) && !facts.accept(finding));
+            .any(|finding| [RuleId::F03, RuleId::F04].contains(&finding.rule) && !is_accepted(finding));
         findings.extend(file::clear::check(file, document));
         findings.extend(file::misread::check(file, document));
         findings.extend(nonce::check(&file.path, document));
         findings.extend(keys::check(&file.path, file.managed, document, rule, holders));
-        findings.extend(metadata::check(file, document, facts.now.as_deref()));
+        findings.extend(metadata::check(file, document));
         findings.extend(value::check(file, cannot_open));
         findings.extend(value::stanzas(file, holders));
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::base::Base;
 use super::error::VerifyError;
-use super::facts::Facts;
+use super::facts::{Drivers, Facts};
 use super::finding::Finding;
 use super::leaks::{self, Leaks};
 use super::options::{Options, is_beneath};
@@ -84,7 +84,7 @@ fn of_tree(
     let sealed = tree::sealed_before(workspace, &changes)?;
     let wanted = |path: &str| central || changed.contains(path);
     let mut gathered = tree::gather(workspace, Source::Index, &wanted, &sealed)?;
-    let touches_secret = gathered.facts.files.iter().any(|file| changed.contains(&file.path));
+    let touches_secret = gathered.facts.files().any(|file| changed.contains(&file.path));
     let changes_drivers = changed.iter().any(|path| source::is_attributes(path));
     if !central && !touches_secret && !changes_drivers && !gathered.finds_more() {
         return Ok(nothing(changes));
@@ -115,7 +115,7 @@ fn of_tree(
         findings.extend(base.new_exceptions(gathered.vault.as_ref(), COUNTS_ON_MAIN));
     }
     let older = older.iter().filter(|finding| finding.severity == Severity::Error).count();
-    let files = gathered.facts.files.len();
+    let files = gathered.facts.entries.len();
     let changes = Some(changes);
     let unsought = newer_bindings(&gathered.facts).into_iter().collect();
     Ok(Report { findings, older, accepted, files, opened, changes, unsought, ..Report::default() })
@@ -131,8 +131,11 @@ fn newer_bindings(facts: &Facts) -> Option<String> {
 
 /// Whether a file of attributes that this commit changes, or one that no commit holds, takes the drivers from a file.
 fn takes_drivers(gathered: &Gathered, finding: &Finding, changed: &BTreeSet<String>) -> bool {
-    let file = gathered.facts.files.iter().find(|file| file.path == finding.path);
-    let cause = file.and_then(|file| file.switched_off.as_ref());
+    let entry = gathered.facts.entries.iter().find(|entry| entry.file.path == finding.path);
+    let cause = entry.and_then(|entry| match &entry.drivers {
+        Drivers::Asked { switched_off, .. } => switched_off.as_ref(),
+        Drivers::Free => None,
+    });
     cause.is_some_and(|cause| cause.file.ends_with("info/attributes"))
         || changed.iter().any(|path| source::is_attributes_for(path, &finding.path))
 }

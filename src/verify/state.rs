@@ -6,11 +6,13 @@ use super::base::Base;
 use super::beyond::Beyond;
 use super::error::VerifyError;
 use super::exceptions::Accepted;
-use super::facts::Facts;
+use super::facts::{Facts, InClone};
 use super::finding::Finding;
 use super::options::Options;
 use super::report::{Report, count};
 use super::rule::RuleId;
+use super::rules::git::in_clone;
+use super::rules::in_order;
 use super::source::Source;
 use super::tree::{self, Gathered, Opened};
 use super::{history, past, returned};
@@ -43,10 +45,10 @@ impl<'w> State<'w> {
         let base = Base::of_state(workspace)?.allowing(workspace, &options)?;
         let in_scope = |path: &str| options.is_in_scope(path);
         let mut gathered = tree::gather(workspace, Source::WorkTree, &in_scope, &BTreeSet::new())?;
-        gathered.facts.files.retain(|file| in_scope(&file.path));
+        gathered.facts.entries.retain(|entry| in_scope(&entry.file.path));
         gathered.facts.exceptions = base.exceptions.list().to_vec();
-        trace::step("verify", || format!("work tree: {} files gathered", gathered.facts.files.len()));
-        if gathered.facts.files.is_empty() && !options.scope.is_empty() {
+        trace::step("verify", || format!("work tree: {} files gathered", gathered.facts.entries.len()));
+        if gathered.facts.entries.is_empty() && !options.scope.is_empty() {
             return Err(VerifyError::NothingInScope);
         }
         Ok(Self { workspace, options, gathered, base })
@@ -55,11 +57,6 @@ impl<'w> State<'w> {
     #[must_use]
     pub fn facts(&self) -> &Facts {
         &self.gathered.facts
-    }
-
-    /// To add what only the caller can look at: what this clone lacks.
-    pub fn facts_mut(&mut self) -> &mut Facts {
-        &mut self.gathered.facts
     }
 
     /// What is worth a word before the verdict.
@@ -80,27 +77,27 @@ impl<'w> State<'w> {
     fn profile(&self) -> Option<String> {
         let facts = &self.gathered.facts;
         let policy = if facts.policy.is_some() { "policy .sops.yaml" } else { "no .sops.yaml" };
-        let files = count(facts.files.len(), "SOPS file");
+        let files = count(facts.entries.len(), "SOPS file");
         let note = format!("no .stax/vault.json: general profile; {files} found by their metadata, {policy}");
-        (self.gathered.vault.is_none() && !facts.files.is_empty()).then_some(note)
+        (self.gathered.vault.is_none() && !facts.entries.is_empty()).then_some(note)
     }
 
-    /// Judges the tree and the commits behind HEAD.
+    /// Judges the tree, this clone and the commits behind HEAD.
     ///
     /// # Errors
     /// When git or a file cannot be read; where a key is demanded, when none opens a file.
-    pub fn report(mut self) -> Result<Report, VerifyError> {
+    pub fn report(mut self, clone: &InClone) -> Result<Report, VerifyError> {
         let in_scope = |path: &str| self.options.is_in_scope(path);
         let beyond = Beyond::of_work_tree(self.workspace, &mut self.gathered, &in_scope)?;
         let opened = self.open()?;
-        let (mut findings, mut accepted) = self.judge_tree();
+        let (mut findings, mut accepted) = self.judge_tree(clone);
         let of_history = self.judge_history()?;
         findings.extend(of_history.findings);
         accepted.extend(of_history.accepted);
         let exceptions = &self.base.exceptions;
         findings.extend(past::check(&self.options, self.workspace, exceptions)?);
         let (commits, is_partial) = (Some(of_history.commits), of_history.is_partial);
-        let files = self.gathered.facts.files.len();
+        let files = self.gathered.facts.entries.len();
         let report =
             Report { findings, accepted, files, opened, commits, is_partial, beyond, ..Report::default() };
         Ok(report.under(&self.options))
@@ -111,13 +108,18 @@ impl<'w> State<'w> {
         tree::open(self.workspace, &mut self.gathered.facts, self.options.depth)
     }
 
-    pub(super) fn judge_tree(&self) -> (Vec<Finding>, Vec<Accepted>) {
-        self.base.judge(&self.gathered)
+    pub(super) fn judge_tree(&self, clone: &InClone) -> (Vec<Finding>, Vec<Accepted>) {
+        let mut findings = in_clone(clone);
+        let mut accepted = self.base.exceptions.take(&mut findings);
+        let of_tree = self.base.judge(&self.gathered);
+        findings.extend(of_tree.0);
+        accepted.extend(of_tree.1);
+        (in_order(findings), accepted)
     }
 
     pub(super) fn judge_history(&self) -> Result<OfHistory, VerifyError> {
         let (repo, facts) = (self.workspace.repo()?, &self.gathered.facts);
-        let now: BTreeSet<String> = facts.files.iter().map(|file| file.path.clone()).collect();
+        let now: BTreeSet<String> = facts.files().map(|file| file.path.clone()).collect();
         let has_files = !now.is_empty();
         let paths: Vec<&str> = now.iter().map(String::as_str).collect();
         let spec = format!("files:\n{}\npolicy:\n{:?}", paths.join("\n"), facts.policy);

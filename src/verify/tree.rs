@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::VerifyError;
-use super::facts::{Facts, FileFacts, SwitchedOff};
+use super::facts::{Drivers, Facts, FileFacts, SwitchedOff, TreeFile};
 use super::source::{Source, candidates, may_be_secret};
+use jiff::Timestamp;
+
 use crate::ledger::Snapshot;
 use crate::policy::content::Content;
 use crate::policy::sniff::sniff;
@@ -12,7 +14,7 @@ use crate::policy::vault::Vault;
 use crate::repo::{Attribute, Repo, RepoError, StagedChange};
 use crate::trace;
 use crate::workspace::register::Depth;
-use crate::workspace::{POLICY, ROSTER, Target, Workspace, WorkspaceError, now};
+use crate::workspace::{POLICY, ROSTER, Target, Workspace, WorkspaceError};
 
 mod around;
 mod files;
@@ -71,33 +73,31 @@ pub(super) fn gather_closely(
     let look = Look { workspace, source, wanted, closely, were_sealed, bound: &bound };
     let seen = look.all(&candidates)?;
     files.extend(seen.files);
-    for file in &mut files {
-        file.mode = modes.get(file.path.as_str()).copied();
-        if file.managed {
-            add_drivers(workspace, source, file)?;
-        }
+    let mut entries = Vec::new();
+    for file in files {
+        let mode = modes.get(file.path.as_str()).copied();
+        let drivers = if file.managed { drivers(workspace, source, &file.path)? } else { Drivers::Free };
+        entries.push(TreeFile { file, mode, drivers });
     }
     let policy_is_link = modes.get(POLICY).is_some_and(|mode| mode & 0o170_000 != 0o100_000);
+    let paths = candidates.iter().map(|candidate| candidate.path.clone()).collect();
     let mut facts = Facts {
         policy: if policy_is_link { None } else { source.text(workspace, POLICY)? },
         roster: source.text(workspace, ROSTER)?,
         has_vault: vault.is_some() || vault_fault.is_some(),
         vault_fault,
-        paths: Some(candidates.iter().map(|candidate| candidate.path.clone()).collect()),
-        files,
         leaks: seen.leaks,
-        now: Some(now()),
         allowed_names: workspace.allowed_names()?,
-        ..Facts::default()
+        ..Facts::of(paths, entries, Timestamp::now())
     };
     around::add(workspace, source, wanted, &candidates, &mut facts)?;
     Ok(Gathered { facts, vault, unread: seen.unread })
 }
 
-/// The drivers that git gives to a file, and the line that takes one away.
-fn add_drivers(workspace: &Workspace, source: Source, file: &mut FileFacts) -> Result<(), VerifyError> {
+/// The drivers that git gives to a bound file, and the line that takes one away.
+pub(super) fn drivers(workspace: &Workspace, source: Source, path: &str) -> Result<Drivers, VerifyError> {
     let driver = |name: &str| -> Result<Option<String>, VerifyError> {
-        Ok(match source.attribute(workspace, &file.path, name)? {
+        Ok(match source.attribute(workspace, path, name)? {
             Attribute::Value(value) => Some(value),
             _ => None,
         })
@@ -105,11 +105,11 @@ fn add_drivers(workspace: &Workspace, source: Source, file: &mut FileFacts) -> R
     let (diff, merge) = (driver("diff")?, driver("merge")?);
     let off = |driver: &Option<String>| driver.as_deref() != Some("stax");
     let name = off(&diff).then_some("diff").or(off(&merge).then_some("merge"));
-    if let Some(name) = name.filter(|_| !matches!(source, Source::Commit(_))) {
-        file.switched_off = switch(workspace.repo()?, &file.path, name)?;
-    }
-    file.drivers = Some((diff, merge));
-    Ok(())
+    let switched_off = match name.filter(|_| !matches!(source, Source::Commit(_))) {
+        Some(name) => switch(workspace.repo()?, path, name)?,
+        None => None,
+    };
+    Ok(Drivers::Asked { diff, merge, switched_off })
 }
 
 /// The line that takes an attribute from a path.
@@ -179,10 +179,10 @@ pub(super) fn open(workspace: &Workspace, facts: &mut Facts, depth: Depth) -> Re
     if depth == Depth::Keyless {
         return Ok(Opened::default());
     }
-    trace::step("verify", || format!("open what a key opens of {} files", facts.files.len()));
+    trace::step("verify", || format!("open what a key opens of {} files", facts.entries.len()));
     let mut told = Opened::default();
     let mut locked = None;
-    for file in &mut facts.files {
+    for file in facts.entries.iter_mut().map(|entry| &mut entry.file) {
         let Some(document) = file.document() else { continue };
         let target = Target { path: file.path.clone(), env: None };
         match workspace.unlock(&target, document) {

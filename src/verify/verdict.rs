@@ -5,13 +5,14 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use super::error::VerifyError;
-use super::facts::FileFacts;
+use super::facts::{FileFacts, InClone, TreeFile};
 use super::finding::Finding;
 use super::options::Options;
 use super::report::{count, found};
 use super::rule::Severity;
+use super::source::Source;
 use super::state::{OfHistory, State};
-use super::tree::Opened;
+use super::tree::{self, Opened};
 use crate::workspace::{Caller, Workspace};
 
 /// Nobody waits longer for the history in a summary.
@@ -83,14 +84,17 @@ fn judge_in_steps(bound: Option<&str>, tell: &dyn Fn(Step) -> bool) -> Result<()
     if let Some(path) = bound {
         let facts = &mut state.gathered.facts;
         facts.has_vault = true;
-        if !facts.files.iter().any(|file| file.managed && file.path == path) {
-            facts.files.retain(|file| file.path != path);
-            facts.files.push(FileFacts::read(path, true, workspace.read(path)?.as_deref()));
+        if !facts.files().any(|file| file.managed && file.path == path) {
+            let was_there = facts.entries.iter().position(|entry| entry.file.path == path);
+            let mode = was_there.and_then(|at| facts.entries.remove(at).mode);
+            let file = FileFacts::read(path, true, workspace.read(path)?.as_deref());
+            let drivers = tree::drivers(&workspace, Source::WorkTree, path)?;
+            facts.entries.push(TreeFile { file, mode, drivers });
         }
     }
     let opened = state.open()?;
-    let (findings, _) = state.judge_tree();
-    let (files, unread) = (state.gathered.facts.files.len(), state.gathered.unread.len());
+    let (findings, _) = state.judge_tree(&InClone::NotAsked);
+    let (files, unread) = (state.gathered.facts.entries.len(), state.gathered.unread.len());
     if tell(Step::Tree { findings, files, opened, unread }) {
         tell(Step::History(state.judge_history()?));
     }

@@ -10,8 +10,8 @@ use sops_document::{
 use stax::policy::config::Config;
 use stax::policy::roster::Roster;
 use stax::policy::vault::Vault;
-use stax::verify::facts::{Facts, FileFacts, OtherPolicy};
-use stax::verify::rules::judge;
+use stax::verify::facts::{Facts, FileFacts, OtherPolicy, TreeFile};
+use stax::verify::rules::{judge, judge_alone};
 
 /// A property and its name, which is also its folder in `fixtures/fuzz`.
 pub type Property = (&'static str, fn(&[u8]));
@@ -157,8 +157,9 @@ pub fn metadata(data: &[u8]) {
         let _ = (document.layout_with(&Masked), document.lasting_metadata());
         let _ = document.rewrap(&wrapped());
         let _ = with(|context| document.seal_clear(context));
-        let files = [false, true].map(|managed| FileFacts::read(path, managed, Some(data)));
-        let _ = judge(&Facts { files: files.into(), ..Facts::default() });
+        for managed in [false, true] {
+            let _ = judge_alone(&FileFacts::read(path, managed, Some(data)));
+        }
     }
 }
 
@@ -171,19 +172,15 @@ pub fn judged(data: &[u8]) {
     let others = nested.map(|text| OtherPolicy { path: "b/.sops.yaml".into(), text: Some(text) });
     let names = ["a.enc.yaml", "b/c.enc.json", "b/d.enc.env", "e.yaml", "f.ini", "g"];
     let files = names.iter().zip(parts).enumerate().map(|(at, (name, part))| {
-        let mut file = FileFacts::read(name, at % 2 == 0, Some(part));
-        file.mode = Some(0o100_644);
-        file
+        TreeFile::general(FileFacts::read(name, at % 2 == 0, Some(part)), Some(0o100_644))
     });
+    let now = "2026-01-02T03:04:05Z".parse().expect("a time");
     let facts = Facts {
         policy,
         roster,
         has_vault: data.first().is_some_and(|byte| byte % 2 == 0),
         others: others.into_iter().collect(),
-        paths: Some(names.map(str::to_owned).into()),
-        files: files.collect(),
-        now: Some("2026-01-02T03:04:05Z".into()),
-        ..Facts::default()
+        ..Facts::of(names.map(str::to_owned).into(), files.collect(), now)
     };
     let found = judge(&facts);
     assert!(found == judge(&facts));

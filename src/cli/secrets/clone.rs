@@ -12,8 +12,7 @@ use crate::verify::tree::switch;
 /// What this clone lacks for the SOPS files among the facts.
 pub(super) fn look(repo: &Repo, facts: &Facts) -> Result<ThisClone, Failure> {
     let paths: Vec<&str> = facts
-        .files
-        .iter()
+        .files()
         .filter(|file| file.managed || file.document().is_some())
         .map(|file| file.path.as_str())
         .collect();

@@ -11,6 +11,7 @@ use crate::cli::show::is_ci;
 use crate::cli::ui::Ui;
 use crate::repo::Repo;
 use crate::verify::RuleId;
+use crate::verify::facts::InClone;
 use crate::verify::{self, Against, Options, Report, State, Target};
 use crate::workspace::register::Depth;
 use crate::workspace::{Caller, Workspace};
@@ -177,13 +178,13 @@ impl Args {
             false => workspace.without_kept_walks(),
         };
         mention(ui, &workspace)?;
-        let mut state = State::gather(&workspace, self.options(self.scope(&workspace)?))?;
-        if self.is_for_a_person() {
-            let clone = clone::look(workspace.repo()?, state.facts())?;
-            state.facts_mut().clone = Some(clone);
-        }
+        let state = State::gather(&workspace, self.options(self.scope(&workspace)?))?;
+        let clone = match self.is_for_a_person() {
+            true => InClone::Asked(clone::look(workspace.repo()?, state.facts())?),
+            false => InClone::NotAsked,
+        };
         state.notes().iter().for_each(|note| ui.note(note));
-        Ok(state.report()?)
+        Ok(state.report(&clone)?)
     }
 
     /// Whether somebody works in this clone, so that what it lacks is worth a word.

@@ -7,7 +7,7 @@ use crate::policy::sniff::Traits;
 use crate::repo::{Entry, ObjectId, RepoError};
 use crate::verify::base::Base;
 use crate::verify::error::VerifyError;
-use crate::verify::facts::{Facts, FileFacts, Leak, LeakPlace};
+use crate::verify::facts::{FileFacts, Leak, LeakPlace};
 use crate::verify::finding::Finding;
 use crate::verify::objects;
 use crate::verify::rules::{self, file::unjudged, git::leaked_key};
@@ -67,7 +67,7 @@ pub(super) fn of_blob(
         bytes => {
             let file = FileFacts::read(name, false, Some(&bytes?));
             if file.document().is_some() {
-                findings.extend(rules::judge(&Facts { files: vec![file], ..Facts::default() }));
+                findings.extend(rules::judge_alone(&file));
             }
         }
     }

@@ -5,7 +5,7 @@ use crate::policy::sniff::{hide_secret_keys, secret_key_fix};
 use crate::verify::finding::Finding;
 use crate::verify::rule::{Also, On, RuleId, Severity, rules};
 
-use crate::verify::facts::{Facts, FileFacts, Leak, LeakPlace, Link, ThisClone, says_secret};
+use crate::verify::facts::{Drivers, Facts, InClone, Leak, LeakPlace, Link, TreeFile, says_secret};
 
 rules! {
     G01 {
@@ -83,10 +83,9 @@ rules! {
 
 pub(super) fn check(facts: &Facts) -> Vec<Finding> {
     let leaks = facts.leaks.iter().map(leaked_key);
-    let files = facts.files.iter().flat_map(|file| mode(file).into_iter().chain(drivers(file)));
+    let files = facts.entries.iter().flat_map(|entry| mode(entry).into_iter().chain(drivers(entry)));
     let links = facts.links.iter().filter_map(|link| self::link(facts, link));
-    let clone = facts.clone.iter().flat_map(in_clone);
-    leaks.chain(files).chain(links).chain(caches(facts)).chain(caching(facts)).chain(clone).collect()
+    leaks.chain(files).chain(links).chain(caches(facts)).chain(caching(facts)).collect()
 }
 
 /// G05. A path that is the key itself is shown without it.
@@ -115,8 +114,9 @@ pub fn leaked_key_in(path: &str) -> Finding {
     Finding::error(RuleId::G05, path, message).fix(secret_key_fix())
 }
 
-fn mode(file: &FileFacts) -> Option<Finding> {
-    let is_executable = file.mode.is_some_and(|mode| mode & 0o111 != 0 && mode & 0o170_000 == 0o100_000);
+fn mode(entry: &TreeFile) -> Option<Finding> {
+    let TreeFile { file, mode, .. } = entry;
+    let is_executable = mode.is_some_and(|mode| mode & 0o111 != 0 && mode & 0o170_000 == 0o100_000);
     let (path, message) = (&file.path, "is executable in git");
     let fix = format!("git update-index --chmod=-x {path}");
     match (is_executable, file.managed) {
@@ -126,8 +126,9 @@ fn mode(file: &FileFacts) -> Option<Finding> {
     }
 }
 
-fn drivers(file: &FileFacts) -> Option<Finding> {
-    let (diff, merge) = file.drivers.as_ref().filter(|_| file.managed)?;
+fn drivers(entry: &TreeFile) -> Option<Finding> {
+    let Drivers::Asked { diff, merge, switched_off } = &entry.drivers else { return None };
+    let file = &entry.file;
     let missing: Vec<&str> = [("diff=stax", diff), ("merge=stax", merge)]
         .into_iter()
         .filter(|(_, value)| value.as_deref() != Some("stax"))
@@ -137,7 +138,7 @@ fn drivers(file: &FileFacts) -> Option<Finding> {
         return None;
     }
     let attributes = missing.join(" and ");
-    let Some(cause) = &file.switched_off else {
+    let Some(cause) = switched_off else {
         let finding = Finding::warning(
             RuleId::G01,
             &file.path,
@@ -155,7 +156,9 @@ fn drivers(file: &FileFacts) -> Option<Finding> {
     Some(Finding::warning(RuleId::G01, &file.path, message).detail(cause.text.clone()).fix(fix))
 }
 
-fn in_clone(clone: &ThisClone) -> Vec<Finding> {
+/// G06.
+pub(in crate::verify) fn in_clone(clone: &InClone) -> Vec<Finding> {
+    let InClone::Asked(clone) = clone else { return Vec::new() };
     let warning = |message: String| Finding::warning(RuleId::G06, ".git", message);
     let mut findings = Vec::new();
     if !clone.unserved.is_empty() {
@@ -189,10 +192,10 @@ fn in_clone(clone: &ThisClone) -> Vec<Finding> {
 /// A link to a SOPS file makes sops write where nobody looks; one that leaves the repository brings the
 /// secrets of another one into this (for a bound file F01 says so).
 fn link(facts: &Facts, link: &Link) -> Option<Finding> {
-    let is_bound = facts.files.iter().any(|file| file.path == link.path);
+    let is_bound = facts.files().any(|file| file.path == link.path);
     let target = resolve(&link.path, &link.target);
     let message = match target {
-        Some(target) if facts.files.iter().any(|file| file.path == target) => {
+        Some(target) if facts.files().any(|file| file.path == target) => {
             format!("is a link to the SOPS file {target}")
         }
         None if says_secret(&link.path) => "is a link that leaves the repository".to_owned(),

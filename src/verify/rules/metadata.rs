@@ -90,11 +90,11 @@ const MAC_LENGTH: usize = 128;
 /// A clock may be wrong by this much.
 const SKEW: SignedDuration = SignedDuration::from_hours(24);
 
-pub(super) fn check(file: &FileFacts, document: &Document, now: Option<&str>) -> Vec<Finding> {
+pub(super) fn check(file: &FileFacts, document: &Document) -> Vec<Finding> {
     let path = &file.path;
     let mut findings = fields(path, document);
     findings.extend(mac(path, document));
-    findings.extend(time(path, document, now));
+    findings.extend(undated(path, document));
     if file.managed {
         findings.extend(managed_fields(path, document));
         findings.extend(crypt_rule(path, document));
@@ -123,23 +123,30 @@ fn managed_fields(path: &str, document: &Document) -> Vec<Finding> {
     foreign.chain(split).collect()
 }
 
-fn time(path: &str, document: &Document, now: Option<&str>) -> Option<Finding> {
+fn time(document: &Document) -> Option<Timestamp> {
     let text = &document.metadata().lastmodified;
-    let time = Timestamp::from_str(text).ok().filter(|_| text.contains('T'));
-    let Some(time) = time else {
-        let message =
-            if text.is_empty() { "is missing" } else { "is no time of the form 2026-01-31T12:00:00Z" };
-        return Some(Finding::error(RuleId::M04, path, format!("`sops.lastmodified` {message}")));
+    Timestamp::from_str(text).ok().filter(|_| text.contains('T'))
+}
+
+fn undated(path: &str, document: &Document) -> Option<Finding> {
+    let message = match document.metadata().lastmodified.is_empty() {
+        true => "is missing",
+        false => "is no time of the form 2026-01-31T12:00:00Z",
     };
-    let now = Timestamp::from_str(now?).ok()?;
-    let is_ahead = time.duration_since(now) > SKEW;
+    let finding = || Finding::error(RuleId::M04, path, format!("`sops.lastmodified` {message}"));
+    time(document).is_none().then(finding)
+}
+
+/// M04 by the clock.
+pub(super) fn ahead(path: &str, document: &Document, now: Timestamp) -> Option<Finding> {
+    let is_ahead = time(document)?.duration_since(now) > SKEW;
     is_ahead.then(|| Finding::warning(RuleId::M04, path, "`sops.lastmodified` lies more than a day ahead"))
 }
 
 /// sops never applies a changed policy to an old file, so this is for the author to know: one notice a rule.
 pub(super) fn drifts(facts: &Facts, policies: &Policies) -> Vec<Finding> {
     let mut drifted: BTreeMap<(String, usize), Vec<&str>> = BTreeMap::new();
-    for file in facts.files.iter().filter(|file| !file.managed) {
+    for file in facts.files().filter(|file| !file.managed) {
         let Some(document) = file.document() else { continue };
         let Some((policy, rule)) = policies.rule_for(&file.path, false) else { continue };
         let wanted = rule

@@ -107,7 +107,7 @@ pub(super) fn check(facts: &Facts, policies: &Policies) -> Vec<Finding> {
     );
     for (position, rule) in config.rules.iter().enumerate() {
         let governs = |path: &str| config.rule_for(path).is_some_and(|(found, _)| found == position);
-        let is_managed = facts.files.iter().any(|file| file.managed && governs(&file.path));
+        let is_managed = facts.files().any(|file| file.managed && governs(&file.path));
         findings.extend(recipients(rule, is_managed));
         if is_managed {
             findings.extend(narrow(rule));
@@ -132,7 +132,7 @@ fn unreadable(error: &ConfigError, text: &str) -> Finding {
 /// looks for recipients; elsewhere it is usual.
 fn others(facts: &Facts) -> Vec<Finding> {
     let above_bound =
-        |path: &str| facts.files.iter().any(|file| file.managed && file.path.starts_with(folder(path)));
+        |path: &str| facts.files().any(|file| file.managed && file.path.starts_with(folder(path)));
     let finding = |other: &OtherPolicy| {
         if other.text.is_none() {
             let message = "is a link or no text: the policy must be a file of this repository";
@@ -159,7 +159,7 @@ fn ungoverned_files(facts: &Facts, policies: &Policies) -> Vec<Finding> {
     let Some(config) = policies.root() else { return Vec::new() };
     let mut findings = Vec::new();
     let mut strangers = Vec::new();
-    for file in facts.files.iter().filter(|file| policies.rule_for(&file.path, file.managed).is_none()) {
+    for file in facts.files().filter(|file| policies.rule_for(&file.path, file.managed).is_none()) {
         if file.managed {
             findings.push(ungoverned(&file.path, "no rule of .sops.yaml matches this file"));
         } else if !config.rules.is_empty() {
@@ -183,7 +183,7 @@ fn ungoverned_files(facts: &Facts, policies: &Policies) -> Vec<Finding> {
 fn order(facts: &Facts, config: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut doubly: BTreeMap<(usize, usize), Vec<&str>> = BTreeMap::new();
-    for file in facts.files.iter().filter(|file| file.managed || file.document().is_some()) {
+    for file in facts.files().filter(|file| file.managed || file.document().is_some()) {
         let Some((first, rule)) = config.rule_for(&file.path) else { continue };
         let is_exact =
             |rule: &CreationRule| rule.path_regex.as_ref().is_some_and(|found| names_only(found, &file.path));
@@ -251,8 +251,8 @@ fn idle(facts: &Facts, config: &Config, position: usize) -> Option<Finding> {
     if config.rules[..position].iter().any(|earlier| earlier.path_regex.is_none()) {
         return None;
     }
-    let bound = facts.files.iter().map(|file| &file.path);
-    let paths = facts.paths.as_ref()?.iter().chain(bound).filter(|path| *path != POLICY);
+    let bound = facts.files().map(|file| &file.path);
+    let paths = facts.paths.iter().chain(bound).filter(|path| *path != POLICY);
     let mut taken = None;
     for path in paths.filter(|path| pattern.is_match(path)) {
         match config.rule_for(path) {
@@ -271,7 +271,7 @@ fn idle(facts: &Facts, config: &Config, position: usize) -> Option<Finding> {
 }
 
 fn absent(facts: &Facts) -> Vec<Finding> {
-    let managed = facts.files.iter().filter(|file| file.managed);
+    let managed = facts.files().filter(|file| file.managed);
     managed.map(|file| ungoverned(&file.path, "no .sops.yaml says who may read this file")).collect()
 }
 

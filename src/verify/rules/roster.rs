@@ -44,7 +44,7 @@ rules! {
 
 pub(super) fn check(facts: &Facts, config: Option<&Config>, holders: &Holders) -> Vec<Finding> {
     let Some(text) = &facts.roster else {
-        let is_needed = facts.files.iter().any(|file| file.managed);
+        let is_needed = facts.files().any(|file| file.managed);
         let message = "is missing: nobody can tell whose keys the policy names";
         let fix = "git restore --source=HEAD infra/secrets/recipients.md";
         return Vec::from_iter(is_needed.then(|| Finding::error(RuleId::R01, ROSTER, message).fix(fix)));
@@ -87,7 +87,7 @@ fn governing<'a>(facts: &Facts, config: &'a Config) -> Vec<&'a CreationRule> {
     if !facts.has_vault {
         return config.rules.iter().collect();
     }
-    let managed = facts.files.iter().filter(|file| file.managed);
+    let managed = facts.files().filter(|file| file.managed);
     managed.filter_map(|file| config.rule_for(&file.path)).map(|(_, rule)| rule).collect()
 }
 
@@ -134,7 +134,7 @@ fn named_keys(facts: &Facts, config: &Config) -> BTreeSet<String> {
     let nested: Vec<Config> = nested.map(|(config, _)| config).collect();
     let rules = nested.iter().chain([config]).flat_map(|config| &config.rules);
     let named = rules.flat_map(|rule| rule.groups.iter().flatten().chain(&rule.age));
-    let documents = facts.files.iter().filter_map(|file| file.document());
+    let documents = facts.files().filter_map(|file| file.document());
     let labels = documents.flat_map(|document| &document.metadata().age);
     named.map(|(key, _)| key.clone()).chain(labels.map(|stanza| stanza.recipient.clone())).collect()
 }

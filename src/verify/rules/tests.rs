@@ -1,6 +1,7 @@
 use sops_document::{Document, Format, MacState, OpenFault};
 
 use super::*;
+use crate::verify::facts::TreeFile;
 use crate::verify::rule::{RuleId, Severity};
 
 mod families;
@@ -24,9 +25,16 @@ fn facts(text: &str, managed: bool, policy: &[String]) -> Facts {
         policy: Some(format!("creation_rules:\n  - path_regex: ^a\n    age: {}\n", policy.join(","))),
         roster: Some(format!("| Public key | Name | Role | Onboarded |\n|---|---|---|---|\n{rows}")),
         has_vault: managed,
-        files: vec![FileFacts::read(PATH, managed, Some(text.as_bytes()))],
-        ..Facts::default()
+        ..Facts::of(
+            vec![PATH.into()],
+            vec![entry(PATH, managed, text)],
+            "2030-01-01T00:00:00Z".parse().unwrap(),
+        )
     }
+}
+
+fn entry(path: &str, managed: bool, text: &str) -> TreeFile {
+    TreeFile::general(FileFacts::read(path, managed, Some(text.as_bytes())), None)
 }
 
 fn rules_of(facts: &Facts) -> Vec<RuleId> {
@@ -105,7 +113,7 @@ fn a_managed_file_is_flat_and_names_are_names() {
 fn a_broken_or_absent_file_is_a_parse_finding() {
     assert_eq!(rules_of(&facts("a: [\n", true, &[ALICE.into()])), [RuleId::F01]);
     let mut missing = facts("", true, &[ALICE.into()]);
-    missing.files = vec![FileFacts::read(PATH, true, None)];
+    missing.entries = vec![TreeFile::general(FileFacts::read(PATH, true, None), None)];
     assert_eq!(rules_of(&missing), [RuleId::F01]);
     let duplicate = format!("A: \"\"\nA: \"\"\n{THREE}");
     assert_eq!(rules_of(&facts(&duplicate, true, &recipients(THREE))), [RuleId::F01]);
@@ -180,7 +188,7 @@ fn the_roster_names_the_keys_of_the_policy() {
 fn what_a_key_told_is_a_finding() {
     let with = |opened| {
         let mut facts = facts(THREE, true, &recipients(THREE));
-        facts.files[0].opened = Some(opened);
+        facts.entries[0].file.opened = Some(opened);
         rules_of(&facts)
     };
     let fault = OpenFault::Value { line: 1, path: "A".into(), what: "does not decrypt".into() };
@@ -190,7 +198,7 @@ fn what_a_key_told_is_a_finding() {
     // an empty value, which anyone can add, hides nothing
     let text = format!("B: \"\"\n{THREE}");
     let mut facts = facts(&text, true, &recipients(&text));
-    facts.files[0].opened = Some(Err(fault));
+    facts.entries[0].file.opened = Some(Err(fault));
     assert!(rules_of(&facts).contains(&RuleId::C02));
 }
 
@@ -209,7 +217,7 @@ fn one_key_group_is_held_to_its_recipients_as_a_flat_rule_is() {
 }
 
 #[test]
-fn a_rule_without_a_file_is_told_where_the_paths_are_known() {
+fn a_rule_without_a_file_is_told() {
     let all = recipients(THREE).join(",");
     let rules = |patterns: &[&str]| {
         patterns.iter().fold("creation_rules:\n".to_owned(), |text, pattern| {
@@ -219,8 +227,8 @@ fn a_rule_without_a_file_is_told_where_the_paths_are_known() {
             )
         })
     };
-    let lines = |patterns: &[&str], paths: Option<&[&str]>| {
-        let paths = paths.map(|paths| paths.iter().map(|path| (*path).to_owned()).collect());
+    let lines = |patterns: &[&str], paths: &[&str]| {
+        let paths = paths.iter().map(|path| (*path).to_owned()).collect();
         let facts = Facts { policy: Some(rules(patterns)), paths, ..facts(THREE, false, &recipients(THREE)) };
         let findings = judge(&facts);
         assert!(
@@ -229,12 +237,11 @@ fn a_rule_without_a_file_is_told_where_the_paths_are_known() {
         );
         findings.iter().filter_map(|finding| finding.line).collect::<Vec<_>>()
     };
-    assert_eq!(lines(&["^a", "^zz", ""], Some(&[PATH, ".sops.yaml", "b"])), [4]);
-    assert_eq!(lines(&["^a", "^b$", "sops"], Some(&[PATH, ".sops.yaml", "b"])), [6]);
-    assert_eq!(lines(&["a", "enc"], Some(&[PATH])), [4]);
+    assert_eq!(lines(&["^a", "^zz", ""], &[PATH, ".sops.yaml", "b"]), [4]);
+    assert_eq!(lines(&["^a", "^b$", "sops"], &[PATH, ".sops.yaml", "b"]), [6]);
+    assert_eq!(lines(&["a", "enc"], &[PATH]), [4]);
     // behind a rule for all files the reader of the policy has said it already
-    assert_eq!(lines(&["", "enc"], Some(&[PATH])), [3]);
-    assert_eq!(lines(&["^a", "^zz"], None), [0usize; 0]);
+    assert_eq!(lines(&["", "enc"], &[PATH]), [3]);
 }
 
 #[test]
@@ -269,8 +276,7 @@ fn a_document_is_known_by_its_content_where_its_name_says_nothing() {
     for (path, text, format, warnings) in table {
         let file = FileFacts::read(path, false, Some(text.as_bytes()));
         assert_eq!(file.document().map(Document::format), Some(format), "{path}");
-        let facts = Facts { files: vec![file], ..Facts::default() };
-        let mut found = judge(&facts);
+        let mut found = judge_alone(&file);
         // the documents of sops have empty values, which are told
         found.retain(|finding| finding.severity > Severity::Notice);
         assert!(found.iter().all(|f| (f.rule, f.severity) == (RuleId::F01, Severity::Warning)), "{found:?}");

@@ -42,7 +42,7 @@ fn read_elsewhere(
     if rows.is_empty() {
         return found;
     }
-    let known: BTreeSet<&str> = facts.files.iter().map(|file| file.path.as_str()).collect();
+    let known: BTreeSet<&str> = facts.files().map(|file| file.path.as_str()).collect();
     let others = candidates.iter().filter(|it| it.is_regular() && !known.contains(it.path.as_str()));
     for candidate in others.filter(|candidate| may_be_secret(&candidate.path)) {
         let Some(bytes) = source.read(workspace, &candidate.path).ok().flatten() else { continue };
@@ -78,7 +78,7 @@ fn plain(
     facts: &Facts,
 ) -> Vec<Plain> {
     let policies = facts.policies();
-    let known: BTreeSet<&str> = facts.files.iter().map(|file| file.path.as_str()).collect();
+    let known: BTreeSet<&str> = facts.files().map(|file| file.path.as_str()).collect();
     let mut named: BTreeMap<(String, usize), Vec<&str>> = BTreeMap::new();
     for candidate in candidates.iter().filter(|candidate| candidate.is_regular()) {
         let Some((policy, rule)) = policies.rule_for(&candidate.path, false) else { continue };
@@ -135,7 +135,7 @@ fn caches(workspace: &Workspace, facts: &Facts) -> Result<(Vec<String>, Vec<Stri
         return Ok((kept, told));
     }
     let mut used = BTreeSet::new();
-    for file in &facts.files {
+    for file in facts.files() {
         if let Attribute::Value(driver) = repo.attribute(&file.path, "diff")? {
             used.insert(driver);
         }

@@ -25,7 +25,7 @@ enum Evidence {
     Stanza(String),
 }
 
-pub(in crate::verify) fn check(files: &[FileFacts], holders: &Holders) -> Vec<Finding> {
+pub(in crate::verify) fn check(files: &[&FileFacts], holders: &Holders) -> Vec<Finding> {
     let mut seen: HashMap<Evidence, usize> = HashMap::new();
     let mut sets = Sets::new(files.len());
     for (index, file) in files.iter().enumerate() {
@@ -95,7 +95,7 @@ impl Sets {
         self.parents[second] = first;
     }
 
-    fn findings(&self, files: &[FileFacts], holders: &Holders, rule: RuleId) -> Vec<Finding> {
+    fn findings(&self, files: &[&FileFacts], holders: &Holders, rule: RuleId) -> Vec<Finding> {
         let mut groups: BTreeMap<usize, Vec<&FileFacts>> = BTreeMap::new();
         for (index, file) in files.iter().enumerate() {
             groups.entry(self.root(index)).or_default().push(file);
