@@ -316,7 +316,7 @@ fn of_change(
     let (path, tip) = (&change.path, context.tip);
     let after = snapshots.of(path, change.new)?;
     let managed = tip.vault.iter().flat_map(|vault| &vault.files).any(|file| file.path == *path);
-    let at_end = tip.facts.files.iter().find(|file| file.path == *path).and_then(FileFacts::document);
+    let at_end = tip.facts.files().find(|file| file.path == *path).and_then(FileFacts::document);
     let end = || at_end.map(Snapshot::of);
     let mut findings = Vec::new();
     let mut was_sealed = None;

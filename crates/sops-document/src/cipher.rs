@@ -3,6 +3,8 @@
 //! AES-256-GCM with a nonce of 32 random bytes, standard base64, one line. sops reads laxly (text
 //! after `]`, bytes that move between data and tag); here only the written form is read.
 
+use std::sync::OnceLock;
+
 use aes_gcm::aead::consts::U32;
 use aes_gcm::aead::{AeadInOut, KeyInit};
 use aes_gcm::aes::Aes256;
@@ -12,28 +14,39 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
+type Gcm = AesGcm<Aes256, U32>;
+
 /// The 32 bytes that encrypt every value of one file. Never printed, never cloned by accident.
 #[derive(Zeroize, ZeroizeOnDrop)]
-pub struct DataKey([u8; 32]);
+pub struct DataKey {
+    bytes: [u8; 32],
+    /// The key as AES wants it, once a value asks; it wipes itself.
+    #[zeroize(skip)]
+    expanded: OnceLock<Box<Gcm>>,
+}
 
 impl DataKey {
     pub const LEN: usize = 32;
 
     #[must_use]
     pub fn new(bytes: [u8; 32]) -> Self {
-        Self(bytes)
+        Self { bytes, expanded: OnceLock::new() }
     }
 
     /// A fresh key from the given source of randomness.
     pub fn generate(random: Random<'_>) -> Self {
         let mut bytes = [0; 32];
         random(&mut bytes);
-        Self(bytes)
+        Self::new(bytes)
     }
 
     #[must_use]
     pub fn bytes(&self) -> &[u8; 32] {
-        &self.0
+        &self.bytes
+    }
+
+    fn gcm(&self) -> &Gcm {
+        self.expanded.get_or_init(|| Box::new(Gcm::new((&self.bytes).into())))
     }
 
     /// A hash that tells whether two files have one key, and nothing else of it.
@@ -41,14 +54,14 @@ impl DataKey {
     pub fn digest(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
         hash.update(b"stax data key\0");
-        hash.update(self.0);
+        hash.update(self.bytes);
         hash.finalize().into()
     }
 }
 
 impl PartialEq for DataKey {
     fn eq(&self, other: &Self) -> bool {
-        let difference = self.0.iter().zip(&other.0).fold(0, |sum, (a, b)| sum | (a ^ b));
+        let difference = self.bytes.iter().zip(&other.bytes).fold(0, |sum, (a, b)| sum | (a ^ b));
         difference == 0
     }
 }
@@ -121,6 +134,10 @@ pub enum TokenError {
 pub struct OpenError;
 
 const PREFIX: &str = "ENC[AES256_GCM,data:";
+/// 32 bytes in base64.
+const IV_LEN: usize = 44;
+/// 16 bytes in base64.
+const TAG_LEN: usize = 24;
 
 impl Token {
     /// Reads the one written form.
@@ -128,6 +145,28 @@ impl Token {
     /// # Errors
     /// [`TokenError`] says what is wrong; `Clear` when the text does not even start like a token.
     pub fn parse(text: &str) -> Result<Self, TokenError> {
+        Self::written(text).map_or_else(|| Self::judge(text), Ok)
+    }
+
+    /// The written form by the lengths that iv and tag have; anything else is left to [`Self::judge`]. No field can hold
+    /// the name of the next: none of its signs is one of base64.
+    fn written(text: &str) -> Option<Self> {
+        let (fields, kind) = text.strip_prefix(PREFIX)?.strip_suffix(']')?.rsplit_once(",type:")?;
+        let (fields, tag) = cut(fields, TAG_LEN)?;
+        let (fields, iv) = cut(fields.strip_suffix(",tag:")?, IV_LEN)?;
+        let mut token = Self {
+            data: STANDARD.decode(fields.strip_suffix(",iv:")?).ok()?,
+            iv: [0; 32],
+            tag: [0; 16],
+            kind: TokenType::parse(kind)?,
+        };
+        let is_whole = STANDARD.decode_slice(iv, &mut token.iv) == Ok(32)
+            && STANDARD.decode_slice(tag, &mut token.tag) == Ok(16);
+        is_whole.then_some(token)
+    }
+
+    /// The same at leisure, with what is wrong.
+    fn judge(text: &str) -> Result<Self, TokenError> {
         let Some(rest) = text.strip_prefix(PREFIX) else {
             return Err(if text.starts_with("ENC[") { TokenError::Malformed } else { TokenError::Clear });
         };
@@ -144,13 +183,30 @@ impl Token {
         })
     }
 
+    /// As it is written.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = String::with_capacity(PREFIX.len() + self.data.len() * 4 / 3 + 112);
+        text.push_str(PREFIX);
+        STANDARD.encode_string(&self.data, &mut text);
+        text.push_str(",iv:");
+        STANDARD.encode_string(self.iv, &mut text);
+        text.push_str(",tag:");
+        STANDARD.encode_string(self.tag, &mut text);
+        text.push_str(",type:");
+        text.push_str(self.kind.name());
+        text.push(']');
+        text
+    }
+
     /// Encrypts under a fresh iv. `aad` is the path rule of the format, or `lastmodified` for the MAC.
     #[must_use]
     pub fn seal(key: &DataKey, kind: TokenType, plain: &[u8], aad: &str, random: Random<'_>) -> Self {
         let mut iv = [0; 32];
         random(&mut iv);
         let mut data = plain.to_vec();
-        let tag = gcm(key)
+        let tag = key
+            .gcm()
             .encrypt_inout_detached(&Nonce::from(iv), aad.as_bytes(), data.as_mut_slice().into())
             .expect("a value is far below the 64 GiB limit of GCM");
         Self { data, iv, tag: tag.into(), kind }
@@ -162,7 +218,7 @@ impl Token {
     /// [`OpenError`] when key, aad, iv, data and tag do not belong together.
     pub fn open(&self, key: &DataKey, aad: &str) -> Result<Zeroizing<Vec<u8>>, OpenError> {
         let mut plain = Zeroizing::new(self.data.clone());
-        gcm(key)
+        key.gcm()
             .decrypt_inout_detached(
                 &Nonce::from(self.iv),
                 aad.as_bytes(),
@@ -176,19 +232,13 @@ impl Token {
 
 impl std::fmt::Display for Token {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "{PREFIX}{},iv:{},tag:{},type:{}]",
-            STANDARD.encode(&self.data),
-            STANDARD.encode(self.iv),
-            STANDARD.encode(self.tag),
-            self.kind.name()
-        )
+        f.write_str(&self.text())
     }
 }
 
-fn gcm(key: &DataKey) -> AesGcm<Aes256, U32> {
-    AesGcm::new(key.bytes().into())
+/// The last bytes of a text, and what is before them.
+fn cut(text: &str, length: usize) -> Option<(&str, &str)> {
+    text.split_at_checked(text.len().checked_sub(length)?)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::places::{entry_at, entry_mut, home, new_leaf, root};
 use crate::seal::check_places;
 use crate::sealing::{header_comment, token_range, token_text};
 use crate::selector::Selected;
-use crate::splice::{Edit, splice};
+use crate::splice::Edit;
 use crate::syntax::Gap;
 use crate::tree::{Entry, Leaf, Node, Path, Scalar, Step, Style, Tree, Value};
 
@@ -91,8 +91,7 @@ impl Cleartext {
         if edits.is_empty() {
             return Ok(None);
         }
-        let text = splice(self.document().source(), edits);
-        Ok(Some(self.finish(&text, &tree, context)?))
+        Ok(Some(self.finish(edits, &tree, context)?))
     }
 
     fn put(&self, tree: &mut Tree, path: &Path, scalar: &Scalar, place: &Place<'_>) {

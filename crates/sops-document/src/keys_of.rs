@@ -8,6 +8,7 @@ use crate::error::SealError;
 use crate::facts::facts;
 use crate::seal::restamp;
 use crate::splice::splice;
+use crate::syntax::Body;
 
 impl Document {
     /// This document with the metadata of another one, all but time and MAC, which are about the values.
@@ -18,7 +19,10 @@ impl Document {
         let syntax = self.format.syntax();
         let block = self.block.cut.iter().map(|range| (range.clone(), Zeroizing::default()));
         let body = splice(&self.source, block.collect());
-        let text = syntax.with_block(&body, &syntax.block_text(&other.source, &other.tree, &other.block))?;
+        let text = syntax.with_block(
+            &Body { text: body, is_one_block: false },
+            &syntax.block_text(&other.source, &other.tree, &other.block),
+        )?;
         let (time, mac) = (&self.metadata.lastmodified, Token::parse(&self.metadata.mac));
         let mac = mac.map_err(|_| SealError::Unsupported("a document without a MAC"))?;
         let joined = Self::parse(self.format, &restamp(self.format, &text, time, &mac)?)?;

@@ -34,10 +34,12 @@ impl Mac {
 
     /// Feeds one value; `selected` says whether the selector encrypts it.
     pub(crate) fn feed(&mut self, scalar: &Scalar, selected: bool) {
-        if let Some(bytes) = scalar.plaintext()
-            && (selected || !self.only_encrypted)
-        {
-            self.hash.update(&*bytes);
+        if !selected && self.only_encrypted {
+            return;
+        }
+        match scalar {
+            Scalar::Str(bytes) => self.hash.update(&**bytes),
+            other => self.hash.update(&**other.plaintext().unwrap_or_default()),
         }
     }
 

@@ -3,10 +3,10 @@
 use crate::context::SealContext;
 use crate::document::{Cleartext, Document};
 use crate::error::{OpenFault, SealError};
-use crate::facts::{facts, read_back};
+use crate::facts::read_back;
 use crate::mac::Mac;
 use crate::open::{open_comments, open_leaf};
-use crate::seal::{check_places, stamp};
+use crate::seal::check_places;
 use crate::sealing::token_edit;
 use crate::selector::Selected;
 use crate::splice::splice;
@@ -74,9 +74,9 @@ impl Document {
         if sealed.is_empty() {
             return Ok(None);
         }
-        let text = splice(&self.source, edits);
-        let text = stamp(self.format, &text, mac, context)?;
-        read_back(self.format, &text, context.key, &facts(&tree))?;
+        edits.extend(self.stamp(mac, context)?);
+        let text = splice(&self.source, edits).to_string();
+        read_back(self.format, &text, context.key, &tree)?;
         Ok(Some((text, sealed)))
     }
 }
@@ -89,8 +89,8 @@ impl Cleartext {
     /// A result that does not read back; metadata without `mac` or `lastmodified`.
     pub fn renew_mac(&self, context: &mut SealContext<'_>) -> Result<String, SealError> {
         let (document, tree) = (self.document(), self.tree());
-        let text = stamp(document.format, &document.source, self.mac_of(tree), context)?;
-        read_back(document.format, &text, context.key, &facts(tree))?;
+        let text = splice(&document.source, document.stamp(self.mac_of(tree), context)?).to_string();
+        read_back(document.format, &text, context.key, tree)?;
         Ok(text)
     }
 }

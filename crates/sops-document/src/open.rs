@@ -27,20 +27,28 @@ impl Document {
     /// # Errors
     /// [`OpenFault::Value`] names the first value that does not decrypt.
     pub fn open_unverified(&self, key: &DataKey) -> Result<Cleartext, OpenFault> {
-        let mut tree = Tree::clone(&self.tree);
-        for document in &mut tree.documents {
-            open_comments(document, &mut Path::default(), key);
+        // the values come in one by one: a copy of the tokens would be made to be thrown away
+        let mut tree = self.tree.without_values();
+        let mut sealed = self.tree.scalars().into_iter();
+        let mut fault = None;
+        if tree.documents.iter().any(Node::has_comment) {
+            for document in &mut tree.documents {
+                open_comments(document, &mut Path::default(), key);
+            }
+            fault = self.locked_item(&tree);
         }
-        let mut fault = self.locked_item(&tree);
         let mut mac = Mac::new(self.metadata.mac_only_encrypted);
         self.metadata.selector.walk(&mut tree, &mut |path, met, selected| {
             let Selected::Leaf(leaf, span) = met else { return };
-            if fault.is_none() && selected {
-                fault = open_leaf(leaf, path, key).err().map(|fault| OpenFault::Value {
-                    line: self.line_of(span.start),
-                    path: path.to_string(),
-                    what: fault.to_string(),
-                });
+            let Some(scalar) = sealed.next() else { return };
+            let opened = if selected && fault.is_none() { opened(scalar, path, key) } else { Ok(None) };
+            match opened {
+                Ok(Some((scalar, token))) => (leaf.scalar, leaf.token) = (scalar, Some(Box::new(token))),
+                Ok(None) => leaf.scalar = scalar.clone(),
+                Err(error) => {
+                    let (line, path) = (self.line_of(span.start), path.to_string());
+                    fault = Some(OpenFault::Value { line, path, what: error.to_string() });
+                }
             }
             mac.feed(&leaf.scalar, selected);
         });
@@ -80,15 +88,22 @@ pub(crate) enum ValueFault {
     Type(TokenType),
 }
 
-/// An empty string is never encrypted; everything else in an encrypted slot is a token.
-pub(crate) fn open_leaf(leaf: &mut Leaf, path: &Path, key: &DataKey) -> Result<(), ValueFault> {
-    if leaf.scalar == Scalar::Null || leaf.scalar.is_empty_str() {
-        return Ok(());
+/// What stands in an encrypted slot, and its token; `None` for null and the empty string, which are never encrypted.
+fn opened(scalar: &Scalar, path: &Path, key: &DataKey) -> Result<Option<(Scalar, Token)>, ValueFault> {
+    if matches!(scalar, Scalar::Null) || scalar.is_empty_str() {
+        return Ok(None);
     }
-    let token = Token::parse(leaf.scalar.as_text().ok_or(TokenError::Clear)?)?;
+    let token = Token::parse(scalar.as_text().ok_or(TokenError::Clear)?)?;
     let plain = token.open(key, &path.aad())?;
-    leaf.scalar = Scalar::from_plaintext(token.kind, &plain).ok_or(ValueFault::Type(token.kind))?;
-    leaf.token = Some(Box::new(token));
+    let scalar = Scalar::from_plaintext(token.kind, plain).ok_or(ValueFault::Type(token.kind))?;
+    Ok(Some((scalar, token)))
+}
+
+/// The same in its place.
+pub(crate) fn open_leaf(leaf: &mut Leaf, path: &Path, key: &DataKey) -> Result<(), ValueFault> {
+    if let Some((scalar, token)) = opened(&leaf.scalar, path, key)? {
+        (leaf.scalar, leaf.token) = (scalar, Some(Box::new(token)));
+    }
     Ok(())
 }
 

@@ -7,6 +7,9 @@ pub(crate) fn home(tree: &Tree, path: &Path) -> usize {
     if let Some(home) = tree.home {
         return home;
     }
+    if tree.documents.len() < 2 {
+        return 0;
+    }
     let known = |document: &Node| {
         (1..=path.0.len()).rev().find(|length| document.find(&path.0[..*length]).is_some()).unwrap_or(0)
     };

@@ -36,7 +36,7 @@ impl Cleartext {
         let only_encrypted = metadata.mac_only_encrypted;
         let sealed = cipher.values(format, &edited, &tree, &metadata.selector, only_encrypted)?;
         let text = format.syntax().with_block(&sealed.body, &self.block_text())?;
-        let text = cipher.comments(format, &sealed.body, text)?;
+        let text = cipher.comments(format, &sealed.body.text, text)?;
         let same_values = facts(&shown) == facts(&tree);
         let text = if same_values { text } else { stamp(format, &text, sealed.mac, context)? };
         read_back(format, &text, context.key, &sealed.expected)?;

@@ -5,7 +5,7 @@ use crate::context::SealContext;
 use crate::document::{Cleartext, Document};
 use crate::error::SealError;
 use crate::facts::{facts, read_back};
-use crate::seal::{check_places, stamp};
+use crate::seal::check_places;
 use crate::sealing::{comment_edit, token_text};
 use crate::splice::{Edit, splice};
 use crate::tree::{Leaf, Visit};
@@ -41,10 +41,9 @@ impl Cleartext {
             _ => {}
         });
         edits.extend(age_edits(document, wrapped.into())?);
-        let text = splice(document.source(), edits);
-        let mac = self.mac_of(self.tree());
-        let text = stamp(format, &text, mac, context)?;
-        read_back(format, &text, context.key, &facts(self.tree()))?;
+        edits.extend(document.stamp(self.mac_of(self.tree()), context)?);
+        let text = splice(document.source(), edits).to_string();
+        read_back(format, &text, context.key, self.tree())?;
         Ok(text)
     }
 }

@@ -17,7 +17,7 @@ use crate::mac::Mac;
 use crate::misread::check_readable;
 use crate::sealing::{Cipher, Sealed, rehome, token_text};
 use crate::selector::{Selected, Selector};
-use crate::splice::splice;
+use crate::splice::{Edit, splice};
 use crate::syntax::format::Format;
 use crate::tree::{Scalar, Style, SyntaxError, Tree, Value, line_of};
 use crate::wrapped::Wrapped;
@@ -82,7 +82,7 @@ pub fn seal(
         indent,
     };
     let text = format.syntax().with_new_block(&sealed.body, &block)?;
-    let text = cipher.comments(format, &sealed.body, text)?;
+    let text = cipher.comments(format, &sealed.body.text, text)?;
     read_back(format, &text, context.key, &sealed.expected)?;
     Ok(text)
 }
@@ -97,8 +97,8 @@ pub fn empty(format: Format, terms: &Terms<'_>, context: &mut SealContext<'_>) -
 
 /// sops takes a rule that selects nothing at its word and writes every secret in clear.
 fn check_selection(tree: &Tree, sealed: &Sealed, selector: &Selector) -> Result<(), SealError> {
-    let holds_values = tree.leaves().iter().any(|(_, _, leaf)| leaf.scalar.token_type().is_some());
-    if !holds_values || sealed.count > 0 {
+    let holds_values = || tree.scalars().iter().any(|scalar| scalar.token_type().is_some());
+    if sealed.count > 0 || !holds_values() {
         return Ok(());
     }
     let (name, text) = selector.field();
@@ -106,17 +106,18 @@ fn check_selection(tree: &Tree, sealed: &Sealed, selector: &Selector) -> Result<
 }
 
 impl Cleartext {
-    /// A changed text with comments, time and MAC brought up to date, read back; `tree` is what it says.
+    /// The text with these edits, and with comments, time and MAC brought up to date, read back; `tree` is what it says.
     pub(crate) fn finish(
         &self,
-        text: &str,
+        mut edits: Vec<Edit>,
         tree: &Tree,
         context: &mut SealContext<'_>,
     ) -> Result<String, SealError> {
-        let format = self.document().format();
-        let text = rehome(format, text, self.tree(), context)?;
-        let text = stamp(format, &text, self.mac_of(tree), context)?;
-        read_back(format, &text, context.key, &facts(tree))?;
+        let (document, format) = (self.document(), self.document().format());
+        edits.extend(document.stamp(self.mac_of(tree), context)?);
+        let text = splice(document.source(), edits);
+        let text = rehome(format, &text, self.tree(), context)?;
+        read_back(format, &text, context.key, tree)?;
         Ok(text)
     }
 
@@ -175,7 +176,7 @@ pub(crate) fn parse_clear(
     Ok((text, written))
 }
 
-/// Writes a new MAC and its time into an encrypted text.
+/// Writes a new MAC and its time into an encrypted text that was put together anew.
 pub(crate) fn stamp(
     format: Format,
     text: &str,
@@ -187,19 +188,30 @@ pub(crate) fn stamp(
 
 /// The same with a MAC that is there.
 pub(crate) fn restamp(format: Format, text: &str, time: &str, mac: &Token) -> Result<String, SealError> {
-    let document = Document::parse(format, text)?;
-    let syntax = format.syntax();
-    let style = |value: &Value| match value {
-        Value::Leaf(leaf) => leaf.style,
-        _ => Style::Double,
-    };
-    let mut edits = Vec::new();
-    for spans in document.blocks() {
-        let (Some(old_time), Some(old_mac)) = (&spans.lastmodified, &spans.mac) else {
-            return Err(SealError::ReadBack("no `mac` or `lastmodified`".into()));
-        };
-        edits.push((old_time.span.clone(), syntax.inline(&Scalar::str(time), style(&old_time.value))));
-        edits.push((old_mac.span.clone(), token_text(syntax, mac, style(&old_mac.value))));
-    }
+    let edits = Document::parse(format, text)?.restamp(time, mac)?;
     Ok(splice(text, edits).to_string())
+}
+
+impl Document {
+    /// The edits that write a new MAC and its time.
+    pub(crate) fn stamp(&self, mac: Mac, context: &mut SealContext<'_>) -> Result<Vec<Edit>, SealError> {
+        self.restamp(context.now, &mac.seal(context))
+    }
+
+    fn restamp(&self, time: &str, mac: &Token) -> Result<Vec<Edit>, SealError> {
+        let syntax = self.format().syntax();
+        let style = |value: &Value| match value {
+            Value::Leaf(leaf) => leaf.style,
+            _ => Style::Double,
+        };
+        let mut edits = Vec::new();
+        for spans in self.blocks() {
+            let (Some(old_time), Some(old_mac)) = (&spans.lastmodified, &spans.mac) else {
+                return Err(SealError::ReadBack("no `mac` or `lastmodified`".into()));
+            };
+            edits.push((old_time.span.clone(), syntax.inline(&Scalar::str(time), style(&old_time.value))));
+            edits.push((old_mac.span.clone(), token_text(syntax, mac, style(&old_mac.value))));
+        }
+        Ok(edits)
+    }
 }

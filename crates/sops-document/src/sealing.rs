@@ -10,13 +10,12 @@ use crate::cipher::{Token, TokenType};
 use crate::context::SealContext;
 use crate::document::Document;
 use crate::error::SealError;
-use crate::facts::{Fact, facts};
 use crate::mac::Mac;
 use crate::marker::is_marker;
 use crate::selector::{Selected, Selector};
 use crate::splice::{Edit, splice};
-use crate::syntax::Syntax;
 use crate::syntax::format::Format;
+use crate::syntax::{Body, Syntax};
 use crate::tree::{Comment, Path, Scalar, Style, Tree, Visit, line_of};
 
 /// A digest of additional data, type and plain bytes.
@@ -39,11 +38,18 @@ pub(crate) struct Cipher<'a, 'c> {
 
 /// A text whose values are encrypted, while its comments are not yet.
 pub(crate) struct Sealed {
-    pub(crate) body: Zeroizing<String>,
+    pub(crate) body: Body,
     pub(crate) mac: Mac,
-    pub(crate) expected: Vec<Fact>,
+    pub(crate) expected: Tree,
     /// Values that were encrypted.
     pub(crate) count: usize,
+}
+
+/// One document of entries on lines of their own, up to the end of the text.
+fn is_one_block(source: &str, tree: &Tree) -> bool {
+    let [root] = tree.documents.as_slice() else { return false };
+    let is_flow = source[root.span.start..].starts_with('{');
+    !is_flow && root.entries().next().is_some() && tree.ends == [source.len()]
 }
 
 impl<'a, 'c> Cipher<'a, 'c> {
@@ -69,8 +75,8 @@ impl<'a, 'c> Cipher<'a, 'c> {
                 if let Some(kind) = leaf.scalar.token_type().filter(|_| selected) {
                     let check = format.check_value(&leaf.scalar).and(check_tag(tree, &span));
                     fault = fault.or(check.err().map(|what| (span.start, what)));
-                    let (token, scalar) = self.token(path, kind, &leaf.scalar);
-                    leaf.scalar = scalar;
+                    let (token, known) = self.token(path, kind, &leaf.scalar);
+                    leaf.scalar = known.unwrap_or_else(|| std::mem::replace(&mut leaf.scalar, Scalar::Null));
                     edits.push(token_edit(format.syntax(), source, &span, leaf.style, &token));
                 }
                 mac.feed(&leaf.scalar, selected);
@@ -82,14 +88,15 @@ impl<'a, 'c> Cipher<'a, 'c> {
             return Err(SealError::Value { line, what: what.into() });
         }
         let count = edits.len();
-        Ok(Sealed { body: splice(source, edits), mac, expected: facts(&expected), count })
+        let body = Body { text: splice(source, edits), is_one_block: is_one_block(source, tree) };
+        Ok(Sealed { body, mac, expected, count })
     }
 
     /// Encrypts the comments of a document that is complete otherwise. Only there it is certain in
     /// which container sops will see each of them.
     /// `body` is the text without its metadata: where no comment can be in it, nothing is parsed.
     pub(crate) fn comments(&mut self, format: Format, body: &str, text: String) -> Result<String, SealError> {
-        if !body.contains(format.traits().comment_signs) {
+        if !format.traits().comment_signs.iter().any(|sign| body.contains(*sign)) {
             return Ok(text);
         }
         let text = text.as_str();
@@ -117,14 +124,18 @@ impl<'a, 'c> Cipher<'a, 'c> {
         Ok(splice(text, edits).to_string())
     }
 
-    fn token(&mut self, path: &Path, kind: TokenType, scalar: &Scalar) -> (Token, Scalar) {
+    /// A token, and where it is known already the value that it holds: showing it may have lost something.
+    fn token(&mut self, path: &Path, kind: TokenType, scalar: &Scalar) -> (Token, Option<Scalar>) {
         let aad = path.aad();
         let plain = scalar.plaintext().unwrap_or_default();
-        let key = value_key(&aad, scalar.type_name(), &plain);
-        if let Some(known) = self.known.get_mut(&key).and_then(Vec::pop) {
-            return known;
+        // a new document knows none, and the digests cost more than the tokens
+        if !self.known.is_empty() {
+            let key = value_key(&aad, scalar.type_name(), &plain);
+            if let Some((token, scalar)) = self.known.get_mut(&key).and_then(Vec::pop) {
+                return (token, Some(scalar));
+            }
         }
-        (self.context.token(kind, &plain, &aad), scalar.clone())
+        (self.context.token(kind, &plain, &aad), None)
     }
 
     fn comment(&mut self, path: &Path, text: &str) -> Token {
@@ -180,7 +191,7 @@ pub(crate) fn rehome(
 
 /// A token where a value stood.
 pub(crate) fn token_text(syntax: &dyn Syntax, token: &Token, style: Style) -> Zeroizing<String> {
-    Zeroizing::new(syntax.token(token.to_string(), style))
+    Zeroizing::new(syntax.token(token.text(), style))
 }
 
 /// The edit that puts a token where a value stood. The comment of a block scalar's header stays.

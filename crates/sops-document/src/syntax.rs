@@ -60,6 +60,14 @@ pub struct Traits {
     pub empty: &'static str,
 }
 
+/// Encrypted values that have no metadata yet.
+pub(crate) struct Body {
+    pub(crate) text: Zeroizing<String>,
+    /// One document of entries on lines of their own, up to the end of the text: encryption changes values and nothing
+    /// of that, so the text need not be parsed to know it.
+    pub(crate) is_one_block: bool,
+}
+
 /// An encrypted text as an edit meets it; `tree` is opened.
 pub(crate) struct Page<'a> {
     pub(crate) source: &'a str,
@@ -189,10 +197,10 @@ pub(crate) trait Syntax: Sync {
     fn block_text(&self, source: &str, tree: &Tree, block: &Block) -> String;
 
     /// Encrypted values with the block that the file had.
-    fn with_block(&self, body: &str, block: &str) -> Result<String, SealError>;
+    fn with_block(&self, body: &Body, block: &str) -> Result<String, SealError>;
 
     /// Encrypted values with a new block, whose form follows the text it joins.
-    fn with_new_block(&self, body: &str, block: &NewBlock<'_>) -> Result<String, SealError>;
+    fn with_new_block(&self, body: &Body, block: &NewBlock<'_>) -> Result<String, SealError>;
 
     /// The edits that replace the stanzas of a document, or of one key group, and touch nothing else.
     fn replace_age(&self, source: &str, entry: &Entry, group: Option<usize>, age: &[WrappedKey])

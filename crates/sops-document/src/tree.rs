@@ -3,11 +3,16 @@
 //! A span is a byte range of the text that was parsed. Opening a document keeps the spans, so that
 //! an opened tree still knows which bytes of the encrypted text each value came from.
 
+mod scalar;
+
 use std::ops::Range;
 
 use zeroize::Zeroizing;
 
-use crate::cipher::{Token, TokenType};
+use crate::cipher::Token;
+
+pub(crate) use scalar::keep_point;
+pub use scalar::{Scalar, float_text};
 
 /// All documents of a file; only YAML can have more than one. Each root is a map.
 #[derive(Clone, Debug, Default)]
@@ -83,145 +88,61 @@ pub enum Style {
     Flow,
 }
 
-/// A value with its SOPS type.
-#[derive(Clone)]
-pub enum Scalar {
-    /// Mostly UTF-8; sops also carries raw bytes (`!!binary`) as a string.
-    Str(Zeroizing<Vec<u8>>),
-    Int(i64),
-    Float(f64),
-    Bool(bool),
-    /// RFC 3339 as sops writes it.
-    Time(String),
-    Null,
-}
-
-impl Scalar {
-    #[must_use]
-    pub fn str(text: &str) -> Self {
-        Self::Str(Zeroizing::new(text.as_bytes().to_vec()))
+impl Node {
+    fn reads_as(&self, other: &Self) -> bool {
+        match (&self.value, &other.value) {
+            (Value::Leaf(a), Value::Leaf(b)) => a.scalar == b.scalar,
+            (Value::Map(a), Value::Map(b)) | (Value::List(a), Value::List(b)) => {
+                a.len() == b.len()
+                    && a.iter().zip(b).all(|pair| match pair {
+                        (Item::Entry(a), Item::Entry(b)) => a.key == b.key && a.node.reads_as(&b.node),
+                        (Item::Comment(a), Item::Comment(b)) => a.text == b.text,
+                        _ => false,
+                    })
+            }
+            _ => false,
+        }
     }
 
-    /// The bytes that are encrypted and fed to the MAC; `None` for null, which is neither.
-    #[must_use]
-    pub fn plaintext(&self) -> Option<Zeroizing<Vec<u8>>> {
-        let text = match self {
-            Self::Str(bytes) => return Some(bytes.clone()),
-            Self::Int(number) => number.to_string(),
-            Self::Float(number) => float_text(*number),
-            Self::Bool(true) => "True".into(),
-            Self::Bool(false) => "False".into(),
-            Self::Time(text) => text.clone(),
-            Self::Null => return None,
+    fn without_values(&self) -> Self {
+        let items = |items: &[Item]| {
+            let bare = items.iter().map(|item| match item {
+                Item::Comment(comment) => Item::Comment(comment.clone()),
+                Item::Entry(entry) => Item::Entry(Entry {
+                    key: entry.key.clone(),
+                    span: entry.span.clone(),
+                    key_span: entry.key_span.clone(),
+                    node: entry.node.without_values(),
+                }),
+            });
+            bare.collect()
         };
-        Some(Zeroizing::new(text.into_bytes()))
+        let value = match &self.value {
+            Value::Map(map) => Value::Map(items(map)),
+            Value::List(list) => Value::List(items(list)),
+            Value::Leaf(leaf) => Value::Leaf(Leaf { scalar: Scalar::Null, style: leaf.style, token: None }),
+        };
+        Self { span: self.span.clone(), value }
     }
 
-    /// The type written into a token; `None` for what is never encrypted: null and the empty string.
-    #[must_use]
-    pub fn token_type(&self) -> Option<TokenType> {
-        Some(match self {
-            Self::Str(bytes) if bytes.is_empty() => return None,
-            Self::Str(_) => TokenType::Str,
-            Self::Int(_) => TokenType::Int,
-            Self::Float(_) => TokenType::Float,
-            Self::Bool(_) => TokenType::Bool,
-            Self::Time(_) => TokenType::Time,
-            Self::Null => return None,
+    fn add_scalars<'a>(&'a self, scalars: &mut Vec<&'a Scalar>) {
+        match &self.value {
+            Value::Leaf(leaf) => scalars.push(&leaf.scalar),
+            Value::Map(_) | Value::List(_) => {
+                self.entries().for_each(|entry| entry.node.add_scalars(scalars));
+            }
+        }
+    }
+
+    /// Whether a comment stands anywhere below.
+    pub(crate) fn has_comment(&self) -> bool {
+        let (Value::Map(items) | Value::List(items)) = &self.value else { return false };
+        items.iter().any(|item| match item {
+            Item::Comment(_) => true,
+            Item::Entry(entry) => entry.node.has_comment(),
         })
     }
 
-    /// The inverse of [`Self::plaintext`]: only the canonical text of a type is accepted.
-    #[must_use]
-    pub fn from_plaintext(kind: TokenType, bytes: &[u8]) -> Option<Self> {
-        if kind == TokenType::Str {
-            return Some(Self::Str(Zeroizing::new(bytes.to_vec())));
-        }
-        let text = std::str::from_utf8(bytes).ok()?;
-        let scalar = match kind {
-            TokenType::Int => Self::Int(text.parse().ok()?),
-            TokenType::Float => Self::Float(float_value(text)?),
-            TokenType::Bool => Self::Bool(match text {
-                "True" => true,
-                "False" => false,
-                _ => return None,
-            }),
-            TokenType::Time => Self::Time(text.to_owned()),
-            TokenType::Str | TokenType::Comment => return None,
-        };
-        (scalar.plaintext()?.as_slice() == bytes).then_some(scalar)
-    }
-
-    /// `str`, `int`, `float`, `bool`, `time` or `null`.
-    #[must_use]
-    pub fn type_name(&self) -> &'static str {
-        match self {
-            Self::Str(_) => "str",
-            Self::Int(_) => "int",
-            Self::Float(_) => "float",
-            Self::Bool(_) => "bool",
-            Self::Time(_) => "time",
-            Self::Null => "null",
-        }
-    }
-
-    #[must_use]
-    pub fn is_empty_str(&self) -> bool {
-        matches!(self, Self::Str(bytes) if bytes.is_empty())
-    }
-
-    #[must_use]
-    pub fn as_text(&self) -> Option<&str> {
-        match self {
-            Self::Str(bytes) => std::str::from_utf8(bytes).ok(),
-            _ => None,
-        }
-    }
-}
-
-impl PartialEq for Scalar {
-    fn eq(&self, other: &Self) -> bool {
-        self.type_name() == other.type_name() && self.plaintext() == other.plaintext()
-    }
-}
-
-/// Names the type and nothing of the value.
-impl std::fmt::Debug for Scalar {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}(…)", self.type_name())
-    }
-}
-
-/// Go's `FormatFloat(f, 'f', -1, 64)`: shortest digits that read back, never an exponent.
-#[must_use]
-pub fn float_text(number: f64) -> String {
-    if number.is_nan() {
-        "NaN".into()
-    } else if number.is_infinite() {
-        if number > 0.0 { "+Inf".into() } else { "-Inf".into() }
-    } else {
-        number.to_string()
-    }
-}
-
-/// sops prints the float 1 as `1` and reads an integer the next time; with a point it stays a float.
-pub(crate) fn keep_point(scalar: &Scalar, text: String) -> String {
-    let is_whole =
-        matches!(scalar, Scalar::Float(_)) && text.bytes().all(|c| c == b'-' || c.is_ascii_digit());
-    if is_whole { text + ".0" } else { text }
-}
-
-fn float_value(text: &str) -> Option<f64> {
-    match text {
-        "NaN" => Some(f64::NAN),
-        "+Inf" => Some(f64::INFINITY),
-        "-Inf" => Some(f64::NEG_INFINITY),
-        _ if text.starts_with(|c: char| c.is_ascii_digit() || c == '-') => text.parse().ok(),
-        _ => None,
-    }
-}
-
-impl Node {
     pub fn entries(&self) -> impl Iterator<Item = &Entry> {
         let items: &[Item] = match &self.value {
             Value::Map(items) | Value::List(items) => items,
@@ -329,7 +250,12 @@ impl Path {
     /// The additional data of a value: every key followed by a colon.
     #[must_use]
     pub fn aad(&self) -> String {
-        self.keys().fold(String::new(), |aad, key| aad + key + ":")
+        let mut aad = String::with_capacity(self.keys().map(|key| key.len() + 1).sum());
+        for key in self.keys() {
+            aad.push_str(key);
+            aad.push(':');
+        }
+        aad
     }
 
     /// The additional data of a comment: that of the enclosing container; a lone colon at the top.
@@ -366,6 +292,26 @@ pub enum Visit<'a> {
 }
 
 impl Tree {
+    /// The same tree with null for every value.
+    pub(crate) fn without_values(&self) -> Self {
+        let documents = self.documents.iter().map(Node::without_values).collect();
+        let (ends, tagged) = (self.ends.clone(), self.tagged.clone());
+        Self { documents, ends, has_alias: self.has_alias, tagged, home: self.home }
+    }
+
+    /// Every value in file order.
+    pub(crate) fn scalars(&self) -> Vec<&Scalar> {
+        let mut scalars = Vec::new();
+        self.documents.iter().for_each(|document| document.add_scalars(&mut scalars));
+        scalars
+    }
+
+    /// Whether both say the same in the same order, comments included: enough for [`Self::walk`] to meet the same.
+    pub(crate) fn reads_as(&self, other: &Self) -> bool {
+        let (ours, theirs) = (&self.documents, &other.documents);
+        ours.len() == theirs.len() && ours.iter().zip(theirs).all(|(a, b)| a.reads_as(b))
+    }
+
     /// Depth first, in file order, over all documents. The path of a comment is that of its container.
     pub fn walk<'a>(&'a self, visit: &mut dyn FnMut(&Path, Visit<'a>)) {
         for document in &self.documents {
@@ -476,23 +422,5 @@ mod tests {
         assert_eq!(path.to_string(), r#"a[2]["b.c"]"#);
         assert_eq!(path.aad(), "a:b.c:");
         assert_eq!(Path::default().comment_aad(), ":");
-    }
-
-    #[test]
-    fn a_type_accepts_only_its_canonical_text() {
-        for (kind, text, ok) in [
-            (TokenType::Int, "5432", true),
-            (TokenType::Int, "+5", false),
-            (TokenType::Int, "05", false),
-            (TokenType::Bool, "True", true),
-            (TokenType::Bool, "true", false),
-            (TokenType::Float, "1.5", true),
-            (TokenType::Float, "1e3", false),
-            (TokenType::Float, "-0", true),
-            (TokenType::Float, "inf", false),
-            (TokenType::Float, "+Inf", true),
-        ] {
-            assert_eq!(Scalar::from_plaintext(kind, text.as_bytes()).is_some(), ok, "{kind:?} {text}");
-        }
     }
 }

@@ -6,7 +6,7 @@ use crate::context::SealContext;
 use crate::document::{Cleartext, Document};
 use crate::error::{EditError, SealError};
 use crate::places::{container_mut, entry_at, home, root};
-use crate::splice::{Edit, splice};
+use crate::splice::Edit;
 use crate::syntax::Found;
 use crate::tree::{Item, Node, Path, Scalar, Step, Tree, Value, step};
 
@@ -55,8 +55,7 @@ impl Cleartext {
         if edits.windows(2).any(|pair| pair[0].0.end > pair[1].0.start) {
             return Err(EditError::Value(paths[0].clone(), TOUCH));
         }
-        let text = splice(self.document().source(), edits);
-        Ok(self.finish(&text, &tree, context)?)
+        Ok(self.finish(edits, &tree, context)?)
     }
 
     /// The edit that takes the entry at a path out.

@@ -16,6 +16,7 @@ use crate::disk::Write;
 use crate::inventory::SecretFile;
 use crate::policy::config::CreationRule;
 use crate::policy::content::{Content, mentions};
+use crate::policy::sniff::sniff;
 use crate::workspace::groups::{Readers, Stanzas};
 use crate::workspace::{Caller, Target, Workspace, WorkspaceError, random, sealing};
 
@@ -104,6 +105,10 @@ fn check_text(path: &str, bytes: &[u8]) -> Result<(), Failure> {
 
 /// A SOPS document by its name or by its content: what is sealed is never sealed again.
 fn document(path: &str, bytes: &[u8]) -> Result<Option<Document>, Failure> {
+    // nothing of SOPS is in it: it is parsed when it is sealed, and not twice
+    if !sniff(bytes).speaks_of_sops() {
+        return Ok(None);
+    }
     let format = Format::of_path(path);
     let text = std::str::from_utf8(bytes).ok();
     let named = text.map(|text| Document::parse(format, text));

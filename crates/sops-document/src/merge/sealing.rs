@@ -119,7 +119,7 @@ impl Merged<'_> {
         let mut cipher = Cipher::new(known, context);
         let sealed = cipher.values(format, &clear, &tree, &metadata.selector, metadata.mac_only_encrypted)?;
         let text = format.syntax().with_block(&sealed.body, &self.ours.block_text())?;
-        let mut text = cipher.comments(format, &sealed.body, text)?;
+        let mut text = cipher.comments(format, &sealed.body.text, text)?;
         if let Some(wrapped) = wrapped {
             let document = Document::parse(format, &text)?;
             text = splice(&text, age_edits(&document, wrapped)?).to_string();

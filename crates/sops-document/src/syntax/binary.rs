@@ -7,7 +7,7 @@ use std::ops::Range;
 use zeroize::Zeroizing;
 
 use super::json::{self, Json};
-use super::{Found, Gap, Indent, Page, Syntax, Traits};
+use super::{Body, Found, Gap, Indent, Page, Syntax, Traits};
 use crate::block::{Block, NewBlock};
 use crate::error::{DocumentError, SealError};
 use crate::metadata::WrappedKey;
@@ -95,11 +95,11 @@ impl Syntax for Binary {
         Json.block_text(source, tree, block)
     }
 
-    fn with_block(&self, body: &str, block: &str) -> Result<String, SealError> {
+    fn with_block(&self, body: &Body, block: &str) -> Result<String, SealError> {
         Json.with_block(body, block)
     }
 
-    fn with_new_block(&self, body: &str, block: &NewBlock<'_>) -> Result<String, SealError> {
+    fn with_new_block(&self, body: &Body, block: &NewBlock<'_>) -> Result<String, SealError> {
         Json.with_new_block(body, block)
     }
 

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use zeroize::Zeroizing;
 
-use super::{Found, Gap, Indent, Page, Syntax, Traits, flat};
+use super::{Body, Found, Gap, Indent, Page, Syntax, Traits, flat};
 use crate::block::{Block, NewBlock};
 use crate::error::SealError;
 use crate::metadata::WrappedKey;
@@ -83,15 +83,15 @@ impl Syntax for Dotenv {
         with_break(&block.cut.iter().map(|range| &source[range.clone()]).collect::<String>())
     }
 
-    fn with_block(&self, body: &str, block: &str) -> Result<String, SealError> {
-        Ok(with_break(body) + block)
+    fn with_block(&self, body: &Body, block: &str) -> Result<String, SealError> {
+        Ok(with_break(&body.text) + block)
     }
 
-    fn with_new_block(&self, body: &str, block: &NewBlock<'_>) -> Result<String, SealError> {
+    fn with_new_block(&self, body: &Body, block: &NewBlock<'_>) -> Result<String, SealError> {
         let mut lines = metadata_lines(flat::stanzas(block));
         lines.extend(block.fields().iter().map(|(name, text)| format!("{METADATA}{name}={text}\n")));
         lines.sort();
-        Ok(with_break(body) + &lines.concat())
+        Ok(with_break(&body.text) + &lines.concat())
     }
 
     fn replace_age(&self, source: &str, _: &Entry, group: Option<usize>, age: &[WrappedKey]) -> Vec<Edit> {

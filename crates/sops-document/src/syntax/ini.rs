@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use zeroize::Zeroizing;
 
-use super::{Found, Gap, Indent, Page, Syntax, Traits, dotenv, flat};
+use super::{Body, Found, Gap, Indent, Page, Syntax, Traits, dotenv, flat};
 use crate::block::{Block, NewBlock};
 use crate::error::SealError;
 use crate::metadata::WrappedKey;
@@ -93,14 +93,15 @@ impl Syntax for Ini {
         with_break(&block.cut.iter().map(|range| &source[range.clone()]).collect::<String>())
     }
 
-    fn with_block(&self, body: &str, block: &str) -> Result<String, SealError> {
-        Ok(if body.is_empty() { block.trim_start().to_owned() } else { with_break(body) + block })
+    fn with_block(&self, body: &Body, block: &str) -> Result<String, SealError> {
+        let text = &body.text;
+        Ok(if text.is_empty() { block.trim_start().to_owned() } else { with_break(text) + block })
     }
 
-    fn with_new_block(&self, body: &str, new: &NewBlock<'_>) -> Result<String, SealError> {
+    fn with_new_block(&self, body: &Body, new: &NewBlock<'_>) -> Result<String, SealError> {
         let mut fields = flat::stanzas(new);
         fields.extend(new.fields().into_iter().map(|(name, text)| (name.to_owned(), text)));
-        self.with_block(body, &with_breaks_of(body, write::block(fields)))
+        self.with_block(body, &with_breaks_of(&body.text, write::block(fields)))
     }
 
     /// `entry` is where the old list stands.

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use zeroize::Zeroizing;
 
-use super::{Found, Gap, Indent, Page, Syntax, Traits, braces, nested};
+use super::{Body, Found, Gap, Indent, Page, Syntax, Traits, braces, nested};
 use crate::block::{BOOLEAN, Block, NewBlock, THRESHOLD};
 use crate::error::SealError;
 use crate::metadata::WrappedKey;
@@ -58,7 +58,7 @@ impl Syntax for Json {
     }
 
     fn token(&self, token: String, _: Style) -> String {
-        format!("\"{token}\"")
+        ["\"", &token, "\""].concat()
     }
 
     fn take_block(&self, source: &str, tree: &mut Tree) -> Result<Option<(Node, Block)>, usize> {
@@ -74,18 +74,19 @@ impl Syntax for Json {
         nested::block_text(source, tree, block)
     }
 
-    fn with_block(&self, body: &str, block: &str) -> Result<String, SealError> {
+    fn with_block(&self, body: &Body, block: &str) -> Result<String, SealError> {
+        let body = &body.text;
         let Some(end) = body.rfind('}') else {
             return Err(SealError::ReadBack("no object".into()));
         };
         Ok(format!("{}{}", braces::member_before(&body[..end], block), &body[end..]))
     }
 
-    fn with_new_block(&self, body: &str, new: &NewBlock<'_>) -> Result<String, SealError> {
+    fn with_new_block(&self, body: &Body, new: &NewBlock<'_>) -> Result<String, SealError> {
         if new.indent.is_some() {
             return self.with_block(body, &block(new, &unit(new.indent)));
         }
-        let line = body.lines().find(|line| line.starts_with([' ', '\t']) && !line.trim().is_empty());
+        let line = body.text.lines().find(|line| line.starts_with([' ', '\t']) && !line.trim().is_empty());
         let unit = line.map_or("\t", |line| &line[..line.len() - line.trim_start().len()]);
         self.with_block(body, &block(new, unit))
     }

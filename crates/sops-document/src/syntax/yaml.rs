@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use zeroize::Zeroizing;
 
-use super::{Found, Gap, Indent, Page, Syntax, Traits, braces, nested};
+use super::{Body, Found, Gap, Indent, Page, Syntax, Traits, braces, nested};
 use crate::block::{Block, NewBlock};
 use crate::error::SealError;
 use crate::metadata::WrappedKey;
@@ -124,11 +124,11 @@ impl Syntax for Yaml {
         nested::block_text(source, tree, block)
     }
 
-    fn with_block(&self, body: &str, block: &str) -> Result<String, SealError> {
+    fn with_block(&self, body: &Body, block: &str) -> Result<String, SealError> {
         metadata::join_old(body, block)
     }
 
-    fn with_new_block(&self, body: &str, block: &NewBlock<'_>) -> Result<String, SealError> {
+    fn with_new_block(&self, body: &Body, block: &NewBlock<'_>) -> Result<String, SealError> {
         metadata::join_new(body, block)
     }
 

@@ -38,7 +38,13 @@ struct Reader<'a> {
     nodes: usize,
 }
 
-impl Reader<'_> {
+/// What a string says: mostly what stands in the source.
+enum Text<'a> {
+    Plain(&'a str),
+    Escaped(Zeroizing<String>),
+}
+
+impl<'a> Reader<'a> {
     fn error(&self, what: impl Into<String>) -> SyntaxError {
         let rest = &self.source[self.at..];
         if ["//", "/*", "#"].iter().any(|sign| rest.starts_with(sign)) {
@@ -92,14 +98,17 @@ impl Reader<'_> {
                 self.blank();
             }
             let start = self.at;
-            let key = self.string()?;
+            let key = match self.string()? {
+                Text::Plain(text) => text.to_owned(),
+                Text::Escaped(text) => text.to_string(),
+            };
             let key_span = start..self.at;
             self.blank();
             self.expect(b':')?;
             self.blank();
             let node = self.value(depth + 1)?;
             let span = start..node.span.end;
-            items.push(Item::Entry(Entry { key: Some(key.to_string()), span, key_span, node }));
+            items.push(Item::Entry(Entry { key: Some(key), span, key_span, node }));
             self.blank();
         }
         if let Some((key, span)) = duplicate(&items) {
@@ -139,7 +148,10 @@ impl Reader<'_> {
             }
         }
         match self.peek() {
-            Some(b'"') => Ok(Scalar::Str(Zeroizing::new(self.string()?.as_bytes().to_vec()))),
+            Some(b'"') => Ok(Scalar::Str(match self.string()? {
+                Text::Plain(text) => Zeroizing::new(text.as_bytes().to_vec()),
+                Text::Escaped(mut text) => Zeroizing::new(std::mem::take(&mut *text).into_bytes()),
+            })),
             Some(b'-' | b'0'..=b'9') => self.number(),
             _ => Err(self.error("a value expected")),
         }
@@ -190,14 +202,31 @@ impl Reader<'_> {
         }
     }
 
-    fn string(&mut self) -> Result<Zeroizing<String>, SyntaxError> {
+    fn string(&mut self) -> Result<Text<'a>, SyntaxError> {
         self.expect(b'"')?;
-        let mut text = Zeroizing::new(String::new());
+        let start = self.at;
+        self.plain();
+        if self.peek() == Some(b'"') {
+            self.at += 1;
+            return Ok(Text::Plain(&self.source[start..self.at - 1]));
+        }
+        self.escaped(start).map(Text::Escaped)
+    }
+
+    /// Up to a sign that means more than itself.
+    fn plain(&mut self) {
+        let rest = &self.bytes[self.at..];
+        let plain = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | ..b' '));
+        self.at += plain.unwrap_or(rest.len());
+    }
+
+    /// A string from its first sign on, read up to one that means more than itself.
+    fn escaped(&mut self, start: usize) -> Result<Zeroizing<String>, SyntaxError> {
+        let mut text = Zeroizing::new(self.source[start..self.at].to_owned());
         loop {
-            let rest = &self.source[self.at..];
-            let plain = rest.find(|c: char| c == '"' || c == '\\' || c < ' ').unwrap_or(rest.len());
-            text.push_str(&rest[..plain]);
-            self.at += plain;
+            let start = self.at;
+            self.plain();
+            text.push_str(&self.source[start..self.at]);
             match self.peek() {
                 Some(b'"') => {
                     self.at += 1;

@@ -11,7 +11,7 @@ use crate::block::{BOOLEAN, NewBlock, THRESHOLD};
 use crate::error::SealError;
 use crate::metadata::WrappedKey;
 use crate::splice::{Edit, blanks, splice, with_break};
-use crate::syntax::{braces, json};
+use crate::syntax::{Body, braces, json};
 use crate::tree::{Entry, Node, Scalar, Value, line_start};
 use crate::wrapped::Wrapped;
 
@@ -33,7 +33,7 @@ pub(super) fn is_merged(node: &Node, depth: usize) -> bool {
 }
 
 /// A new block behind the values of every document.
-pub(super) fn join_new(body: &str, new: &NewBlock<'_>) -> Result<String, SealError> {
+pub(super) fn join_new(body: &Body, new: &NewBlock<'_>) -> Result<String, SealError> {
     join(body, &lines(new, UNIT), &json::block(new, &" ".repeat(UNIT)))
 }
 
@@ -96,8 +96,8 @@ pub(super) fn replace_age(source: &str, entry: &Entry, in_group: bool, age: &[Wr
 }
 
 /// The block that the file had behind the values of every document, in braces where the document is.
-pub(super) fn join_old(body: &str, block: &str) -> Result<String, SealError> {
-    if is_member(block) || !body.contains('{') {
+pub(super) fn join_old(body: &Body, block: &str) -> Result<String, SealError> {
+    if body.is_one_block || is_member(block) || !body.text.contains('{') {
         return join(body, block, block);
     }
     let sops = parse(block)?.documents.first().and_then(|root| root.get("sops").cloned());
@@ -111,12 +111,17 @@ fn is_member(entry: &str) -> bool {
 }
 
 /// `block` behind the entries of a block map, `member` into a map in braces; one text may be both.
-pub(super) fn join(body: &str, block: &str, member: &str) -> Result<String, SealError> {
-    let tree = parse(body)?;
+pub(super) fn join(body: &Body, block: &str, member: &str) -> Result<String, SealError> {
+    let Body { text: body, is_one_block } = body;
     let newline = if body.contains("\r\n") { "\r\n" } else { "\n" };
     let block =
         if newline == "\n" || block.contains('\r') { block.to_owned() } else { block.replace('\n', newline) };
     let block = with_break(&block);
+    if *is_one_block {
+        let lead = if body.ends_with('\n') { "" } else { newline };
+        return Ok([body.as_str(), lead, block.as_str()].concat());
+    }
+    let tree = parse(body)?;
     if tree.documents.is_empty() {
         return Ok(with_break(body) + &block);
     }
