@@ -5,7 +5,7 @@
 //! |---|---|
 //! | open | [`Document::parse`], [`Document::open`] |
 //! | seal | [`seal()`], [`Cleartext::reseal`], [`Document::seal_clear`] |
-//! | edit | [`Cleartext::set`], [`Cleartext::set_all`], [`Cleartext::unset`], [`Cleartext::unset_all`] |
+//! | edit | [`Cleartext::set`], [`Cleartext::set_all`], [`Cleartext::set_node`], [`Cleartext::unset`], [`Cleartext::unset_all`] |
 //! | rewrap | [`Document::rewrap`]: other readers, the same data key |
 //! | join | [`Document::with_keys_of`]: the values of one version, the keys of another |
 //! | rotate | [`Cleartext::rotate`]: other readers, another data key, every value encrypted again |
@@ -68,6 +68,7 @@ mod sealing;
 pub mod selector;
 pub mod shamir;
 mod splice;
+mod subtree;
 mod syntax;
 pub mod tree;
 mod unset;

@@ -22,6 +22,7 @@ use crate::tree::{Node, Path, Scalar, Tree, Value};
 pub use crate::marker;
 pub use access::{Access, KeyFrom, Version, access};
 pub use decide::Changes;
+pub(crate) use sealing::indent_of;
 pub use sealing::{Keys, Merged};
 pub use terms::{difference, key_difference, rule_difference};
 pub use unmergeable::Unmergeable;

@@ -224,6 +224,19 @@ pub(crate) trait Syntax: Sync {
     /// before the metadata, as sops puts it.
     fn insert(&self, page: &Page<'_>, gap: &Gap<'_>, text: &str) -> Result<Edit, &'static str>;
 
+    /// The edit of a clear text that puts a map or list in place of a value `depth` levels down; `None` where the
+    /// format holds none.
+    fn replace_node(
+        &self,
+        _source: &str,
+        _parent: &Node,
+        _: &Entry,
+        _depth: usize,
+        _: &Node,
+    ) -> Option<Edit> {
+        None
+    }
+
     /// The edit that takes an entry out; `None` where it is no value to this format.
     fn remove(&self, page: &Page<'_>, found: &Found<'_>) -> Result<Option<Edit>, &'static str>;
 }

@@ -1,6 +1,7 @@
 //! One file as it was in a revision, for the commands that take a value from there.
 
-use sops_document::{Cleartext, Document, MacState, OpenFault, Scalar};
+use sops_document::tree::Node;
+use sops_document::{Cleartext, Document, Format, MacState, OpenFault, Scalar};
 
 use super::Which;
 use super::people::date;
@@ -73,11 +74,20 @@ impl Past {
         Ok(Self { commit: commit.short(), date, path: path.clone(), clear })
     }
 
+    pub fn format(&self) -> Format {
+        self.clear.document().format()
+    }
+
+    /// The value, map or list that a key had; `None` when it did not exist.
+    pub fn node(&self, key: &str) -> Result<Option<Node>, Failure> {
+        let (clear, path) = locate(key, &self.clear)?;
+        Ok(clear.tree().find(&path).map(|entry| entry.node.clone()))
+    }
+
     /// The value that a key had; `None` when it did not exist.
     pub fn value(&self, key: &str) -> Result<Option<Scalar>, Failure> {
-        let (clear, path) = locate(key, &self.clear)?;
-        let Some(entry) = clear.tree().find(&path) else { return Ok(None) };
-        match entry.node.leaf() {
+        let Some(node) = self.node(key)? else { return Ok(None) };
+        match node.leaf() {
             Some(leaf) => Ok(Some(leaf.scalar.clone())),
             None => Err(Failure::usage(format!(
                 "`{key}` is a map or a list in {} of {}, not a value",

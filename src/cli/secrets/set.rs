@@ -4,7 +4,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use sops_document::Scalar;
+use sops_document::tree::Node;
+use sops_document::{Path, Scalar};
 use zeroize::Zeroizing;
 
 use super::names::Names;
@@ -12,13 +13,13 @@ use super::values::{self, Type};
 use super::{Which, empty};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
-use crate::workspace::{Opened, random, sealing};
+use crate::workspace::{Opened, Target, random, sealing};
 
 /// Set one value, from a hidden prompt, stdin or a file
 ///
 /// A value never stands in argv. The prompt takes one line; from stdin exactly one final newline is
 /// dropped; --from-file takes the bytes as they are. An empty value needs --empty. An existing value
-/// keeps its type, a new one is a string.
+/// keeps its type, a new one is a string. --type json takes a map or a list as well.
 #[derive(clap::Args)]
 pub struct Args {
     /// A key, or a path into nested values: a.b, ["a"]["b"], or a name that `list` prints
@@ -66,14 +67,22 @@ impl Args {
             let (clear, path) = values::locate(&self.key, &opened.clear)?;
             let entry = clear.tree().find(&path);
             let existing = entry.and_then(|entry| entry.node.leaf()).map(|leaf| &leaf.scalar);
-            let kind = self.kind.unwrap_or_else(|| values::default_type(clear.document().format(), existing));
-            let is_whole = clear.document().format().is_whole();
+            let format = clear.document().format();
+            let kind = self.kind.unwrap_or_else(|| values::default_type(format, existing));
+            let news = if entry.is_none() { "new key" } else { "changed" };
+            key = path.to_string();
+            if let Some(node) = container(kind, &path, &bytes)? {
+                check_container(&target, &path)?;
+                what = format!("{path} ({news}, {})", values::node_shape(&node));
+                return Ok(sealing(&opened.key, |context| {
+                    clear.set_node(&path, &node, self.clear, context)
+                })?);
+            }
+            let is_whole = format.is_whole();
             let scalar = if is_whole { Scalar::Str(bytes.clone()) } else { kind.read(&path, &bytes)? };
             if target.env.is_some() {
                 values::check_managed_value(&target, &path, &scalar, &names)?;
             }
-            let news = if entry.is_none() { "new key" } else { "changed" };
-            key = path.to_string();
             what = format!("{path} ({news}, {})", values::shape(&scalar));
             Ok(sealing(&opened.key, |context| clear.set(&path, scalar, self.clear, context))?)
         })?;
@@ -123,6 +132,23 @@ impl Args {
         let clear = if self.clear { " --clear" } else { "" };
         format!("stax secrets set {}{}{kind}{clear}", shell_words::quote(&self.key), self.which.typed())
     }
+}
+
+/// The map or list that the input is, where JSON was asked for.
+fn container(kind: Type, path: &Path, bytes: &[u8]) -> Result<Option<Node>, Failure> {
+    if kind != Type::Json {
+        return Ok(None);
+    }
+    let text = std::str::from_utf8(bytes);
+    let text = text.map_err(|_| Failure::usage(format!("`{path}`: the value is not UTF-8 text")))?;
+    Ok(Some(values::read_json(path, text)?).filter(|node| node.leaf().is_none()))
+}
+
+fn check_container(target: &Target, path: &Path) -> Result<(), Failure> {
+    if target.env.is_none() {
+        return Ok(());
+    }
+    Err(Failure::usage(format!("{}: `{path}`: a bound file is flat, without maps and lists", target.path)))
 }
 
 /// Letters and digits, each as likely as the others.

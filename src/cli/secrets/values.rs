@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use sops_document::tree::Node;
 use sops_document::{Cleartext, Document, EditError, Format, Path, Scalar, Step, Tree, tree};
 use zeroize::Zeroizing;
 
@@ -201,6 +202,8 @@ pub enum Type {
     Int,
     Float,
     Bool,
+    /// Any value as JSON, also a map or a list
+    Json,
 }
 
 impl Type {
@@ -221,6 +224,7 @@ impl Type {
             Self::Int => "int",
             Self::Float => "float",
             Self::Bool => "bool",
+            Self::Json => "json",
         }
     }
 
@@ -237,6 +241,7 @@ impl Type {
             Self::Float => {
                 text.trim().parse().ok().filter(|number: &f64| number.is_finite()).map(Scalar::Float)
             }
+            Self::Json => read_json(key, text)?.leaf().map(|leaf| leaf.scalar.clone()),
             Self::Bool => match text.trim() {
                 "true" => Some(Scalar::Bool(true)),
                 "false" => Some(Scalar::Bool(false)),
@@ -247,9 +252,20 @@ impl Type {
         let article = if name == "int" { "an" } else { "a" };
         scalar.ok_or_else(|| {
             refuse(&format!("the value is not {article} {name}"))
-                .hint("choose with --type str|int|float|bool")
+                .hint("choose with --type str|int|float|bool|json")
         })
     }
+}
+
+/// One JSON value, a map or a list too; the message says where it breaks off, never what stands there.
+pub fn read_json(key: &Path, text: &str) -> Result<Node, Failure> {
+    let refuse = |what: String| Failure::usage(format!("`{key}`: the value is not JSON: {what}"));
+    // the top level of a document is an object
+    let wrapped = Zeroizing::new(format!("{{\"\":{text}\n}}"));
+    let tree = Format::Json.parse(&wrapped).map_err(|error| refuse(error.to_string()))?;
+    let found: Vec<&Node> = tree.documents.iter().flat_map(Node::entries).map(|entry| &entry.node).collect();
+    let [only] = found.as_slice() else { return Err(refuse("more than one value".into())) };
+    Ok(Node::clone(only))
 }
 
 /// The rules of a managed file: flat, names that an environment can carry, bounded.
@@ -319,6 +335,15 @@ pub fn plain_text(scalar: &Scalar) -> Zeroizing<Vec<u8>> {
 /// `str 12B`
 pub fn shape(scalar: &Scalar) -> String {
     format!("{} {}B", scalar.type_name(), scalar.plaintext().unwrap_or_default().len())
+}
+
+/// `list of 2`, or as [`shape`].
+pub fn node_shape(node: &Node) -> String {
+    match &node.value {
+        tree::Value::Leaf(leaf) => shape(&leaf.scalar),
+        tree::Value::Map(_) => format!("map of {}", node.entries().count()),
+        tree::Value::List(_) => format!("list of {}", node.entries().count()),
+    }
 }
 
 /// Dotenv, INI and binary files know strings only.

@@ -170,7 +170,7 @@ fn learn(
 }
 
 /// Columns a level, as the first indented line has them.
-pub(super) fn indent_of(text: &str) -> Indent {
+pub(crate) fn indent_of(text: &str) -> Indent {
     let columns = text.lines().find_map(|line| {
         let columns = line.len() - line.trim_start_matches(' ').len();
         (columns > 0 && !line.trim().is_empty()).then_some(columns.min(16))

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::{Found, Gap, Page};
 use crate::splice::Edit;
-use crate::tree::{Entry, Node, Step, line_start};
+use crate::tree::{Entry, Node, Scalar, Step, Value, line_start};
 
 /// The bytes to cut so that the member at `index` of the object `node` is gone, comma included.
 pub(crate) fn member_range(source: &str, node: &Node, index: usize) -> Range<usize> {
@@ -54,6 +54,36 @@ fn member(steps: &[Step], text: &str, key: &dyn Fn(&str) -> String) -> String {
         Step::Key(name) => format!("{}: {inner}", key(name)),
         Step::Index(_) => inner,
     }
+}
+
+/// A map or list on one line, in place of a value.
+pub(super) fn replace(source: &str, entry: &Entry, node: &Node, text: &dyn Fn(&Scalar) -> String) -> Edit {
+    let mut out = Zeroizing::new(String::new());
+    if !source[..entry.node.span.start].ends_with([' ', '\t', '\n', '[', ',']) {
+        out.push(' ');
+    }
+    on_one_line(node, text, &mut out);
+    (entry.node.span.clone(), out)
+}
+
+fn on_one_line(node: &Node, text: &dyn Fn(&Scalar) -> String, out: &mut String) {
+    let (open, close) = match &node.value {
+        Value::Leaf(leaf) => return out.push_str(&text(&leaf.scalar)),
+        Value::Map(_) => ('{', '}'),
+        Value::List(_) => ('[', ']'),
+    };
+    out.push(open);
+    for (position, entry) in node.entries().enumerate() {
+        if position > 0 {
+            out.push_str(", ");
+        }
+        if let Some(key) = &entry.key {
+            out.push_str(&text(&Scalar::str(key)));
+            out.push_str(": ");
+        }
+        on_one_line(&entry.node, text, out);
+    }
+    out.push(close);
 }
 
 pub(super) fn remove(page: &Page<'_>, found: &Found<'_>) -> Edit {

@@ -86,9 +86,7 @@ impl Syntax for Json {
         if new.indent.is_some() {
             return self.with_block(body, &block(new, &unit(new.indent)));
         }
-        let line = body.text.lines().find(|line| line.starts_with([' ', '\t']) && !line.trim().is_empty());
-        let unit = line.map_or("\t", |line| &line[..line.len() - line.trim_start().len()]);
-        self.with_block(body, &block(new, unit))
+        self.with_block(body, &block(new, unit_of(&body.text)))
     }
 
     fn replace_age(
@@ -117,6 +115,12 @@ impl Syntax for Json {
         Ok(braces::insert(page, gap, text, &string_text))
     }
 
+    fn replace_node(&self, source: &str, _: &Node, entry: &Entry, depth: usize, node: &Node) -> Option<Edit> {
+        let mut text = Zeroizing::new(String::new());
+        emit_node(node, unit_of(source), depth, &scalar_inline, &mut text);
+        Some((entry.node.span.clone(), text))
+    }
+
     fn remove(&self, page: &Page<'_>, found: &Found<'_>) -> Result<Option<Edit>, &'static str> {
         Ok(Some(braces::remove(page, found)))
     }
@@ -125,7 +129,7 @@ impl Syntax for Json {
 /// A member of the outer object, indented by `unit`.
 pub(super) fn member(key: &str, node: &Node, unit: &str) -> String {
     let mut out = format!("{}: ", string_text(key));
-    emit_node(node, unit, 1, &mut out);
+    emit_node(node, unit, 1, &scalar_text, &mut out);
     out
 }
 
@@ -158,6 +162,12 @@ fn holds_rounded(node: &Node) -> bool {
 fn is_rounded(scalar: &Scalar) -> bool {
     let Scalar::Int(number) = scalar else { return false };
     number.unsigned_abs() > 1 << 53 && (*number as f64).to_string() != number.to_string()
+}
+
+/// What one level is indented by in a text.
+fn unit_of(text: &str) -> &str {
+    let line = text.lines().find(|line| line.starts_with([' ', '\t']) && !line.trim().is_empty());
+    line.map_or("\t", |line| &line[..line.len() - line.trim_start().len()])
 }
 
 /// What one level is indented by.
@@ -212,15 +222,15 @@ pub(super) fn age_list(age: &[WrappedKey], margin: &str, unit: &str) -> String {
 fn emit(tree: &Tree, indent: &str) -> String {
     let mut out = String::new();
     if let Some(root) = tree.documents.first() {
-        emit_node(root, indent, 0, &mut out);
+        emit_node(root, indent, 0, &scalar_text, &mut out);
     }
     out.push('\n');
     out
 }
 
-fn emit_node(node: &Node, indent: &str, depth: usize, out: &mut String) {
+fn emit_node(node: &Node, indent: &str, depth: usize, scalar: &dyn Fn(&Scalar) -> String, out: &mut String) {
     let (open, close) = match &node.value {
-        Value::Leaf(leaf) => return out.push_str(&scalar_text(&leaf.scalar)),
+        Value::Leaf(leaf) => return out.push_str(&scalar(&leaf.scalar)),
         Value::Map(_) => ('{', '}'),
         Value::List(_) => ('[', ']'),
     };
@@ -234,7 +244,7 @@ fn emit_node(node: &Node, indent: &str, depth: usize, out: &mut String) {
             out.push_str(&string_text(key));
             out.push_str(": ");
         }
-        emit_node(&entry.node, indent, depth + 1, out);
+        emit_node(&entry.node, indent, depth + 1, scalar, out);
     }
     if !first {
         out.push('\n');

@@ -158,6 +158,22 @@ impl Syntax for Yaml {
         Ok(lines::insert(page, gap, text))
     }
 
+    fn replace_node(
+        &self,
+        source: &str,
+        parent: &Node,
+        entry: &Entry,
+        _: usize,
+        node: &Node,
+    ) -> Option<Edit> {
+        if self.is_flow(source, parent) {
+            return Some(braces::replace(source, entry, node, &|scalar| {
+                emit::scalar_inline(scalar, Style::Flow)
+            }));
+        }
+        Some(lines::replace(source, entry, node))
+    }
+
     fn remove(&self, page: &Page<'_>, found: &Found<'_>) -> Result<Option<Edit>, &'static str> {
         let root = crate::places::root(page.tree, found.path);
         let is_flow = |length: usize| {

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use zeroize::Zeroizing;
 
-use super::emit::{key_text, scalar_text};
+use super::emit::{block_items, key_text, scalar_text};
+use crate::merge::indent_of;
 use crate::splice::{Edit, next_line, whole_lines};
 use crate::syntax::{Found, Gap, Page};
 use crate::tree::{Entry, Leaf, Node, Step, Style, Value, line_start};
@@ -62,6 +63,46 @@ pub(super) fn insert(page: &Page<'_>, gap: &Gap<'_>, text: &str) -> Edit {
     out.push_str(&" ".repeat(column));
     out.push_str(&entry_text(&gap.path.0[gap.depth..], text, column, unit(page), is_list));
     (at..at, Zeroizing::new(if newline == "\n" { out } else { out.replace('\n', newline) }))
+}
+
+/// Lines of a map or list in place of a value. A comment behind the value stays behind its key.
+pub(super) fn replace(source: &str, entry: &Entry, node: &Node) -> Edit {
+    let start = line_start(source, entry.span.start);
+    let column = source[start..entry.span.start].chars().count();
+    let unit = indent_of(source).yaml.unwrap_or(4);
+    let (Value::Map(items) | Value::List(items)) = &node.value else {
+        return (entry.node.span.clone(), Zeroizing::default());
+    };
+    let ends_line = source[..entry.node.span.end].ends_with('\n');
+    let behind =
+        if ends_line { "" } else { source[entry.node.span.end..].lines().next().unwrap_or_default() };
+    let end = entry.node.span.end + behind.len();
+    let comment = if entry.node.leaf().is_some() { behind.trim_end() } else { "" };
+    let is_empty = node.entries().next().is_none();
+    let mut out = Zeroizing::new(String::new());
+    let from = match (&entry.key, is_empty) {
+        (_, true) => {
+            out.push_str(if entry.key.is_some() { ": " } else { "" });
+            out.push_str(if node.is_map() { "{}" } else { "[]" });
+            out.push_str(comment);
+            if entry.key.is_some() { entry.key_span.end } else { entry.node.span.start }
+        }
+        (Some(_), _) => {
+            out.push_str(&format!(":{comment}\n{}", block_items(items, column + unit, unit, false)));
+            entry.key_span.end
+        }
+        // the first one continues the line of the dash
+        (None, _) => {
+            out.push_str(&block_items(items, column, unit, true));
+            entry.node.span.start
+        }
+    };
+    if !ends_line && out.ends_with('\n') {
+        out.pop();
+    } else if ends_line && !out.ends_with('\n') {
+        out.push('\n');
+    }
+    (from..end, out)
 }
 
 /// The column of the entries of a container: of its keys or its dashes.
