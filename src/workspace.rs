@@ -18,6 +18,7 @@ pub mod returns;
 mod saving;
 mod secret_files;
 pub mod settings;
+mod sources;
 pub mod stories;
 pub mod unlock;
 pub mod wrap;
@@ -35,17 +36,22 @@ use crate::inventory;
 use crate::keyring::{CommandSource, Environment, IDENTITY_VARIABLES, Keyring};
 use crate::policy::Holders;
 use crate::policy::config::Config;
+use crate::policy::content::is_lfs_pointer;
 use crate::policy::roster::Roster;
 use crate::policy::vault::Vault;
 use crate::process;
 use crate::repo::{Repo, RepoError};
 use crate::trace;
 
+/// What people call a policy by mistake.
+pub const MISNAMED_POLICY: &str = ".sops.yml";
+
 pub use crate::inventory::{MAX_FILE, POLICY, ROSTER, Target, VAULT};
 pub use error::WorkspaceError;
 use paths::existing;
 pub use secret_files::Governing;
 use sops_document::{Cleartext, DataKey, Document, DocumentError, Format, SealContext};
+pub use sources::is_stream;
 use unlock::NoKey;
 pub use unlock::StanzaFault;
 
@@ -59,6 +65,10 @@ pub struct Workspace {
     is_settled: Cell<bool>,
     /// What the texts were when they were read first: a plan made of them must not replace others.
     seen: RefCell<BTreeMap<String, Option<Vec<u8>>>>,
+    /// What does not come from a file of the work tree, by the name that it goes by.
+    given: RefCell<BTreeMap<String, Vec<u8>>>,
+    /// What a document is read as, whatever its name and its content say.
+    input_type: Cell<Option<Format>>,
     /// The writes of this work tree, up to the last look at it.
     generation: Cell<Option<SystemTime>>,
 }
@@ -126,8 +136,16 @@ impl Workspace {
     }
 
     fn new(keyring: Keyring, repo: Option<Repo>, root: PathBuf) -> Self {
-        let (is_settled, seen, generation) = (Cell::default(), RefCell::default(), Cell::default());
-        let workspace = Self { repo, root, keyring, is_settled, seen, generation };
+        let workspace = Self {
+            repo,
+            root,
+            keyring,
+            is_settled: Cell::default(),
+            seen: RefCell::default(),
+            given: RefCell::default(),
+            input_type: Cell::default(),
+            generation: Cell::default(),
+        };
         workspace.generation.set(workspace.site().ok().and_then(|site| site.generation()));
         trace::step("workspace", || format!("over {}", workspace.root.display()));
         workspace
@@ -163,6 +181,9 @@ impl Workspace {
     /// # Errors
     /// A symlink on the way, or a file that cannot be read.
     pub fn read(&self, path: &str) -> Result<Option<Vec<u8>>> {
+        if let Some(bytes) = self.given.borrow().get(path) {
+            return Ok(Some(bytes.clone()));
+        }
         match disk::read_beneath(&self.root, Path::new(path), MAX_FILE) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(DiskError::NotFound(_)) => Ok(None),
@@ -252,21 +273,31 @@ impl Workspace {
         Ok(Target { path: bound.path.clone(), env: Some(bound.env.clone()) })
     }
 
+    /// Documents are read as this format from now on.
+    pub fn read_as(&self, format: Format) {
+        self.input_type.set(Some(format));
+    }
+
     /// Reads and parses a document, without a key.
     ///
     /// # Errors
     /// A missing file, an unknown format, a text that is not a SOPS document.
     pub fn document(&self, target: &Target) -> Result<Document> {
         let path = &target.path;
-        let format = Format::of_path(path);
+        let asked = self.input_type.get();
+        let format = asked.unwrap_or_else(|| Format::of_path(path));
         let bytes = self.read(path)?.ok_or_else(|| self.missing(path))?;
+        if is_lfs_pointer(&bytes) {
+            return Err(WorkspaceError::LfsPointer(path.clone()));
+        }
         let parsed = match std::str::from_utf8(&bytes) {
             Ok(text) => Document::parse(format, text),
             Err(_) if format.is_whole() => Err(DocumentError::NotSops),
             Err(_) => return Err(WorkspaceError::NotText(path.clone())),
         };
         // what sops reads by its name, rightly or not, is not read otherwise here
-        let by_content = || inventory::document(path, &bytes).filter(|_| target.env.is_none());
+        let by_content =
+            || inventory::document(path, &bytes).filter(|_| target.env.is_none() && asked.is_none());
         if let Err(DocumentError::NotSops | DocumentError::Syntax(_)) = parsed
             && let Some(document) = by_content()
         {

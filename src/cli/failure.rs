@@ -145,6 +145,10 @@ impl From<WorkspaceError> for Failure {
                     path.rsplit_once('/').map_or(format!("/{path}"), |(folder, _)| folder.to_owned());
                 Self::usage(message).hint(format!("git sparse-checkout add {folder}"))
             }
+            WorkspaceError::LfsPointer(path) => {
+                let word = shell_words::quote(&path);
+                Self::usage(message).hint(format!("git lfs pull --include={word}"))
+            }
             WorkspaceError::WhichEnv(_) | WorkspaceError::UnknownEnv { .. } => {
                 Self::usage(message).hint("choose one with -e ENV")
             }

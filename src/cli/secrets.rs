@@ -19,6 +19,7 @@ mod environment;
 mod exec;
 mod export;
 mod exposure;
+mod formats;
 mod get;
 mod history;
 mod import;
@@ -126,6 +127,22 @@ impl Secrets {
             Self::Scrub(args) => args.run(ui),
             Self::Status(args) => args.run(ui),
         }
+    }
+}
+
+/// Which file a command is about that takes no key, so that a file may stand alone.
+#[derive(clap::Args)]
+pub struct WhichFile {
+    /// Any SOPS file
+    #[arg(value_name = "FILE", conflicts_with_all = ["env", "file"])]
+    alone: Option<PathBuf>,
+    #[command(flatten)]
+    which: Which,
+}
+
+impl WhichFile {
+    pub fn into_which(self) -> Which {
+        Which { file: self.alone.or(self.which.file), ..self.which }
     }
 }
 

@@ -5,6 +5,12 @@ use sops_document::{Document, DocumentError, Format};
 
 use super::sniff::sniff;
 
+/// What Git LFS leaves in the place of a file that it did not fetch.
+#[must_use]
+pub fn is_lfs_pointer(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"version https://git-lfs.github.com/spec/")
+}
+
 /// What a file holds.
 #[derive(Debug)]
 pub enum Content {
@@ -37,6 +43,11 @@ impl Content {
     pub fn read(path: &str, managed: bool, bytes: Option<&[u8]>) -> Self {
         match bytes {
             None => Self::Missing,
+            Some(bytes) if managed && is_lfs_pointer(bytes) => Self::Broken {
+                line: 1,
+                what: "is a pointer of Git LFS in the place of the file".into(),
+                is_unmerged: false,
+            },
             Some(_) if managed && !Format::of_path(path).is_flat() => Self::OtherFormat,
             Some(bytes) => match Self::named(path, bytes) {
                 sound @ Self::Document(_) => sound,

@@ -37,6 +37,10 @@ pub enum WorkspaceError {
     WhichEnv(Vec<String>),
     #[error("{0} does not exist")]
     Missing(String),
+    #[error("{path} cannot be read: {what}")]
+    Unreadable { path: String, what: String },
+    #[error("{0} is a pointer of Git LFS: the file itself is not here")]
+    LfsPointer(String),
     #[error("{0} is in git, and this sparse checkout leaves it out")]
     LeftOut(String),
     #[error("{path}: {error}")]

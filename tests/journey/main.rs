@@ -54,6 +54,7 @@ mod rules;
 mod scan;
 mod scrub;
 mod shell;
+mod sources;
 mod sparse;
 mod status;
 mod surroundings;

@@ -182,6 +182,21 @@ impl Cleartext {
         self.tree.documents.first()?.get(name)?.node.leaf()?.scalar.plaintext()
     }
 
+    /// The same in another format; `None` where that cannot hold it.
+    #[must_use]
+    pub fn emit_as(&self, format: Format, indent: Indent) -> Option<Zeroizing<Vec<u8>>> {
+        if format == self.document.format {
+            return self.emit(indent);
+        }
+        let payload = self.payload();
+        let is_text = payload.is_none_or(|payload| std::str::from_utf8(&payload).is_ok());
+        // one object, or one list of lines, is one document
+        let is_one = self.tree.documents.len() == 1 || format == Format::Yaml;
+        let can_hold = !format.is_whole() && is_text && is_one;
+        let text = can_hold.then(|| format.emit(&self.tree, indent)).flatten()?;
+        Some(Zeroizing::new(text.into_bytes()))
+    }
+
     /// The bytes that `sops decrypt` prints; `None` for a dotenv file that holds more than lines.
     #[must_use]
     pub fn emit(&self, indent: Indent) -> Option<Zeroizing<Vec<u8>>> {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::Which;
+use super::WhichFile;
 use super::ledger::{Keys, commit_and_date, note_depth, origin_json, warn_gaps};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
@@ -17,7 +17,7 @@ use crate::ledger::Blame;
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    which: Which,
+    which: WhichFile,
     #[command(flatten)]
     keys: Keys,
     /// Print JSON
@@ -27,12 +27,13 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
-        let (workspace, target) = self.which.open()?;
+        let which = self.which.into_which();
+        let (workspace, target) = which.open()?;
         // a missing or damaged file says so
         workspace.document(&target)?;
         let workspace = match self.keys.caller() {
             crate::workspace::Caller::Person => workspace,
-            caller => crate::workspace::Workspace::open(self.which.file.as_deref(), caller)?,
+            caller => crate::workspace::Workspace::open(which.file.as_deref(), caller)?,
         };
         let register = workspace.register_of(&target, self.keys.depth())?;
         warn_gaps(ui, &register.history);

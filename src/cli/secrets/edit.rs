@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use zeroize::Zeroizing;
 
-use super::{Which, empty, values};
+use super::{WhichFile, empty, values};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::ui::Ui;
 use crate::disk::{DiskError, PrivateDir};
@@ -23,13 +23,14 @@ pub(super) use editor::Editor;
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    which: Which,
+    which: WhichFile,
 }
 
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
         let editor = Editor::of_environment()?;
-        let (workspace, target) = self.which.open_to_write(ui, false)?;
+        let which = self.which.into_which();
+        let (workspace, target) = which.open_to_write(ui, false)?;
         // before the author writes anything: there must be a place to save it
         workspace.repo()?;
         let opened = workspace.opened(&target)?;
@@ -50,7 +51,7 @@ impl Args {
             let text = folder.read(name, MAX_FILE)?;
             if text.is_empty() && !shown.is_empty() {
                 let what = format!("{}: the editor left an empty file; nothing was changed", target.path);
-                let way = format!("to remove a value: stax secrets unset KEY{}", self.which.typed());
+                let way = format!("to remove a value: stax secrets unset KEY{}", which.typed());
                 return Err(Failure::usage(what).hint(way));
             }
             let sealed = match seal(&workspace, &opened, text) {

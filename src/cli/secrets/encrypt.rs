@@ -1,6 +1,6 @@
 //! `stax secrets encrypt`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use sops_document::age::RecipientError;
@@ -15,10 +15,12 @@ use crate::cli::ui::Ui;
 use crate::disk::Write;
 use crate::inventory::SecretFile;
 use crate::policy::config::CreationRule;
-use crate::policy::content::{Content, mentions};
+use crate::policy::content::{Content, is_lfs_pointer, mentions};
 use crate::policy::sniff::sniff;
 use crate::workspace::groups::{Readers, Stanzas};
-use crate::workspace::{Caller, Target, Workspace, WorkspaceError, random, sealing};
+use crate::workspace::{
+    Caller, MISNAMED_POLICY, POLICY, Target, Workspace, WorkspaceError, is_stream, random, sealing,
+};
 
 /// Each group has a number of one byte, and 0 is none.
 const MAX_GROUPS: usize = 255;
@@ -43,9 +45,16 @@ impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
         let only_prints =
             !self.in_place && self.output.as_ref().is_none_or(|output| output.as_os_str() == "-");
-        let workspace = open_to_write(ui, Some(&self.file), Caller::Person, only_prints)?;
-        let target = workspace.target(None, Some(&self.file))?;
+        let kept = self.output.as_deref().filter(|output| output.as_os_str() != "-");
+        let (workspace, target) = self.open(ui, kept, only_prints)?;
+        let kept = kept.and_then(|output| workspace.relative(output).ok());
         let before = workspace.read(&target.path)?.unwrap_or_default();
+        if is_lfs_pointer(&before) {
+            return Err(WorkspaceError::LfsPointer(target.path).into());
+        }
+        if let Some(kept) = &kept {
+            refuse_other_readers(&workspace, &target.path, kept)?;
+        }
         let sealed = match document(&target.path, &before)? {
             Some(document) => match half_clear(ui, &workspace, &target, &document)? {
                 Some(sealed) => sealed,
@@ -54,8 +63,6 @@ impl Args {
             },
             None => {
                 self.check_name(&target.path)?;
-                let kept = self.output.as_deref().filter(|output| output.as_os_str() != "-");
-                let kept = kept.and_then(|output| workspace.relative(output).ok());
                 check_text(&target.path, &before)?;
                 whole(&workspace, kept.as_deref(), &target, &before)?
             }
@@ -82,6 +89,24 @@ impl Args {
 }
 
 impl Args {
+    /// A text that comes by a pipe goes by the name of the file that is written.
+    fn open(&self, ui: &Ui, kept: Option<&Path>, only_prints: bool) -> Result<(Workspace, Target), Failure> {
+        if !is_stream(&self.file) {
+            let workspace = open_to_write(ui, Some(&self.file), Caller::Person, only_prints)?;
+            let target = workspace.target(None, Some(&self.file))?;
+            return Ok((workspace, target));
+        }
+        let Some(kept) = kept else {
+            let what = "what comes by a pipe has no name that tells its rule and its format";
+            return Err(Failure::usage(what).hint("name the file that is written: -o FILE"));
+        };
+        let workspace = open_to_write(ui, Some(kept), Caller::Person, false)?;
+        let path = workspace.relative(kept)?;
+        let env = workspace.vault()?.and_then(|vault| vault.env_for_path(&path).map(str::to_owned));
+        workspace.give(&path, &self.file)?;
+        Ok((workspace, Target { path, env }))
+    }
+
     /// The format goes by the name, so the result must be named like what it was made of.
     fn check_name(&self, path: &str) -> Result<(), Failure> {
         let Some(output) = self.output.as_ref().filter(|output| output.as_os_str() != "-") else {
@@ -167,6 +192,43 @@ fn half_clear(
     }))
 }
 
+/// Nobody shall read a file because of where a copy of it stood.
+fn refuse_other_readers(workspace: &Workspace, source: &str, kept: &str) -> Result<(), Failure> {
+    let readers = |path: &str| -> Result<_, Failure> {
+        let is_bound = workspace.vault()?.is_some_and(|vault| vault.env_for_path(path).is_some());
+        Ok(workspace.governing(path, is_bound)?.map(|governing| governing.rule().readers()))
+    };
+    match (readers(source)?, readers(kept)?) {
+        (Some(of_source), Some(of_kept)) if of_source != of_kept => {
+            let (from, to) = (shell_words::quote(source), shell_words::quote(kept));
+            Err(Failure::usage(format!("{source} and {kept} are governed by rules with different readers"))
+                .hint(format!("for the readers of {kept}: stax secrets encrypt - -o {to} < {from}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// No rule, and what looks like the reason.
+fn ungoverned(workspace: &Workspace, path: &str) -> Failure {
+    let root = workspace.root();
+    if root.join(MISNAMED_POLICY).is_file() {
+        let what = format!(
+            "no rule governs {path}: sops reads {POLICY}, and the policy is called {MISNAMED_POLICY}"
+        );
+        return Failure::usage(what).hint(format!("mv {MISNAMED_POLICY} {POLICY}"));
+    }
+    let root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
+    let above = root.ancestors().skip(1).find(|folder| folder.join(POLICY).is_file());
+    if let Some(above) = above.filter(|_| workspace.repo().is_err()) {
+        let above = above.display();
+        let what =
+            format!("no rule governs {path}: outside of git the {POLICY} in {above} does not count here");
+        return Failure::usage(what).hint(format!("make it a repository: git init {above}"));
+    }
+    Failure::usage(format!("no rule of {POLICY} governs {path}"))
+        .hint("stax secrets init --env ENV, or add a rule with this path")
+}
+
 /// The rule is that of the file which is kept: `kept`, or the file itself.
 fn whole(
     workspace: &Workspace,
@@ -177,8 +239,7 @@ fn whole(
     let path = kept.unwrap_or(&target.path);
     let is_bound = workspace.vault()?.is_some_and(|vault| vault.env_for_path(path).is_some());
     let Some(governing) = workspace.governing(path, is_bound)? else {
-        return Err(Failure::usage(format!("no rule of .sops.yaml governs {path}"))
-            .hint("stax secrets init --env ENV, or add a rule with this path"));
+        return Err(ungoverned(workspace, path));
     };
     let rule = governing.rule();
     let place = format!("{}:{}", governing.policy, rule.line);

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use zeroize::Zeroizing;
 
-use super::Which;
+use super::WhichFile;
 use super::environment::{Door, variables};
 use super::resolve::whose;
 use crate::cli::failure::Failure;
@@ -23,7 +23,7 @@ use crate::environment::shell::{self, ExportError};
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    which: Which,
+    which: WhichFile,
     #[arg(long, value_enum, default_value = "shell")]
     format: ExportFormat,
 }
@@ -47,7 +47,7 @@ fn refused(path: &str, error: &ExportError) -> Failure {
 
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
-        let (workspace, target) = self.which.open()?;
+        let (workspace, target) = self.which.into_which().open()?;
         let opened = workspace.opened(&target)?;
         whose::say(ui, &workspace, &target.path, opened.clear.document().source());
         let mut out = Zeroizing::new(String::new());

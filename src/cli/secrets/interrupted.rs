@@ -11,7 +11,7 @@ use super::verify::count;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::disk::{Fate, Interrupted};
-use crate::workspace::{Caller, Target, Workspace};
+use crate::workspace::{Caller, Target, Workspace, is_stream};
 
 /// What finishes it and does nothing else.
 pub(super) const FINISH: &str = "stax secrets resolve";
@@ -47,6 +47,9 @@ pub(super) fn open_to_install(
     caller: Caller,
     dry_run: bool,
 ) -> Result<Workspace, Failure> {
+    if file.is_some_and(is_stream) {
+        return Err(Failure::usage("what comes by a pipe has no place to be written to").hint("name a file"));
+    }
     let workspace = Workspace::open(file, caller)?;
     if dry_run {
         mention(ui, &workspace)?

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use serde_json::json;
 use sops_document::{Document, Token};
 
-use super::Which;
 use super::ledger::{Keys, note_depth, warn_gaps};
+use super::{Which, WhichFile};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::ledger::Origin;
@@ -18,7 +18,7 @@ use crate::workspace::{Target, Workspace};
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    which: Which,
+    which: WhichFile,
     /// Since when each value is what it is, by the commit log
     #[arg(long)]
     age: bool,
@@ -47,10 +47,11 @@ struct Age {
 
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
-        let (workspace, target) = self.which.open()?;
+        let which = self.which.into_which();
+        let (workspace, target) = which.open()?;
         let mut rows = rows(&workspace.document(&target)?);
         if self.age {
-            self.add_ages(ui, &target, &mut rows)?;
+            add_ages(ui, &which, &self.keys, &target, &mut rows)?;
         }
         if self.json {
             let values: Vec<_> = rows
@@ -81,24 +82,22 @@ impl Args {
     }
 }
 
-impl Args {
-    fn add_ages(&self, ui: &Ui, target: &Target, rows: &mut [Row]) -> Result<(), Failure> {
-        let workspace = Workspace::open(self.which.file.as_deref(), self.keys.caller())?;
-        let register = workspace.register_of(target, self.keys.depth())?;
-        warn_gaps(ui, &register.history);
-        let found = register.blame_of_today(&target.path);
-        let at = |origin: &Origin| (origin.seconds, origin.short().to_owned());
-        for row in rows {
-            let blame = found.iter().find(|(key, _)| *key == row.key).map(|(_, blame)| *blame);
-            row.age = blame.map(|blame| Age {
-                set: blame.map(|blame| at(blame.origin)),
-                unsure: blame.and_then(|blame| blame.unsure).map(|origin| at(origin)),
-            });
-        }
-        let has_doubts = found.iter().any(|(_, blame)| blame.is_some_and(|blame| blame.unsure.is_some()));
-        note_depth(ui, &register, has_doubts);
-        Ok(())
+fn add_ages(ui: &Ui, which: &Which, keys: &Keys, target: &Target, rows: &mut [Row]) -> Result<(), Failure> {
+    let workspace = Workspace::open(which.file.as_deref(), keys.caller())?;
+    let register = workspace.register_of(target, keys.depth())?;
+    warn_gaps(ui, &register.history);
+    let found = register.blame_of_today(&target.path);
+    let at = |origin: &Origin| (origin.seconds, origin.short().to_owned());
+    for row in rows {
+        let blame = found.iter().find(|(key, _)| *key == row.key).map(|(_, blame)| *blame);
+        row.age = blame.map(|blame| Age {
+            set: blame.map(|blame| at(blame.origin)),
+            unsure: blame.and_then(|blame| blame.unsure).map(|origin| at(origin)),
+        });
     }
+    let has_doubts = found.iter().any(|(_, blame)| blame.is_some_and(|blame| blame.unsure.is_some()));
+    note_depth(ui, &register, has_doubts);
+    Ok(())
 }
 
 impl Age {

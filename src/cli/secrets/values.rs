@@ -30,8 +30,11 @@ pub(super) struct Default {
 impl Which {
     /// Opens the workspace and says which file is meant.
     pub fn open(&self) -> Result<(Workspace, Target), Failure> {
-        let workspace = Workspace::open(self.file.as_deref(), Caller::Person)?;
-        let target = self.target(&workspace)?;
+        let workspace = Workspace::open_to_read(self.file.as_deref(), Caller::Person)?;
+        let target = match &self.file {
+            Some(file) => workspace.target_to_read(None, Some(file))?,
+            None => self.target(&workspace)?,
+        };
         Ok((workspace, target))
     }
 

@@ -12,7 +12,7 @@ use crate::verify::finding::{Finding, Part};
 use crate::verify::rule::{Also, On, RuleId, Severity, rules};
 
 use crate::verify::facts::{Facts, OtherPolicy};
-use crate::workspace::POLICY;
+use crate::workspace::{MISNAMED_POLICY, POLICY};
 
 rules! {
     P01 {
@@ -88,6 +88,7 @@ rules! {
 /// What is wrong with the policies of a tree.
 pub(super) fn check(facts: &Facts, policies: &Policies) -> Vec<Finding> {
     let mut findings = others(facts);
+    findings.extend(misnamed(facts));
     findings.extend(ungoverned_files(facts, policies));
     let Some(text) = &facts.policy else {
         findings.extend(absent(facts));
@@ -152,6 +153,19 @@ fn others(facts: &Facts) -> Vec<Finding> {
         Finding::warning(RuleId::P02, &other.path, message)
     };
     facts.others.iter().map(finding).collect()
+}
+
+/// sops looks for one name alone.
+fn misnamed(facts: &Facts) -> Vec<Finding> {
+    let is_misnamed = |path: &&String| path.rsplit('/').next() == Some(MISNAMED_POLICY);
+    let found = facts.paths.iter().filter(is_misnamed);
+    let finding = |path: &String| {
+        let message = "sops reads `.sops.yaml` only, so this policy decides about no file";
+        let right = shell_words::quote(&path.replace(MISNAMED_POLICY, POLICY)).into_owned();
+        Finding::warning(RuleId::P01, path, message)
+            .fix(format!("git mv {} {right}", shell_words::quote(path)))
+    };
+    found.map(finding).collect()
 }
 
 /// P01 for a bound file; for the others one notice, because other tools keep recipients in their own places.
