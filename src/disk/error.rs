@@ -35,6 +35,8 @@ pub enum DiskError {
     HalfDone(Box<Self>),
     #[error("cannot {operation} {path}: no space left")]
     NoSpace { path: PathBuf, operation: &'static str },
+    #[error("{0} is a mount of its own, and a file is only replaced whole: mount its folder instead")]
+    Mounted(PathBuf),
     #[error("cannot {operation} {path}: no permission, or a read-only disk")]
     ReadOnly { path: PathBuf, operation: &'static str },
     #[error("cannot {operation} {path}: {source}")]
@@ -50,6 +52,7 @@ impl DiskError {
             Some(Errno::NOSPC | Errno::DQUOT) => Self::NoSpace { path, operation },
             Some(Errno::ROFS | Errno::ACCESS | Errno::PERM) => Self::ReadOnly { path, operation },
             Some(Errno::NOENT) => Self::NotFound(path),
+            Some(Errno::BUSY) => Self::Mounted(path),
             Some(Errno::LOOP) => Self::Symlink(path),
             _ => Self::Io { path, operation, source },
         }

@@ -45,8 +45,10 @@ impl Workspace {
     /// As [`disk::commit`].
     pub fn save(&self, writes: &[Write]) -> Result<()> {
         self.refuse_left_out(writes)?;
-        self.commit(&self.root, writes, &check_document)?;
-        self.look_again()
+        let saved = self.commit(&self.root, writes, &check_document);
+        // the drafts of a write that failed are none of somebody else
+        let looked = self.look_again();
+        saved.and(looked)
     }
 
     /// What is read from now on is judged by itself. A file outside any repository has no other writers to know of.

@@ -183,3 +183,23 @@ fn maps_and_lists_are_set_and_printed_as_sops_reads_and_prints_them() {
     store.stax_with(["secrets", "set", "NEW", "--type", "json"], "7").ok();
     store.get("NEW").ok().prints_exactly("7\n");
 }
+
+/// A container mounts one file; nothing can be renamed onto it.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_that_is_a_mount_of_its_own_is_named_and_stays_whole() {
+    let sandbox = loose();
+    if sandbox.sh("unshare -rm mount --bind s.yaml s.yaml").code != 0 {
+        return;
+    }
+    let outside = sandbox.place().join("outside.yaml");
+    fs::copy(sandbox.path("s.yaml"), &outside).expect("a copy");
+    let mount = format!("mount --bind {} s.yaml", outside.display());
+    let before = sandbox.bytes("s.yaml");
+    for command in ["printf two | stax secrets set A -f s.yaml", "stax secrets rotate s.yaml"] {
+        let refused = sandbox.sh(&format!("unshare -rm sh -c '{mount} && {command}'")).exits(2);
+        refused.says("s.yaml is a mount of its own").says("mount its folder instead").hides("meanwhile");
+    }
+    assert_eq!((sandbox.bytes("s.yaml"), fs::read(&outside).expect("the file")), (before.clone(), before));
+    sandbox.sh("ls -a | grep -c '[.]stax-.*tmp'").prints_exactly("0\n");
+}
