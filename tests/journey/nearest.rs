@@ -25,7 +25,7 @@ fn a_new_file_goes_to_the_readers_of_the_nearest_policy() {
     sandbox.stax(["secrets", "encrypt", "-i", "team/db.yaml"]).ok();
     ravi.sops(["decrypt", "team/db.yaml"]).ok().prints(CANARY);
     // the rule is that of the file which is written
-    sandbox.stax(["secrets", "encrypt", "team/plain.yaml", "-o", "team/db2.yaml"]).ok();
+    sandbox.sh("stax secrets encrypt - -o team/db2.yaml < team/plain.yaml").ok();
     ravi.sops(["decrypt", "team/db2.yaml"]).ok().prints(CANARY);
     // the nearest policy has no rule for this one, so that of the root has it
     sandbox.stax(["secrets", "encrypt", "-i", "team/other.yaml"]).ok();

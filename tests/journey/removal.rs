@@ -320,8 +320,10 @@ fn a_sealed_copy_has_the_readers_of_where_it_is_kept() {
     sandbox.write("staging/b.env", "A=canary-1\n");
     sandbox.write("prod/keep", "");
     sandbox.write(".env", "A=canary-1\n");
-    for source in ["staging/b.env", ".env"] {
-        sandbox.stax(["secrets", "encrypt", source, "-o", "prod/b.env"]).ok();
+    // straight from the place of other readers it is refused
+    sandbox.stax(["secrets", "encrypt", "staging/b.env", "-o", "prod/b.env"]).exits(2).one_error();
+    for source in ["- -o prod/b.env < staging/b.env", ".env -o prod/b.env"] {
+        sandbox.sh(&format!("stax secrets encrypt {source}")).ok();
         let sealed = sandbox.read("prod/b.env");
         assert!(sealed.contains(&ana) && !sealed.contains(&bob), "{sealed}");
     }
