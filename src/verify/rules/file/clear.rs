@@ -5,17 +5,12 @@ use sops_document::tree::Path;
 use sops_document::{Document, Scalar, Token};
 
 use super::{MAX_NAMED, conflict};
-use crate::policy::credential::WORDS;
-use crate::policy::entropy::entropy;
+use crate::policy::credential::is_credential;
 use crate::verify::finding::Finding;
 use crate::verify::rule::RuleId;
 
 use crate::verify::facts::FileFacts;
 
-/// Shorter texts are words.
-const MIN_LENGTH: usize = 16;
-/// Bits a character: words and names of hosts lie below, keys above.
-const MIN_ENTROPY: f64 = 3.3;
 /// The first line of a file that a merge left open.
 const CONFLICT: &str = "stax-conflict";
 
@@ -78,60 +73,4 @@ fn credential(file: &FileFacts, path: &Path) -> Finding {
     Finding::error(RuleId::F07, name, message)
         .key(key)
         .fix("widen the crypt rule in .sops.yaml, encrypt the file again, and replace the value where it came from")
-}
-
-/// By a form that only credentials have, or by the name of the key and a text that looks random.
-fn is_credential(path: &Path, text: &str) -> bool {
-    let key = path.keys().last().unwrap_or_default();
-    has_known_form(text) || names_secret(key, text) && looks_random(text)
-}
-
-fn has_known_form(text: &str) -> bool {
-    const PREFIXES: [(&str, usize); 13] = [
-        ("ghp_", 40),
-        ("github_pat_", 40),
-        ("glpat-", 26),
-        ("xoxb-", 30),
-        ("xoxp-", 30),
-        ("sk_live_", 24),
-        ("rk_live_", 24),
-        ("AKIA", 20),
-        ("AIza", 39),
-        ("SG.", 60),
-        ("npm_", 40),
-        ("hvs.", 24),
-        ("AGE-SECRET-KEY-1", 74),
-    ];
-    let text = text.trim();
-    if text.contains("-----BEGIN") && text.contains("PRIVATE KEY-----") {
-        return true;
-    }
-    let is_word = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
-    is_word && PREFIXES.iter().any(|(prefix, least)| text.starts_with(prefix) && text.len() >= *least)
-}
-
-fn names_secret(key: &str, text: &str) -> bool {
-    // `key` alone is that of a map or a label as well
-    const KEYS: [&str; 5] = ["apikey", "api_key", "privatekey", "private_key", "encryptionkey"];
-    let key = key.to_lowercase();
-    // a `key` with a slash is the name of a label
-    key == "key" && !text.contains('/')
-        || key.ends_with("pass")
-        || WORDS.iter().chain(&KEYS).any(|word| key.contains(word))
-}
-
-fn looks_random(text: &str) -> bool {
-    if text.len() < MIN_LENGTH
-        || text.contains(char::is_whitespace)
-        || text.contains("${")
-        || text.contains("{{")
-    {
-        return false;
-    }
-    let refers = ["http:", "https:", "/", "ENC", "op:", "vault:", "ref+"];
-    let is_name = text.contains('-')
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-".contains(&byte));
-    !refers.iter().any(|prefix| text.starts_with(prefix)) && !is_name && entropy(text.chars()) >= MIN_ENTROPY
 }
