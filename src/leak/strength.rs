@@ -24,6 +24,13 @@ pub fn is_worth(key: &str, value: &[u8]) -> bool {
     if is_public(text) {
         return false;
     }
+    if is_uuid(text) {
+        return names_credential(key)
+            || UUID_WORDS.iter().any(|word| key.to_ascii_lowercase().contains(word));
+    }
+    if let Some(flags) = flags(text) {
+        return flags.into_iter().any(|flag| flag.is_worth());
+    }
     let words: Vec<&str> = words(text).collect();
     if words.iter().any(|word| is_random(word)) || words.iter().map(|word| turns(word)).sum::<usize>() >= 4 {
         return true;
@@ -36,6 +43,50 @@ pub fn is_worth(key: &str, value: &[u8]) -> bool {
     let has_digit = text.bytes().any(|byte| byte.is_ascii_digit());
     let has_letter = text.bytes().any(|byte| byte.is_ascii_alphabetic());
     !is_url && names_credential(key) && has_letter && (has_digit || words.len() >= 3)
+}
+
+/// What makes a UUID a credential; most are the id of a tenant, an application or a disk.
+const UUID_WORDS: [&str; 4] = ["key", "token", "secret", "password"];
+
+/// `550e8400-e29b-41d4-a716-446655440000`
+fn is_uuid(text: &str) -> bool {
+    let groups: Vec<&str> = text.split('-').collect();
+    let is_hex = |group: &&str| group.bytes().all(|byte| byte.is_ascii_hexdigit());
+    groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12]) && groups.iter().all(is_hex)
+}
+
+/// `-Xmx2048m`, `--token=…`, or `--token` with the word behind it.
+struct Flag<'a> {
+    name: &'a str,
+    value: &'a str,
+}
+
+impl Flag<'_> {
+    /// Letters alone are words in the name of a flag, however long it is: `HeapDumpOnOutOfMemoryError`.
+    fn is_worth(&self) -> bool {
+        let is_random = |word: &str| word.bytes().any(|byte| byte.is_ascii_digit()) && is_random(word);
+        is_worth(self.name, self.value.as_bytes()) || words(self.name).any(is_random)
+    }
+}
+
+/// The flags of a command line; `None` where a text is something else.
+fn flags(text: &str) -> Option<Vec<Flag<'_>>> {
+    let mut flags: Vec<Flag<'_>> = Vec::new();
+    for word in text.split_whitespace() {
+        let name = word.strip_prefix("--").or_else(|| word.strip_prefix('-'));
+        let (name, value) = match (name, flags.last()) {
+            (Some(flag), _) => flag.split_once('=').unwrap_or((flag, "")),
+            (None, Some(last)) => (last.name, word),
+            (None, None) => return None,
+        };
+        let is_name = name.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:+".contains(&byte));
+        if !is_name {
+            return None;
+        }
+        flags.push(Flag { name, value });
+    }
+    Some(flags)
 }
 
 /// Certificates and public keys are shown to everybody.

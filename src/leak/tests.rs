@@ -114,6 +114,9 @@ fn what_is_weak_is_counted_and_not_looked_for() {
         ("AGE", "age147zy7f5juz43arn96sadlx2ftg2ulshsvplc8l3q68570w9t69fsmy4d78"),
         ("PGP", "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmQINBFa1b2c3\n-----END PGP PUBLIC KEY BLOCK-----\n"),
         ("SSH", "sk-ssh-ed25519@openssh.com AAAAGnNrLXNzaC1lZDI1NTE5QG9wZW5zc2guY29t ana"),
+        ("TENANT_ID", "550e8400-e29b-41d4-a716-446655440000"),
+        ("JAVA_OPTS", "-Xms512m -Xmx2048m -XX:+UseG1GC -XX:+HeapDumpOnOutOfMemoryError"),
+        ("ARGS", "--listen 0.0.0.0:8443 --log-level=debug --max-old-space-size=4096"),
         ("CRT", "-----BEGIN CERTIFICATE-----\nMIIB4TCCAYugAwIBAgIUa1b2c3\n-----END CERTIFICATE-----\n"),
     ];
     for (key, value) in weak {
@@ -124,7 +127,12 @@ fn what_is_weak_is_counted_and_not_looked_for() {
         ("A", "hunter2hunter2"),
         ("STRIPE_SECRET_KEY", "canary-hunter2"),
         ("PASSPHRASE", "correct-horse-battery-staple"),
-        ("A", "550e8400-e29b-41d4-a716-446655440000"),
+        ("API_KEY_ID", "550e8400-e29b-41d4-a716-446655440000"),
+        ("DB_PASS", "550E8400-E29B-41D4-A716-446655440000"),
+        ("ARGS", "--listen 0.0.0.0:8443 --token a1b2c3d4e5"),
+        ("ARGS", "-Djavax.net.ssl.trustStorePassword=changeit2024 -Xmx512m"),
+        ("ARGS", "-phunter2hunter2"),
+        ("A", "-x9!kQ#2mZ"),
         ("A", "eiB4Phae"),
         ("A", "p@$$word!x"),
         ("A", "kXqvBtYzLmNpRs"),
