@@ -14,4 +14,4 @@ pub mod who;
 
 pub use holders::Holders;
 pub use sops_document::pattern;
-pub use who::{WhoError, resolve_who, without_mail};
+pub use who::{WhoError, is_same_person, resolve_person, resolve_who, without_mail};

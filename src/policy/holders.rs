@@ -6,7 +6,7 @@ use sops_document::age::person;
 
 use super::config::Config;
 use super::roster::Roster;
-use super::who::{WhoError, resolve_who};
+use super::who::{WhoError, resolve_person, resolve_who};
 
 /// The names of all keys that have one. Claims of the repository: nothing proves them.
 #[derive(Clone, Debug, Default)]
@@ -71,16 +71,35 @@ impl Holders {
     /// # Errors
     /// [`WhoError`]: nobody, or more than one.
     pub fn resolve<'a>(&self, who: &str, keys: impl Iterator<Item = &'a str>) -> Result<String, WhoError> {
+        let keys: Vec<&str> = keys.collect();
+        resolve_who(who, &self.named(&keys))
+    }
+
+    /// The same where one person may have several keys: all of them.
+    ///
+    /// # Errors
+    /// As [`Self::resolve`], of people.
+    pub fn resolve_person<'a>(
+        &self,
+        who: &str,
+        keys: impl Iterator<Item = &'a str>,
+    ) -> Result<Vec<String>, WhoError> {
+        let keys: Vec<&str> = keys.collect();
+        resolve_person(who, &self.named(&keys))
+    }
+
+    /// Each key with every name that somebody may type for it.
+    fn named<'k>(&'k self, keys: &[&'k str]) -> Vec<(&'k str, &'k str)> {
         let mut known: Vec<(&str, &str)> = Vec::new();
         for key in keys {
             let names = self.typed.iter().filter(|(holder, _)| holder == key).map(|(_, name)| name.as_str());
             let before = known.len();
-            known.extend(names.map(|name| (key, name)));
+            known.extend(names.map(|name| (*key, name)));
             if known.len() == before {
                 known.push((key, ""));
             }
         }
-        resolve_who(who, &known)
+        known
     }
 }
 

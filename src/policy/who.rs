@@ -13,6 +13,20 @@ pub enum WhoError {
 
 type Rule<'a> = &'a dyn Fn(&str, &str) -> bool;
 
+/// Whether two names are those of one person: they share a mail, or where one has none the name before it.
+#[must_use]
+pub fn is_same_person(one: &str, other: &str) -> bool {
+    let lower = |text: &str| text.trim().to_lowercase();
+    let mail = |name: &str| Some(lower(parts(name).1)).filter(|mail| mail.contains('@'));
+    match (mail(one), mail(other)) {
+        (Some(one), Some(other)) => one == other,
+        _ => {
+            let (one, other) = (lower(without_mail(one)), lower(without_mail(other)));
+            !one.is_empty() && one == other
+        }
+    }
+}
+
 /// Finds the one recipient that a query means, among pairs of recipient and name.
 ///
 /// The first of these that fits anyone decides, all without case: the whole key; the whole name, the name
@@ -22,6 +36,32 @@ type Rule<'a> = &'a dyn Fn(&str, &str) -> bool;
 /// # Errors
 /// [`WhoError`]: nobody fits, or the deciding rule fits several keys.
 pub fn resolve_who(query: &str, known: &[(&str, &str)]) -> Result<String, WhoError> {
+    let found = fitting(query, known)?;
+    match found.as_slice() {
+        [(key, _)] => Ok((*key).to_owned()),
+        _ => Err(ambiguous(query, &found)),
+    }
+}
+
+/// The same where one person may have several keys: all of theirs that fit.
+///
+/// # Errors
+/// [`WhoError`]: nobody fits, or the deciding rule fits several people.
+pub fn resolve_person(query: &str, known: &[(&str, &str)]) -> Result<Vec<String>, WhoError> {
+    let found = fitting(query, known)?;
+    match found.iter().all(|(_, name)| found.len() == 1 || is_same_person(name, found[0].1)) {
+        true => Ok(found.into_iter().map(|(key, _)| key.to_owned()).collect()),
+        false => Err(ambiguous(query, &found)),
+    }
+}
+
+fn ambiguous(query: &str, found: &[(&str, &str)]) -> WhoError {
+    let candidates = found.iter().map(|(key, name)| format!("{key} {name}").trim().to_owned());
+    WhoError::Ambiguous { query: query.to_owned(), candidates: candidates.collect() }
+}
+
+/// Those whom the first rule that fits anyone fits; never empty.
+fn fitting<'k>(query: &str, known: &[(&'k str, &'k str)]) -> Result<Vec<(&'k str, &'k str)>, WhoError> {
     let wanted = query.trim().to_lowercase();
     if wanted.is_empty() {
         return Err(WhoError::Nobody(query.to_owned()));
@@ -48,16 +88,8 @@ pub fn resolve_who(query: &str, known: &[(&str, &str)]) -> Result<String, WhoErr
                 found.push((key, name));
             }
         }
-        match found.as_slice() {
-            [] => {}
-            [(key, _)] => return Ok((*key).to_owned()),
-            several => {
-                let candidates = several.iter().map(|(key, name)| format!("{key} {name}").trim().to_owned());
-                return Err(WhoError::Ambiguous {
-                    query: query.to_owned(),
-                    candidates: candidates.collect(),
-                });
-            }
+        if !found.is_empty() {
+            return Ok(found);
         }
     }
     Err(WhoError::Nobody(query.to_owned()))
@@ -110,5 +142,27 @@ mod tests {
             assert_eq!(found.as_deref().map_err(String::as_str), expected, "{query}");
         }
         assert!(resolve_who("age1", KNOWN).is_err());
+    }
+
+    #[test]
+    fn keys_that_share_a_mail_or_a_name_are_those_of_one_person() {
+        for (one, other, expected) in [
+            ("Bob <bob@example.com>", "Robert <BOB@example.com>", true),
+            ("Bob", "Bob <bob@example.com>", true),
+            ("bob", "Bob", true),
+            ("Bob <bob@example.com>", "Bob <bob@example.org>", false),
+            ("Bob", "Bobby", false),
+            ("", "", false),
+        ] {
+            assert_eq!(is_same_person(one, other), expected, "{one} {other}");
+        }
+        let known = [
+            ("age1old", "Bob Stone <bob@example.com>"),
+            ("age1new", "Robert Stone <bob@example.com>"),
+            ("age1ann", "Ann Stone"),
+        ];
+        assert_eq!(resolve_person("bob@example.com", &known).unwrap(), ["age1old", "age1new"]);
+        assert_eq!(resolve_person("age1old", &known).unwrap(), ["age1old"]);
+        assert!(resolve_person("stone", &known).is_err());
     }
 }
