@@ -1,8 +1,12 @@
 //! Writing: planned, checked, and finished where a crash came between.
 
+use std::fs;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest as _, Sha256};
 use sops_document::{Document, DocumentError};
+use tempfile::NamedTempFile;
 
 use super::{MAX_FILE, Opened, Result, Workspace, WorkspaceError};
 use crate::disk::{self, DiskError, Interrupted, PrivateDir, Site, Write};
@@ -139,6 +143,22 @@ impl Workspace {
         let write = Write { path: name.into(), before: None, after: bytes, mode: Some(0o600) };
         disk::commit(&folder, &self.site()?, &[write], &|_| Ok(()))?;
         Ok(folder.join(name))
+    }
+
+    /// Keeps pathspecs in a file for git to read. Lists with the same content are one file, so that none is another
+    /// one by the time somebody uses it.
+    ///
+    /// # Errors
+    /// When the git folder cannot be written.
+    pub fn keep_list(&self, lines: &str) -> io::Result<PathBuf> {
+        let folder = self.repo.as_ref().ok_or(io::ErrorKind::NotFound)?.git_dir().join("stax");
+        fs::create_dir_all(&folder)?;
+        let digest = Sha256::digest(lines.as_bytes());
+        let list = folder.join(format!("changed-{}", base16ct::lower::encode_string(&digest[..4])));
+        let mut file = NamedTempFile::new_in(&folder)?;
+        file.write_all(lines.as_bytes())?;
+        file.persist(&list)?;
+        Ok(list)
     }
 
     fn commit(&self, root: &Path, writes: &[Write], check: Check<'_>) -> Result<()> {

@@ -1,5 +1,6 @@
 //! What the recipient commands share: scope, people and their names, dates, and what to type next.
 
+mod finish;
 pub(super) mod readers;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +16,7 @@ use crate::inventory::{Cause, Inventory, Obstacle, RuleAt, SecretFile};
 use crate::ledger::{Origin, intervals};
 use crate::policy::config::{ConfigError, CreationRule};
 use crate::policy::roster::Roster;
-use crate::policy::{Holders, without_mail};
+use crate::policy::{Holders, WhoError, without_mail};
 use crate::repo::Commit;
 use crate::workspace::groups::Readers;
 use crate::workspace::history::{Named, named_in};
@@ -141,6 +142,16 @@ impl People {
 
     /// The one whom WHO means, among policy, table and file labels, then those who ever were in the policy.
     pub(super) fn resolve(&self, who: &str) -> Result<String, Failure> {
+        self.holders.resolve(who, self.known(who).iter().map(String::as_str)).map_err(nobody)
+    }
+
+    /// The same where one person may have several keys.
+    pub(super) fn resolve_person(&self, who: &str) -> Result<Vec<String>, Failure> {
+        self.holders.resolve_person(who, self.known(who).iter().map(String::as_str)).map_err(nobody)
+    }
+
+    /// Every key that WHO may mean.
+    fn known(&self, who: &str) -> Vec<String> {
         let rules = || self.inventory.rules().map(|at| self.inventory.rule(at));
         let mut keys: Vec<&str> = rules().flat_map(CreationRule::recipients).collect();
         keys.extend(rules().flat_map(|rule| &rule.others).map(String::as_str));
@@ -155,10 +166,7 @@ impl People {
         }
         // one reader may be spelled in several ways; the policy's comes first
         let mut seen = BTreeSet::new();
-        keys.retain(|key| seen.insert(person(key)));
-        self.holders.resolve(who, keys.into_iter()).map_err(|error| {
-            Failure::usage(error.to_string()).hint("see who can read: stax secrets recipients")
-        })
+        keys.into_iter().filter(|key| seen.insert(person(key))).map(str::to_owned).collect()
     }
 
     /// How somebody was called who is no longer named, by the last table or policy of the log that did.
@@ -315,67 +323,10 @@ impl People {
             }
         }
     }
+}
 
-    /// What to commit and how to take it back. Where there is no exact way back, that is said.
-    pub(super) fn finish(&self, ui: &Ui, writes: &[Write], message: &str) -> Result<Vec<String>, Failure> {
-        self.finish_beside(ui, writes, &[], message)
-    }
-
-    /// The same where files that somebody changed before belong into the same commit.
-    pub(super) fn finish_beside(
-        &self,
-        ui: &Ui,
-        writes: &[Write],
-        beside: &[&str],
-        message: &str,
-    ) -> Result<Vec<String>, Failure> {
-        let repo = self.workspace.repo()?;
-        let at_root = std::env::current_dir().ok().and_then(|here| here.canonicalize().ok())
-            == self.workspace.root().canonicalize().ok();
-        let is_first = repo.head_commit()?.is_none();
-        let (mut paths, mut new, mut back, mut no_way) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let spec_of = |path: &str| {
-            let spec = if at_root { path.to_owned() } else { format!(":/{path}") };
-            shell_words::quote(&spec).into_owned()
-        };
-        for path in beside {
-            if !repo.is_tracked(path)? {
-                new.push(spec_of(path));
-            }
-            paths.push(spec_of(path));
-        }
-        for write in writes.iter().filter(|write| write.before.as_ref() != Some(&write.after)) {
-            let path = write.path.to_string_lossy();
-            let spec = spec_of(&path);
-            if !repo.is_tracked(&path)? {
-                no_way.push(format!("{path}: git does not have it"));
-                // what its owner keeps out of git stays out of it
-                let is_bound = || self.inventory.file(&path).is_none_or(|file| file.target.env.is_some());
-                if is_first || is_bound() {
-                    new.push(spec.clone());
-                    paths.push(spec);
-                }
-                continue;
-            }
-            if repo.index_blob(&path)? == write.before {
-                back.push(spec.clone());
-            } else {
-                no_way.push(format!("{path}: it had changes that git does not have"));
-            }
-            paths.push(spec);
-        }
-        let mut next = vec!["git diff".to_owned()];
-        if !new.is_empty() {
-            next.push(format!("git add {}", new.join(" ")));
-        }
-        if !paths.is_empty() {
-            next.push(format!("git commit -m {} {}", quoted(message), paths.join(" ")));
-        }
-        let mut undo = Vec::from_iter((!back.is_empty()).then(|| format!("git restore {}", back.join(" "))));
-        undo.extend(no_way.into_iter().map(|what| format!("none for {what}")));
-        ui.labelled("undo", &undo);
-        Ok(next)
-    }
+fn nobody(error: WhoError) -> Failure {
+    Failure::usage(error.to_string()).hint("see who can read: stax secrets recipients")
 }
 
 pub(super) fn parse_recipient(key: &str) -> Result<Recipient, Failure> {
@@ -391,14 +342,6 @@ impl From<ConfigError> for Failure {
 /// The roster as a write; a new file where there is none.
 pub(super) fn roster_write(workspace: &Workspace, roster: &Roster) -> Result<Write, Failure> {
     Ok(workspace.plan(ROSTER, roster.render())?)
-}
-
-fn quoted(message: &str) -> String {
-    if message.contains(['"', '$', '`', '\\', '!']) {
-        shell_words::quote(message).into_owned()
-    } else {
-        format!("\"{message}\"")
-    }
 }
 
 /// The first commit in which each recipient is in a policy, and when they were away since; old policies that
