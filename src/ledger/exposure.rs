@@ -131,39 +131,54 @@ type Spots = Vec<(usize, String)>;
 
 impl<'a> Ledger<'a> {
     /// Who can read less than they could: who left a file, whom its rule does not name any more, and who knows
-    /// a value that stands in a file of others now; each with all that they could read.
+    /// a value that stands in a file of others now; each with all that they could read. `same` says which keys are
+    /// those of one person.
     #[must_use]
-    pub fn former(&self) -> BTreeMap<String, Vec<FileExposure>> {
+    pub fn former(&self, same: &dyn Fn(&str, &str) -> bool) -> Vec<(Vec<String>, Vec<FileExposure>)> {
         let mut ever: BTreeSet<&str> = BTreeSet::new();
         for snapshot in self.versions.iter().map(|it| &it.snapshot).chain(self.tips.iter().map(|it| &it.1)) {
             ever.extend(snapshot.recipients.iter().map(String::as_str));
         }
         let today: BTreeSet<&str> =
             self.tips.iter().flat_map(|(_, tip)| &tip.recipients).map(String::as_str).collect();
-        let has_left = |file: &FileExposure, key: &str| {
-            let tip = self.tip(&file.path);
+        let has_left = |file: &FileExposure, keys: &[String]| {
             let stands_elsewhere = |item: &Item| match &item.state {
-                State::Exposed(Why::Elsewhere { path, .. }) => !self.names(path, key),
+                State::Exposed(Why::Elsewhere { path, .. }) => !self.names(path, keys),
                 _ => false,
             };
-            match tip {
-                Some((path, _)) => {
-                    !self.names(path, key) || (self.standing)(path, key) == Standing::Dismissed
+            match self.tip(&file.path) {
+                Some((path, _)) => !keys.iter().any(|key| {
+                    self.names(path, std::slice::from_ref(key))
+                        && (self.standing)(path, key) != Standing::Dismissed
+                }),
+                None => {
+                    !keys.iter().any(|key| today.contains(key.as_str()))
+                        || file.items.iter().any(stands_elsewhere)
                 }
-                None => !today.contains(key) || file.items.iter().any(stands_elsewhere),
             }
         };
-        let all = ever.into_iter().map(|key| (key.to_owned(), self.exposure(key)));
-        all.filter(|(key, files)| files.iter().any(|file| has_left(file, key))).collect()
+        let exposed = |keys: Vec<String>| {
+            let files = self.exposure(&keys);
+            (keys, files)
+        };
+        let all = people(ever, same).into_iter().map(exposed);
+        all.filter(|(keys, files)| files.iter().any(|file| has_left(file, keys))).collect()
     }
 
-    fn names(&self, path: &str, recipient: &str) -> bool {
-        self.tip(path).is_some_and(|(_, tip)| tip.recipients.contains(recipient))
+    /// Whether a file of today names one of the keys.
+    fn names(&self, path: &str, keys: &[String]) -> bool {
+        self.tip(path).is_some_and(|(_, tip)| keys.iter().any(|key| tip.recipients.contains(key)))
     }
 
     /// They may read the file, and do.
-    fn is_present(&self, path: &str, recipient: &str) -> bool {
-        self.names(path, recipient) && (self.standing)(path, recipient) == Standing::Named
+    fn is_present(&self, path: &str, keys: &[String]) -> bool {
+        keys.iter().any(|key| {
+            self.names(path, std::slice::from_ref(key)) && (self.standing)(path, key) == Standing::Named
+        })
+    }
+
+    fn was_read_by(&self, epoch: Epoch, keys: &[String]) -> bool {
+        keys.iter().any(|key| self.epochs.was_read_by(epoch, key))
     }
 
     /// A file as it is today.
@@ -173,18 +188,17 @@ impl<'a> Ledger<'a> {
         tips.get(path).map(|at| &self.tips[*at])
     }
 
-    /// Everything that a recipient could ever decrypt, by file of today, then what is gone.
+    /// Everything that somebody could ever decrypt with any of their keys, by file of today, then what is gone.
     #[must_use]
-    pub fn exposure(&self, recipient: &str) -> Vec<FileExposure> {
-        let is_held = |snapshot: &Snapshot| {
-            self.epochs.at(snapshot).is_some_and(|epoch| self.epochs.was_read_by(epoch, recipient))
-        };
+    pub fn exposure(&self, keys: &[String]) -> Vec<FileExposure> {
+        let is_held =
+            |snapshot: &Snapshot| self.epochs.at(snapshot).is_some_and(|epoch| self.was_read_by(epoch, keys));
         let held: Vec<bool> = self.versions.iter().map(|version| is_held(&version.snapshot)).collect();
         if !held.contains(&true) {
             return Vec::new();
         }
-        let present = self.tips.iter().map(|(path, _)| self.is_present(path, recipient)).collect();
-        let who = Who { recipient, held, present };
+        let present = self.tips.iter().map(|(path, _)| self.is_present(path, keys)).collect();
+        let who = Who { keys, held, present };
         let (places, gone) = self.memory.places.get_or_init(|| self.places());
         let mut files = Vec::new();
         for (at, places) in places.iter().enumerate() {
@@ -227,7 +241,7 @@ impl<'a> Ledger<'a> {
 
     /// `at` is where the file stands among those of today.
     fn file(&self, who: &Who<'_>, path: &str, at: Option<usize>, places: &[usize]) -> Option<FileExposure> {
-        let (recipient, tip) = (who.recipient, at.map(|at| &self.tips[at].1));
+        let (keys_of_theirs, tip) = (who.keys, at.map(|at| &self.tips[at].1));
         let readable: Vec<&Version> =
             places.iter().filter(|at| who.held[**at]).map(|at| &self.versions[*at]).collect();
         let from = readable.last()?.origin.clone();
@@ -243,8 +257,8 @@ impl<'a> Ledger<'a> {
             }
         }
         let epoch = tip.and_then(|tip| self.epochs.at(tip));
-        let reads_today = epoch.is_some_and(|epoch| self.epochs.was_read_by(epoch, recipient))
-            || tip.is_some_and(|tip| tip.recipients.contains(recipient));
+        let reads_today = epoch.is_some_and(|epoch| self.was_read_by(epoch, keys_of_theirs))
+            || self.names(path, keys_of_theirs);
         let is_present = at.is_some_and(|at| who.present[at]);
         let place = Place { who, path, tip, epoch, reads_today, is_present };
         let items = keys.into_iter().map(|(key, readable)| {
@@ -256,26 +270,26 @@ impl<'a> Ledger<'a> {
             path: path.to_owned(),
             is_there: tip.is_some(),
             from,
-            until: if reads_today { None } else { self.until(path, recipient) },
-            away: self.away(path, recipient),
+            until: if reads_today { None } else { self.until(path, keys_of_theirs) },
+            away: self.away(path, keys_of_theirs),
             reads_today,
             items: items.collect(),
         })
     }
 
     /// The commit behind HEAD that ended it: the one after the newest version that they could read.
-    fn until(&self, path: &str, recipient: &str) -> Option<Rc<Origin>> {
+    fn until(&self, path: &str, keys: &[String]) -> Option<Rc<Origin>> {
         let log = self.log(path);
-        let is_held = |entry: &Entry<'_>| self.is_held(entry, recipient);
+        let is_held = |entry: &Entry<'_>| self.is_held(entry, keys);
         let newest = log.iter().position(is_held)?;
         newest.checked_sub(1).map(|after| log[after].origin().clone())
     }
 
     /// Times between versions that they could read.
-    fn away(&self, path: &str, recipient: &str) -> Vec<(Rc<Origin>, Rc<Origin>)> {
+    fn away(&self, path: &str, keys: &[String]) -> Vec<(Rc<Origin>, Rc<Origin>)> {
         let (mut times, mut left, mut was_held) = (Vec::new(), None, false);
         for entry in self.log(path).iter().rev() {
-            let is_held = self.is_held(entry, recipient);
+            let is_held = self.is_held(entry, keys);
             match (was_held, is_held) {
                 (true, false) => left = Some(entry.origin().clone()),
                 (false, true) => times.extend(left.take().map(|left| (left, entry.origin().clone()))),
@@ -286,9 +300,9 @@ impl<'a> Ledger<'a> {
         times
     }
 
-    fn is_held(&self, entry: &Entry<'_>, recipient: &str) -> bool {
+    fn is_held(&self, entry: &Entry<'_>, keys: &[String]) -> bool {
         let epoch = entry.step.version.and_then(|version| self.epochs.at(&version.snapshot));
-        epoch.is_some_and(|epoch| self.epochs.was_read_by(epoch, recipient))
+        epoch.is_some_and(|epoch| self.was_read_by(epoch, keys))
     }
 
     fn state(&self, place: &Place<'_>, key: &str, readable: &[Readable]) -> State {
@@ -302,7 +316,7 @@ impl<'a> Ledger<'a> {
             return State::Exposed(Why::InClear);
         }
         if let Some(sealed) = sealed {
-            if place.tip.is_some_and(|tip| tip.recipients.contains(place.who.recipient)) {
+            if self.names(place.path, place.who.keys) {
                 return State::Exposed(Why::ReadsToday);
             }
             if place.reads_today {
@@ -390,6 +404,18 @@ impl<'a> Ledger<'a> {
     }
 }
 
+/// The keys of each person.
+fn people(keys: BTreeSet<&str>, same: &dyn Fn(&str, &str) -> bool) -> Vec<Vec<String>> {
+    let mut people: Vec<Vec<String>> = Vec::new();
+    for key in keys {
+        match people.iter_mut().find(|known| known.iter().any(|known| same(known, key))) {
+            Some(keys) => keys.push(key.to_owned()),
+            None => people.push(vec![key.to_owned()]),
+        }
+    }
+    people
+}
+
 /// Whose values, and the file as it is today.
 struct Place<'p> {
     who: &'p Who<'p>,
@@ -401,9 +427,9 @@ struct Place<'p> {
     is_present: bool,
 }
 
-/// One recipient: which versions they could read, and which files of today they read as a rule says.
+/// Somebody: which versions they could read, and which files of today they read as a rule says.
 struct Who<'r> {
-    recipient: &'r str,
+    keys: &'r [String],
     held: Vec<bool>,
     present: Vec<bool>,
 }

@@ -48,7 +48,9 @@ fn exposed(
     let names = workspace.names_of(&register.history)?;
     Ok(with_ledger(register, exceptions, workspace, &|ledger| {
         let mut findings = Vec::new();
-        for (recipient, files) in ledger.former() {
+        // a key that was given up is judged by itself, whoever has another one
+        for (mut keys, files) in ledger.former(&|_, _| false) {
+            let recipient = keys.remove(0);
             let name = names.get(&recipient).map(|named| named.short().to_owned());
             let who = name.unwrap_or_else(|| short_key(&recipient));
             for file in files {

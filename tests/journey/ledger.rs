@@ -141,8 +141,9 @@ fn the_ledger_shrinks_as_values_are_replaced() {
     // by key and without a name too
     assert_eq!(
         secrets(&sandbox, &["exposure", &bob.key()]).exits(1).stdout,
-        secrets(&sandbox, &["exposure"]).stdout
+        secrets(&sandbox, &["exposure", "bob"]).stdout
     );
+    secrets(&sandbox, &["exposure"]).exits(1).prints("2 of 3 exposed");
     sandbox.set("DATABASE_URL", "postgres://new").ok();
     secrets(&sandbox, &["exposure"]).exits(1).prints("DATABASE_URL       replaced   not committed yet\n");
     let vault = sandbox.read(".stax/vault.json");

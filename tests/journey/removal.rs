@@ -54,7 +54,7 @@ fn what_the_remover_cannot_open_is_left_to_a_colleague_who_finishes_it() {
         ask Ravi <ravi@example.com> to run: stax secrets remove-recipient bob
         .sops.yaml still names Bob for ops/vault.sops.yaml until then, so this commit passes
     Bob could read these values and encryption cannot take that back. Replace each at its source, then:
-      [ ] DATABASE_URL, STRIPE_SECRET_KEY, PORT   since [DATE] [COMMIT]   stax secrets set KEY -f infra/secrets/prod.enc.yaml
+      [ ] DATABASE_URL, STRIPE_SECRET_KEY, PORT   since [DATE] [COMMIT]   stax secrets set KEY
     today Bob still reads: ops/vault.sops.yaml (2 values)
     ");
     assert!(output.stdout.ends_with(&format!("today Bob still reads: {VAULT} (2 values)\n")), "{output}");

@@ -19,8 +19,8 @@ use crate::workspace::register::Register;
 /// Everybody who was named by one version of a file knows its data key, and reads every version under it: on
 /// any branch, under older names, and in copies. Each value is exposed, replaced, accepted (`allow` with
 /// rule K06 in .stax/vault.json), unknown, or present: in a file that they read today, as a rule says. Across two
-/// data keys only a key can tell that a value was replaced. Without WHO it is about everybody who was removed,
-/// and begins with a line for each. Exit codes: 0 nothing is exposed, 1 something is.
+/// data keys only a key can tell that a value was replaced. Keys that share a mail or a name are one person, unless WHO
+/// is a key. Without WHO it is about everybody who was removed, and begins with a line for each. Exit codes: 0 nothing is exposed, 1 something is.
 #[derive(clap::Args)]
 pub struct Args {
     /// A key, a unique prefix of one, a name or a mail
@@ -49,10 +49,18 @@ enum Format {
     Md,
 }
 
-/// One recipient and what they could read.
+/// Somebody and what they could read.
 struct Person {
-    key: String,
+    /// Never empty.
+    keys: Vec<String>,
     files: Vec<FileExposure>,
+}
+
+impl Person {
+    /// The one that gives the name.
+    fn key(&self) -> &str {
+        &self.keys[0]
+    }
 }
 
 impl Args {
@@ -67,8 +75,14 @@ impl Args {
         let people = with_ledger(&register, &exceptions, &workspace, &|ledger| self.people(ledger, &names))?;
         warn_gaps(ui, &register.history);
         warn_from_index(ui, &register);
-        let told =
-            output::Told { people: &people, names: &names, vault: vault.as_ref(), register: &register };
+        let is_of_all = self.who.is_none();
+        let told = output::Told {
+            people: &people,
+            names: &names,
+            vault: vault.as_ref(),
+            register: &register,
+            is_of_all,
+        };
         match self.format {
             _ if self.json => ui.json(&told.json())?,
             Format::Json => ui.json(&told.json())?,
@@ -85,8 +99,8 @@ impl Args {
 
     fn people(&self, ledger: &Ledger<'_>, names: &Names) -> Result<Vec<Person>, Failure> {
         let Some(who) = &self.who else {
-            let all = ledger.former().into_iter();
-            return Ok(all.map(|(key, files)| Person { key, files }).collect());
+            let all = ledger.former(&|one, other| names.is_one(one, other)).into_iter();
+            return Ok(all.map(|(keys, files)| Person { keys, files }).collect());
         };
         let versions = ledger.versions.iter().map(|version| &version.snapshot);
         let ever: BTreeSet<&str> = versions
@@ -95,7 +109,7 @@ impl Args {
             .map(String::as_str)
             .collect();
         let keys = names.resolve_person(who, ever.into_iter().collect())?;
-        Ok(keys.into_iter().map(|key| Person { files: ledger.exposure(&key), key }).collect())
+        Ok(vec![Person { files: ledger.exposure(&keys), keys }])
     }
 }
 

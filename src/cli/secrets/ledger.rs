@@ -1,11 +1,13 @@
 //! What the commands about the commit log share: which keys to use, spans of time, and what is not known.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::cli::escape::Escaped;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
-use crate::ledger::Origin;
+use crate::ledger::{Origin, is_of_later_document};
+use crate::policy::vault::Vault;
+use crate::policy::{WhoError, is_same_person, resolve_person};
 use crate::workspace::Caller;
 use crate::workspace::history::{History, Named};
 use crate::workspace::register::{Depth, Register};
@@ -161,6 +163,22 @@ pub(super) fn origin_json(origin: &Origin) -> serde_json::Value {
     })
 }
 
+/// The shortest command that gives a value anew; `key` is one, or what stands for several.
+pub(super) fn set_command(vault: Option<&Vault>, path: &str, key: &str) -> String {
+    let file = || format!("-f {}", shell_words::quote(path));
+    if is_of_later_document(key) {
+        return format!("stax secrets edit {}", file());
+    }
+    let key = shell_words::quote(key);
+    match vault.and_then(|vault| vault.env_for_path(path)) {
+        Some(env) if vault.is_some_and(|vault| vault.files.len() > 1) => {
+            format!("stax secrets set {key} -e {env}")
+        }
+        Some(_) => format!("stax secrets set {key}"),
+        None => format!("stax secrets set {key} {}", file()),
+    }
+}
+
 /// How people are called, in the past too.
 pub(super) struct Names(pub(super) BTreeMap<String, Named>);
 
@@ -178,40 +196,43 @@ impl Names {
         }
     }
 
-    pub(super) fn shorts<'a>(&'a self, keys: impl IntoIterator<Item = &'a String>) -> String {
-        keys.into_iter().map(|key| self.short(key)).collect::<Vec<_>>().join(", ")
-    }
-
-    /// The keys of the one whom WHO means: several where they share a name, or a mail.
-    pub(super) fn resolve_person(&self, who: &str, keys: Vec<&str>) -> Result<Vec<String>, Failure> {
-        let wanted = who.trim().to_lowercase();
-        let is_meant = |key: &&&str| {
-            self.0.get(**key).is_some_and(|named| {
-                let mail = named.name.rsplit_once('<').map(|(_, mail)| mail.trim_end_matches('>'));
-                let forms = [Some(named.name.as_str()), Some(named.short()), mail];
-                forms.into_iter().flatten().any(|form| form.trim().to_lowercase() == wanted)
-            })
-        };
-        let own: Vec<String> = keys.iter().filter(is_meant).map(|key| (*key).to_owned()).collect();
-        let names: BTreeSet<&str> = own.iter().map(|key| self.full(key)).collect();
-        if own.len() > 1 && names.len() == 1 {
-            return Ok(own);
+    /// Whether two keys are those of one person.
+    pub(super) fn is_one(&self, one: &str, other: &str) -> bool {
+        match (self.0.get(one), self.0.get(other)) {
+            (Some(one), Some(other)) => is_same_person(&one.name, &other.name),
+            _ => one == other,
         }
-        self.resolve(who, keys.into_iter()).map(|key| vec![key])
     }
 
-    /// The key that WHO means among some.
-    pub(super) fn resolve<'a>(
-        &self,
-        who: &str,
-        keys: impl Iterator<Item = &'a str>,
-    ) -> Result<String, Failure> {
-        let known: Vec<(&str, &str)> =
-            keys.map(|key| (key, self.0.get(key).map_or("", |named| named.name.as_str()))).collect();
-        crate::policy::resolve_who(who, &known).map_err(|error| {
-            Failure::usage(error.to_string()).hint("see who ever could read: stax secrets history")
-        })
+    /// `Ana, Bob (2 keys)`
+    pub(super) fn shorts<'a>(&'a self, keys: impl IntoIterator<Item = &'a String>) -> String {
+        let mut people: Vec<(&String, usize)> = Vec::new();
+        for key in keys {
+            match people.iter_mut().find(|(known, _)| self.is_one(known, key)) {
+                Some((_, number)) => *number += 1,
+                None => people.push((key, 1)),
+            }
+        }
+        let shown = people.into_iter().map(|(key, number)| match number {
+            1 => self.short(key).into_owned(),
+            number => format!("{} ({number} keys)", self.short(key)),
+        });
+        shown.collect::<Vec<_>>().join(", ")
     }
+
+    /// The keys of the one whom WHO means.
+    pub(super) fn resolve_person(&self, who: &str, keys: Vec<&str>) -> Result<Vec<String>, Failure> {
+        resolve_person(who, &self.named(keys)).map_err(unknown)
+    }
+
+    fn named<'a>(&'a self, keys: Vec<&'a str>) -> Vec<(&'a str, &'a str)> {
+        let name = |key: &str| self.0.get(key).map_or("", |named| named.name.as_str());
+        keys.into_iter().map(|key| (key, name(key))).collect()
+    }
+}
+
+fn unknown(error: WhoError) -> Failure {
+    Failure::usage(error.to_string()).hint("see who ever could read: stax secrets history")
 }
 
 #[cfg(test)]

@@ -5,9 +5,10 @@ use std::process::ExitCode;
 
 use super::interrupted::mention;
 use super::people::{People, roster_write, today};
+use super::verify::count;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
-use crate::inventory::RuleAt;
+use crate::inventory::{RuleAt, Target};
 
 /// Who can read, by the policy, and since when, by the commit log
 #[derive(clap::Args)]
@@ -43,13 +44,47 @@ impl Args {
             ui.json(&serde_json::json!({"schema": 1, "recipients": list(&people, &rules)}))?;
             return Ok(ExitCode::SUCCESS);
         }
-        for (rule, readers) in &rules {
-            ui.line(people.label(*rule));
+        for (readers, of) in same_readers(&rules) {
+            ui.line(title(&people, &of));
             table(ui, readers);
         }
         Ok(ExitCode::SUCCESS)
     }
 }
+
+/// Rules with the same readers stand together.
+fn same_readers(rules: &[(RuleAt, Vec<Reader>)]) -> Vec<(&[Reader], Vec<RuleAt>)> {
+    let keys = |readers: &[Reader]| readers.iter().map(|reader| reader.key.clone()).collect::<BTreeSet<_>>();
+    let mut groups: Vec<(&[Reader], Vec<RuleAt>)> = Vec::new();
+    for (rule, readers) in rules {
+        match groups.iter_mut().find(|(known, _)| keys(known) == keys(readers)) {
+            Some((_, rules)) => rules.push(*rule),
+            None => groups.push((readers, vec![*rule])),
+        }
+    }
+    groups
+}
+
+/// Environments and files, and rules that govern none.
+fn title(people: &People, rules: &[RuleAt]) -> String {
+    let mut names: Vec<String> = Vec::new();
+    for rule in rules {
+        let files = people.governed(*rule).map(|file| &file.target);
+        let name = |target: &Target| target.env.clone().unwrap_or_else(|| target.path.clone());
+        let before = names.len();
+        names.extend(files.map(name));
+        if names.len() == before {
+            names.push(people.label(*rule));
+        }
+    }
+    let left = names.len().saturating_sub(SHOWN);
+    names.truncate(SHOWN);
+    let more = if left > 0 { format!(" and {}", count(left, "more file")) } else { String::new() };
+    names.join(", ") + &more
+}
+
+/// Files of one title.
+const SHOWN: usize = 5;
 
 /// One recipient of one rule.
 struct Reader {

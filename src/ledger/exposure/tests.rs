@@ -46,7 +46,7 @@ fn told_of(
         State::Unknown(Doubt::Gone { removed }) => format!("unknown, gone {}", commit(removed)),
     };
     let mut lines = Vec::new();
-    for file in ledger.exposure(who) {
+    for file in ledger.exposure(&[who.to_owned()]) {
         let away = file.away.iter().map(|(from, to)| format!(" not {}..{}", from.commit, to.commit));
         let (path, away) = (&file.path, away.collect::<String>());
         lines.push(format!("{path} {}..{}{away}", file.from.commit, commit(&file.until)));
@@ -210,8 +210,34 @@ fn former_is_who_lost_a_file_and_not_who_reads_another_deleted_one() {
         standing: &|_, _| Standing::Unknown,
         memory: Memory::default(),
     };
-    assert_eq!(ledger.former().into_keys().collect::<Vec<_>>(), ["bob"]);
-    assert!(ledger.exposure("carol").is_empty());
+    let former: Vec<_> = ledger.former(&|_, _| false).into_iter().map(|(keys, _)| keys).collect();
+    assert_eq!(former, [["bob"]]);
+    assert!(ledger.exposure(&["carol".to_owned()]).is_empty());
+}
+
+#[test]
+fn what_somebody_reads_with_another_key_is_no_exposure() {
+    let old = snapshot(&["ana", "bob-old"], &[("A", 1)]);
+    let new = snapshot(&["ana", "bob-new"], &[("A", 1)]);
+    let versions = log(&[("f", "c2", &new), ("f", "c1", &old)]);
+    let tips = [("f".to_owned(), new.clone())];
+    let (epochs, insight) = (Epochs::of(&versions, &[], &NO_KEY()), NO_KEY());
+    let ledger = Ledger {
+        versions: &versions,
+        removals: &[],
+        tips: &tips,
+        epochs: &epochs,
+        insight: &insight,
+        accepted: &|_, _| None,
+        head: (&versions, &[]),
+        standing: &|_, _| Standing::Named,
+        memory: Memory::default(),
+    };
+    let is_bob = |one: &str, other: &str| one.starts_with("bob") && other.starts_with("bob");
+    assert!(ledger.former(&is_bob).is_empty());
+    assert_eq!(ledger.former(&|_, _| false).len(), 1);
+    let both = ledger.exposure(&["bob-old".to_owned(), "bob-new".to_owned()]);
+    assert_eq!(both[0].items[0].state, State::Present);
 }
 
 #[test]

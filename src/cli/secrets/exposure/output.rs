@@ -1,11 +1,11 @@
 //! The ledger for people, as Markdown and as JSON.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use serde_json::json;
 
-use super::super::ledger::{Names, origin_json};
+use super::super::ledger::{Names, origin_json, set_command};
 use super::super::verify::count as counted;
 use super::{Person, count};
 use crate::cli::escape::Escaped;
@@ -22,6 +22,8 @@ pub(super) struct Told<'a> {
     pub(super) names: &'a Names,
     pub(super) vault: Option<&'a Vault>,
     pub(super) register: &'a Register,
+    /// Nobody was asked for by name.
+    pub(super) is_of_all: bool,
 }
 
 impl Told<'_> {
@@ -29,16 +31,16 @@ impl Told<'_> {
         if self.people.is_empty() {
             ui.one_line("nobody was removed from a file that this clone knows");
         }
-        let count = count(self.people);
-        if self.people.len() > 1 {
+        let begins_with_summary = self.is_of_all && !self.people.is_empty();
+        if begins_with_summary {
             ui.one_line(self.summary());
             self.print_people(ui);
         }
         for (position, person) in self.people.iter().enumerate() {
-            if position > 0 || self.people.len() > 1 {
+            if position > 0 || begins_with_summary {
                 ui.one_line("");
             }
-            let name = self.names.full(&person.key);
+            let name = self.names.full(person.key());
             if person.files.is_empty() {
                 ui.one_line(format!("{name} could read no version that this clone has"));
             }
@@ -49,23 +51,21 @@ impl Told<'_> {
                 }
             }
         }
-        if count.all > 0 && self.people.len() == 1 {
+        if !begins_with_summary && count(self.people).all > 0 {
             ui.one_line(self.summary());
         }
     }
 
-    /// One line a person: `Bob <bob@example.com>  9 of 14 exposed  stax secrets exposure bob@example.com`. Keys that
-    /// share a name are one.
+    /// One line a person: `Bob <bob@example.com>  9 of 14 exposed, 2 keys of theirs`
     fn print_people(&self, ui: &Ui) {
-        let mut people: BTreeMap<&str, Vec<&Person>> = BTreeMap::new();
+        let names = self.people.iter().map(|person| self.names.full(person.key()));
+        let width = names.map(|name| name.chars().count()).max().unwrap_or(0);
         for person in self.people {
-            people.entry(self.names.full(&person.key)).or_default().push(person);
-        }
-        let width = people.keys().map(|name| name.chars().count()).max().unwrap_or(0);
-        for (name, keys) in people {
-            let count = count(keys.iter().copied());
-            let several =
-                if keys.len() > 1 { format!(", {} keys of theirs", keys.len()) } else { String::new() };
+            let (name, count) = (self.names.full(person.key()), count([person]));
+            let several = match person.keys.len() {
+                1 => String::new(),
+                keys => format!(", {keys} keys of theirs"),
+            };
             let unknown =
                 if count.unknown > 0 { format!(", {} unknown", count.unknown) } else { String::new() };
             let all = count.all - count.present;
@@ -125,7 +125,7 @@ impl Told<'_> {
     /// The state, and what is to do.
     fn told(&self, file: &FileExposure, item: &Item) -> (&'static str, String) {
         let by = |origin: &Origin| format!("{} {} {}", origin.short(), origin.date, origin.author);
-        let set = || format!("; {}", self.command(&file.path, &item.key));
+        let set = || format!("; {}", set_command(self.vault, &file.path, &item.key));
         match &item.state {
             State::Present => ("present", "they read this file, and a rule names them".to_owned()),
             State::Exposed(why) => {
@@ -144,7 +144,7 @@ impl Told<'_> {
                     Why::InClear => "in clear today".to_owned(),
                     Why::Elsewhere { path, key } => {
                         let what = format!("same value today as {key} in {}", self.place(path));
-                        return ("exposed", format!("{what}; {}", self.command(path, key)));
+                        return ("exposed", format!("{what}; {}", set_command(self.vault, path, key)));
                     }
                 };
                 ("exposed", why + &set())
@@ -164,19 +164,6 @@ impl Told<'_> {
             State::Unknown(Doubt::Gone { removed: None }) => {
                 ("unknown", "not in the file of today; revoke it at its source".to_owned())
             }
-        }
-    }
-
-    fn command(&self, path: &str, key: &str) -> String {
-        if crate::ledger::is_of_later_document(key) {
-            return format!("stax secrets edit -f {}", shell_words::quote(path));
-        }
-        let key = shell_words::quote(key);
-        let several = self.vault.is_some_and(|vault| vault.files.len() > 1);
-        match self.env(path) {
-            Some(env) if several => format!("stax secrets set {key} -e {env}"),
-            Some(_) => format!("stax secrets set {key}"),
-            None => format!("stax secrets set {key} -f {}", shell_words::quote(path)),
         }
     }
 
@@ -202,8 +189,8 @@ impl Told<'_> {
             let _ = writeln!(
                 out,
                 "# What {} could read\n\n{}\n",
-                cell(self.names.full(&person.key)),
-                cell(&person.key)
+                cell(self.names.full(person.key())),
+                cell(&person.keys.join(", "))
             );
             for file in &person.files {
                 let _ = writeln!(out, "## {}\n", cell(&self.headline(file)));
@@ -230,9 +217,10 @@ impl Told<'_> {
     pub(super) fn json(&self) -> serde_json::Value {
         let count = count(self.people);
         let people = self.people.iter().map(|person| {
-            let named = self.names.0.get(&person.key);
+            let named = self.names.0.get(person.key());
             json!({
-                "recipient": person.key,
+                "recipient": person.key(),
+                "keys": person.keys,
                 "name": named.map(|named| named.name.clone()),
                 "files": person.files.iter().map(|file| self.file_json(file)).collect::<Vec<_>>(),
             })

@@ -7,7 +7,7 @@ use super::super::ledger::{Names, Window};
 use super::super::verify::count as counted;
 use super::commits;
 use crate::cli::ui::Ui;
-use crate::ledger::{FileChange, KeyChange, Move, Origin, Place, Row, timeline};
+use crate::ledger::{FileChange, KeyChange, Move, Origin, Place, Row, short_key, timeline};
 use crate::workspace::stories::{Story, Subject};
 
 /// A row, and in how many files of the block it happened.
@@ -227,7 +227,11 @@ fn told(line: &Line, names: &Names, all: usize) -> String {
         };
         let undone = if step.undone { " (the merge took the change of a side back)" } else { "" };
         let many = if *files < all { format!(" in {files} of {all} files") } else { String::new() };
-        format!("{sign} {}{role}{place}{undone}{many}", names.short(&step.recipient))
+        // whoever swaps a key goes and comes at once
+        let has_another =
+            row.moves.iter().any(|other| other != step && names.is_one(&other.recipient, &step.recipient));
+        let key = if has_another { format!(" [{}]", short_key(&step.recipient)) } else { String::new() };
+        format!("{sign} {}{key}{role}{place}{undone}{many}", names.short(&step.recipient))
     };
     let mut what: Vec<String> = row.moves.iter().zip(files).map(step).collect();
     if row.file == FileChange::Removed {

@@ -6,11 +6,14 @@ use sops_document::age::{Recipient, is_other_kind, person, same_key};
 
 use super::plan::{Plan, Reach};
 use crate::cli::failure::Failure;
+use crate::cli::secrets::ledger::set_command;
 use crate::cli::secrets::people::{People, Since};
 use crate::cli::secrets::verify::count;
 use crate::cli::ui::Ui;
+use crate::disk::Write;
 use crate::inventory::{Cause, Inventory, Obstacle, SecretFile};
 use crate::ledger::{Item, State, is_of_later_document, sealed_names};
+use crate::policy::vault::Vault;
 use crate::repo::{ObjectId, Repo};
 use crate::verify::{Exceptions, with_ledger};
 use crate::workspace::register::Register;
@@ -191,10 +194,11 @@ impl Told<'_> {
         let workspace = &self.people.workspace;
         let exceptions = Exceptions::of_head(workspace)?;
         let exposure =
-            with_ledger(register, &exceptions, workspace, &|ledger| ledger.exposure(&person(self.key)));
+            with_ledger(register, &exceptions, workspace, &|ledger| ledger.exposure(&[person(self.key)]));
+        let vault = workspace.vault()?;
         for (file, _) in &self.plan.done {
             let items = exposure.iter().filter(|it| it.path == file.target.path).flat_map(|it| &it.items);
-            checklist(ui, file, &items.collect::<Vec<_>>());
+            checklist(ui, file, &items.collect::<Vec<_>>(), vault.as_ref());
         }
         Ok(())
     }
@@ -288,8 +292,8 @@ impl Told<'_> {
         Ok(())
     }
 
-    pub(super) fn next(&self, ui: &Ui, is_dry: bool) -> Result<(), Failure> {
-        let writes = self.plan.writes();
+    /// `writes` are those of the whole command.
+    pub(super) fn next(&self, ui: &Ui, writes: &[Write], is_dry: bool) -> Result<(), Failure> {
         let rules = self.plan.after.iter().enumerate().flat_map(|(policy, config)| {
             let same =
                 config.rules.len() == self.people.inventory.policies.readable[policy].config.rules.len();
@@ -307,7 +311,7 @@ impl Told<'_> {
         }
         let message =
             format!("chore(secrets): remove {} from {}", self.people.name(self.key), some(&self.what()));
-        ui.next(&self.people.finish(ui, &writes, &message)?);
+        ui.next(&self.people.finish(ui, writes, &message)?);
         if !self.plan.done.is_empty() {
             ui.note(format!(
                 "the list shrinks as values change: stax secrets exposure {}",
@@ -345,7 +349,7 @@ fn branches(repo: &Repo) -> Result<Vec<(String, ObjectId)>, Failure> {
     Ok(repo.branch_tips()?.into_iter().filter(|(_, tip)| Some(*tip) != head).collect())
 }
 
-fn checklist(ui: &Ui, file: &SecretFile, items: &[&Item]) {
+fn checklist(ui: &Ui, file: &SecretFile, items: &[&Item], vault: Option<&Vault>) {
     let mut groups: BTreeMap<Option<Since>, Vec<String>> = BTreeMap::new();
     let mut gone = Vec::new();
     let today: Vec<String> = secret_paths(&file.document).iter().map(ToString::to_string).collect();
@@ -365,13 +369,10 @@ fn checklist(ui: &Ui, file: &SecretFile, items: &[&Item]) {
     for (since, names) in groups {
         let since =
             since.map_or("not committed".into(), |since| format!("since {} {}", since.date, since.commit));
+        let later = names.iter().find(|name| is_of_later_document(name));
         let one = if let [name] = names.as_slice() { name } else { "KEY" };
-        let command = match names.iter().any(|name| is_of_later_document(name)) {
-            true => "edit".to_owned(),
-            false => format!("set {}", shell_words::quote(one)),
-        };
-        let path = shell_words::quote(&file.target.path);
-        ui.one_line(format!("  [ ] {}   {since}   stax secrets {command} -f {path}", names.join(", ")));
+        let command = set_command(vault, &file.target.path, later.map_or(one, String::as_str));
+        ui.one_line(format!("  [ ] {}   {since}   {command}", names.join(", ")));
     }
     for (name, since) in gone {
         ui.one_line(format!(
