@@ -13,6 +13,7 @@ mod finding;
 pub mod fingerprint;
 mod history;
 mod leaks;
+mod moved;
 mod objects;
 mod options;
 mod passing;

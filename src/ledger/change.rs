@@ -15,6 +15,8 @@ pub struct Change<'a> {
     pub managed: bool,
     pub before: &'a Snapshot,
     pub after: &'a Snapshot,
+    /// What all parents of a merge hold.
+    pub beside: &'a [Rc<Snapshot>],
     pub past: Past<'a>,
 }
 
@@ -195,9 +197,12 @@ fn kept_stanza(change: &Change<'_>) -> Option<Oddity> {
     is_kept.then(|| Oddity::KeptStanza { removed: removed.clone() })
 }
 
-/// An old value is back; a revert does that too.
+/// An old value is back; a revert does that too. Which side of a merge a value comes from is no step back: where it
+/// takes one that the other side had replaced, `returned` tells.
 fn old_token(change: &Change<'_>) -> Option<Oddity> {
-    let before: BTreeSet<Mark> = change.before.sealed.values().map(|sealed| sealed.mark).collect();
+    let parents = change.beside.iter().map(|parent| &**parent).chain([change.before]);
+    let before: BTreeSet<Mark> =
+        parents.flat_map(|parent| parent.sealed.values()).map(|sealed| sealed.mark).collect();
     let keys: Vec<String> = change
         .after
         .sealed
@@ -267,7 +272,8 @@ mod tests {
 
     fn rules(before: &Snapshot, after: &Snapshot, older: &[Rc<Snapshot>]) -> Vec<&'static str> {
         let track = Track::new(older.to_vec());
-        let change = Change { path: "a.yaml", managed: false, before, after, past: track.from(0) };
+        let (path, past) = ("a.yaml", track.from(0));
+        let change = Change { path, managed: false, before, after, beside: &[], past };
         oddities(&change).iter().map(rule).collect()
     }
 
@@ -323,6 +329,20 @@ mod tests {
         // the repair of a file that was changed under its MAC
         assert_eq!(rules(&snapshot(3, 1), &old, std::slice::from_ref(&old)), ["D06"]);
         assert_eq!(rules(&snapshot(3, 1), &old, &[]), ["D11"]);
+    }
+
+    #[test]
+    fn what_the_other_side_of_a_merge_holds_is_no_step_back() {
+        let (ours, theirs) = (snapshot(2, 2), Rc::new(snapshot(3, 3)));
+        let older = Track::new(vec![theirs.clone(), Rc::new(snapshot(1, 1))]);
+        let told = |after: &Snapshot, beside: &[Rc<Snapshot>]| {
+            let past = older.from(0);
+            let change = Change { path: "a.yaml", managed: false, before: &ours, after, beside, past };
+            oddities(&change).iter().map(rule).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&theirs, &[]), ["D06"]);
+        assert_eq!(told(&theirs, std::slice::from_ref(&theirs)), [""; 0]);
+        assert_eq!(told(&snapshot(1, 1), &[theirs.clone()]), ["D06"]);
     }
 
     #[test]

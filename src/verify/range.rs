@@ -3,14 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use sops_document::Format;
-
 use super::base::{self, Against, Base};
 use super::beyond::Beyond;
 use super::error::VerifyError;
 use super::exceptions::Accepted;
 use super::facts::FileFacts;
 use super::finding::Finding;
+use super::moved::{Gone, plain_names};
 use super::options::{Options, is_beneath};
 use super::report::Report;
 use super::rule::{Also, RuleId, Severity};
@@ -98,7 +97,7 @@ pub(super) fn verify(
     let mut findings = guards(&range.walked, &secret_paths(&gathered, &sealed));
     findings.extend(base.new_exceptions(gathered.vault.as_ref(), COUNTS_LATER));
     for commit in &range.walked {
-        let gone = taken_away(commit, &mut snapshots)?;
+        let gone = Gone::by(commit, &mut snapshots)?;
         for change in &commit.paths {
             let past = tracks.past(&change.path, &commit.id.short());
             let context = Context { tip: &gathered, past, gone: &gone, with_key };
@@ -175,7 +174,7 @@ pub(super) fn staged(
         versions.extend(before.iter().map(|before| Version::of_parent(path, before.clone())));
         let (Some(before), Some(after)) = (before, after) else { continue };
         let managed = gathered.vault.iter().flat_map(|vault| &vault.files).any(|file| file.path == *path);
-        let with = |past| Change { path, managed, before: &before, after: &after, past };
+        let with = |past| Change { path, managed, before: &before, after: &after, beside: &[], past };
         let mut found = ledger::oddities(&with(Past::default()));
         let is_rotated = !before.shares_key_with(&after);
         let track;
@@ -254,56 +253,9 @@ const GUARDS: [&str; 4] = [POLICY, VAULT, ".gitattributes", ".envrc"];
 struct Context<'a> {
     tip: &'a Gathered,
     past: Past<'a>,
-    /// Documents that the same commit takes away.
-    gone: &'a [(String, Rc<Snapshot>)],
+    /// What the same commit takes away.
+    gone: &'a Gone,
     with_key: bool,
-}
-
-fn taken_away(
-    commit: &Commit,
-    snapshots: &mut Snapshots<'_>,
-) -> Result<Vec<(String, Rc<Snapshot>)>, VerifyError> {
-    let mut gone = Vec::new();
-    for change in commit.paths.iter().filter(|change| change.new.is_none()) {
-        for old in &change.old {
-            gone.extend(snapshots.of(&change.path, *old)?.map(|snapshot| (change.path.clone(), snapshot)));
-        }
-    }
-    Ok(gone)
-}
-
-/// Whether a clear file is a sealed one that was taken away, under another name: it has at least half of
-/// the names, or, where all of it is one value, the same file name in another folder.
-fn is_copy_of(path: &str, bytes: &[u8], (other, gone): &(String, Rc<Snapshot>)) -> bool {
-    let name = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
-    if Format::said_by(path).is_none() || Format::said_by(other).is_none() {
-        return name(path) == name(other);
-    }
-    let names = clear_names(path, bytes);
-    let known = gone.sealed.keys().filter(|key| names.contains(*key)).count();
-    known > 0 && known * 2 >= gone.sealed.len()
-}
-
-/// The names of the values of a clear file; a reference to a value that is elsewhere is none.
-fn clear_names(path: &str, bytes: &[u8]) -> BTreeSet<String> {
-    let format = Format::of_path(path);
-    if let Some(name) = format.traits().only_value {
-        return BTreeSet::from([name.to_owned()]);
-    }
-    let tree = std::str::from_utf8(bytes).ok().and_then(|text| format.parse(text).ok());
-    let leaves = tree.iter().flat_map(|tree| tree.leaves());
-    let values = leaves.filter(|(_, _, leaf)| match leaf.scalar.as_text() {
-        Some(text) => !text.is_empty() && !is_reference(text),
-        None => leaf.scalar.token_type().is_some(),
-    });
-    values.map(|(path, ..)| path.to_string()).collect()
-}
-
-/// `${NAME}` of Flux, `{{ … }}` of Helm, and what vault plugins fetch.
-fn is_reference(text: &str) -> bool {
-    text.contains("${")
-        || text.contains("{{")
-        || ["<path:", "ref+", "op://"].iter().any(|lead| text.starts_with(lead))
 }
 
 fn of_change(
@@ -318,40 +270,20 @@ fn of_change(
     let managed = tip.vault.iter().flat_map(|vault| &vault.files).any(|file| file.path == *path);
     let at_end = tip.facts.files().find(|file| file.path == *path).and_then(FileFacts::document);
     let end = || at_end.map(Snapshot::of);
-    let mut findings = Vec::new();
-    let mut was_sealed = None;
+    let mut parents = Vec::new();
     for old in &change.old {
-        let Some(before) = snapshots.of(path, *old)? else { continue };
-        if let Some(after) = &after {
-            let judged = Change { path, managed, before: &before, after, past: context.past };
-            let entries = (*old, change.new);
-            let found = ledger::oddities(&judged);
-            findings.extend(told(workspace, &judged, found, entries, context.with_key, &end)?);
-        }
-        was_sealed = Some(before);
+        parents.extend(snapshots.of(path, *old)?.map(|before| (*old, before)));
     }
-    let is_new = !change.old.iter().any(Option::is_some) && !context.gone.is_empty();
-    if let Some(entry) = change.new.filter(|entry| entry.is_file())
-        && (after.is_some() || was_sealed.is_some() || is_new)
-    {
-        let bytes = match workspace.repo()?.blob(entry.id) {
-            // where it looks like a document, what commits bring is told of it
-            Err(RepoError::TooLarge { .. }) => {
-                let is_plain = was_sealed.is_some() && !workspace.sniff_blob(entry.id)?.may_be_document();
-                findings.extend(is_plain.then(|| file::grown(path)));
-                return Ok(findings);
-            }
-            blob => blob?,
-        };
-        let renamed =
-            context.gone.iter().find(|gone| is_new && after.is_none() && is_copy_of(path, &bytes, gone));
-        let before = was_sealed.as_deref().or(renamed.map(|(_, gone)| &**gone));
-        if after.is_some() || before.is_some() {
-            let mut leaks = leaks(path, managed, &bytes, before);
-            drop_older(&mut leaks, workspace, change, managed, &bytes);
-            findings.extend(leaks);
-        }
+    let beside: Vec<Rc<Snapshot>> = parents.iter().map(|(_, before)| before.clone()).collect();
+    let mut findings = Vec::new();
+    for (old, before) in &parents {
+        let Some(after) = &after else { continue };
+        let judged = Change { path, managed, before, after, beside: &beside, past: context.past };
+        let found = ledger::oddities(&judged);
+        findings.extend(told(workspace, &judged, found, (*old, change.new), context.with_key, &end)?);
     }
+    let was_sealed = beside.last().map(|before| &**before);
+    findings.extend(published(workspace, change, context.gone, managed, (was_sealed, after.is_some()))?);
     findings.dedup();
     let short = commit.id.short();
     let line = format!(
@@ -364,6 +296,39 @@ fn of_change(
         heal(finding, &end, snapshots, change)?;
     }
     Ok(findings.into_iter().map(|finding| finding.in_commit(line.clone())).collect())
+}
+
+/// What a change shows to everybody who gets the commit. `is_sealed`: the file is a document afterwards.
+fn published(
+    workspace: &Workspace,
+    change: &PathChange,
+    gone: &Gone,
+    managed: bool,
+    (was_sealed, is_sealed): (Option<&Snapshot>, bool),
+) -> Result<Vec<Finding>, VerifyError> {
+    let path = &change.path;
+    let Some(entry) = change.new.filter(|entry| entry.is_file()) else { return Ok(Vec::new()) };
+    let is_added = !change.old.iter().any(Option::is_some);
+    let may_be_moved = is_added && !is_sealed && gone.may_hold(entry);
+    if !is_sealed && was_sealed.is_none() && !may_be_moved {
+        return Ok(Vec::new());
+    }
+    let bytes = match workspace.repo()?.blob(entry.id) {
+        // where it looks like a document, what commits bring is told of it
+        Err(RepoError::TooLarge { .. }) => {
+            let is_plain = was_sealed.is_some() && !workspace.sniff_blob(entry.id)?.may_be_document();
+            return Ok(is_plain.then(|| file::grown(path)).into_iter().collect());
+        }
+        blob => blob?,
+    };
+    let moved = || gone.source_of(path, &bytes).filter(|_| may_be_moved);
+    let before = was_sealed.or_else(moved);
+    if !is_sealed && before.is_none() {
+        return Ok(Vec::new());
+    }
+    let mut leaks = leaks(path, managed, &bytes, before);
+    drop_older(&mut leaks, workspace, change, managed, &bytes);
+    Ok(leaks)
 }
 
 /// A commit is blamed for what it brings: what stands in a parent on the same line was there before.
@@ -414,10 +379,11 @@ fn leaks(path: &str, managed: bool, bytes: &[u8], before: Option<&Snapshot>) -> 
     match (&file.content, before) {
         (Content::Clear, Some(before)) => return opened(path, bytes, before),
         (Content::Broken { is_unmerged: true, .. }, Some(_)) => return vec![file::left_by_merge(path)],
-        // what nobody can read as a document may well hold the values in clear
-        (Content::Broken { .. } | Content::NotText | Content::OtherFormat, Some(_)) => {
-            return vec![file::unreadable(path)];
+        // what nobody can read as a document may well hold the values in plaintext
+        (Content::Broken { line, what, .. }, Some(_)) => {
+            return vec![file::unreadable(path).at(*line).detail(what)];
         }
+        (Content::NotText | Content::OtherFormat, Some(_)) => return vec![file::unreadable(path)],
         _ => {}
     }
     let mut findings = rules::judge_alone(&file);
@@ -427,7 +393,7 @@ fn leaks(path: &str, managed: bool, bytes: &[u8], before: Option<&Snapshot>) -> 
 
 /// A file that was a SOPS document and holds values in clear where tokens were.
 fn opened(path: &str, bytes: &[u8], before: &Snapshot) -> Vec<Finding> {
-    let names = clear_names(path, bytes);
+    let names = plain_names(path, bytes);
     let clear: Vec<&str> =
         before.sealed.keys().filter(|key| names.contains(*key)).map(String::as_str).collect();
     Vec::from_iter((!clear.is_empty()).then(|| file::opened(path, &clear)))

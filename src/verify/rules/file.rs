@@ -397,7 +397,7 @@ fn conflict(file: &FileFacts) -> Finding {
 /// F01 of what cannot be read any more.
 pub(in crate::verify) fn unreadable(path: &str) -> Finding {
     let message = "was a SOPS document before and cannot be read as one: values may be in clear";
-    Finding::error(RuleId::F01, path, message).fix(PUBLISHED)
+    Finding::error(RuleId::F01, path, message).fix(LOOK)
 }
 
 /// The same between the markers of a merge.
