@@ -149,6 +149,13 @@ impl Finding {
         self
     }
 
+    /// What it said before its words changed.
+    #[must_use]
+    pub fn first_words(mut self, words: impl Into<String>) -> Self {
+        self.first_words = Some(words.into());
+        self
+    }
+
     #[must_use]
     pub fn parts(mut self, parts: impl IntoIterator<Item = Part>) -> Self {
         self.parts.extend(parts);

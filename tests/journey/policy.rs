@@ -226,7 +226,7 @@ fn a_rule_that_matches_nothing_is_told() {
     let text = sandbox.read(".sops.yaml");
     sandbox.write(".sops.yaml", text.replace("secrets/web", "secret/web"));
     let output = sandbox.stax(["secrets", "verify"]).ok();
-    let output = output.prints("notice[P05").prints("this rule matches no file of the index");
+    let output = output.prints("notice[P05").prints("matches no file of the index");
     output.prints(".sops.yaml:13").prints(": 2 notices; ").hides("warning");
     sandbox.write(".sops.yaml", text.replace("secrets/prod\\.yaml$", "secrets"));
     sandbox.stax(["secrets", "verify"]).exits(1).prints("falls to an earlier one, such as that in line 8");

@@ -16,6 +16,7 @@ use crate::verify::{self, Against, Options, Report, State, Target};
 use crate::workspace::register::Depth;
 use crate::workspace::{Caller, Workspace};
 
+mod blocks;
 mod explain;
 mod github;
 pub(in crate::cli) mod opinion;

@@ -62,7 +62,7 @@ rules! {
         title: "A pattern does not compile, or the rule of a bound file does not encrypt all of it to age keys",
         bound: Some(Severity::Error),
         general: Some(Severity::Error),
-        why: "sops takes a pattern that does not compile as one that matches nothing, and writes every value in clear",
+        why: "sops takes a pattern that does not compile as one that matches nothing, and writes every value in plaintext; one that stax cannot judge as sops does may do the same",
         example: "`encrypted_regex: '^(?!PUBLIC_)'`; in the rule of a bound file also key groups, `mac_only_encrypted` or a crypt rule",
         mend: &[
             "write the pattern without look-around, as RE2 has it, or drop it: the default encrypts everything",
@@ -218,16 +218,26 @@ fn order(facts: &Facts, config: &Config) -> Vec<Finding> {
     }
     findings.extend(doubly.into_iter().map(|((line, other), paths)| {
         let what = if paths.len() == 1 { "1 file".to_owned() } else { format!("{} files", paths.len()) };
+        let of = |line: usize| config.rules.iter().find(|rule| rule.line == line).map_or("", pattern);
+        let (here, there) = (of(line), of(other));
         let message =
-            format!("{what} of this rule also match that in line {other}, which names other readers");
+            format!("{what} of `{here}` also match `{there}` in line {other}, which names other readers");
         let each = |path: &&str| {
             let message =
                 format!("{path} matches the rules in lines {line} and {other}, which name other readers");
             Part::of_file(*path, message)
         };
-        Finding::notice(RuleId::P03, POLICY, message).at(line).parts(paths.iter().map(each))
+        Finding::notice(RuleId::P03, POLICY, message)
+            .first_words(format!("{what} of this rule also match that in line , which names other readers"))
+            .at(line)
+            .parts(paths.iter().map(each))
     }));
     findings
+}
+
+/// How a rule is told from the others.
+fn pattern(rule: &CreationRule) -> &str {
+    rule.path_regex.as_ref().map_or("a rule without a pattern", Pattern::as_str)
 }
 
 /// Whether a pattern is `^path$`, escaped or not.
@@ -274,14 +284,16 @@ fn idle(facts: &Facts, config: &Config, position: usize) -> Option<Finding> {
             _ => return None,
         }
     }
-    let message = match taken {
+    let words = |what: &str| match taken {
         Some(line) => {
-            format!("every file that this rule matches falls to an earlier one, such as that in line {line}")
+            format!("every file that {what} matches falls to an earlier one, such as that in line {line}")
         }
-        None => "this rule matches no file of the index".to_owned(),
+        None => format!("{what} matches no file of the index"),
     };
     let severity = if facts.has_vault { Severity::Warning } else { Severity::Notice };
-    Some(Finding::new(RuleId::P05, severity, POLICY, message).at(rule.line))
+    let message = words(&format!("the rule `{}`", pattern.as_str()));
+    let finding = Finding::new(RuleId::P05, severity, POLICY, message).at(rule.line);
+    Some(finding.first_words(words("this rule")))
 }
 
 fn absent(facts: &Facts) -> Vec<Finding> {

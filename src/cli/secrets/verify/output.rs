@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
+use super::blocks::blocks;
 use super::{Report, count, github, sarif};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
@@ -58,43 +59,17 @@ fn location(report: &Report, finding: &Finding) -> String {
 pub(super) fn show(report: &Report, ui: &Ui, on_stderr: bool, with_why: bool) {
     let mut told = BTreeSet::new();
     for block in blocks(&report.findings) {
-        let finding = block[0];
-        let mut more: Vec<String> = block[1..].iter().map(|other| other.message.clone()).collect();
-        // the message or the lines below it name the file
-        more.extend((!finding.rule.is(Also::NamesItsFiles)).then(|| location(report, finding)));
-        more.extend(block.iter().flat_map(|finding| finding.detail.iter().cloned()));
-        let is_first = with_why && told.insert(finding.rule);
-        if is_first && !finding.rule.is(Also::GivesItsReason) {
-            more.push(format!("why: {}", finding.rule.why));
+        let finding = block.first();
+        let rule = finding.rule;
+        let mut more = block.places(&|finding| location(report, finding));
+        let is_first = with_why && told.insert(rule);
+        if is_first && !rule.is(Also::GivesItsReason) {
+            more.push(format!("why: {}", rule.why));
         }
-        for finding in &block {
-            match &finding.fix {
-                Some(fix) => more.push(format!("fix: {fix}")),
-                None if with_why => {
-                    more.push(format!("fix: see stax secrets verify --explain {}", finding.rule.id));
-                }
-                None => {}
-            }
-            more.extend(finding.then.iter().map(|line| format!("     {line}")));
-        }
-        ui.finding(finding.severity, &finding.rule.to_string(), &finding.message, &more, on_stderr);
+        let explain = format!("see stax secrets verify --explain {}", rule.id);
+        more.extend(block.fixes(with_why.then_some(explain.as_str())));
+        ui.finding(finding.severity, &rule.to_string(), &finding.message, &more, on_stderr);
     }
-}
-
-/// Findings of one cause in one file stand together.
-fn blocks(findings: &[Finding]) -> Vec<Vec<&Finding>> {
-    let mut blocks: Vec<Vec<&Finding>> = Vec::new();
-    let place = |finding: &Finding| (finding.rule, finding.severity, finding.path.clone());
-    for finding in findings {
-        let joins = |block: &&mut Vec<&Finding>| {
-            finding.cause.is_some() && finding.cause == block[0].cause && place(finding) == place(block[0])
-        };
-        match blocks.last_mut().filter(joins) {
-            Some(block) => block.push(finding),
-            None => blocks.push(vec![finding]),
-        }
-    }
-    blocks
 }
 
 /// `2 files: 1 error; keyless: MACs and values not checked`
