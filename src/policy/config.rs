@@ -125,6 +125,14 @@ impl CreationRule {
         number.filter(|number| *number > 0 && groups > 0).unwrap_or(groups)
     }
 
+    /// Which values of a file it encrypts.
+    #[must_use]
+    pub fn selector(&self) -> Selector {
+        // its pattern was compiled when the policy was read
+        let of_field = |crypt: &Crypt| Selector::from_field(crypt.field, &crypt.value).ok().flatten();
+        self.crypt.as_ref().and_then(of_field).unwrap_or_default()
+    }
+
     #[must_use]
     pub fn matches(&self, path: &str) -> bool {
         self.path_regex.as_ref().is_none_or(|pattern| pattern.is_match(path))

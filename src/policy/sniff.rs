@@ -11,7 +11,7 @@ mod secret_key;
 use decoder::Decoder;
 use memchr::memmem;
 
-pub use secret_key::{hide_secret_keys, secret_key_fix};
+pub use secret_key::{hide_secret_keys, public_keys, recipients_in, secret_key_fix};
 
 /// What is searched again at the seam of two parts: more than the longest word, a secret key of 77 letters.
 const SEAM: usize = 96;

@@ -5,8 +5,8 @@ use std::path::Path;
 use sops_document::Format;
 
 use super::error::VerifyError;
-use super::facts::says_secret;
 use super::finding::Finding;
+use super::plain::says_secret;
 use super::rules::file::unjudged;
 use super::tree::Gathered;
 use crate::repo::{IndexEntry, Repo};

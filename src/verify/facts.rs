@@ -8,10 +8,11 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use jiff::Timestamp;
-use sops_document::{Document, Format, MacState, OpenFault, Scalar};
+use sops_document::{Document, MacState, OpenFault};
 
 use super::exceptions::covers;
 use super::finding::Finding;
+use super::plain::Plain;
 use crate::policy::config::Config;
 use crate::policy::content::Content;
 use crate::policy::policies::Policies;
@@ -36,7 +37,7 @@ pub struct Facts {
     pub entries: Vec<TreeFile>,
     /// Keys of the table of people that name no policy and none of `files`, and that another SOPS file names.
     pub read_elsewhere: BTreeSet<String>,
-    /// Files that the policy names and that are no SOPS documents.
+    /// Files that the policy or their name says to be encrypted, and that are no SOPS documents.
     pub plain: Vec<Plain>,
     pub links: Vec<Link>,
     pub leaks: Vec<Leak>,
@@ -179,53 +180,25 @@ impl FileFacts {
     }
 }
 
-/// A file that the policy names and that is no SOPS document.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Plain {
-    pub path: String,
-    /// The line of the first value that is no template; `None` when there is none.
-    pub line: Option<usize>,
-    /// Of the other files that its rule names, how many were looked at and how many are sealed.
-    pub others: usize,
-    pub sealed: usize,
-}
-
-impl Plain {
-    /// Looks for a value in the bytes of a file. What its format cannot read makes no claim.
-    #[must_use]
-    pub fn read(path: &str, bytes: &[u8]) -> Self {
-        let format = Format::of_path(path);
-        let text = std::str::from_utf8(bytes).unwrap_or_default();
-        let offset =
-            if format.is_whole() { text.find("PRIVATE KEY-----") } else { first_value(format, text) };
-        let line = offset.map(|at| sops_document::tree::line_of(text, at));
-        Self { path: path.to_owned(), line, others: 0, sealed: 0 }
-    }
-}
-
-fn first_value(format: Format, text: &str) -> Option<usize> {
-    let tree = format.parse(text).ok()?;
-    let mut leaves = tree.leaves().into_iter();
-    let (_, node, _) = leaves.find(|(_, _, leaf)| is_value(&leaf.scalar))?;
-    Some(node.span.start)
-}
-
-fn is_value(scalar: &Scalar) -> bool {
-    match scalar {
-        Scalar::Null => false,
-        Scalar::Str(bytes) => {
-            let text = String::from_utf8_lossy(bytes);
-            !text.is_empty() && !text.contains("${") && !text.contains("{{")
-        }
-        _ => true,
-    }
-}
-
-/// The secret key of a reader in a tracked file.
+/// A secret key in a tracked file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leak {
     pub path: String,
     pub place: LeakPlace,
+    /// Of every secret key in that place; empty where nobody could look.
+    pub owners: Vec<Owner>,
+}
+
+/// Whose secret key it is, and how they are called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// A file or a policy names them.
+    Reader(String),
+    /// Only an older policy does.
+    Former(String),
+    /// No file and no policy ever did.
+    Nobody(String),
+    Unknown,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -272,10 +245,4 @@ pub enum InClone {
     Asked(ThisClone),
     /// A server, a build or a summary looks: what this clone lacks is nobody's matter there.
     NotAsked,
-}
-
-/// Whether a file name says that the content is encrypted.
-#[must_use]
-pub fn says_secret(name: &str) -> bool {
-    name.contains(".sops.") || name.contains(".enc.")
 }

@@ -7,8 +7,10 @@ use super::base::Base;
 use super::error::VerifyError;
 use super::facts::{Leak, LeakPlace};
 use super::finding::Finding;
+use super::owners::Owners;
 use super::rules::file::unjudged;
 use super::rules::git::{leaked_key, leaked_key_of_text};
+use super::source::Source;
 use crate::policy::content::{ODD_NAME, TOO_LARGE};
 use crate::policy::sniff::{Traits, hide_secret_keys, sniff};
 use crate::repo::{BLOB_LIMIT, Entry, ObjectId, RepoError, Span};
@@ -27,13 +29,16 @@ pub(super) fn check(workspace: &Workspace, span: &Span, base: &Base) -> Result<B
     let repo = workspace.repo()?;
     let mut brought = Brought::default();
     let mut names = BTreeSet::new();
+    let end = span.tips.first().map_or(Source::WorkTree, |tip| Source::Commit(*tip));
+    let owners = Owners::new(workspace, end);
     repo.each_new_blob(span, &mut |commit: ObjectId, path: &str, entry| {
         let mut found = Vec::new();
         if sniff(path.as_bytes()).secret_key.is_some() && names.insert(path.to_owned()) {
-            found.push(leaked_key(&Leak { path: path.to_owned(), place: LeakPlace::Name }));
+            let (path, owners) = (path.to_owned(), owners.of(path.as_bytes())?);
+            found.push(leaked_key(&Leak { path, place: LeakPlace::Name, owners }));
         }
         match traits(workspace, entry)? {
-            Some(traits) => found.extend(of_blob(workspace, base, path, entry, traits)?),
+            Some(traits) => found.extend(of_blob(base, &owners, path, entry, traits)?),
             None => brought.is_partial |= !entry.is_submodule(),
         }
         if !found.is_empty() {
@@ -44,16 +49,18 @@ pub(super) fn check(workspace: &Workspace, span: &Span, base: &Base) -> Result<B
         Ok::<(), VerifyError>(())
     })?;
     repo.each_commit_text(span, &mut |commit, text| {
-        brought.findings.extend(of_text(&format!("commit {}", commit.short()), text));
+        brought.findings.extend(of_text(&owners, &format!("commit {}", commit.short()), text)?);
         Ok::<(), VerifyError>(())
     })?;
     Ok(brought)
 }
 
 /// What a commit or a tag says is published with it.
-pub(super) fn of_text(name: &str, text: &[u8]) -> Option<Finding> {
-    sniff(text).secret_key?;
-    Some(leaked_key_of_text(name))
+pub(super) fn of_text(owners: &Owners<'_>, name: &str, text: &[u8]) -> Result<Option<Finding>, VerifyError> {
+    match sniff(text).secret_key {
+        Some(_) => Ok(Some(leaked_key_of_text(name, &owners.of(text)?))),
+        None => Ok(None),
+    }
 }
 
 /// `None` for what this clone lacks, and for a submodule.
@@ -68,18 +75,19 @@ pub(super) fn traits(workspace: &Workspace, entry: Entry) -> Result<Option<Trait
 }
 
 fn of_blob(
-    workspace: &Workspace,
     base: &Base,
+    owners: &Owners<'_>,
     path: &str,
     entry: Entry,
     traits: Traits,
 ) -> Result<Vec<Finding>, VerifyError> {
     let mut found = Vec::new();
     if let Some(line) = traits.secret_key
-        && !is_older(workspace, base, path, entry, line)
+        && !is_older(owners.workspace, base, path, entry, line)
     {
         let place = if entry.is_file() { LeakPlace::Line(line) } else { LeakPlace::Target };
-        found.push(leaked_key(&Leak { path: path.to_owned(), place }));
+        let (path, owners) = (path.to_owned(), owners.of_blob(entry.id)?);
+        found.push(leaked_key(&Leak { path, place, owners }));
     }
     if entry.is_file() && traits.may_be_document() {
         // a name that git could not hand over as text

@@ -6,6 +6,7 @@ use super::base::{Base, Target};
 use super::error::VerifyError;
 use super::finding::Finding;
 use super::leaks::{self, Beside};
+use super::owners::Owners;
 use super::report::Report;
 use super::rule::Severity;
 use super::source::{self, Source};
@@ -107,9 +108,11 @@ fn one(
     let Ok(id) = update.new.parse() else { return Ok(Vec::new()) };
     let pushed = repo.pushed(id)?;
     let mut findings = Vec::new();
+    let end = pushed.end.filter(|(kind, _)| [Kind::Commit, Kind::Tree].contains(kind));
+    let owners = Owners::new(workspace, end.map(|(_, end)| Source::Commit(end)));
     for tag in &pushed.tags {
         let (name, text) = (format!("tag {}", tag.short()), repo.text_of(*tag)?);
-        findings.extend(objects::of_text(&name, &text));
+        findings.extend(objects::of_text(&owners, &name, &text)?);
         beside.texts.push((name, text));
     }
     let base = Base::of_push(workspace, target)?;

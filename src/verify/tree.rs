@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::VerifyError;
 use super::facts::{Drivers, Facts, FileFacts, SwitchedOff, TreeFile};
+use super::owners::Owners;
 use super::source::{Source, candidates, may_be_secret};
 use jiff::Timestamp;
 
@@ -71,7 +72,11 @@ pub(super) fn gather_closely(
         files.push(bound_file(workspace, source, path, is_link));
     }
     let look = Look { workspace, source, wanted, closely, were_sealed, bound: &bound };
-    let seen = look.all(&candidates)?;
+    let mut seen = look.all(&candidates)?;
+    let owners = Owners::new(workspace, source);
+    for leak in &mut seen.leaks {
+        leak.owners = owners.of_leak(leak)?;
+    }
     files.extend(seen.files);
     let mut entries = Vec::new();
     for file in files {
@@ -90,7 +95,7 @@ pub(super) fn gather_closely(
         allowed_names: workspace.allowed_names()?,
         ..Facts::of(paths, entries, Timestamp::now())
     };
-    around::add(workspace, source, wanted, &candidates, &mut facts)?;
+    around::add(workspace, source, (wanted, closely), &candidates, &mut facts)?;
     Ok(Gathered { facts, vault, unread: seen.unread })
 }
 

@@ -243,11 +243,9 @@ fn a_sealed_binary_of_any_size_is_judged_in_a_range() {
 fn a_name_that_is_no_text_hides_neither_a_key_nor_a_document() {
     let sandbox = with_origin();
     let odd = std::ffi::OsStr::from_bytes(b"k\xff.yaml");
-    let mallory = sandbox.person("mallory");
-    mallory.key();
     let document = for_a_stranger(&sandbox, "odd.yaml", "DB: hunter2\n");
     sandbox.sh("rm odd.yaml").ok();
-    for (text, rule) in [(secret_key(&mallory), "G05 age-key"), (document, "F01 parse")] {
+    for (text, rule) in [(secret_key(&sandbox), "G05 age-key"), (document, "F01 parse")] {
         fs::write(sandbox.dir.join(odd), text).expect("the file");
         sandbox.git(["add", "--all"]).ok();
         sandbox.git(["commit", "--quiet", "-m", "odd"]).exits(1).shows(&format!("error[{rule}]"));
@@ -262,9 +260,7 @@ fn a_name_that_is_no_text_hides_neither_a_key_nor_a_document() {
 #[test]
 fn a_secret_key_is_found_in_whatever_it_stands() {
     let sandbox = with_origin();
-    let mallory = sandbox.person("mallory");
-    mallory.key();
-    let key = secret_key(&mallory);
+    let key = secret_key(&sandbox);
     let utf16: Vec<u8> = key.encode_utf16().flat_map(u16::to_le_bytes).collect();
     let large = [vec![b'a'; 1_100_000], b"\n".to_vec(), key.clone().into_bytes()].concat();
     let huge = [vec![0; 34 << 20], key.clone().into_bytes()].concat();

@@ -203,9 +203,7 @@ fn a_secret_key_of_a_reader_is_found_without_any_key() {
     let sandbox = Sandbox::with_store();
     sandbox.write("notes/key.txt", fs::read(sandbox.key_file()).expect("the key file"));
     let output = scan(&sandbox.keyless(), &["--keyless"]).exits(1);
-    output
-        .prints("error[G05 age-key]: notes/key.txt holds the secret key of a reader")
-        .hides("AGE-SECRET-KEY-1Q");
+    output.prints("error[G05 age-key]: notes/key.txt holds a secret key of age").hides("AGE-SECRET-KEY-1Q");
     scan(&sandbox.keyless(), &[]).exits(1).prints("G05");
 }
 

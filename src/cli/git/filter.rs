@@ -9,6 +9,8 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
+use sops_document::Selector;
+
 use super::listed;
 use super::textconv::is_shown;
 use crate::cli::escape::Escaped;
@@ -21,7 +23,8 @@ use crate::policy::content::{Content, looks_sealed};
 use crate::policy::vault::Vault;
 use crate::repo::Repo;
 use crate::trace;
-use crate::verify::facts::{FileFacts, Plain, says_secret};
+use crate::verify::facts::FileFacts;
+use crate::verify::plain::{Plain, says_secret};
 use crate::verify::rules::plaintext;
 use crate::workspace::{Caller, VAULT, Workspace};
 
@@ -176,7 +179,7 @@ impl Guard {
         }
         let is_secret = managed
             || around.before(path).is_some_and(|old| looks_sealed(&old))
-            || around.is_named(path) && Plain::read(path, bytes).line.is_some();
+            || around.is_named(path) && Plain::read(path, bytes, &Selector::default()).line.is_some();
         is_secret.then(|| "the whole file is in clear".to_owned())
     }
 }

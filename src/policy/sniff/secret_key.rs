@@ -1,8 +1,13 @@
 //! Secret keys of age in any bytes.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use memchr::memmem;
+use sops_document::age::parse_identities;
+use zeroize::Zeroizing;
+
+use super::decoder::Decoder;
 
 /// What follows is `1` and the key, or `PQ-1` where it withstands quantum computers. Both have a seed of 32 bytes.
 const START: &[u8] = b"AGE-SECRET-KEY-";
@@ -23,6 +28,43 @@ pub(super) fn find(bytes: &[u8]) -> Option<Range<usize>> {
 fn length(start: &[u8]) -> Option<usize> {
     let kind = KINDS.iter().find(|kind| is_secret_key(start, kind))?;
     Some(START.len() + kind.len() + LENGTH)
+}
+
+/// The public key of every secret key in some bytes, however they are written; `None` for one of a kind that stax
+/// cannot read. Each once.
+#[must_use]
+pub fn public_keys(bytes: &[u8]) -> Vec<Option<String>> {
+    let decoded = Zeroizing::new(Decoder::default().decode(bytes));
+    let mut found = Vec::new();
+    for text in [bytes, &decoded] {
+        let mut rest = text;
+        while let Some(key) = find(rest) {
+            let public = public_key(&rest[key.clone()]);
+            if !found.contains(&public) {
+                found.push(public);
+            }
+            rest = &rest[key.end..];
+        }
+    }
+    found
+}
+
+fn public_key(secret: &[u8]) -> Option<String> {
+    let text = Zeroizing::new(std::str::from_utf8(secret).ok()?.to_ascii_uppercase());
+    let identities = parse_identities(&text).ok()?;
+    Some(identities.first()?.recipient().as_str().to_owned())
+}
+
+/// The public keys of age that some bytes name.
+#[must_use]
+pub fn recipients_in(bytes: &[u8]) -> BTreeSet<String> {
+    const LENGTH: usize = 62;
+    let word = |at: usize| {
+        let text = bytes.get(at..at + LENGTH)?;
+        let is_word = text.iter().all(|byte| byte.is_ascii_digit() || byte.is_ascii_lowercase());
+        is_word.then(|| String::from_utf8_lossy(text).into_owned())
+    };
+    memmem::find_iter(bytes, b"age1").filter_map(word).collect()
 }
 
 /// A text that is about to be shown, such as a path, without the keys in it.

@@ -80,6 +80,24 @@ fn a_secret_key_is_known_by_its_checksum() {
 }
 
 #[test]
+fn a_secret_key_tells_its_public_key() {
+    const PUBLIC: &str = "age147zy7f5juz43arn96sadlx2ftg2ulshsvplc8l3q68570w9t69fsmy4d78";
+    let own = || vec![Some(PUBLIC.to_owned())];
+    for (text, expected) in [
+        (format!("a\n{SECRET}\n{SECRET}\n"), own()),
+        (SECRET.to_lowercase(), own()),
+        (SECRET.replace('-', "\\u002d"), own()),
+        (format!("{POST_QUANTUM} {SECRET}"), vec![None, Some(PUBLIC.to_owned())]),
+        ("AGE-SECRET-KEY-1…".into(), Vec::new()),
+    ] {
+        assert_eq!(public_keys(text.as_bytes()), expected, "{text}");
+    }
+    assert_eq!(public_keys(&utf16(SECRET, u16::to_le_bytes, true)), own());
+    let named = recipients_in(format!("age: [{PUBLIC},age1short, x{PUBLIC}]").as_bytes());
+    assert_eq!(named.into_iter().collect::<Vec<_>>(), [PUBLIC]);
+}
+
+#[test]
 fn a_path_is_shown_without_the_key_in_it() {
     let path = format!("a/{SECRET}/{}.txt", SECRET.to_lowercase());
     assert_eq!(hide_secret_keys(&path), "a/AGE-SECRET-KEY-…/AGE-SECRET-KEY-….txt");

@@ -10,6 +10,7 @@ use crate::verify::error::VerifyError;
 use crate::verify::facts::{FileFacts, Leak, LeakPlace};
 use crate::verify::finding::Finding;
 use crate::verify::objects;
+use crate::verify::owners::Owners;
 use crate::verify::rules::{self, file::unjudged, git::leaked_key};
 use crate::verify::source::Source;
 use crate::verify::tree;
@@ -25,9 +26,11 @@ pub(super) fn of_tree(
     let mut gathered = tree::gather(workspace, source, &|_| true, &BTreeSet::new())?;
     gathered.facts.exceptions = base.exceptions.list().to_vec();
     let (mut findings, _) = base.split(workspace, source, rules::judge(&gathered.facts))?;
+    let owners = Owners::new(workspace, source);
     for (path, entry) in new_files(workspace, tree, base)? {
         if let Some(Traits { secret_key: Some(line), .. }) = objects::traits(workspace, entry)? {
-            findings.push(leaked_key(&Leak { path, place: LeakPlace::Line(line) }));
+            let place = LeakPlace::Line(line);
+            findings.push(leaked_key(&Leak { path, place, owners: owners.of_blob(entry.id)? }));
         }
     }
     base.exceptions.take(&mut findings);
@@ -57,7 +60,9 @@ pub(super) fn of_blob(
     let traits = workspace.sniff_blob(blob)?;
     let mut findings = Vec::new();
     if let Some(line) = traits.secret_key {
-        findings.push(leaked_key(&Leak { path: name.to_owned(), place: LeakPlace::Line(line) }));
+        // no tree says who reads here
+        let (path, owners) = (name.to_owned(), Vec::new());
+        findings.push(leaked_key(&Leak { path, place: LeakPlace::Line(line), owners }));
     }
     match workspace.repo()?.blob(blob) {
         Err(RepoError::TooLarge { .. }) if traits.may_be_document() => {

@@ -1,10 +1,11 @@
 //! B01: `.stax/vault.json` is read strictly. B02: a file that the policy names is encrypted.
 
 use crate::policy::vault::VaultError;
-use crate::verify::facts::{Facts, Plain, says_secret};
+use crate::verify::facts::Facts;
 use crate::verify::finding::Finding;
+use crate::verify::plain::{Credential, Plain, is_exempt, says_secret};
 use crate::verify::rule::{Also, On, RuleId, Severity, rules};
-use crate::workspace::{POLICY, VAULT};
+use crate::workspace::VAULT;
 
 rules! {
     B01 {
@@ -23,9 +24,9 @@ rules! {
         name: "unsealed",
         title: "A file that the policy names is not encrypted",
         bound: Some(Severity::Error),
-        general: Some(Severity::Warning),
-        why: "the policy or the name says that the file is secret, and it is in clear",
-        example: "`db.sops.yaml` without a `sops` block",
+        general: Some(Severity::Error),
+        why: "the policy or the name says that the file is secret, and everybody who can read the repository can read it",
+        example: "`talsecret.sops.yaml` without a `sops` block, or a credential in another file that a rule names; a warning where no rule names it, or where only the other files of the rule are sealed. Policies, templates, examples and files without a value are left out",
         mend: &[
             "seal it: `stax secrets encrypt -i FILE`, and replace its values when they were committed",
             "it holds no secret: give it another name",
@@ -48,15 +49,31 @@ pub(super) fn check(facts: &Facts) -> Vec<Finding> {
     broken.chain(facts.plain.iter().filter_map(unsealed)).collect()
 }
 
-/// A pattern such as `kubernetes/.*\.yaml` names much that was never meant to be secret. It counts where the
-/// name says so, or where at least half of what the rule names is sealed.
+/// A pattern such as `kubernetes/.*\.yaml` names much that was never meant to be secret. It counts where the name says
+/// so, where a credential stands in the file, or where at least half of what the rule names is sealed.
 fn unsealed(file: &Plain) -> Option<Finding> {
-    let name = file.path.rsplit('/').next().unwrap_or(&file.path);
-    let is_policy = name == POLICY;
-    let is_sample = ["example", "template", "tmpl"].iter().any(|word| file.path.contains(word));
-    let is_meant = says_secret(name) || file.others > 0 && file.sealed * 2 >= file.others;
-    let line = file.line.filter(|_| is_meant && !is_policy && !is_sample)?;
-    let message = "a rule of the policy names this file, and it is in clear";
+    let line = file.line.filter(|_| !is_exempt(&file.path))?;
+    let says_secret = says_secret(file.path.rsplit('/').next().unwrap_or(&file.path));
     let fix = format!("stax secrets encrypt -i {}", file.path);
-    Some(Finding::warning(RuleId::B02, &file.path, message).at(line).fix(fix))
+    if !file.is_named {
+        let message = "its name says that it is encrypted, and it is not; no rule of the policy names it";
+        let fix = format!("name it in .sops.yaml, then: {fix}");
+        return says_secret.then(|| Finding::warning(RuleId::B02, &file.path, message).at(line).fix(fix));
+    }
+    let named = "a rule of the policy names this file, and it is not encrypted";
+    let finding = match &file.credential {
+        _ if says_secret => Finding::error(RuleId::B02, &file.path, named).at(line),
+        Some(Credential { line, key: None }) => {
+            Finding::error(RuleId::B02, &file.path, format!("{named}: it holds a private key")).at(*line)
+        }
+        Some(Credential { line, key: Some(key) }) => {
+            let message = format!("{named}: `{key}` looks like a credential");
+            Finding::error(RuleId::B02, &file.path, message).at(*line).key(key)
+        }
+        None if file.others > 0 && file.sealed * 2 >= file.others => {
+            Finding::warning(RuleId::B02, &file.path, named).at(line)
+        }
+        None => return None,
+    };
+    Some(finding.first_words("a rule of the policy names this file, and it is in clear").fix(fix))
 }

@@ -5,7 +5,8 @@ use crate::policy::sniff::{hide_secret_keys, secret_key_fix};
 use crate::verify::finding::Finding;
 use crate::verify::rule::{Also, On, RuleId, Severity, rules};
 
-use crate::verify::facts::{Drivers, Facts, InClone, Leak, LeakPlace, Link, TreeFile, says_secret};
+use crate::verify::facts::{Drivers, Facts, InClone, Leak, LeakPlace, Link, Owner, TreeFile};
+use crate::verify::plain::says_secret;
 
 rules! {
     G01 {
@@ -54,7 +55,7 @@ rules! {
         bound: Some(Severity::Error),
         general: Some(Severity::Error),
         why: "a secret age key in the repository opens every file that is encrypted to it, for everybody who can clone",
-        example: "a `keys.txt` with `AGE-SECRET-KEY-1…` and a valid checksum; also in UTF-16 or behind escapes, as the name of a file, the target of a link, or in what a commit or a tag says",
+        example: "a `keys.txt` with `AGE-SECRET-KEY-1…` and a valid checksum; also in UTF-16 or behind escapes, as the name of a file, the target of a link, or in what a commit or a tag says; a warning where no file and no policy names its public key, as that of a test",
         mend: &[
             "make a new key: `stax secrets keygen`, and let it in: `stax secrets add-recipient`",
             "then `stax secrets remove-recipient` the old one, and replace what it could read",
@@ -90,29 +91,52 @@ pub(super) fn check(facts: &Facts) -> Vec<Finding> {
 
 /// G05. A path that is the key itself is shown without it.
 pub(in crate::verify) fn leaked_key(leak: &Leak) -> Finding {
-    let what = "the secret key of a reader (`AGE-SECRET-KEY-1…`)";
-    let finding = |message: String| {
-        Finding::error(RuleId::G05, hide_secret_keys(&leak.path), message).fix(secret_key_fix())
-    };
+    let path = hide_secret_keys(&leak.path);
+    let finding = |lead: &str| key_of(&path, &leak.owners, lead);
     match leak.place {
-        LeakPlace::Line(line) => finding(format!("holds {what}")).at(line),
-        LeakPlace::Target => finding(format!("is a link whose target is {what}")),
-        LeakPlace::Name => finding(format!("its name is {what}")),
+        LeakPlace::Line(line) => finding("holds ").at(line),
+        LeakPlace::Target => finding("is a link whose target is "),
+        LeakPlace::Name => finding("its name is "),
     }
 }
 
 /// G05 of what a commit or a tag says: it is published with it.
-pub(in crate::verify) fn leaked_key_of_text(name: &str) -> Finding {
-    let message = format!("the text of {name} holds the secret key of a reader (`AGE-SECRET-KEY-1…`)");
-    Finding::error(RuleId::G05, ".git", message).fix(secret_key_fix())
+pub(in crate::verify) fn leaked_key_of_text(name: &str, owners: &[Owner]) -> Finding {
+    key_of(".git", owners, &format!("the text of {name} holds "))
 }
 
 /// G05 of a file that holds one somewhere.
 #[must_use]
 pub fn leaked_key_in(path: &str) -> Finding {
-    let message = format!("{path} holds the secret key of a reader (`AGE-SECRET-KEY-1…`)");
-    Finding::error(RuleId::G05, path, message).fix(secret_key_fix())
+    key_of(path, &[], &format!("{path} holds "))
 }
+
+/// Of several keys the one that opens most counts. `lead` says where it stands.
+fn key_of(path: &str, owners: &[Owner], lead: &str) -> Finding {
+    const KEY: &str = "(`AGE-SECRET-KEY-1…`)";
+    let is_harmless = !owners.is_empty() && owners.iter().all(|owner| matches!(owner, Owner::Nobody(_)));
+    let rank = |owner: &&Owner| match owner {
+        Owner::Reader(_) => 0,
+        Owner::Former(_) => 1,
+        Owner::Unknown => 2,
+        Owner::Nobody(_) => 3,
+    };
+    let what = match owners.iter().min_by_key(rank) {
+        Some(Owner::Reader(who)) => format!("the secret key of {who} {KEY}"),
+        Some(Owner::Former(who)) => format!("the secret key of {who} {KEY}, who could read files here"),
+        Some(Owner::Nobody(who)) => format!("a secret key {KEY}; {who} is a reader of nothing here"),
+        Some(Owner::Unknown) | None => format!("a secret key of age {KEY}"),
+    };
+    let message = format!("{lead}{what}");
+    let finding = match is_harmless {
+        true => Finding::warning(RuleId::G05, path, message).fix(TEST_KEY),
+        false => Finding::error(RuleId::G05, path, message).fix(secret_key_fix()),
+    };
+    finding.first_words(format!("{lead}the secret key of a reader {KEY}"))
+}
+
+const TEST_KEY: &str =
+    "nothing to do where it was made for a test; else never use it: stax secrets keygen makes another";
 
 fn mode(entry: &TreeFile) -> Option<Finding> {
     let TreeFile { file, mode, .. } = entry;

@@ -2,26 +2,31 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use sops_document::Selector;
+
 use crate::policy::content::{looks_sealed, mentions};
 use crate::repo::Attribute;
 use crate::verify::error::VerifyError;
-use crate::verify::facts::{Facts, Link, OtherPolicy, Plain, says_secret};
+use crate::verify::facts::{Facts, Link, OtherPolicy};
+use crate::verify::plain::{Plain, is_exempt, says_secret};
 use crate::verify::rules;
 use crate::verify::source::{Candidate, Source, may_be_secret};
 use crate::workspace::{POLICY, Workspace};
 
 /// So many neighbours tell whether a rule names secrets.
 const MAX_NEIGHBOURS: usize = 32;
+/// A larger file that only a rule speaks of is searched for no credential (bytes): it is data.
+const LARGE: usize = 256 << 10;
 
 pub(super) fn add(
     workspace: &Workspace,
     source: Source,
-    wanted: &dyn Fn(&str) -> bool,
+    (wanted, closely): (&dyn Fn(&str) -> bool, &dyn Fn(&str) -> bool),
     candidates: &[Candidate],
     facts: &mut Facts,
 ) -> Result<(), VerifyError> {
     facts.others = others(workspace, source, candidates);
-    facts.plain = plain(workspace, source, wanted, candidates, facts);
+    facts.plain = plain(workspace, source, (wanted, closely), candidates, facts);
     let links = candidates.iter().filter(|candidate| candidate.is_link() && wanted(&candidate.path));
     facts.links = links.filter_map(|link| target(workspace, source, &link.path)).collect();
     (facts.caches, facts.caching) = caches(workspace, facts)?;
@@ -69,37 +74,51 @@ fn others(workspace: &Workspace, source: Source, candidates: &[Candidate]) -> Ve
     candidates.iter().filter(is_other).map(read).collect()
 }
 
-/// Files that a rule with a pattern names and that are no SOPS documents, with what their neighbours are.
+/// Files that are no SOPS documents although a rule with a pattern names them, or their name says so; with what the
+/// other files of the rule are.
 fn plain(
     workspace: &Workspace,
     source: Source,
-    wanted: &dyn Fn(&str) -> bool,
+    (wanted, closely): (&dyn Fn(&str) -> bool, &dyn Fn(&str) -> bool),
     candidates: &[Candidate],
     facts: &Facts,
 ) -> Vec<Plain> {
     let policies = facts.policies();
     let known: BTreeSet<&str> = facts.files().map(|file| file.path.as_str()).collect();
     let mut named: BTreeMap<(String, usize), Vec<&str>> = BTreeMap::new();
-    for candidate in candidates.iter().filter(|candidate| candidate.is_regular()) {
-        let Some((policy, rule)) = policies.rule_for(&candidate.path, false) else { continue };
-        if rule.path_regex.is_some() && may_be_secret(&candidate.path) {
-            named.entry((policy, rule.line)).or_default().push(&candidate.path);
+    let mut unnamed = Vec::new();
+    for Candidate { path, .. } in candidates.iter().filter(|it| it.is_regular() && may_be_secret(&it.path)) {
+        match policies.rule_for(path, false).filter(|(_, rule)| rule.path_regex.is_some()) {
+            Some((policy, rule)) => named.entry((policy, rule.line)).or_default().push(path),
+            None if says_secret(file_name(path)) => unnamed.push(path.as_str()),
+            None => {}
         }
     }
+    let is_asked = |path: &str| wanted(path) && !known.contains(path) && !is_exempt(path);
     let mut found = Vec::new();
     for paths in named.values() {
         let sample = sample(workspace, source, paths, &known);
-        for path in paths.iter().filter(|path| wanted(path) && !known.contains(*path)) {
+        for path in paths.iter().filter(|path| is_asked(path)) {
             let neighbours = sample.iter().filter(|(other, _)| other != path);
             let sealed = neighbours.clone().filter(|(_, is_sealed)| *is_sealed).count();
             let others = neighbours.count();
+            let is_meant = says_secret(file_name(path)) || others > 0 && sealed * 2 >= others;
             // a rule for all manifests of a cluster names thousands of files
-            if !says_secret(path) && sealed * 2 < others {
+            if !is_meant && !closely(path) {
                 continue;
             }
             let Some(bytes) = source.read(workspace, path).ok().flatten() else { continue };
-            found.push(Plain { others, sealed, ..Plain::read(path, &bytes) });
+            if !is_meant && bytes.len() > LARGE {
+                continue;
+            }
+            let selector = policies.rule_for(path, false).map(|(_, rule)| rule.selector());
+            let plain = Plain::read(path, &bytes, &selector.unwrap_or_default());
+            found.push(Plain { is_named: true, others, sealed, ..plain });
         }
+    }
+    for path in unnamed.into_iter().filter(|path| is_asked(path)) {
+        let bytes = source.read(workspace, path).ok().flatten();
+        found.extend(bytes.map(|bytes| Plain::read(path, &bytes, &Selector::default())));
     }
     found.retain(|plain| plain.line.is_some());
     found
@@ -143,4 +162,8 @@ fn caches(workspace: &Workspace, facts: &Facts) -> Result<(Vec<String>, Vec<Stri
     kept.retain(|driver| used.contains(driver));
     told.retain(|driver| used.contains(driver) && !kept.contains(driver));
     Ok((kept, told))
+}
+
+fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
 }

@@ -53,7 +53,7 @@ impl Look<'_> {
         for candidate in candidates.iter().filter(|candidate| (self.wanted)(&candidate.path)) {
             let is_searched = is_searched(&candidate.path);
             if is_searched && sniff(candidate.path.as_bytes()).secret_key.is_some() {
-                seen.leaks.push(Leak { path: candidate.path.clone(), place: LeakPlace::Name });
+                seen.leaks.push(leak(&candidate.path, LeakPlace::Name));
             }
             if candidate.is_regular() {
                 self.one(candidate, &marked, is_searched, &mut seen)?;
@@ -90,7 +90,7 @@ impl Look<'_> {
         };
         let Some(traits) = read.traits() else { return Ok(()) };
         if is_searched && let Some(line) = traits.secret_key {
-            seen.leaks.push(Leak { path: path.to_owned(), place: LeakPlace::Line(line) });
+            seen.leaks.push(leak(path, LeakPlace::Line(line)));
         }
         if is_judged {
             let content = secret(path, is_named, &read, traits);
@@ -163,7 +163,7 @@ impl Look<'_> {
         // in the work tree a link is never followed; its text stands in the index as well
         let source = if self.source == Source::WorkTree { Source::Index } else { self.source };
         let target = source.read(self.workspace, path).ok().flatten()?;
-        sniff(&target).secret_key.map(|_| Leak { path: path.to_owned(), place: LeakPlace::Target })
+        sniff(&target).secret_key.map(|_| leak(path, LeakPlace::Target))
     }
 
     /// No rule can name them; they are searched like any other, and a document there is an error.
@@ -197,13 +197,18 @@ impl Look<'_> {
             };
             let name = sniff(path.as_bytes()).secret_key.map(|_| LeakPlace::Name);
             let place = traits.secret_key.map(LeakPlace::Line);
-            seen.leaks.extend(name.into_iter().chain(place).map(|place| Leak { path: path.clone(), place }));
+            seen.leaks.extend(name.into_iter().chain(place).map(|place| leak(&path, place)));
             if entry.is_file() && traits.may_be_document() {
                 seen.files.push(FileFacts::of(&path, false, Content::Unjudged(ODD_NAME)));
             }
         }
         Ok(())
     }
+}
+
+/// Whose it is nobody has asked yet.
+fn leak(path: &str, place: LeakPlace) -> Leak {
+    Leak { path: path.to_owned(), place, owners: Vec::new() }
 }
 
 fn facts(path: &str, content: Content, read: &Read) -> FileFacts {

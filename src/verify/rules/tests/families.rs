@@ -1,7 +1,10 @@
 //! Each rule as it fires, and an honest case in which it is silent.
 
+use sops_document::Selector;
+
 use super::*;
-use crate::verify::facts::{Drivers, InClone, Leak, LeakPlace, Link, OtherPolicy, Plain, ThisClone};
+use crate::verify::facts::{Drivers, InClone, Leak, LeakPlace, Link, OtherPolicy, Owner, ThisClone};
+use crate::verify::plain::{Credential, Plain};
 use crate::verify::rule::{RuleId, Severity};
 use crate::workspace::StanzaFault;
 
@@ -137,15 +140,28 @@ fn a_rule_of_a_bound_file_encrypts_everything() {
 
 #[test]
 fn bindings_and_files_that_a_rule_names() {
-    let plain = |path: &str, line, others, sealed| Plain { path: path.into(), line, others, sealed };
+    let plain = |path: &str, line, (others, sealed)| Plain {
+        path: path.into(),
+        is_named: true,
+        line,
+        others,
+        sealed,
+        ..Plain::default()
+    };
+    let credential = Some(Credential { line: 2, key: Some("machine.token".into()) });
     for (plain, expected) in [
-        (plain("secrets/b.yaml", Some(1), 4, 3), vec![(RuleId::B02, W)]),
-        (plain("app.sops.yaml", Some(1), 9, 0), vec![(RuleId::B02, W)]),
+        (plain("app.sops.yaml", Some(1), (9, 0)), vec![(RuleId::B02, E)]),
+        (Plain { credential, ..plain("kubernetes/b.yaml", Some(1), (9, 1)) }, vec![(RuleId::B02, E)]),
+        (plain("secrets/b.yaml", Some(1), (4, 3)), vec![(RuleId::B02, W)]),
+        (Plain { is_named: false, ..plain("app.enc.yaml", Some(1), (0, 0)) }, vec![(RuleId::B02, W)]),
+        (Plain { is_named: false, ..plain("app.yaml", Some(1), (0, 0)) }, vec![]),
         // a rule for every manifest of a cluster
-        (plain("kubernetes/b.yaml", Some(1), 9, 1), vec![]),
-        (plain("secrets/b.yaml", None, 4, 3), vec![]),
-        (plain("tmpl/b.sops.yaml", Some(1), 4, 3), vec![]),
-        (plain("lonely.yaml", Some(1), 0, 0), vec![]),
+        (plain("kubernetes/b.yaml", Some(1), (9, 1)), vec![]),
+        (plain("app.sops.yaml", None, (4, 3)), vec![]),
+        (plain("tmpl/b.sops.yaml", Some(1), (4, 3)), vec![]),
+        (plain("b.sops.yaml.example", Some(1), (4, 3)), vec![]),
+        (plain("b.sops.yaml.j2", Some(1), (4, 3)), vec![]),
+        (plain("lonely.yaml", Some(1), (0, 0)), vec![]),
     ] {
         assert_eq!(with(false, |facts| facts.plain = vec![plain.clone()]), expected, "{plain:?}");
     }
@@ -161,9 +177,24 @@ fn a_value_is_one_that_is_no_template() {
         ("a.yaml", "a: [\n", None),
         ("a.env", "A=\nB=x\n", Some(2)),
         ("tls.pem", "-----BEGIN PRIVATE KEY-----\n", Some(1)),
+        ("tls.pem", "-----BEGIN ENCRYPTED PRIVATE KEY-----\n", None),
         ("README.md", "hello\n", None),
     ] {
-        assert_eq!(Plain::read(path, text.as_bytes()).line, line, "{path} {text}");
+        assert_eq!(Plain::read(path, text.as_bytes(), &Selector::default()).line, line, "{path} {text}");
+    }
+}
+
+#[test]
+fn a_credential_counts_where_the_rule_would_encrypt_it() {
+    let text = b"name: web\nmachine:\n  token: 8fk3ls.0jq2m5xk2a9s8d7f\n";
+    let with = |field: &str| Selector::from_field("encrypted_regex", field).unwrap().unwrap();
+    let read = |selector: &Selector| Plain::read("a.yaml", text, selector);
+    let credential = Some(Credential { line: 3, key: Some("machine.token".into()) });
+    for (selector, expected) in
+        [(Selector::default(), credential.clone()), (with("^machine$"), credential), (with("^data$"), None)]
+    {
+        let plain = read(&selector);
+        assert_eq!((plain.line, plain.credential), (Some(1), expected), "{selector:?}");
     }
 }
 
@@ -403,8 +434,32 @@ fn what_git_does_with_the_files() {
         assert_eq!(found.iter().map(|it| (it.rule, it.severity)).collect::<Vec<_>>(), [(RuleId::G06, W)]);
     }
     assert_eq!(git::in_clone(&InClone::Asked(nothing())), []);
-    let leak = Leak { path: "keys.txt".into(), place: LeakPlace::Line(3) };
-    assert_eq!(with(false, |facts| facts.leaks = vec![leak]), [(RuleId::G05, E)]);
+}
+
+#[test]
+fn a_secret_key_is_as_bad_as_what_it_opens() {
+    let (reader, former) = (Owner::Reader("Ana".into()), Owner::Former("Bob".into()));
+    let nobody = || Owner::Nobody("age1test…".into());
+    for (owners, severity, words) in [
+        (vec![reader.clone()], E, "holds the secret key of Ana (`AGE-SECRET-KEY-1…`)"),
+        (vec![nobody(), former, reader], E, "holds the secret key of Ana (`AGE-SECRET-KEY-1…`)"),
+        (vec![nobody(), Owner::Unknown], E, "holds a secret key of age (`AGE-SECRET-KEY-1…`)"),
+        (vec![], E, "holds a secret key of age (`AGE-SECRET-KEY-1…`)"),
+        (
+            vec![nobody(), nobody()],
+            W,
+            "holds a secret key (`AGE-SECRET-KEY-1…`); age1test… is a reader of nothing here",
+        ),
+    ] {
+        let leak = Leak { path: "keys.txt".into(), place: LeakPlace::Line(3), owners };
+        let mut facts = facts(THREE, false, &recipients(THREE));
+        facts.leaks = vec![leak];
+        let [finding] = &judge(&facts)[..] else { panic!("{words}") };
+        assert_eq!(
+            (finding.rule, finding.severity, finding.message.as_str()),
+            (RuleId::G05, severity, words)
+        );
+    }
 }
 
 #[test]
