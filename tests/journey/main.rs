@@ -4,6 +4,7 @@ mod support;
 
 mod adopt;
 mod agree;
+mod alarms;
 mod allow;
 mod bindings;
 mod bootstrap;
