@@ -342,7 +342,7 @@ mod tests {
         };
         assert_eq!(told(&theirs, &[]), ["D06"]);
         assert_eq!(told(&theirs, std::slice::from_ref(&theirs)), [""; 0]);
-        assert_eq!(told(&snapshot(1, 1), &[theirs.clone()]), ["D06"]);
+        assert_eq!(told(&snapshot(1, 1), std::slice::from_ref(&theirs)), ["D06"]);
     }
 
     #[test]

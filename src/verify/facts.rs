@@ -187,6 +187,8 @@ pub struct Leak {
     pub place: LeakPlace,
     /// Of every secret key in that place; empty where nobody could look.
     pub owners: Vec<Owner>,
+    /// A change brings it, so it can still be kept out.
+    pub is_new: bool,
 }
 
 /// Whose secret key it is, and how they are called.

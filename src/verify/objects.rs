@@ -35,7 +35,7 @@ pub(super) fn check(workspace: &Workspace, span: &Span, base: &Base) -> Result<B
         let mut found = Vec::new();
         if sniff(path.as_bytes()).secret_key.is_some() && names.insert(path.to_owned()) {
             let (path, owners) = (path.to_owned(), owners.of(path.as_bytes())?);
-            found.push(leaked_key(&Leak { path, place: LeakPlace::Name, owners }));
+            found.push(leaked_key(&Leak { path, place: LeakPlace::Name, owners, is_new: true }));
         }
         match traits(workspace, entry)? {
             Some(traits) => found.extend(of_blob(base, &owners, path, entry, traits)?),
@@ -87,7 +87,7 @@ fn of_blob(
     {
         let place = if entry.is_file() { LeakPlace::Line(line) } else { LeakPlace::Target };
         let (path, owners) = (path.to_owned(), owners.of_blob(entry.id)?);
-        found.push(leaked_key(&Leak { path, place, owners }));
+        found.push(leaked_key(&Leak { path, place, owners, is_new: true }));
     }
     if entry.is_file() && traits.may_be_document() {
         // a name that git could not hand over as text

@@ -76,6 +76,7 @@ pub(super) fn gather_closely(
     let owners = Owners::new(workspace, source);
     for leak in &mut seen.leaks {
         leak.owners = owners.of_leak(leak)?;
+        leak.is_new = source != Source::WorkTree;
     }
     files.extend(seen.files);
     let mut entries = Vec::new();

@@ -30,7 +30,7 @@ pub(super) fn of_tree(
     for (path, entry) in new_files(workspace, tree, base)? {
         if let Some(Traits { secret_key: Some(line), .. }) = objects::traits(workspace, entry)? {
             let place = LeakPlace::Line(line);
-            findings.push(leaked_key(&Leak { path, place, owners: owners.of_blob(entry.id)? }));
+            findings.push(leaked_key(&Leak { path, place, owners: owners.of_blob(entry.id)?, is_new: true }));
         }
     }
     base.exceptions.take(&mut findings);
@@ -62,7 +62,7 @@ pub(super) fn of_blob(
     if let Some(line) = traits.secret_key {
         // no tree says who reads here
         let (path, owners) = (name.to_owned(), Vec::new());
-        findings.push(leaked_key(&Leak { path, place: LeakPlace::Line(line), owners }));
+        findings.push(leaked_key(&Leak { path, place: LeakPlace::Line(line), owners, is_new: true }));
     }
     match workspace.repo()?.blob(blob) {
         Err(RepoError::TooLarge { .. }) if traits.may_be_document() => {

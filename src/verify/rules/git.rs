@@ -55,7 +55,7 @@ rules! {
         bound: Some(Severity::Error),
         general: Some(Severity::Error),
         why: "a secret age key in the repository opens every file that is encrypted to it, for everybody who can clone",
-        example: "a `keys.txt` with `AGE-SECRET-KEY-1…` and a valid checksum; also in UTF-16 or behind escapes, as the name of a file, the target of a link, or in what a commit or a tag says; a warning where no file and no policy names its public key, as that of a test",
+        example: "a `keys.txt` with `AGE-SECRET-KEY-1…` and a valid checksum; also in UTF-16 or behind escapes, as the name of a file, the target of a link, or in what a commit or a tag says; a warning where it is there already and no file and no policy names its public key, as that of a test",
         mend: &[
             "make a new key: `stax secrets keygen`, and let it in: `stax secrets add-recipient`",
             "then `stax secrets remove-recipient` the old one, and replace what it could read",
@@ -92,7 +92,7 @@ pub(super) fn check(facts: &Facts) -> Vec<Finding> {
 /// G05. A path that is the key itself is shown without it.
 pub(in crate::verify) fn leaked_key(leak: &Leak) -> Finding {
     let path = hide_secret_keys(&leak.path);
-    let finding = |lead: &str| key_of(&path, &leak.owners, lead);
+    let finding = |lead: &str| key_of(&path, &leak.owners, leak.is_new, lead);
     match leak.place {
         LeakPlace::Line(line) => finding("holds ").at(line),
         LeakPlace::Target => finding("is a link whose target is "),
@@ -102,17 +102,18 @@ pub(in crate::verify) fn leaked_key(leak: &Leak) -> Finding {
 
 /// G05 of what a commit or a tag says: it is published with it.
 pub(in crate::verify) fn leaked_key_of_text(name: &str, owners: &[Owner]) -> Finding {
-    key_of(".git", owners, &format!("the text of {name} holds "))
+    key_of(".git", owners, true, &format!("the text of {name} holds "))
 }
 
 /// G05 of a file that holds one somewhere.
 #[must_use]
 pub fn leaked_key_in(path: &str) -> Finding {
-    key_of(path, &[], &format!("{path} holds "))
+    key_of(path, &[], true, &format!("{path} holds "))
 }
 
-/// Of several keys the one that opens most counts. `lead` says where it stands.
-fn key_of(path: &str, owners: &[Owner], lead: &str) -> Finding {
+/// Of several keys the one that opens most counts. `lead` says where it stands. One that opens nothing yet may be that of
+/// a reader tomorrow, so a change that brings it is refused all the same.
+fn key_of(path: &str, owners: &[Owner], is_new: bool, lead: &str) -> Finding {
     const KEY: &str = "(`AGE-SECRET-KEY-1…`)";
     let is_harmless = !owners.is_empty() && owners.iter().all(|owner| matches!(owner, Owner::Nobody(_)));
     let rank = |owner: &&Owner| match owner {
@@ -128,7 +129,7 @@ fn key_of(path: &str, owners: &[Owner], lead: &str) -> Finding {
         Some(Owner::Unknown) | None => format!("a secret key of age {KEY}"),
     };
     let message = format!("{lead}{what}");
-    let finding = match is_harmless {
+    let finding = match is_harmless && !is_new {
         true => Finding::warning(RuleId::G05, path, message).fix(TEST_KEY),
         false => Finding::error(RuleId::G05, path, message).fix(secret_key_fix()),
     };

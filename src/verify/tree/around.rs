@@ -18,10 +18,13 @@ const MAX_NEIGHBOURS: usize = 32;
 /// A larger file that only a rule speaks of is searched for no credential (bytes): it is data.
 const LARGE: usize = 256 << 10;
 
+/// Which paths are meant.
+type Chosen<'a> = &'a dyn Fn(&str) -> bool;
+
 pub(super) fn add(
     workspace: &Workspace,
     source: Source,
-    (wanted, closely): (&dyn Fn(&str) -> bool, &dyn Fn(&str) -> bool),
+    (wanted, closely): (Chosen<'_>, Chosen<'_>),
     candidates: &[Candidate],
     facts: &mut Facts,
 ) -> Result<(), VerifyError> {
@@ -79,7 +82,7 @@ fn others(workspace: &Workspace, source: Source, candidates: &[Candidate]) -> Ve
 fn plain(
     workspace: &Workspace,
     source: Source,
-    (wanted, closely): (&dyn Fn(&str) -> bool, &dyn Fn(&str) -> bool),
+    (wanted, closely): (Chosen<'_>, Chosen<'_>),
     candidates: &[Candidate],
     facts: &Facts,
 ) -> Vec<Plain> {

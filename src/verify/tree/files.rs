@@ -208,7 +208,7 @@ impl Look<'_> {
 
 /// Whose it is nobody has asked yet.
 fn leak(path: &str, place: LeakPlace) -> Leak {
-    Leak { path: path.to_owned(), place, owners: Vec::new() }
+    Leak { path: path.to_owned(), place, owners: Vec::new(), is_new: false }
 }
 
 fn facts(path: &str, content: Content, read: &Read) -> FileFacts {

@@ -451,7 +451,7 @@ fn a_secret_key_is_as_bad_as_what_it_opens() {
             "holds a secret key (`AGE-SECRET-KEY-1…`); age1test… is a reader of nothing here",
         ),
     ] {
-        let leak = Leak { path: "keys.txt".into(), place: LeakPlace::Line(3), owners };
+        let leak = Leak { path: "keys.txt".into(), place: LeakPlace::Line(3), owners, is_new: false };
         let mut facts = facts(THREE, false, &recipients(THREE));
         facts.leaks = vec![leak];
         let [finding] = &judge(&facts)[..] else { panic!("{words}") };
