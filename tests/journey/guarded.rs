@@ -69,6 +69,19 @@ fn a_whole_file_in_clear_is_refused_where_it_is_known_to_be_secret() {
 }
 
 #[test]
+fn a_file_that_a_nearer_policy_names_is_refused_as_one_that_the_root_names() {
+    let sandbox = guarded();
+    let rule = format!("creation_rules:\n  - path_regex: \\.yaml$\n    age: {}\n", sandbox.key());
+    sandbox.write("team/.sops.yaml", rule);
+    sandbox.write("team/db.sops.yaml", format!("password: {LEAK}\n"));
+    sandbox.git(["add", "team"]).exits(128).shows("team/db.sops.yaml: the whole file is in clear");
+    // what cannot be read may name it
+    sandbox.write("team/.sops.yaml", "creation_rules: [\n");
+    sandbox.git(["add", "team/db.sops.yaml"]).exits(128).shows("the whole file is in clear");
+    assert!(!objects(&sandbox).contains(LEAK));
+}
+
+#[test]
 fn everything_honest_goes_in_and_out_as_it_is() {
     let sandbox = guarded();
     let big = "x".repeat(300_000);

@@ -18,7 +18,6 @@ use crate::cli::failure::Failure;
 use crate::cli::secrets::install::guard;
 use crate::cli::ui::Ui;
 use crate::inventory::is_policy;
-use crate::policy::config::Config;
 use crate::policy::content::{Content, looks_sealed};
 use crate::policy::vault::Vault;
 use crate::repo::Repo;
@@ -108,8 +107,6 @@ struct Around {
     workspace: Workspace,
     /// `None` where `.stax/vault.json` cannot be read: then any file may be bound.
     bound: Option<BTreeSet<String>>,
-    policy: Option<Config>,
-    has_broken_policy: bool,
 }
 
 impl Around {
@@ -117,9 +114,7 @@ impl Around {
         let workspace = Workspace::over(Repo::from_env().ok()?, Caller::Git);
         let files = |vault: Vault| vault.files.into_iter().map(|file| file.path).collect();
         let bound = workspace.bindings().ok().map(|vault| vault.map(files).unwrap_or_default());
-        let policy = workspace.policy();
-        let has_broken_policy = policy.is_err();
-        Some(Self { workspace, bound, policy: policy.ok().flatten(), has_broken_policy })
+        Some(Self { workspace, bound })
     }
 
     fn stored(&self, path: &str) -> Option<Vec<u8>> {
@@ -131,10 +126,13 @@ impl Around {
         self.stored(path).or_else(|| self.workspace.repo().ok()?.head_blob(path).ok().flatten())
     }
 
+    /// A policy that cannot be read may name it.
     fn is_named(&self, path: &str) -> bool {
-        let rule = self.policy.as_ref().and_then(|policy| policy.rule_for(path));
-        says_secret(path)
-            && (self.has_broken_policy || rule.is_some_and(|(_, rule)| rule.path_regex.is_some()))
+        let is_ruled = || match self.workspace.governing(path, false) {
+            Ok(governing) => governing.is_some_and(|governing| governing.rule().path_regex.is_some()),
+            Err(_) => true,
+        };
+        says_secret(path) && is_ruled()
     }
 }
 

@@ -17,6 +17,7 @@ use super::resolve;
 use crate::cli::failure::{Failure, mend_source};
 use crate::cli::ui::Ui;
 use crate::disk::Interrupted;
+use crate::inventory::{Extent, Inventory, Source};
 use crate::keyring::{IDENTITY_VARIABLES, OpenFile, SourceName, Tried};
 use crate::process;
 use crate::repo::Repo;
@@ -62,7 +63,8 @@ struct Report {
     places: String,
     /// `None`: no `.stax/vault.json`.
     bound: Result<Option<Vec<Bound>>, String>,
-    unbound: Vec<Unbound>,
+    /// `Err`: why nobody could look for them.
+    unbound: Result<Vec<Unbound>, String>,
     /// A change that a crash cut off, or why that is unknown.
     interrupted: Result<Option<Interrupted>, String>,
     has_driver: bool,
@@ -84,6 +86,18 @@ struct Report {
     conflicts: Vec<String>,
     /// What verify says, or why it could not run.
     verdict: Result<Verdict, String>,
+}
+
+/// The SOPS files of the work tree, for all that is told of them here.
+fn look(workspace: &Workspace) -> Result<Inventory, String> {
+    let tree = workspace.tree(Source::WorkTree).map_err(|error| error.to_string())?;
+    tree.inventory(Extent { is_whole: true, ..Extent::default() }).map_err(|error| error.to_string())
+}
+
+/// Where nothing is bound: how many secret files the drivers do not get, and how many there are.
+fn unmarked(repo: &Repo, inventory: &Inventory) -> Result<(usize, usize), Failure> {
+    let paths = inventory.files.iter().map(|file| file.target.path.clone());
+    Ok((install::unmarked::among(repo, paths)?.len(), inventory.files.len()))
 }
 
 /// git-config(1), `diff.external`: the variable wins.
@@ -118,10 +132,12 @@ impl Report {
             })),
             Err(error) => Err(error.to_string()),
         };
-        let unmarked = match bound {
-            Ok(None) => install::unmarked::find(workspace).map_or((0, 0), |(found, all)| (found.len(), all)),
+        let inventory = look(workspace);
+        let unmarked = match (&bound, &inventory) {
+            (Ok(None), Ok(inventory)) => unmarked(workspace.repo()?, inventory)?,
             _ => (0, 0),
         };
+        let unbound = inventory.map(|inventory| unbound::of(&inventory, &workspace.holders()));
         let (has_driver, has_merge_driver, hooks) = install::state(workspace.repo()?)?;
         let files = bound.iter().flatten().flatten();
         let unguarded = unguarded(workspace.repo()?, files.map(|file: &Bound| file.path.as_str()))?;
@@ -132,7 +148,7 @@ impl Report {
             open_files: workspace.keyring.open_files(),
             places: places(workspace),
             bound,
-            unbound: unbound::find(workspace),
+            unbound,
             interrupted: workspace.interrupted().map_err(|error| error.to_string()),
             has_driver,
             has_merge_driver,
@@ -180,7 +196,12 @@ impl Report {
             Ok(None) => ui.mark("✗", format!("Canonical source: no {VAULT}, so no environment is bound")),
             Err(error) => ui.mark("✗", format!("Canonical source: {error}")),
         }
-        unbound::print(ui, &self.unbound);
+        match &self.unbound {
+            Ok(files) => unbound::print(ui, files),
+            // the bindings cannot be read, and the line above says so
+            Err(_) if self.bound.is_err() => {}
+            Err(error) => ui.mark("✗", format!("other SOPS files: nobody could look for them: {error}")),
+        }
         match &self.interrupted {
             Ok(None) => {}
             Ok(Some(found)) => {
@@ -322,7 +343,7 @@ impl Report {
                 "error": self.bound.as_ref().err(),
                 "files": files,
             },
-            "unbound": self.unbound.iter().map(Unbound::json).collect::<Vec<_>>(),
+            "unbound": self.unbound.iter().flatten().map(Unbound::json).collect::<Vec<_>>(),
             "interrupted": self.interrupted.as_ref().ok().and_then(Option::as_ref).map(interrupted::json),
             "verify": self.verdict.as_ref().ok().map(verdict_json),
             "conflicts": self.conflicts,

@@ -6,24 +6,24 @@ use super::global::DRIVERS;
 use crate::cli::failure::Failure;
 use crate::cli::secrets::init::templates::attributes_pattern;
 use crate::cli::ui::Ui;
+use crate::repo::Repo;
 use crate::workspace::Workspace;
 
 /// More lines than these nobody copies by hand.
 const SHOWN: usize = 12;
 
-/// Those of the work tree, and how many secret files it has.
-pub(in crate::cli::secrets) fn find(workspace: &Workspace) -> Result<(Vec<String>, usize), Failure> {
-    let repo = workspace.repo()?;
-    let mut paths: BTreeSet<String> =
-        workspace.vault()?.into_iter().flat_map(|vault| vault.files).map(|file| file.path).collect();
-    paths.extend(workspace.secret_files()?.into_iter().map(|(path, _)| path));
-    let (mut found, all) = (Vec::new(), paths.len());
+/// Those of some secret files.
+pub(in crate::cli::secrets) fn among(
+    repo: &Repo,
+    paths: impl Iterator<Item = String>,
+) -> Result<Vec<String>, Failure> {
+    let mut found = Vec::new();
     for path in paths {
         if !repo.is_for_stax(&path, "diff")? || !repo.is_for_stax(&path, "merge")? {
             found.push(path);
         }
     }
-    Ok((found, all))
+    Ok(found)
 }
 
 /// `2 of 5 secret files have no diff=stax merge=stax`
@@ -34,7 +34,11 @@ pub(in crate::cli::secrets) fn said(found: usize, all: usize) -> String {
 
 /// What install cannot do itself: it changes nothing that is committed.
 pub(super) fn advise(ui: &Ui, workspace: &Workspace) -> Result<(), Failure> {
-    let (found, all) = find(workspace)?;
+    let mut paths: BTreeSet<String> =
+        workspace.vault()?.into_iter().flat_map(|vault| vault.files).map(|file| file.path).collect();
+    paths.extend(workspace.secret_files()?.into_iter().map(|(path, _)| path));
+    let all = paths.len();
+    let found = among(workspace.repo()?, paths.into_iter())?;
     if found.is_empty() {
         return Ok(());
     }

@@ -3,9 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::cli::ui::Ui;
-use crate::inventory::{Extent, Inventory, Source, State};
+use crate::inventory::{Inventory, State};
 use crate::policy::Holders;
-use crate::workspace::Workspace;
 
 /// More lines than these nobody reads; `--json` has them all.
 const SHOWN: usize = 20;
@@ -20,18 +19,7 @@ pub(super) struct Unbound {
     content: Content,
 }
 
-/// Those of the work tree. Where the bindings cannot be read nobody knows them, and the line above says why.
-pub(super) fn find(workspace: &Workspace) -> Vec<Unbound> {
-    let whole = Extent { is_whole: true, ..Extent::default() };
-    let tree = workspace.tree(Source::WorkTree).ok();
-    let inventory = tree.and_then(|tree| tree.inventory(whole).ok()).unwrap_or_default();
-    let holders = workspace.holders();
-    let mut found = of(&inventory, &holders);
-    found.sort_by(|a, b| a.path.cmp(&b.path));
-    found
-}
-
-fn of(inventory: &Inventory, holders: &Holders) -> Vec<Unbound> {
+pub(super) fn of(inventory: &Inventory, holders: &Holders) -> Vec<Unbound> {
     let mut found = Vec::new();
     for file in inventory.files.iter().filter(|file| file.target.env.is_none()) {
         let name = |key: &str| holders.name(key).unwrap_or(key).to_owned();
@@ -43,6 +31,7 @@ fn of(inventory: &Inventory, holders: &Holders) -> Vec<Unbound> {
         let content = Err(obstacle.cause.to_string());
         found.push(Unbound { path: obstacle.path.clone(), state: None, content });
     }
+    found.sort_by(|a, b| a.path.cmp(&b.path));
     found
 }
 
