@@ -36,14 +36,16 @@ impl Document {
     }
 }
 
-/// A clear text that sops refuses is not sealed: it could not open what comes out.
+/// A clear text that sops refuses, or takes for something else than its author, is not sealed.
 pub(crate) fn check_readable(
     format: Format,
     clear: &str,
     tree: &Tree,
     selector: &Selector,
 ) -> Result<(), SealError> {
-    let mut oddities = format.syntax().oddities(clear, tree, selector).into_iter();
+    let syntax = format.syntax();
+    syntax.check_lines(clear)?;
+    let mut oddities = syntax.oddities(clear, tree, selector).into_iter();
     match oddities.find(|odd| odd.is_refused) {
         Some(odd) => Err(SyntaxError::at(clear, odd.offset, odd.what).into()),
         None => Ok(()),
@@ -75,6 +77,7 @@ mod tests {
             ("kms: []", None),
             ("pgp: [{created_at: '2026-01-31T12:00:00Z', fp: [x]}]", Some(true)),
             ("pgp: [x]", Some(true)),
+            ("pgp: [~]", None),
             ("pgp: [{fp: A}]", Some(true)),
             ("pgp: [{fp: A, created_at: yesterday}]", Some(true)),
             ("pgp: [{fp: A, created_at: 2026-01-31T12:00:00Z}]", None),

@@ -130,7 +130,9 @@ fn check_entries(syntax: &dyn Syntax, list: &Node, fields: &[Field], name: &str,
     for entry in list.entries() {
         match oddity(syntax, Kind::Map, entry, &format!("an entry of {name}")) {
             Some(odd) => found.push(odd),
-            None => check_fields(syntax, &entry.node, fields, name, found),
+            None if entry.node.is_map() => check_fields(syntax, &entry.node, fields, name, found),
+            // null
+            None => {}
         }
     }
 }

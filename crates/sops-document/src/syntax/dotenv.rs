@@ -45,11 +45,8 @@ impl Syntax for Dotenv {
         parse(source)
     }
 
-    fn read(&self, clear: &[u8], _: Option<usize>) -> Result<(Zeroizing<String>, Tree), SyntaxError> {
-        let text = super::text(clear)?;
-        lines::check(&text)?;
-        let tree = parse(&text)?;
-        Ok((text, tree))
+    fn check_lines(&self, clear: &str) -> Result<(), SyntaxError> {
+        lines::check(clear)
     }
 
     fn emit(&self, tree: &Tree, _: Indent) -> Option<String> {
