@@ -76,6 +76,12 @@ enum Command {
     Git(git::Git),
 }
 
+/// The whole command line, for who wants to know whether something can be typed.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// What git calls
 // git does it once a blob, so that of the command line only this part is built
 #[derive(Parser)]

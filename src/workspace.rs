@@ -260,7 +260,7 @@ impl Workspace {
             let env = vault.and_then(|vault| vault.env_for_path(&path).map(str::to_owned));
             return Ok(Target { path, env });
         }
-        let Some(vault) = vault else { return self.only_file(env) };
+        let Some(vault) = vault.filter(|vault| !vault.files.is_empty()) else { return self.only_file(env) };
         let known: Vec<String> = vault.files.iter().map(|file| file.env.clone()).collect();
         let bound = match env {
             Some(env) => vault.file_for_env(env),
@@ -316,7 +316,9 @@ impl Workspace {
             self.keyring.ask_for(&first.recipient);
         }
         unlock::unlock(&self.keyring, document).map_err(|error| match error {
-            NoKey::Fault(fault) => WorkspaceError::Integrity { path: target.path.clone(), fault },
+            NoKey::Fault(fault) => {
+                WorkspaceError::Integrity { path: target.path.clone(), fault, has_plaintext: false }
+            }
             NoKey::Locked { own: Some((recipient, why)), .. } => WorkspaceError::OwnStanza {
                 path: target.path.clone(),
                 who: self.holders().labelled(&recipient),
@@ -382,7 +384,11 @@ impl Workspace {
             let how = if clear.is_ok() { "authentic" } else { "not authentic" };
             format!("values of {}: {how}", target.path)
         });
-        let clear = clear.map_err(|fault| WorkspaceError::Integrity { path: target.path.clone(), fault })?;
+        let clear = clear.map_err(|fault| WorkspaceError::Integrity {
+            path: target.path.clone(),
+            fault,
+            has_plaintext: document.has_plaintext(),
+        })?;
         Ok(Opened { target: target.clone(), key, clear })
     }
 

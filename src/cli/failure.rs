@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::process::ExitCode;
 
+use shell_words::quote;
 use sops_document::age::UnwrapError;
 use sops_document::{EditError, OpenFault, SealError};
 
@@ -58,7 +59,7 @@ impl Failure {
     /// A lock of git is in the way. Nobody can tell whether its owner still lives, so it is not removed here.
     #[must_use]
     pub fn hint_of_lock(self, lock: &Path) -> Self {
-        let word = shell_words::quote(&lock.to_string_lossy()).into_owned();
+        let word = quote(&lock.to_string_lossy()).into_owned();
         self.hint(format!("where no git command is at work, one was killed and left it: rm {word}"))
     }
 
@@ -152,14 +153,23 @@ impl From<WorkspaceError> for Failure {
             WorkspaceError::WhichEnv(_) | WorkspaceError::UnknownEnv { .. } => {
                 Self::usage(message).hint("choose one with -e ENV")
             }
-            WorkspaceError::Integrity { path, fault } => integrity(message, &path, &fault),
-            WorkspaceError::OwnStanza { path, why, others, .. } => own_stanza(message, &path, why, &others),
-            WorkspaceError::Locked { tried, readers, parts, .. } => locked(message, parts, &tried, &readers),
-            WorkspaceError::Groups { path, .. } => {
-                Self::usage(message).hint(format!("check the difference, then: sops updatekeys -y {path}"))
+            WorkspaceError::Integrity { path, fault, has_plaintext } => {
+                integrity(message, &path, &fault, has_plaintext)
             }
-            WorkspaceError::Recipients { policy, extra, missing, .. } => {
-                recipients(message, &policy, &extra, &missing)
+            WorkspaceError::OwnStanza { path, why, others, .. } => own_stanza(message, &path, why, &others),
+            WorkspaceError::Locked { path, env, tried, readers, parts } => {
+                let which = match env {
+                    Some(env) => format!("-e {}", quote(&env)),
+                    None => format!("-f {}", quote(&path)),
+                };
+                locked(message, parts, &tried, &readers, &which)
+            }
+            WorkspaceError::Groups { path, .. } => {
+                Self::usage(message).hint(follow_policy("check the difference, then", &path))
+            }
+            WorkspaceError::Recipients { path, policy, extra, missing } => {
+                let failure = recipients(message, &policy, &extra, &missing);
+                failure.hint(follow_policy("then let the file follow", &path))
             }
             _ => Self::usage(message),
         }
@@ -176,8 +186,12 @@ impl From<VerifyError> for Failure {
     }
 }
 
-fn integrity(message: String, path: &str, fault: &OpenFault) -> Failure {
-    let path = shell_words::quote(path);
+fn integrity(message: String, path: &str, fault: &OpenFault, has_plaintext: bool) -> Failure {
+    let path = quote(path);
+    if has_plaintext && matches!(fault, OpenFault::Value { .. }) {
+        return Failure::new(Exit::Integrity, message)
+            .hint(format!("encrypt what is plaintext: stax secrets encrypt -i {path}"));
+    }
     let failure = Failure::new(Exit::Integrity, message)
         .hint(format!("nothing was printed or changed; see who changed it: git log -p -- {path}"));
     match fault {
@@ -190,7 +204,7 @@ fn integrity(message: String, path: &str, fault: &OpenFault) -> Failure {
 /// A reader's own stanza does not open: that is no matter of access, and only another reader can mend it.
 fn own_stanza(message: String, path: &str, why: UnwrapError, others: &[String]) -> Failure {
     let rule = if why == UnwrapError::NotForThisIdentity { "C01" } else { "K02" };
-    let path = shell_words::quote(path);
+    let path = quote(path);
     let failure = Failure::new(Exit::Integrity, message)
         .hint(format!("see who changed it: git log -p -- {path}"))
         .hint(format!("what it means: stax secrets verify --explain {rule}"));
@@ -214,7 +228,18 @@ pub(in crate::cli) fn mend_source(tried: &[Tried]) -> Option<String> {
     })
 }
 
-fn locked(message: String, parts: Option<String>, tried: &[Tried], readers: &[String]) -> Failure {
+fn follow_policy(before: &str, path: &str) -> String {
+    format!("{before}: stax secrets updatekeys {}", quote(path))
+}
+
+/// `which` is the file as words of another command.
+fn locked(
+    message: String,
+    parts: Option<String>,
+    tried: &[Tried],
+    readers: &[String],
+    which: &str,
+) -> Failure {
     let is_split = parts.is_some();
     let mut failure = parts.into_iter().fold(Failure::new(Exit::Locked, message), Failure::detail);
     let mut own = None;
@@ -242,7 +267,7 @@ fn locked(message: String, parts: Option<String>, tried: &[Tried], readers: &[St
         return failure.hint("the data key is split: readers of several key groups have to put it together");
     }
     let reader = without_mail(readers.first().map_or("a reader", String::as_str));
-    failure.hint(format!("ask {reader} to run: stax secrets add-recipient {own} --name … --role …"))
+    failure.hint(format!("ask {reader} to run: stax secrets add-recipient {own} {which} --name … --role …"))
 }
 
 fn recipients(message: String, policy: &str, extra: &[String], missing: &[String]) -> Failure {
@@ -253,7 +278,5 @@ fn recipients(message: String, policy: &str, extra: &[String], missing: &[String
     for key in missing {
         failure = failure.detail(format!("is in the policy but cannot read it: {key}"));
     }
-    failure
-        .hint(format!("check the difference with: git log -p {}", shell_words::quote(policy)))
-        .hint("then finish it: stax secrets add-recipient KEY, or stax secrets remove-recipient KEY")
+    failure.hint(format!("check the difference with: git log -p {}", quote(policy)))
 }

@@ -9,6 +9,7 @@ use crate::policy::vault::Vault as Bindings;
 use crate::workspace::{VAULT, Workspace};
 
 mod link;
+mod unlink;
 
 /// Applies writes of which one may be that of `.stax/vault.json`, and tells in one line when it is the first that needs
 /// a later version: whoever works here needs that stax then. Every command that writes the file comes through here.
@@ -30,12 +31,14 @@ fn upgrade(write: &Write) -> Option<String> {
 #[derive(clap::Subcommand)]
 pub enum Vault {
     Link(link::Args),
+    Unlink(unlink::Args),
 }
 
 impl Vault {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
         match self {
             Self::Link(args) => args.run(ui),
+            Self::Unlink(args) => args.run(ui),
         }
     }
 }

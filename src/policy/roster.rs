@@ -170,9 +170,18 @@ impl Roster {
     /// # Errors
     /// [`RosterError`]: the key has no row, or the name is not one line of text.
     pub fn rename(&mut self, recipient: &str, name: &str) -> Result<(), RosterError> {
+        self.change(recipient, name, None)
+    }
+
+    /// Changes the name of a key, and the role where one is given; its other cells stay.
+    ///
+    /// # Errors
+    /// As [`Self::rename`].
+    pub fn change(&mut self, recipient: &str, name: &str, role: Option<&str>) -> Result<(), RosterError> {
         let found = self.rows.iter_mut().find(|(_, row)| row.recipient == recipient);
         let (position, row) = found.ok_or_else(|| RosterError::Missing(recipient.to_owned()))?;
-        *row = checked(Row { name: name.to_owned(), ..row.clone() })?;
+        let role = role.unwrap_or(&row.role).to_owned();
+        *row = checked(Row { name: name.to_owned(), role, ..row.clone() })?;
         let old = &self.lines[*position];
         let ending = &old[old.trim_end_matches(['\r', '\n']).len()..];
         self.lines[*position] = line(row) + ending;

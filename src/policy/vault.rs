@@ -236,6 +236,25 @@ impl Vault {
         Ok(())
     }
 
+    /// Binds the environment of one path to another path, in the same place.
+    ///
+    /// # Errors
+    /// [`VaultError`]: a path that is not accepted, or bound already.
+    pub fn rebind(&mut self, from: &str, to: &str) -> Result<(), VaultError> {
+        let mut vault = self.clone();
+        for file in vault.files.iter_mut().filter(|file| file.path == from) {
+            to.clone_into(&mut file.path);
+        }
+        *self = vault.edited()?;
+        Ok(())
+    }
+
+    /// Takes a binding out; the environment that it had.
+    pub fn unbind(&mut self, path: &str) -> Option<String> {
+        let at = self.files.iter().position(|file| file.path == path)?;
+        Some(self.files.remove(at).env)
+    }
+
     /// After a change of fields: with the version that they need.
     ///
     /// # Errors

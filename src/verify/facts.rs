@@ -26,6 +26,8 @@ pub struct Facts {
     pub policy: Option<String>,
     /// The text of `recipients.md`.
     pub roster: Option<String>,
+    /// Git has one at HEAD.
+    pub has_roster_at_head: bool,
     /// There is a `.stax/vault.json`.
     pub has_vault: bool,
     /// Why it cannot be read.
@@ -59,6 +61,7 @@ impl Facts {
         Self {
             policy: None,
             roster: None,
+            has_roster_at_head: false,
             has_vault: false,
             vault_fault: None,
             others: Vec::new(),
@@ -150,6 +153,21 @@ pub struct FileFacts {
     pub stanzas: Vec<StanzaFault>,
     /// The data key, hashed.
     pub key_digest: Option<[u8; 32]>,
+    /// What became of a bound file that is missing; `None` where git never had it.
+    pub gone: Option<Gone>,
+    /// Lines end in CRLF, which SOPS cannot read in every format.
+    pub has_crlf: bool,
+}
+
+/// What became of a bound file that is missing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Gone {
+    /// Another file holds its values.
+    Moved {
+        env: String,
+        to: String,
+    },
+    Deleted,
 }
 
 impl FileFacts {
@@ -157,7 +175,18 @@ impl FileFacts {
     #[must_use]
     pub fn read(path: &str, managed: bool, bytes: Option<&[u8]>) -> Self {
         let content = Content::read(path, managed, bytes);
-        Self { size: bytes.map_or(0, <[u8]>::len), ..Self::of(path, managed, content) }
+        match bytes {
+            Some(bytes) => Self::of_bytes(path, managed, content, bytes),
+            None => Self::of(path, managed, content),
+        }
+    }
+
+    /// Of bytes that were read already.
+    #[must_use]
+    pub fn of_bytes(path: &str, managed: bool, content: Content, bytes: &[u8]) -> Self {
+        let is_broken = matches!(content, Content::Broken { .. });
+        let has_crlf = is_broken && bytes.windows(2).any(|pair| pair == b"\r\n");
+        Self { size: bytes.len(), has_crlf, ..Self::of(path, managed, content) }
     }
 
     /// Of what was told some other way than by its bytes.
@@ -171,6 +200,8 @@ impl FileFacts {
             opened: None,
             stanzas: Vec::new(),
             key_digest: None,
+            gone: None,
+            has_crlf: false,
         }
     }
 

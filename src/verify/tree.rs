@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::VerifyError;
-use super::facts::{Drivers, Facts, FileFacts, SwitchedOff, TreeFile};
+use super::facts::{Drivers, Facts, FileFacts, Gone, SwitchedOff, TreeFile};
 use super::owners::Owners;
 use super::source::{Source, candidates, may_be_secret};
 use jiff::Timestamp;
@@ -12,7 +12,7 @@ use crate::ledger::Snapshot;
 use crate::policy::content::Content;
 use crate::policy::sniff::sniff;
 use crate::policy::vault::Vault;
-use crate::repo::{Attribute, Repo, RepoError, StagedChange};
+use crate::repo::{Attribute, Entry, Repo, RepoError, StagedChange};
 use crate::trace;
 use crate::workspace::register::Depth;
 use crate::workspace::{POLICY, ROSTER, Target, Workspace, WorkspaceError};
@@ -79,6 +79,7 @@ pub(super) fn gather_closely(
         leak.is_new = source != Source::WorkTree;
     }
     files.extend(seen.files);
+    add_gone(workspace, vault.as_ref(), &mut files)?;
     let mut entries = Vec::new();
     for file in files {
         let mode = modes.get(file.path.as_str()).copied();
@@ -90,6 +91,7 @@ pub(super) fn gather_closely(
     let mut facts = Facts {
         policy: if policy_is_link { None } else { source.text(workspace, POLICY)? },
         roster: source.text(workspace, ROSTER)?,
+        has_roster_at_head: workspace.repo()?.head_entry(ROSTER)?.is_some(),
         has_vault: vault.is_some() || vault_fault.is_some(),
         vault_fault,
         leaks: seen.leaks,
@@ -98,6 +100,40 @@ pub(super) fn gather_closely(
     };
     around::add(workspace, source, (wanted, closely), &candidates, &mut facts)?;
     Ok(Gathered { facts, vault, unread: seen.unread })
+}
+
+/// What became of the bound files that are missing: another file may hold their tokens.
+fn add_gone(
+    workspace: &Workspace,
+    vault: Option<&Vault>,
+    files: &mut [FileFacts],
+) -> Result<(), VerifyError> {
+    for at in 0..files.len() {
+        if !matches!(files[at].content, Content::Missing) {
+            continue;
+        }
+        let path = files[at].path.clone();
+        let repo = workspace.repo()?;
+        let Some(last) = last_entry(repo, &path)? else { continue };
+        let old = FileFacts::read(&path, true, Some(&repo.old_blob(last.id)?));
+        let is_moved = |file: &&FileFacts| !file.managed && share_tokens(&old, file);
+        let env = vault.and_then(|vault| vault.env_for_path(&path));
+        files[at].gone = match files.iter().find(is_moved).zip(env) {
+            Some((file, env)) => Some(Gone::Moved { env: env.to_owned(), to: file.path.clone() }),
+            None => repo.head_entry(&path)?.map(|_| Gone::Deleted),
+        };
+    }
+    Ok(())
+}
+
+/// What stood at a path last, as far as HEAD tells.
+fn last_entry(repo: &Repo, path: &str) -> Result<Option<Entry>, VerifyError> {
+    if let Some(entry) = repo.head_entry(path)? {
+        return Ok(Some(entry));
+    }
+    let walk = repo.changes_of(&repo.head_span()?, &[path])?;
+    let newest = walk.versions(path).next();
+    Ok(newest.and_then(|(_, change)| change.new.or(change.old.iter().flatten().next().copied())))
 }
 
 /// The drivers that git gives to a bound file, and the line that takes one away.

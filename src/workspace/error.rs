@@ -65,7 +65,12 @@ pub enum WorkspaceError {
         others: Vec<String>,
     },
     #[error("{path}: {fault}")]
-    Integrity { path: String, fault: OpenFault },
+    Integrity {
+        path: String,
+        fault: OpenFault,
+        /// A value is not encrypted that its rule encrypts.
+        has_plaintext: bool,
+    },
     #[error("{path} is not encrypted to exactly the recipients of {policy}")]
     Recipients { path: String, policy: String, extra: Vec<String>, missing: Vec<String> },
     #[error("{path} has other key groups than {policy}")]

@@ -2,7 +2,7 @@
 
 use sops_document::age::Recipient;
 use sops_document::tree::Visit;
-use sops_document::{DataKey, Document, Format, Path, Token};
+use sops_document::{Cleartext, DataKey, Document, Format, Path, Terms, Token, seal};
 
 use super::groups::Stanzas;
 use super::{Target, Workspace, WorkspaceError, random, sealing};
@@ -33,8 +33,7 @@ impl Workspace {
         readers: &[Vec<Recipient>],
         keys: Keys,
     ) -> std::result::Result<Rewrapped, Box<Obstacle>> {
-        let fail = |cause: Cause| file.obstacle(cause);
-        let other = |what: String| fail(Cause::Other(what));
+        let other = |what: String| file.obstacle(Cause::Other(what));
         let document = match keys {
             Keys::NewForAgeAlone => {
                 file.document.without_others().map_err(|error| other(error.to_string()))?
@@ -42,13 +41,7 @@ impl Workspace {
             Keys::Keep | Keys::New => file.document.clone(),
         };
         file.admits(keys)?;
-        let old = self.unlock(&file.target, &file.document).map_err(|error| match error {
-            WorkspaceError::Locked { readers, .. } => fail(Cause::Locked { readers }),
-            error @ WorkspaceError::OwnStanza { .. } => fail(Cause::Integrity(error.to_string())),
-            WorkspaceError::Integrity { fault, .. } => fail(Cause::Integrity(fault.to_string())),
-            error => other(error.to_string()),
-        })?;
-        let clear = document.open(&old).map_err(|fault| fail(Cause::Integrity(fault.to_string())))?;
+        let (old, clear) = self.open_to_rewrap(file, &document)?;
         let threshold = document.metadata().threshold;
         let after = match keys {
             Keys::Keep => document.rewrap(&Stanzas::new(&old, readers, threshold)),
@@ -62,16 +55,67 @@ impl Workspace {
             }
         };
         let after = after.map_err(|error| other(error.to_string()))?;
-        let before = file.document.source().as_bytes().to_vec();
-        let write = Write {
-            path: file.target.path.clone().into(),
-            before: Some(before),
-            after: after.into(),
-            mode: None,
-        };
-        let values = secret_paths(&file.document).len();
-        Ok(Rewrapped { target: file.target.clone(), write, readers: readers.concat(), values })
+        Ok(rewrapped(file, readers, after))
     }
+
+    /// Plans another split of the data key: the values are sealed anew under the key groups of a rule.
+    ///
+    /// # Errors
+    /// As [`Self::rewrap`].
+    pub fn resplit(
+        &self,
+        file: &SecretFile,
+        readers: &[Vec<Recipient>],
+        threshold: usize,
+        keys: Keys,
+    ) -> std::result::Result<Rewrapped, Box<Obstacle>> {
+        let other = |what: String| file.obstacle(Cause::Other(what));
+        let (old, clear) = self.open_to_rewrap(file, &file.document)?;
+        let is_new = keys != Keys::Keep;
+        let fresh = is_new.then(|| DataKey::generate(&mut random));
+        let key = fresh.as_ref().unwrap_or(&old);
+        let stanzas = Stanzas::new(key, readers, threshold);
+        let metadata = file.document.metadata();
+        let terms = Terms {
+            selector: metadata.selector.clone(),
+            mac_only_encrypted: metadata.mac_only_encrypted,
+            threshold,
+            ..Terms::of(&stanzas)
+        };
+        let format = file.document.format();
+        let text = match clear.payload() {
+            Some(bytes) => sealing(key, |context| seal(format, &*bytes, &terms, context)),
+            None => sealing(key, |context| seal(format, clear.layout().as_bytes(), &terms, context)),
+        };
+        let text = text.map_err(|error| other(error.to_string()))?;
+        if is_new {
+            prove(format, &text, &old, key).map_err(other)?;
+        }
+        Ok(rewrapped(file, readers, text))
+    }
+
+    fn open_to_rewrap(
+        &self,
+        file: &SecretFile,
+        document: &Document,
+    ) -> std::result::Result<(DataKey, Cleartext), Box<Obstacle>> {
+        let fail = |cause: Cause| file.obstacle(cause);
+        let key = self.unlock(&file.target, &file.document).map_err(|error| match error {
+            WorkspaceError::Locked { readers, .. } => fail(Cause::Locked { readers }),
+            error @ WorkspaceError::OwnStanza { .. } => fail(Cause::Integrity(error.to_string())),
+            WorkspaceError::Integrity { fault, .. } => fail(Cause::Integrity(fault.to_string())),
+            error => fail(Cause::Other(error.to_string())),
+        })?;
+        let clear = document.open(&key).map_err(|fault| fail(Cause::Integrity(fault.to_string())))?;
+        Ok((key, clear))
+    }
+}
+
+fn rewrapped(file: &SecretFile, readers: &[Vec<Recipient>], after: String) -> Rewrapped {
+    let before = Some(file.document.source().as_bytes().to_vec());
+    let write = Write { path: file.target.path.clone().into(), before, after: after.into(), mode: None };
+    let values = secret_paths(&file.document).len();
+    Rewrapped { target: file.target.clone(), write, readers: readers.concat(), values }
 }
 
 /// The paths of the encrypted values, in file order; no key is needed.
@@ -134,8 +178,8 @@ pub(super) fn prove(
 
 #[cfg(test)]
 mod tests {
+    use sops_document::SealContext;
     use sops_document::age;
-    use sops_document::{SealContext, Terms, seal};
 
     use super::*;
 

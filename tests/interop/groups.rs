@@ -130,9 +130,9 @@ fn a_split_that_is_not_the_policys_is_a_finding_and_no_place_to_write() {
         .replace("CI", &public("bob"));
     for changed in [policy.replace("shamir_threshold: 2", "shamir_threshold: 3"), moved, flat] {
         sandbox.write(".sops.yaml", changed);
-        two.stax(["secrets", "verify"]).exits(1).prints("K01 ").prints("sops updatekeys -y a.yaml");
+        two.stax(["secrets", "verify"]).exits(1).prints("K01 ").prints("stax secrets updatekeys a.yaml");
         let set = two.stax_with(["secrets", "set", "-f", "a.yaml", "k"], "x\n").exits(2).one_error();
-        set.says("other key groups").says("sops updatekeys -y a.yaml");
+        set.says("other key groups").says("stax secrets updatekeys a.yaml");
         two.stax(["secrets", "rotate"]).exits(2).one_error();
         both_print(&two, "a.yaml");
     }

@@ -110,3 +110,28 @@ fn a_guard_that_meets_a_newer_version_still_knows_what_is_bound() {
     sandbox.put_in_clear(PROD, "STRIPE_SECRET_KEY", LEAK);
     sandbox.git(["add", PROD]).exits(128).shows("`STRIPE_SECRET_KEY` is in clear").hides(LEAK);
 }
+
+#[test]
+fn a_renamed_file_keeps_its_environment_and_a_binding_can_end() {
+    let sandbox = Sandbox::with_store();
+    let new = "infra/secrets/production.enc.yaml";
+    sandbox.stax(["vault", "link", "--env", "production", new]).exits(2).one_error();
+    sandbox.write("other.enc.yaml", sandbox.read(PROD));
+    sandbox
+        .stax(["vault", "link", "--env", "production", "other.enc.yaml"])
+        .exits(2)
+        .says("stax vault unlink infra/secrets/prod.enc.yaml");
+    sandbox.git(["mv", PROD, new]).ok();
+    let before = sandbox.read(VAULT);
+    sandbox.stax(["vault", "link", "--env", "production", new, "--dry-run"]).ok();
+    assert_eq!(sandbox.read(VAULT), before);
+    sandbox.stax(["vault", "link", "--env", "production", new]).ok();
+    assert_eq!(sandbox.read(VAULT), before.replace(PROD, new));
+    sandbox.get("PORT").ok().prints_exactly("5432\n");
+
+    sandbox.stax(["vault", "unlink", "other.enc.yaml"]).exits(1).one_error();
+    sandbox.stax(["vault", "unlink", new, "--dry-run"]).ok().prints("would take");
+    sandbox.stax(["vault", "unlink", new]).ok().prints("production");
+    assert!(!sandbox.read(VAULT).contains("production"), "{}", sandbox.read(VAULT));
+    sandbox.stax(["secrets", "get", "PORT", "-f", new]).ok().prints_exactly("5432\n");
+}

@@ -51,7 +51,7 @@ fn with_the_wrong_key_the_tried_source_and_the_readers_are_named() {
     let output = harmless(&sandbox, || named.get("STRIPE_SECRET_KEY")).exits(3).one_error();
     let output = output.says(&format!("error: no identity opens {PROD} (production)\n"));
     let output = output.says(&format!("tried: {key} from SOPS_AGE_KEY_FILE=")).says("readable by: Ana Silva");
-    output.says(&format!("stax secrets add-recipient {key} --name"));
+    output.says(&format!("stax secrets add-recipient {key} -e production --name"));
 }
 
 #[test]

@@ -214,7 +214,7 @@ fn every_rule_explains_itself_by_id_and_name() {
     let by_name = sandbox.stax(["secrets", "verify", "--explain", "recipients"]).ok();
     assert_eq!(by_id.stdout, by_name.stdout);
     let by_id = by_id.prints("K01 recipients: ").prints("bound file: error; any other SOPS file: error\n");
-    by_id.prints("\nwhy\n").prints("\nexample\n").prints("\nmend\n").prints("stax secrets remove-recipient");
+    by_id.prints("\nwhy\n").prints("\nexample\n").prints("\nmend\n").prints("stax secrets updatekeys FILE");
     let json = sandbox.stax(["secrets", "verify", "--explain", "F02", "--json"]).ok().json();
     assert_eq!((&json["bound"], &json["general"]), (&"error".into(), &Value::Null));
     let unknown = sandbox.stax(["secrets", "verify", "--explain", "K99"]).exits(2);

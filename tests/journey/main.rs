@@ -17,6 +17,7 @@ mod diff;
 mod editing;
 mod errors;
 mod exposed;
+mod fixes;
 mod formats;
 mod found;
 mod gates;

@@ -280,3 +280,28 @@ fn with_several_environments_one_must_be_named() {
     ravi.sops(["decrypt", "infra/secrets/dev.enc.yaml"]).ok();
     ravi.sops(["decrypt", PROD]).exits(128);
 }
+
+#[test]
+fn a_row_is_written_and_nobody_reads_more() {
+    let sandbox = Sandbox::with_store();
+    let bob = sandbox.person("bob");
+    sandbox.add_recipient(&bob, "Bob", "sre").ok();
+    sandbox.commit_all("bob reads");
+    let table = "infra/secrets/recipients.md";
+    let (policy, file) = (sandbox.read(".sops.yaml"), sandbox.read(PROD));
+    let key = bob.key();
+    let without: String =
+        sandbox.read(table).split_inclusive('\n').filter(|line| !line.contains(&key)).collect();
+    sandbox.write(table, without);
+    let command = format!("stax secrets recipients --set {key}");
+    sandbox.stax(["secrets", "verify"]).exits(1).prints(&command);
+    sandbox.stax(["secrets", "recipients", "--set", &key]).exits(2);
+    sandbox.stax(["secrets", "recipients", "--set", &key, "--name", "Bob B", "--role", "sre"]).ok();
+    assert!(sandbox.read(table).contains("| Bob B | sre |"), "{}", sandbox.read(table));
+    sandbox.stax(["secrets", "recipients", "--set", "Bob B", "--name", "Bob"]).ok();
+    assert!(sandbox.read(table).contains("| Bob | sre |"), "{}", sandbox.read(table));
+    assert_eq!((sandbox.read(".sops.yaml"), sandbox.read(PROD)), (policy, file));
+    // whom nothing names gets no row
+    let carol = sandbox.person("carol").key();
+    sandbox.stax(["secrets", "recipients", "--set", &carol, "--name", "Carol"]).exits(2).one_error();
+}

@@ -53,20 +53,20 @@ fn in_metadata(text: &str, lines: &str) -> String {
 }
 
 /// An armored age file for several readers.
-fn wrapped_for(keys: &[String]) -> String {
+pub(crate) fn wrapped_for(keys: &[String], data_key: &[u8]) -> String {
     let recipients: Vec<age::x25519::Recipient> =
         keys.iter().map(|key| key.parse().expect("a key")).collect();
     let readers = recipients.iter().map(|recipient| recipient as &dyn age::Recipient);
     let encryptor = age::Encryptor::with_recipients(readers).expect("readers");
     let armor = ArmoredWriter::wrap_output(Vec::new(), Format::AsciiArmor).expect("armor");
     let mut writer = encryptor.wrap_output(armor).expect("a header");
-    std::io::Write::write_all(&mut writer, &[7; 32]).expect("the data key");
+    std::io::Write::write_all(&mut writer, data_key).expect("the data key");
     let bytes = writer.finish().and_then(ArmoredWriter::finish).expect("the end");
     String::from_utf8(bytes).expect("ASCII")
 }
 
 /// Puts another armor in the place of the first one.
-fn with_armor(text: &str, armor: &str) -> String {
+pub(crate) fn with_armor(text: &str, armor: &str) -> String {
     let (begin, end) = ("-----BEGIN AGE", "-----END AGE ENCRYPTED FILE-----\n");
     let start = text.find(begin).expect("an armor");
     let stop = start + text[start..].find(end).expect("its end") + end.len();
@@ -130,11 +130,12 @@ const METADATA_ATTACKS: &[(&str, &[&str], Attack)] = &[
         sandbox.sops(["rotate", "-i", "--add-age", &mallory, PROD]).ok();
     }),
     ("T04 two readers under one label", &["K02"], |sandbox| {
-        let armor = wrapped_for(&[sandbox.key(), sandbox.person("mallory").key()]);
+        let armor = wrapped_for(&[sandbox.key(), sandbox.person("mallory").key()], &[7; 32]);
         edit(sandbox, |text| with_armor(text, &armor));
     }),
     ("T05 a stanza that sops ignores", &["F01"], |sandbox| {
-        let armor = wrapped_for(&[sandbox.person("mallory").key()]).replace('\n', "\n                ");
+        let armor =
+            wrapped_for(&[sandbox.person("mallory").key()], &[7; 32]).replace('\n', "\n                ");
         let groups = format!(
             "    key_groups:\n      - age:\n          - recipient: x\n            enc: |\n                {armor}"
         );

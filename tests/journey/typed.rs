@@ -1,6 +1,10 @@
 //! What stax prints can be typed: names of keys, hints and commands, over files of every shape.
 
-use crate::support::{PROD, Sandbox};
+use std::fs;
+use std::path::Path;
+
+use crate::support::output::refused;
+use crate::support::{PROD, Sandbox, files_beneath};
 
 /// A repository without bindings that seals `files` with the real sops for Ana and Bob.
 fn general(policy: &dyn Fn(&str, &str) -> String, files: &[(&str, &str)]) -> Sandbox {
@@ -134,5 +138,58 @@ fn a_table_that_a_full_disk_cuts_off_is_an_error_and_a_reader_that_leaves_is_non
     for command in ["list", "log", "history", "verify", "blame", "recipients"] {
         sandbox.sh(&format!("stax secrets {command} >/dev/full")).exits(2).says("No space left");
         sandbox.sh(&format!("stax secrets {command} | true")).ok();
+    }
+}
+
+/// Placeholders that stand for options or for nothing; any other stands for one word.
+const OPTIONS: [&str; 3] = ["{which}", "{typed}", "{again}"];
+
+/// A placeholder behind a word brings its own blank.
+fn filled(line: &str) -> String {
+    let mut text = line.to_owned();
+    OPTIONS.iter().for_each(|option| text = text.replace(&format!(" {option}"), ""));
+    let mut filled = String::new();
+    let mut rest = text.as_str();
+    while let Some(at) = rest.find('{') {
+        let (before, behind) = rest.split_at(at);
+        filled += before;
+        let end = behind.find('}').map_or(behind.len(), |end| end + 1);
+        filled += if before.ends_with([' ', '\'']) { "{x}" } else { "" };
+        rest = &behind[end..];
+    }
+    filled + rest
+}
+
+#[test]
+fn every_command_in_a_text_of_stax_can_be_typed() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut wrong = Vec::new();
+    let mut seen = 0;
+    for path in files_beneath(&source).iter().filter(|path| path.extension().is_some_and(|it| it == "rs")) {
+        let text = fs::read_to_string(path).expect("a source");
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        for (number, line) in
+            code.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//"))
+        {
+            seen += line.matches("stax secrets ").count();
+            let found = refused(&filled(line));
+            wrong.extend(found.iter().map(|it| format!("{}:{}: {it}", path.display(), number + 1)));
+        }
+    }
+    assert!(seen > 100, "the texts are elsewhere now: {seen}");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_command_that_is_none_is_seen() {
+    assert_eq!(refused("hint: seal it: stax secrets encrypt -i a.yaml, then commit").len(), 0);
+    assert_eq!(refused("stax secrets get KEY -e production   (a remark)").len(), 0);
+    for wrong in [
+        "fix: stax secrets rotate --evrything",
+        "stax secrets updatekey a.yaml",
+        "`stax vault link --environment production a.yaml`",
+        "stax secrets recipients --set age1x --role sre",
+    ] {
+        assert_eq!(refused(wrong).len(), 1, "{wrong}");
     }
 }

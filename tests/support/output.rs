@@ -1,5 +1,10 @@
 //! What a command said and how it ended; every failed expectation shows all of it.
 
+#[path = "commands.rs"]
+mod commands;
+
+pub use commands::refused;
+
 use std::fmt;
 use std::os::unix::process::ExitStatusExt;
 
@@ -13,6 +18,8 @@ pub struct Output {
     pub bytes: Vec<u8>,
 }
 
+const OFFERS: [&str; 4] = ["fix: ", "hint: ", "next: ", "undo: "];
+
 impl fmt::Display for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { call, code, stdout, stderr, .. } = self;
@@ -23,12 +30,26 @@ impl fmt::Display for Output {
 impl Output {
     pub fn new(call: String, output: std::process::Output) -> Self {
         let status = output.status;
-        Self {
+        let output = Self {
             call,
             code: status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(127)),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
             bytes: output.stdout,
+        };
+        output.offers_what_can_be_typed();
+        output
+    }
+
+    /// Each command behind `fix:`, `hint:`, `next:` and `undo:` is one of this stax, whatever test made it print that.
+    fn offers_what_can_be_typed(&self) {
+        let mut is_offer = false;
+        for line in self.stdout.lines().chain(self.stderr.lines()) {
+            let text = line.trim_start();
+            is_offer =
+                OFFERS.iter().any(|label| text.starts_with(label)) || is_offer && line.starts_with("   ");
+            let refused = if is_offer { refused(text) } else { Vec::new() };
+            assert!(refused.is_empty(), "cannot be typed: {}\n{self}", refused.join(", "));
         }
     }
 

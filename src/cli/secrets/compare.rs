@@ -116,8 +116,11 @@ impl Args {
             None => values(document.tree()),
             Some(key) => {
                 let opened = document.open(&key);
-                let clear =
-                    opened.map_err(|fault| WorkspaceError::Integrity { path: path.clone(), fault })?;
+                let clear = opened.map_err(|fault| WorkspaceError::Integrity {
+                    path: path.clone(),
+                    fault,
+                    has_plaintext: document.has_plaintext(),
+                })?;
                 values(clear.tree())
             }
         };

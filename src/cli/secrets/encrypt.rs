@@ -13,7 +13,6 @@ use super::values;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::disk::Write;
-use crate::inventory::SecretFile;
 use crate::policy::config::CreationRule;
 use crate::policy::content::{Content, is_lfs_pointer, mentions};
 use crate::policy::sniff::sniff;
@@ -164,9 +163,8 @@ fn note_readers(ui: &Ui, workspace: &Workspace, target: &Target, document: &Docu
     if let Err(error @ (WorkspaceError::Recipients { .. } | WorkspaceError::Groups { .. })) =
         workspace.check_recipients(target, document)
     {
-        let types = SecretFile::types(&target.path, document);
         ui.warning(format!("{error}: it keeps its own"));
-        ui.hint(format!("to change them: sops updatekeys {types}{}", shell_words::quote(&target.path)));
+        ui.hint(format!("to change them: stax secrets updatekeys {}", shell_words::quote(&target.path)));
     }
 }
 

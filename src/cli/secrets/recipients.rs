@@ -9,6 +9,8 @@ use super::verify::count;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::inventory::{RuleAt, Target};
+use crate::policy::roster::Row;
+use crate::workspace::ROSTER;
 
 /// Who can read, by the policy, and since when, by the commit log
 #[derive(clap::Args)]
@@ -19,6 +21,15 @@ pub struct Args {
     /// Change the name of a key in recipients.md
     #[arg(long, num_args = 2, value_names = ["KEY", "NAME"], conflicts_with = "json")]
     set_name: Option<Vec<String>>,
+    /// Write the row of a key that the policy or a file names into recipients.md; nobody's access changes
+    #[arg(long, value_name = "KEY", requires = "name", conflicts_with_all = ["json", "set_name"])]
+    set: Option<String>,
+    /// Whose key it is: `Ravi <ravi@example.com>`
+    #[arg(long, requires = "set")]
+    name: Option<String>,
+    /// What for: owner, engineer, ci, …
+    #[arg(long, requires = "set")]
+    role: Option<String>,
 }
 
 impl Args {
@@ -29,6 +40,9 @@ impl Args {
             people.roster.rename(&key, name).map_err(|error| Failure::usage(error.to_string()))?;
             people.workspace.save(&[roster_write(&people.workspace, &people.roster)?])?;
             return Ok(ExitCode::SUCCESS);
+        }
+        if let Some((who, name)) = self.set.as_deref().zip(self.name.as_deref()) {
+            return set_row(ui, who, name, self.role.as_deref());
         }
         let people = People::open(&[])?;
         mention(ui, &people.workspace)?;
@@ -85,6 +99,24 @@ fn title(people: &People, rules: &[RuleAt]) -> String {
 
 /// Files of one title.
 const SHOWN: usize = 5;
+
+/// The row of somebody who can read; what they read stays.
+fn set_row(ui: &Ui, who: &str, name: &str, role: Option<&str>) -> Result<ExitCode, Failure> {
+    let mut people = People::open_to_write(ui, &[], false)?;
+    let key = people.resolve(who)?;
+    let written = match people.roster.get(&key) {
+        Some(_) => people.roster.change(&key, name, role),
+        None => {
+            let onboarded = people.since(&key).map_or_else(today, |since| since.date.clone());
+            let (name, role) = (name.to_owned(), role.unwrap_or_default().to_owned());
+            people.roster.add_row(Row { recipient: key, name, role, onboarded })
+        }
+    };
+    written.map_err(|error| Failure::usage(error.to_string()))?;
+    people.workspace.save(&[roster_write(&people.workspace, &people.roster)?])?;
+    ui.note(format!("{ROSTER}: the row of {name}"));
+    Ok(ExitCode::SUCCESS)
+}
 
 /// One recipient of one rule.
 struct Reader {

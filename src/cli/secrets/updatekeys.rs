@@ -14,8 +14,8 @@ use crate::cli::failure::{Exit, Failure};
 use crate::cli::ui::Ui;
 use crate::disk::Write;
 use crate::inventory::{Cause, Obstacle, SecretFile};
-use crate::workspace::ROSTER;
 use crate::workspace::wrap::{Keys, Rewrapped};
+use crate::workspace::{ROSTER, Workspace};
 
 /// Let files follow a policy that was edited by hand
 ///
@@ -42,6 +42,8 @@ struct Step<'p> {
     joins: Vec<String>,
     leaves: Vec<String>,
     readers: Vec<Vec<Recipient>>,
+    /// How many key groups give the data key, where that or the number of groups is new.
+    new_threshold: Option<usize>,
     keys: Keys,
 }
 
@@ -68,7 +70,7 @@ impl Args {
                     continue;
                 }
             };
-            match people.workspace.rewrap(file, &step.readers, step.keys) {
+            match step.plan(&people.workspace) {
                 Ok(rewrapped) => done.push((step, rewrapped)),
                 Err(obstacle) => left.push(*obstacle),
             }
@@ -136,6 +138,15 @@ impl Args {
     }
 }
 
+impl Step<'_> {
+    fn plan(&self, workspace: &Workspace) -> Result<Rewrapped, Box<Obstacle>> {
+        match self.new_threshold {
+            Some(threshold) => workspace.resplit(self.file, &self.readers, threshold, self.keys),
+            None => workspace.rewrap(self.file, &self.readers, self.keys),
+        }
+    }
+}
+
 /// `None` where the file is as its rule says.
 fn step<'p>(
     people: &'p People,
@@ -144,13 +155,15 @@ fn step<'p>(
 ) -> Result<Option<Step<'p>>, Box<Obstacle>> {
     let Some(rule) = file.rule.map(|at| people.inventory.rule(at)) else { return Ok(None) };
     let others = file.others();
-    if !fits(rule, file) || rule.others.iter().any(|other| !names(&others, other)) {
+    let is_split_anew = !fits(rule, file);
+    let has_others = !(others.is_empty() && rule.others.is_empty());
+    if is_split_anew && has_others || rule.others.iter().any(|other| !names(&others, other)) {
         let what = "the policy asks for keys of other kinds, or other key groups, than the file has";
         return Err(by_sops(file, Cause::Other(what.into()), &["updatekeys -y"]));
     }
-    let (wanted, own) = (lists(rule, !file.document.metadata().groups.is_empty()), own_lists(file));
+    let (wanted, own) = (lists(rule, rule.groups.len() > 1), own_lists(file));
     let gone = others.iter().filter(|other| !names(&rule.others, other)).cloned().collect::<Vec<_>>();
-    if gone.is_empty() && same_people(&wanted, &own) {
+    if gone.is_empty() && same_people(&wanted, &own) && !is_split_anew {
         return Ok(None);
     }
     if wanted.iter().any(Vec::is_empty) {
@@ -174,7 +187,8 @@ fn step<'p>(
     let readers = readers
         .collect::<Result<Vec<Vec<Recipient>>, _>>()
         .map_err(|error| file.obstacle(Cause::Other(format!("a recipient of the policy: {error}"))))?;
-    Ok(Some(Step { file, joins, leaves, readers, keys }))
+    let new_threshold = is_split_anew.then(|| rule.threshold());
+    Ok(Some(Step { file, joins, leaves, readers, new_threshold, keys }))
 }
 
 /// In each key group the same labels, whatever their order.
@@ -239,6 +253,9 @@ fn tell(ui: &Ui, people: &People, step: &Step<'_>, rewrapped: &Rewrapped) {
     what.extend(signed("-", &step.leaves));
     if step.keys != Keys::Keep {
         what.push(format!("new data key, {} re-encrypted", count(rewrapped.values, "value")));
+    }
+    if let Some(threshold @ 1..) = step.new_threshold {
+        what.push(format!("{threshold} of {} open it", count(step.readers.len(), "key group")));
     }
     what.push(format!("wrapped to {}", people.shorts(&rewrapped.readers)));
     ui.mark("~", format!("{}: {}", step.file.target.path, what.join(", ")));

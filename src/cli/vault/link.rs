@@ -11,13 +11,14 @@ use crate::cli::secrets::interrupted::open_to_write;
 use crate::cli::secrets::verify::opinion;
 use crate::cli::ui::Ui;
 use crate::disk::Write;
-use crate::policy::vault::{Vault, check_env, check_path};
+use crate::policy::vault::{Vault, VaultError, check_env, check_path};
 use crate::workspace::{Caller, VAULT, Workspace};
 
 /// Bind a SOPS file that is there to an environment
 ///
 /// Writes one line into `.stax/vault.json`, or the whole of it, and nothing else: no policy, no attributes,
-/// no hook. The file itself is not touched and no key is used. Says what verify thinks of the file then.
+/// no hook. The file itself is not touched and no key is used. Says what verify thinks of the file then. Where the
+/// file that was bound to the environment is gone, such as after `git mv`, the binding moves.
 /// The rest of a store, where it is wanted: stax secrets init --env ENV
 #[derive(clap::Args)]
 pub struct Args {
@@ -72,19 +73,27 @@ impl Args {
     /// The write of `.stax/vault.json`; `None` when it says so already.
     fn plan(&self, workspace: &Workspace, path: &str) -> Result<Option<Write>, Failure> {
         let mut vault = workspace.vault()?.unwrap_or_else(Vault::new);
-        if let Some(bound) = vault.file_for_env(&self.env) {
+        let refuse = |error: VaultError| Failure::usage(format!("{VAULT}: {error}"));
+        if let Some(bound) = vault.file_for_env(&self.env).cloned() {
             if bound.path == path {
                 return Ok(None);
             }
-            let other = &bound.path;
-            return Err(Failure::usage(format!("{} is already bound to {other}", self.env))
-                .hint(format!("choose another --env, or take that line out of {VAULT}")));
+            if workspace.read(&bound.path)?.is_some() {
+                let word = shell_words::quote(&bound.path);
+                return Err(Failure::usage(format!("{} is already bound to {}", self.env, bound.path)).hint(
+                    format!("choose another --env, or take that binding out: stax vault unlink {word}"),
+                ));
+            }
+            vault.rebind(&bound.path, path).map_err(refuse)?;
+            return Ok(Some(workspace.plan(VAULT, vault.render())?));
         }
         if let Some(env) = vault.env_for_path(path) {
-            return Err(Failure::usage(format!("{path} is already bound to {env}"))
-                .hint(format!("use -e {env}, or take that line out of {VAULT}")));
+            return Err(Failure::usage(format!("{path} is already bound to {env}")).hint(format!(
+                "use -e {env}, or take that binding out: stax vault unlink {}",
+                shell_words::quote(path)
+            )));
         }
-        vault.add(path, &self.env).map_err(|error| Failure::usage(format!("{VAULT}: {error}")))?;
+        vault.add(path, &self.env).map_err(refuse)?;
         Ok(Some(workspace.plan(VAULT, vault.render())?))
     }
 

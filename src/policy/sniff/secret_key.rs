@@ -82,7 +82,7 @@ pub fn hide_secret_keys(text: &str) -> String {
 /// What to do about such a key.
 #[must_use]
 pub fn secret_key_fix() -> &'static str {
-    "stax secrets remove-recipient WHO for that key; git rm --cached the file; a key once pushed is lost"
+    "stax secrets remove-recipient WHO, for that key; git rm --cached the file; a key once pushed is lost"
 }
 
 /// BIP 173: the text before the last `1`, then 5 bits a character, and a checksum over both. All letters are large

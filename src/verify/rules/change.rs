@@ -180,7 +180,7 @@ pub(in crate::verify) fn odd(change: &Change<'_>, oddity: &Oddity, end: Option<&
 }
 
 /// Who changed a file is for a person to see, and so is what to restore.
-fn see(path: &str) -> String {
+pub(super) fn see(path: &str) -> String {
     format!("git log -p -- {}   (who changed it; then restore it)", quote(path))
 }
 
@@ -202,7 +202,7 @@ pub(in crate::verify) fn guard_changed(path: &str, commits: &[String]) -> Findin
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     let shown = commits[..commits.len().min(COMMITS)].join(", ");
     let message = format!("changed in {shown}{more}: it decides about the other files");
-    Finding::notice(RuleId::D12, path, message).fix(format!("git log -p -- {path}"))
+    Finding::notice(RuleId::D12, path, message).fix(format!("git log -p -- {}", quote(path)))
 }
 
 /// D12 of an exception that the base does not have.

@@ -5,6 +5,7 @@ pub(super) mod misread;
 
 use std::collections::BTreeMap;
 
+use shell_words::quote;
 use sops_document::selector::Selected;
 use sops_document::tree::{Entry, Leaf, Path};
 use sops_document::{Document, Format, Scalar, Token, TokenType};
@@ -14,7 +15,8 @@ use crate::policy::content::Content;
 use crate::verify::finding::{Finding, Part};
 use crate::verify::rule::{Also, On, RuleId, Severity, rules};
 
-use crate::verify::facts::FileFacts;
+use super::change::see;
+use crate::verify::facts::{FileFacts, Gone};
 
 rules! {
     F01 {
@@ -176,17 +178,17 @@ pub(super) const MAX_NAMED: usize = 1000;
 pub(super) fn check(file: &FileFacts, allowed_names: &[String]) -> Vec<Finding> {
     let error = |rule, message: &str| vec![Finding::error(rule, &file.path, message)];
     match &file.content {
-        Content::Missing => error(RuleId::F01, "is bound in .stax/vault.json but does not exist"),
+        Content::Missing => vec![missing(file)],
         Content::NotRegular => error(RuleId::F01, "is a link, not a file of its own"),
         Content::NotText => error(RuleId::F01, "is not UTF-8 text"),
         Content::Unjudged(why) => error(RuleId::F01, why),
         Content::OtherFormat if file.managed => error(RuleId::F01, "is neither .yaml, .yml, .json nor .env"),
         Content::OtherFormat => error(RuleId::F01, "is a SOPS document of another format than its name says"),
         Content::Broken { line, is_unmerged: true, .. } => vec![conflict(file).at(*line)],
-        Content::Broken { line, what, .. } => vec![Finding::error(RuleId::F01, &file.path, what).at(*line)],
+        Content::Broken { line, what, .. } => vec![broken(file, *line, what)],
         Content::Clear => vec![
             Finding::error(RuleId::F04, &file.path, "the whole file is in clear: it has no SOPS metadata")
-                .fix(format!("stax secrets encrypt -i {}", file.path)),
+                .fix(format!("stax secrets encrypt -i {}", quote(&file.path))),
         ],
         Content::Document(document) if file.managed => caps(file, document)
             .into_iter()
@@ -198,6 +200,29 @@ pub(super) fn check(file: &FileFacts, allowed_names: &[String]) -> Vec<Finding> 
         Content::Document(document) => {
             misnamed(file, document).into_iter().chain(values(file, document)).collect()
         }
+    }
+}
+
+fn missing(file: &FileFacts) -> Finding {
+    let path = quote(&file.path);
+    let fix = match &file.gone {
+        Some(Gone::Moved { env, to }) => {
+            format!("stax vault link --env {} {}   (the binding moves)", quote(env), quote(to))
+        }
+        Some(Gone::Deleted) => format!("git restore --source=HEAD {path}"),
+        None => format!("stax vault unlink {path}"),
+    };
+    Finding::error(RuleId::F01, &file.path, "is bound in .stax/vault.json but does not exist").fix(fix)
+}
+
+fn broken(file: &FileFacts, line: usize, what: &str) -> Finding {
+    let finding = Finding::error(RuleId::F01, &file.path, what).at(line);
+    let path = quote(&file.path);
+    match file.has_crlf {
+        true => finding
+            .fix(format!("perl -pi -e 's/\\r$//' {path}"))
+            .then(format!("so that git leaves it so, in .gitattributes: {path} -text")),
+        false => finding.fix(see(&file.path)),
     }
 }
 
@@ -375,13 +400,13 @@ fn value(file: &FileFacts, path: &Path, leaf: &Leaf) -> Option<Finding> {
 
 fn malformed(file: &FileFacts, path: &Path, what: &str) -> Finding {
     Finding::error(RuleId::F03, &file.path, format!("`{path}` {what}"))
-        .fix(format!("git restore --source=HEAD {}", file.path))
+        .fix(format!("git restore --source=HEAD {}", quote(&file.path)))
 }
 
 fn in_clear(file: &FileFacts, path: &Path) -> Finding {
     let (key, name) = (path.to_string(), &file.path);
     Finding::error(RuleId::F04, name, format!("`{key}` is in clear"))
-        .fix(format!("stax secrets encrypt -i {name}   (seals only what is clear)"))
+        .fix(format!("stax secrets encrypt -i {}   (seals only what is clear)", quote(name)))
 }
 
 const PUBLISHED: &str = "replace the value at its source: everybody who can fetch this commit can read it";
@@ -391,7 +416,8 @@ const LOOK: &str = "look at it in that commit: where every value is `ENC[…]` n
 /// F06.
 fn conflict(file: &FileFacts) -> Finding {
     let message = "a merge left values unresolved, and the other side of them is lost with a commit";
-    Finding::error(RuleId::F06, &file.path, message).fix(format!("stax secrets resolve {}", file.path))
+    Finding::error(RuleId::F06, &file.path, message)
+        .fix(format!("stax secrets resolve {}", quote(&file.path)))
 }
 
 /// F01 of what cannot be read any more.

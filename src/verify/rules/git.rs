@@ -137,13 +137,13 @@ fn key_of(path: &str, owners: &[Owner], is_new: bool, lead: &str) -> Finding {
 }
 
 const TEST_KEY: &str =
-    "nothing to do where it was made for a test; else never use it: stax secrets keygen makes another";
+    "nothing to do where it was made for a test; else never use it, and make another: stax secrets keygen";
 
 fn mode(entry: &TreeFile) -> Option<Finding> {
     let TreeFile { file, mode, .. } = entry;
     let is_executable = mode.is_some_and(|mode| mode & 0o111 != 0 && mode & 0o170_000 == 0o100_000);
     let (path, message) = (&file.path, "is executable in git");
-    let fix = format!("git update-index --chmod=-x {path}");
+    let fix = format!("git update-index --chmod=-x {}", shell_words::quote(path));
     match (is_executable, file.managed) {
         (false, _) => None,
         (true, true) => Some(Finding::error(RuleId::G02, path, message).fix(fix)),

@@ -8,6 +8,7 @@ pub(in crate::verify) mod stale;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use shell_words::quote;
 use sops_document::Document;
 use sops_document::age::{Lint, lint, lint_part, without_comment};
 
@@ -26,7 +27,7 @@ rules! {
         why: "the policy is what people review, the file is what decides who reads: an extra recipient reads without approval, a missing one is locked out at the next deployment",
         example: "somebody ran `sops rotate --add-age`, or edited `.sops.yaml` and no file followed; in a range also a reader who comes in one commit and is gone at its end, which is a warning",
         mend: &[
-            "the policy is right: `stax secrets remove-recipient KEY` for an extra one, `stax secrets add-recipient KEY` for a missing one",
+            "the policy is right: `stax secrets updatekeys FILE`, which makes a new data key where somebody loses the file",
             "the policy is wrong: restore its line, and ask who changed it: `git log -p -- .sops.yaml`",
         ],
         on: &[On::Tree, On::Range],
@@ -165,13 +166,17 @@ pub(super) fn check(
 pub(in crate::verify) fn in_passing(path: &str, who: &str, recipient: &str, origin: &Origin) -> Finding {
     let message =
         format!("{who} could read the file in the middle of the range, and knows what it held then");
-    let see =
-        format!("stax secrets exposure {}   (what to replace at its source)", shell_words::quote(recipient));
+    let see = format!("stax secrets exposure {}   (what to replace at its source)", quote(recipient));
     let (commit, date, author) = (origin.short(), &origin.date, &origin.author);
     Finding::warning(RuleId::K01, path, message)
         .detail(format!("who: {recipient}"))
         .in_commit(format!("in commit {commit} of {date}, {author}: {}", origin.summary))
         .fix(see)
+}
+
+/// The one file becomes what its rule says, and nobody reads more than that.
+fn follow_policy(path: &str) -> String {
+    format!("stax secrets updatekeys {}   (the file follows the policy)", quote(path))
 }
 
 /// What a file lacks, nobody reads: in a public history it is most often a policy that the files have not
@@ -182,7 +187,7 @@ fn missing_severity(managed: bool) -> Severity {
 
 fn stanzas(path: &str, document: &Document, holders: &Holders) -> Vec<Finding> {
     let is_split = !document.metadata().groups.is_empty();
-    let fix = "stax secrets rotate   (after: git log -p, to see who changed it)";
+    let fix = format!("stax secrets rotate {}   (after: git log -p, to see who changed it)", quote(path));
     let mut findings = Vec::new();
     let mut shares: BTreeMap<[u8; 32], &str> = BTreeMap::new();
     for stanza in &document.metadata().age {
@@ -190,14 +195,14 @@ fn stanzas(path: &str, document: &Document, holders: &Holders) -> Vec<Finding> {
         match if is_split { lint_part(stanza) } else { lint(stanza) } {
             Err(fault) => {
                 let message = format!("the data key for {} {fault}", holders.labelled(label));
-                findings.push(Finding::error(RuleId::K02, path, message).fix(fix));
+                findings.push(Finding::error(RuleId::K02, path, message).fix(&fix));
             }
             Ok(Lint::X25519 { share, .. }) => {
                 if let Some(other) = shares.insert(share, label) {
                     let (one, two) = (holders.labelled(other), holders.labelled(label));
                     let message =
                         format!("the data keys for {one} and {two} are copies: one of them cannot open");
-                    findings.push(Finding::error(RuleId::K03, path, message).fix(fix));
+                    findings.push(Finding::error(RuleId::K03, path, message).fix(&fix));
                 }
             }
             Ok(_) => {}
@@ -218,7 +223,7 @@ fn recipients(
     // who is too many, and who is missing, are one cause each: text shows them together
     let finding = |severity, message: String, command: &str, key: &str| {
         Finding::new(RuleId::K01, severity, path, message)
-            .fix(format!("stax secrets {command} {key}"))
+            .fix(follow_policy(path))
             .about(format!("{command} {key}"))
             .cause(format!("{command} {path}"))
     };
@@ -245,7 +250,7 @@ fn kinds(path: &str, document: &Document, rule: &CreationRule) -> Vec<Finding> {
     extra
         .map(|kind| {
             let message = format!("encrypted to keys of `{kind}`, which the policy does not name");
-            Finding::error(RuleId::K01, path, message).fix(format!("sops updatekeys -y {path}"))
+            Finding::error(RuleId::K01, path, message).fix(follow_policy(path))
         })
         .collect()
 }
@@ -268,7 +273,7 @@ fn groups(path: &str, managed: bool, document: &Document, rule: &CreationRule) -
     let is_weaker = !is_part || metadata.threshold < rule.threshold();
     let severity = if is_weaker { Severity::Error } else { missing_severity(managed) };
     let message = "encrypted to other key groups than those of the policy";
-    Some(Finding::new(RuleId::K01, severity, path, message).fix(format!("sops updatekeys -y {path}")))
+    Some(Finding::new(RuleId::K01, severity, path, message).fix(follow_policy(path)))
 }
 
 /// A policy may hold one key under two names, and sops writes two stanzas then.
@@ -278,7 +283,8 @@ fn twice(path: &str, managed: bool, document: &Document, holders: &Holders) -> V
     repeated
         .map(|key| {
             let message = format!("encrypted to {} twice", holders.labelled(key));
-            Finding::new(RuleId::K01, missing_severity(managed), path, message).fix("stax secrets rotate")
+            let fix = format!("stax secrets rotate {}", quote(path));
+            Finding::new(RuleId::K01, missing_severity(managed), path, message).fix(fix)
         })
         .collect()
 }

@@ -10,6 +10,7 @@ use crate::policy::policies::Policies;
 use crate::verify::finding::{Finding, Part};
 use crate::verify::rule::{Also, On, RuleId, Severity, rules};
 
+use super::change::see;
 use crate::verify::facts::{Facts, FileFacts};
 
 rules! {
@@ -192,8 +193,7 @@ fn crypt_rule(path: &str, document: &Document) -> Vec<Finding> {
 
 fn mac(path: &str, document: &Document) -> Option<Finding> {
     let mac = &document.metadata().mac;
-    let error =
-        |message: &str| Some(Finding::error(RuleId::M03, path, message).fix("git log -p   (who changed it)"));
+    let error = |message: &str| Some(Finding::error(RuleId::M03, path, message).fix(see(path)));
     if mac.is_empty() {
         return error("the MAC is missing, so any value may have been changed");
     }

@@ -38,7 +38,11 @@ pub(super) fn check(path: &str, document: &Document) -> Vec<Finding> {
         if (&first.data, first.tag) != (&token.data, token.tag) {
             let message = format!("`{place}` has the iv of another value");
             let finding = Finding::error(RuleId::V01, path, message).at(document.line_of(span.start));
-            findings.push(finding.key(place.to_string()).fix("stax secrets rotate"));
+            findings.push(
+                finding
+                    .key(place.to_string())
+                    .fix(format!("stax secrets rotate {}", shell_words::quote(path))),
+            );
         }
     });
     findings

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use shell_words::quote;
+
 use crate::policy::Holders;
 use crate::policy::config::{Config, CreationRule};
 use crate::policy::roster::{Roster, RosterError, Row};
@@ -19,7 +21,7 @@ rules! {
         why: "a key is a row of letters; only recipients.md tells whose it is, so a key without a row is a reader whom nobody has approved by name",
         example: "`.sops.yaml` lists a key that `infra/secrets/recipients.md` does not, or the table still names somebody who has left; without `.stax/vault.json` a name in an anchor or comment is enough",
         mend: &[
-            "you know whose key it is: `stax secrets add-recipient KEY --name \"Name <mail>\" --role ROLE`",
+            "you know whose key it is: `stax secrets recipients --set KEY --name \"Name <mail>\" --role ROLE`, which changes nobody's access",
             "they are not to read any more: `stax secrets remove-recipient KEY`",
         ],
         on: &[On::Tree],
@@ -45,9 +47,7 @@ rules! {
 pub(super) fn check(facts: &Facts, config: Option<&Config>, holders: &Holders) -> Vec<Finding> {
     let Some(text) = &facts.roster else {
         let is_needed = facts.files().any(|file| file.managed);
-        let message = "is missing: nobody can tell whose keys the policy names";
-        let fix = "git restore --source=HEAD infra/secrets/recipients.md";
-        return Vec::from_iter(is_needed.then(|| Finding::error(RuleId::R01, ROSTER, message).fix(fix)));
+        return Vec::from_iter(is_needed.then(|| missing(facts, config, holders)));
     };
     let roster = match Roster::parse(text) {
         Ok(roster) => roster,
@@ -58,8 +58,27 @@ pub(super) fn check(facts: &Facts, config: Option<&Config>, holders: &Holders) -
         .into_iter()
         .chain(stray_rows(facts, config, &roster, holders))
         .map(|finding| of(facts, finding))
-        .chain(nameless(&roster))
+        .chain(nameless(&roster, holders))
         .collect()
+}
+
+fn missing(facts: &Facts, config: Option<&Config>, holders: &Holders) -> Finding {
+    let message = "is missing: nobody can tell whose keys the policy names";
+    let finding = Finding::error(RuleId::R01, ROSTER, message);
+    if facts.has_roster_at_head {
+        return finding.fix(format!("git restore --source=HEAD {ROSTER}"));
+    }
+    let rules = config.map(|config| governing(facts, config)).unwrap_or_default();
+    let keys: BTreeSet<&str> = rules.into_iter().flat_map(CreationRule::recipients).collect();
+    let mut rows = keys.into_iter().map(|key| set_row(key, holders));
+    let first = rows.next().map_or(finding.clone(), |row| finding.fix(row));
+    rows.fold(first, Finding::then)
+}
+
+/// Names a key and lets nobody read more.
+fn set_row(key: &str, holders: &Holders) -> String {
+    let name = holders.name(key).filter(|name| !name.trim().is_empty()).map_or("…".into(), quote);
+    format!("stax secrets recipients --set {} --name {name} --role …", quote(key))
 }
 
 /// Where nothing is bound the table is a courtesy, and may be of another tool.
@@ -68,10 +87,12 @@ fn of(facts: &Facts, finding: Finding) -> Finding {
     Finding { severity, ..finding }
 }
 
-fn nameless(roster: &Roster) -> impl Iterator<Item = Finding> {
+fn nameless(roster: &Roster, holders: &Holders) -> impl Iterator<Item = Finding> {
     let rows = roster.rows().filter(|(_, row)| row.name.trim().is_empty());
     rows.map(|(line, row)| {
-        Finding::warning(RuleId::R01, ROSTER, format!("the row of {} names nobody", row.recipient)).at(line)
+        Finding::warning(RuleId::R01, ROSTER, format!("the row of {} names nobody", row.recipient))
+            .at(line)
+            .fix(set_row(&row.recipient, holders))
     })
 }
 
@@ -103,7 +124,7 @@ fn missing_rows(facts: &Facts, config: &Config, roster: &Roster, holders: &Holde
         .map(|(key, line)| {
             Finding::error(RuleId::R01, POLICY, format!("{} has no row in {ROSTER}", holders.labelled(key)))
                 .at(*line)
-                .fix(format!("stax secrets add-recipient {key} --name … --role …"))
+                .fix(set_row(key, holders))
         })
         .collect()
 }
@@ -154,5 +175,6 @@ pub fn unexplained_rows(facts: &Facts) -> Vec<String> {
 pub(in crate::verify) fn late_row((line, row): (usize, &Row), date: &str, commit: &str) -> Finding {
     let (name, said) = (&row.name, &row.onboarded);
     let message = format!("{name} is in the policy since {date} {commit}, not since {said}");
-    Finding::warning(RuleId::R02, ROSTER, message).at(line).fix("stax secrets recipients")
+    let fix = format!("write {date} into the row of {name}   (all dates: stax secrets recipients)");
+    Finding::warning(RuleId::R02, ROSTER, message).at(line).fix(fix)
 }

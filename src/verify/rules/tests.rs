@@ -124,7 +124,7 @@ fn strangers_and_absentees_are_named() {
     let all = recipients(THREE);
     let extra = judge(&facts(THREE, true, &all[1..]));
     assert_eq!(extra[0].message, format!("encrypted to {} who is not in the policy", all[0]));
-    assert_eq!(extra[0].fix, Some(format!("stax secrets remove-recipient {}", all[0])));
+    assert_eq!(extra[0].fix, Some(format!("stax secrets updatekeys {PATH}   (the file follows the policy)")));
     let missing = judge(&facts(FLAT, false, &all));
     assert!(missing.iter().all(|finding| finding.rule == RuleId::K01), "{missing:?}");
     let absent: Vec<&String> = all.iter().filter(|key| !recipients(FLAT).contains(key)).collect();

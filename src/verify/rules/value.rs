@@ -6,6 +6,7 @@ use sops_document::{MacState, OpenFault};
 
 use crate::leak::{Guard, Match};
 
+use super::change::see;
 use crate::policy::Holders;
 use crate::verify::facts::FileFacts;
 use crate::verify::finding::{Finding, Part};
@@ -126,12 +127,12 @@ pub(super) fn check(file: &FileFacts, cannot_open: bool) -> Option<Finding> {
         // M03 says so without a key
         Ok(MacState::Ok | MacState::Missing) | Err(OpenFault::NoMac) => None,
         Err(fault @ OpenFault::Parts(_)) => {
-            let fix = "git log -p   (who changed it)";
-            Some(Finding::error(RuleId::C02, &file.path, fault.to_string()).fix(fix))
+            Some(Finding::error(RuleId::C02, &file.path, fault.to_string()).fix(see(&file.path)))
         }
         Err(OpenFault::Value { .. }) if cannot_open => None,
         Err(OpenFault::Value { line, path, what }) => {
-            Some(Finding::error(RuleId::C02, &file.path, format!("`{path}` {what}")).at(*line).key(path))
+            let finding = Finding::error(RuleId::C02, &file.path, format!("`{path}` {what}"));
+            Some(finding.at(*line).key(path).fix(see(&file.path)))
         }
     }
 }
@@ -161,13 +162,14 @@ pub(super) fn stanzas(file: &FileFacts, holders: &Holders) -> Vec<Finding> {
         }
     };
     let path = &file.path;
+    let word = quote(path);
     let fix = |fault: &StanzaFault| match fault {
         StanzaFault::Locked { .. } => {
             format!(
-                "git log -p -- {path}   (who changed it; then another reader: stax secrets rotate {path})"
+                "git log -p -- {word}   (who changed it; then another reader: stax secrets rotate {word})"
             )
         }
-        _ => "stax secrets rotate   (after: git log -p, to see who changed it)".to_owned(),
+        _ => format!("stax secrets rotate {word}   (after: git log -p, to see who changed it)"),
     };
     let finding = |fault| Finding::error(RuleId::C01, path, told(fault)).fix(fix(fault));
     file.stanzas.iter().map(finding).collect()

@@ -212,8 +212,10 @@ fn leak(path: &str, place: LeakPlace) -> Leak {
 }
 
 fn facts(path: &str, content: Content, read: &Read) -> FileFacts {
-    let size = if let Read::Whole(bytes) = read { bytes.len() } else { 0 };
-    FileFacts { size, ..FileFacts::of(path, false, content) }
+    match read {
+        Read::Whole(bytes) => FileFacts::of_bytes(path, false, content, bytes),
+        _ => FileFacts::of(path, false, content),
+    }
 }
 
 fn has_secret_name(path: &str) -> bool {

@@ -136,7 +136,7 @@ fn of_group(group: &[&FileFacts], holders: &Holders, rule: RuleId) -> Vec<Findin
         for key in strangers.into_iter().take(SHOWN) {
             finding = finding.detail(format!("{} can read and forge its values", holders.labelled(key)));
         }
-        finding.fix(format!("stax secrets rotate -f {}", file.path)).cause(&group[0].path)
+        finding.fix(format!("stax secrets rotate {}", shell_words::quote(&file.path))).cause(&group[0].path)
     };
     group.iter().enumerate().map(error).collect()
 }

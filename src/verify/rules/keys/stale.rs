@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use shell_words::quote;
 use sops_document::age::is_service;
 
 use crate::ledger::{Stale, short_key};
@@ -49,7 +50,7 @@ fn finding(recipient: &str, files: &[&Stale], name: Option<(String, String)>, no
     let known = name.map_or_else(|| "name unknown".to_owned(), |(_, how)| how);
     let who = [format!("who: {recipient}, {known}"), WHY.to_owned()];
     let parts = files.iter().map(|one| Part {
-        fix: Some(rotate(&one.path)),
+        fix: Some(rotate(&quote(&one.path))),
         detail: std::iter::once(line(one, usize::MAX)).chain(who.clone()).collect(),
         ..Part::of_file(&one.path, format!("{opens}{}{}", one.path, after(since(one))))
     });
@@ -61,7 +62,7 @@ fn finding(recipient: &str, files: &[&Stale], name: Option<(String, String)>, no
         finding.detail.push(format!("and {} more", files.len() - SHOWN));
     }
     finding.detail.extend(who);
-    let paths: Vec<&str> = files.iter().map(|one| one.path.as_str()).collect();
+    let paths: Vec<_> = files.iter().map(|one| quote(&one.path)).collect();
     let which = if files.len() > SHOWN { "--all".to_owned() } else { paths.join(" ") };
     finding.fix(rotate(&which)).about(recipient).cause(recipient).parts(parts)
 }
