@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use age::secrecy::ExposeSecret as _;
 use sops_document::age::Identity;
-use stax::leak::{Guard, Name, Secret};
+use stax::leak::{LeakGuard, Secret, ValueName};
 use zeroize::Zeroizing;
 
 #[path = "support/clock.rs"]
@@ -52,13 +52,17 @@ fn main() {
 fn throughput() {
     let text: Vec<u8> = program(7).repeat(4_000).into_bytes();
     for values in [10, 1_000, 10_000] {
-        let name =
-            |number: usize| Name { key: number.to_string(), file: String::new(), env: None, is_old: false };
+        let name = |number: usize| ValueName {
+            key: number.to_string(),
+            file: String::new(),
+            env: None,
+            is_old: false,
+        };
         let secret =
             |number| Secret { name: name(number), value: Zeroizing::new(value(number, 0).into_bytes()) };
         let secrets: Vec<Secret> = (0..values).map(secret).collect();
         let start = Instant::now();
-        let guard = Guard::new(&secrets, &Default::default(), &[]);
+        let guard = LeakGuard::new(&secrets, &Default::default(), &[]);
         let made = start.elapsed();
         let start = Instant::now();
         assert!(guard.search(&text).values.is_empty());

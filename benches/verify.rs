@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use stax::repo::Repo;
 use stax::verify::facts::InClone;
-use stax::verify::{Options, State};
+use stax::verify::{Options, TreeCheck};
 use stax::workspace::register::Depth;
 use stax::workspace::{Caller, Workspace};
 
@@ -48,7 +48,7 @@ fn judge(top: &Path) {
     for _ in 0..ROUNDS {
         let start = Instant::now();
         let workspace = Workspace::over(Repo::discover(top).unwrap(), Caller::Git);
-        let report = State::gather(&workspace, options()).unwrap().report(&InClone::NotAsked).unwrap();
+        let report = TreeCheck::gather(&workspace, options()).unwrap().report(&InClone::NotAsked).unwrap();
         times.push(start.elapsed());
         assert_eq!(report.files, FILES);
     }

@@ -38,13 +38,13 @@ use ui::Ui;
 #[command(name = "stax", version, max_term_width = 100, propagate_version = false)]
 struct Cli {
     #[command(flatten)]
-    global: Global,
+    global: GlobalOptions,
     #[command(subcommand)]
     command: Command,
 }
 
 #[derive(clap::Args)]
-struct Global {
+struct GlobalOptions {
     /// Run as if started in this folder
     #[arg(short = 'C', value_name = "DIR", global = true)]
     directory: Option<PathBuf>,
@@ -64,7 +64,7 @@ enum Command {
     Secrets(secrets::Secrets),
     /// Which files hold the environments of this repository
     #[command(subcommand)]
-    Vault(vault::Vault),
+    Vault(vault::VaultCommand),
     Allow(allow::Args),
     /// Print the completions of a shell
     Completions {
@@ -88,7 +88,7 @@ pub fn command() -> clap::Command {
 #[command(name = "stax", bin_name = "stax git")]
 struct GitCli {
     #[command(flatten)]
-    global: Global,
+    global: GlobalOptions,
     #[command(subcommand)]
     command: git::Git,
 }

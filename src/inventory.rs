@@ -13,13 +13,13 @@ use std::rc::Rc;
 
 use sops_document::{Document, Format};
 
-pub use cause::{Cause, Keys, Obstacle};
+pub use cause::{Cause, DataKeyChange, Obstacle};
 pub use content::{Read, content_of, document, format_of, secret};
 pub use error::InventoryError;
 pub use find::Extent;
 pub use policies::PolicyFiles;
-pub use reader::{Kind, Reader};
-pub use tree::{Source, Tree, may_hold_document, sniff_blob, sniff_file};
+pub use reader::{KeyKind, Reader};
+pub use tree::{FileTree, TreeSource, may_hold_document, sniff_blob, sniff_file};
 
 use crate::policy::config::{Config, CreationRule};
 
@@ -55,7 +55,7 @@ pub struct RuleAt {
 
 /// What git knows of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum GitState {
     Tracked,
     Untracked,
     Ignored,
@@ -68,7 +68,7 @@ pub struct SecretFile {
     pub document: Document,
     /// `None`: no rule of any policy names it.
     pub rule: Option<RuleAt>,
-    pub state: State,
+    pub state: GitState,
 }
 
 /// Every SOPS file of a tree.

@@ -92,7 +92,7 @@ pub struct Tried {
 /// No identity opened it. An empty list means that no source is there at all.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no identity opens it")]
-pub struct Locked {
+pub struct NotOpened {
     pub tried: Vec<Tried>,
 }
 
@@ -106,20 +106,20 @@ pub enum CommandSource {
 
 /// The identities of this process, loaded when first needed.
 pub struct Keyring {
-    sources: Vec<Source>,
+    sources: Vec<KeySource>,
     run: Box<RunCommand>,
     command_source: CommandSource,
     command_recipient: OnceCell<String>,
     standard_file: Option<PathBuf>,
 }
 
-struct Source {
+struct KeySource {
     name: SourceName,
-    origin: Origin,
+    origin: KeyOrigin,
     identities: OnceCell<Result<Vec<Identity>, SourceError>>,
 }
 
-enum Origin {
+enum KeyOrigin {
     Text(Zeroizing<Vec<u8>>),
     File(PathBuf),
     Command(Zeroizing<Vec<u8>>),
@@ -133,18 +133,18 @@ impl Keyring {
     pub fn new(environment: &Environment, command_source: CommandSource, run: Box<RunCommand>) -> Self {
         let standard_file = environment.standard_key_file();
         let mut sources = Vec::new();
-        let mut add = |name, origin| sources.push(Source { name, origin, identities: OnceCell::new() });
+        let mut add = |name, origin| sources.push(KeySource { name, origin, identities: OnceCell::new() });
         if let Some(text) = environment.get("SOPS_AGE_KEY") {
-            add(SourceName::Variable, Origin::Text(text));
+            add(SourceName::Variable, KeyOrigin::Text(text));
         }
         if let Some(path) = environment.path("SOPS_AGE_KEY_FILE") {
-            add(SourceName::VariableFile(environment.shorten(&path)), Origin::File(path));
+            add(SourceName::VariableFile(environment.shorten(&path)), KeyOrigin::File(path));
         }
         if let Some(line) = environment.get("SOPS_AGE_KEY_CMD") {
-            add(SourceName::Command, Origin::Command(line));
+            add(SourceName::Command, KeyOrigin::Command(line));
         }
         if let Some(path) = &standard_file {
-            add(SourceName::StandardFile(environment.shorten(path)), Origin::OptionalFile(path.clone()));
+            add(SourceName::StandardFile(environment.shorten(path)), KeyOrigin::OptionalFile(path.clone()));
         }
         Self { sources, run, command_source, command_recipient: OnceCell::new(), standard_file }
     }
@@ -165,11 +165,11 @@ impl Keyring {
     /// Sources behind it are not read. An error in one source does not stop the next.
     ///
     /// # Errors
-    /// [`Locked`] lists what was tried.
+    /// [`NotOpened`] lists what was tried.
     pub fn open_with<T>(
         &self,
         try_one: &mut dyn FnMut(&Identity, &SourceName) -> Option<T>,
-    ) -> Result<T, Locked> {
+    ) -> Result<T, NotOpened> {
         for (source, identities) in self.present() {
             for identity in identities.iter().flatten() {
                 if let Some(opened) = try_one(identity, &source.name) {
@@ -177,7 +177,7 @@ impl Keyring {
                 }
             }
         }
-        Err(Locked { tried: self.survey() })
+        Err(NotOpened { tried: self.survey() })
     }
 
     /// The identities of the sources that were read so far; no other is read.
@@ -213,21 +213,21 @@ impl Keyring {
     /// Key files that others than their owner may read.
     #[must_use]
     pub fn open_files(&self) -> Vec<OpenFile> {
-        let file = |source: &Source| match &source.origin {
-            Origin::File(path) | Origin::OptionalFile(path) => OpenFile::at(path, &source.name),
-            Origin::Text(_) | Origin::Command(_) => None,
+        let file = |source: &KeySource| match &source.origin {
+            KeyOrigin::File(path) | KeyOrigin::OptionalFile(path) => OpenFile::at(path, &source.name),
+            KeyOrigin::Text(_) | KeyOrigin::Command(_) => None,
         };
         self.sources.iter().filter_map(file).collect()
     }
 
-    fn present(&self) -> impl Iterator<Item = (&Source, &Result<Vec<Identity>, SourceError>)> {
+    fn present(&self) -> impl Iterator<Item = (&KeySource, &Result<Vec<Identity>, SourceError>)> {
         self.sources
             .iter()
-            .filter(|source| !matches!(&source.origin, Origin::OptionalFile(path) if is_missing(path)))
+            .filter(|source| !matches!(&source.origin, KeyOrigin::OptionalFile(path) if is_missing(path)))
             .map(|source| (source, source.identities.get_or_init(|| self.load_traced(source))))
     }
 
-    fn load_traced(&self, source: &Source) -> Result<Vec<Identity>, SourceError> {
+    fn load_traced(&self, source: &KeySource) -> Result<Vec<Identity>, SourceError> {
         let loaded = self.load(&source.origin);
         trace::step("keyring", || match &loaded {
             Ok(identities) => format!("source {}: {} identities", source.name, identities.len()),
@@ -236,12 +236,12 @@ impl Keyring {
         loaded
     }
 
-    fn load(&self, origin: &Origin) -> Result<Vec<Identity>, SourceError> {
+    fn load(&self, origin: &KeyOrigin) -> Result<Vec<Identity>, SourceError> {
         match origin {
-            Origin::Text(bytes) => parse(bytes),
-            Origin::File(path) if path.starts_with("~") && is_missing(path) => Err(SourceError::Tilde),
-            Origin::File(path) | Origin::OptionalFile(path) => parse(&key_file::read(path)?),
-            Origin::Command(line) => self.load_from_command(line),
+            KeyOrigin::Text(bytes) => parse(bytes),
+            KeyOrigin::File(path) if path.starts_with("~") && is_missing(path) => Err(SourceError::Tilde),
+            KeyOrigin::File(path) | KeyOrigin::OptionalFile(path) => parse(&key_file::read(path)?),
+            KeyOrigin::Command(line) => self.load_from_command(line),
         }
     }
 

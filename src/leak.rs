@@ -1,6 +1,6 @@
 //! The values of SOPS files in the bytes of any other file.
 //!
-//! A [`Guard`] is made of values and looks for all of them, in each form in which programs write them, in
+//! A [`LeakGuard`] is made of values and looks for all of them, in each form in which programs write them, in
 //! one pass. What it tells are names, forms and lines; the values leave it in no way, and are overwritten
 //! when it goes.
 
@@ -22,7 +22,7 @@ pub use strength::is_worth;
 
 /// Where a value belongs.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Name {
+pub struct ValueName {
     /// Its address in the document; empty where the whole file is one value.
     pub key: String,
     pub file: String,
@@ -33,7 +33,7 @@ pub struct Name {
 }
 
 /// `STRIPE_SECRET_KEY (production)`, `token (k8s/web.sops.yaml)`, `certs/web.p12`
-impl fmt::Display for Name {
+impl fmt::Display for ValueName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.key.as_str(), &self.env) {
             ("", _) => f.write_str(&self.file),
@@ -45,7 +45,7 @@ impl fmt::Display for Name {
 
 /// A value and its name. It has no `Debug`.
 pub struct Secret {
-    pub name: Name,
+    pub name: ValueName,
     pub value: Zeroizing<Vec<u8>>,
 }
 
@@ -67,9 +67,9 @@ impl Tally {
 }
 
 /// What is looked for.
-pub struct Guard {
+pub struct LeakGuard {
     /// The names of each value; most have one.
-    names: Vec<Vec<Name>>,
+    names: Vec<Vec<ValueName>>,
     needles: Vec<Needle>,
     windows: Windows,
     tally: Tally,
@@ -78,7 +78,7 @@ pub struct Guard {
 /// One value in one text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Match {
-    /// To ask [`Guard::name`] for.
+    /// To ask [`LeakGuard::name`] for.
     pub value: usize,
     pub form: Form,
     /// Only the password of a URL that is the value.
@@ -106,13 +106,13 @@ pub const COMMITTED: &str = "replace the value at its source: whoever gets this 
 /// Further places in one text are not counted; a value is found all the same.
 pub const MAX_PLACES: usize = 10_000;
 
-impl Guard {
+impl LeakGuard {
     /// `ordinary` texts stand in clear on purpose: no value that equals one is looked for. `skip` are the keys
     /// that the user leaves out.
     #[must_use]
     pub fn new(secrets: &[Secret], ordinary: &BTreeSet<Vec<u8>>, skip: &[String]) -> Self {
         let mut tally = Tally::default();
-        let mut names: Vec<Vec<Name>> = Vec::new();
+        let mut names: Vec<Vec<ValueName>> = Vec::new();
         let mut known: BTreeMap<&[u8], usize> = BTreeMap::new();
         let mut needles = Vec::new();
         for secret in secrets {
@@ -121,8 +121,8 @@ impl Guard {
                 tally.skipped += 1;
                 continue;
             }
-            let is_new = |part: &parts::Part| !ordinary.contains(&**part.text);
-            let parts: Vec<parts::Part> = match known.contains_key(value) {
+            let is_new = |part: &parts::ValuePart| !ordinary.contains(&**part.text);
+            let parts: Vec<parts::ValuePart> = match known.contains_key(value) {
                 true => Vec::new(),
                 false => parts::of(&secret.name.key, value).into_iter().filter(is_new).collect(),
             };
@@ -149,7 +149,7 @@ impl Guard {
 
     /// What a value is called; of several names the first.
     #[must_use]
-    pub fn name(&self, value: usize) -> &Name {
+    pub fn name(&self, value: usize) -> &ValueName {
         &self.names[value][0]
     }
 
@@ -176,7 +176,7 @@ impl Guard {
         places.sort_by_key(|place| place.start);
         let mut shown = Vec::with_capacity(text.len());
         let mut reach = 0;
-        for Place { needle, start } in places {
+        for Occurrence { needle, start } in places {
             if start >= reach {
                 shown.extend_from_slice(&text.as_bytes()[reach..start]);
                 shown.extend(b"***");
@@ -188,7 +188,7 @@ impl Guard {
     }
 
     /// Where needles stand.
-    fn places(&self, bytes: &[u8]) -> Vec<Place<'_>> {
+    fn places(&self, bytes: &[u8]) -> Vec<Occurrence<'_>> {
         let mut places = Vec::new();
         let mut met = BTreeSet::new();
         self.windows.scan(bytes, &mut |at, needle| {
@@ -198,7 +198,7 @@ impl Guard {
             // many places of one value are no hiding place for another
             if text == Some(needle.text.as_slice()) && (met.insert(needle.value) || places.len() < MAX_PLACES)
             {
-                places.push(Place { needle, start });
+                places.push(Occurrence { needle, start });
             }
         });
         places
@@ -225,7 +225,7 @@ impl Match {
     }
 }
 
-fn needles_of(value: usize, part: &parts::Part) -> Vec<Needle> {
+fn needles_of(value: usize, part: &parts::ValuePart) -> Vec<Needle> {
     let forms = match part.is_piece {
         true => std::iter::once((Form::Plain, part.text.clone())).chain(forms::base64(&part.text)).collect(),
         false => forms::all(&part.text),
@@ -234,7 +234,7 @@ fn needles_of(value: usize, part: &parts::Part) -> Vec<Needle> {
 }
 
 /// Where a needle stands.
-struct Place<'n> {
+struct Occurrence<'n> {
     needle: &'n Needle,
     start: usize,
 }
@@ -243,7 +243,7 @@ struct Place<'n> {
 const GAP: usize = 256;
 
 /// Places of one value that overlap are one, and so are pieces that follow each other.
-fn join(mut places: Vec<Place<'_>>, bytes: &[u8]) -> Vec<Match> {
+fn join(mut places: Vec<Occurrence<'_>>, bytes: &[u8]) -> Vec<Match> {
     // at one start the longest counts
     places.sort_by_key(|place| {
         let needle = place.needle;
@@ -251,7 +251,7 @@ fn join(mut places: Vec<Place<'_>>, bytes: &[u8]) -> Vec<Match> {
     });
     let mut found: Vec<(usize, Match)> = Vec::new();
     let mut reach = 0;
-    for Place { needle, start } in places {
+    for Occurrence { needle, start } in places {
         let end = start + needle.text.len();
         let far = if needle.is_piece { GAP } else { 0 };
         match found.last_mut().filter(|(_, last)| last.value == needle.value) {

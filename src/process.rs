@@ -26,12 +26,12 @@ pub const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What a child sees of the environment: ours, less `remove`, plus `add`.
 #[derive(Clone, Copy, Default)]
-pub struct Environment<'a> {
+pub struct ChildEnvironment<'a> {
     pub add: &'a [(&'a str, &'a OsStr)],
     pub remove: &'a [&'a str],
 }
 
-impl Environment<'_> {
+impl ChildEnvironment<'_> {
     fn apply(&self, command: &mut Command) {
         for name in self.remove {
             command.env_remove(name);
@@ -88,7 +88,7 @@ pub struct Output {
 pub fn run_command(
     argv: &[String],
     folder: &Path,
-    environment: Environment<'_>,
+    environment: ChildEnvironment<'_>,
     timeout: Duration,
 ) -> Result<Output, ProcessError> {
     let (program, arguments) = argv.split_first().ok_or(ProcessError::Empty)?;
@@ -157,7 +157,7 @@ impl Drop for Running {
 /// Becomes another program (exec(2)): no second process, its exit code is ours. It returns only when
 /// that failed; [`ProcessError::exit_code`] is then what env(1) exits with.
 #[must_use]
-pub fn replace(argv: &[OsString], environment: Environment<'_>) -> ProcessError {
+pub fn replace(argv: &[OsString], environment: ChildEnvironment<'_>) -> ProcessError {
     let Some((program, arguments)) = argv.split_first() else {
         return ProcessError::Empty;
     };
@@ -174,7 +174,7 @@ pub fn replace(argv: &[OsString], environment: Environment<'_>) -> ProcessError 
 ///
 /// # Errors
 /// [`ProcessError`] when it does not start; a failing status is not an error here.
-pub fn run_editor(words: &[OsString], environment: Environment<'_>) -> Result<ExitStatus, ProcessError> {
+pub fn run_editor(words: &[OsString], environment: ChildEnvironment<'_>) -> Result<ExitStatus, ProcessError> {
     let (program, arguments) = words.split_first().ok_or(ProcessError::Empty)?;
     let mut command = Command::new(program);
     command.args(arguments);
@@ -192,7 +192,7 @@ pub fn run_editor(words: &[OsString], environment: Environment<'_>) -> Result<Ex
 pub fn run_over(
     words: &[OsString],
     folder: &Path,
-    environment: Environment<'_>,
+    environment: ChildEnvironment<'_>,
     input: &[u8],
 ) -> Result<ExitStatus, ProcessError> {
     let (program, arguments) = words.split_first().ok_or(ProcessError::Empty)?;
@@ -219,13 +219,17 @@ pub fn shell_code(status: ExitStatus) -> u8 {
 mod tests {
     use super::*;
 
-    fn run(script: &str, environment: Environment<'_>, timeout: Duration) -> Result<Output, ProcessError> {
+    fn run(
+        script: &str,
+        environment: ChildEnvironment<'_>,
+        timeout: Duration,
+    ) -> Result<Output, ProcessError> {
         let argv = ["sh", "-c", script].map(str::to_owned);
         run_command(&argv, Path::new("/"), environment, timeout)
     }
 
     fn plain(script: &str) -> Result<Output, ProcessError> {
-        run(script, Environment::default(), TIMEOUT)
+        run(script, ChildEnvironment::default(), TIMEOUT)
     }
 
     #[test]
@@ -238,9 +242,9 @@ mod tests {
 
     #[test]
     fn a_child_sees_what_is_added_and_not_what_is_removed() {
-        let environment = Environment { add: &[("ADDED", OsStr::new("yes"))], remove: &["PATH"] };
+        let environment = ChildEnvironment { add: &[("ADDED", OsStr::new("yes"))], remove: &["PATH"] };
         let argv = ["/bin/sh", "-c", "echo $ADDED; env"].map(str::to_owned);
-        let inherited = run_command(&argv, Path::new("/"), Environment::default(), TIMEOUT).unwrap();
+        let inherited = run_command(&argv, Path::new("/"), ChildEnvironment::default(), TIMEOUT).unwrap();
         assert!(inherited.stdout.windows(6).any(|text| text == b"\nPATH="));
         let argv = ["/bin/sh", "-c", "echo $ADDED; /usr/bin/env"].map(str::to_owned);
         let output = run_command(&argv, Path::new("/"), environment, TIMEOUT).unwrap();
@@ -252,7 +256,7 @@ mod tests {
     fn a_slow_child_is_stopped_and_not_waited_for() {
         let start = Instant::now();
         for script in ["exec sleep 20", "sleep 5 & exit", "exec >&- 2>&-; exec sleep 20"] {
-            let result = run(script, Environment::default(), Duration::from_millis(200));
+            let result = run(script, ChildEnvironment::default(), Duration::from_millis(200));
             assert!(matches!(result, Err(ProcessError::TimedOut(..))), "{script}");
         }
         assert!(start.elapsed() < Duration::from_secs(4));
@@ -270,7 +274,8 @@ mod tests {
     fn what_does_not_start_has_the_exit_code_of_env() {
         for (program, code) in STRANGERS {
             let argv = [program.to_owned()];
-            let error = run_command(&argv, Path::new("/"), Environment::default(), TIMEOUT).err().unwrap();
+            let error =
+                run_command(&argv, Path::new("/"), ChildEnvironment::default(), TIMEOUT).err().unwrap();
             assert_eq!(error.exit_code(), code, "{program}");
         }
     }
@@ -283,7 +288,7 @@ mod tests {
         let file = folder.path().join("a b");
         let editor = ["sh", "-c", "printf '%s' \"$1\" > \"$2\"", "sh", "two words"].map(OsString::from);
         let words: Vec<OsString> = editor.into_iter().chain([file.clone().into()]).collect();
-        let status = run_editor(&words, Environment::default()).unwrap();
+        let status = run_editor(&words, ChildEnvironment::default()).unwrap();
         assert!(status.success());
         assert_eq!(std::fs::read_to_string(file).unwrap(), "two words");
     }
@@ -304,12 +309,17 @@ mod tests {
     fn child_replaces_itself() {
         // here, because a failed exec leaves SIGPIPE deadly for every other test of the process
         for (program, code) in STRANGERS {
-            assert_eq!(replace(&[program.into()], Environment::default()).exit_code(), code, "{program}");
+            assert_eq!(
+                replace(&[program.into()], ChildEnvironment::default()).exit_code(),
+                code,
+                "{program}"
+            );
         }
-        assert_eq!(replace(&[], Environment::default()).exit_code(), 127);
+        assert_eq!(replace(&[], ChildEnvironment::default()).exit_code(), 127);
         let argv =
             ["sh", "-c", "echo \"secret=($STAX_TEST_SECRET) added=($ADDED)\"; exit 7"].map(OsString::from);
-        let environment = Environment { add: &[("ADDED", OsStr::new("y"))], remove: &["STAX_TEST_SECRET"] };
+        let environment =
+            ChildEnvironment { add: &[("ADDED", OsStr::new("y"))], remove: &["STAX_TEST_SECRET"] };
         panic!("{}", replace(&argv, environment));
     }
 }

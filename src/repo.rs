@@ -35,22 +35,22 @@ use std::rc::Rc;
 
 use git2::{AttrCheckFlags, AttrValue, Repository};
 
-pub use ancestry::{Ancestry, Changes, Turns};
+pub use ancestry::{Ancestry, CommitChanges, Turns};
 pub use attributes::AttributeLine;
-pub use blobs::Beside;
+pub use blobs::BesideIndex;
 pub use cache::WalkKey;
-pub use changes::{Commit, PathChange, Span, Time, Walk};
+pub use changes::{Commit, CommitWalk, PathChange, Span, Time};
 pub use conflict::Operation;
 pub use error::RepoError;
 pub use index::{IndexEntry, StagedChange};
 pub use loose::Loose;
-pub use object::{Entry, ObjectId, State};
+pub use object::{FilesAt, ObjectId, TreeEntry};
 
 use cache::KeptWalks;
 use plumbing::Naming;
 pub use push::DefaultBranch;
-pub use scopes::{Owner, Setting};
-pub use texts::{Kind, Pushed};
+pub use scopes::{Setting, SettingOwner};
+pub use texts::{ObjectKind, Pushed};
 
 /// The largest blob that is read. SOPS files of the general profile end at the same size.
 pub const BLOB_LIMIT: usize = 32 << 20;

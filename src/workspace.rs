@@ -448,7 +448,7 @@ fn run_key_command(
 ) -> std::result::Result<Zeroizing<String>, String> {
     let add: Vec<(&str, &OsStr)> =
         recipient.map(|key| ("SOPS_AGE_RECIPIENT", OsStr::new(key))).into_iter().collect();
-    let environment = process::Environment { add: &add, remove: IDENTITY_VARIABLES };
+    let environment = process::ChildEnvironment { add: &add, remove: IDENTITY_VARIABLES };
     let output = process::run_command(argv, Path::new("/"), environment, Duration::from_secs(30))
         .map_err(|error| error.to_string())?;
     if !output.status.success() {

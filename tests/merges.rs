@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
-use sops_document::merge::{Changes, Keys, values};
+use sops_document::merge::{KeyChanges, SidesWithKey, values};
 use sops_document::tree::{Step, Visit};
 use sops_document::{
     Cleartext, DataKey, Document, Format, Path, SealContext, Terms, Wrapped, WrappedKey, seal,

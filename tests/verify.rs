@@ -8,7 +8,7 @@ use std::process::Command;
 
 use stax::repo::Repo;
 use stax::verify::facts::InClone;
-use stax::verify::{self, Against, Options, Report, RuleId, Severity, State, fingerprint};
+use stax::verify::{self, Against, Options, Report, RuleId, Severity, TreeCheck, fingerprint};
 use stax::workspace::register::Depth;
 use stax::workspace::{Caller, Workspace};
 
@@ -61,7 +61,7 @@ fn keyless() -> Options {
 }
 
 fn of_tree(top: &Path, options: Options) -> Report {
-    State::gather(&workspace(top), options).unwrap().report(&InClone::NotAsked).unwrap()
+    TreeCheck::gather(&workspace(top), options).unwrap().report(&InClone::NotAsked).unwrap()
 }
 
 fn of(report: &Report, rule: RuleId) -> Vec<&verify::Finding> {

@@ -8,7 +8,7 @@ use super::failure::Failure;
 use super::secrets::names::another;
 use super::ui::Ui;
 use crate::environment::names::{Class, check_shape, class};
-use crate::policy::consent::{Consent, Kind};
+use crate::policy::consent::{Consent, ConsentKind};
 use crate::workspace::consent::{ANY_COMMAND, Store};
 use crate::workspace::{Caller, Workspace, WorkspaceError};
 
@@ -22,7 +22,7 @@ use crate::workspace::{Caller, Workspace, WorkspaceError};
 #[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
     #[command(subcommand)]
-    what: Option<What>,
+    what: Option<ConsentCommand>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -32,7 +32,7 @@ pub struct Args {
 }
 
 #[derive(clap::Subcommand)]
-enum What {
+enum ConsentCommand {
     /// Let names of a store enter the environment
     ///
     /// Names that change what programs run, load or trust (LD_PRELOAD, NODE_OPTIONS, CC) are refused without it, and
@@ -76,13 +76,13 @@ impl Args {
             return if self.forget { forget(ui, &store) } else { self.list(ui, &workspace, &store) };
         };
         let (kind, names, remove) = match what {
-            What::Env { names, remove } => (Kind::Env, names, remove),
-            What::Command { name, remove } => {
-                (Kind::Command, vec![name.unwrap_or_else(|| ANY_COMMAND.to_owned())], remove)
+            ConsentCommand::Env { names, remove } => (ConsentKind::Env, names, remove),
+            ConsentCommand::Command { name, remove } => {
+                (ConsentKind::Command, vec![name.unwrap_or_else(|| ANY_COMMAND.to_owned())], remove)
             }
-            What::Plugin { names, remove } => {
+            ConsentCommand::Plugin { names, remove } => {
                 let bare = |name: &String| name.strip_prefix("age-plugin-").unwrap_or(name).to_owned();
-                (Kind::Plugin, names.iter().map(bare).collect(), remove)
+                (ConsentKind::Plugin, names.iter().map(bare).collect(), remove)
             }
         };
         if remove {
@@ -139,7 +139,7 @@ impl Args {
 
 fn lines(consent: &Consent) -> Vec<String> {
     let mut lines = Vec::new();
-    for kind in [Kind::Env, Kind::Command, Kind::Plugin] {
+    for kind in [ConsentKind::Env, ConsentKind::Command, ConsentKind::Plugin] {
         lines.extend(consent.names(kind).iter().map(|name| format!("{:8} {name}", kind.word())));
     }
     if let Some(seen) = consent.seen.as_ref().filter(|seen| !seen.is_empty()) {
@@ -148,9 +148,9 @@ fn lines(consent: &Consent) -> Vec<String> {
     lines
 }
 
-fn check(kind: Kind, name: &str) -> Result<(), Failure> {
+fn check(kind: ConsentKind, name: &str) -> Result<(), Failure> {
     match kind {
-        Kind::Env => {
+        ConsentKind::Env => {
             check_shape(name).map_err(|error| Failure::usage(error.to_string()))?;
             if class(name) == Some(Class::Own) {
                 return Err(Failure::usage(format!(
@@ -160,29 +160,29 @@ fn check(kind: Kind, name: &str) -> Result<(), Failure> {
             Ok(())
         }
         // a name becomes a part of a file name; a slash would lead elsewhere
-        Kind::Plugin
+        ConsentKind::Plugin
             if !name.is_empty()
                 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-._".contains(&byte)) =>
         {
             Ok(())
         }
-        Kind::Plugin => Err(Failure::usage(format!("{name:?} is not the name of an age plugin"))),
-        Kind::Command if name.is_empty() => Err(Failure::usage("a command has a name")),
-        Kind::Command => Ok(()),
+        ConsentKind::Plugin => Err(Failure::usage(format!("{name:?} is not the name of an age plugin"))),
+        ConsentKind::Command if name.is_empty() => Err(Failure::usage("a command has a name")),
+        ConsentKind::Command => Ok(()),
     }
 }
 
-fn remark(kind: Kind, name: &str) -> Option<&'static str> {
+fn remark(kind: ConsentKind, name: &str) -> Option<&'static str> {
     match kind {
-        Kind::Env if class(name).is_none() => {
+        ConsentKind::Env if class(name).is_none() => {
             Some("no program is known to obey this name: it passes without")
         }
-        Kind::Plugin => Some("this version of stax starts no plugins yet"),
+        ConsentKind::Plugin => Some("this version of stax starts no plugins yet"),
         _ => None,
     }
 }
 
-fn take_back(ui: &Ui, store: &Store<'_>, kind: Kind, names: &[String]) -> Result<ExitCode, Failure> {
+fn take_back(ui: &Ui, store: &Store<'_>, kind: ConsentKind, names: &[String]) -> Result<ExitCode, Failure> {
     let missing = store.change(false, &mut |consent| {
         names.iter().filter(|name| !consent.take_back(kind, name)).cloned().collect::<Vec<_>>()
     });

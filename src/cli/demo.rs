@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 
-use place::{Place, Who};
+use place::{DemoFolder, DemoPerson};
 
 const FILE: &str = "infra/secrets/prod.enc.yaml";
 const BOB: &str = "BOBS_KEY";
@@ -26,7 +26,7 @@ pub struct Args {
 
 /// One command of the tour, as a shell reads it, and what it must do.
 struct Act {
-    who: Who,
+    who: DemoPerson,
     command: &'static str,
     outcome: Outcome,
 }
@@ -38,31 +38,31 @@ enum Outcome {
     Refuses(&'static str),
 }
 
-struct Step {
+struct Scene {
     title: &'static str,
     says: &'static str,
     acts: &'static [Act],
 }
 
 const fn ana(command: &'static str, shows: &'static str) -> Act {
-    Act { who: Who::Ana, command, outcome: Outcome::Shows(shows) }
+    Act { who: DemoPerson::Ana, command, outcome: Outcome::Shows(shows) }
 }
 
 const fn bob(command: &'static str, shows: &'static str) -> Act {
-    Act { who: Who::Bob, command, outcome: Outcome::Shows(shows) }
+    Act { who: DemoPerson::Bob, command, outcome: Outcome::Shows(shows) }
 }
 
 /// Shown as the command of sops, which need not be installed, and done by the engine of stax.
 const UPDATEKEYS: &str = "sops updatekeys -y infra/secrets/prod.enc.yaml";
 
 const fn refused(command: &'static str, shows: &'static str) -> Act {
-    Act { who: Who::Ana, command, outcome: Outcome::Refuses(shows) }
+    Act { who: DemoPerson::Ana, command, outcome: Outcome::Refuses(shows) }
 }
 
 const LEAVES: &str = "Bob leaves, really";
 
-const STEPS: [Step; 8] = [
-    Step {
+const STEPS: [Scene; 8] = [
+    Scene {
         title: "a store",
         says: "Ana makes a key and starts a store; nothing in it is secret yet",
         acts: &[
@@ -72,7 +72,7 @@ const STEPS: [Step; 8] = [
             ana("git add --all && git commit --quiet -m 'chore(secrets): bootstrap encrypted store'", ""),
         ],
     },
-    Step {
+    Scene {
         title: "a secret",
         says: "values come from a hidden prompt or stdin; git gets ciphertext",
         acts: &[
@@ -83,7 +83,7 @@ const STEPS: [Step; 8] = [
             ana("git show HEAD:infra/secrets/prod.enc.yaml | head -n 3", "ENC[AES256_GCM"),
         ],
     },
-    Step {
+    Scene {
         title: "git sees it",
         says: "git diff shows which key changed, and to what, to those who hold a key",
         acts: &[
@@ -92,7 +92,7 @@ const STEPS: [Step; 8] = [
             ana("git commit --quiet -am 'chore: roll the Stripe key'", ""),
         ],
     },
-    Step {
+    Scene {
         title: "git refuses",
         says: "somebody writes a value in clear and commits in a hurry",
         acts: &[
@@ -104,7 +104,7 @@ const STEPS: [Step; 8] = [
             ana("git restore infra/secrets/prod.enc.yaml", ""),
         ],
     },
-    Step {
+    Scene {
         title: "Bob joins",
         says: "Bob makes his own key and sends its public half; Ana lets him in; his key opens the file",
         acts: &[
@@ -114,7 +114,7 @@ const STEPS: [Step; 8] = [
             bob("stax secrets get STRIPE_SECRET_KEY", "sk_live_9f31"),
         ],
     },
-    Step {
+    Scene {
         title: "Bob leaves, wrongly",
         says: "the policy without Bob and new stanzas, as `sops updatekeys` makes them (done here by stax): the data key stays, and Bob has it",
         acts: &[
@@ -129,7 +129,7 @@ const STEPS: [Step; 8] = [
             ana("git reset --quiet --hard HEAD~1", ""),
         ],
     },
-    Step {
+    Scene {
         title: LEAVES,
         says: "Bob kept the data key; a new one makes it worthless for what comes next",
         acts: &[
@@ -137,7 +137,7 @@ const STEPS: [Step; 8] = [
             ana("git commit --quiet -am 'chore(secrets): remove Bob'", ""),
         ],
     },
-    Step {
+    Scene {
         title: "what Bob saw",
         says: "what he could read he may have kept; the list shrinks as each value is replaced at its source",
         acts: &[
@@ -151,7 +151,7 @@ const STEPS: [Step; 8] = [
 
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
-        let place = Place::new(self.keep)?;
+        let place = DemoFolder::new(self.keep)?;
         ui.line(
             "a throw-away repository in a temporary folder; your keys, keychain and git config are not used",
         );
@@ -183,16 +183,16 @@ impl Args {
     }
 }
 
-fn perform(ui: &Ui, place: &Place, act: &Act) -> Result<(), Failure> {
+fn perform(ui: &Ui, place: &DemoFolder, act: &Act) -> Result<(), Failure> {
     let command = if act.command.contains(BOB) {
-        act.command.replace(BOB, &place.public_key(Who::Bob)?)
+        act.command.replace(BOB, &place.public_key(DemoPerson::Bob)?)
     } else {
         act.command.to_owned()
     };
-    let as_bob = if act.who == Who::Bob { "   # as Bob" } else { "" };
+    let as_bob = if act.who == DemoPerson::Bob { "   # as Bob" } else { "" };
     ui.line(format!("$ {command}{as_bob}"));
     if act.command == UPDATEKEYS {
-        let (ana, bob) = (place.key_file(Who::Ana)?, place.public_key(Who::Bob)?);
+        let (ana, bob) = (place.key_file(DemoPerson::Ana)?, place.public_key(DemoPerson::Bob)?);
         return place.write(FILE, &proof::without(&place.read(FILE)?, &ana, &bob)?);
     }
     let (output, success) = place.run(act.who, &command)?;
@@ -211,8 +211,8 @@ fn perform(ui: &Ui, place: &Place, act: &Act) -> Result<(), Failure> {
 }
 
 /// Bob's old data key and his identity, tried on every part of the new file.
-fn prove(ui: &Ui, place: &Place, saved: &str) -> Result<(), Failure> {
-    let found = proof::try_old_key(saved, &place.read(FILE)?, &place.key_file(Who::Bob)?)?;
+fn prove(ui: &Ui, place: &DemoFolder, saved: &str) -> Result<(), Failure> {
+    let found = proof::try_old_key(saved, &place.read(FILE)?, &place.key_file(DemoPerson::Bob)?)?;
     ui.line(format!("Bob's saved data key opens {} of {} values", found.opened, found.values));
     if found.opened == 0 && !found.identity_opens && found.values > 0 {
         return Ok(());

@@ -29,12 +29,12 @@ fn upgrade(write: &Write) -> Option<String> {
 }
 
 #[derive(clap::Subcommand)]
-pub enum Vault {
+pub enum VaultCommand {
     Link(link::Args),
     Unlink(unlink::Args),
 }
 
-impl Vault {
+impl VaultCommand {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
         match self {
             Self::Link(args) => args.run(ui),

@@ -54,14 +54,14 @@ pub fn stream_beneath(root: &Path, relative: &Path, take: &mut dyn FnMut(&[u8]))
 const PART: usize = 64 << 10;
 
 /// A regular file as it was read.
-pub(super) struct Found {
+pub(super) struct ReadFile {
     pub(super) bytes: Vec<u8>,
-    pub(super) look: Look,
+    pub(super) look: FileMode,
 }
 
 /// What a file looks like beside its bytes, and keeps when it is replaced.
 #[derive(Clone, Copy)]
-pub(super) struct Look {
+pub(super) struct FileMode {
     pub(super) mode: Mode,
     pub(super) owner: Uid,
     pub(super) group: Gid,
@@ -143,7 +143,7 @@ pub(super) fn read_at(
     name: &OsStr,
     shown: &Path,
     limit: usize,
-) -> Result<Option<Found>, DiskError> {
+) -> Result<Option<ReadFile>, DiskError> {
     let Some((file, look)) = open_at(folder, name, shown)? else { return Ok(None) };
     let mut bytes = Vec::new();
     let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
@@ -151,11 +151,11 @@ pub(super) fn read_at(
     if bytes.len() > limit {
         return Err(DiskError::TooLarge { path: shown.to_owned(), limit });
     }
-    Ok(Some(Found { bytes, look }))
+    Ok(Some(ReadFile { bytes, look }))
 }
 
 /// Opens a regular file in an open folder; `None` when nothing has this name.
-fn open_at(folder: &OwnedFd, name: &OsStr, shown: &Path) -> Result<Option<(File, Look)>, DiskError> {
+fn open_at(folder: &OwnedFd, name: &OsStr, shown: &Path) -> Result<Option<(File, FileMode)>, DiskError> {
     // NONBLOCK: a pipe put in place of the file must not hang the command
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = match openat(folder, name, flags, Mode::empty()) {
@@ -167,7 +167,7 @@ fn open_at(folder: &OwnedFd, name: &OsStr, shown: &Path) -> Result<Option<(File,
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return Err(DiskError::NotRegular(shown.to_owned()));
     }
-    let look = Look {
+    let look = FileMode {
         mode: Mode::from_raw_mode(stat.st_mode),
         owner: Uid::from_raw(stat.st_uid),
         group: Gid::from_raw(stat.st_gid),

@@ -5,7 +5,7 @@
 //!
 //! Two lines: what it is with an HMAC of the rest, and the rest as JSON. Without the HMAC anybody who hands over
 //! a folder with a `.git` could have files replaced: it is made with a key of the user, over the files and over
-//! the [`Place`].
+//! the [`JournalHome`].
 
 use std::ffi::OsStr;
 use std::io::Write as _;
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::beneath::{check_target, read_at, split};
-use super::site::{JOURNAL_DRAFT, Place, Site, new_file};
+use super::site::{JOURNAL_DRAFT, JournalHome, Site, new_file};
 use super::staged::{Staged, is_temp_name};
 use super::user_key::{authenticate, is_authentic};
 use super::{DiskError, Write};
@@ -33,15 +33,15 @@ const MAX: usize = 32 << 20;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Content {
-    place: Place,
-    files: Vec<Record>,
+struct JournalContent {
+    place: JournalHome,
+    files: Vec<JournalEntry>,
 }
 
 /// Hashes are SHA-256 in hex; `old` is `None` for a file that did not exist.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Record {
+pub(super) struct JournalEntry {
     pub(super) path: PathBuf,
     pub(super) temp: String,
     pub(super) old: Option<String>,
@@ -51,20 +51,20 @@ pub(super) struct Record {
 /// Of the stax before the HMAC.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct First {
+struct UnsignedJournal {
     version: u32,
     root: PathBuf,
-    files: Vec<Record>,
+    files: Vec<JournalEntry>,
 }
 
 /// What lies where a journal may lie.
-pub(super) enum Found {
+pub(super) enum FoundJournal {
     Nothing,
     /// This user's stax wrote it, for this work tree.
-    Own(Vec<Record>),
+    Own(Vec<JournalEntry>),
     /// It fits this work tree, and nothing proves who wrote it: an older stax, one without a key, or the disk
     /// has another number now.
-    Unproven(Vec<Record>),
+    Unproven(Vec<JournalEntry>),
     /// A stax to come wrote it, and has to finish it.
     Newer,
     /// Of another user, another folder, or no journal.
@@ -75,8 +75,8 @@ pub(super) enum Found {
 pub(super) fn record(site: &Site, staged: &[Staged<'_>]) -> Result<(), DiskError> {
     let path = site.records_dir().join(NAME);
     let failed = |error: std::io::Error| DiskError::new(&path, "write", error);
-    let files = staged.iter().map(|one| Record::of(one.write, &one.temp)).collect();
-    let content = Content { place: site.place()?, files };
+    let files = staged.iter().map(|one| JournalEntry::of(one.write, &one.temp)).collect();
+    let content = JournalContent { place: site.place()?, files };
     let text = serde_json::to_string(&content).map_err(|error| failed(error.into()))?;
     let tag = site.key().and_then(|key| authenticate(&key, text.as_bytes()));
     let tag = tag.map_or_else(|| UNSIGNED.to_owned(), |tag| base16ct::lower::encode_string(&tag));
@@ -112,53 +112,59 @@ pub(super) fn set_aside(site: &Site) -> Result<PathBuf, DiskError> {
 }
 
 /// Reads what is there and changes nothing.
-pub(super) fn find(site: &Site) -> Result<Found, DiskError> {
+pub(super) fn find(site: &Site) -> Result<FoundJournal, DiskError> {
     let path = site.records_dir().join(NAME);
     let folder = match site.records(false) {
         Ok(folder) => folder,
-        Err(DiskError::NotFound(_)) => return Ok(Found::Nothing),
+        Err(DiskError::NotFound(_)) => return Ok(FoundJournal::Nothing),
         Err(error) => return Err(error),
     };
     let bytes = match read_at(&folder, OsStr::new(NAME), &path, MAX) {
         Ok(Some(found)) => found.bytes,
-        Ok(None) => return Ok(Found::Nothing),
+        Ok(None) => return Ok(FoundJournal::Nothing),
         Err(DiskError::Symlink(_) | DiskError::NotRegular(_) | DiskError::TooLarge { .. }) => {
-            return Ok(Found::Foreign);
+            return Ok(FoundJournal::Foreign);
         }
         Err(error) => return Err(error),
     };
     let here = site.place()?;
-    let found = parse(&bytes, &here, site).unwrap_or(Found::Foreign);
+    let found = parse(&bytes, &here, site).unwrap_or(FoundJournal::Foreign);
     Ok(match found {
-        Found::Own(files) | Found::Unproven(files) if !files.iter().all(Record::is_sound) => Found::Foreign,
+        FoundJournal::Own(files) | FoundJournal::Unproven(files)
+            if !files.iter().all(JournalEntry::is_sound) =>
+        {
+            FoundJournal::Foreign
+        }
         found => found,
     })
 }
 
-fn parse(bytes: &[u8], here: &Place, site: &Site) -> Option<Found> {
+fn parse(bytes: &[u8], here: &JournalHome, site: &Site) -> Option<FoundJournal> {
     let text = std::str::from_utf8(bytes).ok()?;
     let version = text.strip_prefix(ANY_HEAD).and_then(|rest| rest.split(' ').next()?.parse::<u32>().ok());
     if version.is_some_and(|version| version > VERSION) {
-        return Some(Found::Newer);
+        return Some(FoundJournal::Newer);
     }
     let Some(signed) = text.strip_prefix(HEAD) else {
-        let First { version, root, files } = serde_json::from_str(text).ok()?;
+        let UnsignedJournal { version, root, files } = serde_json::from_str(text).ok()?;
         let is_here = version == 1 && root.as_os_str().as_encoded_bytes() == here.root;
-        return is_here.then_some(Found::Unproven(files));
+        return is_here.then_some(FoundJournal::Unproven(files));
     };
     let (tag, text) = signed.split_once('\n')?;
-    let Content { place, files } = serde_json::from_str(text).ok()?;
+    let JournalContent { place, files } = serde_json::from_str(text).ok()?;
     if !place.has_paths_of(here) {
         return None;
     }
-    let Some(key) = site.key().filter(|_| tag != UNSIGNED) else { return Some(Found::Unproven(files)) };
+    let Some(key) = site.key().filter(|_| tag != UNSIGNED) else {
+        return Some(FoundJournal::Unproven(files));
+    };
     if !is_authentic(&key, text.as_bytes(), &base16ct::lower::decode_vec(tag).ok()?) {
         return None;
     }
-    Some(if place == *here { Found::Own(files) } else { Found::Unproven(files) })
+    Some(if place == *here { FoundJournal::Own(files) } else { FoundJournal::Unproven(files) })
 }
 
-impl Record {
+impl JournalEntry {
     fn of(write: &Write, temp: &OsStr) -> Self {
         Self {
             path: write.path.clone(),

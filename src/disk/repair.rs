@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, fsync, renameat, unlinkat};
 
 use super::beneath::{open_folder, read_at, split};
-use super::journal::{self, Found, Record, hash};
+use super::journal::{self, FoundJournal, JournalEntry, hash};
 use super::lock::Lock;
 use super::site::Site;
 use super::{DiskError, PATIENCE};
@@ -77,9 +77,9 @@ pub fn repair(site: &Site, is_approved: bool) -> Result<Option<Interrupted>, Dis
 /// The same for a writer that holds the lock already and can ask nobody.
 pub(super) fn repair_own(site: &Site) -> Result<(), DiskError> {
     match journal::find(site)? {
-        Found::Nothing => {}
-        Found::Own(_) => drop(settle(site)?),
-        Found::Unproven(_) | Found::Foreign | Found::Newer => {
+        FoundJournal::Nothing => {}
+        FoundJournal::Own(_) => drop(settle(site)?),
+        FoundJournal::Unproven(_) | FoundJournal::Foreign | FoundJournal::Newer => {
             return Err(DiskError::Journal(site.records_dir().join(journal::NAME)));
         }
     }
@@ -90,28 +90,30 @@ pub(super) fn repair_own(site: &Site) -> Result<(), DiskError> {
 fn look(site: &Site) -> Result<Option<Interrupted>, DiskError> {
     let path = site.records_dir().join(journal::NAME);
     let (records, is_proven) = match journal::find(site)? {
-        Found::Nothing => return Ok(None),
-        Found::Newer => return Ok(Some(Interrupted { files: Vec::new(), journal: path, fate: Fate::Newer })),
-        Found::Own(records) => (records, true),
-        Found::Unproven(records) => (records, false),
-        Found::Foreign => (Vec::new(), false),
+        FoundJournal::Nothing => return Ok(None),
+        FoundJournal::Newer => {
+            return Ok(Some(Interrupted { files: Vec::new(), journal: path, fate: Fate::Newer }));
+        }
+        FoundJournal::Own(records) => (records, true),
+        FoundJournal::Unproven(records) => (records, false),
+        FoundJournal::Foreign => (Vec::new(), false),
     };
     let waiting = waiting(site, &records)?;
-    let is_open = waiting.iter().any(|file| matches!(file.state, State::Old));
+    let is_open = waiting.iter().any(|file| matches!(file.state, OnDisk::Old));
     let fate = match (is_proven, is_whole(&waiting)) {
         (true, true) => Fate::Finished,
         (true, false) => Fate::Dropped,
         (false, true) if is_open => Fate::Asked,
         (false, _) => Fate::SetAside,
     };
-    let files = waiting.iter().map(|file| (file.record.path.clone(), matches!(file.state, State::New)));
+    let files = waiting.iter().map(|file| (file.record.path.clone(), matches!(file.state, OnDisk::New)));
     Ok(Some(Interrupted { files: files.collect(), journal: path, fate }))
 }
 
 /// Puts the rest in place, where every file is still the old or the new one and every old one has its successor
 /// waiting. Otherwise somebody else was here since, and knows better. The journal is gone afterwards.
 fn settle(site: &Site) -> Result<Fate, DiskError> {
-    let (Found::Own(records) | Found::Unproven(records)) = journal::find(site)? else {
+    let (FoundJournal::Own(records) | FoundJournal::Unproven(records)) = journal::find(site)? else {
         return Ok(Fate::Dropped);
     };
     let waiting = waiting(site, &records)?;
@@ -127,15 +129,15 @@ fn settle(site: &Site) -> Result<Fate, DiskError> {
     Ok(if is_whole { Fate::Finished } else { Fate::Dropped })
 }
 
-fn waiting<'a>(site: &Site, records: &'a [Record]) -> Result<Vec<Waiting<'a>>, DiskError> {
+fn waiting<'a>(site: &Site, records: &'a [JournalEntry]) -> Result<Vec<Waiting<'a>>, DiskError> {
     records.iter().map(|record| Waiting::find(site.root(), record)).collect()
 }
 
 fn is_whole(waiting: &[Waiting<'_>]) -> bool {
-    waiting.iter().all(|file| !matches!(file.state, State::Neither))
+    waiting.iter().all(|file| !matches!(file.state, OnDisk::Neither))
 }
 
-enum State {
+enum OnDisk {
     /// Still the old file, and the new one waits.
     Old,
     New,
@@ -143,17 +145,17 @@ enum State {
 }
 
 struct Waiting<'a> {
-    record: &'a Record,
+    record: &'a JournalEntry,
     /// Its folder and its name there; `None` where the folder is gone or became a symlink.
     place: Option<(OwnedFd, &'a OsStr)>,
-    state: State,
+    state: OnDisk,
 }
 
 impl<'a> Waiting<'a> {
-    fn find(root: &Path, record: &'a Record) -> Result<Self, DiskError> {
+    fn find(root: &Path, record: &'a JournalEntry) -> Result<Self, DiskError> {
         let (folders, name) = split(&record.path)?;
         let Some(folder) = unless_gone(open_folder(root, &folders, &record.path, false))? else {
-            return Ok(Self { record, place: None, state: State::Neither });
+            return Ok(Self { record, place: None, state: OnDisk::Neither });
         };
         let state = record.state(&folder, name)?;
         Ok(Self { record, place: Some((folder, name)), state })
@@ -162,7 +164,7 @@ impl<'a> Waiting<'a> {
     fn settle(&self, is_whole: bool) -> Result<(), DiskError> {
         let Some((folder, name)) = &self.place else { return Ok(()) };
         let path = &self.record.path;
-        if is_whole && matches!(self.state, State::Old) {
+        if is_whole && matches!(self.state, OnDisk::Old) {
             renameat(folder, self.record.temp.as_str(), folder, *name)
                 .map_err(|errno| DiskError::new(path, "replace", errno))?;
         } else {
@@ -172,21 +174,21 @@ impl<'a> Waiting<'a> {
     }
 }
 
-impl Record {
-    fn state(&self, folder: &OwnedFd, name: &OsStr) -> Result<State, DiskError> {
+impl JournalEntry {
+    fn state(&self, folder: &OwnedFd, name: &OsStr) -> Result<OnDisk, DiskError> {
         // the limit only guards against a device or a flood put in place of the file
         let read = |name: &OsStr| unless_gone(read_at(folder, name, &self.path, 1 << 30));
         let now = match read(name)? {
             // a folder or a link has taken the place
-            None => return Ok(State::Neither),
+            None => return Ok(OnDisk::Neither),
             Some(found) => found.map(|found| hash(&found.bytes)),
         };
         if now.as_ref() == Some(&self.new) {
-            return Ok(State::New);
+            return Ok(OnDisk::New);
         }
         let temp = read(OsStr::from_bytes(self.temp.as_bytes()))?.flatten();
         let waits = temp.is_some_and(|temp| hash(&temp.bytes) == self.new);
-        Ok(if now == self.old && waits { State::Old } else { State::Neither })
+        Ok(if now == self.old && waits { OnDisk::Old } else { OnDisk::Neither })
     }
 }
 

@@ -40,7 +40,7 @@ pub struct Site {
 /// because it holds the journal and, other than the work tree, belongs to one work tree alone.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Place {
+pub(super) struct JournalHome {
     /// Real paths, as the bytes that the system knows them by.
     pub(super) root: Vec<u8>,
     pub(super) git_dir: Vec<u8>,
@@ -48,7 +48,7 @@ pub(super) struct Place {
     pub(super) inode: u64,
 }
 
-impl Place {
+impl JournalHome {
     /// Another disk, or another folder in the same place.
     pub(super) fn has_paths_of(&self, other: &Self) -> bool {
         self.root == other.root && self.git_dir == other.git_dir
@@ -103,12 +103,12 @@ impl Site {
         folder_in(&self.git_dir, create)
     }
 
-    pub(super) fn place(&self) -> Result<Place, DiskError> {
+    pub(super) fn place(&self) -> Result<JournalHome, DiskError> {
         let real = |path: &Path| fs::canonicalize(path).map_err(|error| DiskError::new(path, "open", error));
         let (root, git_dir) = (real(&self.root)?, real(&self.git_dir)?);
         let meta = fs::metadata(&git_dir).map_err(|error| DiskError::new(&git_dir, "open", error))?;
         let bytes = |path: PathBuf| path.into_os_string().into_vec();
-        Ok(Place { root: bytes(root), git_dir: bytes(git_dir), device: meta.dev(), inode: meta.ino() })
+        Ok(JournalHome { root: bytes(root), git_dir: bytes(git_dir), device: meta.dev(), inode: meta.ino() })
     }
 
     /// Notes the temporary files that a command is about to make. Not flushed: after a power cut one may stay

@@ -10,7 +10,7 @@ use rustix::fs::{
     AtFlags, Dir, Mode, OFlags, RawMode, fchmod, fchown, fstat, fsync, openat, renameat, unlinkat,
 };
 
-use super::beneath::{Found, Look, check_target, open_folder, read_at, split};
+use super::beneath::{FileMode, ReadFile, check_target, open_folder, read_at, split};
 use super::{DiskError, Write};
 
 /// A write whose bytes are on the disk under a temporary name. Dropped, it leaves no trace.
@@ -22,7 +22,7 @@ pub(super) struct Staged<'a> {
     /// `None` for a new file: what the umask leaves of 0666.
     mode: Option<Mode>,
     /// Of the file that it replaces.
-    old: Option<Look>,
+    old: Option<FileMode>,
     is_replaced: bool,
     /// A journal names the temporary file.
     is_kept: bool,
@@ -143,7 +143,7 @@ impl Drop for Staged<'_> {
 }
 
 /// The old file, when it holds what was read.
-fn unchanged(folder: &OwnedFd, name: &OsStr, write: &Write) -> Result<Option<Found>, DiskError> {
+fn unchanged(folder: &OwnedFd, name: &OsStr, write: &Write) -> Result<Option<ReadFile>, DiskError> {
     let limit = write.before.as_ref().map_or(0, Vec::len);
     let found = match read_at(folder, name, &write.path, limit) {
         Err(DiskError::TooLarge { path, .. }) if write.before.is_some() => {

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 /// `NAME=value`
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pair {
+pub struct Assignment {
     pub name: String,
     pub value: Zeroizing<String>,
     /// Counted from 1.
@@ -23,7 +23,7 @@ pub struct Pair {
 /// A line that cannot be read, or that readers disagree about.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {what}")]
-pub struct Fault {
+pub struct LineFault {
     pub line: usize,
     pub what: String,
 }
@@ -40,18 +40,18 @@ pub struct Fault {
 /// blanks, expands `$`, and leaves `\n` as it is.
 ///
 /// # Errors
-/// Every [`Fault`]; after a quote that is never closed nothing more can be read.
-pub fn parse(text: &str) -> Result<Vec<Pair>, Vec<Fault>> {
+/// Every [`LineFault`]; after a quote that is never closed nothing more can be read.
+pub fn parse(text: &str) -> Result<Vec<Assignment>, Vec<LineFault>> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let (mut pairs, mut faults) = (Vec::new(), Vec::new());
-    let mut reader = Reader { rest: text, line: 1 };
+    let mut reader = EnvFileParser { rest: text, line: 1 };
     while !reader.rest.is_empty() {
         let line = reader.line;
         match reader.pair() {
             Ok(None) => {}
             Ok(Some(pair)) => pairs.push(pair),
             Err(what) => {
-                faults.push(Fault { line, what: what.into() });
+                faults.push(LineFault { line, what: what.into() });
                 if what == OPEN {
                     break;
                 }
@@ -63,13 +63,13 @@ pub fn parse(text: &str) -> Result<Vec<Pair>, Vec<Fault>> {
     if faults.is_empty() { Ok(pairs) } else { Err(faults) }
 }
 
-fn twins(pairs: &[Pair]) -> Vec<Fault> {
+fn twins(pairs: &[Assignment]) -> Vec<LineFault> {
     let mut seen: HashMap<&str, usize> = HashMap::new();
     let mut faults = Vec::new();
     for pair in pairs {
         if let Some(first) = seen.insert(&pair.name, pair.line) {
             let what = format!("`{}` stands on line {first} already", pair.name);
-            faults.push(Fault { line: pair.line, what });
+            faults.push(LineFault { line: pair.line, what });
         }
     }
     faults
@@ -88,15 +88,15 @@ const ESCAPE: &str = "readers disagree about this backslash; use single quotes, 
 const LITERAL: &str = "readers disagree about two backslashes in single quotes, and about one at their end; use stax secrets set";
 const NUL: &str = "holds NUL, which no environment can carry";
 
-struct Reader<'a> {
+struct EnvFileParser<'a> {
     rest: &'a str,
     /// Of the start of `rest`.
     line: usize,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> EnvFileParser<'a> {
     /// The next line that is no blank and no comment; a fault leaves the reader within its line.
-    fn pair(&mut self) -> Result<Option<Pair>, &'static str> {
+    fn pair(&mut self) -> Result<Option<Assignment>, &'static str> {
         let line = self.line;
         let text = self.this_line().trim();
         if text.is_empty() || text.starts_with('#') {
@@ -128,7 +128,7 @@ impl<'a> Reader<'a> {
         }
         let signs: &[&str] = if is_literal { &["${"] } else { &["${", "$(", "`"] };
         let looks_expanded = signs.iter().any(|sign| value.contains(sign));
-        Ok(Some(Pair { name, value, line, looks_expanded }))
+        Ok(Some(Assignment { name, value, line, looks_expanded }))
     }
 
     /// Up to the line break, which is not part of it, nor the CR before it.

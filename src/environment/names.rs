@@ -6,7 +6,7 @@
 
 mod table;
 
-use table::{Row, TABLE};
+use table::{NameRow, TABLE};
 
 const MAX_BYTES: usize = 128;
 
@@ -101,7 +101,7 @@ fn obeyed(name: &str) -> Option<(Class, &'static str)> {
     }
     // without case: zsh ties `path` to `PATH`, curl reads `https_proxy`, and Windows knows no case
     let upper = name.to_ascii_uppercase();
-    let fits = |row: &&Row| row.names.split_ascii_whitespace().any(|pattern| matches(pattern, &upper));
+    let fits = |row: &&NameRow| row.names.split_ascii_whitespace().any(|pattern| matches(pattern, &upper));
     TABLE.iter().find(fits).map(|row| (row.class, row.source))
 }
 

@@ -18,12 +18,12 @@ pub struct Obstacle {
     /// Commands that lead on.
     pub steps: Vec<String>,
     /// What stands for the file in a look at the present: its copy here, else that of the index.
-    pub known: Option<Known>,
+    pub known: Option<KnownVersion>,
 }
 
 /// A version of a file that cannot be changed.
 #[derive(Clone, Debug)]
-pub struct Known {
+pub struct KnownVersion {
     pub document: Box<Document>,
     /// The work tree does not have it.
     pub is_from_index: bool,
@@ -84,7 +84,7 @@ impl fmt::Display for Cause {
 
 /// What becomes of the data key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Keys {
+pub enum DataKeyChange {
     /// Stays: whoever is added can open older versions too.
     Keep,
     /// New: whoever held the old one opens nothing of the new version.
@@ -103,7 +103,7 @@ impl SecretFile {
             cause,
             labels: self.labels().into_iter().map(str::to_owned).collect(),
             steps: Vec::new(),
-            known: Some(Known { document: Box::new(self.document.clone()), is_from_index: false }),
+            known: Some(KnownVersion { document: Box::new(self.document.clone()), is_from_index: false }),
         })
     }
 
@@ -111,17 +111,17 @@ impl SecretFile {
     ///
     /// # Errors
     /// [`Cause::Foreign`]: only the programs of those keys could encrypt to them.
-    pub fn admits(&self, keys: Keys) -> Result<(), Box<Obstacle>> {
+    pub fn admits(&self, keys: DataKeyChange) -> Result<(), Box<Obstacle>> {
         let metadata = self.document.metadata();
         // new parts of an old key concern the foreign keys of key groups as well
         let are_concerned = match keys {
-            Keys::Keep | Keys::NewForAgeAlone => !metadata.groups.is_empty(),
-            Keys::New => true,
+            DataKeyChange::Keep | DataKeyChange::NewForAgeAlone => !metadata.groups.is_empty(),
+            DataKeyChange::New => true,
         };
         if metadata.foreign.is_empty() || !are_concerned {
             return Ok(());
         }
-        let command = if keys == Keys::Keep { "updatekeys -y" } else { "rotate -i" };
+        let command = if keys == DataKeyChange::Keep { "updatekeys -y" } else { "rotate -i" };
         let path = shell_words::quote(&self.target.path);
         let step = format!("sops {command} {}{path}", self.sops_types());
         Err(self.obstacle(Cause::Foreign(metadata.foreign.clone())).step(step))

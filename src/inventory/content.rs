@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use sops_document::{Document, Format};
 
 use super::Cause;
-use crate::policy::content::{Content, TOO_LARGE};
+use crate::policy::content::{FileContent, TOO_LARGE};
 use crate::policy::sniff::{Traits, sniff};
 
 /// What was read of a file.
@@ -31,8 +31,8 @@ impl Read {
 /// A SOPS document by its content, whatever format its name says.
 #[must_use]
 pub fn document(path: &str, bytes: &[u8]) -> Option<Document> {
-    match Content::read(path, false, Some(bytes)) {
-        Content::Document(document) => Some(*document),
+    match FileContent::read(path, false, Some(bytes)) {
+        FileContent::Document(document) => Some(*document),
         _ => None,
     }
 }
@@ -46,28 +46,28 @@ pub fn format_of(path: &str, bytes: &[u8]) -> Format {
 /// What a file that is not bound and of which one pass told `traits` holds; `None` where it has nothing to do with SOPS. `is_named`: an attribute or its
 /// parent says that it has.
 #[must_use]
-pub fn secret(path: &str, is_named: bool, read: &Read, traits: Traits) -> Option<Content> {
+pub fn secret(path: &str, is_named: bool, read: &Read, traits: Traits) -> Option<FileContent> {
     match read {
         Read::Absent => None,
         Read::Whole(bytes) => judged(path, false, is_named, bytes, traits),
-        Read::Large(_) => (is_named || traits.may_be_document()).then_some(Content::Unjudged(TOO_LARGE)),
+        Read::Large(_) => (is_named || traits.may_be_document()).then_some(FileContent::Unjudged(TOO_LARGE)),
     }
 }
 
 /// What bytes that may be bound hold; `None` where they have nothing to do with SOPS.
 #[must_use]
-pub fn content_of(path: &str, is_bound: bool, bytes: &[u8]) -> Option<Content> {
+pub fn content_of(path: &str, is_bound: bool, bytes: &[u8]) -> Option<FileContent> {
     judged(path, is_bound, false, bytes, sniff(bytes))
 }
 
-fn judged(path: &str, is_bound: bool, is_named: bool, bytes: &[u8], traits: Traits) -> Option<Content> {
+fn judged(path: &str, is_bound: bool, is_named: bool, bytes: &[u8], traits: Traits) -> Option<FileContent> {
     if !is_named && !traits.speaks_of_sops() {
         return None;
     }
-    let content = Content::read(path, is_bound, Some(bytes));
+    let content = FileContent::read(path, is_bound, Some(bytes));
     let is_secret = match &content {
-        Content::Document(_) => true,
-        Content::Clear => is_named,
+        FileContent::Document(_) => true,
+        FileContent::Clear => is_named,
         // a manual may well show a token
         _ => is_named || traits.is_sealed(),
     };
@@ -75,7 +75,7 @@ fn judged(path: &str, is_bound: bool, is_named: bool, bytes: &[u8], traits: Trai
 }
 
 /// What stands at a path.
-pub(super) enum Found {
+pub(super) enum PathContent {
     Document(Box<Document>),
     /// Why it cannot be changed, the recipients that it names, and what leads on.
     Obstacle(Cause, Vec<String>, Vec<String>),
@@ -83,17 +83,17 @@ pub(super) enum Found {
 }
 
 /// What stax cannot read sops may: it must not be passed over.
-pub(super) fn found(path: &str, is_bound: bool, bytes: &[u8]) -> Found {
-    let Some(content) = content_of(path, is_bound, bytes) else { return Found::NotSops };
+pub(super) fn found(path: &str, is_bound: bool, bytes: &[u8]) -> PathContent {
+    let Some(content) = content_of(path, is_bound, bytes) else { return PathContent::NotSops };
     let what = match content {
-        Content::Document(document) => return Found::Document(document),
-        Content::Broken { line, what, .. } => format!("cannot be read: line {line}: {what}"),
-        Content::Unjudged(why) => why.to_owned(),
-        Content::NotText => "cannot be read: it is not UTF-8 text".to_owned(),
-        Content::OtherFormat => "is of another format than its name says".to_owned(),
-        Content::Clear | Content::Missing | Content::NotRegular => return Found::NotSops,
+        FileContent::Document(document) => return PathContent::Document(document),
+        FileContent::Broken { line, what, .. } => format!("cannot be read: line {line}: {what}"),
+        FileContent::Unjudged(why) => why.to_owned(),
+        FileContent::NotText => "cannot be read: it is not UTF-8 text".to_owned(),
+        FileContent::OtherFormat => "is of another format than its name says".to_owned(),
+        FileContent::Clear | FileContent::Missing | FileContent::NotRegular => return PathContent::NotSops,
     };
-    Found::Obstacle(Cause::Unreadable(what), recipients_in(bytes).into_iter().collect(), Vec::new())
+    PathContent::Obstacle(Cause::Unreadable(what), recipients_in(bytes).into_iter().collect(), Vec::new())
 }
 
 /// Recipients of age and ssh that stand anywhere in a text.

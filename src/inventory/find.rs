@@ -6,12 +6,12 @@ use std::io::Read as _;
 
 use sops_document::{Document, Format};
 
-use super::cause::Known;
-use super::content::{Found, found, recipients_in};
+use super::cause::KnownVersion;
+use super::content::{PathContent, found, recipients_in};
 use super::tree::{may_hold_document, sniff_file};
 use super::{
-    Cause, Inventory, MAX_FILE, Obstacle, POLICY, PolicyFiles, Result, SecretFile, Source, State, Target,
-    Tree, is_policy,
+    Cause, FileTree, GitState, Inventory, MAX_FILE, Obstacle, POLICY, PolicyFiles, Result, SecretFile,
+    Target, TreeSource, is_policy,
 };
 use crate::policy::vault::Vault;
 use crate::repo::IndexEntry;
@@ -31,7 +31,7 @@ pub struct Extent<'a> {
 const OVERLAP: usize = 8 << 10;
 const PIECE: u64 = 1 << 20;
 
-impl Tree<'_> {
+impl FileTree<'_> {
     /// Every SOPS file of the tree.
     ///
     /// # Errors
@@ -41,10 +41,10 @@ impl Tree<'_> {
         let mut inventory = Inventory::default();
         let mut paths: BTreeMap<String, Vec<IndexEntry>> = BTreeMap::new();
         let mut changed = BTreeSet::new();
-        if !matches!(self.source, Source::Commit(_)) {
+        if !matches!(self.source, TreeSource::Commit(_)) {
             inventory.odd = self.repo.odd_paths()?;
         }
-        if extent.is_whole && self.source == Source::WorkTree {
+        if extent.is_whole && self.source == TreeSource::WorkTree {
             inventory.skips_untracked = !self.repo.shows_untracked()?;
             let beside = self.repo.beside_index(!inventory.skips_untracked)?;
             inventory.odd.extend(beside.odd);
@@ -68,7 +68,7 @@ impl Tree<'_> {
         }
         let others = paths.keys().filter(|path| is_policy(path) && *path != POLICY).map(String::as_str);
         inventory.policies = self.policies(others, extent.fetches);
-        let look = Look { tree: self, vault: vault.as_ref(), changed, fetches: extent.fetches };
+        let look = PathJudge { tree: self, vault: vault.as_ref(), changed, fetches: extent.fetches };
         for (path, entries) in paths.iter().filter(|(path, _)| !is_policy(path)) {
             look.at(path, entries, &mut inventory);
         }
@@ -85,9 +85,9 @@ impl Tree<'_> {
         }
         let ignored = self.repo.ignored_files()?.into_iter().filter(|path| !is_policy(path));
         let file = |path: String| match self.on_disk(&path, false) {
-            Found::Document(document) => {
+            PathContent::Document(document) => {
                 let target = Target { path, env: None };
-                Some(SecretFile { target, document: *document, rule: None, state: State::Ignored })
+                Some(SecretFile { target, document: *document, rule: None, state: GitState::Ignored })
             }
             _ => None,
         };
@@ -95,24 +95,25 @@ impl Tree<'_> {
     }
 
     /// What the work tree holds at a path.
-    fn on_disk(&self, path: &str, is_bound: bool) -> Found {
-        let unreadable = |what: String| Found::Obstacle(Cause::Unreadable(what), Vec::new(), Vec::new());
+    fn on_disk(&self, path: &str, is_bound: bool) -> PathContent {
+        let unreadable =
+            |what: String| PathContent::Obstacle(Cause::Unreadable(what), Vec::new(), Vec::new());
         let about = self.root.join(path).symlink_metadata();
         let size = about.ok().filter(std::fs::Metadata::is_file).map_or(0, |about| about.len());
         if size > MAX_FILE as u64 {
             return match self.labels_of_large(path) {
-                Ok(Some(labels)) => Found::Obstacle(Cause::TooLarge, labels, Vec::new()),
-                Ok(None) => Found::NotSops,
+                Ok(Some(labels)) => PathContent::Obstacle(Cause::TooLarge, labels, Vec::new()),
+                Ok(None) => PathContent::NotSops,
                 Err(error) => unreadable(format!("cannot be read: {error}")),
             };
         }
         // almost every file of a repository is binary by its name, and almost none is a document
         if !is_bound && Format::said_by(path).is_none() && !may_hold_document(self.root, path) {
-            return Found::NotSops;
+            return PathContent::NotSops;
         }
         match self.read(path) {
             Ok(Some(bytes)) => found(path, is_bound, &bytes),
-            Ok(None) => Found::NotSops,
+            Ok(None) => PathContent::NotSops,
             Err(error) => unreadable(format!("cannot be read: {error}")),
         }
     }
@@ -138,46 +139,53 @@ impl Tree<'_> {
 }
 
 /// Judges one path after the other.
-struct Look<'a> {
-    tree: &'a Tree<'a>,
+struct PathJudge<'a> {
+    tree: &'a FileTree<'a>,
     vault: Option<&'a Vault>,
     /// Other in the work tree than in the index.
     changed: BTreeSet<String>,
     fetches: bool,
 }
 
-impl Look<'_> {
+impl PathJudge<'_> {
     fn at(&self, path: &str, entries: &[IndexEntry], inventory: &mut Inventory) {
         let env = self.vault.and_then(|vault| vault.env_for_path(path)).map(str::to_owned);
         let is_bound = env.is_some();
         let (found, known) = self.inspect(path, entries, is_bound);
         let found = match found {
-            Found::NotSops if is_bound => Found::Obstacle(Cause::BoundToOther, Vec::new(), Vec::new()),
-            Found::NotSops => return,
+            PathContent::NotSops if is_bound => {
+                PathContent::Obstacle(Cause::BoundToOther, Vec::new(), Vec::new())
+            }
+            PathContent::NotSops => return,
             found => found,
         };
         let rule = inventory.policies.rule_for(path, is_bound);
         match found {
-            Found::Document(document) => {
+            PathContent::Document(document) => {
                 let target = Target { path: path.to_owned(), env };
-                let state = if entries.is_empty() { State::Untracked } else { State::Tracked };
+                let state = if entries.is_empty() { GitState::Untracked } else { GitState::Tracked };
                 let file = SecretFile { target, document: *document, rule, state };
                 match broken_above(&file, &inventory.policies) {
                     Some(cause) => inventory.obstacles.push(*file.obstacle(cause)),
                     None => inventory.files.push(file),
                 }
             }
-            Found::Obstacle(cause, labels, steps) => {
+            PathContent::Obstacle(cause, labels, steps) => {
                 let path = path.to_owned();
                 inventory.obstacles.push(Obstacle { path, env, rule, cause, labels, steps, known });
             }
-            Found::NotSops => {}
+            PathContent::NotSops => {}
         }
     }
 
     /// What stands there, and for an obstacle what stands for it.
-    fn inspect(&self, path: &str, entries: &[IndexEntry], is_bound: bool) -> (Found, Option<Known>) {
-        if self.tree.source != Source::WorkTree {
+    fn inspect(
+        &self,
+        path: &str,
+        entries: &[IndexEntry],
+        is_bound: bool,
+    ) -> (PathContent, Option<KnownVersion>) {
+        if self.tree.source != TreeSource::WorkTree {
             return self.in_git(path, entries, is_bound);
         }
         if entries.iter().any(|entry| entry.stage != 0) {
@@ -199,72 +207,84 @@ impl Look<'_> {
         }
         match self.tree.on_disk(path, is_bound) {
             // a file that the index knows as SOPS must not be passed over because its copy here is not
-            Found::NotSops if self.changed.contains(path) => {
+            PathContent::NotSops if self.changed.contains(path) => {
                 let steps = vec![format!("git restore {}", shell_words::quote(path))];
                 (self.or_not_sops(path, entries, Cause::NoLongerSops, steps), None)
             }
-            found @ Found::Obstacle(..) => (found, self.instead(path, entries)),
+            found @ PathContent::Obstacle(..) => (found, self.instead(path, entries)),
             found => (found, None),
         }
     }
 
     /// What stands for a file that cannot be changed: what is here, else what the index has.
-    fn instead(&self, path: &str, entries: &[IndexEntry]) -> Option<Known> {
+    fn instead(&self, path: &str, entries: &[IndexEntry]) -> Option<KnownVersion> {
         match self.tree.on_disk(path, false) {
-            Found::Document(document) => Some(Known { document, is_from_index: false }),
+            PathContent::Document(document) => Some(KnownVersion { document, is_from_index: false }),
             _ => self.known(path, entries),
         }
     }
 
     /// What an index or a commit holds at a path.
-    fn in_git(&self, path: &str, entries: &[IndexEntry], is_bound: bool) -> (Found, Option<Known>) {
+    fn in_git(
+        &self,
+        path: &str,
+        entries: &[IndexEntry],
+        is_bound: bool,
+    ) -> (PathContent, Option<KnownVersion>) {
         if entries.iter().any(|entry| entry.stage != 0) {
             let found = self.or_not_sops(path, entries, Cause::Unmerged, Vec::new());
             return (found, self.known(path, entries));
         }
-        let Some(entry) = entries.first() else { return (Found::NotSops, None) };
-        let unreadable = |what: String| Found::Obstacle(Cause::Unreadable(what), Vec::new(), Vec::new());
+        let Some(entry) = entries.first() else { return (PathContent::NotSops, None) };
+        let unreadable =
+            |what: String| PathContent::Obstacle(Cause::Unreadable(what), Vec::new(), Vec::new());
         let found = match self.tree.look(path, entry.id) {
             Ok(super::Read::Whole(bytes)) => found(path, is_bound, &bytes),
             Ok(super::Read::Large(traits)) if traits.may_be_document() => {
-                Found::Obstacle(Cause::TooLarge, Vec::new(), Vec::new())
+                PathContent::Obstacle(Cause::TooLarge, Vec::new(), Vec::new())
             }
-            Ok(_) => Found::NotSops,
+            Ok(_) => PathContent::NotSops,
             Err(error) => unreadable(format!("cannot be read: {error}")),
         };
         (found, None)
     }
 
     /// The last version in the index that is a document.
-    fn known(&self, path: &str, entries: &[IndexEntry]) -> Option<Known> {
+    fn known(&self, path: &str, entries: &[IndexEntry]) -> Option<KnownVersion> {
         let last = entries.last()?;
         match found(path, false, &self.tree.repo.blob_of_clone(last.id).ok()?) {
-            Found::Document(document) => Some(Known { document, is_from_index: true }),
+            PathContent::Document(document) => Some(KnownVersion { document, is_from_index: true }),
             _ => None,
         }
     }
 
     /// An obstacle where one of the versions in the index is a SOPS document.
-    fn or_not_sops(&self, path: &str, entries: &[IndexEntry], cause: Cause, steps: Vec<String>) -> Found {
+    fn or_not_sops(
+        &self,
+        path: &str,
+        entries: &[IndexEntry],
+        cause: Cause,
+        steps: Vec<String>,
+    ) -> PathContent {
         let (mut is_sops, mut labels) = (false, BTreeSet::new());
         for entry in entries {
             let Ok(bytes) = self.tree.repo.blob_of_clone(entry.id) else { continue };
             match found(path, false, &bytes) {
-                Found::Document(document) => {
+                PathContent::Document(document) => {
                     is_sops = true;
                     labels.extend(labels_of(&document));
                 }
-                Found::Obstacle(_, named, _) => {
+                PathContent::Obstacle(_, named, _) => {
                     is_sops = true;
                     labels.extend(named);
                 }
-                Found::NotSops => {}
+                PathContent::NotSops => {}
             }
         }
         if !is_sops {
-            return Found::NotSops;
+            return PathContent::NotSops;
         }
-        Found::Obstacle(cause, labels.into_iter().collect(), steps)
+        PathContent::Obstacle(cause, labels.into_iter().collect(), steps)
     }
 }
 

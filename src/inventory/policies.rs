@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use super::{InventoryError, POLICY, PolicyFile, Result, RuleAt, Source, Tree};
+use super::{FileTree, InventoryError, POLICY, PolicyFile, Result, RuleAt, TreeSource};
 use crate::policy::config::{Config, CreationRule};
 use crate::policy::policies::Policies;
 
@@ -65,7 +65,7 @@ impl PolicyFiles {
     }
 }
 
-impl Tree<'_> {
+impl FileTree<'_> {
     /// The policies at the root and on the way to each of these files. No other file is looked at.
     #[must_use]
     pub fn policies_above<'p>(&self, paths: impl IntoIterator<Item = &'p str>) -> PolicyFiles {
@@ -98,13 +98,13 @@ impl Tree<'_> {
 
     fn policy(&self, path: &str, fetches: bool) -> std::result::Result<(Config, Option<Vec<u8>>), String> {
         let here = match self.source {
-            Source::WorkTree => self.here(path),
+            TreeSource::WorkTree => self.here(path),
             _ => Ok(None),
         };
         let before = here.map_err(|error| error.to_string())?;
         let bytes = match &before {
             Some(bytes) => bytes.clone(),
-            None if self.source == Source::WorkTree && !fetches => self.left_out_here(path)?,
+            None if self.source == TreeSource::WorkTree && !fetches => self.left_out_here(path)?,
             None => self.read(path).map_err(|error| error.to_string())?.unwrap_or_default(),
         };
         let text = String::from_utf8(bytes).map_err(|_| "is not UTF-8 text".to_owned())?;

@@ -7,7 +7,7 @@ use super::SecretFile;
 
 /// The kind of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum KeyKind {
     Age,
     /// An ssh key, which age takes as it is.
     Ssh,
@@ -20,7 +20,7 @@ pub enum Kind {
 pub struct Reader {
     /// The label as the file has it: `age1…`, `ssh-ed25519 …`, `pgp FBC7…`, `kms arn:…`.
     pub key: String,
-    pub kind: Kind,
+    pub kind: KeyKind,
 }
 
 impl SecretFile {
@@ -28,10 +28,10 @@ impl SecretFile {
     #[must_use]
     pub fn readers(&self) -> Vec<Reader> {
         let label = |key: &str| {
-            let kind = if key.starts_with("ssh-") { Kind::Ssh } else { Kind::Age };
+            let kind = if key.starts_with("ssh-") { KeyKind::Ssh } else { KeyKind::Age };
             Reader { key: key.to_owned(), kind }
         };
-        let others = self.others().into_iter().map(|key| Reader { key, kind: Kind::Other });
+        let others = self.others().into_iter().map(|key| Reader { key, kind: KeyKind::Other });
         self.labels().into_iter().map(label).chain(others).collect()
     }
 

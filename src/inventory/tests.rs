@@ -6,7 +6,7 @@ use std::process::Command;
 use sops_document::age::{self, Recipient};
 use sops_document::{DataKey, SealContext, Terms, seal};
 
-use super::content::{Found, found, recipients_in};
+use super::content::{PathContent, found, recipients_in};
 use super::*;
 
 use crate::repo::Repo;
@@ -24,9 +24,9 @@ fn sealed(format: Format, clear: &str) -> String {
 
 fn kind(path: &str, text: &str) -> &'static str {
     match found(path, false, text.as_bytes()) {
-        Found::Document(_) => "document",
-        Found::Obstacle(..) => "obstacle",
-        Found::NotSops => "other",
+        PathContent::Document(_) => "document",
+        PathContent::Obstacle(..) => "obstacle",
+        PathContent::NotSops => "other",
     }
 }
 
@@ -46,7 +46,8 @@ fn what_is_sops_is_seen_by_its_content_whatever_its_name() {
     }
     // what cannot be read is an obstacle that names its readers
     let doubled = format!("a: y\n{yaml}");
-    let Found::Obstacle(Cause::Unreadable(what), labels, _) = found("a.yaml", false, doubled.as_bytes())
+    let PathContent::Obstacle(Cause::Unreadable(what), labels, _) =
+        found("a.yaml", false, doubled.as_bytes())
     else {
         panic!("an obstacle")
     };
@@ -90,9 +91,9 @@ impl Sandbox {
         std::fs::write(path, text).unwrap();
     }
 
-    fn look(&self, source: impl Fn(&Repo) -> Source, extent: Extent<'_>) -> (Vec<String>, Vec<String>) {
+    fn look(&self, source: impl Fn(&Repo) -> TreeSource, extent: Extent<'_>) -> (Vec<String>, Vec<String>) {
         let repo = Repo::discover(&self.root()).unwrap();
-        let tree = Tree { repo: &repo, root: &self.root(), source: source(&repo) };
+        let tree = FileTree { repo: &repo, root: &self.root(), source: source(&repo) };
         let inventory = tree.inventory(extent).unwrap();
         let rule =
             |at: Option<RuleAt>| at.map_or("none".to_owned(), |at| inventory.policies.file(at).path.clone());
@@ -125,17 +126,17 @@ fn a_work_tree_an_index_and_a_commit_are_looked_at_alike() {
         "deep/b.yaml.enc yaml Tracked deep/.sops.yaml",
         "gone.yaml yaml Tracked .sops.yaml",
     ];
-    let head = |repo: &Repo| Source::Commit(repo.head_commit().unwrap().unwrap());
+    let head = |repo: &Repo| TreeSource::Commit(repo.head_commit().unwrap().unwrap());
     assert_eq!(sandbox.look(head, Extent::default()).0, committed);
-    assert_eq!(sandbox.look(|_| Source::Index, Extent::default()).0, committed);
-    assert_eq!(sandbox.look(|_| Source::WorkTree, Extent::default()).0, committed);
+    assert_eq!(sandbox.look(|_| TreeSource::Index, Extent::default()).0, committed);
+    assert_eq!(sandbox.look(|_| TreeSource::WorkTree, Extent::default()).0, committed);
 
     sandbox.write("new.yaml", &yaml);
     sandbox.write("ignored.yaml", &yaml);
     sandbox.write("app.env", "A=plain\n");
     std::fs::remove_file(sandbox.root().join("gone.yaml")).unwrap();
     let whole = Extent { is_whole: true, ..Extent::default() };
-    let (files, obstacles) = sandbox.look(|_| Source::WorkTree, whole);
+    let (files, obstacles) = sandbox.look(|_| TreeSource::WorkTree, whole);
     assert_eq!(
         files,
         [
@@ -153,7 +154,9 @@ fn a_work_tree_an_index_and_a_commit_are_looked_at_alike() {
     );
     let named = ["ignored.yaml".to_owned()];
     let typed = Extent { named: &named, ..Extent::default() };
-    assert!(sandbox.look(|_| Source::WorkTree, typed).0.iter().any(|file| file.starts_with("ignored.yaml ")));
+    assert!(
+        sandbox.look(|_| TreeSource::WorkTree, typed).0.iter().any(|file| file.starts_with("ignored.yaml "))
+    );
     assert_eq!(sandbox.look(head, Extent::default()).0, committed, "a commit stays what it is");
 }
 
@@ -167,14 +170,14 @@ fn a_bound_file_answers_to_the_root_and_has_to_be_a_document() {
     let files = r#"{"path": "deep/bound.yaml", "env": "one"}, {"path": "plain.yaml", "env": "two"}"#;
     sandbox.write(VAULT, &format!(r#"{{"version": 1, "backend": "sops-age", "files": [{files}]}}"#));
     sandbox.git(&["add", "-A"]);
-    let (found, obstacles) = sandbox.look(|_| Source::Index, Extent::default());
+    let (found, obstacles) = sandbox.look(|_| TreeSource::Index, Extent::default());
     assert_eq!(found, ["deep/bound.yaml yaml Tracked none"]);
     assert_eq!(obstacles, ["plain.yaml: is bound in .stax/vault.json and is no SOPS document"]);
     // a policy that cannot be read governs what lies below it, and nobody knows how
     sandbox.write("deep/.sops.yaml", "creation_rules: [");
     sandbox.write("deep/other.yaml", &yaml);
     let whole = Extent { is_whole: true, ..Extent::default() };
-    let (found, obstacles) = sandbox.look(|_| Source::WorkTree, whole);
+    let (found, obstacles) = sandbox.look(|_| TreeSource::WorkTree, whole);
     assert_eq!(found, ["deep/bound.yaml yaml Tracked none"]);
     assert!(
         obstacles[0].starts_with("deep/other.yaml: its policy deep/.sops.yaml cannot be read: "),

@@ -14,7 +14,7 @@ use crate::repo::{IndexEntry, ObjectId, Repo, RepoError};
 
 /// Where bytes are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum TreeSource {
     WorkTree,
     Index,
     /// A server or a CI job looks at this, whatever is checked out.
@@ -23,21 +23,21 @@ pub enum Source {
 
 /// A tree of files.
 #[derive(Clone, Copy)]
-pub struct Tree<'a> {
+pub struct FileTree<'a> {
     pub repo: &'a Repo,
     pub root: &'a Path,
-    pub source: Source,
+    pub source: TreeSource,
 }
 
-impl Tree<'_> {
+impl FileTree<'_> {
     /// What git has of it by path; an unmerged path stands there once a side.
     ///
     /// # Errors
     /// When git cannot read the index or the commit.
     pub fn entries(&self) -> Result<Vec<IndexEntry>> {
-        let Source::Commit(commit) = self.source else { return Ok(self.repo.index_entries()?) };
+        let TreeSource::Commit(commit) = self.source else { return Ok(self.repo.index_entries()?) };
         let files = self.repo.files_of(commit)?.into_iter();
-        let entry = |(path, entry): (String, crate::repo::Entry)| IndexEntry {
+        let entry = |(path, entry): (String, crate::repo::TreeEntry)| IndexEntry {
             path,
             id: entry.id,
             mode: entry.mode,
@@ -52,12 +52,12 @@ impl Tree<'_> {
     /// A file that cannot be read, a link on the way, a blob that git does not have.
     pub fn read(&self, path: &str) -> Result<Option<Vec<u8>>> {
         match self.source {
-            Source::WorkTree => match self.here(path)? {
+            TreeSource::WorkTree => match self.here(path)? {
                 None => self.left_out(path),
                 found => Ok(found),
             },
-            Source::Index => Ok(self.repo.index_blob(path)?),
-            Source::Commit(commit) => Ok(self.repo.blob_at(commit, path)?),
+            TreeSource::Index => Ok(self.repo.index_blob(path)?),
+            TreeSource::Commit(commit) => Ok(self.repo.blob_at(commit, path)?),
         }
     }
 
@@ -109,7 +109,7 @@ impl Tree<'_> {
             RepoError::TooLarge { .. } => Ok(Read::Large(sniff_blob(self.repo, id)?)),
             error => Err(error.into()),
         };
-        if self.source != Source::WorkTree {
+        if self.source != TreeSource::WorkTree {
             return self.repo.blob(id).map(Read::Whole).or_else(large);
         }
         match self.read(path) {

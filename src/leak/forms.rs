@@ -191,7 +191,7 @@ fn hex(byte: u8, digits: &[u8; 16], out: &mut Vec<u8>) {
 
 /// What a writer of JSON escapes more than it must.
 #[derive(Clone, Copy)]
-struct Json {
+struct JsonEscapes {
     slash: bool,
     ascii: bool,
     /// As `\u003c`.
@@ -199,19 +199,19 @@ struct Json {
     digits: &'static [u8; 16],
 }
 
-const STRICT: Json = Json { slash: false, ascii: false, also: b"", digits: LOWER };
-const WRITERS: [Json; 7] = [
+const STRICT: JsonEscapes = JsonEscapes { slash: false, ascii: false, also: b"", digits: LOWER };
+const WRITERS: [JsonEscapes; 7] = [
     STRICT,
     // Python
-    Json { ascii: true, ..STRICT },
+    JsonEscapes { ascii: true, ..STRICT },
     // PHP
-    Json { slash: true, ascii: true, ..STRICT },
-    Json { slash: true, ..STRICT },
+    JsonEscapes { slash: true, ascii: true, ..STRICT },
+    JsonEscapes { slash: true, ..STRICT },
     // Go
-    Json { also: b"<>&", ..STRICT },
+    JsonEscapes { also: b"<>&", ..STRICT },
     // .NET
-    Json { ascii: true, also: b"<>&'\"+`", digits: UPPER, ..STRICT },
-    Json { ascii: true, digits: UPPER, ..STRICT },
+    JsonEscapes { ascii: true, also: b"<>&'\"+`", digits: UPPER, ..STRICT },
+    JsonEscapes { ascii: true, digits: UPPER, ..STRICT },
 ];
 
 fn json(value: &[u8]) -> Vec<Text> {
@@ -222,7 +222,7 @@ fn json(value: &[u8]) -> Vec<Text> {
     forms
 }
 
-impl Json {
+impl JsonEscapes {
     fn write(self, text: &str) -> Text {
         let mut out = Zeroizing::new(Vec::with_capacity(text.len() * 6));
         for c in text.chars() {

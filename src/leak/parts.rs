@@ -16,7 +16,7 @@ const MIN_ROWS: usize = 12;
 /// Pieces of one value.
 const MAX_PIECES: usize = 32;
 
-pub(super) struct Part {
+pub(super) struct ValuePart {
     pub text: Zeroizing<Vec<u8>>,
     /// Of a URL.
     pub is_password: bool,
@@ -25,11 +25,14 @@ pub(super) struct Part {
 }
 
 /// Nothing where the value is not worth it.
-pub(super) fn of(key: &str, value: &[u8]) -> Vec<Part> {
+pub(super) fn of(key: &str, value: &[u8]) -> Vec<ValuePart> {
     // what stands around a value in its document is seldom copied with it
     let value = value.trim_ascii();
-    let part =
-        |text: &[u8], is_password| Part { text: Zeroizing::new(text.to_vec()), is_password, is_piece: false };
+    let part = |text: &[u8], is_password| ValuePart {
+        text: Zeroizing::new(text.to_vec()),
+        is_password,
+        is_piece: false,
+    };
     if let Some(text) = encoded(value) {
         let mut parts = of(key, &text);
         // as it stands in the document, which is base64 of what it holds
@@ -105,7 +108,7 @@ fn decode(text: &[u8]) -> Zeroizing<Vec<u8>> {
 /// What is known of a value by a part of it. Of a long key in rows, such as a PEM block, the rows towards its
 /// end: the first ones are the same in all keys of a kind, or public. Of one long line its end: the start of
 /// a JWT is that of any.
-fn pieces(value: &[u8]) -> Vec<Part> {
+fn pieces(value: &[u8]) -> Vec<ValuePart> {
     let Ok(text) = std::str::from_utf8(value) else { return around(value, value.len() / 2) };
     // a service account of Google holds its key in JSON
     let lines: Vec<&str> = text.split("\\n").flat_map(str::lines).map(str::trim).collect();
@@ -136,7 +139,7 @@ fn pieces(value: &[u8]) -> Vec<Part> {
 }
 
 /// Two neighbours from a place on, as far as they are random; none of a value that is not longer.
-fn around(bytes: &[u8], start: usize) -> Vec<Part> {
+fn around(bytes: &[u8], start: usize) -> Vec<ValuePart> {
     if bytes.len() < 2 * PIECE {
         return Vec::new();
     }
@@ -144,6 +147,6 @@ fn around(bytes: &[u8], start: usize) -> Vec<Part> {
     pieces.filter(|piece| is_dense(piece)).map(piece).collect()
 }
 
-fn piece(bytes: &[u8]) -> Part {
-    Part { text: Zeroizing::new(bytes.to_vec()), is_password: false, is_piece: true }
+fn piece(bytes: &[u8]) -> ValuePart {
+    ValuePart { text: Zeroizing::new(bytes.to_vec()), is_password: false, is_piece: true }
 }

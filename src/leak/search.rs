@@ -7,7 +7,7 @@
 use zeroize::Zeroizing;
 
 use super::Form;
-use super::parts::Part;
+use super::parts::ValuePart;
 
 /// Bytes of a window: one machine word, and the least that a value has.
 pub(super) const WINDOW: usize = 8;
@@ -31,7 +31,7 @@ pub(super) struct Needle {
 }
 
 impl Needle {
-    pub(super) fn new(value: usize, form: Form, part: &Part, text: Zeroizing<Vec<u8>>) -> Self {
+    pub(super) fn new(value: usize, form: Form, part: &ValuePart, text: Zeroizing<Vec<u8>>) -> Self {
         let variety = |window: &[u8]| {
             let mut seen = [false; 256];
             let kinds = window.iter().filter(|byte| !std::mem::replace(&mut seen[usize::from(**byte)], true));

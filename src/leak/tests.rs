@@ -1,14 +1,18 @@
 use super::*;
 
 fn secret(key: &str, value: &str) -> Secret {
-    let name =
-        Name { key: key.into(), file: "prod.enc.yaml".into(), env: Some("production".into()), is_old: false };
+    let name = ValueName {
+        key: key.into(),
+        file: "prod.enc.yaml".into(),
+        env: Some("production".into()),
+        is_old: false,
+    };
     Secret { name, value: Zeroizing::new(value.as_bytes().to_vec()) }
 }
 
-fn guard(secrets: &[(&str, &str)]) -> Guard {
+fn guard(secrets: &[(&str, &str)]) -> LeakGuard {
     let secrets: Vec<Secret> = secrets.iter().map(|(key, value)| secret(key, value)).collect();
-    Guard::new(&secrets, &BTreeSet::new(), &[])
+    LeakGuard::new(&secrets, &BTreeSet::new(), &[])
 }
 
 const SPECIAL: &str = "p\"4 s\\w'0/r<d>&$x`é9";
@@ -148,7 +152,7 @@ fn what_is_weak_is_counted_and_not_looked_for() {
 #[test]
 fn what_stands_in_clear_on_purpose_is_ordinary_and_what_the_user_names_is_skipped() {
     let secrets = [secret("A", "a1b2c3d4e5"), secret("B", "z9y8x7w6v5"), secret("C", "q1w2e3r4t5")];
-    let guard = Guard::new(&secrets, &BTreeSet::from([b"a1b2c3d4e5".to_vec()]), &["B".to_owned()]);
+    let guard = LeakGuard::new(&secrets, &BTreeSet::from([b"a1b2c3d4e5".to_vec()]), &["B".to_owned()]);
     assert_eq!(guard.tally(), Tally { looked_for: 1, weak: 1, skipped: 1 });
     assert_eq!(guard.search(b"a1b2c3d4e5 z9y8x7w6v5 q1w2e3r4t5").values.len(), 1);
 }

@@ -5,11 +5,11 @@ use std::rc::Rc;
 
 use sops_document::TokenType;
 
-use super::snapshot::{Mark, Sealed};
-use super::{Edits, Snapshot, Version};
+use super::snapshot::{Mark, SealedValue};
+use super::{EditsUnderMac, FileVersion, Snapshot};
 
 /// A changed file.
-pub struct Change<'a> {
+pub struct FileChanged<'a> {
     pub path: &'a str,
     /// Bound in `.stax/vault.json`.
     pub managed: bool,
@@ -17,7 +17,7 @@ pub struct Change<'a> {
     pub after: &'a Snapshot,
     /// What all parents of a merge hold.
     pub beside: &'a [Rc<Snapshot>],
-    pub past: Past<'a>,
+    pub past: OlderVersions<'a>,
 }
 
 /// All versions of one file, newest first.
@@ -41,19 +41,19 @@ impl Track {
 
     /// The versions from a place on.
     #[must_use]
-    pub fn from(&self, place: usize) -> Past<'_> {
-        Past { track: Some(self), from: place }
+    pub fn from(&self, place: usize) -> OlderVersions<'_> {
+        OlderVersions { track: Some(self), from: place }
     }
 }
 
 /// Versions older than the one before a change; none where nobody looked.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Past<'a> {
+pub struct OlderVersions<'a> {
     track: Option<&'a Track>,
     from: usize,
 }
 
-impl<'a> Past<'a> {
+impl<'a> OlderVersions<'a> {
     fn holds(&self, mark: &Mark) -> bool {
         self.track.and_then(|track| track.oldest.get(mark)).is_some_and(|oldest| *oldest >= self.from)
     }
@@ -70,12 +70,12 @@ impl<'a> Past<'a> {
     }
 }
 
-impl Change<'_> {
+impl FileChanged<'_> {
     /// What differs between a later version, or this one, and the version that the MAC of this one was made for.
     #[must_use]
-    pub fn edits_up_to(&self, later: &Snapshot) -> Edits {
+    pub fn edits_up_to(&self, later: &Snapshot) -> EditsUnderMac {
         let made_for = self.after.mac.and_then(|mac| self.past.made_for(mac));
-        Edits::between(made_for.unwrap_or(self.before), later)
+        EditsUnderMac::between(made_for.unwrap_or(self.before), later)
     }
 }
 
@@ -83,7 +83,7 @@ impl Change<'_> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Oddity {
     /// What changed under the MAC of the version before.
-    StaleMac(Edits),
+    StaleMac(EditsUnderMac),
     /// A value has another type and the same token.
     OtherType { key: String },
     /// A value changed under the iv that it had.
@@ -100,15 +100,15 @@ pub enum Oddity {
 
 /// What is odd about a change.
 #[must_use]
-pub fn oddities(change: &Change<'_>) -> Vec<Oddity> {
-    let looks: [fn(&Change<'_>) -> Option<Oddity>; 7] =
+pub fn oddities(change: &FileChanged<'_>) -> Vec<Oddity> {
+    let looks: [fn(&FileChanged<'_>) -> Option<Oddity>; 7] =
         [stale_mac, other_type, reused_iv, other_selector, kept_stanza, old_token, replaced];
     looks.iter().filter_map(|look| look(change)).collect()
 }
 
 /// Every writer of SOPS makes a new MAC for a new value.
-fn stale_mac(change: &Change<'_>) -> Option<Oddity> {
-    let Change { before, after, .. } = change;
+fn stale_mac(change: &FileChanged<'_>) -> Option<Oddity> {
+    let FileChanged { before, after, .. } = change;
     let mac = after.mac.filter(|mac| before.mac == Some(*mac) || change.past.holds(mac))?;
     // a whole version that comes back brings the MAC of its own
     if *before == *after || change.past.versions().any(|older| **older == **after) {
@@ -118,7 +118,7 @@ fn stale_mac(change: &Change<'_>) -> Option<Oddity> {
         true => *before,
         false => change.past.made_for(mac)?,
     };
-    Some(Edits::between(before, after)).filter(|edits| !edits.is_empty()).map(Oddity::StaleMac)
+    Some(EditsUnderMac::between(before, after)).filter(|edits| !edits.is_empty()).map(Oddity::StaleMac)
 }
 
 /// A value at the tip whose token once had another type: the oldest version has the type that its writer gave it.
@@ -130,7 +130,7 @@ pub struct Retyped {
 
 /// Those of a state, whichever commit did it. `versions` are newest first.
 #[must_use]
-pub fn retyped(versions: &[Version], tips: &[(String, Rc<Snapshot>)]) -> Vec<Retyped> {
+pub fn retyped(versions: &[FileVersion], tips: &[(String, Rc<Snapshot>)]) -> Vec<Retyped> {
     let tokens = |tip: &'_ Rc<Snapshot>| tip.sealed.values().map(|sealed| sealed.mark).collect::<Vec<_>>();
     let asked: BTreeSet<Mark> = tips.iter().flat_map(|(_, tip)| tokens(tip)).collect();
     let mut first: HashMap<Mark, TokenType> = HashMap::new();
@@ -149,10 +149,10 @@ pub fn retyped(versions: &[Version], tips: &[(String, Rc<Snapshot>)]) -> Vec<Ret
 }
 
 /// The type of a token is not authenticated.
-fn other_type(change: &Change<'_>) -> Option<Oddity> {
+fn other_type(change: &FileChanged<'_>) -> Option<Oddity> {
     let direct = pairs(change).find(|(_, old, new)| old.mark == new.mark && old.kind != new.kind);
     // also when the token was away for a while
-    let is_other = |key: &str, new: &Sealed| {
+    let is_other = |key: &str, new: &SealedValue| {
         change.before.sealed.get(key).is_none_or(|old| old.mark != new.mark)
             && change.past.holds(&new.mark)
             && change
@@ -169,7 +169,7 @@ fn other_type(change: &Change<'_>) -> Option<Oddity> {
 }
 
 /// A new value gets a new iv.
-fn reused_iv(change: &Change<'_>) -> Option<Oddity> {
+fn reused_iv(change: &FileChanged<'_>) -> Option<Oddity> {
     if !change.before.shares_key_with(change.after) {
         return None;
     }
@@ -178,16 +178,16 @@ fn reused_iv(change: &Change<'_>) -> Option<Oddity> {
 }
 
 /// A rule changed by hand makes the next honest edit write plaintext.
-fn other_selector(change: &Change<'_>) -> Option<Oddity> {
-    let Change { before, after, .. } = change;
+fn other_selector(change: &FileChanged<'_>) -> Option<Oddity> {
+    let FileChanged { before, after, .. } = change;
     let survives = before.shares_key_with(after) || (before.mac.is_some() && before.mac == after.mac);
     let (old, new) = (&before.selector, &after.selector);
     (old != new && survives).then(|| Oddity::OtherSelector { before: old.clone(), after: new.clone() })
 }
 
 /// After a removal every stanza is made anew.
-fn kept_stanza(change: &Change<'_>) -> Option<Oddity> {
-    let Change { before, after, .. } = change;
+fn kept_stanza(change: &FileChanged<'_>) -> Option<Oddity> {
+    let FileChanged { before, after, .. } = change;
     let removed = before.recipients.difference(&after.recipients).next()?;
     let tokens = |snapshot: &Snapshot| -> BTreeSet<Mark> {
         snapshot.sealed.values().map(|sealed| sealed.mark).collect()
@@ -199,7 +199,7 @@ fn kept_stanza(change: &Change<'_>) -> Option<Oddity> {
 
 /// An old value is back; a revert does that too. Which side of a merge a value comes from is no step back: where it
 /// takes one that the other side had replaced, `returned` tells.
-fn old_token(change: &Change<'_>) -> Option<Oddity> {
+fn old_token(change: &FileChanged<'_>) -> Option<Oddity> {
     let parents = change.beside.iter().map(|parent| &**parent).chain([change.before]);
     let before: BTreeSet<Mark> =
         parents.flat_map(|parent| parent.sealed.values()).map(|sealed| sealed.mark).collect();
@@ -215,18 +215,20 @@ fn old_token(change: &Change<'_>) -> Option<Oddity> {
 
 /// Every value and stanza of a bound file is new.
 #[must_use]
-pub fn is_replaced(Change { before, after, managed, .. }: &Change<'_>) -> bool {
+pub fn is_replaced(FileChanged { before, after, managed, .. }: &FileChanged<'_>) -> bool {
     *managed && !after.sealed.is_empty() && !before.sealed.is_empty() && !before.shares_key_with(after)
 }
 
 /// Public keys are enough to write a whole new file, and nothing inside tells it from a rotation. Of
 /// general files home-labs make hundreds, which decrypt in place, edit and encrypt.
-fn replaced(change: &Change<'_>) -> Option<Oddity> {
-    let Change { before, after, .. } = change;
+fn replaced(change: &FileChanged<'_>) -> Option<Oddity> {
+    let FileChanged { before, after, .. } = change;
     (is_replaced(change) && before.recipients == after.recipients).then_some(Oddity::Replaced)
 }
 
-fn pairs<'a>(change: &Change<'a>) -> impl Iterator<Item = (&'a String, &'a Sealed, &'a Sealed)> {
+fn pairs<'a>(
+    change: &FileChanged<'a>,
+) -> impl Iterator<Item = (&'a String, &'a SealedValue, &'a SealedValue)> {
     let (before, after) = (change.before, change.after);
     after.sealed.iter().filter_map(|(key, new)| Some((key, before.sealed.get(key)?, new)))
 }
@@ -237,8 +239,8 @@ mod tests {
     use crate::ledger::hand_made::log;
     use crate::ledger::snapshot::Unencrypted;
 
-    fn sealed(mark: u8, iv: u8, kind: TokenType) -> Sealed {
-        Sealed { mark: [mark; 16], iv: [iv; 32], kind, place: usize::from(mark) }
+    fn sealed(mark: u8, iv: u8, kind: TokenType) -> SealedValue {
+        SealedValue { mark: [mark; 16], iv: [iv; 32], kind, place: usize::from(mark) }
     }
 
     /// A file with the key A, of one recipient.
@@ -273,7 +275,7 @@ mod tests {
     fn rules(before: &Snapshot, after: &Snapshot, older: &[Rc<Snapshot>]) -> Vec<&'static str> {
         let track = Track::new(older.to_vec());
         let (path, past) = ("a.yaml", track.from(0));
-        let change = Change { path, managed: false, before, after, beside: &[], past };
+        let change = FileChanged { path, managed: false, before, after, beside: &[], past };
         oddities(&change).iter().map(rule).collect()
     }
 
@@ -337,7 +339,7 @@ mod tests {
         let older = Track::new(vec![theirs.clone(), Rc::new(snapshot(1, 1))]);
         let told = |after: &Snapshot, beside: &[Rc<Snapshot>]| {
             let past = older.from(0);
-            let change = Change { path: "a.yaml", managed: false, before: &ours, after, beside, past };
+            let change = FileChanged { path: "a.yaml", managed: false, before: &ours, after, beside, past };
             oddities(&change).iter().map(rule).collect::<Vec<_>>()
         };
         assert_eq!(told(&theirs, &[]), ["D06"]);

@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::snapshot::Mark;
-use super::{Snapshot, Version};
+use super::{FileVersion, Snapshot};
 
 /// What a key holder knows; empty without a key.
 #[derive(Clone, Debug, Default)]
@@ -45,7 +45,7 @@ pub struct Epochs {
 impl Epochs {
     /// Of versions of the commit log; `others` have no place in it (the work tree).
     #[must_use]
-    pub fn of(versions: &[Version], others: &[&Snapshot], insight: &Insight) -> Self {
+    pub fn of(versions: &[FileVersion], others: &[&Snapshot], insight: &Insight) -> Self {
         let mut links = Links::default();
         let all = || versions.iter().map(|version| &*version.snapshot).chain(others.iter().copied());
         all().for_each(|snapshot| links.join(snapshot.marks()));

@@ -7,14 +7,14 @@ use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 
-use super::keylog::{Entry, blame, key_log};
-use super::line::{Lines, Step};
+use super::keylog::{KeyLogEntry, blame, key_log};
+use super::line::{LineageStep, Lineages};
 use super::snapshot::Mark;
-use super::{Epoch, Epochs, Event, Insight, Origin, Removal, Snapshot, Version};
+use super::{Epoch, Epochs, FileVersion, Insight, KeyEventKind, Origin, Removal, Snapshot};
 
 /// What became of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum ValueState {
     /// They read the file today, and a rule names them.
     Present,
     Exposed(Why),
@@ -60,9 +60,9 @@ pub struct Readable {
 
 /// One key of one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Item {
+pub struct ExposedKey {
     pub key: String,
-    pub state: State,
+    pub state: ValueState,
     /// Oldest first.
     pub readable: Vec<Readable>,
 }
@@ -81,16 +81,16 @@ pub struct FileExposure {
     pub away: Vec<(Rc<Origin>, Rc<Origin>)>,
     /// They can open the file as it is today.
     pub reads_today: bool,
-    pub items: Vec<Item>,
+    pub items: Vec<ExposedKey>,
 }
 
 /// What the ledger is made from.
 pub struct Ledger<'a> {
     /// Of every reference, newest first.
-    pub versions: &'a [Version],
+    pub versions: &'a [FileVersion],
     pub removals: &'a [Removal],
     /// Those behind HEAD: what became of a value is told by them.
-    pub head: (&'a [Version], &'a [Removal]),
+    pub head: (&'a [FileVersion], &'a [Removal]),
     /// The files of today.
     pub tips: &'a [(String, Rc<Snapshot>)],
     pub epochs: &'a Epochs,
@@ -115,17 +115,17 @@ pub enum Standing {
 #[derive(Default)]
 pub struct Memory<'a> {
     /// For each tip its versions, and the versions of paths that are gone.
-    places: OnceCell<(Vec<Vec<usize>>, Gone<'a>)>,
-    logs: RefCell<HashMap<String, Rc<Vec<Entry<'a>>>>>,
+    places: OnceCell<(Vec<Vec<usize>>, GoneKeys<'a>)>,
+    logs: RefCell<HashMap<String, Rc<Vec<KeyLogEntry<'a>>>>>,
     /// Of what is behind HEAD.
-    head: OnceCell<Lines<'a>>,
+    head: OnceCell<Lineages<'a>>,
     /// Where the files of today stand among the tips.
     tips: OnceCell<HashMap<&'a str, usize>>,
     /// Where a value of today stands, by its digest or else its token.
     values: OnceCell<HashMap<Mark, Spots>>,
 }
 
-type Gone<'a> = Vec<(&'a str, Vec<usize>)>;
+type GoneKeys<'a> = Vec<(&'a str, Vec<usize>)>;
 /// Places of tips, and keys.
 type Spots = Vec<(usize, String)>;
 
@@ -142,8 +142,8 @@ impl<'a> Ledger<'a> {
         let today: BTreeSet<&str> =
             self.tips.iter().flat_map(|(_, tip)| &tip.recipients).map(String::as_str).collect();
         let has_left = |file: &FileExposure, keys: &[String]| {
-            let stands_elsewhere = |item: &Item| match &item.state {
-                State::Exposed(Why::Elsewhere { path, .. }) => !self.names(path, keys),
+            let stands_elsewhere = |item: &ExposedKey| match &item.state {
+                ValueState::Exposed(Why::Elsewhere { path, .. }) => !self.names(path, keys),
                 _ => false,
             };
             match self.tip(&file.path) {
@@ -198,7 +198,7 @@ impl<'a> Ledger<'a> {
             return Vec::new();
         }
         let present = self.tips.iter().map(|(path, _)| self.is_present(path, keys)).collect();
-        let who = Who { keys, held, present };
+        let who = PersonVersions { keys, held, present };
         let (places, gone) = self.memory.places.get_or_init(|| self.places());
         let mut files = Vec::new();
         for (at, places) in places.iter().enumerate() {
@@ -211,14 +211,14 @@ impl<'a> Ledger<'a> {
     }
 
     /// The versions of each file of today: its line, and what other branches made of it under any of its names.
-    fn places(&self) -> (Vec<Vec<usize>>, Gone<'a>) {
-        let lines = Lines::new(self.versions, self.removals);
+    fn places(&self) -> (Vec<Vec<usize>>, GoneKeys<'a>) {
+        let lines = Lineages::new(self.versions, self.removals);
         let mut covered: HashSet<usize> = HashSet::new();
         let mut all = Vec::new();
         for (path, _) in self.tips {
             let steps = lines.of(path);
             // what a file was copied from went its own way since
-            let is_copy = |step: &Step<'_>| step.source.is_some() && !step.is_rename;
+            let is_copy = |step: &LineageStep<'_>| step.source.is_some() && !step.is_rename;
             let own = steps.iter().position(is_copy).map_or(&steps[..], |copy| &steps[..=copy]);
             let names: BTreeSet<&str> = own
                 .iter()
@@ -240,9 +240,15 @@ impl<'a> Ledger<'a> {
     }
 
     /// `at` is where the file stands among those of today.
-    fn file(&self, who: &Who<'_>, path: &str, at: Option<usize>, places: &[usize]) -> Option<FileExposure> {
+    fn file(
+        &self,
+        who: &PersonVersions<'_>,
+        path: &str,
+        at: Option<usize>,
+        places: &[usize],
+    ) -> Option<FileExposure> {
         let (keys_of_theirs, tip) = (who.keys, at.map(|at| &self.tips[at].1));
-        let readable: Vec<&Version> =
+        let readable: Vec<&FileVersion> =
             places.iter().filter(|at| who.held[**at]).map(|at| &self.versions[*at]).collect();
         let from = readable.last()?.origin.clone();
         let mut keys: BTreeMap<&String, Vec<Readable>> = BTreeMap::new();
@@ -260,11 +266,11 @@ impl<'a> Ledger<'a> {
         let reads_today = epoch.is_some_and(|epoch| self.was_read_by(epoch, keys_of_theirs))
             || self.names(path, keys_of_theirs);
         let is_present = at.is_some_and(|at| who.present[at]);
-        let place = Place { who, path, tip, epoch, reads_today, is_present };
+        let place = PersonFile { who, path, tip, epoch, reads_today, is_present };
         let items = keys.into_iter().map(|(key, readable)| {
-            let accepted = (self.accepted)(path, key).map(State::Accepted);
+            let accepted = (self.accepted)(path, key).map(ValueState::Accepted);
             let state = accepted.unwrap_or_else(|| self.state(&place, key, &readable));
-            Item { key: key.clone(), state, readable }
+            ExposedKey { key: key.clone(), state, readable }
         });
         Some(FileExposure {
             path: path.to_owned(),
@@ -280,7 +286,7 @@ impl<'a> Ledger<'a> {
     /// The commit behind HEAD that ended it: the one after the newest version that they could read.
     fn until(&self, path: &str, keys: &[String]) -> Option<Rc<Origin>> {
         let log = self.log(path);
-        let is_held = |entry: &Entry<'_>| self.is_held(entry, keys);
+        let is_held = |entry: &KeyLogEntry<'_>| self.is_held(entry, keys);
         let newest = log.iter().position(is_held)?;
         newest.checked_sub(1).map(|after| log[after].origin().clone())
     }
@@ -300,47 +306,52 @@ impl<'a> Ledger<'a> {
         times
     }
 
-    fn is_held(&self, entry: &Entry<'_>, keys: &[String]) -> bool {
+    fn is_held(&self, entry: &KeyLogEntry<'_>, keys: &[String]) -> bool {
         let epoch = entry.step.version.and_then(|version| self.epochs.at(&version.snapshot));
         epoch.is_some_and(|epoch| self.was_read_by(epoch, keys))
     }
 
-    fn state(&self, place: &Place<'_>, key: &str, readable: &[Readable]) -> State {
+    fn state(&self, place: &PersonFile<'_>, key: &str, readable: &[Readable]) -> ValueState {
         if place.is_present {
-            return State::Present;
+            return ValueState::Present;
         }
         let sealed = place.tip.and_then(|tip| tip.sealed.get(key));
         if let (None, Some(tip)) = (sealed, place.tip)
             && tip.clear.contains_key(key)
         {
-            return State::Exposed(Why::InClear);
+            return ValueState::Exposed(Why::InClear);
         }
         if let Some(sealed) = sealed {
             if self.names(place.path, place.who.keys) {
-                return State::Exposed(Why::ReadsToday);
+                return ValueState::Exposed(Why::ReadsToday);
             }
             if place.reads_today {
-                return State::Exposed(Why::KeepsDataKey);
+                return ValueState::Exposed(Why::KeepsDataKey);
             }
             let is_known = |old: &Readable| self.insight.same_value(&old.token, &sealed.mark) == Some(true);
             if readable.iter().any(is_known) {
-                return State::Exposed(Why::SameValue);
+                return ValueState::Exposed(Why::SameValue);
             }
         }
         if let Some((path, key)) = self.elsewhere(place, key, readable) {
-            return State::Exposed(Why::Elsewhere { path, key });
+            return ValueState::Exposed(Why::Elsewhere { path, key });
         }
         let Some(sealed) = sealed else { return self.gone(place, key) };
         let is_other = |old: &Readable| self.insight.same_value(&old.token, &sealed.mark) == Some(false);
         if readable.iter().all(is_other) {
             let by = blame(&self.log(place.path), key, &sealed.mark, self.insight);
-            return State::Replaced(by.map(|blame| blame.origin.clone()));
+            return ValueState::Replaced(by.map(|blame| blame.origin.clone()));
         }
-        State::Unknown(Doubt::Reencrypted { set_again: self.set_again(place, key) })
+        ValueState::Unknown(Doubt::Reencrypted { set_again: self.set_again(place, key) })
     }
 
     /// Another key of today, in any file, with a value that they could read.
-    fn elsewhere(&self, place: &Place<'_>, key: &str, readable: &[Readable]) -> Option<(String, String)> {
+    fn elsewhere(
+        &self,
+        place: &PersonFile<'_>,
+        key: &str,
+        readable: &[Readable],
+    ) -> Option<(String, String)> {
         let values = self.memory.values.get_or_init(|| {
             let mut values: HashMap<Mark, Spots> = HashMap::new();
             for (at, (_, tip)) in self.tips.iter().enumerate() {
@@ -372,34 +383,35 @@ impl<'a> Ledger<'a> {
     }
 
     /// Whether it still works at its source nobody here can tell.
-    fn gone(&self, place: &Place<'_>, key: &str) -> State {
+    fn gone(&self, place: &PersonFile<'_>, key: &str) -> ValueState {
         let log = self.log(place.path);
-        let removed = log
-            .iter()
-            .find(|entry| entry.keys.iter().any(|event| event.key == key && event.event == Event::Removed));
-        State::Unknown(Doubt::Gone { removed: removed.map(|entry| entry.origin().clone()) })
+        let removed = log.iter().find(|entry| {
+            entry.keys.iter().any(|event| event.key == key && event.event == KeyEventKind::Removed)
+        });
+        ValueState::Unknown(Doubt::Gone { removed: removed.map(|entry| entry.origin().clone()) })
     }
 
     /// What HEAD tells of a file.
-    fn log(&self, path: &str) -> Rc<Vec<Entry<'a>>> {
+    fn log(&self, path: &str) -> Rc<Vec<KeyLogEntry<'a>>> {
         if let Some(known) = self.memory.logs.borrow().get(path) {
             return known.clone();
         }
         let (versions, removals) = self.head;
-        let lines = self.memory.head.get_or_init(|| Lines::new(versions, removals));
+        let lines = self.memory.head.get_or_init(|| Lineages::new(versions, removals));
         let log = Rc::new(key_log(&lines.of(path), self.epochs, self.insight));
         self.memory.logs.borrow_mut().insert(path.to_owned(), log.clone());
         log
     }
 
     /// The newest commit that set a key within the data key of today.
-    fn set_again(&self, place: &Place<'_>, key: &str) -> Option<Rc<Origin>> {
+    fn set_again(&self, place: &PersonFile<'_>, key: &str) -> Option<Rc<Origin>> {
         let log = self.log(place.path);
         let of_today = log.iter().take_while(|entry| {
             entry.step.version.is_some_and(|version| self.epochs.at(&version.snapshot) == place.epoch)
         });
-        let mut set = of_today
-            .filter(|entry| entry.keys.iter().any(|event| event.key == key && event.event == Event::Changed));
+        let mut set = of_today.filter(|entry| {
+            entry.keys.iter().any(|event| event.key == key && event.event == KeyEventKind::Changed)
+        });
         set.next().map(|entry| entry.origin().clone())
     }
 }
@@ -417,8 +429,8 @@ fn people(keys: BTreeSet<&str>, same: &dyn Fn(&str, &str) -> bool) -> Vec<Vec<St
 }
 
 /// Whose values, and the file as it is today.
-struct Place<'p> {
-    who: &'p Who<'p>,
+struct PersonFile<'p> {
+    who: &'p PersonVersions<'p>,
     path: &'p str,
     tip: Option<&'p Rc<Snapshot>>,
     epoch: Option<Epoch>,
@@ -428,7 +440,7 @@ struct Place<'p> {
 }
 
 /// Somebody: which versions they could read, and which files of today they read as a rule says.
-struct Who<'r> {
+struct PersonVersions<'r> {
     keys: &'r [String],
     held: Vec<bool>,
     present: Vec<bool>,

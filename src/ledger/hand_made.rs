@@ -4,14 +4,14 @@ use std::rc::Rc;
 
 use sops_document::TokenType;
 
-use super::snapshot::Sealed;
-use super::{Origin, Snapshot, Version};
+use super::snapshot::SealedValue;
+use super::{FileVersion, Origin, Snapshot};
 
 /// Path, commit and version; newest first, as a walk gives them.
-pub(super) type Commits<'a> = &'a [(&'a str, &'a str, &'a Rc<Snapshot>)];
+pub(super) type HandMadeLog<'a> = &'a [(&'a str, &'a str, &'a Rc<Snapshot>)];
 
-pub(super) fn sealed(mark: u8) -> Sealed {
-    Sealed { mark: [mark; 16], iv: [mark; 32], kind: TokenType::Str, place: 0 }
+pub(super) fn sealed(mark: u8) -> SealedValue {
+    SealedValue { mark: [mark; 16], iv: [mark; 32], kind: TokenType::Str, place: 0 }
 }
 
 /// Readers, and the tokens of values by name. There are no stanzas, so that only tokens link.
@@ -24,12 +24,12 @@ pub(super) fn snapshot(readers: &[&str], values: &[(&str, u8)]) -> Rc<Snapshot> 
 }
 
 /// A straight line of commits.
-pub(super) fn log(versions: Commits<'_>) -> Vec<Version> {
+pub(super) fn log(versions: HandMadeLog<'_>) -> Vec<FileVersion> {
     let parents = |at: usize, path: &str| {
         let older = versions[at + 1..].iter().find(|(other, ..)| *other == path);
         older.map(|(_, _, snapshot)| (*snapshot).clone()).into_iter().collect()
     };
-    let version = |(at, (path, commit, snapshot)): (usize, &(&str, &str, &Rc<Snapshot>))| Version {
+    let version = |(at, (path, commit, snapshot)): (usize, &(&str, &str, &Rc<Snapshot>))| FileVersion {
         parents: parents(at, path),
         path: (*path).to_owned(),
         blob: String::new(),

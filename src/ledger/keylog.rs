@@ -6,13 +6,13 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use super::line::Step;
+use super::line::LineageStep;
 use super::snapshot::Mark;
 use super::{Epochs, Insight, Origin, Snapshot};
 
 /// What happened to a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
+pub enum KeyEventKind {
     Added,
     Changed,
     Removed,
@@ -41,15 +41,15 @@ pub enum KeyChange {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyEvent {
     pub key: String,
-    pub event: Event,
+    pub event: KeyEventKind,
     /// The tokens before and after, where there are such.
     pub tokens: (Option<Mark>, Option<Mark>),
 }
 
 /// One commit that changed the file.
 #[derive(Clone, Debug)]
-pub struct Entry<'a> {
-    pub step: Step<'a>,
+pub struct KeyLogEntry<'a> {
+    pub step: LineageStep<'a>,
     pub keys: Vec<KeyEvent>,
     pub data_key: KeyChange,
     pub joined: Vec<String>,
@@ -58,7 +58,7 @@ pub struct Entry<'a> {
     pub values: usize,
 }
 
-impl Entry<'_> {
+impl KeyLogEntry<'_> {
     #[must_use]
     pub fn origin(&self) -> &Rc<Origin> {
         self.step.origin
@@ -67,15 +67,15 @@ impl Entry<'_> {
 
 /// The log of a line, newest first. Merges that took everything as a parent had it are no part of it.
 #[must_use]
-pub fn key_log<'a>(line: &[Step<'a>], epochs: &Epochs, insight: &Insight) -> Vec<Entry<'a>> {
-    let epoch = |step: &Step<'_>| step.version.and_then(|version| epochs.at(&version.snapshot));
+pub fn key_log<'a>(line: &[LineageStep<'a>], epochs: &Epochs, insight: &Insight) -> Vec<KeyLogEntry<'a>> {
+    let epoch = |step: &LineageStep<'_>| step.version.and_then(|version| epochs.at(&version.snapshot));
     line.iter()
         .enumerate()
         .map(|(at, step)| {
             let before = step.before();
             let nothing = Snapshot::default();
             let now = step.version.map_or(&nothing, |version| &*version.snapshot);
-            Entry {
+            KeyLogEntry {
                 step: *step,
                 keys: events(now, &before, epochs, insight),
                 data_key: match key_change(now, &before, epochs) {
@@ -135,27 +135,27 @@ fn event(
     before: &[&Rc<Snapshot>],
     epochs: &Epochs,
     insight: &Insight,
-) -> Option<Event> {
+) -> Option<KeyEventKind> {
     let had: Vec<&&Rc<Snapshot>> = before.iter().filter(|parent| parent.has(key)).collect();
     if !now.has(key) {
         // a parent without it is who removed it
-        return (!had.is_empty() && had.len() == before.len()).then_some(Event::Removed);
+        return (!had.is_empty() && had.len() == before.len()).then_some(KeyEventKind::Removed);
     }
-    let Some(parent) = had.first() else { return Some(Event::Added) };
+    let Some(parent) = had.first() else { return Some(KeyEventKind::Added) };
     if had.iter().any(|parent| parent.value_of(key) == now.value_of(key)) {
         return None;
     }
     Some(match (parent.sealed.get(key), now.sealed.get(key)) {
         (Some(old), Some(new)) => match insight.same_value(&old.mark, &new.mark) {
-            Some(true) if old.kind == new.kind => Event::Reencrypted { same: Some(true) },
-            Some(true) => Event::Changed,
-            Some(false) => Event::Changed,
-            None if epochs.same_key(parent, now) == Some(true) => Event::Changed,
-            None => Event::Reencrypted { same: None },
+            Some(true) if old.kind == new.kind => KeyEventKind::Reencrypted { same: Some(true) },
+            Some(true) => KeyEventKind::Changed,
+            Some(false) => KeyEventKind::Changed,
+            None if epochs.same_key(parent, now) == Some(true) => KeyEventKind::Changed,
+            None => KeyEventKind::Reencrypted { same: None },
         },
-        (None, Some(_)) => Event::Sealed,
-        (Some(_), None) => Event::Unsealed,
-        (None, None) => Event::Changed,
+        (None, Some(_)) => KeyEventKind::Sealed,
+        (Some(_), None) => KeyEventKind::Unsealed,
+        (None, None) => KeyEventKind::Changed,
     })
 }
 
@@ -163,7 +163,7 @@ fn event(
 #[derive(Clone, Copy, Debug)]
 pub struct Blame<'a> {
     pub origin: &'a Rc<Origin>,
-    pub event: Event,
+    pub event: KeyEventKind,
     /// The newest re-encryption since, where nobody can tell whether it changed the value too.
     pub unsure: Option<&'a Rc<Origin>>,
 }
@@ -171,7 +171,7 @@ pub struct Blame<'a> {
 /// Who gave a key the token that it has. Commits that hold another value are passed over, because a merge may
 /// have left them aside; so is a key that only came back. `None`: no commit of the log has it.
 #[must_use]
-pub fn blame<'a>(log: &[Entry<'a>], key: &str, token: &Mark, insight: &Insight) -> Option<Blame<'a>> {
+pub fn blame<'a>(log: &[KeyLogEntry<'a>], key: &str, token: &Mark, insight: &Insight) -> Option<Blame<'a>> {
     let mut wanted = *token;
     let (mut unsure, mut found) = (None, None);
     for (at, entry) in log.iter().enumerate() {
@@ -180,10 +180,10 @@ pub fn blame<'a>(log: &[Entry<'a>], key: &str, token: &Mark, insight: &Insight) 
         }
         let Some(event) = entry.keys.iter().find(|event| event.key == key) else {
             // the oldest that is known, where the log has an edge
-            found = found.or(Some(Blame { origin: entry.step.origin, event: Event::Added, unsure }));
+            found = found.or(Some(Blame { origin: entry.step.origin, event: KeyEventKind::Added, unsure }));
             continue;
         };
-        if let Event::Reencrypted { same } = event.event {
+        if let KeyEventKind::Reencrypted { same } = event.event {
             if same.is_none() {
                 unsure = unsure.or(Some(entry.step.origin));
             }
@@ -192,8 +192,8 @@ pub fn blame<'a>(log: &[Entry<'a>], key: &str, token: &Mark, insight: &Insight) 
             continue;
         }
         found = Some(Blame { origin: entry.step.origin, event: event.event, unsure });
-        let comes_back =
-            event.event == Event::Added && log[at + 1..].iter().any(|it| holds(it, key, &wanted, insight));
+        let comes_back = event.event == KeyEventKind::Added
+            && log[at + 1..].iter().any(|it| holds(it, key, &wanted, insight));
         if !comes_back {
             break;
         }
@@ -201,7 +201,7 @@ pub fn blame<'a>(log: &[Entry<'a>], key: &str, token: &Mark, insight: &Insight) 
     found
 }
 
-fn holds(entry: &Entry<'_>, key: &str, wanted: &Mark, insight: &Insight) -> bool {
+fn holds(entry: &KeyLogEntry<'_>, key: &str, wanted: &Mark, insight: &Insight) -> bool {
     let sealed = entry.step.version.and_then(|version| version.snapshot.sealed.get(key));
     sealed.is_some_and(|sealed| insight.same_value(&sealed.mark, wanted) == Some(true))
 }
@@ -209,15 +209,15 @@ fn holds(entry: &Entry<'_>, key: &str, wanted: &Mark, insight: &Insight) -> bool
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::hand_made::{Commits, log, snapshot};
+    use crate::ledger::hand_made::{HandMadeLog, log, snapshot};
     use crate::ledger::line;
     use crate::ledger::snapshot::Unencrypted;
 
-    fn told(commits: Commits<'_>, insight: &Insight) -> Vec<String> {
+    fn told(commits: HandMadeLog<'_>, insight: &Insight) -> Vec<String> {
         let versions = log(commits);
         let epochs = Epochs::of(&versions, &[], insight);
         let line = line(&versions, &[], commits[0].0);
-        let one = |entry: &Entry<'_>| {
+        let one = |entry: &KeyLogEntry<'_>| {
             let keys = entry.keys.iter().map(|it| format!(" {}:{:?}", it.key, it.event)).collect::<String>();
             let people = |sign: &str, list: &[String]| {
                 list.iter().map(|it| format!(" {sign}{it}")).collect::<String>()
@@ -228,7 +228,7 @@ mod tests {
         key_log(&line, &epochs, insight).iter().map(one).collect()
     }
 
-    fn blamed(commits: Commits<'_>, insight: &Insight, key: &str) -> String {
+    fn blamed(commits: HandMadeLog<'_>, insight: &Insight, key: &str) -> String {
         let versions = log(commits);
         let epochs = Epochs::of(&versions, &[], insight);
         let line = line(&versions, &[], commits[0].0);
@@ -247,7 +247,7 @@ mod tests {
         let first = snapshot(&["ana", "bob"], &[("A", 1), ("B", 2), ("C", 3)]);
         let set = snapshot(&["ana", "bob"], &[("A", 4), ("B", 2), ("D", 5)]);
         let rotated = snapshot(&["ana"], &[("A", 14), ("B", 12), ("D", 15)]);
-        let commits: Commits<'_> = &[("f", "c3", &rotated), ("f", "c2", &set), ("f", "c1", &first)];
+        let commits: HandMadeLog<'_> = &[("f", "c3", &rotated), ("f", "c2", &set), ("f", "c1", &first)];
         let keyless = Insight::default();
         assert_eq!(
             told(commits, &keyless),
@@ -289,7 +289,7 @@ mod tests {
         assert_eq!(blame(&log_of, "A", &token, &insight).map(|it| it.origin.commit.as_str()), Some("c1"));
         // gone for a while, and back as it was
         let (none, back) = (snapshot(&["ana"], &[("B", 2)]), snapshot(&["ana"], &[("A", 1), ("B", 2)]));
-        let commits: Commits<'_> = &[("f", "c3", &back), ("f", "c2", &none), ("f", "c1", &later)];
+        let commits: HandMadeLog<'_> = &[("f", "c3", &back), ("f", "c2", &none), ("f", "c1", &later)];
         assert_eq!(blamed(commits, &insight, "A"), "c1");
     }
 
@@ -313,7 +313,7 @@ mod tests {
         let mut clear = (*snapshot(&["ana"], &[])).clone();
         clear.clear.insert("A".into(), Unencrypted { mark: [7; 16], ..Unencrypted::default() });
         let clear = Rc::new(clear);
-        let seen = |commits: Commits<'_>| told(commits, &Insight::default())[0].clone();
+        let seen = |commits: HandMadeLog<'_>| told(commits, &Insight::default())[0].clone();
         assert_eq!(seen(&[("f", "c2", &clear), ("f", "c1", &sealed)]), "c2 Kept A:Unsealed");
         assert_eq!(seen(&[("f", "c2", &sealed), ("f", "c1", &clear)]), "c2 ProbablyNew A:Sealed");
     }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use super::snapshot::Mark;
-use super::{Origin, Snapshot, Version};
+use super::{FileVersion, Origin, Snapshot};
 
 /// A commit that took a secret file away.
 #[derive(Clone, Debug)]
@@ -19,22 +19,22 @@ pub struct Removal {
 
 /// One place of a line.
 #[derive(Clone, Copy, Debug)]
-pub struct Step<'a> {
+pub struct LineageStep<'a> {
     /// `None`: the file was taken away.
-    pub version: Option<&'a Version>,
+    pub version: Option<&'a FileVersion>,
     /// Of the version among all.
     pub place: Option<usize>,
     pub origin: &'a Rc<Origin>,
     pub path: &'a str,
     /// A new file with a token of an older one: that is where it came from.
-    pub source: Option<&'a Version>,
+    pub source: Option<&'a FileVersion>,
     /// The commit took the source's name away, so that the file was not copied.
     pub is_rename: bool,
     /// What took it away.
     removal: Option<&'a Removal>,
 }
 
-impl<'a> Step<'a> {
+impl<'a> LineageStep<'a> {
     /// What the file was before: in each parent, or under its other name.
     #[must_use]
     pub fn before(&self) -> Vec<&'a Rc<Snapshot>> {
@@ -45,7 +45,7 @@ impl<'a> Step<'a> {
         }
     }
 
-    fn of_version(version: &'a Version, place: usize) -> Self {
+    fn of_version(version: &'a FileVersion, place: usize) -> Self {
         Self {
             version: Some(version),
             place: Some(place),
@@ -71,18 +71,18 @@ impl<'a> Step<'a> {
 }
 
 /// The lines of all files of a log. To ask for one costs what that line is long.
-pub struct Lines<'a> {
-    versions: &'a [Version],
+pub struct Lineages<'a> {
+    versions: &'a [FileVersion],
     by_path: HashMap<&'a str, Vec<usize>>,
     removals: HashMap<&'a str, Vec<&'a Removal>>,
     /// The versions that hold a token of a new file, newest first.
     holders: HashMap<&'a Mark, Vec<u32>>,
 }
 
-impl<'a> Lines<'a> {
+impl<'a> Lineages<'a> {
     /// `versions` and `removals` newest first.
     #[must_use]
-    pub fn new(versions: &'a [Version], removals: &'a [Removal]) -> Self {
+    pub fn new(versions: &'a [FileVersion], removals: &'a [Removal]) -> Self {
         let mut lines =
             Self { versions, by_path: HashMap::new(), removals: HashMap::new(), holders: HashMap::new() };
         for (place, version) in versions.iter().enumerate() {
@@ -109,7 +109,7 @@ impl<'a> Lines<'a> {
 
     /// The line of the file that has this name now, newest first.
     #[must_use]
-    pub fn of(&self, path: &str) -> Vec<Step<'a>> {
+    pub fn of(&self, path: &str) -> Vec<LineageStep<'a>> {
         let mut steps = Vec::new();
         let (mut name, mut from) = (path, 0);
         let mut known = vec![name];
@@ -134,17 +134,17 @@ impl<'a> Lines<'a> {
     }
 
     /// What happened under one name: versions, and the removals between them.
-    fn add(&self, steps: &mut Vec<Step<'a>>, name: &str, from: usize, mine: &[usize]) {
+    fn add(&self, steps: &mut Vec<LineageStep<'a>>, name: &str, from: usize, mine: &[usize]) {
         let mut gone = self.removed(name).filter(|it| it.place >= from).peekable();
         for at in mine {
             while let Some(removal) = gone.next_if(|removal| removal.place <= *at) {
-                steps.push(Step::taken_away(removal));
+                steps.push(LineageStep::taken_away(removal));
             }
-            steps.push(Step::of_version(&self.versions[*at], *at));
+            steps.push(LineageStep::of_version(&self.versions[*at], *at));
         }
         // what happened to another name after the file had it no more is not of this line
         if from == 0 {
-            steps.extend(gone.map(Step::taken_away));
+            steps.extend(gone.map(LineageStep::taken_away));
         }
     }
 
@@ -168,14 +168,14 @@ impl<'a> Lines<'a> {
     }
 }
 
-fn tokens(version: &Version) -> impl Iterator<Item = &Mark> {
+fn tokens(version: &FileVersion) -> impl Iterator<Item = &Mark> {
     version.snapshot.sealed.values().map(|sealed| &sealed.mark)
 }
 
 /// The line of one file.
 #[must_use]
-pub fn line<'a>(versions: &'a [Version], removals: &'a [Removal], path: &str) -> Vec<Step<'a>> {
-    Lines::new(versions, removals).of(path)
+pub fn line<'a>(versions: &'a [FileVersion], removals: &'a [Removal], path: &str) -> Vec<LineageStep<'a>> {
+    Lineages::new(versions, removals).of(path)
 }
 
 #[cfg(test)]
@@ -183,8 +183,8 @@ mod tests {
     use super::*;
     use crate::ledger::hand_made::{log, origin, snapshot};
 
-    fn told(steps: &[Step<'_>]) -> Vec<String> {
-        let one = |step: &Step<'_>| {
+    fn told(steps: &[LineageStep<'_>]) -> Vec<String> {
+        let one = |step: &LineageStep<'_>| {
             let source = step.source.map_or(String::new(), |source| format!(" from {}", source.path));
             let what = if step.version.is_some() { "" } else { "gone " };
             format!("{what}{} {}{source}", step.path, step.origin.commit)

@@ -13,12 +13,12 @@ pub struct Turn {
     /// `None`: the file is not there, or is no document.
     pub now: Option<Rc<Snapshot>>,
     /// One for each parent in this clone.
-    pub sides: Vec<Side>,
+    pub sides: Vec<ParentSide>,
 }
 
 /// What a parent holds at the path of a turn.
 #[derive(Clone, Debug)]
-pub struct Side {
+pub struct ParentSide {
     pub commit: String,
     pub held: Option<Rc<Snapshot>>,
 }

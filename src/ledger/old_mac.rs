@@ -7,18 +7,18 @@ use super::snapshot::{Mark, Unencrypted};
 
 /// Values of the later version against those that the MAC was made for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Edits {
+pub struct EditsUnderMac {
     /// Encrypted values, by their tokens. One that is moved is deleted and added.
-    pub tokens: Keys,
+    pub tokens: EditedKeys,
     /// Values that are not encrypted and that the MAC covers.
-    pub unencrypted: Keys,
+    pub unencrypted: EditedKeys,
     /// The MAC covers the values in the order of the file.
     pub is_reordered: bool,
 }
 
 /// Keys, by what became of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Keys {
+pub struct EditedKeys {
     pub changed: Vec<String>,
     /// Only the white space of these differs, as a formatter leaves it.
     pub reformatted: Vec<String>,
@@ -26,7 +26,7 @@ pub struct Keys {
     pub deleted: Vec<String>,
 }
 
-impl Keys {
+impl EditedKeys {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.all().next().is_none()
@@ -39,14 +39,14 @@ impl Keys {
     fn between<T>(
         before: &BTreeMap<String, T>,
         after: &BTreeMap<String, T>,
-        change: &dyn Fn(&T, &T) -> Option<Kind>,
+        change: &dyn Fn(&T, &T) -> Option<EditKind>,
     ) -> Self {
         let mut keys = Self::default();
         for (key, new) in after {
             let list = match before.get(key).map(|old| change(old, new)) {
                 Some(None) => continue,
-                Some(Some(Kind::WhiteSpace)) => &mut keys.reformatted,
-                Some(Some(Kind::Value)) => &mut keys.changed,
+                Some(Some(EditKind::WhiteSpace)) => &mut keys.reformatted,
+                Some(Some(EditKind::Value)) => &mut keys.changed,
                 None => &mut keys.added,
             };
             list.push(key.clone());
@@ -56,23 +56,25 @@ impl Keys {
     }
 }
 
-enum Kind {
+enum EditKind {
     Value,
     WhiteSpace,
 }
 
-impl Edits {
+impl EditsUnderMac {
     #[must_use]
     pub fn between(before: &Snapshot, after: &Snapshot) -> Self {
-        let token = |old: &Mark, new: &Mark| (old != new).then_some(Kind::Value);
+        let token = |old: &Mark, new: &Mark| (old != new).then_some(EditKind::Value);
         let unencrypted = |old: &Unencrypted, new: &Unencrypted| match () {
             () if old.mark == new.mark => None,
-            () if old.words == new.words => Some(Kind::WhiteSpace),
-            () => Some(Kind::Value),
+            () if old.words == new.words => Some(EditKind::WhiteSpace),
+            () => Some(EditKind::Value),
         };
         Self {
-            tokens: Keys::between(&before.sealed, &after.sealed, &|old, new| token(&old.mark, &new.mark)),
-            unencrypted: Keys::between(&before.clear, &after.clear, &unencrypted),
+            tokens: EditedKeys::between(&before.sealed, &after.sealed, &|old, new| {
+                token(&old.mark, &new.mark)
+            }),
+            unencrypted: EditedKeys::between(&before.clear, &after.clear, &unencrypted),
             is_reordered: order_of_common(before, after) != order_of_common(after, before),
         }
     }

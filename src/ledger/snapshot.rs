@@ -13,7 +13,7 @@ pub type Mark = [u8; 16];
 
 /// An encrypted value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sealed {
+pub struct SealedValue {
     /// Of data, iv and tag. Nobody makes the same again without the same data key and iv.
     pub mark: Mark,
     pub iv: [u8; 32],
@@ -28,7 +28,7 @@ pub struct Unencrypted {
     pub mark: Mark,
     /// The same without white space.
     pub words: Mark,
-    /// As [`Sealed::place`].
+    /// As [`SealedValue::place`].
     pub place: usize,
 }
 
@@ -48,7 +48,7 @@ pub struct Snapshot {
     /// Readers of every kind, each by its one name ([`person`]).
     pub recipients: BTreeSet<String>,
     /// By path; in a file of several documents with their number.
-    pub sealed: BTreeMap<String, Sealed>,
+    pub sealed: BTreeMap<String, SealedValue>,
     /// Values that are not encrypted and that the MAC covers.
     pub clear: BTreeMap<String, Unencrypted>,
     pub stanzas: BTreeSet<Mark>,
@@ -81,7 +81,7 @@ impl Snapshot {
             match token {
                 Some(token) => {
                     let (mark, place) = (token_mark(&token), snapshot.covered());
-                    snapshot.sealed.insert(path, Sealed { mark, iv: token.iv, kind: token.kind, place });
+                    snapshot.sealed.insert(path, SealedValue { mark, iv: token.iv, kind: token.kind, place });
                 }
                 // the MAC covers neither null nor the empty string, nor, where it says so, what is clear
                 None if leaf.scalar == Scalar::Null || leaf.scalar.is_empty_str() => {}
@@ -132,7 +132,7 @@ impl Snapshot {
 
     /// Keys whose token is that of an older version and whose type is not.
     pub fn retyped_since<'a>(&'a self, older: &'a Self) -> impl Iterator<Item = &'a String> {
-        let is_retyped = |old: &Sealed, new: &Sealed| old.mark == new.mark && old.kind != new.kind;
+        let is_retyped = |old: &SealedValue, new: &SealedValue| old.mark == new.mark && old.kind != new.kind;
         let both = self.sealed.iter().filter_map(|(key, new)| Some((key, older.sealed.get(key)?, new)));
         both.filter(move |(_, old, new)| is_retyped(old, new)).map(|(key, ..)| key)
     }

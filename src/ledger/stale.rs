@@ -9,7 +9,7 @@ use std::rc::Rc;
 use sops_document::age::is_other_kind;
 
 use super::snapshot::Mark;
-use super::{Epoch, Epochs, Insight, Snapshot, Version};
+use super::{Epoch, Epochs, FileVersion, Insight, Snapshot};
 
 /// A former recipient who still opens a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub struct Stale {
 
 /// Every former recipient of the files at the tip. `versions` are newest first.
 #[must_use]
-pub fn stale(versions: &[Version], tips: &[(String, Rc<Snapshot>)]) -> Vec<Stale> {
+pub fn stale(versions: &[FileVersion], tips: &[(String, Rc<Snapshot>)]) -> Vec<Stale> {
     let others: Vec<&Snapshot> = tips.iter().map(|(_, tip)| &**tip).collect();
     let epochs = Epochs::of(versions, &others, &Insight::default());
     let classes: Vec<Option<Epoch>> = versions.iter().map(|version| epochs.at(&version.snapshot)).collect();
@@ -89,11 +89,11 @@ pub fn short_key(recipient: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::hand_made::{Commits, log, snapshot};
+    use crate::ledger::hand_made::{HandMadeLog, log, snapshot};
 
     type Tips<'a> = &'a [(&'a str, &'a Rc<Snapshot>)];
 
-    fn told(versions: &[Version], tips: Tips<'_>) -> Vec<String> {
+    fn told(versions: &[FileVersion], tips: Tips<'_>) -> Vec<String> {
         let tips: Vec<(String, Rc<Snapshot>)> =
             tips.iter().map(|(path, tip)| ((*path).to_owned(), (*tip).clone())).collect();
         let one = |stale: Stale| {
@@ -116,7 +116,7 @@ mod tests {
         let rotated = snapshot(&["ana"], &[("A", 11), ("B", 13)]);
         let back = snapshot(&["ana", "bob"], &[("A", 1), ("B", 3)]);
         let removal = [("f", "c2", &kept), ("f", "c1", &both)];
-        let cases: [(&str, Commits<'_>, Tips<'_>, &[&str]); 8] = [
+        let cases: [(&str, HandMadeLog<'_>, Tips<'_>, &[&str]); 8] = [
             ("nobody left", &[("f", "c1", &both)], &[("f", &both)], &[]),
             ("removal without rotation", &removal, &[("f", &kept)], &["bob reads f since c2: B"]),
             (

@@ -5,17 +5,17 @@ use std::rc::Rc;
 
 use super::lineage::has_names_of;
 use super::snapshot::Mark;
-use super::{Removal, Snapshot, Version};
+use super::{FileVersion, Removal, Snapshot};
 
 /// Paths whose turns tell whether a file at the tip holds a reader who was removed, or a token that was replaced,
 /// with all names that such a file has or had. What merges chose need not be among the versions.
 #[must_use]
 pub fn suspects(
-    versions: &[Version],
+    versions: &[FileVersion],
     removals: &[Removal],
     tips: &[(String, Rc<Snapshot>)],
 ) -> BTreeSet<String> {
-    let gone = Gone::of(versions);
+    let gone = Superseded::of(versions);
     let families = Families::of(versions, removals);
     let mut found: BTreeSet<&str> = BTreeSet::new();
     for (path, tip) in tips {
@@ -42,13 +42,13 @@ pub fn suspects(
 
 /// Tokens that were replaced and readers who were taken out, each with the paths where that happened.
 #[derive(Default)]
-struct Gone<'a> {
+struct Superseded<'a> {
     tokens: HashMap<Mark, HashSet<&'a str>>,
     readers: HashMap<&'a str, HashSet<&'a str>>,
 }
 
-impl<'a> Gone<'a> {
-    fn of(versions: &'a [Version]) -> Self {
+impl<'a> Superseded<'a> {
+    fn of(versions: &'a [FileVersion]) -> Self {
         let mut gone = Self::default();
         for version in versions {
             for parent in &version.parents {
@@ -78,12 +78,12 @@ struct Families<'a> {
 }
 
 impl<'a> Families<'a> {
-    fn of(versions: &'a [Version], removals: &'a [Removal]) -> Self {
+    fn of(versions: &'a [FileVersion], removals: &'a [Removal]) -> Self {
         let mut gone: HashMap<&str, Vec<&Removal>> = HashMap::new();
         for removal in removals {
             gone.entry(&removal.origin.commit).or_default().push(removal);
         }
-        let mut new: HashMap<&str, Vec<&Version>> = HashMap::new();
+        let mut new: HashMap<&str, Vec<&FileVersion>> = HashMap::new();
         for version in versions.iter().filter(|version| version.parents.is_empty()) {
             if gone.contains_key(version.origin.commit.as_str()) {
                 new.entry(&version.origin.commit).or_default().push(version);
@@ -96,7 +96,7 @@ impl<'a> Families<'a> {
         families
     }
 
-    fn join_renamed(&mut self, new: &[&'a Version], gone: &[&'a Removal]) {
+    fn join_renamed(&mut self, new: &[&'a FileVersion], gone: &[&'a Removal]) {
         let mut marks: HashMap<&Mark, &str> = HashMap::new();
         for removal in gone {
             marks

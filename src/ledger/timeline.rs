@@ -7,7 +7,7 @@ use super::{KeyChange, Origin};
 
 /// Who reads a file, at one commit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Readers {
+pub struct ReadersAtCommit {
     /// By the rule that governs it; `None`: no rule does.
     pub policy: Option<BTreeSet<String>>,
     /// By its own stanzas; `None`: the file is not there.
@@ -16,7 +16,7 @@ pub struct Readers {
     pub table: Option<BTreeSet<String>>,
 }
 
-impl Readers {
+impl ReadersAtCommit {
     /// Whether policy, file and table name the same, as far as they are there.
     #[must_use]
     pub fn agree(&self) -> bool {
@@ -30,11 +30,11 @@ impl Readers {
 #[derive(Clone, Debug)]
 pub struct Moment {
     pub origin: Rc<Origin>,
-    pub now: Readers,
+    pub now: ReadersAtCommit,
     /// In each parent.
-    pub before: Vec<Readers>,
+    pub before: Vec<ReadersAtCommit>,
     /// Of a merge: where the sides come from.
-    pub bases: Vec<Readers>,
+    pub bases: Vec<ReadersAtCommit>,
     /// What it did to the data key; `None` when it left the file alone.
     pub data_key: Option<KeyChange>,
 }
@@ -48,14 +48,14 @@ pub struct Move {
     pub policy: bool,
     /// The commit changed the file's own list.
     pub file: bool,
-    pub place: Place,
+    pub place: ChangedList,
     /// A merge that takes back what one of its sides had changed.
     pub undone: bool,
 }
 
 /// Where a commit changed a list, and whether the lists agree on the recipient after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum ChangedList {
     Both,
     /// The file was so before, or has no rule.
     PolicyFollows,
@@ -68,7 +68,7 @@ pub enum Place {
 
 /// One line of a history.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
+pub struct HistoryRow {
     pub origin: Rc<Origin>,
     pub moves: Vec<Move>,
     pub data_key: Option<KeyChange>,
@@ -93,18 +93,19 @@ pub struct Interval {
 
 /// The rows of a history, in the order of the moments. A commit that changed nothing of it has none.
 #[must_use]
-pub fn timeline(moments: &[Moment]) -> Vec<Row> {
+pub fn timeline(moments: &[Moment]) -> Vec<HistoryRow> {
     moments.iter().filter_map(row).collect()
 }
 
-fn row(moment: &Moment) -> Option<Row> {
+fn row(moment: &Moment) -> Option<HistoryRow> {
     let Moment { now, before, .. } = moment;
     let policy = side(moment, |readers| readers.policy.as_ref());
     let file = side(moment, |readers| readers.file.as_ref());
     let mut moves: Vec<Move> = Vec::new();
     let all: BTreeSet<(&String, bool)> = policy.iter().chain(&file).map(|step| (&step.0, step.1)).collect();
     for (recipient, came) in all {
-        let of = |steps: &[Step]| steps.iter().find(|step| (&step.0, step.1) == (recipient, came)).cloned();
+        let of =
+            |steps: &[ReaderMove]| steps.iter().find(|step| (&step.0, step.1) == (recipient, came)).cloned();
         let (in_policy, in_file) = (of(&policy), of(&file));
         let undone = in_file.as_ref().or(in_policy.as_ref()).is_some_and(|step| step.2);
         let (policy, file) = (in_policy.is_some(), in_file.is_some());
@@ -121,7 +122,7 @@ fn row(moment: &Moment) -> Option<Row> {
     let is_rotation =
         matches!(moment.data_key, Some(KeyChange::New | KeyChange::ProbablyNew | KeyChange::Old));
     let says = !moves.is_empty() || file != FileChange::None || is_rotation;
-    says.then(|| Row {
+    says.then(|| HistoryRow {
         origin: moment.origin.clone(),
         moves,
         data_key: moment.data_key,
@@ -130,28 +131,28 @@ fn row(moment: &Moment) -> Option<Row> {
     })
 }
 
-fn place(now: &Readers, recipient: &str, policy: bool, file: bool) -> Place {
+fn place(now: &ReadersAtCommit, recipient: &str, policy: bool, file: bool) -> ChangedList {
     let has = |list: &Option<BTreeSet<String>>| list.as_ref().is_some_and(|list| list.contains(recipient));
     let agrees = has(&now.policy) == has(&now.file) || now.policy.is_none() || now.file.is_none();
     match (policy, file, agrees) {
-        (true, true, true) => Place::Both,
-        (_, true, false) => Place::FileOnly,
-        (_, false, false) => Place::PolicyOnly,
+        (true, true, true) => ChangedList::Both,
+        (_, true, false) => ChangedList::FileOnly,
+        (_, false, false) => ChangedList::PolicyOnly,
         // without a rule or a file there is nothing to follow, and a rule that went takes no stanza along
-        (_, true, true) if now.policy.is_none() => Place::Both,
-        (_, _, true) if now.file.is_none() => Place::Both,
-        (_, false, true) if now.policy.is_none() => Place::PolicyOnly,
-        (false, _, true) => Place::FileFollows,
-        (true, false, true) => Place::PolicyFollows,
+        (_, true, true) if now.policy.is_none() => ChangedList::Both,
+        (_, _, true) if now.file.is_none() => ChangedList::Both,
+        (_, false, true) if now.policy.is_none() => ChangedList::PolicyOnly,
+        (false, _, true) => ChangedList::FileFollows,
+        (true, false, true) => ChangedList::PolicyFollows,
     }
 }
 
 /// Recipient, whether they came, and whether a merge took a change back.
-type Step = (String, bool, bool);
+type ReaderMove = (String, bool, bool);
 
-fn side(moment: &Moment, of: fn(&Readers) -> Option<&BTreeSet<String>>) -> Vec<Step> {
+fn side(moment: &Moment, of: fn(&ReadersAtCommit) -> Option<&BTreeSet<String>>) -> Vec<ReaderMove> {
     let empty = BTreeSet::new();
-    let set = |readers: &Readers| of(readers).cloned().unwrap_or_default();
+    let set = |readers: &ReadersAtCommit| of(readers).cloned().unwrap_or_default();
     let now = of(&moment.now).unwrap_or(&empty);
     let before: Vec<BTreeSet<String>> = moment.before.iter().map(set).collect();
     let mut all: BTreeSet<&String> = now.iter().collect();
@@ -163,7 +164,7 @@ fn side(moment: &Moment, of: fn(&Readers) -> Option<&BTreeSet<String>>) -> Vec<S
             steps.push((recipient.clone(), is_in, false));
         } else if before.iter().any(|side| side.contains(recipient) != is_in) {
             // one side had changed it, and the merge has it as it was
-            let was = |base: &Readers| of(base).is_some_and(|list| list.contains(recipient)) == is_in;
+            let was = |base: &ReadersAtCommit| of(base).is_some_and(|list| list.contains(recipient)) == is_in;
             if !moment.bases.is_empty() && moment.bases.iter().all(was) {
                 steps.push((recipient.clone(), is_in, true));
             }
@@ -176,7 +177,7 @@ fn side(moment: &Moment, of: fn(&Readers) -> Option<&BTreeSet<String>>) -> Vec<S
 /// asks for the policy's list, otherwise for the file's.
 #[must_use]
 pub fn intervals(moments: &[Moment], recipient: &str, policy: bool) -> Vec<Interval> {
-    let of: fn(&Readers) -> Option<&BTreeSet<String>> =
+    let of: fn(&ReadersAtCommit) -> Option<&BTreeSet<String>> =
         if policy { |readers| readers.policy.as_ref() } else { |readers| readers.file.as_ref() };
     let mut found: Vec<Interval> = Vec::new();
     for moment in moments.iter().rev() {
@@ -204,8 +205,8 @@ mod tests {
     }
 
     /// Policy and file.
-    fn readers((policy, file): (&str, &str)) -> Readers {
-        Readers { policy: set(policy), file: set(file), table: None }
+    fn readers((policy, file): (&str, &str)) -> ReadersAtCommit {
+        ReadersAtCommit { policy: set(policy), file: set(file), table: None }
     }
 
     type Sides<'a> = &'a [(&'a str, &'a str)];
@@ -221,10 +222,11 @@ mod tests {
     }
 
     fn told(moments: &[Moment]) -> Vec<String> {
-        let one = |row: &Row| {
+        let one = |row: &HistoryRow| {
             let step = |it: &Move| {
                 let sign = if it.came { "+" } else { "-" };
-                let place = if it.place == Place::Both { String::new() } else { format!(" {:?}", it.place) };
+                let place =
+                    if it.place == ChangedList::Both { String::new() } else { format!(" {:?}", it.place) };
                 let undone = if it.undone { " undone" } else { "" };
                 format!(" {sign}{}{place}{undone}", it.recipient)
             };

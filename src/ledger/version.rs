@@ -39,7 +39,7 @@ pub fn short(commit: &str) -> &str {
 
 /// One version of a file.
 #[derive(Clone, Debug)]
-pub struct Version {
+pub struct FileVersion {
     pub path: String,
     /// 40 hex digits of the blob; empty where nobody asks for it.
     pub blob: String,
@@ -49,7 +49,7 @@ pub struct Version {
     pub parents: Vec<Rc<Snapshot>>,
 }
 
-impl Version {
+impl FileVersion {
     /// What HEAD holds, against a change that is not committed yet.
     #[must_use]
     pub fn of_parent(path: &str, snapshot: Rc<Snapshot>) -> Self {

@@ -21,7 +21,7 @@ mod others;
 mod remarks;
 mod rule;
 
-use fields::{Level, Verdict};
+use fields::{FieldVerdict, Level};
 pub use remarks::Holder;
 pub use rule::{render_new, render_rule};
 
@@ -151,7 +151,7 @@ impl Config {
             let line = line_of(text, second.span.start);
             return Err(ConfigError::new(line, "a second document, which sops would ignore"));
         }
-        let mut reader = Reader { text, lines: Lines::of(text), warnings: Vec::new() };
+        let mut reader = ConfigParser { text, lines: Lines::of(text), warnings: Vec::new() };
         let mut config = Self { text: text.to_owned(), rules: Vec::new(), stores: Stores::default() };
         if let Some(root) = tree.documents.first() {
             for field in reader.fields(root, Level::Top)? {
@@ -191,13 +191,13 @@ struct Field<'a> {
     entry: &'a Entry,
 }
 
-struct Reader<'a> {
+struct ConfigParser<'a> {
     text: &'a str,
     lines: Lines,
     warnings: Vec<Warning>,
 }
 
-impl Reader<'_> {
+impl ConfigParser<'_> {
     fn line(&self, node: &Node) -> usize {
         self.lines.at(node.span.start)
     }
@@ -242,17 +242,17 @@ impl Reader<'_> {
     fn field(&mut self, key: &str, entry: &Entry, level: Level) -> Result<Option<&'static str>, ConfigError> {
         let line = self.lines.at(entry.key_span.start);
         match fields::judge(key, level) {
-            Verdict::Known(name) => Ok(Some(name)),
-            Verdict::Normal => Ok(None),
-            Verdict::Elsewhere(place) => {
+            FieldVerdict::Known(name) => Ok(Some(name)),
+            FieldVerdict::Normal => Ok(None),
+            FieldVerdict::Elsewhere(place) => {
                 Err(ConfigError::new(line, format!("`{key}` belongs {place}; sops ignores it here")))
             }
-            Verdict::NearMiss(name) => {
+            FieldVerdict::NearMiss(name) => {
                 let what =
                     format!("sops does not know the field `{key}` and ignores it; did you mean `{name}`?");
                 Err(ConfigError::new(line, what))
             }
-            Verdict::Unknown => {
+            FieldVerdict::Unknown => {
                 let message = format!("unknown field `{key}` in {}; sops ignores it", level.what());
                 self.warnings.push(Warning { line, message });
                 Ok(None)

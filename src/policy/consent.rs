@@ -36,7 +36,7 @@ pub struct Consent {
 
 /// What a consent is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ConsentKind {
     /// A name that enters the environment.
     Env,
     /// A program that `SOPS_AGE_KEY_CMD` names, also when git asks.
@@ -46,7 +46,7 @@ pub enum Kind {
 }
 
 /// A clone as it is now.
-pub struct Place<'a> {
+pub struct CurrentClone<'a> {
     pub git: &'a str,
     /// Whether a commit begins its history; not asked where history is cut off.
     pub begins_with: &'a dyn Fn(&str) -> bool,
@@ -67,7 +67,7 @@ impl Default for Consents {
     }
 }
 
-impl Kind {
+impl ConsentKind {
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -80,16 +80,16 @@ impl Kind {
 
 impl Consent {
     #[must_use]
-    pub fn names(&self, kind: Kind) -> &[String] {
+    pub fn names(&self, kind: ConsentKind) -> &[String] {
         match kind {
-            Kind::Env => &self.env,
-            Kind::Command => &self.command,
-            Kind::Plugin => &self.plugin,
+            ConsentKind::Env => &self.env,
+            ConsentKind::Command => &self.command,
+            ConsentKind::Plugin => &self.plugin,
         }
     }
 
     /// Adds a name; says whether it is new.
-    pub fn allow(&mut self, kind: Kind, name: &str) -> bool {
+    pub fn allow(&mut self, kind: ConsentKind, name: &str) -> bool {
         let names = self.names_mut(kind);
         let is_new = !names.iter().any(|known| known == name);
         if is_new {
@@ -100,22 +100,22 @@ impl Consent {
     }
 
     /// Takes a name back; says whether it was there.
-    pub fn take_back(&mut self, kind: Kind, name: &str) -> bool {
+    pub fn take_back(&mut self, kind: ConsentKind, name: &str) -> bool {
         let names = self.names_mut(kind);
         let before = names.len();
         names.retain(|known| known != name);
         names.len() < before
     }
 
-    fn names_mut(&mut self, kind: Kind) -> &mut Vec<String> {
+    fn names_mut(&mut self, kind: ConsentKind) -> &mut Vec<String> {
         match kind {
-            Kind::Env => &mut self.env,
-            Kind::Command => &mut self.command,
-            Kind::Plugin => &mut self.plugin,
+            ConsentKind::Env => &mut self.env,
+            ConsentKind::Command => &mut self.command,
+            ConsentKind::Plugin => &mut self.plugin,
         }
     }
 
-    fn is_of(&self, place: &Place<'_>) -> bool {
+    fn is_of(&self, place: &CurrentClone<'_>) -> bool {
         self.git == place.git && self.root.as_deref().is_none_or(|root| (place.begins_with)(root))
     }
 }
@@ -142,13 +142,13 @@ impl Consents {
 
     /// What the clone may do; `None` when nothing was said of it.
     #[must_use]
-    pub fn of(&self, place: &Place<'_>) -> Option<&Consent> {
+    pub fn of(&self, place: &CurrentClone<'_>) -> Option<&Consent> {
         self.clones.iter().find(|consent| consent.is_of(place))
     }
 
     /// Names that another repository at the path had leave for, each with its first commit.
     #[must_use]
-    pub fn of_others(&self, place: &Place<'_>, kind: Kind) -> Vec<(String, String)> {
+    pub fn of_others(&self, place: &CurrentClone<'_>, kind: ConsentKind) -> Vec<(String, String)> {
         let others = self.clones.iter().filter(|consent| consent.git == place.git && !consent.is_of(place));
         let pairs = |consent: &'_ Consent| {
             let root = consent.root.clone().unwrap_or_default();
@@ -159,7 +159,7 @@ impl Consents {
     }
 
     /// The entry of the clone, made when missing. `root` is the first commit, once it is known.
-    pub fn entry(&mut self, place: &Place<'_>, root: Option<&str>) -> &mut Consent {
+    pub fn entry(&mut self, place: &CurrentClone<'_>, root: Option<&str>) -> &mut Consent {
         let at = self.clones.iter().position(|consent| consent.is_of(place)).unwrap_or_else(|| {
             self.clones.push(Consent { git: place.git.to_owned(), ..Consent::default() });
             self.clones.len() - 1
@@ -172,7 +172,7 @@ impl Consents {
     }
 
     /// Drops what was said of other repositories that were at the path.
-    pub fn forget_others(&mut self, place: &Place<'_>) {
+    pub fn forget_others(&mut self, place: &CurrentClone<'_>) {
         self.clones.retain(|consent| consent.git != place.git || consent.is_of(place));
     }
 
@@ -196,8 +196,8 @@ mod tests {
 
     const GIT: &str = "/home/ana/shop/.git";
 
-    fn place<'a>(git: &'a str, begins_with: &'a dyn Fn(&str) -> bool) -> Place<'a> {
-        Place { git, begins_with }
+    fn place<'a>(git: &'a str, begins_with: &'a dyn Fn(&str) -> bool) -> CurrentClone<'a> {
+        CurrentClone { git, begins_with }
     }
 
     #[test]
@@ -205,11 +205,11 @@ mod tests {
         let here = place(GIT, &|_| true);
         let mut all = Consents::default();
         assert!(all.of(&here).is_none());
-        assert!(all.entry(&here, None).allow(Kind::Env, "LD_PRELOAD"));
-        assert!(!all.entry(&here, None).allow(Kind::Env, "LD_PRELOAD"));
+        assert!(all.entry(&here, None).allow(ConsentKind::Env, "LD_PRELOAD"));
+        assert!(!all.entry(&here, None).allow(ConsentKind::Env, "LD_PRELOAD"));
         let all = Consents::parse(&all.render()).unwrap();
-        assert_eq!(all.of(&here).unwrap().names(Kind::Env), ["LD_PRELOAD"]);
-        assert!(all.of(&here).unwrap().names(Kind::Plugin).is_empty());
+        assert_eq!(all.of(&here).unwrap().names(ConsentKind::Env), ["LD_PRELOAD"]);
+        assert!(all.of(&here).unwrap().names(ConsentKind::Plugin).is_empty());
         assert!(all.of(&place("/home/ana/other/.git", &|_| true)).is_none());
     }
 
@@ -217,16 +217,16 @@ mod tests {
     fn another_repository_at_the_path_is_another_clone() {
         let mut all = Consents::default();
         let before = place(GIT, &|root| root == "aa");
-        all.entry(&before, None).allow(Kind::Env, "CC");
+        all.entry(&before, None).allow(ConsentKind::Env, "CC");
         // without a commit the path alone counts, and the first commit is added when it is there
         assert!(all.of(&place(GIT, &|_| false)).is_some());
         all.entry(&before, Some("aa"));
         let after = place(GIT, &|root| root == "bb");
         assert!(all.of(&after).is_none());
-        assert_eq!(all.of_others(&after, Kind::Env), [("CC".to_owned(), "aa".to_owned())]);
-        assert!(all.of_others(&after, Kind::Plugin).is_empty());
-        assert!(all.of_others(&before, Kind::Env).is_empty());
-        all.entry(&after, Some("bb")).allow(Kind::Env, "CC");
+        assert_eq!(all.of_others(&after, ConsentKind::Env), [("CC".to_owned(), "aa".to_owned())]);
+        assert!(all.of_others(&after, ConsentKind::Plugin).is_empty());
+        assert!(all.of_others(&before, ConsentKind::Env).is_empty());
+        all.entry(&after, Some("bb")).allow(ConsentKind::Env, "CC");
         assert_eq!(all.clones.len(), 2);
         all.forget_others(&after);
         assert!(all.of(&before).is_none() && all.of(&after).is_some());
@@ -236,9 +236,9 @@ mod tests {
     #[test]
     fn a_consent_can_be_taken_back() {
         let mut consent = Consent::default();
-        consent.allow(Kind::Plugin, "yubikey");
-        assert!(consent.take_back(Kind::Plugin, "yubikey"));
-        assert!(!consent.take_back(Kind::Plugin, "yubikey"));
+        consent.allow(ConsentKind::Plugin, "yubikey");
+        assert!(consent.take_back(ConsentKind::Plugin, "yubikey"));
+        assert!(!consent.take_back(ConsentKind::Plugin, "yubikey"));
     }
 
     #[test]

@@ -13,7 +13,7 @@ pub fn is_lfs_pointer(bytes: &[u8]) -> bool {
 
 /// What a file holds.
 #[derive(Debug)]
-pub enum Content {
+pub enum FileContent {
     Missing,
     /// A link, a submodule, or a path that leads through one.
     NotRegular,
@@ -37,7 +37,7 @@ pub enum Content {
 pub const TOO_LARGE: &str = "is larger than 32 MiB, so nobody looked into it: sops may read it all the same";
 pub const ODD_NAME: &str = "its name is not UTF-8, so no rule can name it and nobody looked into it";
 
-impl Content {
+impl FileContent {
     /// Reads the bytes of a file, which is bound or not; `None` when it is not there.
     #[must_use]
     pub fn read(path: &str, managed: bool, bytes: Option<&[u8]>) -> Self {

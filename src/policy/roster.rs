@@ -16,7 +16,7 @@ decided by `.sops.yaml` and the keys inside each file alone. Edit with `stax sec
 
 /// One row. `onboarded` is a date `YYYY-MM-DD` by custom; the commit log is the better witness.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
+pub struct RosterRow {
     pub recipient: String,
     pub name: String,
     pub role: String,
@@ -30,7 +30,7 @@ pub struct Roster {
     lines: Vec<String>,
     /// Position of the delimiter row in `lines`.
     delimiter: usize,
-    rows: Vec<(usize, Row)>,
+    rows: Vec<(usize, RosterRow)>,
 }
 
 /// A table that cannot be read or a row that cannot be written. Lines count from 1.
@@ -107,13 +107,13 @@ impl Roster {
     }
 
     /// Rows with their lines, in file order.
-    pub fn rows(&self) -> impl Iterator<Item = (usize, &Row)> {
+    pub fn rows(&self) -> impl Iterator<Item = (usize, &RosterRow)> {
         self.rows.iter().map(|(position, row)| (position + 1, row))
     }
 
     /// The row of exactly this key, with its line.
     #[must_use]
-    pub fn get(&self, recipient: &str) -> Option<(usize, &Row)> {
+    pub fn get(&self, recipient: &str) -> Option<(usize, &RosterRow)> {
         self.rows().find(|(_, row)| row.recipient == recipient)
     }
 
@@ -121,7 +121,7 @@ impl Roster {
     ///
     /// # Errors
     /// [`WhoError`]: nobody, or more than one.
-    pub fn find(&self, who: &str) -> Result<&Row, WhoError> {
+    pub fn find(&self, who: &str) -> Result<&RosterRow, WhoError> {
         let known: Vec<(&str, &str)> =
             self.rows.iter().map(|(_, row)| (row.recipient.as_str(), row.name.as_str())).collect();
         let recipient = resolve_who(who, &known)?;
@@ -133,7 +133,7 @@ impl Roster {
     ///
     /// # Errors
     /// [`RosterError`]: the key has a row, or a cell is not one line of text.
-    pub fn add_row(&mut self, row: Row) -> Result<(), RosterError> {
+    pub fn add_row(&mut self, row: RosterRow) -> Result<(), RosterError> {
         let row = checked(row)?;
         if self.get(&row.recipient).is_some() {
             return Err(RosterError::Exists(row.recipient));
@@ -181,7 +181,7 @@ impl Roster {
         let found = self.rows.iter_mut().find(|(_, row)| row.recipient == recipient);
         let (position, row) = found.ok_or_else(|| RosterError::Missing(recipient.to_owned()))?;
         let role = role.unwrap_or(&row.role).to_owned();
-        *row = checked(Row { name: name.to_owned(), role, ..row.clone() })?;
+        *row = checked(RosterRow { name: name.to_owned(), role, ..row.clone() })?;
         let old = &self.lines[*position];
         let ending = &old[old.trim_end_matches(['\r', '\n']).len()..];
         self.lines[*position] = line(row) + ending;
@@ -189,7 +189,7 @@ impl Roster {
     }
 }
 
-fn checked(row: Row) -> Result<Row, RosterError> {
+fn checked(row: RosterRow) -> Result<RosterRow, RosterError> {
     let check = |what: &'static str, text: &str, may_be_empty: bool| {
         let good = !text.chars().any(is_unprintable);
         let text = text.trim();
@@ -200,7 +200,7 @@ fn checked(row: Row) -> Result<Row, RosterError> {
     if key.contains('`') {
         return Err(RosterError::Text("key"));
     }
-    Ok(Row {
+    Ok(RosterRow {
         recipient: key,
         name: check("name", &row.name, false)?,
         role: check("role", &row.role, true)?,
@@ -214,7 +214,7 @@ pub(super) fn is_unprintable(character: char) -> bool {
         || matches!(character, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
-fn line(row: &Row) -> String {
+fn line(row: &RosterRow) -> String {
     let cells = [&row.recipient, &row.name, &row.role, &row.onboarded].map(|text| escape(text));
     format!("| {} |", cells.join(" | "))
 }
@@ -258,7 +258,7 @@ fn cells(line: &str) -> Vec<String> {
     cells.iter().map(|cell| cell.trim().to_owned()).collect()
 }
 
-fn row(line: &str) -> Option<Row> {
+fn row(line: &str) -> Option<RosterRow> {
     let mut cells = cells(line);
     if !(2..=HEADER.len()).contains(&cells.len()) {
         return None;
@@ -267,7 +267,7 @@ fn row(line: &str) -> Option<Row> {
     cells.resize(HEADER.len(), String::new());
     let [recipient, name, role, onboarded] = <[String; 4]>::try_from(cells).ok()?;
     let bare = recipient.strip_prefix('`').and_then(|key| key.strip_suffix('`')).map(str::to_owned);
-    Some(Row { recipient: bare.unwrap_or(recipient), name, role, onboarded })
+    Some(RosterRow { recipient: bare.unwrap_or(recipient), name, role, onboarded })
 }
 
 fn is_header(line: &str) -> bool {
@@ -291,8 +291,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn ana() -> Row {
-        Row {
+    fn ana() -> RosterRow {
+        RosterRow {
             recipient: "age1ana".into(),
             name: "Ana Silva <ana@example.com>".into(),
             role: "owner".into(),
@@ -300,8 +300,13 @@ mod tests {
         }
     }
 
-    fn bob() -> Row {
-        Row { recipient: "age1bob".into(), name: "Bob".into(), role: String::new(), onboarded: String::new() }
+    fn bob() -> RosterRow {
+        RosterRow {
+            recipient: "age1bob".into(),
+            name: "Bob".into(),
+            role: String::new(),
+            onboarded: String::new(),
+        }
     }
 
     #[test]
@@ -323,7 +328,7 @@ mod tests {
         assert_eq!(roster.rows().collect::<Vec<_>>(), [(10, &ana()), (11, &bob())]);
         assert_eq!(roster.render(), text);
         roster.rename("age1bob", "Bob | B. <b@x>").unwrap();
-        roster.add_row(Row { recipient: "age1ci".into(), name: "CI".into(), ..bob() }).unwrap();
+        roster.add_row(RosterRow { recipient: "age1ci".into(), name: "CI".into(), ..bob() }).unwrap();
         let expected = text.replace(
             "| age1bob | Bob | | \r\n",
             "| age1bob | Bob \\| B. \\<b@x> |  |  |\r\n| age1ci | CI |  |  |\r\n",
@@ -361,7 +366,7 @@ mod tests {
     #[test]
     fn a_name_is_one_line() {
         for name in ["", "  ", "a\nb", "a\rb", "a\u{1b}[2J", "a\u{202e}b", "a\u{2028}b", "a\0"] {
-            let row = Row { name: name.into(), ..bob() };
+            let row = RosterRow { name: name.into(), ..bob() };
             assert_eq!(Roster::new().add_row(row), Err(RosterError::Text("name")), "{name:?}");
         }
         let mut roster = Roster::new();
@@ -387,7 +392,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_name_reads_back(name in r"([^\p{C}]|[|\\`<>*_&~\[\] ]){1,30}", role in r"[^\p{C}]{0,12}") {
-            let row = Row { name, role, ..ana() };
+            let row = RosterRow { name, role, ..ana() };
             let Ok(expected) = checked(row.clone()) else { return Ok(()) };
             let mut roster = Roster::new();
             roster.add_row(bob()).unwrap();

@@ -65,9 +65,9 @@ pub fn sniff(bytes: &[u8]) -> Traits {
 #[derive(Default)]
 pub struct Sniffer {
     traits: Traits,
-    plain: Window,
+    plain: SearchWindow,
     decoder: Decoder,
-    decoded: Option<Window>,
+    decoded: Option<SearchWindow>,
 }
 
 impl Sniffer {
@@ -96,13 +96,13 @@ impl Sniffer {
 
 /// The end of what was searched.
 #[derive(Clone, Default)]
-struct Window {
+struct SearchWindow {
     seam: Vec<u8>,
     /// Line breaks before the seam.
     lines: usize,
 }
 
-impl Window {
+impl SearchWindow {
     fn search(&mut self, bytes: &[u8], traits: &mut Traits) {
         let known = self.seam.len();
         if known > 0 {

@@ -11,7 +11,7 @@ pub enum WhoError {
     Ambiguous { query: String, candidates: Vec<String> },
 }
 
-type Rule<'a> = &'a dyn Fn(&str, &str) -> bool;
+type WhoRule<'a> = &'a dyn Fn(&str, &str) -> bool;
 
 /// Whether two names are those of one person: they share a mail, or where one has none the name before it.
 #[must_use]
@@ -68,7 +68,7 @@ fn fitting<'k>(query: &str, known: &[(&'k str, &'k str)]) -> Result<Vec<(&'k str
     }
     // a fingerprint, an ARN or an ssh key as it is written elsewhere
     let reader = person(query.trim()).to_lowercase();
-    let rules: [Rule<'_>; 4] = [
+    let rules: [WhoRule<'_>; 4] = [
         &|key, _| [&wanted, &reader].contains(&&key.to_lowercase()) || same_key(key, query.trim()),
         &|_, name| {
             let (person, mail) = parts(name);

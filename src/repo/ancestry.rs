@@ -4,18 +4,18 @@ use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use super::changes::FastReads;
-use super::commits::Commits;
+use super::commits::CommitTable;
 use super::trees::Trees;
-use super::{Entry, ObjectId, PathChange, Repo, RepoError, Span};
+use super::{ObjectId, PathChange, Repo, RepoError, Span, TreeEntry};
 
 /// One bit for each commit that was asked about.
 type Bits = Rc<Vec<u64>>;
 
 /// What the commits that changed some paths made of them: the place of the path, and what it holds.
-pub type Changes = HashMap<ObjectId, Vec<(usize, Option<Entry>)>>;
+pub type CommitChanges = HashMap<ObjectId, Vec<(usize, Option<TreeEntry>)>>;
 
 /// What each path holds at a commit.
-type State = Rc<Vec<Option<Entry>>>;
+type EntriesAtCommit = Rc<Vec<Option<TreeEntry>>>;
 
 /// What commits did to some paths, and how they stand to each other.
 #[derive(Debug, Default)]
@@ -40,7 +40,7 @@ impl Repo {
     ///
     /// # Errors
     /// As [`changes`](Self::changes).
-    pub fn turns(&self, span: &Span, paths: &[&str], changes: &Changes) -> Result<Turns, RepoError> {
+    pub fn turns(&self, span: &Span, paths: &[&str], changes: &CommitChanges) -> Result<Turns, RepoError> {
         let _fast = FastReads::begin();
         let found = self.with_graph(span, |graph| {
             let commits = self.commits(&self.git.odb()?, span, graph)?;
@@ -55,16 +55,16 @@ impl Repo {
     /// Parents first.
     fn turns_in(
         &self,
-        commits: &Commits,
+        commits: &CommitTable,
         paths: &[&str],
-        changes: &Changes,
+        changes: &CommitChanges,
     ) -> Result<Vec<(ObjectId, Vec<PathChange>)>, RepoError> {
-        let nothing: State = Rc::new(vec![None; paths.len()]);
+        let nothing: EntriesAtCommit = Rc::new(vec![None; paths.len()]);
         let mut states = vec![nothing.clone(); commits.len()];
         let mut found = Vec::new();
         for row in commits.order().iter().rev() {
             let id = ObjectId::from(commits.id(*row));
-            let old: Vec<State> =
+            let old: Vec<EntriesAtCommit> =
                 commits.parents(*row).iter().map(|parent| states[*parent as usize].clone()).collect();
             let mut state = old.first().unwrap_or(&nothing).clone();
             if let Some(changed) = changes.get(&id) {
@@ -133,11 +133,11 @@ impl Repo {
 /// What a merge holds at a path, and those of its parents that hold something else there.
 #[derive(Default)]
 struct Differing {
-    new: Option<Entry>,
-    sides: HashMap<usize, Option<Entry>>,
+    new: Option<TreeEntry>,
+    sides: HashMap<usize, Option<TreeEntry>>,
 }
 
-fn choices_of(trees: &mut Trees<'_>, commits: &Commits, row: u32) -> Result<Vec<PathChange>, RepoError> {
+fn choices_of(trees: &mut Trees<'_>, commits: &CommitTable, row: u32) -> Result<Vec<PathChange>, RepoError> {
     let parents = commits.parents(row);
     let mut differing: HashMap<String, Differing> = HashMap::new();
     for (side, parent) in parents.iter().enumerate() {
@@ -160,7 +160,7 @@ fn choices_of(trees: &mut Trees<'_>, commits: &Commits, row: u32) -> Result<Vec<
 }
 
 impl Ancestry {
-    fn of(commits: &Commits, asked: &HashSet<ObjectId>) -> Self {
+    fn of(commits: &CommitTable, asked: &HashSet<ObjectId>) -> Self {
         let mut ancestry = Self::default();
         let mut bits: HashMap<u32, usize> = HashMap::new();
         let rows = commits.parents_first();

@@ -18,7 +18,7 @@ pub struct AttributeLine {
     pub text: String,
 }
 
-struct Source {
+struct AttributeFile {
     name: String,
     /// Its patterns are read from this folder of the work tree.
     folder: String,
@@ -37,7 +37,7 @@ impl Repo {
         let (mut lines, mut marked) = (Vec::new(), String::new());
         for source in &sources {
             for (number, text) in source.text.lines().enumerate() {
-                let Some(line) = Line::read(text).filter(|line| line.sets(&names)) else { continue };
+                let Some(line) = PatternLine::read(text).filter(|line| line.sets(&names)) else { continue };
                 marked += &format!("{} {MARK}={}\n", line.pattern_from(&source.folder), lines.len());
                 let (file, text) = (source.name.clone(), text.trim().to_owned());
                 lines.push(AttributeLine { file, number: number + 1, text });
@@ -119,10 +119,10 @@ impl Repo {
     }
 
     /// In the order in which git reads them: a later file wins.
-    fn attribute_files(&self, path: &str) -> Result<Vec<Source>, RepoError> {
+    fn attribute_files(&self, path: &str) -> Result<Vec<AttributeFile>, RepoError> {
         let at_top = |file: &Path| {
             let name = file.strip_prefix(self.root()).unwrap_or(file).display().to_string();
-            Some(Source { name, folder: String::new(), text: lossy(fs::read(file).ok()?) })
+            Some(AttributeFile { name, folder: String::new(), text: lossy(fs::read(file).ok()?) })
         };
         let user = self.attributes_of_user()?;
         let mut sources = Vec::from_iter(user.and_then(|file| at_top(&file)));
@@ -136,7 +136,7 @@ impl Repo {
                 Ok(_) => None,
                 Err(_) => self.index_blob(&name)?,
             };
-            sources.extend(bytes.map(|bytes| Source { name, folder, text: lossy(bytes) }));
+            sources.extend(bytes.map(|bytes| AttributeFile { name, folder, text: lossy(bytes) }));
         }
         sources.extend(at_top(&self.common_dir().join("info/attributes")));
         Ok(sources)
@@ -171,15 +171,15 @@ fn lossy(bytes: Vec<u8>) -> String {
 }
 
 /// The attribute, and the macros that say something of it.
-fn names_that_set(name: &str, sources: &[Source]) -> Vec<String> {
+fn names_that_set(name: &str, sources: &[AttributeFile]) -> Vec<String> {
     let mut names = vec![name.to_owned()];
     if ["diff", "merge", "text"].contains(&name) {
         names.push("binary".to_owned());
     }
     // git reads macros at the top alone
     let top = sources.iter().filter(|source| source.folder.is_empty());
-    let macros: Vec<(&str, Line<'_>)> =
-        top.flat_map(|source| source.text.lines()).filter_map(Line::read_macro).collect();
+    let macros: Vec<(&str, PatternLine<'_>)> =
+        top.flat_map(|source| source.text.lines()).filter_map(PatternLine::read_macro).collect();
     let mut known = 0;
     while known < names.len() {
         known = names.len();
@@ -192,13 +192,13 @@ fn names_that_set(name: &str, sources: &[Source]) -> Vec<String> {
     names
 }
 
-struct Line<'a> {
+struct PatternLine<'a> {
     /// As it stands, with quotes.
     pattern: &'a str,
     states: &'a str,
 }
 
-impl<'a> Line<'a> {
+impl<'a> PatternLine<'a> {
     /// `None` for what git passes over, and for a macro.
     fn read(text: &'a str) -> Option<Self> {
         let text = text.trim();

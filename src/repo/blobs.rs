@@ -7,11 +7,11 @@ use git2::{Delta, DiffFile, DiffOptions};
 
 use super::changes::FastReads;
 use super::trees::Trees;
-use super::{Commit, Entry, ObjectId, Repo, RepoError, Span};
+use super::{Commit, ObjectId, Repo, RepoError, Span, TreeEntry};
 
 /// Paths of the work tree that the index does not speak for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Beside {
+pub struct BesideIndex {
     /// Known to git, and other than in the index: changed, gone, or unmerged.
     pub changed: Vec<String>,
     /// Neither known to git nor ignored.
@@ -39,7 +39,7 @@ impl Repo {
     ///
     /// # Errors
     /// As [`staged_changes`](Self::staged_changes).
-    pub fn staged_at_odd_paths(&self) -> Result<Vec<(String, Entry)>, RepoError> {
+    pub fn staged_at_odd_paths(&self) -> Result<Vec<(String, TreeEntry)>, RepoError> {
         let index = self.index()?;
         let mut found = Vec::new();
         if index.iter().all(|entry| std::str::from_utf8(&entry.path).is_ok()) {
@@ -48,7 +48,7 @@ impl Repo {
         let diff = self.git.diff_tree_to_index(self.head_tree()?.as_ref(), Some(&index), None)?;
         for file in diff.deltas().map(|delta| delta.new_file()).filter(DiffFile::exists) {
             let path = file.path_bytes().filter(|path| std::str::from_utf8(path).is_err());
-            let entry = Entry { id: file.id().into(), mode: u32::from(file.mode()) };
+            let entry = TreeEntry { id: file.id().into(), mode: u32::from(file.mode()) };
             found.extend(path.map(|path| (String::from_utf8_lossy(path).into_owned(), entry)));
         }
         Ok(found)
@@ -62,7 +62,7 @@ impl Repo {
     pub fn each_new_blob<E: From<RepoError>>(
         &self,
         span: &Span,
-        visit: &mut dyn FnMut(ObjectId, &str, Entry) -> Result<(), E>,
+        visit: &mut dyn FnMut(ObjectId, &str, TreeEntry) -> Result<(), E>,
     ) -> Result<usize, E> {
         let _fast = FastReads::begin();
         let odb = self.git.odb().map_err(RepoError::from)?;
@@ -72,7 +72,7 @@ impl Repo {
         for row in commits.order().iter().rev() {
             let parents = commits.parents(*row).iter();
             let parents: Vec<_> = parents.map(|parent| Some(commits.tree(*parent))).collect();
-            let mut new: Vec<(String, Entry)> = Vec::new();
+            let mut new: Vec<(String, TreeEntry)> = Vec::new();
             trees.compare(Some(commits.tree(*row)), &parents, &mut |path, entry, _| {
                 new.extend(entry.filter(|it| seen.insert(it.id)).map(|entry| (path.to_owned(), entry)));
             })?;
@@ -99,14 +99,14 @@ impl Repo {
     ///
     /// # Errors
     /// [`RepoError`] when the index cannot be read.
-    pub fn beside_index(&self, untracked: bool) -> Result<Beside, RepoError> {
+    pub fn beside_index(&self, untracked: bool) -> Result<BesideIndex, RepoError> {
         let mut options = DiffOptions::new();
         options.include_untracked(untracked).recurse_untracked_dirs(untracked).skip_binary_check(true);
         options.ignore_case(false).include_typechange(true);
         // also one that libgit2 does not read by itself
         self.index()?;
         let diff = self.git.diff_index_to_workdir(None, Some(&mut options))?;
-        let mut beside = Beside::default();
+        let mut beside = BesideIndex::default();
         for delta in diff.deltas() {
             let path = delta.new_file().path_bytes().or(delta.old_file().path_bytes());
             let Some(path) = path else { continue };

@@ -25,9 +25,9 @@ use git2::{Odb, Oid};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-use super::changes::{Counts, FastReads, Found};
+use super::changes::{Counts, FastReads, OrderedWalk};
 use super::commits::RawCommit;
-use super::{Commit, ObjectId, Repo, RepoError, Span, Walk};
+use super::{Commit, CommitWalk, ObjectId, Repo, RepoError, Span};
 
 /// Where the key comes from that kept walks are authenticated with.
 pub type WalkKey = fn() -> Option<Zeroizing<[u8; 32]>>;
@@ -48,7 +48,7 @@ const FILES: usize = 16;
 /// How far first-parent lines are followed to where they part.
 const STEPS: usize = 10_000;
 
-type Question<'q> = &'q dyn Fn(&Span) -> Result<Found, RepoError>;
+type Question<'q> = &'q dyn Fn(&Span) -> Result<OrderedWalk, RepoError>;
 
 impl Repo {
     /// Lets this value read and keep walks. What judges (`verify`, the hooks) never says it.
@@ -86,7 +86,7 @@ impl Repo {
         spec: &str,
         wanted: &dyn Fn(&str) -> bool,
         counts: Counts<'_>,
-    ) -> Result<Walk, RepoError> {
+    ) -> Result<CommitWalk, RepoError> {
         let question = |span: &Span| self.find(span, wanted, counts);
         let walk = self.cached(span, &name("pattern", &[spec]), WORTH, &question)?;
         self.bring_versions(&walk);
@@ -97,7 +97,7 @@ impl Repo {
     ///
     /// # Errors
     /// As [`changes`](Self::changes).
-    pub fn changes_of_cached(&self, span: &Span, paths: &[&str]) -> Result<Walk, RepoError> {
+    pub fn changes_of_cached(&self, span: &Span, paths: &[&str]) -> Result<CommitWalk, RepoError> {
         let mut sorted = paths.to_vec();
         sorted.sort_unstable();
         sorted.dedup();
@@ -113,7 +113,7 @@ impl Repo {
         name: &str,
         worth: usize,
         question: Question<'_>,
-    ) -> Result<Walk, RepoError> {
+    ) -> Result<CommitWalk, RepoError> {
         let is_kept = span.is_whole() && !span.tips.is_empty() && !self.is_shallow();
         let Some(seal) = is_kept.then(|| self.seal(name)).flatten() else {
             return Ok(question(span)?.walk);
@@ -143,13 +143,13 @@ impl Repo {
     fn go_on(
         &self,
         old_tips: &[ObjectId],
-        old: Found,
+        old: OrderedWalk,
         span: &Span,
         question: Question<'_>,
-    ) -> Result<Option<Found>, RepoError> {
+    ) -> Result<Option<OrderedWalk>, RepoError> {
         let mut all: Vec<(i64, Commit)> = old.walk.dates.into_iter().zip(old.walk.changed).collect();
         let (mut commits, mut skew) = (old.walk.commits, old.skew);
-        let mut new = Found::default();
+        let mut new = OrderedWalk::default();
         if old_tips != span.tips {
             let odb = self.git.odb()?;
             new = question(&between(old_tips, &span.tips))?;
@@ -182,7 +182,7 @@ impl Repo {
         all.extend(new.walk.dates.into_iter().zip(new.walk.changed));
         all.sort_by(|(a, one), (b, other)| (b, other.id).cmp(&(a, one.id)));
         let (dates, changed) = all.into_iter().unzip();
-        Ok(Some(Found { walk: Walk { commits, changed, dates }, skew, oldest: 0 }))
+        Ok(Some(OrderedWalk { walk: CommitWalk { commits, changed, dates }, skew, oldest: 0 }))
     }
 }
 
@@ -217,7 +217,7 @@ fn name(kind: &str, words: &[&str]) -> String {
 }
 
 /// Whatever goes wrong here costs a walk next time and nothing else.
-fn keep(folder: &Path, seal: &Seal, tips: &[ObjectId], found: &Found) {
+fn keep(folder: &Path, seal: &Seal, tips: &[ObjectId], found: &OrderedWalk) {
     let write = || -> std::io::Result<()> {
         let bytes = format::bytes(seal, tips, found).ok_or(std::io::ErrorKind::InvalidData)?;
         fs::create_dir_all(folder)?;

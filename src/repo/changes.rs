@@ -4,12 +4,12 @@ use std::sync::{Mutex, PoisonError};
 
 use git2::Mailmap;
 
-use super::commits::{Commits, NONE, RawCommit};
+use super::commits::{CommitTable, NONE, RawCommit};
 use super::graph::Graph;
 use super::promised::AT_ONCE;
-use super::texts::Kind;
+use super::texts::ObjectKind;
 use super::trees::Trees;
-use super::{Entry, ObjectId, Repo, RepoError};
+use super::{ObjectId, Repo, RepoError, TreeEntry};
 
 /// A moment, with the offset that its author's clock had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,16 +31,16 @@ pub struct Span {
 
 /// What a walk found.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Walk {
+pub struct CommitWalk {
     /// All commits, also those that change nothing wanted.
     pub commits: usize,
     /// Those that change something wanted, children before parents.
     pub changed: Vec<Commit>,
-    /// For each of them; see [`Commits::date`].
+    /// For each of them; see [`CommitTable::date`].
     pub(super) dates: Vec<i64>,
 }
 
-impl Walk {
+impl CommitWalk {
     /// Both answers about the same span as one; a path that both asked for stands in either.
     #[must_use]
     pub fn join(self, other: Self) -> Self {
@@ -95,9 +95,9 @@ pub struct Commit {
 pub struct PathChange {
     pub path: String,
     /// `None`: it is gone, or is no file.
-    pub new: Option<Entry>,
+    pub new: Option<TreeEntry>,
     /// One for each parent in this clone.
-    pub old: Vec<Option<Entry>>,
+    pub old: Vec<Option<TreeEntry>>,
 }
 
 /// Which changes of wanted paths a walk tells of, judged by their content.
@@ -136,7 +136,7 @@ impl Repo {
     ///
     /// # Errors
     /// [`RepoError::Missing`] when a commit or tree is not in this clone.
-    pub fn changes(&self, span: &Span, wanted: &dyn Fn(&str) -> bool) -> Result<Walk, RepoError> {
+    pub fn changes(&self, span: &Span, wanted: &dyn Fn(&str) -> bool) -> Result<CommitWalk, RepoError> {
         let walk = self.find(span, wanted, &|_| true)?.walk;
         self.bring_versions(&walk);
         Ok(walk)
@@ -147,7 +147,7 @@ impl Repo {
         span: &Span,
         wanted: &dyn Fn(&str) -> bool,
         counts: Counts<'_>,
-    ) -> Result<Found, RepoError> {
+    ) -> Result<OrderedWalk, RepoError> {
         let _fast = FastReads::begin();
         let found = self.with_graph(span, |graph| self.changes_by(span, wanted, counts, graph));
         found.map_err(|error| self.explained(error))
@@ -159,11 +159,11 @@ impl Repo {
         wanted: &dyn Fn(&str) -> bool,
         counts: Counts<'_>,
         graph: Option<&Graph>,
-    ) -> Result<Found, RepoError> {
+    ) -> Result<OrderedWalk, RepoError> {
         let odb = self.git.odb()?;
         let commits = self.commits(&odb, span, graph)?;
         let mut trees = Trees::new(&odb);
-        let mut told = Told::new(self, &commits, span)?;
+        let mut told = NamedWalk::new(self, &commits, span)?;
         for row in commits.order() {
             let (mut paths, mut gone) = changed(&mut trees, &commits, *row, wanted)?;
             paths.retain(counts);
@@ -179,10 +179,10 @@ impl Repo {
     ///
     /// # Errors
     /// [`RepoError::Missing`] when a tree is not in this clone.
-    pub fn files_of(&self, commit: ObjectId) -> Result<Vec<(String, Entry)>, RepoError> {
+    pub fn files_of(&self, commit: ObjectId) -> Result<Vec<(String, TreeEntry)>, RepoError> {
         let odb = self.git.odb()?;
         let tree = match self.kind_of(commit)? {
-            Kind::Tree => self.oid(commit),
+            ObjectKind::Tree => self.oid(commit),
             _ => RawCommit::read(&odb, self.oid(commit))?.tree,
         };
         let mut files = Vec::new();
@@ -198,7 +198,7 @@ impl Repo {
 /// What a commit changes of the wanted, and what it takes away of the rest if any of the wanted is new.
 pub(super) fn changed(
     trees: &mut Trees<'_>,
-    commits: &Commits,
+    commits: &CommitTable,
     row: u32,
     wanted: &dyn Fn(&str) -> bool,
 ) -> Result<(Vec<PathChange>, Vec<PathChange>), RepoError> {
@@ -226,29 +226,29 @@ impl PathChange {
 }
 
 /// A walk that is being told: the commits that count are read once more for their names and messages.
-pub(super) struct Told<'a> {
+pub(super) struct NamedWalk<'a> {
     repo: &'a Repo,
-    commits: &'a Commits,
+    commits: &'a CommitTable,
     landings: Vec<u32>,
     mailmap: Mailmap,
-    pub(super) found: Found,
+    pub(super) found: OrderedWalk,
 }
 
 /// A walk and what its order was made of.
 #[derive(Default)]
-pub(super) struct Found {
-    pub walk: Walk,
-    /// See [`Commits::skew`].
+pub(super) struct OrderedWalk {
+    pub walk: CommitWalk,
+    /// See [`CommitTable::skew`].
     pub skew: i64,
-    /// See [`Commits::oldest`].
+    /// See [`CommitTable::oldest`].
     pub oldest: i64,
 }
 
-impl<'a> Told<'a> {
-    pub(super) fn new(repo: &'a Repo, commits: &'a Commits, span: &Span) -> Result<Self, RepoError> {
+impl<'a> NamedWalk<'a> {
+    pub(super) fn new(repo: &'a Repo, commits: &'a CommitTable, span: &Span) -> Result<Self, RepoError> {
         let landings = commits.landings(span.tips.first().map(|tip| repo.oid(*tip)));
-        let walk = Walk { commits: commits.order().len(), ..Walk::default() };
-        let found = Found { walk, skew: commits.skew(), oldest: commits.oldest() };
+        let walk = CommitWalk { commits: commits.order().len(), ..CommitWalk::default() };
+        let found = OrderedWalk { walk, skew: commits.skew(), oldest: commits.oldest() };
         Ok(Self { repo, commits, landings, mailmap: repo.git.mailmap()?, found })
     }
 

@@ -33,7 +33,7 @@ impl Hasher for NameHasher {
 
 /// A table of commits. Beside those of the span it has their parents, to compare with.
 #[derive(Default)]
-pub(super) struct Commits {
+pub(super) struct CommitTable {
     ids: Vec<Oid>,
     trees: Vec<Oid>,
     times: Vec<i64>,
@@ -101,10 +101,10 @@ impl Repo {
         odb: &Odb<'_>,
         span: &Span,
         graph: Option<&Graph>,
-    ) -> Result<Commits, RepoError> {
+    ) -> Result<CommitTable, RepoError> {
         let tips = span.tips.iter().map(|tip| self.oid(*tip));
         let shallow = self.shallow_edge();
-        let mut commits = Commits::default();
+        let mut commits = CommitTable::default();
         if span.is_whole() {
             commits.by_position = vec![NONE; graph.map_or(0, |graph| graph.len() as usize)];
             for tip in tips {
@@ -188,7 +188,7 @@ fn short(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(NONE)
 }
 
-impl Commits {
+impl CommitTable {
     fn row(&mut self, id: Oid, graph: Option<&Graph>) -> u32 {
         if let Some(position) = graph.and_then(|graph| graph.find(&id)) {
             return self.row_at(position, || Some(id)).unwrap_or(NONE);

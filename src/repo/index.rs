@@ -9,7 +9,7 @@ use git2::{Delta, DiffFile, DiffOptions, Index, IndexEntryExtendedFlag};
 
 use super::object::is_file;
 use super::plumbing::{Naming, answer};
-use super::{Entry, ObjectId, Repo, RepoError};
+use super::{ObjectId, Repo, RepoError, TreeEntry};
 
 /// One line of the index. Stage 0 is normal; 1, 2 and 3 are base, ours and theirs of a conflict.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,8 +39,8 @@ impl IndexEntry {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StagedChange {
     pub path: String,
-    pub old: Option<Entry>,
-    pub new: Option<Entry>,
+    pub old: Option<TreeEntry>,
+    pub new: Option<TreeEntry>,
 }
 
 impl Repo {
@@ -69,12 +69,12 @@ impl Repo {
     ///
     /// # Errors
     /// As [`index_entries`](Self::index_entries).
-    pub fn odd_entries(&self) -> Result<Vec<(PathBuf, String, Entry)>, RepoError> {
+    pub fn odd_entries(&self) -> Result<Vec<(PathBuf, String, TreeEntry)>, RepoError> {
         let index = self.index()?;
         let odd = index.iter().filter(|entry| std::str::from_utf8(&entry.path).is_err());
         let owned = |entry: git2::IndexEntry| {
             let shown = String::from_utf8_lossy(&entry.path).into_owned();
-            let found = Entry { id: entry.id.into(), mode: entry.mode };
+            let found = TreeEntry { id: entry.id.into(), mode: entry.mode };
             (PathBuf::from(OsString::from_vec(entry.path)), shown, found)
         };
         Ok(odd.map(owned).collect())
@@ -118,11 +118,11 @@ impl Repo {
     ///
     /// # Errors
     /// As [`index_entries`](Self::index_entries).
-    pub fn skipped_entry(&self, path: &str) -> Result<Option<Entry>, RepoError> {
+    pub fn skipped_entry(&self, path: &str) -> Result<Option<TreeEntry>, RepoError> {
         let entry = self.index()?.get_path(Path::new(path), 0).filter(|entry| {
             IndexEntryExtendedFlag::from_bits_truncate(entry.flags_extended).is_skip_worktree()
         });
-        Ok(entry.map(|entry| Entry { id: entry.id.into(), mode: entry.mode }))
+        Ok(entry.map(|entry| TreeEntry { id: entry.id.into(), mode: entry.mode }))
     }
 
     /// What `git commit` would change: HEAD against the index that git names, by path. Everything is
@@ -200,8 +200,8 @@ impl Repo {
     }
 }
 
-fn side(file: &DiffFile<'_>) -> Option<Entry> {
-    file.exists().then(|| Entry { id: file.id().into(), mode: u32::from(file.mode()) })
+fn side(file: &DiffFile<'_>) -> Option<TreeEntry> {
+    file.exists().then(|| TreeEntry { id: file.id().into(), mode: u32::from(file.mode()) })
 }
 
 fn owned(entry: git2::IndexEntry) -> Option<IndexEntry> {

@@ -74,13 +74,13 @@ impl FromStr for ObjectId {
 
 /// What a tree or the index holds at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Entry {
+pub struct TreeEntry {
     pub id: ObjectId,
     /// As git writes it: 0o100644, 0o100755, 0o120000 (link), 0o160000 (submodule).
     pub mode: u32,
 }
 
-impl Entry {
+impl TreeEntry {
     /// Neither a link nor a submodule.
     #[must_use]
     pub fn is_file(&self) -> bool {
@@ -99,7 +99,7 @@ pub(super) fn is_file(mode: u32) -> bool {
 
 /// One of the states of the files that git knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum FilesAt {
     Commit(ObjectId),
     /// HEAD; empty before the first commit.
     Head,
@@ -135,21 +135,23 @@ impl Repo {
     ///
     /// # Errors
     /// [`RepoError`] when a tree or the index cannot be read.
-    pub fn differing(&self, old: State, new: State) -> Result<Vec<StagedChange>, RepoError> {
-        let tree = |state: State| match state {
-            State::Commit(commit) => self.tree_of(commit).map(Some),
+    pub fn differing(&self, old: FilesAt, new: FilesAt) -> Result<Vec<StagedChange>, RepoError> {
+        let tree = |state: FilesAt| match state {
+            FilesAt::Commit(commit) => self.tree_of(commit).map(Some),
             _ => self.head_tree(),
         };
-        if [old, new].iter().any(|state| matches!(state, State::Index | State::WorkTree)) {
+        if [old, new].iter().any(|state| matches!(state, FilesAt::Index | FilesAt::WorkTree)) {
             self.index()?;
         }
         let mut options = DiffOptions::new();
         options.include_typechange(true).ignore_case(false).skip_binary_check(true);
         let options = Some(&mut options);
         let diff = match (old, new) {
-            (State::Index, _) => self.git.diff_index_to_workdir(None, options)?,
-            (_, State::WorkTree) => self.git.diff_tree_to_workdir_with_index(tree(old)?.as_ref(), options)?,
-            (_, State::Index) => self.git.diff_tree_to_index(tree(old)?.as_ref(), None, options)?,
+            (FilesAt::Index, _) => self.git.diff_index_to_workdir(None, options)?,
+            (_, FilesAt::WorkTree) => {
+                self.git.diff_tree_to_workdir_with_index(tree(old)?.as_ref(), options)?
+            }
+            (_, FilesAt::Index) => self.git.diff_tree_to_index(tree(old)?.as_ref(), None, options)?,
             _ => self.git.diff_tree_to_tree(tree(old)?.as_ref(), tree(new)?.as_ref(), options)?,
         };
         let change = |delta: git2::DiffDelta<'_>| {
@@ -159,7 +161,7 @@ impl Repo {
             let is_unmerged = delta.status() == Delta::Conflicted;
             let side = |file: &DiffFile<'_>| {
                 let there = file.exists() && !is_unmerged;
-                there.then(|| Entry { id: file.id().into(), mode: u32::from(file.mode()) })
+                there.then(|| TreeEntry { id: file.id().into(), mode: u32::from(file.mode()) })
             };
             Some(StagedChange { path, old: side(&old), new: side(&new) })
         };
@@ -238,7 +240,7 @@ impl Repo {
     ///
     /// # Errors
     /// [`RepoError`] when a tree cannot be read.
-    pub fn head_entry(&self, path: &str) -> Result<Option<Entry>, RepoError> {
+    pub fn head_entry(&self, path: &str) -> Result<Option<TreeEntry>, RepoError> {
         self.head_tree()?.map_or(Ok(None), |tree| entry_in(&tree, path))
     }
 
@@ -272,10 +274,10 @@ impl Repo {
     }
 }
 
-fn entry_in(tree: &Tree<'_>, path: &str) -> Result<Option<Entry>, RepoError> {
+fn entry_in(tree: &Tree<'_>, path: &str) -> Result<Option<TreeEntry>, RepoError> {
     match tree.get_path(Path::new(path)) {
         Ok(entry) => {
-            Ok(Some(Entry { id: entry.id().into(), mode: u32::try_from(entry.filemode()).unwrap_or(0) }))
+            Ok(Some(TreeEntry { id: entry.id().into(), mode: u32::try_from(entry.filemode()).unwrap_or(0) }))
         }
         Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
         Err(error) => Err(error.into()),

@@ -10,12 +10,12 @@ use std::rc::Rc;
 
 use git2::{ErrorCode, Odb, Oid};
 
-use super::changes::{FastReads, Found, Told, changed};
-use super::commits::{Commits, NONE, RawCommit};
+use super::changes::{FastReads, NamedWalk, OrderedWalk, changed};
+use super::commits::{CommitTable, NONE, RawCommit};
 use super::graph::Graph;
 use super::recent::Recent;
 use super::trees::{RawEntry, TREE, TreeEntries, Trees, file};
-use super::{Entry, ObjectId, PathChange, Repo, RepoError, Span, Walk};
+use super::{CommitWalk, ObjectId, PathChange, Repo, RepoError, Span, TreeEntry};
 
 impl Repo {
     /// What [`changes`](Self::changes) gives for the paths of a list, without reading all trees; and the merges
@@ -23,13 +23,13 @@ impl Repo {
     ///
     /// # Errors
     /// [`RepoError::Missing`] when a commit or tree is not in this clone.
-    pub fn changes_of(&self, span: &Span, paths: &[&str]) -> Result<Walk, RepoError> {
+    pub fn changes_of(&self, span: &Span, paths: &[&str]) -> Result<CommitWalk, RepoError> {
         let walk = self.find_of(span, paths)?.walk;
         self.bring_versions(&walk);
         Ok(walk)
     }
 
-    pub(super) fn find_of(&self, span: &Span, paths: &[&str]) -> Result<Found, RepoError> {
+    pub(super) fn find_of(&self, span: &Span, paths: &[&str]) -> Result<OrderedWalk, RepoError> {
         let _fast = FastReads::begin();
         let wanted: BTreeSet<&str> = paths.iter().copied().collect();
         let found = self.with_graph(span, |graph| self.changes_of_by(span, &wanted, graph));
@@ -41,14 +41,14 @@ impl Repo {
         span: &Span,
         wanted: &BTreeSet<&str>,
         graph: Option<&Graph>,
-    ) -> Result<Found, RepoError> {
+    ) -> Result<OrderedWalk, RepoError> {
         let odb = self.git.odb()?;
         let commits = self.commits(&odb, span, graph)?;
-        let plan = Plan::new(wanted);
-        let mut reader = Reader::new(&odb, &plan);
+        let plan = NameTree::new(wanted);
+        let mut reader = TreeReader::new(&odb, &plan);
         let same = same_as(&commits, graph, wanted);
         let mut trees = Trees::new(&odb);
-        let mut told = Told::new(self, &commits, span)?;
+        let mut told = NamedWalk::new(self, &commits, span)?;
         for row in commits.order() {
             let (mut paths, choices) = reader.compare(&commits, *row, &same)?;
             let mut gone = Vec::new();
@@ -66,7 +66,7 @@ impl Repo {
     ///
     /// # Errors
     /// [`RepoError::Missing`] when the commit or a tree is not in this clone.
-    pub fn entry_at(&self, commit: ObjectId, path: &str) -> Result<Option<Entry>, RepoError> {
+    pub fn entry_at(&self, commit: ObjectId, path: &str) -> Result<Option<TreeEntry>, RepoError> {
         Ok(self.entries_at(commit, &[path])?.pop().flatten())
     }
 
@@ -74,13 +74,13 @@ impl Repo {
     ///
     /// # Errors
     /// As [`entry_at`](Self::entry_at).
-    pub fn entries_at(&self, commit: ObjectId, paths: &[&str]) -> Result<Vec<Option<Entry>>, RepoError> {
+    pub fn entries_at(&self, commit: ObjectId, paths: &[&str]) -> Result<Vec<Option<TreeEntry>>, RepoError> {
         let _fast = FastReads::begin();
         let odb = self.git.odb()?;
         let tree = RawCommit::read(&odb, self.oid(commit))?.tree;
         let wanted: BTreeSet<&str> = paths.iter().copied().collect();
-        let plan = Plan::new(&wanted);
-        let mut reader = Reader::new(&odb, &plan);
+        let plan = NameTree::new(&wanted);
+        let mut reader = TreeReader::new(&odb, &plan);
         let entries = paths.iter().map(|path| reader.entry(tree, path)).collect::<Result<_, _>>();
         entries.map_err(|error| self.explained(error))
     }
@@ -160,7 +160,7 @@ const KEPT: usize = 1 << 17;
 
 /// For each commit the row of one that has the same at the wanted paths: an ancestor where the filters of the graph
 /// rule out a change, else itself. A filter speaks of the first parent alone.
-fn same_as(commits: &Commits, graph: Option<&Graph>, wanted: &BTreeSet<&str>) -> Vec<u32> {
+fn same_as(commits: &CommitTable, graph: Option<&Graph>, wanted: &BTreeSet<&str>) -> Vec<u32> {
     let paths: Vec<&str> = wanted.iter().copied().collect();
     let filters = graph.map(|graph| graph.filters(&paths));
     let mut same = vec![NONE; commits.len()];
@@ -175,12 +175,12 @@ fn same_as(commits: &Commits, graph: Option<&Graph>, wanted: &BTreeSet<&str>) ->
 }
 
 /// The wanted paths as a tree of names, so that each git tree is read once for all of them.
-struct Plan<'p> {
-    nodes: Vec<Node<'p>>,
+struct NameTree<'p> {
+    nodes: Vec<NameNode<'p>>,
 }
 
 #[derive(Default)]
-struct Node<'p> {
+struct NameNode<'p> {
     /// The wanted path that ends here.
     path: Option<&'p str>,
     /// Names and nodes below, nearly in the order of git's trees.
@@ -189,9 +189,9 @@ struct Node<'p> {
     many: HashMap<&'p [u8], usize>,
 }
 
-impl<'p> Plan<'p> {
+impl<'p> NameTree<'p> {
     fn new(paths: &BTreeSet<&'p str>) -> Self {
-        let mut plan = Self { nodes: vec![Node::default()] };
+        let mut plan = Self { nodes: vec![NameNode::default()] };
         for path in paths {
             let end = plan.insert(path);
             plan.nodes[end].path = Some(path);
@@ -212,15 +212,15 @@ impl<'p> Plan<'p> {
 
     fn add(&mut self, parent: usize, name: &'p [u8]) -> usize {
         let new = self.nodes.len();
-        self.nodes.push(Node::default());
-        let Node { children, many, .. } = &mut self.nodes[parent];
+        self.nodes.push(NameNode::default());
+        let NameNode { children, many, .. } = &mut self.nodes[parent];
         many.insert(name, children.len());
         children.push((name, new));
         new
     }
 }
 
-impl Node<'_> {
+impl NameNode<'_> {
     fn place_of(&self, name: &[u8]) -> Option<usize> {
         if self.children.len() > FEW {
             return self.many.get(name).copied();
@@ -230,26 +230,26 @@ impl Node<'_> {
 }
 
 /// What a tree holds under the names of a node, in the order of its children.
-type Picked = Rc<[Option<Entry>]>;
+type Picked = Rc<[Option<TreeEntry>]>;
 
 /// What every parent of a commit lacks, and what a merge took from one side.
-type Differences = (Vec<PathChange>, Vec<PathChange>);
+type PathDifferences = (Vec<PathChange>, Vec<PathChange>);
 
 /// Reads trees at the nodes of a plan, the last ones kept.
-struct Reader<'a> {
+struct TreeReader<'a> {
     odb: &'a Odb<'a>,
-    plan: &'a Plan<'a>,
+    plan: &'a NameTree<'a>,
     /// By node and tree.
     recent: Recent<(usize, Oid), Picked>,
 }
 
-impl<'a> Reader<'a> {
-    fn new(odb: &'a Odb<'a>, plan: &'a Plan<'a>) -> Self {
+impl<'a> TreeReader<'a> {
+    fn new(odb: &'a Odb<'a>, plan: &'a NameTree<'a>) -> Self {
         Self { odb, plan, recent: Recent::new(KEPT) }
     }
 
     /// What a tree holds at a planned path.
-    fn entry(&mut self, root: Oid, path: &str) -> Result<Option<Entry>, RepoError> {
+    fn entry(&mut self, root: Oid, path: &str) -> Result<Option<TreeEntry>, RepoError> {
         let (mut node, mut tree) = (0, root);
         let mut names = path.split('/').peekable();
         while let Some(name) = names.next() {
@@ -270,10 +270,15 @@ impl<'a> Reader<'a> {
     }
 
     /// The paths that differ from what every parent holds, and those in which a merge took one side.
-    fn compare(&mut self, commits: &Commits, row: u32, same: &[u32]) -> Result<Differences, RepoError> {
+    fn compare(
+        &mut self,
+        commits: &CommitTable,
+        row: u32,
+        same: &[u32],
+    ) -> Result<PathDifferences, RepoError> {
         let tree = |row: u32| Some(commits.tree(same[row as usize]));
         let parents: Vec<Option<Oid>> = commits.parents(row).iter().map(|parent| tree(*parent)).collect();
-        let mut found = Differences::default();
+        let mut found = PathDifferences::default();
         self.compare_below(0, tree(row), &parents, &mut found)?;
         found.0.sort_by(|a, b| a.path.cmp(&b.path));
         found.1.sort_by(|a, b| a.path.cmp(&b.path));
@@ -286,7 +291,7 @@ impl<'a> Reader<'a> {
         node: usize,
         here: Option<Oid>,
         parents: &[Option<Oid>],
-        found: &mut Differences,
+        found: &mut PathDifferences,
     ) -> Result<(), RepoError> {
         if !parents.is_empty() && parents.iter().all(|parent| *parent == here) {
             return Ok(());
@@ -301,7 +306,7 @@ impl<'a> Reader<'a> {
             if old.iter().all(|side| at(side) == now) && (now.is_none() || !old.is_empty()) {
                 continue;
             }
-            let before: Vec<Option<Entry>> = old.iter().map(at).collect();
+            let before: Vec<Option<TreeEntry>> = old.iter().map(at).collect();
             let child_node = &plan.nodes[*child];
             if let Some(path) = child_node.path {
                 note(path, now.and_then(file), before.iter().map(|it| it.and_then(file)).collect(), found);
@@ -316,7 +321,7 @@ impl<'a> Reader<'a> {
 }
 
 /// What a tree holds under the names of a node.
-fn pick(odb: &Odb<'_>, node: &Node<'_>, tree: Oid) -> Result<Picked, RepoError> {
+fn pick(odb: &Odb<'_>, node: &NameNode<'_>, tree: Oid) -> Result<Picked, RepoError> {
     let object = odb.read(tree).map_err(|error| RepoError::reading(&error, tree.into()))?;
     let mut slots = vec![None; node.children.len()];
     // where most of a folder is wanted, the next entry is the next child
@@ -335,7 +340,12 @@ fn pick(odb: &Odb<'_>, node: &Node<'_>, tree: Oid) -> Result<Picked, RepoError> 
     Ok(slots.into())
 }
 
-fn note(path: &str, new: Option<Entry>, old: Vec<Option<Entry>>, (paths, choices): &mut Differences) {
+fn note(
+    path: &str,
+    new: Option<TreeEntry>,
+    old: Vec<Option<TreeEntry>>,
+    (paths, choices): &mut PathDifferences,
+) {
     let list = if !old.contains(&new) && (new.is_some() || !old.is_empty()) {
         paths
     } else if old.iter().any(|old| *old != new) {
@@ -347,7 +357,7 @@ fn note(path: &str, new: Option<Entry>, old: Vec<Option<Entry>>, (paths, choices
 }
 
 /// The tree of an entry that is a folder.
-fn folder(entry: Option<Entry>) -> Option<Oid> {
+fn folder(entry: Option<TreeEntry>) -> Option<Oid> {
     let entry = entry.filter(|entry| entry.mode == TREE)?;
     Some(Oid::from_bytes(entry.id.bytes()).expect("libgit2 gave the name"))
 }

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use super::scopes::{Owner, Setting};
+use super::scopes::{Setting, SettingOwner};
 
 /// What the environment of git takes on.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -67,7 +67,7 @@ impl Shield {
     /// Hooks stand in the repository where no configuration says another place.
     fn add_hooks(&mut self, settings: &[Setting]) {
         let deciding = settings.iter().rfind(|setting| setting.name == b"core.hookspath");
-        if deciding.is_none_or(|setting| setting.owner == Owner::Repository) {
+        if deciding.is_none_or(|setting| setting.owner == SettingOwner::Repository) {
             self.put(b"core.hooksPath", b"/dev/null");
         }
     }
@@ -77,9 +77,10 @@ impl Shield {
         // from the back: the last word decides
         for setting in settings.iter().rev() {
             let Some((name, harmless)) = program(&setting.name) else { continue };
-            if judged.insert(name) && setting.owner == Owner::Repository {
+            if judged.insert(name) && setting.owner == SettingOwner::Repository {
                 let is_own = |other: &&Setting| {
-                    other.owner == Owner::User && program(&other.name).is_some_and(|(known, _)| known == name)
+                    other.owner == SettingOwner::User
+                        && program(&other.name).is_some_and(|(known, _)| known == name)
                 };
                 self.put(name, settings.iter().rfind(is_own).map_or(harmless, Setting::text));
             }
@@ -93,7 +94,7 @@ impl Shield {
             return;
         }
         self.put(b"credential.helper", b"");
-        for own in settings.iter().filter(is_helper).filter(|setting| setting.owner == Owner::User) {
+        for own in settings.iter().filter(is_helper).filter(|setting| setting.owner == SettingOwner::User) {
             self.put(&own.name, own.text());
         }
     }
@@ -102,7 +103,7 @@ impl Shield {
     /// an address `NAME::…`; here only where the user's own configuration allows `NAME`.
     fn add_transports(&mut self, settings: &[Setting]) {
         let own = |name: &[u8]| {
-            settings.iter().rfind(|setting| setting.owner == Owner::User && setting.name == name)
+            settings.iter().rfind(|setting| setting.owner == SettingOwner::User && setting.name == name)
         };
         let general = own(b"protocol.allow");
         for transport in TRANSPORTS {
@@ -143,12 +144,12 @@ impl Shield {
 /// The program at the other end of a fetch, as the user names it.
 pub(super) fn upload_pack<'s>(settings: &'s [Setting], remote: &str) -> &'s [u8] {
     let name = [b"remote.", remote.as_bytes(), b".uploadpack"].concat();
-    let own = settings.iter().find(|setting| setting.owner == Owner::User && setting.name == name);
+    let own = settings.iter().find(|setting| setting.owner == SettingOwner::User && setting.name == name);
     own.map_or(b"git-upload-pack", Setting::text)
 }
 
 fn foreign(settings: &[Setting]) -> impl Iterator<Item = &Setting> {
-    settings.iter().filter(|setting| setting.owner == Owner::Repository)
+    settings.iter().filter(|setting| setting.owner == SettingOwner::Repository)
 }
 
 /// The name under which git keeps the program of a setting, and what is harmless there.
@@ -184,8 +185,8 @@ fn quoted(text: &[u8]) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    fn settings(lines: &[(Owner, &str, &str)]) -> Vec<Setting> {
-        let setting = |(owner, name, value): &(Owner, &str, &str)| Setting {
+    fn settings(lines: &[(SettingOwner, &str, &str)]) -> Vec<Setting> {
+        let setting = |(owner, name, value): &(SettingOwner, &str, &str)| Setting {
             owner: *owner,
             name: name.as_bytes().to_owned(),
             value: Some(value.as_bytes().to_owned()),
@@ -194,7 +195,7 @@ mod tests {
     }
 
     /// Without what is there always.
-    fn against(lines: &[(Owner, &str, &str)]) -> Vec<String> {
+    fn against(lines: &[(SettingOwner, &str, &str)]) -> Vec<String> {
         let shield = Shield::against(&settings(lines));
         let is_usual = |text: &String| text.ends_with(".allow=always") || text == "core.hooksPath=/dev/null";
         let text = |(name, value): &(Vec<u8>, Vec<u8>)| {
@@ -203,7 +204,7 @@ mod tests {
         shield.settings.iter().map(text).filter(|text| !is_usual(text)).collect()
     }
 
-    use Owner::{Repository as Theirs, User as Own};
+    use SettingOwner::{Repository as Theirs, User as Own};
 
     #[test]
     fn what_a_repository_names_gives_way_to_what_its_user_names() {
@@ -242,7 +243,7 @@ mod tests {
 
     #[test]
     fn hooks_run_only_where_the_user_says_where_they_are() {
-        let hooks = |lines: &[(Owner, &str, &str)]| {
+        let hooks = |lines: &[(SettingOwner, &str, &str)]| {
             let shield = Shield::against(&settings(lines));
             shield.settings.iter().any(|(name, value)| name == b"core.hooksPath" && value == b"/dev/null")
         };

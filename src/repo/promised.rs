@@ -7,7 +7,7 @@ use git2::{OdbLookupFlags, Oid};
 
 use super::plumbing::{PROTOCOLS, answer};
 use super::programs::upload_pack;
-use super::{Entry, Repo, RepoError, Walk};
+use super::{CommitWalk, Repo, RepoError, TreeEntry};
 
 /// So many files of a commit or versions of the log are fetched in one go. More are worth a word: they count as
 /// missing.
@@ -80,13 +80,13 @@ impl Repo {
 
     /// The same for what trees or the index hold. A link is no document, and a submodule no object of this
     /// repository.
-    pub(super) fn bring_files<'e>(&self, entries: impl Iterator<Item = &'e Entry>, most: usize) {
+    pub(super) fn bring_files<'e>(&self, entries: impl Iterator<Item = &'e TreeEntry>, most: usize) {
         let files = entries.filter(|entry| entry.is_file());
         self.bring(files.map(|entry| self.oid(entry.id)), most);
     }
 
     /// The versions that a walk names.
-    pub(super) fn bring_versions(&self, walk: &Walk) {
+    pub(super) fn bring_versions(&self, walk: &CommitWalk) {
         let lists = walk.changed.iter().flat_map(|commit| [&commit.paths, &commit.choices]);
         let entries = lists.flatten().flat_map(|change| change.old.iter().flatten().chain(&change.new));
         self.bring_files(entries, AT_ONCE);

@@ -1,6 +1,6 @@
 //! What `git push` is about to publish.
 
-use super::{Kind, ObjectId, Repo, RepoError, Span};
+use super::{ObjectId, ObjectKind, Repo, RepoError, Span};
 
 /// The branch of a remote that everybody builds on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +67,6 @@ impl Repo {
     fn pushed_commit(&self, new: &str) -> Result<Option<ObjectId>, RepoError> {
         let id = new.parse().map_err(|_| RepoError::Revision(new.to_owned()))?;
         let end = self.pushed(id)?.end;
-        Ok(end.filter(|(kind, _)| *kind == Kind::Commit).map(|(_, commit)| commit))
+        Ok(end.filter(|(kind, _)| *kind == ObjectKind::Commit).map(|(_, commit)| commit))
     }
 }

@@ -8,7 +8,7 @@ use git2::{ErrorCode, Oid, ReferenceType};
 use super::{ObjectId, Repo, RepoError};
 
 /// One reference, as it stands.
-pub(super) struct Reference {
+pub(super) struct GitRef {
     /// `refs/heads/main`
     pub name: Vec<u8>,
     /// What it names, or for a symbolic one what that leads to.
@@ -26,7 +26,7 @@ impl Repo {
     }
 
     /// The references whose names begin with `start`, which ends in a slash; those that lead nowhere are left out.
-    pub(super) fn references(&self, start: &str) -> Result<Vec<Reference>, RepoError> {
+    pub(super) fn references(&self, start: &str) -> Result<Vec<GitRef>, RepoError> {
         if self.asks_git() {
             return self.references_of_git(start);
         }
@@ -36,18 +36,18 @@ impl Repo {
             let Some(id) = reference.resolve().ok().and_then(|reference| reference.target()) else {
                 continue;
             };
-            found.push(Reference { name: reference.name_bytes().to_owned(), id, is_symbolic });
+            found.push(GitRef { name: reference.name_bytes().to_owned(), id, is_symbolic });
         }
         Ok(found)
     }
 
-    fn references_of_git(&self, start: &str) -> Result<Vec<Reference>, RepoError> {
+    fn references_of_git(&self, start: &str) -> Result<Vec<GitRef>, RepoError> {
         let format = "--format=%(objectname) %(if)%(symref)%(then)1%(else)0%(end) %(refname)";
         let text = self.ask(&["for-each-ref", format, "--", start])?.unwrap_or_default();
         let parse = |line: &[u8]| {
             let mut words = line.splitn(3, |byte| *byte == b' ');
             let id = std::str::from_utf8(words.next()?).ok()?.parse().ok()?;
-            Some(Reference {
+            Some(GitRef {
                 id: self.oid(id),
                 is_symbolic: words.next()? == b"1",
                 name: words.next()?.to_owned(),

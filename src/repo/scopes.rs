@@ -7,7 +7,7 @@ use super::{Repo, RepoError};
 
 /// Who wrote a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Owner {
+pub enum SettingOwner {
     /// The user or the machine: the global and the system's configuration, `git -c` and `GIT_CONFIG_*`.
     User,
     /// Whoever brought the folder: `.git/config` and that of a linked work tree, with what they include.
@@ -17,7 +17,7 @@ pub enum Owner {
 /// One line of git's configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setting {
-    pub owner: Owner,
+    pub owner: SettingOwner,
     /// Section and name in lower case, a subsection as it is written.
     pub name: Vec<u8>,
     /// `None`: the name alone, which means true.
@@ -55,8 +55,8 @@ impl Repo {
         while let Some(entry) = entries.next() {
             let entry = entry?;
             let owner = match entry.level() {
-                ConfigLevel::Local | ConfigLevel::Worktree => Owner::Repository,
-                _ => Owner::User,
+                ConfigLevel::Local | ConfigLevel::Worktree => SettingOwner::Repository,
+                _ => SettingOwner::User,
             };
             let value = entry.has_value().then(|| entry.value_bytes().to_owned());
             settings.push(Setting { owner, name: entry.name_bytes().to_owned(), value });
@@ -71,7 +71,7 @@ fn parsed(list: &[u8]) -> Vec<Setting> {
     let mut settings = Vec::new();
     while let (Some(scope), Some(line)) = (parts.next(), parts.next()) {
         let is_own = matches!(scope, b"system" | b"global" | b"command");
-        let owner = if is_own { Owner::User } else { Owner::Repository };
+        let owner = if is_own { SettingOwner::User } else { SettingOwner::Repository };
         let mut halves = line.splitn(2, |byte| *byte == b'\n');
         let name = halves.next().unwrap_or_default().to_owned();
         settings.push(Setting { owner, name, value: halves.next().map(<[u8]>::to_owned) });

@@ -84,11 +84,11 @@ impl Sandbox {
     }
 }
 
-fn history(repo: &Repo, paths: &[&str]) -> Walk {
+fn history(repo: &Repo, paths: &[&str]) -> CommitWalk {
     repo.changes_of(&repo.head_span().unwrap(), paths).unwrap()
 }
 
-fn ids(walk: &Walk, path: &str) -> Vec<ObjectId> {
+fn ids(walk: &CommitWalk, path: &str) -> Vec<ObjectId> {
     walk.versions(path).map(|(commit, _)| commit.id).collect()
 }
 
@@ -309,7 +309,7 @@ fn an_empty_repository_has_no_history_and_a_missing_object_is_named() {
     let sandbox = Sandbox::new();
     let repo = sandbox.open();
     assert_eq!(repo.head_commit().unwrap(), None);
-    assert_eq!(history(&repo, &["a"]), Walk::default());
+    assert_eq!(history(&repo, &["a"]), CommitWalk::default());
     assert_eq!(repo.head_blob("a").unwrap(), None);
     let id: ObjectId = "0123456789abcdef0123456789abcdef01234567".parse().unwrap();
     assert!(matches!(repo.blob(id), Err(RepoError::Missing(missing)) if missing == id));

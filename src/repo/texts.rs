@@ -7,7 +7,7 @@ use super::{ObjectId, Repo, RepoError, Span};
 
 /// What an object is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ObjectKind {
     Commit,
     Tag,
     Tree,
@@ -20,23 +20,23 @@ pub struct Pushed {
     /// The tag objects on the way, whose text is published too.
     pub tags: Vec<ObjectId>,
     /// What stands at the end.
-    pub end: Option<(Kind, ObjectId)>,
+    pub end: Option<(ObjectKind, ObjectId)>,
 }
 
 /// Is shown the text of each commit.
-pub type Visit<'v, E> = &'v mut dyn FnMut(ObjectId, &[u8]) -> Result<(), E>;
+pub type VisitText<'v, E> = &'v mut dyn FnMut(ObjectId, &[u8]) -> Result<(), E>;
 
 impl Repo {
     /// # Errors
     /// [`RepoError::Missing`] when it is not in this clone.
-    pub fn kind_of(&self, id: ObjectId) -> Result<Kind, RepoError> {
+    pub fn kind_of(&self, id: ObjectId) -> Result<ObjectKind, RepoError> {
         let (_, kind) =
             self.git.odb()?.read_header(self.oid(id)).map_err(|error| RepoError::reading(&error, id))?;
         match kind {
-            ObjectType::Commit => Ok(Kind::Commit),
-            ObjectType::Tag => Ok(Kind::Tag),
-            ObjectType::Tree => Ok(Kind::Tree),
-            ObjectType::Blob => Ok(Kind::Blob),
+            ObjectType::Commit => Ok(ObjectKind::Commit),
+            ObjectType::Tag => Ok(ObjectKind::Tag),
+            ObjectType::Tree => Ok(ObjectKind::Tree),
+            ObjectType::Blob => Ok(ObjectKind::Blob),
             _ => Err(RepoError::Corrupt(id)),
         }
     }
@@ -50,7 +50,7 @@ impl Repo {
         let mut at = id;
         loop {
             let kind = self.kind_of(at)?;
-            if kind != Kind::Tag {
+            if kind != ObjectKind::Tag {
                 found.end = Some((kind, at));
                 return Ok(found);
             }
@@ -74,7 +74,11 @@ impl Repo {
     ///
     /// # Errors
     /// [`RepoError::Missing`] when a commit is not in this clone; what `visit` fails with.
-    pub fn each_commit_text<E: From<RepoError>>(&self, span: &Span, visit: Visit<'_, E>) -> Result<(), E> {
+    pub fn each_commit_text<E: From<RepoError>>(
+        &self,
+        span: &Span,
+        visit: VisitText<'_, E>,
+    ) -> Result<(), E> {
         let _fast = FastReads::begin();
         let odb = self.git.odb().map_err(RepoError::from)?;
         let commits = self.commits(&odb, span, None)?;

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use git2::{Odb, OdbObject, Oid};
 
 use super::recent::Recent;
-use super::{Entry, RepoError};
+use super::{RepoError, TreeEntry};
 
 pub(super) const TREE: u32 = 0o040_000;
 pub(super) const SUBMODULE: u32 = 0o160_000;
@@ -29,12 +29,12 @@ impl RawEntry<'_> {
     }
 
     /// What is neither a folder nor a submodule.
-    pub(super) fn file(&self) -> Option<Entry> {
+    pub(super) fn file(&self) -> Option<TreeEntry> {
         file(self.entry())
     }
 
-    pub(super) fn entry(&self) -> Entry {
-        Entry { id: self.id.into(), mode: self.mode }
+    pub(super) fn entry(&self) -> TreeEntry {
+        TreeEntry { id: self.id.into(), mode: self.mode }
     }
 
     /// git sorts folders as if their names ended in a slash. A file and a folder of one name are two.
@@ -50,7 +50,7 @@ impl RawEntry<'_> {
 }
 
 /// What is neither a folder nor a submodule.
-pub(super) fn file(entry: Entry) -> Option<Entry> {
+pub(super) fn file(entry: TreeEntry) -> Option<TreeEntry> {
     (entry.mode != TREE && entry.mode != SUBMODULE).then_some(entry)
 }
 
@@ -132,10 +132,10 @@ impl<'a> TreeEntries<'a> {
     }
 }
 
-type Pair<'a> = (Option<RawEntry<'a>>, Option<RawEntry<'a>>);
+type EntryPair<'a> = (Option<RawEntry<'a>>, Option<RawEntry<'a>>);
 
 /// What two raw trees hold differently. `None` for a broken tree.
-fn differing<'a>(mut new: TreeEntries<'a>, mut old: TreeEntries<'a>) -> Option<Vec<Pair<'a>>> {
+fn differing<'a>(mut new: TreeEntries<'a>, mut old: TreeEntries<'a>) -> Option<Vec<EntryPair<'a>>> {
     let mut pairs = Vec::new();
     loop {
         new.skip_equal(&mut old);
@@ -162,7 +162,7 @@ pub(super) struct Trees<'a> {
 }
 
 /// What a path holds, and what it holds in each parent.
-pub(super) type Visit<'v> = &'v mut dyn FnMut(&str, Option<Entry>, &[Option<Entry>]);
+pub(super) type VisitPath<'v> = &'v mut dyn FnMut(&str, Option<TreeEntry>, &[Option<TreeEntry>]);
 
 impl<'a> Trees<'a> {
     pub(super) fn new(odb: &'a Odb<'a>) -> Self {
@@ -185,7 +185,7 @@ impl<'a> Trees<'a> {
         &mut self,
         new: Option<Oid>,
         old: &[Option<Oid>],
-        visit: Visit<'_>,
+        visit: VisitPath<'_>,
     ) -> Result<(), RepoError> {
         self.compare_below(&mut String::new(), new, old, visit)
     }
@@ -195,7 +195,7 @@ impl<'a> Trees<'a> {
         path: &mut String,
         new: Option<Oid>,
         old: &[Option<Oid>],
-        visit: Visit<'_>,
+        visit: VisitPath<'_>,
     ) -> Result<(), RepoError> {
         if old.contains(&new) {
             return Ok(());

@@ -9,7 +9,7 @@ use super::finding::Finding;
 use super::options::Options;
 use super::rule::Also;
 use super::rules::{self, change::new_exception};
-use super::source::Source;
+use super::source::TreeSource;
 use super::tree::{self, Gathered};
 use crate::policy::vault::Vault;
 use crate::repo::{ObjectId, Span};
@@ -30,12 +30,12 @@ pub enum Against<'a> {
     /// The commit before it.
     Start,
     /// What a remote has.
-    Remote(Target<'a>),
+    Remote(PushTarget<'a>),
 }
 
 /// A branch that is being pushed to a remote.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target<'a> {
+pub struct PushTarget<'a> {
     pub remote: &'a str,
     /// `refs/heads/main`
     pub branch: &'a str,
@@ -93,7 +93,7 @@ impl Base {
     }
 
     /// Of a push: the default branch of the remote as last fetched, and for that branch what the remote has.
-    pub(super) fn of_push(workspace: &Workspace, target: &Target<'_>) -> Result<Self, VerifyError> {
+    pub(super) fn of_push(workspace: &Workspace, target: &PushTarget<'_>) -> Result<Self, VerifyError> {
         let repo = workspace.repo()?;
         let default = repo.default_branch(target.remote)?;
         let branch = target.branch.strip_prefix("refs/heads/").unwrap_or_default();
@@ -116,7 +116,7 @@ impl Base {
     pub(super) fn split(
         &self,
         workspace: &Workspace,
-        source: Source,
+        source: TreeSource,
         findings: Vec<Finding>,
     ) -> Result<(Vec<Finding>, Vec<Finding>), VerifyError> {
         let Some(tree) = self.tree.filter(|_| !findings.is_empty()) else {
@@ -125,13 +125,13 @@ impl Base {
         let paths: BTreeSet<&str> = findings.iter().map(|finding| finding.path.as_str()).collect();
         let is_about_several = findings.iter().any(|finding| finding.rule.is(Also::ComparesFiles));
         let wanted = |path: &str| is_about_several || paths.contains(path);
-        let before = Source::Commit(tree);
+        let before = TreeSource::Commit(tree);
         // what cannot be read there excuses nothing
         let Ok(gathered) = tree::gather(workspace, before, &wanted, &BTreeSet::new()) else {
             return Ok((findings, Vec::new()));
         };
         let known = rules::judge(&gathered.facts);
-        let bytes = |source: Source, path: &str| source.read(workspace, path).ok().flatten();
+        let bytes = |source: TreeSource, path: &str| source.read(workspace, path).ok().flatten();
         let is_older = |finding: &Finding| {
             let mut same = known.iter().filter(|other| is_same(other, finding));
             same.any(|other| {
@@ -148,7 +148,7 @@ impl Base {
 
     /// Whether the base holds a line of a file as it is, or the whole of it where no line is known.
     pub(super) fn has(&self, workspace: &Workspace, path: &str, bytes: &[u8], line: Option<usize>) -> bool {
-        let before = self.tree.and_then(|tree| Source::Commit(tree).read(workspace, path).ok().flatten());
+        let before = self.tree.and_then(|tree| TreeSource::Commit(tree).read(workspace, path).ok().flatten());
         before.is_some_and(|before| match line.and_then(|line| line_of(bytes, line)) {
             Some(text) => before.split(|byte| *byte == b'\n').any(|other| other == text),
             None => before == bytes,
@@ -167,11 +167,11 @@ impl Base {
     pub(super) fn keep_bound(
         &self,
         workspace: &Workspace,
-        source: Source,
+        source: TreeSource,
         gathered: &mut Gathered,
     ) -> Result<(), VerifyError> {
         let Some(tree) = self.tree else { return Ok(()) };
-        let before = Source::Commit(tree);
+        let before = TreeSource::Commit(tree);
         let Some(vault) = before.vault(workspace)?.0 else { return Ok(()) };
         let is_bound =
             |path: &str| gathered.vault.iter().flat_map(|vault| &vault.files).any(|file| file.path == path);

@@ -14,7 +14,7 @@ use super::exceptions::covers;
 use super::finding::Finding;
 use super::plain::Plain;
 use crate::policy::config::Config;
-use crate::policy::content::Content;
+use crate::policy::content::FileContent;
 use crate::policy::policies::Policies;
 use crate::policy::vault::{Allow, VaultError};
 use crate::workspace::{POLICY, StanzaFault};
@@ -146,7 +146,7 @@ pub struct FileFacts {
     pub managed: bool,
     /// Bytes.
     pub size: usize,
-    pub content: Content,
+    pub content: FileContent,
     /// What a key told: the state of the MAC, or the value that does not open. `None` without one.
     pub opened: Option<Result<MacState, OpenFault>>,
     /// What a key told of the stanzas.
@@ -174,7 +174,7 @@ impl FileFacts {
     /// Reads the bytes of a file; `None` when it is not there.
     #[must_use]
     pub fn read(path: &str, managed: bool, bytes: Option<&[u8]>) -> Self {
-        let content = Content::read(path, managed, bytes);
+        let content = FileContent::read(path, managed, bytes);
         match bytes {
             Some(bytes) => Self::of_bytes(path, managed, content, bytes),
             None => Self::of(path, managed, content),
@@ -183,15 +183,15 @@ impl FileFacts {
 
     /// Of bytes that were read already.
     #[must_use]
-    pub fn of_bytes(path: &str, managed: bool, content: Content, bytes: &[u8]) -> Self {
-        let is_broken = matches!(content, Content::Broken { .. });
+    pub fn of_bytes(path: &str, managed: bool, content: FileContent, bytes: &[u8]) -> Self {
+        let is_broken = matches!(content, FileContent::Broken { .. });
         let has_crlf = is_broken && bytes.windows(2).any(|pair| pair == b"\r\n");
         Self { size: bytes.len(), has_crlf, ..Self::of(path, managed, content) }
     }
 
     /// Of what was told some other way than by its bytes.
     #[must_use]
-    pub fn of(path: &str, managed: bool, content: Content) -> Self {
+    pub fn of(path: &str, managed: bool, content: FileContent) -> Self {
         Self {
             path: path.to_owned(),
             managed,

@@ -28,14 +28,14 @@ pub struct Finding {
     /// Equal in findings of one cause, in one file or in several.
     pub cause: Option<String>,
     /// Files or values, where it tells of several at once. A program is handed one element for each.
-    pub parts: Vec<Part>,
+    pub parts: Vec<FindingPart>,
     /// The words of the first version of fingerprints, where they are not the message.
     pub first_words: Option<String>,
 }
 
 /// One of the things that a finding tells of. What is not said here is as the finding says it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Part {
+pub struct FindingPart {
     pub path: Option<String>,
     pub line: Option<usize>,
     pub key: Option<String>,
@@ -45,7 +45,7 @@ pub struct Part {
     pub first_words: Option<String>,
 }
 
-impl Part {
+impl FindingPart {
     #[must_use]
     pub fn of_file(path: impl Into<String>, message: impl Into<String>) -> Self {
         Self { path: Some(path.into()), message: message.into(), ..Self::default() }
@@ -157,7 +157,7 @@ impl Finding {
     }
 
     #[must_use]
-    pub fn parts(mut self, parts: impl IntoIterator<Item = Part>) -> Self {
+    pub fn parts(mut self, parts: impl IntoIterator<Item = FindingPart>) -> Self {
         self.parts.extend(parts);
         self
     }
@@ -172,7 +172,7 @@ impl Finding {
         self.parts.iter().map(|part| whole.narrowed_to(part)).collect()
     }
 
-    fn narrowed_to(&self, part: &Part) -> Self {
+    fn narrowed_to(&self, part: &FindingPart) -> Self {
         let whole = self.clone();
         let is_here = part.path.is_none();
         Self {

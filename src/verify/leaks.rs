@@ -11,9 +11,9 @@ use super::finding::Finding;
 use super::report::count;
 use super::rule::{Also, Severity};
 use super::rules::value::{leaked, leaked_in_text, leaked_names};
-use crate::leak::{COMMITTED, Guard, HERE};
+use crate::leak::{COMMITTED, HERE, LeakGuard};
 use crate::policy::content::looks_sealed;
-use crate::repo::{BLOB_LIMIT, Entry, ObjectId, RepoError, Span, StagedChange};
+use crate::repo::{BLOB_LIMIT, ObjectId, RepoError, Span, StagedChange, TreeEntry};
 use crate::workspace::Workspace;
 use crate::workspace::history::day;
 use crate::workspace::leaks::{Cut, IN_HOOKS, Values};
@@ -34,8 +34,8 @@ pub(super) fn staged(workspace: &Workspace, changes: &[&StagedChange]) -> Result
         return Ok(Leaks::default());
     }
     let new = changes.iter().filter_map(|change| Some((change.path.clone(), change.new?)));
-    let new: Vec<(String, Entry)> = new.chain(repo.staged_at_odd_paths()?).collect();
-    let mut search = Search::new(workspace);
+    let new: Vec<(String, TreeEntry)> = new.chain(repo.staged_at_odd_paths()?).collect();
+    let mut search = LeakSearch::new(workspace);
     let mut findings = Vec::new();
     for (path, entry) in &new {
         let text = search.bytes(path, *entry)?.filter(|bytes| !is_sealed_whole(path, bytes));
@@ -52,22 +52,26 @@ pub(super) fn staged(workspace: &Workspace, changes: &[&StagedChange]) -> Result
 
 /// What a push brings that no commit holds.
 #[derive(Default)]
-pub(super) struct Beside {
+pub(super) struct PushedBeside {
     /// Of tags that name a tree or a file.
-    pub(super) files: Vec<(String, Entry)>,
+    pub(super) files: Vec<(String, TreeEntry)>,
     /// What tags say, each with a name for it.
     pub(super) texts: Vec<(String, Vec<u8>)>,
 }
 
 /// Of the blobs that commits bring to a remote, each with the first of them; of what commits say; and of what tags
 /// hold.
-pub(super) fn pushed(workspace: &Workspace, span: &Span, beside: &Beside) -> Result<Leaks, VerifyError> {
+pub(super) fn pushed(
+    workspace: &Workspace,
+    span: &Span,
+    beside: &PushedBeside,
+) -> Result<Leaks, VerifyError> {
     let repo = workspace.repo()?;
     let is_empty = span.tips.is_empty() && beside.files.is_empty() && beside.texts.is_empty();
     if is_empty || !is_wanted(workspace)? {
         return Ok(Leaks::default());
     }
-    let mut search = Search::new(workspace);
+    let mut search = LeakSearch::new(workspace);
     let mut findings: BTreeMap<(String, String), Finding> = BTreeMap::new();
     let mut add = |finding: Finding, detail: Option<String>| {
         let place = (finding.path.clone(), finding.message.clone());
@@ -103,18 +107,18 @@ pub(super) fn pushed(workspace: &Workspace, span: &Span, beside: &Beside) -> Res
 }
 
 /// Reads what is new, and makes what is looked for when it is asked for first.
-struct Search<'w> {
+struct LeakSearch<'w> {
     workspace: &'w Workspace,
-    guard: Option<Guard>,
+    guard: Option<LeakGuard>,
     notes: Vec<String>,
 }
 
-impl<'w> Search<'w> {
+impl<'w> LeakSearch<'w> {
     fn new(workspace: &'w Workspace) -> Self {
         Self { workspace, guard: None, notes: Vec::new() }
     }
 
-    fn guard(&mut self) -> Result<&Guard, VerifyError> {
+    fn guard(&mut self) -> Result<&LeakGuard, VerifyError> {
         let guard = match self.guard.take() {
             Some(guard) => guard,
             None => {
@@ -126,7 +130,7 @@ impl<'w> Search<'w> {
         Ok(self.guard.insert(guard))
     }
 
-    fn in_file(&mut self, path: &str, entry: Entry) -> Result<Vec<Finding>, VerifyError> {
+    fn in_file(&mut self, path: &str, entry: TreeEntry) -> Result<Vec<Finding>, VerifyError> {
         let Some(text) = self.bytes(path, entry)? else { return Ok(Vec::new()) };
         let guard = self.guard()?;
         let mut findings = leaked_names(guard, path);
@@ -142,7 +146,7 @@ impl<'w> Search<'w> {
     }
 
     /// What there is to search: of a link the text that it is.
-    fn bytes(&mut self, path: &str, entry: Entry) -> Result<Option<Vec<u8>>, VerifyError> {
+    fn bytes(&mut self, path: &str, entry: TreeEntry) -> Result<Option<Vec<u8>>, VerifyError> {
         if entry.is_submodule() {
             return Ok(None);
         }

@@ -9,18 +9,18 @@ use sops_document::Format;
 use super::error::VerifyError;
 use crate::ledger::Snapshot;
 use crate::policy::credential::is_reference;
-use crate::repo::{Commit, Entry, ObjectId};
+use crate::repo::{Commit, ObjectId, TreeEntry};
 use crate::workspace::history::Snapshots;
 
 /// Files that one commit takes away.
-pub(super) struct Gone {
+pub(super) struct DeletedFiles {
     /// All of them.
     blobs: BTreeSet<ObjectId>,
     /// The sealed ones that stand nowhere else afterwards.
     documents: Vec<(String, Rc<Snapshot>)>,
 }
 
-impl Gone {
+impl DeletedFiles {
     pub(super) fn by(commit: &Commit, snapshots: &mut Snapshots<'_>) -> Result<Self, VerifyError> {
         let (mut blobs, mut documents) = (BTreeSet::new(), Vec::new());
         let new: BTreeSet<ObjectId> = commit.paths.iter().filter_map(|change| Some(change.new?.id)).collect();
@@ -37,7 +37,7 @@ impl Gone {
     }
 
     /// Whether a new file may be one of them in plaintext: not where it is as it was under another name.
-    pub(super) fn may_hold(&self, entry: Entry) -> bool {
+    pub(super) fn may_hold(&self, entry: TreeEntry) -> bool {
         !self.documents.is_empty() && !self.blobs.contains(&entry.id)
     }
 

@@ -10,10 +10,10 @@ use super::finding::Finding;
 use super::owners::Owners;
 use super::rules::file::unjudged;
 use super::rules::git::{leaked_key, leaked_key_of_text};
-use super::source::Source;
+use super::source::TreeSource;
 use crate::policy::content::{ODD_NAME, TOO_LARGE};
 use crate::policy::sniff::{Traits, hide_secret_keys, sniff};
-use crate::repo::{BLOB_LIMIT, Entry, ObjectId, RepoError, Span};
+use crate::repo::{BLOB_LIMIT, ObjectId, RepoError, Span, TreeEntry};
 use crate::workspace::{Workspace, WorkspaceError};
 
 /// What a span brought.
@@ -29,7 +29,7 @@ pub(super) fn check(workspace: &Workspace, span: &Span, base: &Base) -> Result<B
     let repo = workspace.repo()?;
     let mut brought = Brought::default();
     let mut names = BTreeSet::new();
-    let end = span.tips.first().map_or(Source::WorkTree, |tip| Source::Commit(*tip));
+    let end = span.tips.first().map_or(TreeSource::WorkTree, |tip| TreeSource::Commit(*tip));
     let owners = Owners::new(workspace, end);
     repo.each_new_blob(span, &mut |commit: ObjectId, path: &str, entry| {
         let mut found = Vec::new();
@@ -64,7 +64,7 @@ pub(super) fn of_text(owners: &Owners<'_>, name: &str, text: &[u8]) -> Result<Op
 }
 
 /// `None` for what this clone lacks, and for a submodule.
-pub(super) fn traits(workspace: &Workspace, entry: Entry) -> Result<Option<Traits>, VerifyError> {
+pub(super) fn traits(workspace: &Workspace, entry: TreeEntry) -> Result<Option<Traits>, VerifyError> {
     if entry.is_submodule() {
         return Ok(None);
     }
@@ -78,7 +78,7 @@ fn of_blob(
     base: &Base,
     owners: &Owners<'_>,
     path: &str,
-    entry: Entry,
+    entry: TreeEntry,
     traits: Traits,
 ) -> Result<Vec<Finding>, VerifyError> {
     let mut found = Vec::new();
@@ -99,7 +99,7 @@ fn of_blob(
 }
 
 /// The base holds that key in the same file.
-fn is_older(workspace: &Workspace, base: &Base, path: &str, entry: Entry, line: usize) -> bool {
+fn is_older(workspace: &Workspace, base: &Base, path: &str, entry: TreeEntry, line: usize) -> bool {
     let bytes = workspace.repo().ok().and_then(|repo| repo.old_blob(entry.id).ok());
     bytes.is_some_and(|bytes| base.has(workspace, path, &bytes, Some(line)))
 }

@@ -8,7 +8,7 @@ use sops_document::Format;
 
 use super::error::VerifyError;
 use super::facts::{FileFacts, Leak, LeakPlace, Owner};
-use super::source::{Source, candidates};
+use super::source::{TreeSource, candidates};
 use crate::inventory::is_policy;
 use crate::ledger::{Snapshot, short_key};
 use crate::policy::Holders;
@@ -23,7 +23,7 @@ use crate::workspace::{POLICY, ROSTER, Workspace};
 pub(super) struct Owners<'w> {
     pub(super) workspace: &'w Workspace,
     /// The tree that says who reads; `None` where there is none.
-    source: Option<Source>,
+    source: Option<TreeSource>,
     readers: OnceCell<Readers>,
 }
 
@@ -37,7 +37,7 @@ struct Readers {
 }
 
 impl<'w> Owners<'w> {
-    pub(super) fn new(workspace: &'w Workspace, source: impl Into<Option<Source>>) -> Self {
+    pub(super) fn new(workspace: &'w Workspace, source: impl Into<Option<TreeSource>>) -> Self {
         Self { workspace, source: source.into(), readers: OnceCell::new() }
     }
 
@@ -57,7 +57,7 @@ impl<'w> Owners<'w> {
         let source = match (leak.place, self.source) {
             (LeakPlace::Name, _) => return self.of(leak.path.as_bytes()),
             // in the work tree a link is never followed; its text stands in the index as well
-            (LeakPlace::Target, Some(Source::WorkTree)) => Some(Source::Index),
+            (LeakPlace::Target, Some(TreeSource::WorkTree)) => Some(TreeSource::Index),
             (_, source) => source,
         };
         match source.and_then(|source| source.read(self.workspace, &leak.path).ok().flatten()) {
@@ -84,7 +84,7 @@ impl<'w> Owners<'w> {
         })
     }
 
-    fn look(&self, source: Source) -> Result<Readers, VerifyError> {
+    fn look(&self, source: TreeSource) -> Result<Readers, VerifyError> {
         let (mut now, mut policies) = (BTreeSet::new(), Vec::new());
         for file in candidates(self.workspace, source)?.iter().filter(|file| file.is_regular()) {
             let Some(bytes) = source.read(self.workspace, &file.path).ok().flatten() else { continue };
@@ -106,11 +106,11 @@ impl<'w> Owners<'w> {
     }
 
     /// Whom the policy and the table of people named in some commit.
-    fn ever(&self, source: Source) -> Result<BTreeSet<String>, VerifyError> {
+    fn ever(&self, source: TreeSource) -> Result<BTreeSet<String>, VerifyError> {
         let repo = self.workspace.repo()?;
         let span = match source {
-            Source::Commit(tip) => Span { tips: vec![tip], ..Span::default() },
-            Source::WorkTree | Source::Index => repo.head_span()?,
+            TreeSource::Commit(tip) => Span { tips: vec![tip], ..Span::default() },
+            TreeSource::WorkTree | TreeSource::Index => repo.head_span()?,
         };
         let walk = repo.changes_of(&span, &[POLICY, ROSTER])?;
         let mut found = BTreeSet::new();

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::finding::Finding;
 use super::rules::keys::in_passing;
 use super::tree::Gathered;
-use crate::ledger::{Origin, Version, short_key};
+use crate::ledger::{FileVersion, Origin, short_key};
 use crate::policy::without_mail;
 use crate::repo::{Repo, Span};
 use crate::workspace::history::History;
@@ -49,7 +49,7 @@ pub(super) fn readers(repo: &Repo, span: &Span, range: &History, gathered: &Gath
 }
 
 /// No parent lets them read, also not under the name that the file had there.
-fn is_new(range: &History, version: &Version, recipient: &str) -> bool {
+fn is_new(range: &History, version: &FileVersion, recipient: &str) -> bool {
     let renamed = range
         .removals
         .iter()

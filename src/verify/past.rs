@@ -8,8 +8,8 @@ use super::finding::Finding;
 use super::options::Options;
 use super::rules::keys::exposed;
 use super::rules::roster::late_row;
-use crate::ledger::{Doubt, State, short_key};
-use crate::policy::roster::{Roster, Row};
+use crate::ledger::{Doubt, ValueState, short_key};
+use crate::policy::roster::{Roster, RosterRow};
 use crate::workspace::Workspace;
 use crate::workspace::history::History;
 use crate::workspace::register::Register;
@@ -54,12 +54,12 @@ fn exposed(
             let name = names.get(&recipient).map(|named| named.short().to_owned());
             let who = name.unwrap_or_else(|| short_key(&recipient));
             for file in files {
-                let keys = |wanted: &dyn Fn(&State) -> bool| -> Vec<&str> {
+                let keys = |wanted: &dyn Fn(&ValueState) -> bool| -> Vec<&str> {
                     let items = file.items.iter().filter(|item| wanted(&item.state));
                     items.map(|item| item.key.as_str()).collect()
                 };
-                let open = keys(&|state| matches!(state, State::Exposed(_)));
-                let unsure = keys(&|state| matches!(state, State::Unknown(Doubt::Reencrypted { .. })));
+                let open = keys(&|state| matches!(state, ValueState::Exposed(_)));
+                let unsure = keys(&|state| matches!(state, ValueState::Unknown(Doubt::Reencrypted { .. })));
                 if !open.is_empty() {
                     findings.push(exposed::open(&file.path, &who, &recipient, &open));
                 }
@@ -103,7 +103,7 @@ pub(super) fn late_rows(
     roster: Option<&str>,
 ) -> Result<Vec<Finding>, VerifyError> {
     let Some(table) = roster.and_then(|text| Roster::parse(text).ok()) else { return Ok(Vec::new()) };
-    let dated = |row: &&Row| row.onboarded.parse::<jiff::civil::Date>().is_ok();
+    let dated = |row: &&RosterRow| row.onboarded.parse::<jiff::civil::Date>().is_ok();
     if !table.rows().any(|(_, row)| dated(&row)) {
         return Ok(Vec::new());
     }

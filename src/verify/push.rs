@@ -2,17 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use super::base::{Base, Target};
+use super::base::{Base, PushTarget};
 use super::error::VerifyError;
 use super::finding::Finding;
-use super::leaks::{self, Beside};
+use super::leaks::{self, PushedBeside};
 use super::owners::Owners;
 use super::report::Report;
 use super::rule::Severity;
-use super::source::{self, Source};
+use super::source::{self, TreeSource};
 use super::{objects, range};
 use crate::policy::sniff::Traits;
-use crate::repo::{Entry, Kind, Span};
+use crate::repo::{ObjectKind, Span, TreeEntry};
 use crate::workspace::Workspace;
 
 mod bare;
@@ -70,9 +70,9 @@ pub fn push(workspace: &Workspace, remote: &str, lines: &str) -> Result<Report, 
         }
     };
     // what one reference brings is judged by the policy at its end and by the exceptions that count for it
-    let mut beside = Beside::default();
+    let mut beside = PushedBeside::default();
     for update in &updates {
-        let target = Target { remote, branch: update.name, old: update.old };
+        let target = PushTarget { remote, branch: update.name, old: update.old };
         add(one(workspace, update, &span, &target, &mut beside)?);
     }
     let commits = touched(workspace, &span)?.commits();
@@ -101,15 +101,15 @@ fn one(
     workspace: &Workspace,
     update: &Update<'_>,
     span: &Span,
-    target: &Target<'_>,
-    beside: &mut Beside,
+    target: &PushTarget<'_>,
+    beside: &mut PushedBeside,
 ) -> Result<Vec<Finding>, VerifyError> {
     let repo = workspace.repo()?;
     let Ok(id) = update.new.parse() else { return Ok(Vec::new()) };
     let pushed = repo.pushed(id)?;
     let mut findings = Vec::new();
-    let end = pushed.end.filter(|(kind, _)| [Kind::Commit, Kind::Tree].contains(kind));
-    let owners = Owners::new(workspace, end.map(|(_, end)| Source::Commit(end)));
+    let end = pushed.end.filter(|(kind, _)| [ObjectKind::Commit, ObjectKind::Tree].contains(kind));
+    let owners = Owners::new(workspace, end.map(|(_, end)| TreeSource::Commit(end)));
     for tag in &pushed.tags {
         let (name, text) = (format!("tag {}", tag.short()), repo.text_of(*tag)?);
         findings.extend(objects::of_text(&owners, &name, &text)?);
@@ -117,16 +117,16 @@ fn one(
     }
     let base = Base::of_push(workspace, target)?;
     match pushed.end {
-        Some((Kind::Commit, tip)) if span.tips.contains(&tip) => {
+        Some((ObjectKind::Commit, tip)) if span.tips.contains(&tip) => {
             findings.extend(judge(workspace, &Span { tips: vec![tip], ..span.clone() }, &base)?);
         }
-        Some((Kind::Tree, tree)) => {
+        Some((ObjectKind::Tree, tree)) => {
             findings.extend(bare::of_tree(workspace, tree, &base)?);
             beside.files.extend(bare::new_files(workspace, tree, &base)?);
         }
-        Some((Kind::Blob, blob)) => {
+        Some((ObjectKind::Blob, blob)) => {
             findings.extend(bare::of_blob(workspace, blob, update.name)?);
-            beside.files.push((update.name.to_owned(), Entry { id: blob, mode: 0o100_644 }));
+            beside.files.push((update.name.to_owned(), TreeEntry { id: blob, mode: 0o100_644 }));
         }
         _ => {}
     }
@@ -134,7 +134,7 @@ fn one(
 }
 
 fn judge(workspace: &Workspace, span: &Span, base: &Base) -> Result<Vec<Finding>, VerifyError> {
-    if let Touched::Secrets(_) = touched(workspace, span)? {
+    if let TouchedFiles::Secrets(_) = touched(workspace, span)? {
         return Ok(range::verify(workspace, span, base, false)?.findings);
     }
     let mut findings = objects::check(workspace, span, base)?.findings;
@@ -143,12 +143,12 @@ fn judge(workspace: &Workspace, span: &Span, base: &Base) -> Result<Vec<Finding>
 }
 
 /// What commits change, and how many they are.
-enum Touched {
+enum TouchedFiles {
     Others(usize),
     Secrets(usize),
 }
 
-impl Touched {
+impl TouchedFiles {
     fn commits(&self) -> usize {
         let (Self::Others(commits) | Self::Secrets(commits)) = self;
         *commits
@@ -156,15 +156,15 @@ impl Touched {
 }
 
 /// Most pushes touch no secret, and then the tree at the end need not be read.
-fn touched(workspace: &Workspace, span: &Span) -> Result<Touched, VerifyError> {
+fn touched(workspace: &Workspace, span: &Span) -> Result<TouchedFiles, VerifyError> {
     let repo = workspace.repo()?;
     if span.tips.is_empty() {
-        return Ok(Touched::Others(0));
+        return Ok(TouchedFiles::Others(0));
     }
     let walk = repo.changes(span, &|_| true)?;
     let mut bound = BTreeSet::new();
     for tip in span.tips.iter().filter(|_| !walk.changed.is_empty()) {
-        let vault = Source::Commit(*tip).vault(workspace)?.0;
+        let vault = TreeSource::Commit(*tip).vault(workspace)?.0;
         bound.extend(vault.into_iter().flat_map(|vault| vault.files).map(|file| file.path));
     }
     let mut seen = BTreeSet::new();
@@ -174,16 +174,16 @@ fn touched(workspace: &Workspace, span: &Span) -> Result<Touched, VerifyError> {
     for change in walk.changed.iter().flat_map(|commit| &commit.paths).chain(chosen) {
         let path = &change.path;
         if source::is_central(path) || source::is_attributes(path) || bound.contains(path) {
-            return Ok(Touched::Secrets(walk.commits));
+            return Ok(TouchedFiles::Secrets(walk.commits));
         }
         let entries = change.old.iter().flatten().chain(&change.new);
         for entry in entries.filter(|entry| entry.is_file()) {
             // the range says what cannot be told in this clone
             let speaks = |traits: Traits| traits.speaks_of_sops();
             if seen.insert(entry.id) && objects::traits(workspace, *entry)?.is_none_or(speaks) {
-                return Ok(Touched::Secrets(walk.commits));
+                return Ok(TouchedFiles::Secrets(walk.commits));
             }
         }
     }
-    Ok(Touched::Others(walk.commits))
+    Ok(TouchedFiles::Others(walk.commits))
 }

@@ -9,17 +9,17 @@ use super::error::VerifyError;
 use super::exceptions::Accepted;
 use super::facts::FileFacts;
 use super::finding::Finding;
-use super::moved::{Gone, plain_names};
+use super::moved::{DeletedFiles, plain_names};
 use super::options::{Options, is_beneath};
 use super::report::Report;
 use super::rule::{Also, RuleId, Severity};
 use super::rules::{self, change, file};
-use super::source::{self, Source};
+use super::source::{self, TreeSource};
 use super::tree::{self, Gathered};
 use super::{history, objects, passing, past, replaced, returned};
-use crate::ledger::{self, Change, Oddity, Past, Snapshot, Stale, Track, Version};
-use crate::policy::content::Content;
-use crate::repo::{Commit, Entry, PathChange, RepoError, Span, StagedChange};
+use crate::ledger::{self, FileChanged, FileVersion, Oddity, OlderVersions, Snapshot, Stale, Track};
+use crate::policy::content::FileContent;
+use crate::repo::{Commit, PathChange, RepoError, Span, StagedChange, TreeEntry};
 use crate::trace;
 use crate::workspace::history::{History, Snapshots, day};
 use crate::workspace::{POLICY, VAULT, Workspace};
@@ -82,7 +82,7 @@ pub(super) fn verify(
     let changed: BTreeSet<&str> =
         range.walked.iter().flat_map(|commit| &commit.paths).map(|change| change.path.as_str()).collect();
     let central = changed.iter().any(|path| source::is_central(path));
-    let end = Source::Commit(*tip);
+    let end = TreeSource::Commit(*tip);
     let gathered = at_end(workspace, end, base, &|path| central || changed.contains(path))?;
 
     let chosen = returned::touched(repo, span, &range, &gathered, &mut snapshots)?;
@@ -97,7 +97,7 @@ pub(super) fn verify(
     let mut findings = guards(&range.walked, &secret_paths(&gathered, &sealed));
     findings.extend(base.new_exceptions(gathered.vault.as_ref(), COUNTS_LATER));
     for commit in &range.walked {
-        let gone = Gone::by(commit, &mut snapshots)?;
+        let gone = DeletedFiles::by(commit, &mut snapshots)?;
         for change in &commit.paths {
             let past = tracks.past(&change.path, &commit.id.short());
             let context = Context { tip: &gathered, past, gone: &gone, with_key };
@@ -129,7 +129,7 @@ pub(super) fn verify(
 /// The facts of the end; what the range changes is looked at closely.
 fn at_end(
     workspace: &Workspace,
-    end: Source,
+    end: TreeSource,
     base: &Base,
     is_changed: &dyn Fn(&str) -> bool,
 ) -> Result<Gathered, VerifyError> {
@@ -171,19 +171,19 @@ pub(super) fn staged(
         let (before, after) = (snapshots.of(path, entry.old)?, snapshots.of(path, entry.new)?);
         touched.insert(path.as_str());
         // also of a file that goes: it may have another name now
-        versions.extend(before.iter().map(|before| Version::of_parent(path, before.clone())));
+        versions.extend(before.iter().map(|before| FileVersion::of_parent(path, before.clone())));
         let (Some(before), Some(after)) = (before, after) else { continue };
         let managed = gathered.vault.iter().flat_map(|vault| &vault.files).any(|file| file.path == *path);
-        let with = |past| Change { path, managed, before: &before, after: &after, beside: &[], past };
-        let mut found = ledger::oddities(&with(Past::default()));
+        let with = |past| FileChanged { path, managed, before: &before, after: &after, beside: &[], past };
+        let mut found = ledger::oddities(&with(OlderVersions::default()));
         let is_rotated = !before.shares_key_with(&after);
         let track;
-        let mut change = with(Past::default());
+        let mut change = with(OlderVersions::default());
         if is_rotated || found.iter().any(|oddity| matches!(oddity, Oddity::StaleMac(_))) {
             // history is read only where it tells more: the repair of a file that was changed by hand, and
             // a rotation, which may be the revert of one
             let older = snapshots.history(path)?;
-            versions.extend(older.iter().map(|older| Version::of_parent(path, older.clone())));
+            versions.extend(older.iter().map(|older| FileVersion::of_parent(path, older.clone())));
             track = Track::new(older);
             change = with(track.from(0));
             found = ledger::oddities(&change);
@@ -205,9 +205,9 @@ pub(super) fn staged(
 /// The findings of a change; where everything is new, what a key tells of it. `end`: the file where the range ends.
 fn told(
     workspace: &Workspace,
-    change: &Change<'_>,
+    change: &FileChanged<'_>,
     mut oddities: Vec<Oddity>,
-    entries: (Option<Entry>, Option<Entry>),
+    entries: (Option<TreeEntry>, Option<TreeEntry>),
     with_key: bool,
     end: &dyn Fn() -> Option<Snapshot>,
 ) -> Result<Vec<Finding>, VerifyError> {
@@ -252,9 +252,9 @@ const GUARDS: [&str; 4] = [POLICY, VAULT, ".gitattributes", ".envrc"];
 /// What a change is judged with.
 struct Context<'a> {
     tip: &'a Gathered,
-    past: Past<'a>,
+    past: OlderVersions<'a>,
     /// What the same commit takes away.
-    gone: &'a Gone,
+    gone: &'a DeletedFiles,
     with_key: bool,
 }
 
@@ -278,7 +278,7 @@ fn of_change(
     let mut findings = Vec::new();
     for (old, before) in &parents {
         let Some(after) = &after else { continue };
-        let judged = Change { path, managed, before, after, beside: &beside, past: context.past };
+        let judged = FileChanged { path, managed, before, after, beside: &beside, past: context.past };
         let found = ledger::oddities(&judged);
         findings.extend(told(workspace, &judged, found, (*old, change.new), context.with_key, &end)?);
     }
@@ -302,7 +302,7 @@ fn of_change(
 fn published(
     workspace: &Workspace,
     change: &PathChange,
-    gone: &Gone,
+    gone: &DeletedFiles,
     managed: bool,
     (was_sealed, is_sealed): (Option<&Snapshot>, bool),
 ) -> Result<Vec<Finding>, VerifyError> {
@@ -377,13 +377,13 @@ fn heal(
 fn leaks(path: &str, managed: bool, bytes: &[u8], before: Option<&Snapshot>) -> Vec<Finding> {
     let file = FileFacts::read(path, managed, Some(bytes));
     match (&file.content, before) {
-        (Content::Clear, Some(before)) => return opened(path, bytes, before),
-        (Content::Broken { is_unmerged: true, .. }, Some(_)) => return vec![file::left_by_merge(path)],
+        (FileContent::Clear, Some(before)) => return opened(path, bytes, before),
+        (FileContent::Broken { is_unmerged: true, .. }, Some(_)) => return vec![file::left_by_merge(path)],
         // what nobody can read as a document may well hold the values in plaintext
-        (Content::Broken { line, what, .. }, Some(_)) => {
+        (FileContent::Broken { line, what, .. }, Some(_)) => {
             return vec![file::unreadable(path).at(*line).detail(what)];
         }
-        (Content::NotText | Content::OtherFormat, Some(_)) => return vec![file::unreadable(path)],
+        (FileContent::NotText | FileContent::OtherFormat, Some(_)) => return vec![file::unreadable(path)],
         _ => {}
     }
     let mut findings = rules::judge_alone(&file);

@@ -8,7 +8,7 @@ use super::error::VerifyError;
 use super::facts::FileFacts;
 use super::finding::Finding;
 use super::rules::value::replaced;
-use crate::repo::Entry;
+use crate::repo::TreeEntry;
 use crate::workspace::{Target, Workspace};
 
 /// What a key tells of a file in which everything is new: the finding, or that no value is another one. `None` where
@@ -16,7 +16,7 @@ use crate::workspace::{Target, Workspace};
 pub(super) fn judge(
     workspace: &Workspace,
     path: &str,
-    (old, new): (Option<Entry>, Option<Entry>),
+    (old, new): (Option<TreeEntry>, Option<TreeEntry>),
 ) -> Result<Option<Option<Finding>>, VerifyError> {
     let (Some(old), Some(new)) = (opened(workspace, path, old)?, opened(workspace, path, new)?) else {
         return Ok(None);
@@ -31,8 +31,12 @@ pub(super) fn judge(
     Ok(Some(Some(replaced(path, &names))))
 }
 
-fn opened(workspace: &Workspace, path: &str, entry: Option<Entry>) -> Result<Option<Cleartext>, VerifyError> {
-    let Some(entry) = entry.filter(Entry::is_file) else { return Ok(None) };
+fn opened(
+    workspace: &Workspace,
+    path: &str,
+    entry: Option<TreeEntry>,
+) -> Result<Option<Cleartext>, VerifyError> {
+    let Some(entry) = entry.filter(TreeEntry::is_file) else { return Ok(None) };
     let file = FileFacts::read(path, true, Some(&workspace.repo()?.blob(entry.id)?));
     let Some(document) = file.document() else { return Ok(None) };
     let target = Target { path: path.to_owned(), env: None };

@@ -5,7 +5,7 @@ use super::exceptions::Accepted;
 use super::finding::Finding;
 use super::options::Options;
 use super::rule::{Also, Severity};
-use super::tree::Opened;
+use super::tree::OpenedCount;
 use crate::repo::StagedChange;
 
 #[derive(Debug, Default)]
@@ -16,7 +16,7 @@ pub struct Report {
     /// Findings that `.stax/vault.json` accepts.
     pub accepted: Vec<Accepted>,
     pub files: usize,
-    pub opened: Opened,
+    pub opened: OpenedCount,
     /// Of the next commit what it changes.
     pub changes: Option<Vec<StagedChange>>,
     /// Commits that were looked at; `None` where history plays no part.

@@ -5,17 +5,17 @@ use std::rc::Rc;
 
 use super::error::VerifyError;
 use super::finding::Finding;
-use super::rules::keys::returned::Told;
+use super::rules::keys::returned::ReturnContext;
 use super::tree::Gathered;
-use crate::ledger::{self, Snapshot, Version};
+use crate::ledger::{self, FileVersion, Snapshot};
 use crate::repo::{ObjectId, Repo, Span, StagedChange};
 use crate::workspace::Workspace;
 use crate::workspace::history::{History, Snapshots};
-use crate::workspace::returns::{PENDING, Pending, Record, has_more_than_a_side};
+use crate::workspace::returns::{PENDING, Pending, TurnRecord, has_more_than_a_side};
 
 /// What was found, and whether a removal may lie beyond the edge of the clone.
 #[derive(Default)]
-pub(super) struct Found {
+pub(super) struct ReturnsFound {
     pub(super) findings: Vec<Finding>,
     pub(super) is_unknown: bool,
 }
@@ -40,10 +40,10 @@ pub(super) fn at_head(
     let tips = tips_of(gathered);
     let paths = ledger::suspects(&history.versions, &history.removals, &tips);
     let Some(head) = repo.head_commit()?.filter(|_| !paths.is_empty()) else { return Ok(Vec::new()) };
-    let record = Record::load(repo, &[head], &paths, &history.walked, None, snapshots)?;
+    let record = TurnRecord::load(repo, &[head], &paths, &history.walked, None, snapshots)?;
     let mut findings = Vec::new();
     record.judged(|turns, returns| {
-        let told = Told { repo, turns, returns };
+        let told = ReturnContext { repo, turns, returns };
         for one in returns.found(&|_| true) {
             let open = |(path, tip): &(String, Rc<Snapshot>)| {
                 Some((path.clone(), returns.open_at(&one, &head.to_string(), path, tip)?))
@@ -73,7 +73,7 @@ pub(super) fn touched(
     if paths.is_empty() {
         return Ok(touched);
     }
-    let is_new = |version: &Version| version.parents.is_empty();
+    let is_new = |version: &FileVersion| version.parents.is_empty();
     if range.versions.iter().any(is_new) && !span.is_whole() {
         return Ok(paths.into_iter().map(str::to_owned).collect());
     }
@@ -108,10 +108,10 @@ pub(super) fn in_range(
         return Ok(Vec::new());
     }
     let commits: BTreeSet<String> = repo.commits_of(span)?.iter().map(ObjectId::to_string).collect();
-    let record = Record::load(repo, &[*tip], &paths, &history.walked, None, snapshots)?;
+    let record = TurnRecord::load(repo, &[*tip], &paths, &history.walked, None, snapshots)?;
     let mut findings = Vec::new();
     record.judged(|turns, returns| {
-        let told = Told { repo, turns, returns };
+        let told = ReturnContext { repo, turns, returns };
         for one in returns.found(&|turn| commits.contains(&turns.turns[turn].origin.commit)) {
             let open = |(path, end): &(String, Rc<Snapshot>)| {
                 Some((path.clone(), returns.open_at(&one, &tip.to_string(), path, end)?))
@@ -132,7 +132,7 @@ pub(super) fn in_range(
 }
 
 /// What the commit that is about to be made would bring back, against each of its parents.
-pub(super) fn staged(workspace: &Workspace, changes: &[StagedChange]) -> Result<Found, VerifyError> {
+pub(super) fn staged(workspace: &Workspace, changes: &[StagedChange]) -> Result<ReturnsFound, VerifyError> {
     let repo = workspace.repo()?;
     let mut snapshots = Snapshots::new(repo);
     let (pending, paths) = match repo.merging().is_empty() {
@@ -144,12 +144,12 @@ pub(super) fn staged(workspace: &Workspace, changes: &[StagedChange]) -> Result<
         true => of_commit(repo, changes, &mut snapshots)?,
     };
     if paths.is_empty() {
-        return Ok(Found::default());
+        return Ok(ReturnsFound::default());
     }
-    let record = Record::walk(repo, paths, &pending, &mut snapshots)?;
-    let mut found = Found::default();
+    let record = TurnRecord::walk(repo, paths, &pending, &mut snapshots)?;
+    let mut found = ReturnsFound::default();
     record.judged(|turns, returns| {
-        let told = Told { repo, turns, returns };
+        let told = ReturnContext { repo, turns, returns };
         for one in returns.found(&|turn| turns.turns[turn].origin.commit == PENDING) {
             let path = &turns.turns[one.turn].path;
             found.findings.push(told.finding(path, &one));

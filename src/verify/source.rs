@@ -2,7 +2,7 @@
 
 use super::error::VerifyError;
 use super::exceptions;
-pub(super) use crate::inventory::Source;
+pub(super) use crate::inventory::TreeSource;
 use crate::inventory::is_policy;
 use crate::policy::vault::{Vault, VaultError};
 use crate::repo::{Attribute, ObjectId};
@@ -25,7 +25,7 @@ impl Candidate {
     }
 }
 
-impl Source {
+impl TreeSource {
     pub(super) fn read(self, workspace: &Workspace, path: &str) -> Result<Option<Vec<u8>>, WorkspaceError> {
         Ok(workspace.tree(self)?.read(path)?)
     }
@@ -62,7 +62,7 @@ impl Source {
 }
 
 /// Every file of a tree.
-pub(super) fn candidates(workspace: &Workspace, source: Source) -> Result<Vec<Candidate>, VerifyError> {
+pub(super) fn candidates(workspace: &Workspace, source: TreeSource) -> Result<Vec<Candidate>, VerifyError> {
     let mut candidates: Vec<Candidate> = Vec::new();
     for entry in workspace.tree(source)?.entries().map_err(WorkspaceError::from)? {
         // an unmerged path stands there once a side

@@ -10,7 +10,7 @@ use super::leaks::{self, Leaks};
 use super::options::{Options, is_beneath};
 use super::report::Report;
 use super::rule::{Also, Severity};
-use super::source::{self, Source};
+use super::source::{self, TreeSource};
 use super::tree::{self, Gathered};
 use super::{range, returned};
 use crate::policy::vault::VaultError;
@@ -75,7 +75,7 @@ fn of_tree(
 ) -> Result<Report, VerifyError> {
     let nothing = |changes| Report { changes: Some(changes), ..Report::default() };
     if !changed.iter().any(|path| source::is_central(path) || source::may_be_secret(path)) {
-        let bound = Source::Index.vault(workspace)?.0.map(|vault| vault.files).unwrap_or_default();
+        let bound = TreeSource::Index.vault(workspace)?.0.map(|vault| vault.files).unwrap_or_default();
         if !bound.iter().any(|file| changed.contains(&file.path)) {
             return Ok(nothing(changes));
         }
@@ -83,7 +83,7 @@ fn of_tree(
     let central = changed.iter().any(|path| source::is_central(path));
     let sealed = tree::sealed_before(workspace, &changes)?;
     let wanted = |path: &str| central || changed.contains(path);
-    let mut gathered = tree::gather(workspace, Source::Index, &wanted, &sealed)?;
+    let mut gathered = tree::gather(workspace, TreeSource::Index, &wanted, &sealed)?;
     let touches_secret = gathered.facts.files().any(|file| changed.contains(&file.path));
     let changes_drivers = changed.iter().any(|path| source::is_attributes(path));
     if !central && !touches_secret && !changes_drivers && !gathered.finds_more() {
@@ -91,7 +91,7 @@ fn of_tree(
     }
     let base = Base::of_next_commit(workspace, options)?;
     gathered.facts.exceptions = base.exceptions.list().to_vec();
-    base.keep_bound(workspace, Source::Index, &mut gathered)?;
+    base.keep_bound(workspace, TreeSource::Index, &mut gathered)?;
     let opened = tree::open(workspace, &mut gathered.facts, options.depth)?;
     let (findings, mut accepted) = base.judge(&gathered);
     let is_new = |finding: &Finding| {
@@ -105,7 +105,7 @@ fn of_tree(
     let is_change = |finding: &Finding| changes.iter().any(|change| change.path == finding.path);
     let (new, mut findings): (Vec<Finding>, Vec<Finding>) =
         findings.into_iter().partition(|finding| options.scope.is_empty() || is_change(finding));
-    let (new, known) = base.split(workspace, Source::Index, new)?;
+    let (new, known) = base.split(workspace, TreeSource::Index, new)?;
     findings.extend(new);
     older.extend(known);
     let of_changes = range::staged(workspace, &changes, &gathered, &base, options.uses_keys())?;

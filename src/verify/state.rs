@@ -13,8 +13,8 @@ use super::report::{Report, count};
 use super::rule::RuleId;
 use super::rules::git::in_clone;
 use super::rules::in_order;
-use super::source::Source;
-use super::tree::{self, Gathered, Opened};
+use super::source::TreeSource;
+use super::tree::{self, Gathered, OpenedCount};
 use super::{history, past, returned};
 use crate::repo::Span;
 use crate::trace;
@@ -22,7 +22,7 @@ use crate::workspace::Workspace;
 use crate::workspace::history::{History, Snapshots, candidates};
 
 /// The facts of a work tree.
-pub struct State<'w> {
+pub struct TreeCheck<'w> {
     workspace: &'w Workspace,
     options: Options,
     pub(super) gathered: Gathered,
@@ -38,13 +38,13 @@ pub(super) struct OfHistory {
     pub(super) is_partial: bool,
 }
 
-impl<'w> State<'w> {
+impl<'w> TreeCheck<'w> {
     /// # Errors
     /// When git or the work tree cannot be read, and when there is no file in a scope that is named.
     pub fn gather(workspace: &'w Workspace, options: Options) -> Result<Self, VerifyError> {
         let base = Base::of_state(workspace)?.allowing(workspace, &options)?;
         let in_scope = |path: &str| options.is_in_scope(path);
-        let mut gathered = tree::gather(workspace, Source::WorkTree, &in_scope, &BTreeSet::new())?;
+        let mut gathered = tree::gather(workspace, TreeSource::WorkTree, &in_scope, &BTreeSet::new())?;
         gathered.facts.entries.retain(|entry| in_scope(&entry.file.path));
         gathered.facts.exceptions = base.exceptions.list().to_vec();
         trace::step("verify", || format!("work tree: {} files gathered", gathered.facts.entries.len()));
@@ -104,7 +104,7 @@ impl<'w> State<'w> {
     }
 
     /// Opens what a key opens.
-    pub(super) fn open(&mut self) -> Result<Opened, VerifyError> {
+    pub(super) fn open(&mut self) -> Result<OpenedCount, VerifyError> {
         tree::open(self.workspace, &mut self.gathered.facts, self.options.depth)
     }
 

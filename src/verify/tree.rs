@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::error::VerifyError;
 use super::facts::{Drivers, Facts, FileFacts, Gone, SwitchedOff, TreeFile};
 use super::owners::Owners;
-use super::source::{Source, candidates, may_be_secret};
+use super::source::{TreeSource, candidates, may_be_secret};
 use jiff::Timestamp;
 
 use crate::ledger::Snapshot;
-use crate::policy::content::Content;
+use crate::policy::content::FileContent;
 use crate::policy::sniff::sniff;
 use crate::policy::vault::Vault;
-use crate::repo::{Attribute, Entry, Repo, RepoError, StagedChange};
+use crate::repo::{Attribute, Repo, RepoError, StagedChange, TreeEntry};
 use crate::trace;
 use crate::workspace::register::Depth;
 use crate::workspace::{POLICY, ROSTER, Target, Workspace, WorkspaceError};
@@ -20,7 +20,7 @@ use crate::workspace::{POLICY, ROSTER, Target, Workspace, WorkspaceError};
 mod around;
 mod files;
 
-use files::Look;
+use files::TreeLook;
 
 /// The facts of one tree, and its bindings.
 pub(super) struct Gathered {
@@ -45,7 +45,7 @@ impl Gathered {
 /// SOPS document. `were_sealed` are paths that held one in the parent.
 pub(super) fn gather(
     workspace: &Workspace,
-    source: Source,
+    source: TreeSource,
     wanted: &dyn Fn(&str) -> bool,
     were_sealed: &BTreeSet<String>,
 ) -> Result<Gathered, VerifyError> {
@@ -55,7 +55,7 @@ pub(super) fn gather(
 /// The same; of a commit large files whose names say nothing are read only where `closely` says so.
 pub(super) fn gather_closely(
     workspace: &Workspace,
-    source: Source,
+    source: TreeSource,
     wanted: &dyn Fn(&str) -> bool,
     were_sealed: &BTreeSet<String>,
     closely: &dyn Fn(&str) -> bool,
@@ -71,12 +71,12 @@ pub(super) fn gather_closely(
         let is_link = modes.get(path).is_some_and(|mode| mode & 0o170_000 != 0o100_000);
         files.push(bound_file(workspace, source, path, is_link));
     }
-    let look = Look { workspace, source, wanted, closely, were_sealed, bound: &bound };
+    let look = TreeLook { workspace, source, wanted, closely, were_sealed, bound: &bound };
     let mut seen = look.all(&candidates)?;
     let owners = Owners::new(workspace, source);
     for leak in &mut seen.leaks {
         leak.owners = owners.of_leak(leak)?;
-        leak.is_new = source != Source::WorkTree;
+        leak.is_new = source != TreeSource::WorkTree;
     }
     files.extend(seen.files);
     add_gone(workspace, vault.as_ref(), &mut files)?;
@@ -109,7 +109,7 @@ fn add_gone(
     files: &mut [FileFacts],
 ) -> Result<(), VerifyError> {
     for at in 0..files.len() {
-        if !matches!(files[at].content, Content::Missing) {
+        if !matches!(files[at].content, FileContent::Missing) {
             continue;
         }
         let path = files[at].path.clone();
@@ -127,7 +127,7 @@ fn add_gone(
 }
 
 /// What stood at a path last, as far as HEAD tells.
-fn last_entry(repo: &Repo, path: &str) -> Result<Option<Entry>, VerifyError> {
+fn last_entry(repo: &Repo, path: &str) -> Result<Option<TreeEntry>, VerifyError> {
     if let Some(entry) = repo.head_entry(path)? {
         return Ok(Some(entry));
     }
@@ -137,7 +137,7 @@ fn last_entry(repo: &Repo, path: &str) -> Result<Option<Entry>, VerifyError> {
 }
 
 /// The drivers that git gives to a bound file, and the line that takes one away.
-pub(super) fn drivers(workspace: &Workspace, source: Source, path: &str) -> Result<Drivers, VerifyError> {
+pub(super) fn drivers(workspace: &Workspace, source: TreeSource, path: &str) -> Result<Drivers, VerifyError> {
     let driver = |name: &str| -> Result<Option<String>, VerifyError> {
         Ok(match source.attribute(workspace, path, name)? {
             Attribute::Value(value) => Some(value),
@@ -147,7 +147,7 @@ pub(super) fn drivers(workspace: &Workspace, source: Source, path: &str) -> Resu
     let (diff, merge) = (driver("diff")?, driver("merge")?);
     let off = |driver: &Option<String>| driver.as_deref() != Some("stax");
     let name = off(&diff).then_some("diff").or(off(&merge).then_some("merge"));
-    let switched_off = match name.filter(|_| !matches!(source, Source::Commit(_))) {
+    let switched_off = match name.filter(|_| !matches!(source, TreeSource::Commit(_))) {
         Some(name) => switch(workspace.repo()?, path, name)?,
         None => None,
     };
@@ -165,14 +165,14 @@ pub fn switch(repo: &Repo, path: &str, name: &str) -> Result<Option<SwitchedOff>
     Ok(line.map(|found| SwitchedOff { file: found.file, line: found.number, text: found.text }))
 }
 
-fn bound_file(workspace: &Workspace, source: Source, path: &str, is_link: bool) -> FileFacts {
+fn bound_file(workspace: &Workspace, source: TreeSource, path: &str, is_link: bool) -> FileFacts {
     let unread = |content| FileFacts { content, ..FileFacts::read(path, true, None) };
     if is_link {
-        return unread(Content::NotRegular);
+        return unread(FileContent::NotRegular);
     }
     match source.read(workspace, path) {
         Ok(bytes) => FileFacts::read(path, true, bytes.as_deref()),
-        Err(error) => unread(Content::Broken { line: 1, what: error.to_string(), is_unmerged: false }),
+        Err(error) => unread(FileContent::Broken { line: 1, what: error.to_string(), is_unmerged: false }),
     }
 }
 
@@ -197,7 +197,7 @@ pub(super) fn sealed_before(
             blob => {
                 let bytes = blob?;
                 let read = || FileFacts::read(&change.path, false, Some(&bytes));
-                sniff(&bytes).speaks_of_sops() && matches!(read().content, Content::Document(_))
+                sniff(&bytes).speaks_of_sops() && matches!(read().content, FileContent::Document(_))
             }
         };
         if was_sealed {
@@ -209,7 +209,7 @@ pub(super) fn sealed_before(
 
 /// What a key told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Opened {
+pub struct OpenedCount {
     /// Files whose data key opened.
     pub files: usize,
     /// Those of which MAC and values were checked.
@@ -217,12 +217,16 @@ pub struct Opened {
 }
 
 /// Opens what a key opens. Where one is demanded a file that nothing opens ends it.
-pub(super) fn open(workspace: &Workspace, facts: &mut Facts, depth: Depth) -> Result<Opened, VerifyError> {
+pub(super) fn open(
+    workspace: &Workspace,
+    facts: &mut Facts,
+    depth: Depth,
+) -> Result<OpenedCount, VerifyError> {
     if depth == Depth::Keyless {
-        return Ok(Opened::default());
+        return Ok(OpenedCount::default());
     }
     trace::step("verify", || format!("open what a key opens of {} files", facts.entries.len()));
-    let mut told = Opened::default();
+    let mut told = OpenedCount::default();
     let mut locked = None;
     for file in facts.entries.iter_mut().map(|entry| &mut entry.file) {
         let Some(document) = file.document() else { continue };

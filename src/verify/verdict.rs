@@ -10,9 +10,9 @@ use super::finding::Finding;
 use super::options::Options;
 use super::report::{count, found};
 use super::rule::Severity;
-use super::source::Source;
-use super::state::{OfHistory, State};
-use super::tree::{self, Opened};
+use super::source::TreeSource;
+use super::state::{OfHistory, TreeCheck};
+use super::tree::{self, OpenedCount};
 use crate::workspace::{Caller, Workspace};
 
 /// Nobody waits longer for the history in a summary.
@@ -23,7 +23,7 @@ pub struct Verdict {
     /// The worst first.
     pub findings: Vec<Finding>,
     pub files: usize,
-    pub opened: Opened,
+    pub opened: OpenedCount,
     /// Files that could not be read.
     unread: usize,
     pub history: Looked,
@@ -39,8 +39,8 @@ pub enum Looked {
     NotAtAll,
 }
 
-enum Step {
-    Tree { findings: Vec<Finding>, files: usize, opened: Opened, unread: usize },
+enum VerifyPart {
+    Tree { findings: Vec<Finding>, files: usize, opened: OpenedCount, unread: usize },
     History(OfHistory),
 }
 
@@ -58,29 +58,31 @@ pub fn verdict(patience: Duration, bound: Option<&str>) -> Result<Verdict, Verif
             send(Err(failure));
         }
     });
-    let Step::Tree { mut findings, files, opened, unread } =
+    let VerifyPart::Tree { mut findings, files, opened, unread } =
         steps.recv().map_err(|_| VerifyError::Ended)??
     else {
         return Err(VerifyError::Ended);
     };
     let history = match steps.recv_timeout(patience) {
-        Ok(Ok(Step::History(of_history))) => {
+        Ok(Ok(VerifyPart::History(of_history))) => {
             findings.extend(of_history.findings);
             if of_history.is_partial { Looked::Partly } else { Looked::Whole }
         }
         Ok(Err(failure)) => return Err(failure),
         Err(RecvTimeoutError::Timeout) => Looked::NotAtAll,
-        Ok(Ok(Step::Tree { .. })) | Err(RecvTimeoutError::Disconnected) => return Err(VerifyError::Ended),
+        Ok(Ok(VerifyPart::Tree { .. })) | Err(RecvTimeoutError::Disconnected) => {
+            return Err(VerifyError::Ended);
+        }
     };
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     Ok(Verdict { findings, files, opened, unread, history })
 }
 
 /// Tells each step as soon as it is known, until nobody listens.
-fn judge_in_steps(bound: Option<&str>, tell: &dyn Fn(Step) -> bool) -> Result<(), VerifyError> {
+fn judge_in_steps(bound: Option<&str>, tell: &dyn Fn(VerifyPart) -> bool) -> Result<(), VerifyError> {
     // no question is asked for a summary
     let workspace = Workspace::open(None, Caller::Git)?;
-    let mut state = State::gather(&workspace, Options::default())?;
+    let mut state = TreeCheck::gather(&workspace, Options::default())?;
     if let Some(path) = bound {
         let facts = &mut state.gathered.facts;
         facts.has_vault = true;
@@ -88,15 +90,15 @@ fn judge_in_steps(bound: Option<&str>, tell: &dyn Fn(Step) -> bool) -> Result<()
             let was_there = facts.entries.iter().position(|entry| entry.file.path == path);
             let mode = was_there.and_then(|at| facts.entries.remove(at).mode);
             let file = FileFacts::read(path, true, workspace.read(path)?.as_deref());
-            let drivers = tree::drivers(&workspace, Source::WorkTree, path)?;
+            let drivers = tree::drivers(&workspace, TreeSource::WorkTree, path)?;
             facts.entries.push(TreeFile { file, mode, drivers });
         }
     }
     let opened = state.open()?;
     let (findings, _) = state.judge_tree(&InClone::NotAsked);
     let (files, unread) = (state.gathered.facts.entries.len(), state.gathered.unread.len());
-    if tell(Step::Tree { findings, files, opened, unread }) {
-        tell(Step::History(state.judge_history()?));
+    if tell(VerifyPart::Tree { findings, files, opened, unread }) {
+        tell(VerifyPart::History(state.judge_history()?));
     }
     Ok(())
 }
@@ -157,7 +159,7 @@ mod tests {
     fn verdict(severities: &[Severity], history: Looked) -> Verdict {
         let finding =
             |severity: &Severity| Finding::new(RuleId::K05, *severity, "f", "bob can still read 1 file");
-        let opened = Opened { files: 1, checked: 1 };
+        let opened = OpenedCount { files: 1, checked: 1 };
         let findings = severities.iter().map(finding).collect();
         Verdict { findings, files: 2, opened, unread: 0, history }
     }
@@ -184,7 +186,7 @@ mod tests {
         let expected =
             "verify: no finding (MAC and values checked in 1 of 2 files); 1 file could not be read";
         assert_eq!(unread.line(), ("?", expected.to_owned()));
-        let keyless = Verdict { opened: Opened::default(), ..verdict(&[], Looked::Whole) };
+        let keyless = Verdict { opened: OpenedCount::default(), ..verdict(&[], Looked::Whole) };
         assert_eq!(keyless.line().1, "verify: no finding (keyless; MACs and values not checked)");
         let empty = Verdict { files: 0, ..keyless };
         assert_eq!(empty.line(), ("?", "verify: no SOPS file here, so nothing was verified".to_owned()));

@@ -63,7 +63,7 @@ const SCHEMA: u32 = 1;
 
 /// A file of the folder.
 enum Kept {
-    Known(Record),
+    Known(ConflictRecord),
     /// That of a stax to come, which is left to it.
     Newer,
     Damaged,
@@ -71,7 +71,7 @@ enum Kept {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Record {
+struct ConflictRecord {
     schema: u32,
     path: String,
     keys: Vec<String>,
@@ -90,7 +90,7 @@ struct Record {
 /// When the git folder cannot be written.
 pub fn keep(repo: &Repo, conflict: &Conflict, other: Other) -> std::io::Result<()> {
     let text = |id: &ObjectId| id.to_string();
-    let record = Record {
+    let record = ConflictRecord {
         schema: SCHEMA,
         path: conflict.path.clone(),
         keys: conflict.keys.clone(),
@@ -118,7 +118,7 @@ pub fn update(repo: &Repo, conflict: &Conflict) -> std::io::Result<()> {
     keep(repo, conflict, other)
 }
 
-fn write(repo: &Repo, record: &Record) -> std::io::Result<()> {
+fn write(repo: &Repo, record: &ConflictRecord) -> std::io::Result<()> {
     let path = file(repo, &record.path);
     let folder = folder(repo);
     fs::create_dir_all(&folder)?;
@@ -153,7 +153,7 @@ pub fn known(repo: &Repo) -> Vec<Conflict> {
     found
 }
 
-fn conflict(record: Record) -> Option<Conflict> {
+fn conflict(record: ConflictRecord) -> Option<Conflict> {
     let base = record.base.map(|text| text.parse().ok());
     let blobs = Blobs {
         base: match base {
@@ -167,7 +167,7 @@ fn conflict(record: Record) -> Option<Conflict> {
     Some(Conflict { path: record.path, keys: record.keys, blobs, settled: record.settled })
 }
 
-fn is_current(repo: &Repo, record: &Record) -> bool {
+fn is_current(repo: &Repo, record: &ConflictRecord) -> bool {
     let head = repo.head_commit().ok().flatten().map(|id| id.to_string());
     let operations = repo.operations();
     let is_under_way = match &record.other {

@@ -4,10 +4,10 @@ use std::fs::{self, DirBuilder};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
-use super::settings::{Name, Settings, Unheard};
+use super::settings::{SettingName, Settings, Unheard};
 use super::{Workspace, WorkspaceError};
 use crate::disk::{self, DiskError, Site, Write, user_folder};
-use crate::policy::consent::{Consent, Consents, Kind, Place};
+use crate::policy::consent::{Consent, ConsentKind, Consents, CurrentClone};
 use crate::repo::{Repo, RepoError};
 
 const FILE: &str = "allow.json";
@@ -78,7 +78,7 @@ impl<'a> Store<'a> {
     ///
     /// # Errors
     /// As [`Self::consent`].
-    pub fn of_others(&self, kind: Kind) -> Result<Vec<(String, String)>> {
+    pub fn of_others(&self, kind: ConsentKind) -> Result<Vec<(String, String)>> {
         Ok(read()?.0.of_others(&self.place(), kind))
     }
 
@@ -110,8 +110,8 @@ impl<'a> Store<'a> {
         self.write(&mut |all| all.forget(&self.git))
     }
 
-    fn place(&self) -> Place<'_> {
-        Place { git: &self.git, begins_with: &self.begins_with }
+    fn place(&self) -> CurrentClone<'_> {
+        CurrentClone { git: &self.git, begins_with: &self.begins_with }
     }
 
     fn write<T>(&self, change: &mut dyn FnMut(&mut Consents) -> T) -> Result<T> {
@@ -174,9 +174,9 @@ impl Workspace {
         if !unheard.is_empty() {
             let consent = Store::of(repo)?.consent()?.unwrap_or_default();
             unheard.retain(|line| match line.name {
-                Name::AllowEnv => !consent.env.contains(&line.value),
-                Name::UseCommand => consent.command.is_empty(),
-                Name::Diff | Name::Scan | Name::ScanSkip => true,
+                SettingName::AllowEnv => !consent.env.contains(&line.value),
+                SettingName::UseCommand => consent.command.is_empty(),
+                SettingName::Diff | SettingName::Scan | SettingName::ScanSkip => true,
             });
         }
         Ok(unheard)

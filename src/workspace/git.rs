@@ -6,7 +6,7 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use crate::keyring::IDENTITY_VARIABLES;
-use crate::process::{self, Environment, Output, ProcessError};
+use crate::process::{self, ChildEnvironment, Output, ProcessError};
 use crate::repo::{Repo, RepoError};
 
 /// Why git gave no answer.
@@ -33,7 +33,7 @@ pub fn run(
         ["git", "--no-pager"].iter().chain(words).map(|word| (*word).to_owned()).collect();
     let shield = repo.map(Repo::shield).transpose()?.unwrap_or_default();
     let add: Vec<_> = shield.iter().map(|(name, value)| (*name, value.as_os_str())).collect();
-    let environment = Environment { add: &add, remove: IDENTITY_VARIABLES };
+    let environment = ChildEnvironment { add: &add, remove: IDENTITY_VARIABLES };
     Ok(process::run_command(&argv, folder, environment, timeout)?)
 }
 
@@ -44,6 +44,6 @@ pub fn run(
 pub fn run_over(repo: &Repo, words: &[OsString], input: &[u8]) -> Result<ExitStatus, GitError> {
     let argv: Vec<OsString> = std::iter::once("git".into()).chain(words.iter().cloned()).collect();
     let add: Vec<_> = repo.shield()?.iter().map(|(name, value)| (*name, value.as_os_str())).collect();
-    let environment = Environment { add: &add, remove: IDENTITY_VARIABLES };
+    let environment = ChildEnvironment { add: &add, remove: IDENTITY_VARIABLES };
     Ok(process::run_over(&argv, repo.root(), environment, input)?)
 }

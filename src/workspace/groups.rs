@@ -11,7 +11,7 @@ use crate::policy::config::CreationRule;
 use super::random;
 
 /// Who shall read: one list, or one for each key group.
-pub type Readers = Vec<Vec<Recipient>>;
+pub type ReaderGroups = Vec<Vec<Recipient>>;
 
 /// Stanzas that give a data key to its readers.
 pub struct Stanzas {

@@ -7,13 +7,13 @@ use std::rc::Rc;
 
 use super::{POLICY, ROSTER, WorkspaceError};
 use crate::inventory::is_policy;
-use crate::ledger::{Origin, Past, Removal, Snapshot, Track, Version, short_key};
+use crate::ledger::{FileVersion, OlderVersions, Origin, Removal, Snapshot, Track, short_key};
 use crate::policy::config::{Config, CreationRule};
-use crate::policy::content::Content;
+use crate::policy::content::FileContent;
 use crate::policy::roster::Roster;
 use crate::policy::sniff::EDITION;
 use crate::policy::{Holders, without_mail};
-use crate::repo::{Commit, ObjectId, PathChange, Repo, Span, Time, Walk};
+use crate::repo::{Commit, CommitWalk, ObjectId, PathChange, Repo, Span, Time};
 
 pub use snapshots::Snapshots;
 use sops_document::age::{person, without_comment};
@@ -24,7 +24,7 @@ type Result<T> = std::result::Result<T, WorkspaceError>;
 /// What a walk over commits found.
 pub struct History {
     /// Newest first.
-    pub versions: Vec<Version>,
+    pub versions: Vec<FileVersion>,
     /// Commits that took a secret file away, newest first.
     pub removals: Vec<Removal>,
     pub walked: Vec<Commit>,
@@ -72,7 +72,7 @@ impl History {
     ///
     /// # Errors
     /// When git cannot read HEAD.
-    pub fn of_head(repo: &Repo, versions: Vec<Version>) -> Result<Self> {
+    pub fn of_head(repo: &Repo, versions: Vec<FileVersion>) -> Result<Self> {
         let mut history = Self::empty();
         history.versions = versions;
         for path in [ROSTER, POLICY] {
@@ -149,7 +149,7 @@ impl History {
         others: &[String],
         snapshots: &mut Snapshots<'_>,
     ) -> Result<Self> {
-        let mut walk = Walk::default();
+        let mut walk = CommitWalk::default();
         for _ in 0..=RENAMES {
             let names: Vec<&str> = paths.iter().map(String::as_str).collect();
             walk = repo.changes_of_cached(span, &names)?;
@@ -164,7 +164,7 @@ impl History {
         Self::of_walk(repo, walk, snapshots)
     }
 
-    fn of_walk(repo: &Repo, walk: Walk, snapshots: &mut Snapshots<'_>) -> Result<Self> {
+    fn of_walk(repo: &Repo, walk: CommitWalk, snapshots: &mut Snapshots<'_>) -> Result<Self> {
         let mut history = Self { commits: walk.commits, ..Self::empty() };
         for commit in &walk.changed {
             let origin = Rc::new(origin(commit));
@@ -201,7 +201,7 @@ impl History {
     ///
     /// # Errors
     /// When git cannot read the commits.
-    pub fn behind_head(&self, repo: &Repo, tips: &[ObjectId]) -> Result<(Vec<Version>, Vec<Removal>)> {
+    pub fn behind_head(&self, repo: &Repo, tips: &[ObjectId]) -> Result<(Vec<FileVersion>, Vec<Removal>)> {
         let head: Vec<ObjectId> = repo.head_commit()?.into_iter().collect();
         let beside: BTreeSet<String> =
             repo.beyond(&head, tips)?.into_iter().map(|commit| commit.to_string()).collect();
@@ -253,7 +253,7 @@ impl History {
         if is_open {
             self.open.push(self.versions.len());
         }
-        self.versions.push(Version { path, blob, origin, snapshot, parents });
+        self.versions.push(FileVersion { path, blob, origin, snapshot, parents });
         Ok(())
     }
 
@@ -273,7 +273,12 @@ impl History {
 
     /// Every key that ever had a name, and where it has it: what stands now wins, then the newest.
     #[must_use]
-    pub fn names(&self, repo: &Repo, roster: Option<&str>, policy: Option<&str>) -> BTreeMap<String, Named> {
+    pub fn names(
+        &self,
+        repo: &Repo,
+        roster: Option<&str>,
+        policy: Option<&str>,
+    ) -> BTreeMap<String, KeyName> {
         let mut names = BTreeMap::new();
         for (path, text) in [(ROSTER, roster), (POLICY, policy)] {
             if let Some(text) = text {
@@ -299,11 +304,11 @@ pub struct Tracks {
 impl Tracks {
     /// What is older than the version before that of a commit.
     #[must_use]
-    pub fn past(&self, path: &str, commit: &str) -> Past<'_> {
+    pub fn past(&self, path: &str, commit: &str) -> OlderVersions<'_> {
         let place = self.places.get(&(path.to_owned(), commit.to_owned()));
         match (self.tracks.get(path), place) {
             (Some(track), Some(place)) => track.from(place + 2),
-            _ => Past::default(),
+            _ => OlderVersions::default(),
         }
     }
 }
@@ -313,7 +318,7 @@ const RENAMES: usize = 32;
 
 /// SOPS files that a commit takes away while it adds one of the wanted.
 pub(super) fn sources_of(
-    walk: &Walk,
+    walk: &CommitWalk,
     snapshots: &mut Snapshots<'_>,
     wanted: &dyn Fn(&str) -> bool,
 ) -> Result<BTreeSet<String>> {
@@ -334,7 +339,7 @@ pub(super) fn sources_of(
 /// Files from which a new one was copied: they stood in the parent, with one of its tokens.
 fn copied(
     repo: &Repo,
-    walk: &Walk,
+    walk: &CommitWalk,
     others: &[String],
     snapshots: &mut Snapshots<'_>,
 ) -> Result<BTreeSet<String>> {
@@ -365,14 +370,14 @@ pub fn names_people(path: &str) -> bool {
 
 /// How a key is or was called.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Named {
+pub struct KeyName {
     pub name: String,
     pub role: String,
     /// `named in .sops.yaml at 1234567`
     pub how: String,
 }
 
-impl Named {
+impl KeyName {
     /// The name before a mail.
     #[must_use]
     pub fn short(&self) -> &str {
@@ -382,13 +387,13 @@ impl Named {
 
 /// Whom a policy or the table of people names; `at` says where the text is from.
 #[must_use]
-pub fn named_in(path: &str, text: &str, at: &str) -> BTreeMap<String, Named> {
+pub fn named_in(path: &str, text: &str, at: &str) -> BTreeMap<String, KeyName> {
     let mut names = BTreeMap::new();
     learn(&mut names, path, text, at);
     names
 }
 
-fn learn(names: &mut BTreeMap<String, Named>, path: &str, text: &str, at: &str) {
+fn learn(names: &mut BTreeMap<String, KeyName>, path: &str, text: &str, at: &str) {
     let (roster, config) = if path == ROSTER {
         (Roster::parse(text).unwrap_or_default(), None)
     } else {
@@ -398,7 +403,7 @@ fn learn(names: &mut BTreeMap<String, Named>, path: &str, text: &str, at: &str) 
     for key in holders.keys() {
         let Some(name) = holders.name(key) else { continue };
         let role = roster.get(key).map(|(_, row)| row.role.clone()).unwrap_or_default();
-        let named = Named { name: name.to_owned(), role, how: format!("named in {path}{at}") };
+        let named = KeyName { name: name.to_owned(), role, how: format!("named in {path}{at}") };
         names.entry(key.to_owned()).or_insert(named);
     }
     // somebody without a name is called as the policy spells the key
@@ -406,7 +411,7 @@ fn learn(names: &mut BTreeMap<String, Named>, path: &str, text: &str, at: &str) 
         let reader = person(key);
         if reader != without_comment(key) {
             let named =
-                Named { name: short_key(key), role: String::new(), how: format!("{key} in {path}{at}") };
+                KeyName { name: short_key(key), role: String::new(), how: format!("{key} in {path}{at}") };
             names.entry(reader).or_insert(named);
         }
     }
@@ -429,10 +434,10 @@ pub(super) fn origin(commit: &Commit) -> Origin {
 ///
 /// # Errors
 /// When git cannot read it.
-pub fn document_of(repo: &Repo, version: &Version) -> Result<Option<Document>> {
+pub fn document_of(repo: &Repo, version: &FileVersion) -> Result<Option<Document>> {
     let Ok(id) = version.blob.parse::<ObjectId>() else { return Ok(None) };
-    Ok(match Content::read(&version.path, false, Some(&repo.blob(id)?)) {
-        Content::Document(document) => Some(*document),
+    Ok(match FileContent::read(&version.path, false, Some(&repo.blob(id)?)) {
+        FileContent::Document(document) => Some(*document),
         _ => None,
     })
 }

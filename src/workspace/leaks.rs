@@ -12,9 +12,9 @@ use super::settings::Settings;
 use super::unlock::{NoKey, unlock};
 use super::{ROSTER, VAULT, Workspace, WorkspaceError};
 use crate::inventory::is_policy;
-use crate::leak::{Guard, Name, Secret};
+use crate::leak::{LeakGuard, Secret, ValueName};
 use crate::ledger::{Mark, tokens};
-use crate::policy::content::{Content, looks_sealed};
+use crate::policy::content::{FileContent, looks_sealed};
 use crate::policy::vault::Vault;
 use crate::repo::{IndexEntry, ObjectId, RepoError};
 
@@ -98,8 +98,8 @@ impl Values {
     }
 }
 
-fn name(path: &str, env: Option<&str>, key: String, is_old: bool) -> Name {
-    Name { key, file: path.to_owned(), env: env.map(str::to_owned), is_old }
+fn name(path: &str, env: Option<&str>, key: String, is_old: bool) -> ValueName {
+    ValueName { key, file: path.to_owned(), env: env.map(str::to_owned), is_old }
 }
 
 impl Workspace {
@@ -107,9 +107,9 @@ impl Workspace {
     ///
     /// # Errors
     /// When git's configuration cannot be read.
-    pub fn guard(&self, values: &Values) -> Result<Guard> {
+    pub fn guard(&self, values: &Values) -> Result<LeakGuard> {
         let skip = Settings::of(self.repo()?)?.skipped_keys();
-        Ok(Guard::new(&values.secrets, &values.ordinary, &skip))
+        Ok(LeakGuard::new(&values.secrets, &values.ordinary, &skip))
     }
 
     /// The values of the SOPS files of the index: those that a policy or `.stax/vault.json` names, and those
@@ -201,12 +201,12 @@ impl<'w> Collector<'w> {
                 }
                 Err(error) => return Err(error.into()),
             };
-            match Content::read(&entry.path, false, Some(&bytes)) {
-                Content::Document(document) => {
+            match FileContent::read(&entry.path, false, Some(&bytes)) {
+                FileContent::Document(document) => {
                     files += 1;
                     self.add(&entry.path, vault.as_ref(), &document);
                 }
-                Content::Broken { line, what, .. } => {
+                FileContent::Broken { line, what, .. } => {
                     self.values.damaged.insert(entry.path, format!("line {line}: {what}"));
                 }
                 _ => {}

@@ -1,7 +1,7 @@
 //! Three versions of a file merged with the identities at hand, in memory: text in, encrypted text out.
 
 use sops_document::age::{self, Recipient};
-use sops_document::merge::{self, Access, Changes, KeyFrom, Keys, Merged, Version};
+use sops_document::merge::{self, AccessVersion, KeyChanges, KeyFrom, Merged, MergedAccess, SidesWithKey};
 use sops_document::tree::{Path, Tree};
 use sops_document::{Cleartext, DataKey, Document, Format, Wrapped, WrappedKey};
 
@@ -21,7 +21,7 @@ mod keys;
 pub const RECIPIENTS: &str = "sops.age";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
+pub enum MergeSide {
     Base,
     Ours,
     Theirs,
@@ -29,7 +29,7 @@ pub enum Side {
 
 /// Three texts of one file.
 #[derive(Clone, Copy)]
-pub struct Versions<'a> {
+pub struct MergeVersions<'a> {
     pub format: Format,
     /// `None`: both sides added the file.
     pub base: Option<&'a str>,
@@ -50,9 +50,9 @@ pub struct Circumstances<'a> {
 }
 
 /// A document that says what both sides say; what is open it has from ours.
-pub struct Outcome {
+pub struct MergeOutcome {
     pub text: String,
-    pub changes: Changes,
+    pub changes: KeyChanges,
     /// Recipients that a revert would bring back.
     pub returned: Vec<String>,
     /// Recipients of theirs who would need a new stanza, and whom no policy names.
@@ -62,10 +62,10 @@ pub struct Outcome {
     /// Every value was encrypted under a new data key.
     pub is_fresh: bool,
     /// Merged without a key: the side that the values are from, as they are.
-    pub whole: Option<Side>,
+    pub whole: Option<MergeSide>,
 }
 
-impl Outcome {
+impl MergeOutcome {
     /// The keys that a person has to decide on, as the file names them.
     #[must_use]
     pub fn open(&self) -> Vec<String> {
@@ -82,9 +82,9 @@ impl Outcome {
 pub enum AsText {
     /// A value or the MAC of this side does not authenticate: that must not get a valid MAC.
     #[error("{1}")]
-    Tampered(Side, String),
+    Tampered(MergeSide, String),
     #[error("{1}")]
-    NotSops(Side, String),
+    NotSops(MergeSide, String),
     #[error("no identity at hand opens it")]
     Locked,
     #[error("{0}")]
@@ -92,23 +92,27 @@ pub enum AsText {
 }
 
 /// A version with its data key.
-struct Opened {
+struct OpenedVersion {
     key: DataKey,
     clear: Cleartext,
 }
 
 /// The three versions, opened and checked.
 pub struct Triple {
-    base: Option<Opened>,
-    ours: Opened,
-    theirs: Opened,
+    base: Option<OpenedVersion>,
+    ours: OpenedVersion,
+    theirs: OpenedVersion,
 }
 
 /// Merges by key.
 ///
 /// # Errors
 /// [`AsText`]: nothing was merged.
-pub fn merge(keyring: &Keyring, versions: Versions<'_>, how: Circumstances<'_>) -> Result<Outcome, AsText> {
+pub fn merge(
+    keyring: &Keyring,
+    versions: MergeVersions<'_>,
+    how: Circumstances<'_>,
+) -> Result<MergeOutcome, AsText> {
     let documents = parse(versions)?;
     match open(keyring, &documents) {
         Ok(triple) => triple.merge(how),
@@ -121,7 +125,7 @@ pub fn merge(keyring: &Keyring, versions: Versions<'_>, how: Circumstances<'_>) 
 ///
 /// # Errors
 /// As [`merge`].
-pub fn open_versions(keyring: &Keyring, versions: Versions<'_>) -> Result<Triple, AsText> {
+pub fn open_versions(keyring: &Keyring, versions: MergeVersions<'_>) -> Result<Triple, AsText> {
     open(keyring, &parse(versions)?)
 }
 
@@ -132,14 +136,14 @@ struct Documents {
     theirs: Document,
 }
 
-fn parse(versions: Versions<'_>) -> Result<Documents, AsText> {
-    let parse = |side: Side, text: &str| {
+fn parse(versions: MergeVersions<'_>) -> Result<Documents, AsText> {
+    let parse = |side: MergeSide, text: &str| {
         Document::parse(versions.format, text).map_err(|error| AsText::NotSops(side, error.to_string()))
     };
     Ok(Documents {
-        ours: parse(Side::Ours, versions.ours)?,
-        theirs: parse(Side::Theirs, versions.theirs)?,
-        base: versions.base.map(|text| parse(Side::Base, text)).transpose()?,
+        ours: parse(MergeSide::Ours, versions.ours)?,
+        theirs: parse(MergeSide::Theirs, versions.theirs)?,
+        base: versions.base.map(|text| parse(MergeSide::Base, text)).transpose()?,
     })
 }
 
@@ -147,17 +151,17 @@ fn parse(versions: Versions<'_>) -> Result<Documents, AsText> {
 fn open(keyring: &Keyring, documents: &Documents) -> Result<Triple, AsText> {
     let list = [Some(&documents.ours), Some(&documents.theirs), documents.base.as_ref()];
     let own = list.map(|document| document.and_then(|document| unlock::unlock(keyring, document).ok()));
-    let opened = |document: &Document, side: Side, position: usize| {
+    let opened = |document: &Document, side: MergeSide, position: usize| {
         let key =
             own[position].as_ref().or_else(|| own.iter().flatten().find(|key| has_data_key(document, key)));
         let key = DataKey::new(*key.ok_or(AsText::Locked)?.bytes());
         let clear = document.open(&key).map_err(|fault| AsText::Tampered(side, fault.to_string()))?;
-        Ok(Opened { key, clear })
+        Ok(OpenedVersion { key, clear })
     };
     Ok(Triple {
-        ours: opened(&documents.ours, Side::Ours, 0)?,
-        theirs: opened(&documents.theirs, Side::Theirs, 1)?,
-        base: documents.base.as_ref().map(|base| opened(base, Side::Base, 2)).transpose()?,
+        ours: opened(&documents.ours, MergeSide::Ours, 0)?,
+        theirs: opened(&documents.theirs, MergeSide::Theirs, 1)?,
+        base: documents.base.as_ref().map(|base| opened(base, MergeSide::Base, 2)).transpose()?,
     })
 }
 
@@ -165,9 +169,9 @@ fn labels(document: &Document) -> Vec<String> {
     document.metadata().age.iter().map(|stanza| stanza.recipient.clone()).collect()
 }
 
-impl Opened {
-    fn version(&self) -> Version {
-        Version { recipients: labels(self.clear.document()), key: self.key.digest() }
+impl OpenedVersion {
+    fn version(&self) -> AccessVersion {
+        AccessVersion { recipients: labels(self.clear.document()), key: self.key.digest() }
     }
 }
 
@@ -213,7 +217,7 @@ impl Triple {
 
     /// # Errors
     /// As [`merge`].
-    pub fn merge(&self, how: Circumstances<'_>) -> Result<Outcome, AsText> {
+    pub fn merge(&self, how: Circumstances<'_>) -> Result<MergeOutcome, AsText> {
         let other = |what: String| AsText::Other(what);
         let base = self.base.as_ref().map(|base| &base.clear);
         let undoes = how.undoes.unwrap_or(false) || self.is_older();
@@ -225,7 +229,7 @@ impl Triple {
         let merged = merge::values(base, &ours.clear, &theirs.clear, placeholder);
         let merged = merged.map_err(|error| other(error.to_string()))?;
         let text = self.seal(&merged, &access, under.as_ref())?;
-        Ok(Outcome {
+        Ok(MergeOutcome {
             text,
             changes: merged.changes,
             returned: access.returned,
@@ -242,8 +246,8 @@ impl Triple {
         under: Option<&UnderOne>,
         undoes: bool,
         approved: &[String],
-    ) -> Result<(Access, Vec<String>), AsText> {
-        let base = self.base.as_ref().map(Opened::version);
+    ) -> Result<(MergedAccess, Vec<String>), AsText> {
+        let base = self.base.as_ref().map(OpenedVersion::version);
         let mut access = merge::access(base.as_ref(), &self.ours.version(), &self.theirs.version(), undoes);
         if let Some(under) = under {
             self.settle_access(under, &mut access)?;
@@ -258,7 +262,7 @@ impl Triple {
 
     /// A stanza under the data key of the result is taken as it is. What needs a new one could be a label
     /// that somebody without the key put there.
-    fn unapproved(&self, access: &Access, approved: &[String]) -> Vec<String> {
+    fn unapproved(&self, access: &MergedAccess, approved: &[String]) -> Vec<String> {
         let has_key = match access.key {
             KeyFrom::Theirs => true,
             KeyFrom::Ours => self.ours.key == self.theirs.key,
@@ -271,12 +275,18 @@ impl Triple {
 
     /// A side that was written before the base undoes something, whatever git calls it.
     fn is_older(&self) -> bool {
-        let time =
-            |opened: &Opened| opened.clear.document().metadata().lastmodified.parse::<jiff::Timestamp>().ok();
+        let time = |opened: &OpenedVersion| {
+            opened.clear.document().metadata().lastmodified.parse::<jiff::Timestamp>().ok()
+        };
         self.base.as_ref().and_then(time).zip(time(&self.theirs)).is_some_and(|(base, theirs)| theirs < base)
     }
 
-    fn seal(&self, merged: &Merged<'_>, access: &Access, under: Option<&UnderOne>) -> Result<String, AsText> {
+    fn seal(
+        &self,
+        merged: &Merged<'_>,
+        access: &MergedAccess,
+        under: Option<&UnderOne>,
+    ) -> Result<String, AsText> {
         let other = |what: String| AsText::Other(what);
         let (ours, theirs) = (&self.ours, &self.theirs);
         let new;
@@ -288,7 +298,7 @@ impl Triple {
                 &new
             }
         };
-        let keys = Keys { is_ours: *key == ours.key, is_theirs: *key == theirs.key };
+        let keys = SidesWithKey { is_ours: *key == ours.key, is_theirs: *key == theirs.key };
         let document = under.map_or(ours, |under| &under.triple.ours).clear.document();
         let has_stanzas = under.map_or(keys.is_ours, |under| under.has_stanzas_of(key));
         let is_same = has_stanzas && labels(document) == access.recipients;
@@ -321,7 +331,7 @@ impl Triple {
     /// The stanzas of the sides that have the data key, and new ones for everybody else.
     fn stanzas(
         &self,
-        (key, keys): (&DataKey, Keys),
+        (key, keys): (&DataKey, SidesWithKey),
         document: &Document,
         recipients: &[String],
     ) -> Result<NewStanzas, AsText> {
@@ -403,6 +413,6 @@ pub fn settle(
 ) -> Result<String, AsText> {
     let other = |what: String| AsText::Other(what);
     let merged = merge::settle(ours, theirs, paths).map_err(|error| other(error.to_string()))?;
-    let keys = Keys { is_ours: true, is_theirs: *key == *their_key };
+    let keys = SidesWithKey { is_ours: true, is_theirs: *key == *their_key };
     sealing(key, |context| merged.seal(keys, None, context)).map_err(|error| other(error.to_string()))
 }

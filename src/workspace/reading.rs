@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::history::document_of;
 use super::unlock::unlock;
 use super::{Workspace, WorkspaceError, random};
-use crate::ledger::{Epoch, Epochs, Insight, Mark, Snapshot, Version, tokens};
+use crate::ledger::{Epoch, Epochs, FileVersion, Insight, Mark, Snapshot, tokens};
 
 type Result<T> = std::result::Result<T, WorkspaceError>;
 
@@ -69,16 +69,21 @@ impl Workspace {
     ///
     /// # Errors
     /// When git cannot read a version.
-    pub fn reading(&self, versions: &[&Version], today: &[&Document], epochs: &Epochs) -> Result<Reading> {
-        let mut groups: BTreeMap<Epoch, Vec<Source<'_>>> = BTreeMap::new();
+    pub fn reading(
+        &self,
+        versions: &[&FileVersion],
+        today: &[&Document],
+        epochs: &Epochs,
+    ) -> Result<Reading> {
+        let mut groups: BTreeMap<Epoch, Vec<ReadingSource<'_>>> = BTreeMap::new();
         for (at, document) in today.iter().enumerate() {
             if let Some(epoch) = epochs.at(&Snapshot::of(document)) {
-                groups.entry(epoch).or_default().push(Source::Today(at, document));
+                groups.entry(epoch).or_default().push(ReadingSource::Today(at, document));
             }
         }
         for version in versions {
             if let Some(epoch) = epochs.at(&version.snapshot) {
-                groups.entry(epoch).or_default().push(Source::Version(version));
+                groups.entry(epoch).or_default().push(ReadingSource::Version(version));
             }
         }
         let mut reading = Reading::default();
@@ -105,17 +110,17 @@ impl Workspace {
     ///
     /// # Errors
     /// When git cannot read a version.
-    pub fn data_keys(&self, versions: &[Version], epochs: &Epochs) -> Result<Insight> {
-        let mut groups: BTreeMap<Epoch, Vec<Source<'_>>> = BTreeMap::new();
+    pub fn data_keys(&self, versions: &[FileVersion], epochs: &Epochs) -> Result<Insight> {
+        let mut groups: BTreeMap<Epoch, Vec<ReadingSource<'_>>> = BTreeMap::new();
         for version in versions {
             if let Some(epoch) = epochs.at(&version.snapshot) {
-                groups.entry(epoch).or_default().push(Source::Version(version));
+                groups.entry(epoch).or_default().push(ReadingSource::Version(version));
             }
         }
         let mut insight = Insight::default();
         for sources in groups.values() {
             if let Some(key) = self.key_of(sources)? {
-                let mark = sources.iter().find_map(Source::mark);
+                let mark = sources.iter().find_map(ReadingSource::mark);
                 insight.keys.extend(mark.map(|mark| (mark, key.digest())));
             }
         }
@@ -123,7 +128,7 @@ impl Workspace {
     }
 
     /// One of the versions with a data key is enough; those with the same readers need one try.
-    fn key_of(&self, sources: &[Source<'_>]) -> Result<Option<DataKey>> {
+    fn key_of(&self, sources: &[ReadingSource<'_>]) -> Result<Option<DataKey>> {
         let mut tried = BTreeSet::new();
         for source in sources {
             if tried.insert(source.readers())
@@ -137,25 +142,25 @@ impl Workspace {
     }
 }
 
-enum Source<'a> {
+enum ReadingSource<'a> {
     /// With its place among those of today.
     Today(usize, &'a Document),
-    Version(&'a Version),
+    Version(&'a FileVersion),
 }
 
 /// Which document a source is.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum Place<'a> {
+enum SourceId<'a> {
     Today(usize),
     Blob(&'a str, &'a str),
 }
 
-impl Source<'_> {
+impl ReadingSource<'_> {
     /// Versions with one blob are one document.
-    fn place(&self) -> Place<'_> {
+    fn place(&self) -> SourceId<'_> {
         match self {
-            Self::Today(at, _) => Place::Today(*at),
-            Self::Version(version) => Place::Blob(&version.blob, &version.path),
+            Self::Today(at, _) => SourceId::Today(*at),
+            Self::Version(version) => SourceId::Blob(&version.blob, &version.path),
         }
     }
 

@@ -6,11 +6,13 @@ use std::rc::Rc;
 use sops_document::Document;
 use sops_document::age::person;
 
-use super::history::{History, Named, Snapshots, candidates};
+use super::history::{History, KeyName, Snapshots, candidates};
 use super::reading::Reading;
 use super::{POLICY, ROSTER, Target, Workspace, WorkspaceError};
-use crate::ledger::{Blame, Epochs, Insight, Removal, Snapshot, Version, blame, key_log, line, sealed_names};
-use crate::policy::content::Content;
+use crate::ledger::{
+    Blame, Epochs, FileVersion, Insight, Removal, Snapshot, blame, key_log, line, sealed_names,
+};
+use crate::policy::content::FileContent;
 use crate::repo::{ObjectId, Repo, Span};
 
 type Result<T> = std::result::Result<T, WorkspaceError>;
@@ -19,7 +21,7 @@ type Result<T> = std::result::Result<T, WorkspaceError>;
 pub struct Register {
     pub history: History,
     /// What of it stands behind HEAD.
-    pub head: (Vec<Version>, Vec<Removal>),
+    pub head: (Vec<FileVersion>, Vec<Removal>),
     /// Files of the index whose copy in the work tree is missing or cannot be read: the index has them.
     pub from_index: Vec<String>,
     /// SOPS files of the work tree that the index knows or that are bound, by path.
@@ -192,7 +194,7 @@ impl Workspace {
     fn register(
         &self,
         history: History,
-        head: (Vec<Version>, Vec<Removal>),
+        head: (Vec<FileVersion>, Vec<Removal>),
         (today, from_index): Today,
         depth: Depth,
     ) -> Result<Register> {
@@ -203,7 +205,7 @@ impl Workspace {
         let keyless = Epochs::of(&history.versions, &others, &Insight::default());
         let mut reading = Reading::default();
         if depth != Depth::Keyless {
-            let versions: Vec<&Version> = history.versions.iter().collect();
+            let versions: Vec<&FileVersion> = history.versions.iter().collect();
             let documents: Vec<&Document> = today.iter().map(|(_, document)| document).collect();
             reading = self.reading(&versions, &documents, &keyless)?;
         }
@@ -224,15 +226,15 @@ impl Workspace {
     ///
     /// # Errors
     /// When a policy or table of the work tree cannot be read.
-    pub fn names_of(&self, history: &History) -> Result<BTreeMap<String, Named>> {
+    pub fn names_of(&self, history: &History) -> Result<BTreeMap<String, KeyName>> {
         let (roster, policy) = (self.read_text(ROSTER)?, self.read_text(POLICY)?);
         Ok(history.names(self.repo()?, roster.as_deref(), policy.as_deref()))
     }
 }
 
 fn document(path: &str, bytes: &[u8]) -> Option<Document> {
-    match Content::read(path, false, Some(bytes)) {
-        Content::Document(document) => Some(*document),
+    match FileContent::read(path, false, Some(bytes)) {
+        FileContent::Document(document) => Some(*document),
         _ => None,
     }
 }

@@ -5,8 +5,10 @@ use std::rc::Rc;
 
 use super::WorkspaceError;
 use super::history::{Snapshots, origin, sources_of};
-use crate::ledger::{Lineage, Origin, Returns, Side, Snapshot, Turn};
-use crate::repo::{Ancestry, Changes, Commit, Entry, ObjectId, PathChange, Repo, Span, State, Walk};
+use crate::ledger::{Lineage, Origin, ParentSide, Returns, Snapshot, Turn};
+use crate::repo::{
+    Ancestry, Commit, CommitChanges, CommitWalk, FilesAt, ObjectId, PathChange, Repo, Span, TreeEntry,
+};
 
 type Result<T> = std::result::Result<T, WorkspaceError>;
 
@@ -17,7 +19,7 @@ const RENAMES: usize = 32;
 pub const PENDING: &str = "";
 
 /// Every turn of some files, and how their commits stand to each other.
-pub struct Record {
+pub struct TurnRecord {
     turns: Vec<Turn>,
     ancestry: Ancestry,
     pending: Vec<String>,
@@ -29,7 +31,7 @@ pub struct Record {
 pub struct Pending {
     pub parents: Vec<ObjectId>,
     /// What it holds where that is not what every parent holds.
-    pub entries: BTreeMap<String, Option<Entry>>,
+    pub entries: BTreeMap<String, Option<TreeEntry>>,
 }
 
 impl Pending {
@@ -43,7 +45,7 @@ impl Pending {
         let parents: Vec<ObjectId> = head.into_iter().chain(merged).collect();
         let mut entries = BTreeMap::new();
         for parent in &parents {
-            let changes = repo.differing(State::Commit(*parent), State::Index)?;
+            let changes = repo.differing(FilesAt::Commit(*parent), FilesAt::Index)?;
             entries.extend(changes.into_iter().map(|change| (change.path, change.new)));
         }
         Ok(Self { parents, entries })
@@ -64,7 +66,7 @@ impl Pending {
     }
 }
 
-impl Record {
+impl TurnRecord {
     /// The turns of some paths in the history behind some tips; `walked` are all commits there that change one.
     ///
     /// # Errors
@@ -80,7 +82,7 @@ impl Record {
         let span = Span { tips: tips.to_vec(), ..Span::default() };
         let names: Vec<&str> = paths.iter().map(String::as_str).collect();
         let place = |change: &PathChange| Some((names.binary_search(&&*change.path).ok()?, change.new));
-        let (mut changes, mut known) = (Changes::new(), HashMap::new());
+        let (mut changes, mut known) = (CommitChanges::new(), HashMap::new());
         for commit in walked {
             let changed: Vec<_> = commit.paths.iter().filter_map(place).collect();
             if !changed.is_empty() {
@@ -103,7 +105,7 @@ impl Record {
                 let held = change.old.iter().map(|old| snapshots.of(&change.path, *old));
                 let held = held.collect::<Result<Vec<_>>>()?;
                 let parents = found.ancestry.parents(&origin.commit).iter().map(ObjectId::to_string);
-                let sides = parents.zip(held).map(|(commit, held)| Side { commit, held }).collect();
+                let sides = parents.zip(held).map(|(commit, held)| ParentSide { commit, held }).collect();
                 turns.extend(turn(&change.path, &origin, now, sides));
             }
         }
@@ -127,7 +129,7 @@ impl Record {
     ) -> Result<Self> {
         let tips = &pending.parents;
         let span = Span { tips: tips.clone(), ..Span::default() };
-        let mut walk = Walk::default();
+        let mut walk = CommitWalk::default();
         for _ in 0..=RENAMES {
             let names: Vec<&str> = paths.iter().map(String::as_str).collect();
             walk = repo.changes_of(&span, &names)?;
@@ -160,7 +162,7 @@ impl Record {
 pub fn has_more_than_a_side(now: &Snapshot, sides: &[Option<Rc<Snapshot>>]) -> bool {
     sides.iter().any(|side| {
         side.as_ref().is_none_or(|held| {
-            let is_other = |(key, new): (&String, &crate::ledger::Sealed)| {
+            let is_other = |(key, new): (&String, &crate::ledger::SealedValue)| {
                 held.sealed.get(key).is_some_and(|old| old.mark != new.mark)
             };
             !now.recipients.is_subset(&held.recipients) || now.sealed.iter().any(is_other)
@@ -169,7 +171,7 @@ pub fn has_more_than_a_side(now: &Snapshot, sides: &[Option<Rc<Snapshot>>]) -> b
 }
 
 /// `None` for what never was a document.
-fn turn(path: &str, origin: &Rc<Origin>, now: Option<Rc<Snapshot>>, sides: Vec<Side>) -> Option<Turn> {
+fn turn(path: &str, origin: &Rc<Origin>, now: Option<Rc<Snapshot>>, sides: Vec<ParentSide>) -> Option<Turn> {
     let is_document = now.is_some() || sides.iter().any(|side| side.held.is_some());
     is_document.then(|| Turn { path: path.to_owned(), origin: origin.clone(), now, sides })
 }
@@ -182,11 +184,11 @@ fn pending_turns(
 ) -> Result<Vec<Turn>> {
     let names: Vec<&str> =
         pending.entries.keys().filter(|path| paths.contains(*path)).map(|it| &**it).collect();
-    let mut sides: Vec<Vec<Side>> = vec![Vec::new(); names.len()];
+    let mut sides: Vec<Vec<ParentSide>> = vec![Vec::new(); names.len()];
     for parent in &pending.parents {
         for (at, entry) in repo.entries_at(*parent, &names)?.into_iter().enumerate() {
             let held = snapshots.of(names[at], entry)?;
-            sides[at].push(Side { commit: parent.to_string(), held });
+            sides[at].push(ParentSide { commit: parent.to_string(), held });
         }
     }
     let origin = Rc::new(Origin::default());

@@ -10,7 +10,7 @@ use tempfile::NamedTempFile;
 
 use super::{MAX_FILE, Opened, Result, Workspace, WorkspaceError};
 use crate::disk::{self, DiskError, Interrupted, PrivateDir, Site, Write};
-use crate::policy::content::Content;
+use crate::policy::content::FileContent;
 
 type Check<'a> = &'a dyn Fn(&Write) -> std::result::Result<(), String>;
 
@@ -217,7 +217,7 @@ fn check_document(write: &Write) -> std::result::Result<(), String> {
     let Some(before) = &write.before else { return Ok(()) };
     let Some(path) = write.path.to_str() else { return Ok(()) };
     // by its content, whatever the name says
-    let Content::Document(before) = Content::read(path, false, Some(before)) else { return Ok(()) };
+    let FileContent::Document(before) = FileContent::read(path, false, Some(before)) else { return Ok(()) };
     let text = std::str::from_utf8(&write.after).map_err(|_| DocumentError::NotSops.to_string())?;
     Document::parse(before.format(), text).map(|_| ()).map_err(|error| error.to_string())
 }

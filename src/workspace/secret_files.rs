@@ -6,7 +6,7 @@ use std::rc::Rc;
 use sops_document::Document;
 
 use super::{POLICY, Result, Target, Workspace, WorkspaceError};
-use crate::inventory::{self, Extent, Inventory, PolicyFile, PolicyFiles, SecretFile, Source, Tree};
+use crate::inventory::{self, Extent, FileTree, Inventory, PolicyFile, PolicyFiles, SecretFile, TreeSource};
 use crate::policy::config::{Config, CreationRule};
 use crate::policy::sniff::Traits;
 use crate::repo::ObjectId;
@@ -34,8 +34,8 @@ impl Governing {
 impl Workspace {
     /// # Errors
     /// Outside any repository.
-    pub fn tree(&self, source: Source) -> Result<Tree<'_>> {
-        Ok(Tree { repo: self.repo()?, root: self.root(), source })
+    pub fn tree(&self, source: TreeSource) -> Result<FileTree<'_>> {
+        Ok(FileTree { repo: self.repo()?, root: self.root(), source })
     }
 
     /// Every SOPS file of the index, every bound one, and those that git neither knows nor ignores, for a command that
@@ -48,7 +48,7 @@ impl Workspace {
         // a plan for the bindings is made of these bytes
         self.vault()?;
         let whole = Extent { named, is_whole: true, fetches: true };
-        let inventory = self.tree(Source::WorkTree)?.inventory(whole)?.with_sound_policy()?;
+        let inventory = self.tree(TreeSource::WorkTree)?.inventory(whole)?.with_sound_policy()?;
         for policy in &inventory.policies.readable {
             self.remember(&policy.path, policy.before.as_deref());
         }
@@ -60,7 +60,7 @@ impl Workspace {
     /// # Errors
     /// When the index or `.stax/vault.json` cannot be read.
     pub fn tracked(&self) -> Result<Inventory> {
-        Ok(self.tree(Source::WorkTree)?.inventory(Extent::default())?)
+        Ok(self.tree(TreeSource::WorkTree)?.inventory(Extent::default())?)
     }
 
     /// The rule that governs a path, whether or not something stands there; the inventory gives the same answer.
@@ -85,7 +85,7 @@ impl Workspace {
     /// # Errors
     /// Outside any repository.
     pub fn policies_above<'p>(&self, paths: impl IntoIterator<Item = &'p str>) -> Result<PolicyFiles> {
-        let policies = self.tree(Source::WorkTree)?.policies_above(paths);
+        let policies = self.tree(TreeSource::WorkTree)?.policies_above(paths);
         for policy in &policies.readable {
             self.remember(&policy.path, policy.before.as_deref());
         }
@@ -97,7 +97,7 @@ impl Workspace {
         let whole = Extent { is_whole: true, ..Extent::default() };
         let found = match env {
             Some(_) => Inventory::default(),
-            None => self.tree(Source::WorkTree)?.inventory(whole)?,
+            None => self.tree(TreeSource::WorkTree)?.inventory(whole)?,
         };
         match found.files.as_slice() {
             [only] if found.obstacles.is_empty() => Ok(only.target.clone()),
@@ -111,7 +111,7 @@ impl Workspace {
     /// As [`Self::tracked`].
     pub fn present(&self) -> Result<Vec<(String, Document)>> {
         let whole = Extent { is_whole: true, ..Extent::default() };
-        Ok(self.tree(Source::WorkTree)?.inventory(whole)?.today().0)
+        Ok(self.tree(TreeSource::WorkTree)?.inventory(whole)?.today().0)
     }
 
     /// The documents of [`Self::tracked`], by path.
@@ -127,7 +127,7 @@ impl Workspace {
     /// # Errors
     /// When git cannot tell.
     pub fn ignored(&self) -> Result<Vec<SecretFile>> {
-        Ok(self.tree(Source::WorkTree)?.ignored()?)
+        Ok(self.tree(TreeSource::WorkTree)?.ignored()?)
     }
 
     /// What a file below the root tells in one pass, whatever its size. Its name need not be UTF-8.

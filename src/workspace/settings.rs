@@ -13,7 +13,7 @@
 
 use std::fmt;
 
-use crate::repo::{Owner, Repo, RepoError, Setting};
+use crate::repo::{Repo, RepoError, Setting, SettingOwner};
 
 const ALLOW_ENV: &str = "stax.allowenv";
 const ENV: &str = "stax.env";
@@ -28,7 +28,7 @@ pub struct Settings(Vec<Setting>);
 /// A setting of the repository that does not count, and the command with which its user says the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unheard {
-    pub name: Name,
+    pub name: SettingName,
     pub value: String,
 }
 
@@ -40,7 +40,7 @@ impl fmt::Display for Unheard {
 
 /// The settings with which a repository could loosen something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Name {
+pub enum SettingName {
     AllowEnv,
     UseCommand,
     Diff,
@@ -53,11 +53,11 @@ impl Unheard {
     #[must_use]
     pub fn setting(&self) -> String {
         let name = match self.name {
-            Name::AllowEnv => "allowEnv",
-            Name::UseCommand => "useCommand",
-            Name::Diff => "diff",
-            Name::Scan => "scan",
-            Name::ScanSkip => "scanSkip",
+            SettingName::AllowEnv => "allowEnv",
+            SettingName::UseCommand => "useCommand",
+            SettingName::Diff => "diff",
+            SettingName::Scan => "scan",
+            SettingName::ScanSkip => "scanSkip",
         };
         format!("stax.{name} {}", self.value)
     }
@@ -67,11 +67,11 @@ impl Unheard {
     pub fn command(&self) -> String {
         let value = shell_words::quote(&self.value);
         match self.name {
-            Name::AllowEnv => format!("stax allow env {value}"),
-            Name::UseCommand => "stax allow command".to_owned(),
-            Name::Diff => "git config --global stax.diff values".to_owned(),
-            Name::Scan => "git config --global stax.scan false".to_owned(),
-            Name::ScanSkip => format!("git config --global --add stax.scanSkip {value}"),
+            SettingName::AllowEnv => format!("stax allow env {value}"),
+            SettingName::UseCommand => "stax allow command".to_owned(),
+            SettingName::Diff => "git config --global stax.diff values".to_owned(),
+            SettingName::Scan => "git config --global stax.scan false".to_owned(),
+            SettingName::ScanSkip => format!("git config --global --add stax.scanSkip {value}"),
         }
     }
 }
@@ -86,73 +86,79 @@ impl Settings {
     /// Names that the user allows in every repository.
     #[must_use]
     pub fn allowed_names(&self) -> Vec<String> {
-        self.texts(Owner::User, ALLOW_ENV)
+        self.texts(SettingOwner::User, ALLOW_ENV)
     }
 
     /// Whether git may run the key command; `None` when the settings leave that to a consent.
     #[must_use]
     pub fn use_command(&self) -> Option<bool> {
-        let is_forbidden = self.last(Owner::Repository, USE_COMMAND).is_some_and(|text| !is_true(&text));
-        let own = self.last(Owner::User, USE_COMMAND).map(|text| is_true(&text));
+        let is_forbidden =
+            self.last(SettingOwner::Repository, USE_COMMAND).is_some_and(|text| !is_true(&text));
+        let own = self.last(SettingOwner::User, USE_COMMAND).map(|text| is_true(&text));
         if is_forbidden { Some(false) } else { own }
     }
 
     /// The environment that the user means where none is named.
     #[must_use]
     pub fn environment(&self) -> Option<String> {
-        self.last(Owner::User, ENV).filter(|env| !env.is_empty())
+        self.last(SettingOwner::User, ENV).filter(|env| !env.is_empty())
     }
 
     /// `masked` or `values`; what nobody knows hides.
     #[must_use]
     pub fn diff(&self) -> Option<String> {
-        let theirs = self.last(Owner::Repository, DIFF).filter(|text| text != "values");
-        theirs.or_else(|| self.last(Owner::User, DIFF))
+        let theirs = self.last(SettingOwner::Repository, DIFF).filter(|text| text != "values");
+        theirs.or_else(|| self.last(SettingOwner::User, DIFF))
     }
 
     /// Whether hooks look for values.
     #[must_use]
     pub fn scans(&self) -> bool {
-        let is_off = self.last(Owner::User, SCAN).is_some_and(|text| is_false(&text));
-        !is_off || self.last(Owner::Repository, SCAN).is_some_and(|text| is_true(&text))
+        let is_off = self.last(SettingOwner::User, SCAN).is_some_and(|text| is_false(&text));
+        !is_off || self.last(SettingOwner::Repository, SCAN).is_some_and(|text| is_true(&text))
     }
 
     /// Keys whose values are not looked for.
     #[must_use]
     pub fn skipped_keys(&self) -> Vec<String> {
-        self.texts(Owner::User, SCAN_SKIP)
+        self.texts(SettingOwner::User, SCAN_SKIP)
     }
 
     /// What the repository says in vain.
     #[must_use]
     pub fn unheard(&self) -> Vec<Unheard> {
         let mut unheard = Vec::new();
-        let mut add = |name: Name, value: &str| unheard.push(Unheard { name, value: value.to_owned() });
+        let mut add =
+            |name: SettingName, value: &str| unheard.push(Unheard { name, value: value.to_owned() });
         let (own_names, own_keys) = (self.allowed_names(), self.skipped_keys());
-        let theirs = |name| self.last(Owner::Repository, name);
-        for name in self.texts(Owner::Repository, ALLOW_ENV).iter().filter(|name| !own_names.contains(name)) {
-            add(Name::AllowEnv, name);
+        let theirs = |name| self.last(SettingOwner::Repository, name);
+        for name in
+            self.texts(SettingOwner::Repository, ALLOW_ENV).iter().filter(|name| !own_names.contains(name))
+        {
+            add(SettingName::AllowEnv, name);
         }
         if theirs(USE_COMMAND).is_some_and(|text| is_true(&text)) && self.use_command() != Some(true) {
-            add(Name::UseCommand, "true");
+            add(SettingName::UseCommand, "true");
         }
         if theirs(DIFF).is_some_and(|text| text == "values") && self.diff().as_deref() != Some("values") {
-            add(Name::Diff, "values");
+            add(SettingName::Diff, "values");
         }
         if theirs(SCAN).is_some_and(|text| is_false(&text)) && self.scans() {
-            add(Name::Scan, "false");
+            add(SettingName::Scan, "false");
         }
-        for key in self.texts(Owner::Repository, SCAN_SKIP).iter().filter(|key| !own_keys.contains(key)) {
-            add(Name::ScanSkip, key);
+        for key in
+            self.texts(SettingOwner::Repository, SCAN_SKIP).iter().filter(|key| !own_keys.contains(key))
+        {
+            add(SettingName::ScanSkip, key);
         }
         unheard
     }
 
-    fn last(&self, owner: Owner, name: &str) -> Option<String> {
+    fn last(&self, owner: SettingOwner, name: &str) -> Option<String> {
         self.texts(owner, name).pop()
     }
 
-    fn texts(&self, owner: Owner, name: &str) -> Vec<String> {
+    fn texts(&self, owner: SettingOwner, name: &str) -> Vec<String> {
         let found = self.0.iter().filter(|setting| setting.owner == owner && setting.name == name.as_bytes());
         found.map(|setting| String::from_utf8_lossy(setting.text()).into_owned()).collect()
     }
@@ -176,8 +182,8 @@ fn is_false(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn settings(lines: &[(Owner, &str, &str)]) -> Settings {
-        let setting = |(owner, name, value): &(Owner, &str, &str)| Setting {
+    fn settings(lines: &[(SettingOwner, &str, &str)]) -> Settings {
+        let setting = |(owner, name, value): &(SettingOwner, &str, &str)| Setting {
             owner: *owner,
             name: name.as_bytes().to_owned(),
             value: Some(value.as_bytes().to_owned()),
@@ -185,7 +191,7 @@ mod tests {
         Settings(lines.iter().map(setting).collect())
     }
 
-    use Owner::{Repository as Theirs, User as Own};
+    use SettingOwner::{Repository as Theirs, User as Own};
 
     #[test]
     fn a_repository_allows_no_name_and_no_command() {

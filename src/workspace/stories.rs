@@ -10,17 +10,18 @@ use super::history::{History, Snapshots, names_people, origin};
 use super::register::Depth;
 use super::{POLICY, ROSTER, Target, Workspace, WorkspaceError};
 use crate::ledger::{
-    Epoch, Epochs, Insight, KeyChange, Lines, Moment, Origin, Readers, Snapshot, Step, key_change,
+    Epoch, Epochs, Insight, KeyChange, LineageStep, Lineages, Moment, Origin, ReadersAtCommit, Snapshot,
+    key_change,
 };
 use crate::policy::Holders;
 use crate::policy::config::{Config, CreationRule};
 use crate::policy::policies::Policies;
 use crate::policy::roster::Roster;
-use crate::repo::{Commit, Entry, ObjectId, PathChange, Repo, Span};
+use crate::repo::{Commit, ObjectId, PathChange, Repo, Span, TreeEntry};
 
 mod touched;
 
-use touched::{Touched, changes};
+use touched::{TouchedPaths, changes};
 
 type Result<T> = std::result::Result<T, WorkspaceError>;
 
@@ -91,9 +92,9 @@ impl Workspace {
             }
             epochs = Epochs::of(&history.versions, &[], &insight);
         }
-        let mut past = Past::new(repo, &history, snapshots);
-        let lines = Lines::new(&history.versions, &history.removals);
-        let touched = Touched::new(&history.walked);
+        let mut past = PastCommits::new(repo, &history, snapshots);
+        let lines = Lineages::new(&history.versions, &history.removals);
+        let touched = TouchedPaths::new(&history.walked);
         let mut stories = Vec::new();
         for (path, _) in &files {
             let env = vault.as_ref().and_then(|vault| vault.env_for_path(path)).map(str::to_owned);
@@ -139,7 +140,7 @@ impl Workspace {
     /// When git cannot read the commits.
     pub fn policy_moments_of(&self, history: &History) -> Result<Vec<Moment>> {
         let repo = self.repo()?;
-        let mut past = Past::new(repo, history, Snapshots::new(repo));
+        let mut past = PastCommits::new(repo, history, Snapshots::new(repo));
         let changes_people = |commit: &&Commit| {
             commit.paths.iter().chain(&commit.choices).any(|change| names_people(&change.path))
         };
@@ -149,7 +150,7 @@ impl Workspace {
                 let center = past.center(commit)?;
                 let rules = center.policies.iter().flat_map(|(_, config)| &config.rules);
                 let policy = rules.flat_map(CreationRule::readers).collect();
-                Ok(Readers { policy: Some(policy), ..Readers::default() })
+                Ok(ReadersAtCommit { policy: Some(policy), ..ReadersAtCommit::default() })
             };
             let now = list(commit.id)?;
             let parents = repo.parents_of(commit.id)?.into_iter().map(&mut list);
@@ -177,7 +178,7 @@ fn readable(history: &History) -> HashMap<String, Vec<(usize, Rc<Snapshot>)>> {
 }
 
 /// For each commit of a line that made a version, the oldest with the same data key.
-fn back_to(line: &[Step<'_>], epochs: &Epochs) -> HashMap<String, Rc<Origin>> {
+fn back_to(line: &[LineageStep<'_>], epochs: &Epochs) -> HashMap<String, Rc<Origin>> {
     let mut oldest: HashMap<Epoch, &Rc<Origin>> = HashMap::new();
     let mut back = HashMap::new();
     for version in line.iter().rev().filter_map(|step| step.version) {
@@ -189,7 +190,7 @@ fn back_to(line: &[Step<'_>], epochs: &Epochs) -> HashMap<String, Rc<Origin>> {
 }
 
 /// What any commit held, remembered.
-struct Past<'a> {
+struct PastCommits<'a> {
     repo: &'a Repo,
     snapshots: Snapshots<'a>,
     /// Every policy that the walk met.
@@ -216,7 +217,7 @@ impl Center {
     }
 }
 
-impl<'a> Past<'a> {
+impl<'a> PastCommits<'a> {
     fn new(repo: &'a Repo, history: &History, snapshots: Snapshots<'a>) -> Self {
         let all: BTreeSet<&str> =
             history.central.iter().map(|it| it.path.as_str()).filter(|path| *path != ROSTER).collect();
@@ -314,7 +315,7 @@ impl<'a> Past<'a> {
         &mut self,
         path: &str,
         managed: bool,
-        touched: &Touched<'_>,
+        touched: &TouchedPaths<'_>,
         epochs: &Epochs,
     ) -> Result<Story> {
         let (mut name, mut from) = (path.to_owned(), 0);
@@ -324,7 +325,7 @@ impl<'a> Past<'a> {
             let own = changes(commit).find(|change| change.path == name);
             let source = own.map_or(Ok(None), |own| self.source(commit, own))?;
             let before_name = source.unwrap_or_else(|| name.clone());
-            let subject = Named { now: &name, before: &before_name, managed, place };
+            let subject = FileAtCommit { now: &name, before: &before_name, managed, place };
             moments.extend(self.moment(touched, &subject, own, epochs)?);
             (name, from) = (before_name, place + 1);
         }
@@ -353,8 +354,8 @@ impl<'a> Past<'a> {
 
     fn moment(
         &mut self,
-        touched: &Touched<'_>,
-        subject: &Named<'_>,
+        touched: &TouchedPaths<'_>,
+        subject: &FileAtCommit<'_>,
         own: Option<&PathChange>,
         epochs: &Epochs,
     ) -> Result<Option<Moment>> {
@@ -410,10 +411,10 @@ impl<'a> Past<'a> {
     fn readers(
         &mut self,
         commit: ObjectId,
-        entry: Option<Entry>,
+        entry: Option<TreeEntry>,
         path: &str,
-        subject: &Named<'_>,
-    ) -> Result<(Readers, Option<Rc<Snapshot>>)> {
+        subject: &FileAtCommit<'_>,
+    ) -> Result<(ReadersAtCommit, Option<Rc<Snapshot>>)> {
         let center = self.center(commit)?;
         let mut snapshot = self.snapshots.of(path, entry)?;
         if snapshot.is_none() && entry.is_some() {
@@ -421,7 +422,7 @@ impl<'a> Past<'a> {
             let older = self.readable.get(path).and_then(|list| list.iter().find(|it| it.0 > subject.place));
             snapshot = older.map(|(_, snapshot)| snapshot.clone());
         }
-        let readers = Readers {
+        let readers = ReadersAtCommit {
             policy: center.readers(path, subject.managed),
             file: snapshot.as_ref().map(|snapshot| snapshot.recipients.clone()),
             table: center.table.as_ref().map(|table| (**table).clone()),
@@ -464,7 +465,7 @@ impl<'a> Past<'a> {
         let mut moments = Vec::new();
         for commit in walked {
             let Some(change) = commit.paths.iter().find(|change| change.path == policy) else { continue };
-            let mut list = |entry: Option<Entry>| {
+            let mut list = |entry: Option<TreeEntry>| {
                 let config = entry.and_then(|entry| self.config(entry.id));
                 let rule = config.as_ref().and_then(|config| {
                     let is_it = |rule: &&crate::policy::config::CreationRule| {
@@ -473,7 +474,7 @@ impl<'a> Past<'a> {
                     config.rules.iter().find(is_it)
                 });
                 let keys = rule.map(CreationRule::readers);
-                Readers { policy: keys, ..Readers::default() }
+                ReadersAtCommit { policy: keys, ..ReadersAtCommit::default() }
             };
             let now = list(change.new);
             let before = change.old.iter().map(|old| list(*old)).collect();
@@ -485,7 +486,7 @@ impl<'a> Past<'a> {
 }
 
 /// A file at a commit and before it.
-struct Named<'a> {
+struct FileAtCommit<'a> {
     now: &'a str,
     before: &'a str,
     managed: bool,

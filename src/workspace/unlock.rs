@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use sops_document::age::{self, Identity, UnwrapError};
-use sops_document::shamir::{Part, combine};
+use sops_document::shamir::{KeyShare, combine};
 use sops_document::{DataKey, Document, OpenFault, WrappedKey};
 
 use crate::keyring::{Keyring, Tried};
@@ -26,7 +26,7 @@ pub enum NoKey {
 /// # Errors
 /// [`NoKey`].
 pub fn unlock(keyring: &Keyring, document: &Document) -> Result<DataKey, NoKey> {
-    let mut parts: BTreeMap<usize, Part> = BTreeMap::new();
+    let mut parts: BTreeMap<usize, KeyShare> = BTreeMap::new();
     let mut own = None;
     let metadata = document.metadata();
     let found = keyring.open_with(&mut |identity, _| {
@@ -74,7 +74,7 @@ fn likely_first<'s>(
     mine.into_iter().chain(others)
 }
 
-fn collect(document: &Document, identity: &Identity, parts: &mut BTreeMap<usize, Part>) {
+fn collect(document: &Document, identity: &Identity, parts: &mut BTreeMap<usize, KeyShare>) {
     for (position, group) in document.metadata().groups.iter().enumerate() {
         if !parts.contains_key(&position)
             && let Some(part) =
@@ -86,7 +86,7 @@ fn collect(document: &Document, identity: &Identity, parts: &mut BTreeMap<usize,
 }
 
 /// Any parts give some key; whether it is the one of this document only its MAC tells.
-fn join(document: &Document, parts: &BTreeMap<usize, Part>) -> Result<DataKey, OpenFault> {
+fn join(document: &Document, parts: &BTreeMap<usize, KeyShare>) -> Result<DataKey, OpenFault> {
     let fault = || OpenFault::Parts(parts.keys().map(|position| position + 1).collect());
     let key = combine(&parts.values().collect::<Vec<_>>()).map_err(|_| fault())?;
     let fits = document.metadata().mac.is_empty() || has_data_key(document, &key);
@@ -154,7 +154,7 @@ fn faults(own: &str, opened: &[(&str, Option<[u8; 32]>)], is_whole: bool) -> Vec
     opened.iter().filter_map(fault).collect()
 }
 
-fn progress(document: &Document, parts: &BTreeMap<usize, Part>) -> Option<String> {
+fn progress(document: &Document, parts: &BTreeMap<usize, KeyShare>) -> Option<String> {
     let metadata = document.metadata();
     if metadata.groups.is_empty() {
         return None;

@@ -7,7 +7,7 @@ use sops_document::{Cleartext, DataKey, Document, Format, Path, Terms, Token, se
 use super::groups::Stanzas;
 use super::{Target, Workspace, WorkspaceError, random, sealing};
 use crate::disk::Write;
-pub use crate::inventory::Keys;
+pub use crate::inventory::DataKeyChange;
 use crate::inventory::{Cause, Obstacle, SecretFile};
 
 /// A planned change of one file.
@@ -21,9 +21,9 @@ pub struct Rewrapped {
 }
 
 impl Workspace {
-    /// Plans new stanzas for exactly these readers, in this order; with [`Keys::New`] also a new data
+    /// Plans new stanzas for exactly these readers, in this order; with [`DataKeyChange::New`] also a new data
     /// key, and proves that the old one opens nothing of the result. Keys of other kinds stay where a data key
-    /// may stay, or go with [`Keys::NewForAgeAlone`].
+    /// may stay, or go with [`DataKeyChange::NewForAgeAlone`].
     ///
     /// # Errors
     /// [`Obstacle`] when the file does not open, does not authenticate, or has keys of other kinds.
@@ -31,21 +31,21 @@ impl Workspace {
         &self,
         file: &SecretFile,
         readers: &[Vec<Recipient>],
-        keys: Keys,
+        keys: DataKeyChange,
     ) -> std::result::Result<Rewrapped, Box<Obstacle>> {
         let other = |what: String| file.obstacle(Cause::Other(what));
         let document = match keys {
-            Keys::NewForAgeAlone => {
+            DataKeyChange::NewForAgeAlone => {
                 file.document.without_others().map_err(|error| other(error.to_string()))?
             }
-            Keys::Keep | Keys::New => file.document.clone(),
+            DataKeyChange::Keep | DataKeyChange::New => file.document.clone(),
         };
         file.admits(keys)?;
         let (old, clear) = self.open_to_rewrap(file, &document)?;
         let threshold = document.metadata().threshold;
         let after = match keys {
-            Keys::Keep => document.rewrap(&Stanzas::new(&old, readers, threshold)),
-            Keys::New | Keys::NewForAgeAlone => {
+            DataKeyChange::Keep => document.rewrap(&Stanzas::new(&old, readers, threshold)),
+            DataKeyChange::New | DataKeyChange::NewForAgeAlone => {
                 let new = DataKey::generate(&mut random);
                 let text =
                     sealing(&new, |context| clear.rotate(&Stanzas::new(&new, readers, threshold), context));
@@ -67,11 +67,11 @@ impl Workspace {
         file: &SecretFile,
         readers: &[Vec<Recipient>],
         threshold: usize,
-        keys: Keys,
+        keys: DataKeyChange,
     ) -> std::result::Result<Rewrapped, Box<Obstacle>> {
         let other = |what: String| file.obstacle(Cause::Other(what));
         let (old, clear) = self.open_to_rewrap(file, &file.document)?;
-        let is_new = keys != Keys::Keep;
+        let is_new = keys != DataKeyChange::Keep;
         let fresh = is_new.then(|| DataKey::generate(&mut random));
         let key = fresh.as_ref().unwrap_or(&old);
         let stanzas = Stanzas::new(key, readers, threshold);

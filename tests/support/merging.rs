@@ -35,7 +35,7 @@ pub(super) fn merge(
     a: &str,
     b: &str,
     keys: [u8; 3],
-) -> (Cleartext, Changes) {
+) -> (Cleartext, KeyChanges) {
     let base = o.map(|o| version(format, o, keys[0]));
     let (ours, theirs) = (version(format, a, keys[1]), version(format, b, keys[2]));
     let merged = values(base.as_ref(), &ours, &theirs, None).unwrap();
@@ -47,7 +47,7 @@ pub(super) fn merge(
     };
     let stanzas = wrapped();
     let wrapped = (number != keys[1]).then_some(Wrapped::Whole(&stanzas));
-    let sides = Keys { is_ours: number == keys[1], is_theirs: number == keys[2] };
+    let sides = SidesWithKey { is_ours: number == keys[1], is_theirs: number == keys[2] };
     let text = sealing(&key(number), |context| merged.seal(sides, wrapped, context));
     let text =
         text.unwrap_or_else(|error| panic!("{error}\n--- base\n{o:?}\n--- ours\n{a}\n--- theirs\n{b}"));

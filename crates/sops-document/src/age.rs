@@ -19,7 +19,7 @@ pub use lint::{HeaderFault, Lint, MAX_STANZAS, lint, lint_part};
 pub use person::{is_other_kind, is_service, person, same_key, without_comment};
 pub use recipient::{Recipient, RecipientError};
 
-use crate::shamir::Part;
+use crate::shamir::KeyShare;
 use crate::{DataKey, WrappedKey};
 
 /// Wraps the data key for each recipient: one complete armored age file each, as sops writes them
@@ -31,7 +31,7 @@ pub fn wrap(key: &DataKey, recipients: &[Recipient]) -> Vec<WrappedKey> {
 
 /// The same for one part of a split data key, for the readers of one key group.
 #[must_use]
-pub fn wrap_part(part: &Part, recipients: &[Recipient]) -> Vec<WrappedKey> {
+pub fn wrap_part(part: &KeyShare, recipients: &[Recipient]) -> Vec<WrappedKey> {
     recipients.iter().map(|recipient| wrap_bytes(part.bytes(), recipient)).collect()
 }
 
@@ -78,8 +78,8 @@ pub fn unwrap(wrapped: &WrappedKey, identity: &Identity) -> Result<DataKey, Unwr
 ///
 /// # Errors
 /// As [`unwrap`].
-pub fn unwrap_part(wrapped: &WrappedKey, identity: &Identity) -> Result<Part, UnwrapError> {
-    unwrap_bytes(wrapped, identity).map(|bytes| Part::new(*bytes))
+pub fn unwrap_part(wrapped: &WrappedKey, identity: &Identity) -> Result<KeyShare, UnwrapError> {
+    unwrap_bytes(wrapped, identity).map(|bytes| KeyShare::new(*bytes))
 }
 
 fn unwrap_bytes<const LEN: usize>(

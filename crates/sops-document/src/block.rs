@@ -11,7 +11,7 @@ const VERSION: &str = "3.11.0";
 
 /// The bytes of the metadata: what to cut to see the values alone.
 #[derive(Clone, Debug)]
-pub(crate) struct Block {
+pub(crate) struct MetadataBlock {
     pub(crate) cut: Vec<Range<usize>>,
     /// The start of the (first) block: new keys go right before it.
     pub(crate) start: usize,

@@ -9,7 +9,7 @@ use crate::tree::{Comment, Leaf, Path, Scalar, Tree, Visit};
 
 /// A value or a comment as one version has it.
 #[derive(Clone, Debug)]
-pub struct Known {
+pub struct SeenValue {
     /// `None`: encrypted, and nothing opened it.
     pub scalar: Option<Scalar>,
     /// `None`: it stands in clear.
@@ -22,8 +22,8 @@ pub struct Change {
     pub path: Path,
     /// Of a file of several documents, counted from 0.
     pub document: usize,
-    pub old: Option<Known>,
-    pub new: Option<Known>,
+    pub old: Option<SeenValue>,
+    pub new: Option<SeenValue>,
 }
 
 /// What differs in the values of two versions. The order of keys is no difference.
@@ -32,8 +32,8 @@ pub struct Differences {
     /// What is gone, as the old version orders it; then what changed and what is new, as the new one does.
     pub changes: Vec<Change>,
     /// Comments that only one version has.
-    pub old_comments: Vec<Known>,
-    pub new_comments: Vec<Known>,
+    pub old_comments: Vec<SeenValue>,
+    pub new_comments: Vec<SeenValue>,
     /// Values that are encrypted in both versions, and those of them that have another token.
     pub sealed: usize,
     pub renewed: usize,
@@ -55,7 +55,7 @@ pub struct Access {
     pub other: bool,
 }
 
-impl Known {
+impl SeenValue {
     fn of(leaf: &Leaf) -> Self {
         let (scalar, token) = (&leaf.scalar, &leaf.token);
         if let Some(token) = token {
@@ -129,13 +129,13 @@ impl Change {
 
 type Address = (usize, Path);
 
-struct Side {
+struct ValuesInOrder {
     order: Vec<Address>,
-    values: HashMap<Address, Known>,
-    comments: Vec<Known>,
+    values: HashMap<Address, SeenValue>,
+    comments: Vec<SeenValue>,
 }
 
-impl Side {
+impl ValuesInOrder {
     fn of(tree: &Tree) -> Self {
         let mut side = Self { order: Vec::new(), values: HashMap::new(), comments: Vec::new() };
         for (number, document) in tree.documents.iter().enumerate() {
@@ -144,9 +144,9 @@ impl Side {
                 Visit::Leaf(_, leaf) => {
                     let address = (number, path.clone());
                     side.order.push(address.clone());
-                    side.values.insert(address, Known::of(leaf));
+                    side.values.insert(address, SeenValue::of(leaf));
                 }
-                Visit::Comment(comment) => side.comments.push(Known::of_comment(comment)),
+                Visit::Comment(comment) => side.comments.push(SeenValue::of_comment(comment)),
                 Visit::Empty(_) => {}
             });
         }
@@ -156,20 +156,20 @@ impl Side {
 
 /// Every value by its address as people read it.
 #[must_use]
-pub fn values(tree: &Tree) -> BTreeMap<String, Known> {
-    let named = |(address, known): (Address, Known)| {
+pub fn values(tree: &Tree) -> BTreeMap<String, SeenValue> {
+    let named = |(address, known): (Address, SeenValue)| {
         let (document, path) = address;
         (Change { path, document, old: None, new: None }.address(), known)
     };
-    Side::of(tree).values.into_iter().map(named).collect()
+    ValuesInOrder::of(tree).values.into_iter().map(named).collect()
 }
 
 /// Compares two trees; an empty one stands for a version that is not there. Lists are compared by position.
 #[must_use]
 pub fn compare(old: &Tree, new: &Tree) -> Differences {
-    let (old, new) = (Side::of(old), Side::of(new));
+    let (old, new) = (ValuesInOrder::of(old), ValuesInOrder::of(new));
     let mut found = Differences::default();
-    let change = |address: &Address, old: Option<&Known>, new: Option<&Known>| Change {
+    let change = |address: &Address, old: Option<&SeenValue>, new: Option<&SeenValue>| Change {
         path: address.1.clone(),
         document: address.0,
         old: old.cloned(),
@@ -179,7 +179,7 @@ pub fn compare(old: &Tree, new: &Tree) -> Differences {
     found.changes.extend(gone.map(|address| change(address, old.values.get(address), None)));
     for address in &new.order {
         let (before, after) = (old.values.get(address), new.values.get(address));
-        if let (Some(Known { token: Some(one), .. }), Some(Known { token: Some(other), .. })) =
+        if let (Some(SeenValue { token: Some(one), .. }), Some(SeenValue { token: Some(other), .. })) =
             (before, after)
         {
             found.sealed += 1;
@@ -193,7 +193,7 @@ pub fn compare(old: &Tree, new: &Tree) -> Differences {
     found
 }
 
-fn only_in_one(mut old: Vec<Known>, new: Vec<Known>) -> (Vec<Known>, Vec<Known>) {
+fn only_in_one(mut old: Vec<SeenValue>, new: Vec<SeenValue>) -> (Vec<SeenValue>, Vec<SeenValue>) {
     let mut fresh = Vec::new();
     for comment in new {
         match old.iter().position(|known| known.is_same(&comment)) {
@@ -333,7 +333,7 @@ mod tests {
     fn comments_are_compared_as_a_heap() {
         let tree = |text: &str| Format::Yaml.parse(text).unwrap();
         let found = compare(&tree("# one\na: 1\n# two\nb: 2\n"), &tree("# two\na: 1\n# three\nb: 2\n"));
-        let texts = |comments: &[Known]| -> Vec<String> {
+        let texts = |comments: &[SeenValue]| -> Vec<String> {
             comments.iter().map(|c| c.scalar.as_ref().unwrap().as_text().unwrap().to_owned()).collect()
         };
         assert_eq!(

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use zeroize::Zeroizing;
 
-use crate::block::Block;
+use crate::block::MetadataBlock;
 use crate::cipher::{Token, TokenType};
 use crate::error::DocumentError;
 use crate::facts::facts;
@@ -23,7 +23,7 @@ pub struct Document {
     /// Values only; the `sops` block is taken out.
     pub(crate) tree: Arc<Tree>,
     pub(crate) metadata: Arc<Metadata>,
-    pub(crate) block: Arc<Block>,
+    pub(crate) block: Arc<MetadataBlock>,
     /// Where its lines begin, once somebody asks.
     pub(crate) lines: Arc<OnceLock<tree::Lines>>,
 }

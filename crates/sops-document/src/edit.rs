@@ -94,12 +94,12 @@ impl Cleartext {
         Ok(Some(self.finish(edits, &tree, context)?))
     }
 
-    fn put(&self, tree: &mut Tree, path: &Path, scalar: &Scalar, place: &Place<'_>) {
+    fn put(&self, tree: &mut Tree, path: &Path, scalar: &Scalar, place: &SetTarget<'_>) {
         match place {
-            Place::Below { depth, .. } => {
+            SetTarget::Below { depth, .. } => {
                 self.document().format().syntax().put(tree, path, *depth, scalar);
             }
-            Place::Value(..) => {
+            SetTarget::Value(..) => {
                 let root = tree.documents.get_mut(home(self.tree(), path));
                 if let Some(entry) = root.and_then(|root| entry_mut(root, &path.0)) {
                     entry.node.value = new_leaf(scalar);
@@ -109,7 +109,7 @@ impl Cleartext {
     }
 
     /// Where a path leads: to a value, or to the container that would hold what is missing.
-    fn place(&self, path: &Path) -> Result<Place<'_>, EditError> {
+    fn place(&self, path: &Path) -> Result<SetTarget<'_>, EditError> {
         let missing = || EditError::Missing(path.clone());
         let mut container = root(self.tree(), path).ok_or_else(missing)?;
         for (depth, step) in path.0.iter().enumerate() {
@@ -117,7 +117,7 @@ impl Cleartext {
             let is_last = depth + 1 == path.0.len();
             match (found, &container.value) {
                 (Some(entry), _) if is_last => match &entry.node.value {
-                    Value::Leaf(leaf) => return Ok(Place::Value(entry, leaf)),
+                    Value::Leaf(leaf) => return Ok(SetTarget::Value(entry, leaf)),
                     _ => return Err(EditError::NotAValue(path.clone())),
                 },
                 (Some(entry), _) if matches!(entry.node.value, Value::Leaf(_)) => {
@@ -162,12 +162,12 @@ impl Cleartext {
     fn edit_at(
         &self,
         value: &New<'_>,
-        place: Place<'_>,
+        place: SetTarget<'_>,
         context: &mut SealContext<'_>,
     ) -> Result<Option<Edit>, EditError> {
         let document = self.document();
         match place {
-            Place::Value(entry, leaf) => {
+            SetTarget::Value(entry, leaf) => {
                 let sealed = leaf.token.is_some() || !value.selected || leaf.scalar.is_empty_str();
                 if leaf.scalar == *value.scalar && sealed {
                     return Ok(None);
@@ -175,7 +175,7 @@ impl Cleartext {
                 let text = self.stored(value, leaf.style, context);
                 Ok(Some(self.replacement(&entry.node.span, leaf.style, &text)))
             }
-            Place::Below { container, depth } => {
+            SetTarget::Below { container, depth } => {
                 let syntax = document.format().syntax();
                 let (page, gap) = (document.page(self.tree()), Gap { container, path: value.path, depth });
                 let text = self.stored(value, syntax.style_in(&page, &gap), context);
@@ -213,7 +213,7 @@ struct New<'a> {
     selected: bool,
 }
 
-enum Place<'a> {
+enum SetTarget<'a> {
     Value(&'a Entry, &'a Leaf),
     /// The container lacks the step at `depth`.
     Below {
@@ -222,7 +222,7 @@ enum Place<'a> {
     },
 }
 
-impl Place<'_> {
+impl SetTarget<'_> {
     /// Whether maps or lists are missing around the value.
     fn makes_containers(&self, path: &Path) -> bool {
         matches!(self, Self::Below { depth, .. } if depth + 1 != path.0.len())
@@ -230,11 +230,11 @@ impl Place<'_> {
 }
 
 /// A new list starts with its first item.
-fn below<'a>(container: &'a Node, path: &Path, depth: usize) -> Result<Place<'a>, EditError> {
+fn below<'a>(container: &'a Node, path: &Path, depth: usize) -> Result<SetTarget<'a>, EditError> {
     if path.0[depth + 1..].iter().any(|step| matches!(step, Step::Index(index) if *index > 0)) {
         return Err(EditError::Index { path: path.clone(), length: 0 });
     }
-    Ok(Place::Below { container, depth })
+    Ok(SetTarget::Below { container, depth })
 }
 
 #[cfg(test)]

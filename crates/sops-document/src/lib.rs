@@ -86,7 +86,7 @@ pub use other_key::OtherKey;
 pub use seal::{Terms, empty, seal};
 pub use selector::{Selector, SelectorError};
 pub use syntax::format::Format;
-pub use syntax::{Indent, Traits};
+pub use syntax::{FormatTraits, Indent};
 pub use tree::{Path, Scalar, Step, SyntaxError, Tree};
 pub use wrapped::Wrapped;
 

@@ -20,14 +20,14 @@ use crate::document::Cleartext;
 use crate::tree::{Node, Path, Scalar, Tree, Value};
 
 pub use crate::marker;
-pub use access::{Access, KeyFrom, Version, access};
-pub use decide::Changes;
+pub use access::{AccessVersion, KeyFrom, MergedAccess, access};
+pub use decide::KeyChanges;
 pub(crate) use sealing::indent_of;
-pub use sealing::{Keys, Merged};
+pub use sealing::{Merged, SidesWithKey};
 pub use terms::{difference, key_difference, rule_difference};
 pub use unmergeable::Unmergeable;
 
-use decide::Walk;
+use decide::DecideWalk;
 use edits::Edits;
 use meaning::Meaning;
 use shown::Shown;
@@ -88,7 +88,7 @@ pub fn settle<'a>(
         return Err(Unmergeable::Terms(field));
     }
     if ours.document().format().is_whole() {
-        return Ok(of_payload(ours, theirs, theirs, Changes::default()));
+        return Ok(of_payload(ours, theirs, theirs, KeyChanges::default()));
     }
     let (shown_ours, shown_theirs) = (show(ours)?, show(theirs)?);
     let mut edits = Edits::new(&shown_ours, &shown_theirs);
@@ -101,15 +101,15 @@ pub fn settle<'a>(
     if edits.overflows() {
         return Err(Unmergeable::Shape(TOO_MUCH));
     }
-    Ok(finish(&edits, Changes { theirs: paths.to_vec(), ..Changes::default() }))
+    Ok(finish(&edits, KeyChanges { theirs: paths.to_vec(), ..KeyChanges::default() }))
 }
 
 fn show(clear: &Cleartext) -> Result<Shown<'_>, Unmergeable> {
     Shown::of(clear).ok_or(Unmergeable::Shape("a version with YAML aliases is merged as text"))
 }
 
-fn walk(base: Option<&Shown<'_>>, edits: &mut Edits<'_, '_>) -> Changes {
-    let mut changes = Changes::default();
+fn walk(base: Option<&Shown<'_>>, edits: &mut Edits<'_, '_>) -> KeyChanges {
+    let mut changes = KeyChanges::default();
     let empty = Node { span: 0..0, value: Value::Map(Vec::new()) };
     let count = edits.ours.tree.documents.len().max(edits.theirs.tree.documents.len());
     let (ours, theirs) = (edits.ours, edits.theirs);
@@ -118,7 +118,7 @@ fn walk(base: Option<&Shown<'_>>, edits: &mut Edits<'_, '_>) -> Changes {
         let ours = our_roots.get(document).unwrap_or(&empty);
         let theirs = their_roots.get(document).unwrap_or(&empty);
         let base = base.and_then(|base| base.tree.documents.get(document));
-        let mut walk = Walk { edits, document, changes: &mut changes };
+        let mut walk = DecideWalk { edits, document, changes: &mut changes };
         walk.map(base, ours, theirs, &mut Path::default());
     }
     changes
@@ -126,7 +126,7 @@ fn walk(base: Option<&Shown<'_>>, edits: &mut Edits<'_, '_>) -> Changes {
 
 fn put_placeholders(
     edits: &mut Edits<'_, '_>,
-    changes: &Changes,
+    changes: &KeyChanges,
     random: Random<'_>,
 ) -> Result<(), Unmergeable> {
     for path in &changes.conflicts {
@@ -142,7 +142,7 @@ fn put_placeholders(
     Ok(())
 }
 
-fn finish<'a>(edits: &Edits<'_, 'a>, changes: Changes) -> Merged<'a> {
+fn finish<'a>(edits: &Edits<'_, 'a>, changes: KeyChanges) -> Merged<'a> {
     let (ours, theirs) = (edits.ours.clear, edits.theirs.clear);
     let format = ours.document().format();
     let spliced = (!edits.is_unsafe).then(|| edits.text());
@@ -156,7 +156,7 @@ fn finish<'a>(edits: &Edits<'_, 'a>, changes: Changes) -> Merged<'a> {
 fn whole<'a>(name: &str, base: Option<&Cleartext>, ours: &'a Cleartext, theirs: &'a Cleartext) -> Merged<'a> {
     let data = vec![Path::key(name)];
     let (o, a, b) = (base.and_then(Cleartext::payload), ours.payload(), theirs.payload());
-    let mut changes = Changes::default();
+    let mut changes = KeyChanges::default();
     if a == b {
         return of_payload(ours, theirs, ours, changes);
     }
@@ -176,7 +176,7 @@ fn of_payload<'a>(
     ours: &'a Cleartext,
     theirs: &'a Cleartext,
     from: &Cleartext,
-    changes: Changes,
+    changes: KeyChanges,
 ) -> Merged<'a> {
     Merged {
         ours,

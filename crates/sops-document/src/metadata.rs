@@ -3,7 +3,7 @@
 //! Read from a node of the tree, whatever the format; dotenv's flattened names are folded into the
 //! same shape first.
 
-use crate::misread::Oddity;
+use crate::misread::MisreadAt;
 use crate::other_key::{KEY_SOURCES, OtherKey, field_text, other_keys};
 use crate::selector::Selector;
 use crate::syntax::Syntax;
@@ -46,7 +46,7 @@ pub struct Metadata {
     /// Fields that the format does not know.
     pub unknown: Vec<String>,
     /// Fields of other types than sops declares.
-    pub(crate) oddities: Vec<Oddity>,
+    pub(crate) oddities: Vec<MisreadAt>,
     pub(crate) spans: Spans,
 }
 
@@ -82,14 +82,14 @@ impl Spans {
 
 /// What is wrong with the metadata, and the byte where.
 #[derive(Clone, Debug)]
-pub(crate) struct Fault {
+pub(crate) struct MetadataFault {
     pub(crate) offset: usize,
     pub(crate) what: String,
 }
 
 impl Metadata {
-    pub(crate) fn read(syntax: &dyn Syntax, block: &Node) -> Result<Self, Fault> {
-        let fault = |offset: usize, what: String| Fault { offset, what };
+    pub(crate) fn read(syntax: &dyn Syntax, block: &Node) -> Result<Self, MetadataFault> {
+        let fault = |offset: usize, what: String| MetadataFault { offset, what };
         if !block.is_map() {
             return Err(fault(block.span.start, "`sops` is not a map".into()));
         }
@@ -175,11 +175,11 @@ fn group_entries(list: &Entry) -> Vec<&Entry> {
 }
 
 /// The groups, and the foreign key sources in them.
-fn key_groups(block: &Node) -> Result<(Vec<KeyGroup>, Vec<String>), Fault> {
+fn key_groups(block: &Node) -> Result<(Vec<KeyGroup>, Vec<String>), MetadataFault> {
     let (mut groups, mut foreign) = (Vec::new(), Vec::new());
     let Some(list) = block.get("key_groups") else { return Ok((groups, foreign)) };
     for (position, entry) in group_entries(list).into_iter().enumerate() {
-        let fault = |what: &str| Fault { offset: entry.span.start, what: what.to_owned() };
+        let fault = |what: &str| MetadataFault { offset: entry.span.start, what: what.to_owned() };
         if entry.key.as_ref().is_some_and(|key| *key != position.to_string()) {
             return Err(fault("the entries of `sops.key_groups` are not counted from 0"));
         }
@@ -198,7 +198,7 @@ fn key_groups(block: &Node) -> Result<(Vec<KeyGroup>, Vec<String>), Fault> {
 }
 
 /// Without the field every group is needed. One group is no split: SOPS ignores the threshold then.
-fn threshold(block: &Node, groups: usize) -> Result<usize, Fault> {
+fn threshold(block: &Node, groups: usize) -> Result<usize, MetadataFault> {
     let Some(entry) = block.get("shamir_threshold").filter(|_| groups > 1) else {
         return Ok(if groups > 1 { groups } else { 0 });
     };
@@ -212,21 +212,21 @@ fn threshold(block: &Node, groups: usize) -> Result<usize, Fault> {
         Some(number) if (2..=groups).contains(&number) && groups < 256 => Ok(number),
         _ => {
             let what = format!("`sops.shamir_threshold` is not a number from 2 to {groups}");
-            Err(Fault { offset: entry.span.start, what })
+            Err(MetadataFault { offset: entry.span.start, what })
         }
     }
 }
 
-fn selector(block: &Node) -> Result<(Selector, bool), Fault> {
+fn selector(block: &Node) -> Result<(Selector, bool), MetadataFault> {
     let mut found = None;
     for name in Selector::FIELDS {
         let Some(entry) = block.get(name) else { continue };
         let offset = entry.span.start;
         let text = field_text(&entry.node).unwrap_or_default();
-        let rule =
-            Selector::from_field(name, &text).map_err(|error| Fault { offset, what: error.to_string() })?;
+        let rule = Selector::from_field(name, &text)
+            .map_err(|error| MetadataFault { offset, what: error.to_string() })?;
         if rule.is_some() && found.is_some() {
-            return Err(Fault { offset, what: format!("`{name}` beside another selector") });
+            return Err(MetadataFault { offset, what: format!("`{name}` beside another selector") });
         }
         found = rule.or(found);
     }
@@ -234,7 +234,7 @@ fn selector(block: &Node) -> Result<(Selector, bool), Fault> {
     Ok((found.unwrap_or_default(), written))
 }
 
-fn wrapped_keys(list: &Node) -> Result<Vec<WrappedKey>, Fault> {
+fn wrapped_keys(list: &Node) -> Result<Vec<WrappedKey>, MetadataFault> {
     let mut keys = Vec::new();
     let mut entries: Vec<&Entry> = list.entries().collect();
     // dotenv sorts `list_10` before `list_2`
@@ -243,7 +243,7 @@ fn wrapped_keys(list: &Node) -> Result<Vec<WrappedKey>, Fault> {
         let field = |name: &str| entry.node.get(name).and_then(|entry| field_text(&entry.node));
         let (Some(recipient), Some(enc)) = (field("recipient"), field("enc")) else {
             let what = "an entry of `sops.age` without `recipient` or `enc`".into();
-            return Err(Fault { offset: entry.span.start, what });
+            return Err(MetadataFault { offset: entry.span.start, what });
         };
         keys.push(WrappedKey { recipient, enc });
     }

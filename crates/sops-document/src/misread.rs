@@ -19,7 +19,7 @@ pub struct Misread {
 
 /// The same at a byte of a text.
 #[derive(Clone, Debug)]
-pub(crate) struct Oddity {
+pub(crate) struct MisreadAt {
     pub(crate) offset: usize,
     pub(crate) what: String,
     pub(crate) is_refused: bool,

@@ -146,13 +146,13 @@ impl PartialEq for Pattern {
 
 impl Eq for Pattern {}
 
-type Step<T = ()> = Result<T, Refused>;
+type Parsed<T = ()> = Result<T, Refused>;
 
 /// The reason why.
 #[derive(Debug, PartialEq, Eq)]
 struct Refused(String);
 
-fn refuse<T>(reason: impl Into<String>) -> Step<T> {
+fn refuse<T>(reason: impl Into<String>) -> Parsed<T> {
     Err(Refused(reason.into()))
 }
 
@@ -215,7 +215,7 @@ impl Translator {
         found
     }
 
-    fn pattern(&mut self) -> Step {
+    fn pattern(&mut self) -> Parsed {
         while let Some(character) = self.take() {
             match character {
                 '(' => self.open_group()?,
@@ -257,7 +257,7 @@ impl Translator {
         }
     }
 
-    fn open_group(&mut self) -> Step {
+    fn open_group(&mut self) -> Parsed {
         // captures are not needed to say whether a text matches
         if !self.take_if('?') {
             return self.enter("(?:");
@@ -278,7 +278,7 @@ impl Translator {
         }
     }
 
-    fn enter(&mut self, text: &str) -> Step {
+    fn enter(&mut self, text: &str) -> Parsed {
         self.out.push_str(text);
         self.groups.push(Group { product: 1 });
         self.is_plain &= self.groups.len() <= SHALLOW;
@@ -286,7 +286,7 @@ impl Translator {
         Ok(())
     }
 
-    fn close_group(&mut self) -> Step {
+    fn close_group(&mut self) -> Parsed {
         if self.groups.len() == 1 {
             return refuse("`)` without `(`");
         }
@@ -296,7 +296,7 @@ impl Translator {
         Ok(())
     }
 
-    fn group_name(&mut self) -> Step {
+    fn group_name(&mut self) -> Parsed {
         let mut name = String::new();
         while let Some(character) = self.take() {
             if character == '>' {
@@ -316,7 +316,7 @@ impl Translator {
     }
 
     /// `(?i)`, `(?i:`, `(?s-m:`, `(?:`; only the flags that Go and Rust share.
-    fn flags(&mut self) -> Step {
+    fn flags(&mut self) -> Parsed {
         self.is_plain &= self.peek(0) == Some(':');
         let mut text = String::from("(?");
         let mut off = false;
@@ -343,7 +343,7 @@ impl Translator {
     }
 
     /// A quantifier, lazy mark included. `count` is what it multiplies a nested count by.
-    fn repeat(&mut self, text: &str, count: u32) -> Step {
+    fn repeat(&mut self, text: &str, count: u32) -> Parsed {
         let product = match self.last {
             Last::Nothing => return refuse("a quantifier with nothing to repeat"),
             Last::Repeated => return refuse("two quantifiers in a row"),
@@ -363,7 +363,7 @@ impl Translator {
     }
 
     /// `{n}`, `{n,}`, `{n,m}`; any other brace is a literal in Go.
-    fn brace(&mut self) -> Step {
+    fn brace(&mut self) -> Parsed {
         let rest: String = self.input[self.position..].iter().take_while(|c| **c != '}').collect();
         let closed = self.peek(rest.chars().count()) == Some('}');
         let (least, most) = rest.split_once(',').map_or((rest.as_str(), None), |(a, b)| (a, Some(b)));
@@ -384,7 +384,7 @@ impl Translator {
         self.repeat(&format!("{{{rest}}}"), most.unwrap_or(least))
     }
 
-    fn escape(&mut self) -> Step {
+    fn escape(&mut self) -> Parsed {
         let Some(character) = self.take() else { return refuse("a backslash at the end") };
         match character {
             'A' | 'z' => {
@@ -425,7 +425,7 @@ impl Translator {
     }
 
     /// An escape that stands for one character, in or outside of a class; its letter is already taken.
-    fn escaped_literal(&mut self, character: char) -> Step<char> {
+    fn escaped_literal(&mut self, character: char) -> Parsed<char> {
         Ok(match character {
             'a' => '\u{7}',
             'f' => '\u{c}',
@@ -440,7 +440,7 @@ impl Translator {
     }
 
     /// `\x41` or `\x{263a}`
-    fn hexadecimal(&mut self) -> Step<char> {
+    fn hexadecimal(&mut self) -> Parsed<char> {
         let mut digits = String::new();
         if self.take_if('{') {
             loop {

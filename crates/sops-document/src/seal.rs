@@ -15,7 +15,7 @@ use crate::error::SealError;
 use crate::facts::{facts, read_back, values};
 use crate::mac::Mac;
 use crate::misread::check_readable;
-use crate::sealing::{Cipher, Sealed, rehome, token_text};
+use crate::sealing::{Cipher, SealedText, rehome, token_text};
 use crate::selector::{Selected, Selector};
 use crate::splice::{Edit, splice};
 use crate::syntax::format::Format;
@@ -96,7 +96,7 @@ pub fn empty(format: Format, terms: &Terms<'_>, context: &mut SealContext<'_>) -
 }
 
 /// sops takes a rule that selects nothing at its word and writes every secret in clear.
-fn check_selection(tree: &Tree, sealed: &Sealed, selector: &Selector) -> Result<(), SealError> {
+fn check_selection(tree: &Tree, sealed: &SealedText, selector: &Selector) -> Result<(), SealError> {
     let holds_values = || tree.scalars().iter().any(|scalar| scalar.token_type().is_some());
     if sealed.count > 0 || !holds_values() {
         return Ok(());

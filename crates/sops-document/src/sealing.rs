@@ -37,7 +37,7 @@ pub(crate) struct Cipher<'a, 'c> {
 }
 
 /// A text whose values are encrypted, while its comments are not yet.
-pub(crate) struct Sealed {
+pub(crate) struct SealedText {
     pub(crate) body: Body,
     pub(crate) mac: Mac,
     pub(crate) expected: Tree,
@@ -65,7 +65,7 @@ impl<'a, 'c> Cipher<'a, 'c> {
         tree: &Tree,
         selector: &Selector,
         only_encrypted: bool,
-    ) -> Result<Sealed, SealError> {
+    ) -> Result<SealedText, SealError> {
         let mut edits: Vec<Edit> = Vec::new();
         let mut mac = Mac::new(only_encrypted);
         let mut expected = tree.clone();
@@ -89,7 +89,7 @@ impl<'a, 'c> Cipher<'a, 'c> {
         }
         let count = edits.len();
         let body = Body { text: splice(source, edits), is_one_block: is_one_block(source, tree) };
-        Ok(Sealed { body, mac, expected, count })
+        Ok(SealedText { body, mac, expected, count })
     }
 
     /// Encrypts the comments of a document that is complete otherwise. Only there it is certain in

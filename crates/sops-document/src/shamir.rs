@@ -9,9 +9,9 @@ use crate::cipher::{DataKey, Random};
 
 /// What one key group holds of a data key.
 #[derive(Zeroize, ZeroizeOnDrop)]
-pub struct Part([u8; DataKey::LEN + 1]);
+pub struct KeyShare([u8; DataKey::LEN + 1]);
 
-impl Part {
+impl KeyShare {
     pub const LEN: usize = DataKey::LEN + 1;
 
     #[must_use]
@@ -45,9 +45,9 @@ pub enum PartsError {
 ///
 /// # Panics
 /// Unless `2 <= threshold <= count <= 255`.
-pub fn split(key: &DataKey, count: usize, threshold: usize, random: Random<'_>) -> Vec<Part> {
+pub fn split(key: &DataKey, count: usize, threshold: usize, random: Random<'_>) -> Vec<KeyShare> {
     assert!(2 <= threshold && threshold <= count && count <= 255, "no such split");
-    let mut parts: Vec<Part> = (0..count).map(|_| Part([0; Part::LEN])).collect();
+    let mut parts: Vec<KeyShare> = (0..count).map(|_| KeyShare([0; KeyShare::LEN])).collect();
     let mut higher = Zeroizing::new(vec![0; threshold - 1]);
     for (position, byte) in key.bytes().iter().enumerate() {
         random(&mut higher);
@@ -64,12 +64,12 @@ pub fn split(key: &DataKey, count: usize, threshold: usize, random: Random<'_>) 
 ///
 /// # Errors
 /// [`PartsError`] for parts that are no points of one polynomial.
-pub fn combine(parts: &[&Part]) -> Result<DataKey, PartsError> {
+pub fn combine(parts: &[&KeyShare]) -> Result<DataKey, PartsError> {
     if parts.len() < 2 {
         return Err(PartsError::TooFew);
     }
     let twice =
-        |(position, part): (usize, &&Part)| parts[..position].iter().any(|other| other.x() == part.x());
+        |(position, part): (usize, &&KeyShare)| parts[..position].iter().any(|other| other.x() == part.x());
     if parts.iter().enumerate().any(twice) {
         return Err(PartsError::Twice);
     }
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn parts_that_no_split_makes_are_refused() {
-        let part = |x: u8| Part::new([x; Part::LEN]);
+        let part = |x: u8| KeyShare::new([x; KeyShare::LEN]);
         assert_eq!(combine(&[]).err(), Some(PartsError::TooFew));
         assert_eq!(combine(&[&part(1)]).err(), Some(PartsError::TooFew));
         assert_eq!(combine(&[&part(1), &part(2), &part(1)]).err(), Some(PartsError::Twice));
@@ -144,7 +144,7 @@ mod tests {
             };
             let key = DataKey::new(bytes);
             let parts = split(&key, count, threshold, &mut random);
-            let shuffled: Vec<&Part> = order.iter().filter_map(|index| parts.get(*index)).collect();
+            let shuffled: Vec<&KeyShare> = order.iter().filter_map(|index| parts.get(*index)).collect();
             for taken in threshold..=count {
                 prop_assert!(combine(&shuffled[..taken]).unwrap() == key);
             }

@@ -16,11 +16,11 @@ use std::ops::Range;
 
 use zeroize::Zeroizing;
 
-use crate::block::{Block, NewBlock};
+use crate::block::{MetadataBlock, NewBlock};
 use crate::error::{DocumentError, SealError};
-use crate::metadata::types::{Kind, Reading};
+use crate::metadata::types::{Kind, TypeReading};
 use crate::metadata::{Metadata, WrappedKey};
-use crate::misread::Oddity;
+use crate::misread::MisreadAt;
 use crate::places::put_below;
 use crate::selector::Selector;
 use crate::splice::Edit;
@@ -35,7 +35,7 @@ pub struct Indent {
 
 /// What a format is called, and what it can hold.
 #[derive(Debug)]
-pub struct Traits {
+pub struct FormatTraits {
     /// As people write it.
     pub title: &'static str,
     /// As sops calls it in `--input-type`.
@@ -72,7 +72,7 @@ pub(crate) struct Body {
 pub(crate) struct Page<'a> {
     pub(crate) source: &'a str,
     pub(crate) tree: &'a Tree,
-    pub(crate) block: &'a Block,
+    pub(crate) block: &'a MetadataBlock,
     pub(crate) metadata: &'a Metadata,
 }
 
@@ -84,7 +84,7 @@ pub(crate) struct Gap<'a> {
 }
 
 /// An entry with what it stands in: its container, and the entry that holds this.
-pub(crate) struct Found<'a> {
+pub(crate) struct EntryInContext<'a> {
     pub(crate) path: &'a Path,
     pub(crate) owner: Option<&'a Entry>,
     pub(crate) parent: &'a Node,
@@ -92,7 +92,7 @@ pub(crate) struct Found<'a> {
 }
 
 pub(crate) trait Syntax: Sync {
-    fn traits(&self) -> &'static Traits;
+    fn traits(&self) -> &'static FormatTraits;
 
     /// Reads a text, clear or encrypted; metadata is part of the tree.
     fn parse(&self, source: &str) -> Result<Tree, SyntaxError>;
@@ -113,7 +113,7 @@ pub(crate) trait Syntax: Sync {
     }
 
     /// What sops refuses or reads otherwise in a text, clear or encrypted; `tree` is of its values.
-    fn oddities(&self, _source: &str, _tree: &Tree, _: &Selector) -> Vec<Oddity> {
+    fn oddities(&self, _source: &str, _tree: &Tree, _: &Selector) -> Vec<MisreadAt> {
         Vec::new()
     }
 
@@ -123,7 +123,7 @@ pub(crate) trait Syntax: Sync {
     }
 
     /// How sops takes a field of the metadata that is to hold a kind; as Go's decoder of JSON takes it.
-    fn reading(&self, kind: Kind, node: &Node) -> Reading {
+    fn reading(&self, kind: Kind, node: &Node) -> TypeReading {
         let is_same = match (kind, &node.value) {
             (_, Value::Leaf(leaf)) if leaf.scalar == Scalar::Null => true,
             (Kind::Text, Value::Leaf(leaf)) => matches!(leaf.scalar, Scalar::Str(_)),
@@ -132,7 +132,7 @@ pub(crate) trait Syntax: Sync {
             (Kind::Map, Value::Map(_)) | (Kind::List, Value::List(_)) => true,
             _ => false,
         };
-        if is_same { Reading::Same } else { Reading::Refused }
+        if is_same { TypeReading::Same } else { TypeReading::Refused }
     }
 
     /// The text with every alias written out.
@@ -186,7 +186,7 @@ pub(crate) trait Syntax: Sync {
 
     /// Takes the metadata out of a tree: its node, and the bytes to cut. The error is where a further
     /// document does not repeat it.
-    fn take_block(&self, source: &str, tree: &mut Tree) -> Result<Option<(Node, Block)>, usize>;
+    fn take_block(&self, source: &str, tree: &mut Tree) -> Result<Option<(Node, MetadataBlock)>, usize>;
 
     /// Whether sops, unlike a reader that compares names as they stand, finds its metadata in this entry.
     fn disguises_metadata(&self, _key: &str, _: &Node) -> bool {
@@ -199,7 +199,7 @@ pub(crate) trait Syntax: Sync {
     }
 
     /// The metadata as it stands in the (first) document.
-    fn block_text(&self, source: &str, tree: &Tree, block: &Block) -> String;
+    fn block_text(&self, source: &str, tree: &Tree, block: &MetadataBlock) -> String;
 
     /// Encrypted values with the block that the file had.
     fn with_block(&self, body: &Body, block: &str) -> Result<String, SealError>;
@@ -243,7 +243,7 @@ pub(crate) trait Syntax: Sync {
     }
 
     /// The edit that takes an entry out; `None` where it is no value to this format.
-    fn remove(&self, page: &Page<'_>, found: &Found<'_>) -> Result<Option<Edit>, &'static str>;
+    fn remove(&self, page: &Page<'_>, found: &EntryInContext<'_>) -> Result<Option<Edit>, &'static str>;
 }
 
 /// Clear bytes as text.

@@ -7,7 +7,7 @@ use crate::document::{Cleartext, Document};
 use crate::error::{EditError, SealError};
 use crate::places::{container_mut, entry_at, home, root};
 use crate::splice::Edit;
-use crate::syntax::Found;
+use crate::syntax::EntryInContext;
 use crate::tree::{Item, Node, Path, Scalar, Step, Tree, Value, step};
 
 const TOUCH: &str = "cannot be removed together with another one";
@@ -71,7 +71,7 @@ impl Cleartext {
         }
         let entry = entry_at(parent, last).ok_or_else(missing)?;
         let document = self.document();
-        let found = Found { path, owner, parent, entry };
+        let found = EntryInContext { path, owner, parent, entry };
         let edit = document.format().syntax().remove(&document.page(self.tree()), &found);
         edit.map_err(|what| EditError::Value(path.clone(), what))?.ok_or_else(missing)
     }

@@ -9,25 +9,25 @@ use signal_hook::iterator::Signals;
 use tempfile::TempDir;
 
 use crate::cli::failure::Failure;
-use crate::process::{Environment, TIMEOUT, run_command};
+use crate::process::{ChildEnvironment, TIMEOUT, run_command};
 
 /// All that a child sees of the user's environment. CI and agent variables would mask values.
 const INHERITED: [&str; 6] = ["PATH", "TERM", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR"];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Who {
+pub enum DemoPerson {
     Ana,
     Bob,
 }
 
-pub struct Place {
+pub struct DemoFolder {
     root: PathBuf,
     temporary: Option<TempDir>,
     path: OsString,
     removed: Vec<String>,
 }
 
-impl Place {
+impl DemoFolder {
     /// Not in memory like other private folders: those are often mounted so that no hook can run.
     pub fn new(keep: bool) -> Result<Self, Failure> {
         let temporary = tempfile::Builder::new().prefix("stax-demo-").tempdir()?;
@@ -40,11 +40,11 @@ impl Place {
             Some(temporary)
         };
         fs::create_dir(root.join("repo"))?;
-        for who in [Who::Ana, Who::Bob] {
+        for who in [DemoPerson::Ana, DemoPerson::Bob] {
             fs::create_dir_all(home(&root, who).join(".config"))?;
             let (name, mail) = match who {
-                Who::Ana => ("Ana Silva", "ana@example.com"),
-                Who::Bob => ("Bob", "bob@example.com"),
+                DemoPerson::Ana => ("Ana Silva", "ana@example.com"),
+                DemoPerson::Bob => ("Bob", "bob@example.com"),
             };
             let config = format!(
                 "[user]\n\tname = {name}\n\temail = {mail}\n[init]\n\tdefaultBranch = main\n[core]\n\tpager = cat\n"
@@ -74,18 +74,18 @@ impl Place {
         Ok(fs::write(self.root.join("repo").join(path), text)?)
     }
 
-    pub fn key_file(&self, who: Who) -> Result<String, Failure> {
+    pub fn key_file(&self, who: DemoPerson) -> Result<String, Failure> {
         Ok(fs::read_to_string(home(&self.root, who).join(".config/sops/age/keys.txt"))?)
     }
 
-    pub fn public_key(&self, who: Who) -> Result<String, Failure> {
+    pub fn public_key(&self, who: DemoPerson) -> Result<String, Failure> {
         let (output, _) = self.run(who, "stax secrets pubkey 2>/dev/null")?;
         Ok(output.trim().to_owned())
     }
 
     /// Runs a line of shell in the repository: its whole output in the order it came, and whether
     /// it succeeded.
-    pub fn run(&self, who: Who, line: &str) -> Result<(String, bool), Failure> {
+    pub fn run(&self, who: DemoPerson, line: &str) -> Result<(String, bool), Failure> {
         let home = home(&self.root, who);
         let (config, global) = (home.join(".config"), home.join(".gitconfig"));
         let add: [(&str, &OsStr); 6] = [
@@ -98,17 +98,17 @@ impl Place {
         ];
         let remove: Vec<&str> = self.removed.iter().map(String::as_str).collect();
         let argv = ["sh".to_owned(), "-c".to_owned(), format!("exec 2>&1\n{line}")];
-        let environment = Environment { add: &add, remove: &remove };
+        let environment = ChildEnvironment { add: &add, remove: &remove };
         let output = run_command(&argv, &self.root.join("repo"), environment, TIMEOUT)
             .map_err(|error| Failure::no(error.to_string()))?;
         Ok((String::from_utf8_lossy(&output.stdout).into_owned(), output.status.success()))
     }
 }
 
-fn home(root: &Path, who: Who) -> PathBuf {
+fn home(root: &Path, who: DemoPerson) -> PathBuf {
     root.join(match who {
-        Who::Ana => "home-of-ana",
-        Who::Bob => "home-of-bob",
+        DemoPerson::Ana => "home-of-ana",
+        DemoPerson::Bob => "home-of-bob",
     })
 }
 

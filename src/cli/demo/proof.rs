@@ -5,7 +5,7 @@ use sops_document::{Document, Format, Token};
 
 use crate::cli::failure::Failure;
 
-pub struct Found {
+pub struct RemovalProof {
     pub values: usize,
     /// Values of the new file that the data key of the old one opens.
     pub opened: usize,
@@ -14,7 +14,7 @@ pub struct Found {
 }
 
 /// Takes the data key out of `old` with an identity, and tries it on every token of `new`.
-pub fn try_old_key(old: &str, new: &str, key_file: &str) -> Result<Found, Failure> {
+pub fn try_old_key(old: &str, new: &str, key_file: &str) -> Result<RemovalProof, Failure> {
     let parse = |text: &str| Document::parse(Format::Yaml, text).map_err(|e| Failure::no(e.to_string()));
     let (old, new) = (parse(old)?, parse(new)?);
     let identities = parse_identities(key_file).map_err(|error| Failure::no(error.to_string()))?;
@@ -29,7 +29,7 @@ pub fn try_old_key(old: &str, new: &str, key_file: &str) -> Result<Found, Failur
         token.is_none_or(|token| token.open(&key, aad).is_ok())
     };
     let opened = leaves.iter().filter(|(path, node, _)| opens(node, &path.aad())).count();
-    Ok(Found { values: leaves.len(), opened, identity_opens: open(&new).is_some() })
+    Ok(RemovalProof { values: leaves.len(), opened, identity_opens: open(&new).is_some() })
 }
 
 /// The file re-wrapped to everybody but `leaver` under the data key that it has.

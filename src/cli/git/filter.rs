@@ -18,7 +18,7 @@ use crate::cli::failure::Failure;
 use crate::cli::secrets::install::guard;
 use crate::cli::ui::Ui;
 use crate::inventory::is_policy;
-use crate::policy::content::{Content, looks_sealed};
+use crate::policy::content::{FileContent, looks_sealed};
 use crate::policy::vault::Vault;
 use crate::repo::Repo;
 use crate::trace;
@@ -27,7 +27,7 @@ use crate::verify::plain::{Plain, says_secret};
 use crate::verify::rules::plaintext;
 use crate::workspace::{Caller, VAULT, Workspace};
 
-use protocol::{Answer, Command};
+use protocol::{Answer, FilterCommand};
 
 /// More values than these are counted, not named.
 const SHOWN: usize = 5;
@@ -39,13 +39,13 @@ pub struct Args {}
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
         std::panic::set_hook(Box::new(|_| {}));
-        let guard = Guard::default();
-        let answer = |command: Command, path: &str, bytes: &[u8]| {
+        let guard = FilterGuard::default();
+        let answer = |command: FilterCommand, path: &str, bytes: &[u8]| {
             trace::step("filter", || {
-                let way = if command == Command::Smudge { "out" } else { "in" };
+                let way = if command == FilterCommand::Smudge { "out" } else { "in" };
                 format!("{way} {path}, {} bytes", bytes.len())
             });
-            if command == Command::Smudge {
+            if command == FilterCommand::Smudge {
                 if path == VAULT {
                     // a pull may bind files that this clone did not know
                     let _ = catch_unwind(AssertUnwindSafe(|| learn(bytes, ui)));
@@ -99,7 +99,7 @@ fn refuse(ui: &Ui, path: &str, refusal: &Refusal) -> Answer {
 
 /// What decides, read when the first file comes.
 #[derive(Default)]
-struct Guard {
+struct FilterGuard {
     around: OnceCell<Option<Around>>,
 }
 
@@ -136,7 +136,7 @@ impl Around {
     }
 }
 
-impl Guard {
+impl FilterGuard {
     fn refusal(&self, path: &str, bytes: &[u8]) -> Option<Refusal> {
         if path == VAULT || is_policy(path) || bytes.is_empty() {
             return None;
@@ -158,12 +158,12 @@ impl Guard {
         let bound = around.and_then(|around| around.bound.as_ref());
         let managed = bound.is_some_and(|bound| bound.contains(path));
         let file = FileFacts::read(path, managed, Some(bytes));
-        if let Content::Document(_) = &file.content {
+        if let FileContent::Document(_) = &file.content {
             return named(&plaintext(&file).iter().filter_map(|one| one.key.clone()).collect::<Vec<_>>());
         }
         if looks_sealed(bytes) {
             // half a merge holds both sides, and the hook judges it
-            let Content::Broken { line, what, .. } = &file.content else { return None };
+            let FileContent::Broken { line, what, .. } = &file.content else { return None };
             let was_document =
                 || around.and_then(|around| around.before(path)).is_some_and(|old| is_document(path, &old));
             let is_damaged = !has_markers(bytes) && (managed || was_document());
@@ -183,7 +183,7 @@ impl Guard {
 }
 
 fn is_document(path: &str, bytes: &[u8]) -> bool {
-    matches!(Content::read(path, false, Some(bytes)), Content::Document(_))
+    matches!(FileContent::read(path, false, Some(bytes)), FileContent::Document(_))
 }
 
 /// Whether git, or stax, left both sides of a merge in it.

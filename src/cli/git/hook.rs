@@ -17,14 +17,14 @@ mod message;
 pub struct Args {
     /// Its name, as git calls it
     #[arg(value_enum)]
-    name: Name,
+    name: HookToRun,
     /// What git hands to it
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     args: Vec<OsString>,
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
-enum Name {
+enum HookToRun {
     PreCommit,
     PreMergeCommit,
     PrePush,
@@ -34,8 +34,8 @@ enum Name {
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
         match self.name {
-            Name::PreCommit | Name::PreMergeCommit => verify::staged_in_hook(ui),
-            Name::PrePush => {
+            HookToRun::PreCommit | HookToRun::PreMergeCommit => verify::staged_in_hook(ui),
+            HookToRun::PrePush => {
                 // a name need not be UTF-8, and only the object names count
                 let mut lines = Vec::new();
                 std::io::stdin().read_to_end(&mut lines)?;
@@ -48,7 +48,7 @@ impl Args {
                     Ok(judged)
                 }
             }
-            Name::CommitMsg => {
+            HookToRun::CommitMsg => {
                 if let Some(file) = self.args.first().map(Path::new)
                     && let Err(error) = message::drop_diff(file)
                 {

@@ -22,7 +22,7 @@ use crate::repo::Repo;
 use crate::trace;
 use crate::workspace::conflicts::{self, Blobs, Conflict, Other};
 use crate::workspace::merge::{
-    AsText, Circumstances, Outcome, Side, Versions, approved, merge, readers_changed,
+    AsText, Circumstances, MergeOutcome, MergeSide, MergeVersions, approved, merge, readers_changed,
 };
 use crate::workspace::{Caller, MAX_FILE, keyring};
 
@@ -93,8 +93,12 @@ impl Args {
             return conflicts == Some(0);
         }
         let format = inventory::format_of(&self.path, ours.as_bytes());
-        let versions =
-            Versions { format, base: (!base.is_empty()).then_some(&*base), ours: &ours, theirs: &theirs };
+        let versions = MergeVersions {
+            format,
+            base: (!base.is_empty()).then_some(&*base),
+            ours: &ours,
+            theirs: &theirs,
+        };
         let keyring = keyring(repo.as_ref(), Caller::Git);
         let approved = repo.as_ref().map(|repo| self.approved(repo)).unwrap_or_default();
         let outcome = match merge(&keyring, versions, self.circumstances(&approved)) {
@@ -115,7 +119,13 @@ impl Args {
         self.finish(ui, repo.as_ref(), versions, &outcome)
     }
 
-    fn finish(&self, ui: &Ui, repo: Option<&Repo>, versions: Versions<'_>, outcome: &Outcome) -> bool {
+    fn finish(
+        &self,
+        ui: &Ui,
+        repo: Option<&Repo>,
+        versions: MergeVersions<'_>,
+        outcome: &MergeOutcome,
+    ) -> bool {
         let open = outcome.open();
         let result = match open.is_empty() || self.is_virtual() {
             true => Some(outcome.text.clone()),
@@ -142,7 +152,7 @@ impl Args {
     }
 
     /// Remembers what is open, and says that it is.
-    fn keep(&self, repo: Option<&Repo>, versions: Versions<'_>, keys: Vec<String>) -> bool {
+    fn keep(&self, repo: Option<&Repo>, versions: MergeVersions<'_>, keys: Vec<String>) -> bool {
         let Some(repo) = repo.filter(|_| !self.is_virtual()) else { return false };
         let name = |text: &str| repo.blob_name(text.as_bytes()).ok();
         if let (Some(ours), Some(theirs)) = (name(versions.ours), name(versions.theirs)) {
@@ -158,13 +168,13 @@ impl Args {
         &self,
         ui: &Ui,
         repo: Option<&Repo>,
-        versions: Versions<'_>,
-        outcome: &Outcome,
+        versions: MergeVersions<'_>,
+        outcome: &MergeOutcome,
         open: &[String],
     ) {
         let changes = &outcome.changes;
         let mut parts = Vec::new();
-        for (paths, side) in [(&changes.ours, Side::Ours), (&changes.theirs, Side::Theirs)] {
+        for (paths, side) in [(&changes.ours, MergeSide::Ours), (&changes.theirs, MergeSide::Theirs)] {
             if !paths.is_empty() {
                 let names: Vec<String> = paths.iter().map(ToString::to_string).collect();
                 parts.push(format!("{} ({})", shown(&names), self.side(side, repo)));
@@ -189,7 +199,7 @@ impl Args {
             self.say(ui, &format!("the revert would give access back to {returned}; it did not"));
         }
         if !outcome.unapproved.is_empty() {
-            let (who, side) = (shown(&outcome.unapproved), self.side(Side::Theirs, repo));
+            let (who, side) = (shown(&outcome.unapproved), self.side(MergeSide::Theirs, repo));
             self.say(ui, &format!("{side} adds {who}, whom no .sops.yaml names; not wrapped to them"));
         }
         if outcome.is_empty {
@@ -235,11 +245,11 @@ impl Args {
     }
 
     /// A side as people call it.
-    fn side(&self, side: Side, repo: Option<&Repo>) -> String {
+    fn side(&self, side: MergeSide, repo: Option<&Repo>) -> String {
         let (label, otherwise) = match side {
-            Side::Base => (&self.base_label, "base"),
-            Side::Ours => (&self.ours_label, "ours"),
-            Side::Theirs => (&self.theirs_label, "theirs"),
+            MergeSide::Base => (&self.base_label, "base"),
+            MergeSide::Ours => (&self.ours_label, "ours"),
+            MergeSide::Theirs => (&self.theirs_label, "theirs"),
         };
         match known(label) {
             Some("HEAD") => repo.and_then(Repo::head_branch).unwrap_or_else(|| "HEAD".into()),

@@ -13,11 +13,11 @@ use crate::disk::Write;
 use crate::inventory::{PolicyFile, RuleAt};
 use crate::ledger::short_key;
 use crate::policy::config::Config;
-use crate::policy::roster::Row;
+use crate::policy::roster::RosterRow;
 use crate::policy::{Holders, WhoError};
 use crate::workspace::ROSTER;
-use crate::workspace::history::Named;
-use crate::workspace::wrap::{Keys, Rewrapped};
+use crate::workspace::history::KeyName;
+use crate::workspace::wrap::{DataKeyChange, Rewrapped};
 
 /// Let somebody read: policy, recipients.md and every governed file change together
 ///
@@ -118,7 +118,7 @@ impl Args {
         if self.name.is_some() || people.holders.name(key).is_some() {
             return Ok(());
         }
-        if let Some(Named { name, role, how }) = people.formerly(key)? {
+        if let Some(KeyName { name, role, how }) = people.formerly(key)? {
             ui.note(format!("{} is {name}, {how}; another name: --name NAME", short_key(key)));
             self.name = Some(name);
             self.role.get_or_insert(role);
@@ -148,7 +148,7 @@ impl Args {
             return Ok(None);
         }
         let onboarded = people.since(key).map_or_else(today, |since| since.date.clone());
-        let row = Row { recipient: key.to_owned(), name, role, onboarded };
+        let row = RosterRow { recipient: key.to_owned(), name, role, onboarded };
         people.roster.add_row(row).map_err(|error| Failure::usage(error.to_string()))?;
         roster_write(&people.workspace, &people.roster).map(Some)
     }
@@ -160,7 +160,7 @@ impl Args {
         rules: &[RuleAt],
         key: &str,
     ) -> Result<Vec<Rewrapped>, Failure> {
-        let keys = if self.rotate { Keys::New } else { Keys::Keep };
+        let keys = if self.rotate { DataKeyChange::New } else { DataKeyChange::Keep };
         let mut files = Vec::new();
         for at in rules {
             let rule = &after[at.policy].rules[at.rule];

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::WhichFile;
-use super::ledger::{Keys, commit_and_date, note_depth, origin_json, warn_gaps};
+use super::ledger::{KeyUse, commit_and_date, note_depth, origin_json, warn_gaps};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::ledger::Blame;
@@ -19,7 +19,7 @@ pub struct Args {
     #[command(flatten)]
     which: WhichFile,
     #[command(flatten)]
-    keys: Keys,
+    keys: KeyUse,
     /// Print JSON
     #[arg(long)]
     json: bool,

@@ -24,7 +24,7 @@ pub(super) fn look(repo: &Repo, facts: &Facts) -> Result<ThisClone, Failure> {
     }
     Ok(ThisClone {
         unserved,
-        has_old_drivers: install::versions::Versions::of(repo)?.old_drivers,
+        has_old_drivers: install::versions::InstalledVersions::of(repo)?.old_drivers,
         stranger: stranger(),
         unguarded: unguarded(repo, paths.into_iter())?,
     })

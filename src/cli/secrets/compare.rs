@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde_json::json;
-use sops_document::compare::{Known, values};
+use sops_document::compare::{SeenValue, values};
 
 use super::verify::count;
 use crate::cli::failure::{Exit, Failure};
@@ -39,17 +39,17 @@ pub struct Args {
 }
 
 /// One of the two.
-struct Side {
+struct ComparedFile {
     /// As the user would call it.
     name: String,
     path: String,
-    values: BTreeMap<String, Known>,
+    values: BTreeMap<String, SeenValue>,
     is_open: bool,
 }
 
 /// What there is to say, by name.
 #[derive(Default)]
-struct Report<'a> {
+struct ComparedKeys<'a> {
     only_left: Vec<&'a str>,
     only_right: Vec<&'a str>,
     /// With both types.
@@ -107,7 +107,7 @@ impl Args {
         Ok((workspace, pair))
     }
 
-    fn side(&self, workspace: &Workspace, target: &Target) -> Result<Side, Failure> {
+    fn side(&self, workspace: &Workspace, target: &Target) -> Result<ComparedFile, Failure> {
         let document = workspace.document(target)?;
         let key = if self.keyless { None } else { workspace.unlock(target, &document).ok() };
         let name = target.env.clone().unwrap_or_else(|| target.path.clone());
@@ -124,26 +124,26 @@ impl Args {
                 values(clear.tree())
             }
         };
-        Ok(Side { name, path, values, is_open })
+        Ok(ComparedFile { name, path, values, is_open })
     }
 }
 
-fn report<'a>(left: &'a Side, right: &'a Side) -> Report<'a> {
-    let only = |side: &'a Side, other: &Side| -> Vec<&'a str> {
+fn report<'a>(left: &'a ComparedFile, right: &'a ComparedFile) -> ComparedKeys<'a> {
+    let only = |side: &'a ComparedFile, other: &ComparedFile| -> Vec<&'a str> {
         side.values.keys().filter(|key| !other.values.contains_key(*key)).map(String::as_str).collect()
     };
-    let both: Vec<(&str, &Known, &Known)> = left
+    let both: Vec<(&str, &SeenValue, &SeenValue)> = left
         .values
         .iter()
         .filter_map(|(key, one)| Some((key.as_str(), one, right.values.get(key)?)))
         .collect();
-    let is_same = |one: &Known, other: &Known| {
-        let plain = |known: &Known| known.scalar.as_ref()?.plaintext().filter(|plain| !plain.is_empty());
+    let is_same = |one: &SeenValue, other: &SeenValue| {
+        let plain = |known: &SeenValue| known.scalar.as_ref()?.plaintext().filter(|plain| !plain.is_empty());
         plain(one).is_some_and(|value| plain(other).is_some_and(|other| other == value))
     };
     let types = both.iter().filter(|(_, one, other)| one.kind() != other.kind());
     let same = both.iter().filter(|(_, one, other)| is_same(one, other)).map(|(key, ..)| *key);
-    Report {
+    ComparedKeys {
         only_left: only(left, right),
         only_right: only(right, left),
         types: types.map(|(key, one, other)| (*key, one.kind(), other.kind())).collect(),
@@ -151,8 +151,8 @@ fn report<'a>(left: &'a Side, right: &'a Side) -> Report<'a> {
     }
 }
 
-impl Report<'_> {
-    fn print(&self, left: &Side, right: &Side, ui: &Ui) {
+impl ComparedKeys<'_> {
+    fn print(&self, left: &ComparedFile, right: &ComparedFile, ui: &Ui) {
         let types = self.types.iter().map(|(key, ..)| *key);
         let same = self.same.iter().flatten().copied();
         let named: BTreeSet<&str> =
@@ -183,8 +183,8 @@ impl Report<'_> {
         }
     }
 
-    fn json(&self, left: &Side, right: &Side) -> serde_json::Value {
-        let side = |side: &Side, only: &[&str]| {
+    fn json(&self, left: &ComparedFile, right: &ComparedFile) -> serde_json::Value {
+        let side = |side: &ComparedFile, only: &[&str]| {
             json!({"name": side.name, "file": side.path, "keys": side.values.len(),
                    "opened": side.is_open, "only_here": only})
         };

@@ -16,7 +16,7 @@ mod json;
 mod sides;
 mod text;
 
-use file::Pair;
+use file::FilePair;
 
 /// What changed in the secrets, key by key, between any two states git knows
 ///
@@ -61,7 +61,7 @@ impl Args {
         if !self.keyless {
             pairs.iter_mut().for_each(|pair| pair.open(&workspace));
         }
-        pairs.iter_mut().for_each(Pair::compare);
+        pairs.iter_mut().for_each(FilePair::compare);
         let viewer = Viewer::of_process(Some(&workspace));
         let holders = workspace.holders();
         if self.json {

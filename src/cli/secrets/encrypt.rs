@@ -14,9 +14,9 @@ use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::disk::Write;
 use crate::policy::config::CreationRule;
-use crate::policy::content::{Content, is_lfs_pointer, mentions};
+use crate::policy::content::{FileContent, is_lfs_pointer, mentions};
 use crate::policy::sniff::sniff;
-use crate::workspace::groups::{Readers, Stanzas};
+use crate::workspace::groups::{ReaderGroups, Stanzas};
 use crate::workspace::{
     Caller, MISNAMED_POLICY, POLICY, Target, Workspace, WorkspaceError, is_stream, random, sealing,
 };
@@ -139,7 +139,7 @@ fn document(path: &str, bytes: &[u8]) -> Result<Option<Document>, Failure> {
     match named {
         Some(Ok(document)) => return Ok(Some(document)),
         Some(Err(error)) if !format.is_whole() => {
-            if let Content::Document(found) = Content::read(path, false, Some(bytes)) {
+            if let FileContent::Document(found) = FileContent::read(path, false, Some(bytes)) {
                 return Ok(Some(*found));
             }
             return match error {
@@ -149,8 +149,8 @@ fn document(path: &str, bytes: &[u8]) -> Result<Option<Document>, Failure> {
         }
         _ => {}
     }
-    match (Content::read(path, false, Some(bytes)), named) {
-        (Content::Document(found), _) => Ok(Some(*found)),
+    match (FileContent::read(path, false, Some(bytes)), named) {
+        (FileContent::Document(found), _) => Ok(Some(*found)),
         // a template that only looks like a document is a file like any other
         (_, Some(Err(DocumentError::Syntax(_)))) if !mentions(bytes, b"ENC[AES256_GCM,") => Ok(None),
         (_, None | Some(Ok(_) | Err(DocumentError::NotSops))) => Ok(None),
@@ -273,7 +273,7 @@ fn whole(
 }
 
 /// Those whom the rule names, for each key group; the error is what sops would refuse too.
-fn readers(rule: &CreationRule) -> Result<Readers, String> {
+fn readers(rule: &CreationRule) -> Result<ReaderGroups, String> {
     let groups = rule.groups.len();
     // without a number, or with 0, every group is needed
     let number = rule.shamir_threshold.filter(|number| *number != 0 && groups > 1);

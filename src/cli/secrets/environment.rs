@@ -23,7 +23,7 @@ pub enum Door {
     Exec,
 }
 
-pub type Pair = (String, Zeroizing<String>);
+pub type NamedValue = (String, Zeroizing<String>);
 
 /// The values of a bound file, or an error for all of them. What nothing authenticates is left out, and so is a name
 /// that came later and leads programs elsewhere; each with a line.
@@ -33,7 +33,7 @@ pub fn variables(
     target: &Target,
     tree: &Tree,
     door: Door,
-) -> Result<Vec<Pair>, Failure> {
+) -> Result<Vec<NamedValue>, Failure> {
     if target.env.is_none() {
         return Err(Failure::usage(format!("{} is not bound to an environment", target.path)).hint(
             "only files of .stax/vault.json are exported; print any other with: stax secrets decrypt",
@@ -56,11 +56,11 @@ fn leave_out_empty(
     ui: &Ui,
     workspace: &Workspace,
     target: &Target,
-    pairs: &mut Vec<Pair>,
+    pairs: &mut Vec<NamedValue>,
 ) -> Result<(), Failure> {
     let vault = workspace.vault()?;
     let is_doubtful =
-        |(name, value): &Pair| value.is_empty() && !empty::is_meant(vault.as_ref(), &target.path, name);
+        |(name, value): &NamedValue| value.is_empty() && !empty::is_meant(vault.as_ref(), &target.path, name);
     let names: Vec<String> =
         pairs.iter().filter(|pair| is_doubtful(pair)).map(|(name, _)| name.clone()).collect();
     let Some(first) = names.first() else { return Ok(()) };
@@ -75,7 +75,12 @@ fn leave_out_empty(
 }
 
 /// Names that point at a proxy, certificates or configuration.
-fn judge_pointers(ui: &Ui, workspace: &Workspace, door: Door, pairs: &mut Vec<Pair>) -> Result<(), Failure> {
+fn judge_pointers(
+    ui: &Ui,
+    workspace: &Workspace,
+    door: Door,
+    pairs: &mut Vec<NamedValue>,
+) -> Result<(), Failure> {
     let store = Store::of(workspace.repo()?).map_err(WorkspaceError::from)?;
     let consent = store.consent().map_err(WorkspaceError::from)?.unwrap_or_default();
     let allowed = workspace.allowed_names()?;

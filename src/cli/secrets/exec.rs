@@ -35,7 +35,7 @@ impl Args {
         drop(opened);
         let add: Vec<(&str, &OsStr)> =
             variables.iter().map(|(name, value)| (name.as_str(), OsStr::new(value.as_str()))).collect();
-        let environment = process::Environment { add: &add, remove: IDENTITY_VARIABLES };
+        let environment = process::ChildEnvironment { add: &add, remove: IDENTITY_VARIABLES };
         let error = process::replace(&self.command, environment);
         ui.failure(&Failure::usage(error.to_string()));
         Ok(ExitCode::from(error.exit_code()))

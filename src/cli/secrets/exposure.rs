@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use super::interrupted::mention;
-use super::ledger::{Keys, Names, note_depth, warn_from_index, warn_gaps};
+use super::ledger::{KeyUse, PeopleNames, note_depth, warn_from_index, warn_gaps};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::ui::Ui;
-use crate::ledger::{Doubt, FileExposure, Ledger, State};
+use crate::ledger::{Doubt, FileExposure, Ledger, ValueState};
 use crate::verify::{Exceptions, with_ledger};
 use crate::workspace::Workspace;
 use crate::workspace::register::Register;
@@ -27,20 +27,20 @@ pub struct Args {
     #[arg(value_name = "WHO")]
     who: Option<String>,
     #[command(flatten)]
-    keys: Keys,
+    keys: KeyUse,
     /// Exit with 1 where something is unknown too
     #[arg(long)]
     strict: bool,
     /// How to print it
     #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
-    format: Format,
+    format: ExposureFormat,
     /// The same as --format json
     #[arg(long, conflicts_with = "format")]
     json: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
+enum ExposureFormat {
     /// For people
     Text,
     /// One object with "schema": 1
@@ -69,14 +69,14 @@ impl Args {
         mention(ui, &workspace)?;
         let tips = workspace.repo()?.ref_tips()?;
         let register = workspace.register_of_all(tips, self.keys.depth())?;
-        let names = Names(workspace.names_of(&register.history)?);
+        let names = PeopleNames(workspace.names_of(&register.history)?);
         let vault = workspace.vault()?;
         let exceptions = Exceptions::of_head(&workspace)?;
         let people = with_ledger(&register, &exceptions, &workspace, &|ledger| self.people(ledger, &names))?;
         warn_gaps(ui, &register.history);
         warn_from_index(ui, &register);
         let is_of_all = self.who.is_none();
-        let told = output::Told {
+        let told = output::ExposureReport {
             people: &people,
             names: &names,
             vault: vault.as_ref(),
@@ -85,9 +85,9 @@ impl Args {
         };
         match self.format {
             _ if self.json => ui.json(&told.json())?,
-            Format::Json => ui.json(&told.json())?,
-            Format::Md => ui.bytes(told.markdown().as_bytes())?,
-            Format::Text => told.print(ui),
+            ExposureFormat::Json => ui.json(&told.json())?,
+            ExposureFormat::Md => ui.bytes(told.markdown().as_bytes())?,
+            ExposureFormat::Text => told.print(ui),
         }
         let count = count(&people);
         note_depth(ui, &register, count.unknown > 0);
@@ -97,7 +97,7 @@ impl Args {
         Ok(if is_open { Exit::No.into() } else { ExitCode::SUCCESS })
     }
 
-    fn people(&self, ledger: &Ledger<'_>, names: &Names) -> Result<Vec<Person>, Failure> {
+    fn people(&self, ledger: &Ledger<'_>, names: &PeopleNames) -> Result<Vec<Person>, Failure> {
         let Some(who) = &self.who else {
             let all = ledger.former(&|one, other| names.is_one(one, other)).into_iter();
             return Ok(all.map(|(keys, files)| Person { keys, files }).collect());
@@ -145,11 +145,11 @@ fn count<'p>(people: impl IntoIterator<Item = &'p Person>) -> Count {
     for item in people.into_iter().flat_map(|person| &person.files).flat_map(|file| &file.items) {
         count.all += 1;
         match &item.state {
-            State::Present => count.present += 1,
-            State::Exposed(_) => count.exposed += 1,
-            State::Unknown(Doubt::Gone { .. }) => count.gone += 1,
-            State::Unknown(_) => count.unknown += 1,
-            State::Replaced(_) | State::Accepted(_) => {}
+            ValueState::Present => count.present += 1,
+            ValueState::Exposed(_) => count.exposed += 1,
+            ValueState::Unknown(Doubt::Gone { .. }) => count.gone += 1,
+            ValueState::Unknown(_) => count.unknown += 1,
+            ValueState::Replaced(_) | ValueState::Accepted(_) => {}
         }
     }
     count.unknown += count.gone;

@@ -6,7 +6,7 @@ use sops_document::tree::Node;
 use sops_document::{Format, Indent};
 use zeroize::Zeroizing;
 
-use super::past::Past;
+use super::past::PastVersion;
 use super::resolve::whose;
 use super::{Which, values};
 use crate::cli::failure::Failure;
@@ -71,7 +71,7 @@ impl Args {
 
     fn past(&self, revision: &str) -> Result<(Node, Format), Failure> {
         let (workspace, target) = self.which.open_past(Caller::Person)?;
-        let past = Past::open(&workspace, &target, revision)?;
+        let past = PastVersion::open(&workspace, &target, revision)?;
         let node = past.node(&self.key)?.ok_or_else(|| past.lacks(&self.key))?;
         Ok((node, past.format()))
     }

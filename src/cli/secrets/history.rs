@@ -6,7 +6,7 @@ mod signatures;
 
 use std::process::ExitCode;
 
-use super::ledger::{Keys, Names, Window, warn_gaps};
+use super::ledger::{KeyUse, LogWindow, PeopleNames, warn_gaps};
 use super::{Which, verify};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
@@ -14,7 +14,7 @@ use crate::ledger::short;
 use crate::workspace::Workspace;
 use crate::workspace::stories::Stories;
 
-use block::Block;
+use block::HistoryBlock;
 
 /// Who could read what, since when: every recipient that came or went, by which commit
 ///
@@ -26,9 +26,9 @@ pub struct Args {
     #[command(flatten)]
     which: Which,
     #[command(flatten)]
-    window: Window,
+    window: LogWindow,
     #[command(flatten)]
-    keys: Keys,
+    keys: KeyUse,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -47,8 +47,8 @@ impl Args {
             return Err(Failure::no("no SOPS file and no rule of a .sops.yaml is here")
                 .hint("stax secrets init --env production"));
         }
-        let names = Names(workspace.names_of(&stories.history)?);
-        let blocks = Block::all(&stories.stories);
+        let names = PeopleNames(workspace.names_of(&stories.history)?);
+        let blocks = HistoryBlock::all(&stories.stories);
         let signed = signatures::of(&workspace, &blocks)?;
         if self.json {
             ui.json(&json::of(&stories, &names, &signed, self.window))?;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use zeroize::Zeroizing;
 
-use super::names::Names;
+use super::names::AllowedNames;
 use super::past::quoted;
 use super::{Which, empty, values};
 use crate::cli::failure::Failure;
@@ -17,7 +17,7 @@ use crate::workspace::{MAX_FILE, Workspace};
 mod plan;
 mod source;
 
-use plan::{How, Plan};
+use plan::{ImportOptions, ImportPlan};
 use source::{Given, SourceFormat};
 
 /// Take all values of a plain .env, JSON or YAML file into the store, in one write
@@ -62,10 +62,11 @@ impl Args {
                 .hint("if that is meant: stax secrets unset KEY"));
         }
         let (workspace, target) = self.which.open_to_write(ui, self.dry_run)?;
-        let names = if target.env.is_some() { Names::of(&workspace)? } else { Names::default() };
-        let mut plan = Plan::default();
+        let names =
+            if target.env.is_some() { AllowedNames::of(&workspace)? } else { AllowedNames::default() };
+        let mut plan = ImportPlan::default();
         let changed = values::update(&workspace, &target, self.dry_run, &mut |opened| {
-            plan = Plan::of(opened, &given, self.how(), &names)?;
+            plan = ImportPlan::of(opened, &given, self.how(), &names)?;
             plan.text(opened)
         })?;
         plan.print(ui);
@@ -85,8 +86,8 @@ impl Args {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn how(&self) -> How {
-        How { prune: self.prune, empty: self.empty }
+    fn how(&self) -> ImportOptions {
+        ImportOptions { prune: self.prune, empty: self.empty }
     }
 
     fn is_stdin(&self) -> bool {

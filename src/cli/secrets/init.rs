@@ -17,7 +17,7 @@ use crate::policy::vault::check_env;
 use crate::repo::Repo;
 use crate::workspace::{Caller, Workspace};
 
-use plan::{Order, Owner, Plan};
+use plan::{FirstReader, InitPlan, Order};
 use sops_document::Format;
 use sops_document::age::Recipient;
 
@@ -39,7 +39,7 @@ pub struct Args {
     file: Option<PathBuf>,
     /// The format of the file
     #[arg(long, value_name = "FORMAT", conflicts_with = "file")]
-    format: Option<FormatName>,
+    format: Option<StoreFormat>,
     /// Encrypt to this key instead of the first of your identities
     #[arg(long, value_name = "age1…")]
     recipient: Option<Recipient>,
@@ -55,18 +55,18 @@ pub struct Args {
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
-enum FormatName {
+enum StoreFormat {
     Yaml,
     Json,
     Dotenv,
 }
 
-impl From<FormatName> for Format {
-    fn from(name: FormatName) -> Self {
+impl From<StoreFormat> for Format {
+    fn from(name: StoreFormat) -> Self {
         match name {
-            FormatName::Yaml => Self::Yaml,
-            FormatName::Json => Self::Json,
-            FormatName::Dotenv => Self::Dotenv,
+            StoreFormat::Yaml => Self::Yaml,
+            StoreFormat::Json => Self::Json,
+            StoreFormat::Dotenv => Self::Dotenv,
         }
     }
 }
@@ -129,7 +129,7 @@ impl Args {
         Ok(format!("{FOLDER}{name}.{}", format.traits().new_suffix))
     }
 
-    fn owner(&self, workspace: &Workspace, repo: &Repo) -> Result<Owner, Failure> {
+    fn owner(&self, workspace: &Workspace, repo: &Repo) -> Result<FirstReader, Failure> {
         let recipient = match &self.recipient {
             Some(recipient) => recipient.clone(),
             None => own_key(workspace).map(|(_, key)| key)?,
@@ -141,10 +141,10 @@ impl Args {
                     .hint("add: --name \"Name <mail>\"")
             })?,
         };
-        Ok(Owner { recipient, name, role: self.role.clone() })
+        Ok(FirstReader { recipient, name, role: self.role.clone() })
     }
 
-    fn show(&self, ui: &Ui, workspace: &Workspace, plan: &Plan, verb: &str) {
+    fn show(&self, ui: &Ui, workspace: &Workspace, plan: &InitPlan, verb: &str) {
         if plan.writes.is_empty() {
             ui.line(format!("nothing to do: {} is set up here", self.env));
         } else {
@@ -160,7 +160,7 @@ impl Args {
         }
     }
 
-    fn show_owner(&self, ui: &Ui, workspace: &Workspace, plan: &Plan) {
+    fn show_owner(&self, ui: &Ui, workspace: &Workspace, plan: &InitPlan) {
         if plan.recipients.is_empty() {
             return;
         }
@@ -180,7 +180,7 @@ impl Args {
         }
     }
 
-    fn warn(&self, ui: &Ui, workspace: &Workspace, plan: &Plan) {
+    fn warn(&self, ui: &Ui, workspace: &Workspace, plan: &InitPlan) {
         for key in &plan.nameless {
             ui.warning(format!(
                 "{key} has no row in infra/secrets/recipients.md: add one, so that people know whose it is"
@@ -198,7 +198,7 @@ impl Args {
         }
     }
 
-    fn close(&self, ui: &Ui, workspace: &Workspace, plan: &Plan, first: bool) {
+    fn close(&self, ui: &Ui, workspace: &Workspace, plan: &InitPlan, first: bool) {
         if plan.writes.is_empty() {
             return;
         }

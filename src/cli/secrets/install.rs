@@ -20,9 +20,9 @@ pub(super) mod texts;
 pub(super) mod unmarked;
 pub(in crate::cli) mod versions;
 
-use config::{Config, Local, Put, Taken, put, take_out};
+use config::{GitConfigFile, Local, Put, Taken, put, take_out};
 use hooks::{Hook, Hooks};
-pub(super) use script::Name;
+pub(super) use script::HookName;
 use texts::{Author, Driver};
 
 /// Install the diff and merge drivers and the hooks into this clone
@@ -122,7 +122,7 @@ fn left(ui: &Ui, driver: Driver, author: Author, level: &str) {
 }
 
 /// Takes a driver out of a configuration and says what of its section stays; whether anything was taken out.
-pub(super) fn taken(ui: &Ui, config: &dyn Config, driver: Driver) -> Result<bool, Failure> {
+pub(super) fn taken(ui: &Ui, config: &dyn GitConfigFile, driver: Driver) -> Result<bool, Failure> {
     match take_out(config, driver)? {
         Taken::Nothing => Ok(false),
         Taken::Left(author) => {
@@ -140,7 +140,7 @@ pub(super) fn taken(ui: &Ui, config: &dyn Config, driver: Driver) -> Result<bool
     }
 }
 
-fn report(guard: &guard::Guard, ui: &Ui) {
+fn report(guard: &guard::InstalledGuard, ui: &Ui) {
     ui.line(format!("{:10} a guard: `git add` refuses secrets in clear", ""));
     for path in &guard.left_out {
         ui.warning(format!("{path} has another filter and is not guarded; `git commit` still checks it"));

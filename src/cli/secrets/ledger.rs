@@ -9,12 +9,12 @@ use crate::ledger::{Origin, is_of_later_document};
 use crate::policy::vault::Vault;
 use crate::policy::{WhoError, is_same_person, resolve_person};
 use crate::workspace::Caller;
-use crate::workspace::history::{History, Named};
+use crate::workspace::history::{History, KeyName};
 use crate::workspace::register::{Depth, Register};
 
 /// With which keys
 #[derive(clap::Args, Clone, Copy, Default)]
-pub(super) struct Keys {
+pub(super) struct KeyUse {
     /// Use no key
     #[arg(long, conflicts_with = "with_key")]
     keyless: bool,
@@ -23,7 +23,7 @@ pub(super) struct Keys {
     with_key: bool,
 }
 
-impl Keys {
+impl KeyUse {
     pub(super) fn depth(self) -> Depth {
         match (self.keyless, self.with_key) {
             (true, _) => Depth::Keyless,
@@ -40,7 +40,7 @@ impl Keys {
 
 /// Which part of a log
 #[derive(clap::Args, Clone, Copy)]
-pub(super) struct Window {
+pub(super) struct LogWindow {
     /// At most this many commits
     #[arg(short = 'n', long, value_name = "N")]
     max_count: Option<usize>,
@@ -52,7 +52,7 @@ pub(super) struct Window {
     reverse: bool,
 }
 
-impl Window {
+impl LogWindow {
     /// Of what is newest first, in the order that was asked for.
     pub(super) fn of<'a, T>(&self, rows: &'a [T], seconds: impl Fn(&T) -> i64) -> Vec<&'a T> {
         let kept = rows.iter().filter(|row| self.since.is_none_or(|since| seconds(row) >= since));
@@ -180,9 +180,9 @@ pub(super) fn set_command(vault: Option<&Vault>, path: &str, key: &str) -> Strin
 }
 
 /// How people are called, in the past too.
-pub(super) struct Names(pub(super) BTreeMap<String, Named>);
+pub(super) struct PeopleNames(pub(super) BTreeMap<String, KeyName>);
 
-impl Names {
+impl PeopleNames {
     /// Name and mail, else the key.
     pub(super) fn full<'a>(&'a self, key: &'a str) -> &'a str {
         self.0.get(key).map_or(key, |named| named.name.as_str())

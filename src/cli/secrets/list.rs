@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde_json::json;
 use sops_document::{Document, Token};
 
-use super::ledger::{Keys, note_depth, warn_gaps};
+use super::ledger::{KeyUse, note_depth, warn_gaps};
 use super::{Which, WhichFile};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
@@ -23,13 +23,13 @@ pub struct Args {
     #[arg(long)]
     age: bool,
     #[command(flatten)]
-    keys: Keys,
+    keys: KeyUse,
     /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
-struct Row {
+struct ListedKey {
     key: String,
     kind: &'static str,
     bytes: usize,
@@ -82,7 +82,13 @@ impl Args {
     }
 }
 
-fn add_ages(ui: &Ui, which: &Which, keys: &Keys, target: &Target, rows: &mut [Row]) -> Result<(), Failure> {
+fn add_ages(
+    ui: &Ui,
+    which: &Which,
+    keys: &KeyUse,
+    target: &Target,
+    rows: &mut [ListedKey],
+) -> Result<(), Failure> {
     let workspace = Workspace::open(which.file.as_deref(), keys.caller())?;
     let register = workspace.register_of(target, keys.depth())?;
     warn_gaps(ui, &register.history);
@@ -115,16 +121,19 @@ impl Age {
     }
 }
 
-fn rows(document: &Document) -> Vec<Row> {
-    let row =
-        |(key, leaf): (String, &sops_document::tree::Leaf)| match leaf.scalar.as_text().map(Token::parse) {
-            Some(Ok(token)) => {
-                Row { key, kind: token.kind.name(), bytes: token.data.len(), encrypted: true, age: None }
-            }
-            _ => {
-                let bytes = leaf.scalar.plaintext().unwrap_or_default().len();
-                Row { key, kind: leaf.scalar.type_name(), bytes, encrypted: false, age: None }
-            }
-        };
+fn rows(document: &Document) -> Vec<ListedKey> {
+    let row = |(key, leaf): (String, &sops_document::tree::Leaf)| match leaf
+        .scalar
+        .as_text()
+        .map(Token::parse)
+    {
+        Some(Ok(token)) => {
+            ListedKey { key, kind: token.kind.name(), bytes: token.data.len(), encrypted: true, age: None }
+        }
+        _ => {
+            let bytes = leaf.scalar.plaintext().unwrap_or_default().len();
+            ListedKey { key, kind: leaf.scalar.type_name(), bytes, encrypted: false, age: None }
+        }
+    };
     crate::ledger::named_leaves(document).map(row).collect()
 }

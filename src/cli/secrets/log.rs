@@ -8,12 +8,12 @@ use sops_document::{Path, Tree};
 use zeroize::Zeroizing;
 
 use super::Which;
-use super::ledger::{Keys, Names, Window, commit_and_date, note_depth, origin_json, warn_gaps};
+use super::ledger::{KeyUse, LogWindow, PeopleNames, commit_and_date, note_depth, origin_json, warn_gaps};
 use super::values::{parse_path, plain_text, shape};
 use crate::cli::failure::Failure;
 use crate::cli::show::{Show, Viewer};
 use crate::cli::ui::Ui;
-use crate::ledger::{Entry, Event, KeyChange, KeyEvent, key_log, line};
+use crate::ledger::{KeyChange, KeyEvent, KeyEventKind, KeyLogEntry, key_log, line};
 use crate::workspace::reading::Reading;
 use crate::workspace::register::Register;
 
@@ -34,9 +34,9 @@ pub struct Args {
     #[arg(short, long, conflicts_with_all = ["keyless", "json"])]
     patch: bool,
     #[command(flatten)]
-    window: Window,
+    window: LogWindow,
     #[command(flatten)]
-    keys: Keys,
+    keys: KeyUse,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -69,13 +69,20 @@ impl Args {
             ui.json(&json!({"schema": 1, "file": target.path, "env": target.env, "entries": entries, "history_is_complete": !partial}))?;
             return Ok(ExitCode::SUCCESS);
         }
-        let names = Names(workspace.names_of(history)?);
+        let names = PeopleNames(workspace.names_of(history)?);
         let viewer = self.patch.then(|| Viewer::of_process(Some(&workspace)));
         self.print(ui, &log, &register, &names, viewer);
         Ok(ExitCode::SUCCESS)
     }
 
-    fn print(&self, ui: &Ui, log: &[&Entry<'_>], register: &Register, names: &Names, viewer: Option<Viewer>) {
+    fn print(
+        &self,
+        ui: &Ui,
+        log: &[&KeyLogEntry<'_>],
+        register: &Register,
+        names: &PeopleNames,
+        viewer: Option<Viewer>,
+    ) {
         let width = log.iter().map(|entry| entry.origin().author.chars().count()).max().unwrap_or(0);
         for entry in log {
             let origin = entry.origin();
@@ -85,13 +92,13 @@ impl Args {
                 entry.keys.iter().for_each(|event| values(ui, event, &register.reading, viewer.show()));
             }
         }
-        let is_unsure = |event: &KeyEvent| event.event == Event::Reencrypted { same: None };
+        let is_unsure = |event: &KeyEvent| event.event == KeyEventKind::Reencrypted { same: None };
         note_depth(ui, register, log.iter().any(|entry| entry.keys.iter().any(is_unsure)));
     }
 }
 
 /// The name that the log has for what the user typed: a key with a dot may be typed as it is.
-fn meant(typed: &str, log: &[Entry<'_>]) -> String {
+fn meant(typed: &str, log: &[KeyLogEntry<'_>]) -> String {
     let literal = Path::key(typed).to_string();
     if log.iter().any(|entry| entry.keys.iter().any(|event| event.key == literal)) {
         return literal;
@@ -101,7 +108,7 @@ fn meant(typed: &str, log: &[Entry<'_>]) -> String {
 
 /// The value of a key before and after, each line of it behind its sign.
 fn values(ui: &Ui, event: &KeyEvent, reading: &Reading, show: Show<'_>) {
-    if event.event == (Event::Reencrypted { same: Some(true) }) {
+    if event.event == (KeyEventKind::Reencrypted { same: Some(true) }) {
         return;
     }
     ui.one_line(format!("    {}", event.key));
@@ -128,40 +135,40 @@ fn values(ui: &Ui, event: &KeyEvent, reading: &Reading, show: Show<'_>) {
 }
 
 /// What one commit did to the only key in question.
-fn of_key(entry: &Entry<'_>) -> String {
+fn of_key(entry: &KeyLogEntry<'_>) -> String {
     let what = entry.keys.first().map_or("", |event| match event.event {
-        Event::Added => "+ added",
-        Event::Changed => "~ changed",
-        Event::Removed => "- removed",
-        Event::Reencrypted { same: Some(true) } => "= re-encrypted, same value",
-        Event::Reencrypted { .. } => "= re-encrypted under another data key",
-        Event::Sealed => "~ encrypted; it was in clear",
-        Event::Unsealed => "~ in clear; it was encrypted",
+        KeyEventKind::Added => "+ added",
+        KeyEventKind::Changed => "~ changed",
+        KeyEventKind::Removed => "- removed",
+        KeyEventKind::Reencrypted { same: Some(true) } => "= re-encrypted, same value",
+        KeyEventKind::Reencrypted { .. } => "= re-encrypted under another data key",
+        KeyEventKind::Sealed => "~ encrypted; it was in clear",
+        KeyEventKind::Unsealed => "~ in clear; it was encrypted",
     });
     format!("{what}{}", name(entry))
 }
 
 /// What one commit did to the file.
-fn of_file(entry: &Entry<'_>, names: &Names) -> String {
-    let keys = |wanted: &dyn Fn(&Event) -> bool| -> Vec<&str> {
+fn of_file(entry: &KeyLogEntry<'_>, names: &PeopleNames) -> String {
+    let keys = |wanted: &dyn Fn(&KeyEventKind) -> bool| -> Vec<&str> {
         let found = entry.keys.iter().filter(|event| wanted(&event.event));
         found.map(|event| event.key.as_str()).collect()
     };
     let mut parts = Vec::new();
     for (sign, keys, tail) in [
-        ("+", keys(&|event| *event == Event::Added), ""),
-        ("~", keys(&|event| *event == Event::Changed), ""),
-        ("-", keys(&|event| *event == Event::Removed), ""),
-        ("~", keys(&|event| *event == Event::Sealed), " now encrypted"),
-        ("~", keys(&|event| *event == Event::Unsealed), " now in clear"),
+        ("+", keys(&|event| *event == KeyEventKind::Added), ""),
+        ("~", keys(&|event| *event == KeyEventKind::Changed), ""),
+        ("-", keys(&|event| *event == KeyEventKind::Removed), ""),
+        ("~", keys(&|event| *event == KeyEventKind::Sealed), " now encrypted"),
+        ("~", keys(&|event| *event == KeyEventKind::Unsealed), " now in clear"),
     ] {
         if !keys.is_empty() {
             parts.push(format!("{sign} {}{tail}", few(&keys)));
         }
     }
-    let again = keys(&|event| matches!(event, Event::Reencrypted { .. })).len();
+    let again = keys(&|event| matches!(event, KeyEventKind::Reencrypted { .. })).len();
     if again > 0 {
-        let same = entry.keys.iter().all(|event| event.event != Event::Reencrypted { same: None });
+        let same = entry.keys.iter().all(|event| event.event != KeyEventKind::Reencrypted { same: None });
         let same = if same { ", same values" } else { "" };
         parts.push(format!("= {again} of {} re-encrypted{same}", entry.values));
     }
@@ -185,7 +192,7 @@ fn of_file(entry: &Entry<'_>, names: &Names) -> String {
 }
 
 /// Where the file came from.
-fn name(entry: &Entry<'_>) -> String {
+fn name(entry: &KeyLogEntry<'_>) -> String {
     entry.step.source.map_or_else(String::new, |source| format!("; came from {}", source.path))
 }
 
@@ -198,15 +205,15 @@ fn few(keys: &[&str]) -> String {
     if more > 0 { format!("{shown} and {more} more") } else { shown }
 }
 
-fn entry_json(entry: &Entry<'_>) -> serde_json::Value {
+fn entry_json(entry: &KeyLogEntry<'_>) -> serde_json::Value {
     let keys = entry.keys.iter().map(|event| {
         let (what, same) = match event.event {
-            Event::Added => ("added", None),
-            Event::Changed => ("changed", Some(false)),
-            Event::Removed => ("removed", None),
-            Event::Reencrypted { same } => ("reencrypted", same),
-            Event::Sealed => ("sealed", None),
-            Event::Unsealed => ("unsealed", None),
+            KeyEventKind::Added => ("added", None),
+            KeyEventKind::Changed => ("changed", Some(false)),
+            KeyEventKind::Removed => ("removed", None),
+            KeyEventKind::Reencrypted { same } => ("reencrypted", same),
+            KeyEventKind::Sealed => ("sealed", None),
+            KeyEventKind::Unsealed => ("unsealed", None),
         };
         json!({"key": event.key, "event": what, "same_value": same})
     });

@@ -2,24 +2,24 @@
 
 use crate::cli::failure::Failure;
 use crate::environment::names::check_name;
-use crate::policy::consent::Kind;
+use crate::policy::consent::ConsentKind;
 use crate::workspace::consent::Store;
 use crate::workspace::settings::{self, Unheard};
 use crate::workspace::{Workspace, WorkspaceError};
 
 /// What the user allows in this clone. `default` allows nothing.
 #[derive(Default)]
-pub struct Names {
+pub struct AllowedNames {
     pub allowed: Vec<String>,
     unheard: Vec<Unheard>,
     /// Names that another repository at this path had leave for, and its first commit.
     others: Vec<(String, String)>,
 }
 
-impl Names {
+impl AllowedNames {
     pub fn of(workspace: &Workspace) -> Result<Self, Failure> {
         let store = Store::of(workspace.repo()?).map_err(WorkspaceError::from)?;
-        let others = store.of_others(Kind::Env).map_err(WorkspaceError::from)?;
+        let others = store.of_others(ConsentKind::Env).map_err(WorkspaceError::from)?;
         Ok(Self { allowed: workspace.allowed_names()?, unheard: workspace.unheard()?, others })
     }
 
@@ -27,7 +27,8 @@ impl Names {
     pub fn check(&self, path: &str, name: &str) -> Result<(), Failure> {
         let Err(error) = check_name(name, &self.allowed) else { return Ok(()) };
         let mut failure = Failure::usage(format!("{path}: {error}"));
-        let is_about = |unheard: &&Unheard| unheard.name == settings::Name::AllowEnv && unheard.value == name;
+        let is_about =
+            |unheard: &&Unheard| unheard.name == settings::SettingName::AllowEnv && unheard.value == name;
         if let Some(unheard) = self.unheard.iter().find(is_about) {
             failure = failure.hint(format!("the repository's own `{}` does not count", unheard.setting()));
         }

@@ -11,7 +11,7 @@ use crate::inventory;
 use crate::workspace::{Caller, Target, Workspace};
 
 /// An opened version; its values authenticate.
-pub struct Past {
+pub struct PastVersion {
     /// Seven digits of the commit.
     pub commit: String,
     /// `2026-02-04`, UTC, author date.
@@ -36,7 +36,7 @@ impl Which {
     }
 }
 
-impl Past {
+impl PastVersion {
     /// Opens a file of a revision, in git's spelling of revisions.
     pub fn open(workspace: &Workspace, target: &Target, revision: &str) -> Result<Self, Failure> {
         let repo = workspace.repo()?;

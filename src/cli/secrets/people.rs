@@ -18,9 +18,9 @@ use crate::policy::config::{ConfigError, CreationRule};
 use crate::policy::roster::Roster;
 use crate::policy::{Holders, WhoError, without_mail};
 use crate::repo::Commit;
-use crate::workspace::groups::Readers;
-use crate::workspace::history::{Named, named_in};
-use crate::workspace::wrap::{Keys, Rewrapped};
+use crate::workspace::groups::ReaderGroups;
+use crate::workspace::history::{KeyName, named_in};
+use crate::workspace::wrap::{DataKeyChange, Rewrapped};
 use crate::workspace::{Caller, POLICY, ROSTER, Workspace};
 
 /// Which rules of the policy
@@ -170,7 +170,7 @@ impl People {
     }
 
     /// How somebody was called who is no longer named, by the last table or policy of the log that did.
-    pub(super) fn formerly(&self, key: &str) -> Result<Option<Named>, Failure> {
+    pub(super) fn formerly(&self, key: &str) -> Result<Option<KeyName>, Failure> {
         let repo = self.workspace.repo()?;
         let walk = repo.changes_of(&repo.head_span()?, &[ROSTER, POLICY])?;
         for path in [ROSTER, POLICY] {
@@ -252,8 +252,8 @@ impl People {
     pub(super) fn plan(
         &self,
         rules: &[RuleAt],
-        files: &[(&SecretFile, Result<Readers, Box<Obstacle>>)],
-        keys: Keys,
+        files: &[(&SecretFile, Result<ReaderGroups, Box<Obstacle>>)],
+        keys: DataKeyChange,
     ) -> Result<Vec<Rewrapped>, Failure> {
         let (mut planned, mut obstacles) = (Vec::new(), Vec::new());
         for (file, readers) in files {

@@ -9,7 +9,7 @@ use super::verify::count;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::inventory::{RuleAt, Target};
-use crate::policy::roster::Row;
+use crate::policy::roster::RosterRow;
 use crate::workspace::ROSTER;
 
 /// Who can read, by the policy, and since when, by the commit log
@@ -46,7 +46,7 @@ impl Args {
         }
         let people = People::open(&[])?;
         mention(ui, &people.workspace)?;
-        let rules: Vec<(RuleAt, Vec<Reader>)> =
+        let rules: Vec<(RuleAt, Vec<RecipientRow>)> =
             people.inventory.rules().map(|rule| (rule, readers(&people, rule))).collect();
         for reader in rules.iter().flat_map(|(_, readers)| readers).filter(|reader| reader.is_late) {
             ui.warning(format!("recipients.md is later than the commit log for {}", reader.name));
@@ -67,9 +67,10 @@ impl Args {
 }
 
 /// Rules with the same readers stand together.
-fn same_readers(rules: &[(RuleAt, Vec<Reader>)]) -> Vec<(&[Reader], Vec<RuleAt>)> {
-    let keys = |readers: &[Reader]| readers.iter().map(|reader| reader.key.clone()).collect::<BTreeSet<_>>();
-    let mut groups: Vec<(&[Reader], Vec<RuleAt>)> = Vec::new();
+fn same_readers(rules: &[(RuleAt, Vec<RecipientRow>)]) -> Vec<(&[RecipientRow], Vec<RuleAt>)> {
+    let keys =
+        |readers: &[RecipientRow]| readers.iter().map(|reader| reader.key.clone()).collect::<BTreeSet<_>>();
+    let mut groups: Vec<(&[RecipientRow], Vec<RuleAt>)> = Vec::new();
     for (rule, readers) in rules {
         match groups.iter_mut().find(|(known, _)| keys(known) == keys(readers)) {
             Some((_, rules)) => rules.push(*rule),
@@ -109,7 +110,7 @@ fn set_row(ui: &Ui, who: &str, name: &str, role: Option<&str>) -> Result<ExitCod
         None => {
             let onboarded = people.since(&key).map_or_else(today, |since| since.date.clone());
             let (name, role) = (name.to_owned(), role.unwrap_or_default().to_owned());
-            people.roster.add_row(Row { recipient: key, name, role, onboarded })
+            people.roster.add_row(RosterRow { recipient: key, name, role, onboarded })
         }
     };
     written.map_err(|error| Failure::usage(error.to_string()))?;
@@ -119,7 +120,7 @@ fn set_row(ui: &Ui, who: &str, name: &str, role: Option<&str>) -> Result<ExitCod
 }
 
 /// One recipient of one rule.
-struct Reader {
+struct RecipientRow {
     key: String,
     name: String,
     role: String,
@@ -135,13 +136,13 @@ struct Reader {
 
 /// The date is that of the first commit whose policy names the key; before the first commit it is
 /// what the table says.
-fn readers(people: &People, rule: RuleAt) -> Vec<Reader> {
+fn readers(people: &People, rule: RuleAt) -> Vec<RecipientRow> {
     let reader = |key: &str| {
         let row = people.roster.get(key).map(|(_, row)| row);
         let since = people.since(key);
         let claimed = row.map(|row| row.onboarded.clone()).filter(|date| !date.is_empty());
         let onboarded = since.map(|since| since.date.clone()).or(claimed.clone()).unwrap_or_else(today);
-        Reader {
+        RecipientRow {
             key: key.to_owned(),
             name: people.name(key),
             role: row.map(|row| row.role.clone()).unwrap_or_default(),
@@ -163,8 +164,8 @@ fn readers(people: &People, rule: RuleAt) -> Vec<Reader> {
     all.filter(|key| seen.insert(*key)).map(reader).collect()
 }
 
-fn table(ui: &Ui, readers: &[Reader]) {
-    let width = |text: &dyn Fn(&Reader) -> &str, title: &str| {
+fn table(ui: &Ui, readers: &[RecipientRow]) {
+    let width = |text: &dyn Fn(&RecipientRow) -> &str, title: &str| {
         let widest = readers.iter().map(|reader| text(reader).chars().count()).max().unwrap_or(0);
         widest.max(title.len())
     };
@@ -172,7 +173,7 @@ fn table(ui: &Ui, readers: &[Reader]) {
     let role = width(&|reader| &reader.role, "Role");
     ui.line(format!("  {:name$}  {:role$}  {:10}  Key", "Name", "Role", "Onboarded"));
     for reader in readers {
-        let Reader { name: who, role: what, onboarded, key, away, .. } = reader;
+        let RecipientRow { name: who, role: what, onboarded, key, away, .. } = reader;
         ui.line(format!("  {who:name$}  {what:role$}  {onboarded:10}  {key}"));
         for (from, to) in away {
             ui.line(format!("  {:name$}  {:role$}  away from {from} to {to}", "", ""));
@@ -181,7 +182,7 @@ fn table(ui: &Ui, readers: &[Reader]) {
 }
 
 /// Each key once, with every environment that it reads.
-fn list(people: &People, rules: &[(RuleAt, Vec<Reader>)]) -> Vec<serde_json::Value> {
+fn list(people: &People, rules: &[(RuleAt, Vec<RecipientRow>)]) -> Vec<serde_json::Value> {
     let mut seen = BTreeSet::new();
     let all = rules.iter().flat_map(|(_, readers)| readers);
     let first = all.filter(|reader| seen.insert(reader.key.as_str()));

@@ -14,8 +14,8 @@ use crate::disk::Write;
 use crate::inventory::Inventory;
 use crate::workspace::register::{Depth, Register};
 
-use plan::{Plan, Reach};
-use told::Told;
+use plan::{Reach, RemovalPlan};
+use told::RemovalReport;
 
 /// End somebody's access: new data keys, every value re-encrypted, and what must be replaced
 ///
@@ -76,12 +76,12 @@ impl Args {
     ) -> Result<Option<Done>, Failure> {
         let reach = Reach::of(people, &self.scope)?;
         let register = register(people)?;
-        let plan = Plan::new(people, key, &reach, &register.read_by(key))?;
+        let plan = RemovalPlan::new(people, key, &reach, &register.read_by(key))?;
         let writes = plan.writes();
         if !self.dry_run && !people.workspace.save_unless_changed(&writes)? {
             return Ok(None);
         }
-        let told = Told { people, plan: &plan, key, who: &self.who, reach: &reach };
+        let told = RemovalReport { people, plan: &plan, key, who: &self.who, reach: &reach };
         if !plan.is_empty() {
             told.announce(ui);
         }

@@ -13,7 +13,7 @@ use super::values::{parse_path, plain_text};
 use super::verify::count;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::ui::Ui;
-use crate::ledger::{Edits, Snapshot, named_leaves};
+use crate::ledger::{EditsUnderMac, Snapshot, named_leaves};
 use crate::workspace::intact::{Intact, NoIntact};
 use crate::workspace::{Caller, Opened, Target, Workspace, sealing};
 
@@ -53,7 +53,7 @@ impl Args {
             workspace.newest_intact(&target)?.map_err(|why| self.nothing_to_compare(&target, why))?;
         check_terms(&target, &intact, &opened.clear)?;
         let snapshot = |clear: &Cleartext| Snapshot::of(clear.document());
-        let edits = Edits::between(&snapshot(&intact.clear), &snapshot(&opened.clear));
+        let edits = EditsUnderMac::between(&snapshot(&intact.clear), &snapshot(&opened.clear));
         check_tokens(&target, &intact, &opened.clear, &edits)?;
         let shown = tell(ui, &target, &intact, &opened.clear, &edits);
         if self.dry_run {
@@ -83,7 +83,13 @@ impl Args {
     }
 
     /// Whether somebody takes each unencrypted value as it is now.
-    fn is_accepted(&self, ui: &Ui, target: &Target, now: &Document, edits: &Edits) -> Result<bool, Failure> {
+    fn is_accepted(
+        &self,
+        ui: &Ui,
+        target: &Target,
+        now: &Document,
+        edits: &EditsUnderMac,
+    ) -> Result<bool, Failure> {
         let accepted = self.accept.iter().map(|typed| name_of(typed, now, edits));
         let accepted = accepted.collect::<Result<BTreeSet<String>, _>>()?;
         let open = edits.unencrypted.all().filter(|key| !accepted.contains(*key)).count();
@@ -146,7 +152,12 @@ fn terms(clear: &Cleartext) -> (&str, &str, bool) {
 }
 
 /// Against the version that was intact, which the MAC of today was not made for.
-fn check_tokens(target: &Target, intact: &Intact, now: &Cleartext, edits: &Edits) -> Result<(), Failure> {
+fn check_tokens(
+    target: &Target,
+    intact: &Intact,
+    now: &Cleartext,
+    edits: &EditsUnderMac,
+) -> Result<(), Failure> {
     let (before, after) = (Snapshot::of(intact.clear.document()), Snapshot::of(now.document()));
     let retyped: Vec<String> = after.retyped_since(&before).cloned().collect();
     let tokens = &edits.tokens;
@@ -170,7 +181,7 @@ fn check_tokens(target: &Target, intact: &Intact, now: &Cleartext, edits: &Edits
 }
 
 /// Each unencrypted value that differs, old and new; returns what was found in a few words.
-fn tell(ui: &Ui, target: &Target, intact: &Intact, now: &Cleartext, edits: &Edits) -> String {
+fn tell(ui: &Ui, target: &Target, intact: &Intact, now: &Cleartext, edits: &EditsUnderMac) -> String {
     let (before, after) = (values(&intact.clear), values(now));
     ui.line(format!("{} against {}, the newest version whose MAC holds", target.path, intact.name));
     for key in edits.unencrypted.all() {
@@ -205,7 +216,7 @@ fn shown(scalar: &Scalar) -> String {
 }
 
 /// The name of a changed value as it is typed: as it was printed, or in sops's spelling.
-fn name_of(typed: &str, document: &Document, edits: &Edits) -> Result<String, Failure> {
+fn name_of(typed: &str, document: &Document, edits: &EditsUnderMac) -> Result<String, Failure> {
     let is_changed = |name: &str| edits.unencrypted.all().any(|key| key == name);
     if is_changed(typed) {
         return Ok(typed.to_owned());

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::install;
-use super::install::Name;
+use super::install::HookName;
 use super::interrupted::open_to_write;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::ui::Ui;
@@ -18,7 +18,7 @@ use crate::workspace::conflicts::Choice;
 use crate::workspace::merge::RECIPIENTS;
 use crate::workspace::{Caller, Workspace};
 
-use state::State;
+use state::OpenConflict;
 
 /// Settle what a merge left open in a secret file
 ///
@@ -48,7 +48,7 @@ pub struct Args {
 
 /// How the keys are settled.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum How {
+enum Settlement {
     Side(Choice),
     Edit,
 }
@@ -58,20 +58,20 @@ impl Args {
         let workspace = open_to_write(ui, self.path.as_deref(), Caller::Person, false)?;
         let Some(path) = &self.path else { return list(ui, &workspace) };
         let path = workspace.relative(path)?;
-        let Some(state) = State::load(&workspace, &path)? else {
+        let Some(state) = OpenConflict::load(&workspace, &path)? else {
             return left::settle(ui, &workspace, &path, &self.keys, self.ours);
         };
         if state.current.open.is_empty() {
             return write::finish(ui, &workspace, &state);
         }
         let how = match (self.ours, self.theirs, self.edit) {
-            (true, ..) => How::Side(Choice::Ours),
-            (_, true, _) => How::Side(Choice::Theirs),
-            (.., true) => How::Edit,
+            (true, ..) => Settlement::Side(Choice::Ours),
+            (_, true, _) => Settlement::Side(Choice::Theirs),
+            (.., true) => Settlement::Edit,
             _ => return show(ui, &workspace, &state, &self.keys),
         };
         let keys = state.named(&self.keys)?;
-        if keys.contains(&RECIPIENTS.to_owned()) && how == How::Side(Choice::Theirs) {
+        if keys.contains(&RECIPIENTS.to_owned()) && how == Settlement::Side(Choice::Theirs) {
             return Err(Failure::usage(format!("{path}: a merge gives nobody access back"))
                 .hint(format!("keep the recipients: stax secrets resolve {path} {RECIPIENTS} --ours"))
                 .hint("then, if they shall read it: stax secrets add-recipient age1…"));
@@ -104,7 +104,7 @@ fn list(ui: &Ui, workspace: &Workspace) -> Result<ExitCode, Failure> {
     Ok(Exit::No.into())
 }
 
-fn show(ui: &Ui, workspace: &Workspace, state: &State, keys: &[String]) -> Result<ExitCode, Failure> {
+fn show(ui: &Ui, workspace: &Workspace, state: &OpenConflict, keys: &[String]) -> Result<ExitCode, Failure> {
     let keys = state.named(keys)?;
     sides::print(ui, workspace, state, &keys);
     ui.hint(format!("name keys and add --ours, --theirs or --edit; {}", until_then(workspace)?));
@@ -118,9 +118,9 @@ fn until_then(workspace: &Workspace) -> Result<&'static str, Failure> {
     let guards = |name| hooks.found.iter().any(|(found, hook)| *found == name && hook.guards());
     // git runs no pre-commit there
     let is_checked = !repo.is_rebase() && repo.patch().is_none();
-    Ok(if is_checked && guards(Name::PreCommit) {
+    Ok(if is_checked && guards(HookName::PreCommit) {
         "`git commit` is refused until none is open"
-    } else if guards(Name::PrePush) {
+    } else if guards(HookName::PrePush) {
         "git commits it all the same, and only `git push` is refused until none is open"
     } else {
         "no hook of this clone stops a commit until then: stax secrets install"

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use super::names::Names;
-use super::past::{Past, quoted};
+use super::names::AllowedNames;
+use super::past::{PastVersion, quoted};
 use super::{Which, empty, values};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
@@ -36,14 +36,15 @@ pub struct Args {
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
         let (workspace, target) = self.which.open_to_write(ui, self.dry_run)?;
-        let past = Past::open(&workspace, &target, &self.revision)?;
+        let past = PastVersion::open(&workspace, &target, &self.revision)?;
         let Some(scalar) = past.value(&self.key)? else {
             let known = workspace.document(&target)?;
             let is_there = known.tree().find(&values::parse_path(&self.key, known.tree())?).is_some();
             let failure = past.lacks(&self.key);
             return Err(if is_there { failure.hint(self.unset()) } else { failure });
         };
-        let names = if target.env.is_some() { Names::of(&workspace)? } else { Names::default() };
+        let names =
+            if target.env.is_some() { AllowedNames::of(&workspace)? } else { AllowedNames::default() };
         let changed = values::update(&workspace, &target, self.dry_run, &mut |opened: &Opened| {
             let (clear, path) = values::locate(&self.key, &opened.clear)?;
             if target.env.is_some() {

@@ -9,7 +9,7 @@ use super::verify::count;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::inventory::{RuleAt, SecretFile};
-use crate::workspace::wrap::Keys;
+use crate::workspace::wrap::DataKeyChange;
 
 /// New data keys, same values
 ///
@@ -61,7 +61,7 @@ impl Args {
             files.push((file, people.readers(rule, file, None, None)));
         }
         let rules: Vec<RuleAt> = if self.files.is_empty() { self.rules(people)? } else { Vec::new() };
-        let planned = people.plan(&rules, &files, Keys::New)?;
+        let planned = people.plan(&rules, &files, DataKeyChange::New)?;
         let writes: Vec<_> = planned.iter().map(|file| file.write.clone()).collect();
         if !self.dry_run && !people.workspace.save_unless_changed(&writes)? {
             return Ok(None);

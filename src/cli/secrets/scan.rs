@@ -10,13 +10,13 @@ use std::process::ExitCode;
 use super::ledger::warn_gaps;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::ui::Ui;
-use crate::leak::Guard;
-use crate::repo::{Beside, Repo, Span};
+use crate::leak::LeakGuard;
+use crate::repo::{BesideIndex, Repo, Span};
 use crate::workspace::leaks::Values;
 use crate::workspace::{Caller, Target, Workspace};
 
-use found::Found;
-use places::Search;
+use found::ScanHits;
+use places::PlaceSearch;
 
 /// Look for the values of the SOPS files where they do not belong
 ///
@@ -64,7 +64,7 @@ impl Args {
         let guard = workspace.guard(&values)?;
         let found = self.search(&workspace, &guard, &beside)?;
         let is_found = found.hits().next().is_some();
-        output::Told { found: &found, guard: &guard, values: &values, is_keyless: self.keyless }
+        output::ScanReport { found: &found, guard: &guard, values: &values, is_keyless: self.keyless }
             .print(self.json, ui)?;
         match is_found {
             true => Ok(Exit::No.into()),
@@ -73,7 +73,7 @@ impl Args {
         }
     }
 
-    fn values(&self, workspace: &Workspace, beside: &Beside, ui: &Ui) -> Result<Values, Failure> {
+    fn values(&self, workspace: &Workspace, beside: &BesideIndex, ui: &Ui) -> Result<Values, Failure> {
         if self.keyless {
             return Ok(Values::default());
         }
@@ -88,10 +88,10 @@ impl Args {
     fn search<'a>(
         &self,
         workspace: &'a Workspace,
-        guard: &'a Guard,
-        beside: &Beside,
-    ) -> Result<Found<'a>, Failure> {
-        let mut search = Search::new(workspace, guard)?;
+        guard: &'a LeakGuard,
+        beside: &BesideIndex,
+    ) -> Result<ScanHits<'a>, Failure> {
+        let mut search = PlaceSearch::new(workspace, guard)?;
         let repo = workspace.repo()?;
         if !self.paths.is_empty() {
             self.paths.iter().try_for_each(|path| search.on_disk(path))?;

@@ -12,8 +12,8 @@ use crate::cli::escape::Escaped;
 use crate::cli::failure::Failure;
 use crate::cli::git::textconv::is_shown;
 use crate::cli::ui::Ui;
-use crate::leak::Guard;
-use crate::policy::content::{Content, looks_sealed};
+use crate::leak::LeakGuard;
+use crate::policy::content::{FileContent, looks_sealed};
 use crate::policy::sniff::sniff;
 use crate::repo::{ObjectId, Repo, RepoError};
 use crate::verify::facts::FileFacts;
@@ -47,16 +47,16 @@ impl Args {
         if !self.dry_run {
             refuse_beside_git(repo)?;
         }
-        let known = Known::read(&workspace)?;
+        let known = ComparedWith::read(&workspace)?;
         let unreachable = repo.unreachable_blobs()?;
         let (mut found, mut unsure) = (Vec::new(), Vec::new());
         let mut unread = 0;
         for blob in &unreachable {
             match known.judge(repo, blob.id)? {
-                Verdict::Clear(what) => found.push((*blob, what)),
-                Verdict::Unsure => unsure.push(blob.id),
-                Verdict::Unread => unread += 1,
-                Verdict::Harmless => {}
+                BlobVerdict::Clear(what) => found.push((*blob, what)),
+                BlobVerdict::Unsure => unsure.push(blob.id),
+                BlobVerdict::Unread => unread += 1,
+                BlobVerdict::Harmless => {}
             }
         }
         let clear = found.len();
@@ -117,7 +117,7 @@ fn refuse_beside_git(repo: &Repo) -> Result<(), Failure> {
 }
 
 /// What became of one blob.
-enum Verdict {
+enum BlobVerdict {
     /// It holds this in clear.
     Clear(String),
     Harmless,
@@ -128,17 +128,17 @@ enum Verdict {
 }
 
 /// What a blob is compared with.
-struct Known {
-    shapes: Vec<Shape>,
-    guard: Guard,
+struct ComparedWith {
+    shapes: Vec<DocumentShape>,
+    guard: LeakGuard,
     /// Files of which no value is known, because no key at hand opens them.
     locked: usize,
 }
 
-impl Known {
+impl ComparedWith {
     fn read(workspace: &Workspace) -> Result<Self, Failure> {
         let values = workspace.values_of_index(ALL)?;
-        let shapes = workspace.secret_files()?.into_iter().filter_map(Shape::of).collect();
+        let shapes = workspace.secret_files()?.into_iter().filter_map(DocumentShape::of).collect();
         Ok(Self { shapes, guard: workspace.guard(&values)?, locked: values.locked.len() })
     }
 
@@ -157,12 +157,12 @@ impl Known {
     }
 
     /// The document of which a text in clear has every encrypted key, and no key that it has not.
-    fn shape_of(&self, text: &str) -> Option<&Shape> {
+    fn shape_of(&self, text: &str) -> Option<&DocumentShape> {
         let used =
             Format::ALL.into_iter().filter(|format| self.shapes.iter().any(|shape| shape.format == *format));
         used.filter_map(|format| Some((format, keys(&format.parse(text).ok()?)))).find_map(
             |(format, keys)| {
-                let fits = |shape: &&Shape| {
+                let fits = |shape: &&DocumentShape| {
                     shape.format == format && shape.encrypted.is_subset(&keys) && keys.is_subset(&shape.all)
                 };
                 self.shapes.iter().find(fits)
@@ -170,26 +170,26 @@ impl Known {
         )
     }
 
-    fn judge(&self, repo: &Repo, id: ObjectId) -> Result<Verdict, Failure> {
+    fn judge(&self, repo: &Repo, id: ObjectId) -> Result<BlobVerdict, Failure> {
         match repo.blob(id) {
             Ok(bytes) => Ok(self.verdict(&bytes)),
-            Err(RepoError::TooLarge { .. } | RepoError::Missing(_)) => Ok(Verdict::Unread),
+            Err(RepoError::TooLarge { .. } | RepoError::Missing(_)) => Ok(BlobVerdict::Unread),
             Err(error) => Err(error.into()),
         }
     }
 
-    fn verdict(&self, bytes: &[u8]) -> Verdict {
+    fn verdict(&self, bytes: &[u8]) -> BlobVerdict {
         let file = FileFacts::read("blob.yaml", false, Some(bytes));
-        if let Content::Document(_) = &file.content {
+        if let FileContent::Document(_) = &file.content {
             let key = plaintext(&file).into_iter().find_map(|finding| finding.key);
-            return key.map_or(Verdict::Harmless, |key| {
-                Verdict::Clear(format!("a SOPS document with `{key}` in clear"))
+            return key.map_or(BlobVerdict::Harmless, |key| {
+                BlobVerdict::Clear(format!("a SOPS document with `{key}` in clear"))
             });
         }
         match self.clear_in(bytes) {
-            Some(what) => Verdict::Clear(what),
-            None if looks_sealed(bytes) => Verdict::Unsure,
-            None => Verdict::Harmless,
+            Some(what) => BlobVerdict::Clear(what),
+            None if looks_sealed(bytes) => BlobVerdict::Unsure,
+            None => BlobVerdict::Harmless,
         }
     }
 
@@ -211,14 +211,14 @@ impl Known {
 }
 
 /// The keys of a document of today.
-struct Shape {
+struct DocumentShape {
     path: String,
     format: Format,
     all: BTreeSet<Path>,
     encrypted: BTreeSet<Path>,
 }
 
-impl Shape {
+impl DocumentShape {
     /// `None` where no key is encrypted, or where there are none.
     fn of((path, document): (String, Document)) -> Option<Self> {
         let encrypted: BTreeSet<Path> = secret_paths(&document).into_iter().collect();

@@ -8,7 +8,7 @@ use sops_document::tree::Node;
 use sops_document::{Path, Scalar};
 use zeroize::Zeroizing;
 
-use super::names::Names;
+use super::names::AllowedNames;
 use super::values::{self, Type};
 use super::{Which, empty};
 use crate::cli::failure::Failure;
@@ -55,7 +55,8 @@ impl Args {
                 .hint("type it at the prompt, or pipe it: … | stax secrets set KEY"));
         }
         let (workspace, target) = self.which.open_to_write(ui, self.dry_run)?;
-        let names = if target.env.is_some() { Names::of(&workspace)? } else { Names::default() };
+        let names =
+            if target.env.is_some() { AllowedNames::of(&workspace)? } else { AllowedNames::default() };
         if target.env.is_some() {
             // before the prompt: a name that cannot be stored needs no value
             let path = values::parse_path(&self.key, workspace.document(&target)?.tree())?;

@@ -11,13 +11,13 @@ use serde_json::{Value, json};
 use super::clone::{on_path, stranger, unguarded};
 use super::install;
 use super::install::hooks::{Hook, Hooks};
-use super::install::versions::Versions;
+use super::install::versions::InstalledVersions;
 use super::interrupted;
 use super::resolve;
 use crate::cli::failure::{Failure, mend_source};
 use crate::cli::ui::Ui;
 use crate::disk::Interrupted;
-use crate::inventory::{Extent, Inventory, Source};
+use crate::inventory::{Extent, Inventory, TreeSource};
 use crate::keyring::{IDENTITY_VARIABLES, OpenFile, SourceName, Tried};
 use crate::process;
 use crate::repo::Repo;
@@ -26,7 +26,7 @@ use crate::verify::facts::SwitchedOff;
 use crate::verify::{self, Looked, Verdict};
 use crate::workspace::settings::Unheard;
 use crate::workspace::{Caller, Target, VAULT, Workspace};
-use unbound::{Content, Unbound};
+use unbound::{KeysAndReaders, Unbound};
 
 /// sops needs some 80 ms; a wrapper that asks the network does not hold us up.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -46,12 +46,12 @@ pub struct Args {
 struct Bound {
     path: String,
     env: String,
-    content: Content,
+    content: KeysAndReaders,
     is_open: bool,
     has_attribute: bool,
 }
 
-struct Report {
+struct StatusReport {
     /// The sops of the `PATH`, and its version where that was asked.
     sops: Option<(String, Option<String>)>,
     identity: Option<(SourceName, Vec<String>)>,
@@ -69,7 +69,7 @@ struct Report {
     interrupted: Result<Option<Interrupted>, String>,
     has_driver: bool,
     has_merge_driver: bool,
-    versions: Versions,
+    versions: InstalledVersions,
     /// The program that `git diff` runs for every file instead of a driver.
     external_diff: Option<String>,
     has_guard: bool,
@@ -90,7 +90,7 @@ struct Report {
 
 /// The SOPS files of the work tree, for all that is told of them here.
 fn look(workspace: &Workspace) -> Result<Inventory, String> {
-    let tree = workspace.tree(Source::WorkTree).map_err(|error| error.to_string())?;
+    let tree = workspace.tree(TreeSource::WorkTree).map_err(|error| error.to_string())?;
     tree.inventory(Extent { is_whole: true, ..Extent::default() }).map_err(|error| error.to_string())
 }
 
@@ -112,7 +112,7 @@ fn external_diff(repo: &Repo) -> Result<Option<String>, Failure> {
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
         let workspace = Workspace::open(None, Caller::Person)?;
-        let report = Report::of(&workspace, self.versions)?;
+        let report = StatusReport::of(&workspace, self.versions)?;
         if self.json {
             ui.json(&report.json())?;
         } else {
@@ -122,7 +122,7 @@ impl Args {
     }
 }
 
-impl Report {
+impl StatusReport {
     fn of(workspace: &Workspace, versions: bool) -> Result<Self, Failure> {
         let identity = workspace.keyring.first_source();
         let broken = if identity.is_some() { Vec::new() } else { workspace.keyring.survey() };
@@ -152,7 +152,7 @@ impl Report {
             interrupted: workspace.interrupted().map_err(|error| error.to_string()),
             has_driver,
             has_merge_driver,
-            versions: Versions::of(workspace.repo()?)?,
+            versions: InstalledVersions::of(workspace.repo()?)?,
             external_diff: external_diff(workspace.repo()?)?,
             unmarked,
             has_guard: install::guard::is_installed(workspace.repo()?)?,
@@ -467,7 +467,7 @@ fn real_sops(versions: bool) -> Option<(String, Option<String>)> {
 
 fn version(program: &str) -> Option<String> {
     let argv = [program, "--version", "--disable-version-check"].map(str::to_owned);
-    let environment = process::Environment { add: &[], remove: IDENTITY_VARIABLES };
+    let environment = process::ChildEnvironment { add: &[], remove: IDENTITY_VARIABLES };
     let output = process::run_command(&argv, Path::new("/"), environment, PATIENCE).ok();
     let output = output.filter(|output| output.status.success())?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -14,7 +14,7 @@ use crate::cli::failure::{Exit, Failure};
 use crate::cli::ui::Ui;
 use crate::disk::Write;
 use crate::inventory::{Cause, Obstacle, SecretFile};
-use crate::workspace::wrap::{Keys, Rewrapped};
+use crate::workspace::wrap::{DataKeyChange, Rewrapped};
 use crate::workspace::{ROSTER, Workspace};
 
 /// Let files follow a policy that was edited by hand
@@ -37,14 +37,14 @@ pub struct Args {
 }
 
 /// What a file lacks to be as its rule says.
-struct Step<'p> {
+struct FileUpdate<'p> {
     file: &'p SecretFile,
     joins: Vec<String>,
     leaves: Vec<String>,
     readers: Vec<Vec<Recipient>>,
     /// How many key groups give the data key, where that or the number of groups is new.
     new_threshold: Option<usize>,
-    keys: Keys,
+    keys: DataKeyChange,
 }
 
 impl Args {
@@ -138,7 +138,7 @@ impl Args {
     }
 }
 
-impl Step<'_> {
+impl FileUpdate<'_> {
     fn plan(&self, workspace: &Workspace) -> Result<Rewrapped, Box<Obstacle>> {
         match self.new_threshold {
             Some(threshold) => workspace.resplit(self.file, &self.readers, threshold, self.keys),
@@ -152,7 +152,7 @@ fn step<'p>(
     people: &'p People,
     file: &'p SecretFile,
     keep_data_key: bool,
-) -> Result<Option<Step<'p>>, Box<Obstacle>> {
+) -> Result<Option<FileUpdate<'p>>, Box<Obstacle>> {
     let Some(rule) = file.rule.map(|at| people.inventory.rule(at)) else { return Ok(None) };
     let others = file.others();
     let is_split_anew = !fits(rule, file);
@@ -173,14 +173,14 @@ fn step<'p>(
     let lost = own_all.iter().filter(|label| !names(&wanted_all, label)).map(|label| (*label).to_owned());
     let leaves: Vec<String> = gone.iter().cloned().chain(lost).collect();
     let keys = match () {
-        () if leaves.is_empty() || (keep_data_key && gone.is_empty()) => Keys::Keep,
+        () if leaves.is_empty() || (keep_data_key && gone.is_empty()) => DataKeyChange::Keep,
         // who stays with another kind of key gets a new data key by sops alone
         () if gone.len() < others.len() => {
             let cause = Cause::Foreign(file.document.metadata().foreign.clone());
             return Err(by_sops(file, cause, &["updatekeys -y", "rotate -i"]));
         }
-        () if gone.is_empty() => Keys::New,
-        () => Keys::NewForAgeAlone,
+        () if gone.is_empty() => DataKeyChange::New,
+        () => DataKeyChange::NewForAgeAlone,
     };
     let joins = wanted_all.iter().filter(|key| !names(&own_all, key)).map(|key| (*key).to_owned()).collect();
     let readers = wanted.iter().map(|list| list.iter().map(|key| key.parse()).collect());
@@ -188,7 +188,7 @@ fn step<'p>(
         .collect::<Result<Vec<Vec<Recipient>>, _>>()
         .map_err(|error| file.obstacle(Cause::Other(format!("a recipient of the policy: {error}"))))?;
     let new_threshold = is_split_anew.then(|| rule.threshold());
-    Ok(Some(Step { file, joins, leaves, readers, new_threshold, keys }))
+    Ok(Some(FileUpdate { file, joins, leaves, readers, new_threshold, keys }))
 }
 
 /// In each key group the same labels, whatever their order.
@@ -206,7 +206,7 @@ fn by_sops(file: &SecretFile, cause: Cause, commands: &[&str]) -> Box<Obstacle> 
 }
 
 /// The policies of these files that git does not have as they are: without them a commit would be refused.
-fn edited<'p>(people: &'p People, done: &[(Step<'_>, Rewrapped)]) -> Result<Vec<&'p str>, Failure> {
+fn edited<'p>(people: &'p People, done: &[(FileUpdate<'_>, Rewrapped)]) -> Result<Vec<&'p str>, Failure> {
     let places: BTreeSet<usize> = done.iter().filter_map(|(step, _)| Some(step.file.rule?.policy)).collect();
     let mut edited = Vec::new();
     for file in places.into_iter().map(|place| &people.inventory.policies.readable[place]) {
@@ -221,7 +221,7 @@ fn edited<'p>(people: &'p People, done: &[(Step<'_>, Rewrapped)]) -> Result<Vec<
 /// The table of people without those whom nothing names any more.
 fn rows(
     people: &People,
-    done: &[(Step<'_>, Rewrapped)],
+    done: &[(FileUpdate<'_>, Rewrapped)],
     left: &[Obstacle],
 ) -> Result<Option<Write>, Failure> {
     let mut roster = people.roster.clone();
@@ -245,13 +245,13 @@ fn names(keys: &[impl AsRef<str>], key: &str) -> bool {
     keys.iter().any(|known| same_key(known.as_ref(), key))
 }
 
-fn tell(ui: &Ui, people: &People, step: &Step<'_>, rewrapped: &Rewrapped) {
+fn tell(ui: &Ui, people: &People, step: &FileUpdate<'_>, rewrapped: &Rewrapped) {
     let signed = |sign: &str, keys: &[String]| -> Vec<String> {
         keys.iter().map(|key| format!("{sign}{}", people.short(key))).collect()
     };
     let mut what = signed("+", &step.joins);
     what.extend(signed("-", &step.leaves));
-    if step.keys != Keys::Keep {
+    if step.keys != DataKeyChange::Keep {
         what.push(format!("new data key, {} re-encrypted", count(rewrapped.values, "value")));
     }
     if let Some(threshold @ 1..) = step.new_threshold {
@@ -262,11 +262,13 @@ fn tell(ui: &Ui, people: &People, step: &Step<'_>, rewrapped: &Rewrapped) {
 }
 
 /// Whoever loses a file has seen its values, and with a data key that stays sees those that come.
-fn note_losers(ui: &Ui, people: &People, done: &[(Step<'_>, Rewrapped)]) {
+fn note_losers(ui: &Ui, people: &People, done: &[(FileUpdate<'_>, Rewrapped)]) {
     let leaves: BTreeSet<&String> = done.iter().flat_map(|(step, _)| &step.leaves).collect();
     for key in leaves {
         let name = people.short(key);
-        let keeps = |(step, _): &&(Step<'_>, Rewrapped)| step.keys == Keys::Keep && names(&step.leaves, key);
+        let keeps = |(step, _): &&(FileUpdate<'_>, Rewrapped)| {
+            step.keys == DataKeyChange::Keep && names(&step.leaves, key)
+        };
         if let Some((step, _)) = done.iter().find(keeps) {
             let path = shell_words::quote(&step.file.target.path);
             ui.warning(format!("{name} has the data key that stays; a new one: stax secrets rotate {path}"));

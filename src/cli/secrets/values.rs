@@ -7,7 +7,7 @@ use sops_document::{Cleartext, Document, EditError, Format, Path, Scalar, Step, 
 use zeroize::Zeroizing;
 
 use super::Which;
-use super::names::Names;
+use super::names::AllowedNames;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::workspace::settings::Settings;
@@ -276,7 +276,7 @@ pub fn check_managed(workspace: &Workspace, target: &Target, tree: &Tree) -> Res
     if target.env.is_none() {
         return Ok(());
     }
-    let names = Names::of(workspace)?;
+    let names = AllowedNames::of(workspace)?;
     let leaves = tree.leaves();
     if leaves.len() > MAX_KEYS {
         return Err(Failure::usage(format!("{}: more than {MAX_KEYS} keys", target.path)));
@@ -302,7 +302,7 @@ pub fn check_managed_value(
     target: &Target,
     path: &Path,
     scalar: &Scalar,
-    names: &Names,
+    names: &AllowedNames,
 ) -> Result<(), Failure> {
     let [Step::Key(name)] = path.0.as_slice() else {
         return Err(Failure::usage(format!("{}: a bound file is flat; `{path}` is not", target.path)));

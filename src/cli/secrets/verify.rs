@@ -12,7 +12,7 @@ use crate::cli::ui::Ui;
 use crate::repo::Repo;
 use crate::verify::RuleId;
 use crate::verify::facts::InClone;
-use crate::verify::{self, Against, Options, Report, State, Target};
+use crate::verify::{self, Against, Options, PushTarget, Report, TreeCheck};
 use crate::workspace::register::Depth;
 use crate::workspace::{Caller, Workspace};
 
@@ -24,7 +24,7 @@ mod output;
 pub(in crate::cli) mod push;
 mod sarif;
 
-use output::Output;
+use output::OutputFormat;
 pub(in crate::cli) use verify::count;
 
 /// Check policy, recipients and plaintext; without a key, and with one more
@@ -76,7 +76,7 @@ pub struct Args {
     with_key: bool,
     /// How to print the findings
     #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
-    format: Output,
+    format: OutputFormat,
     /// The same as --format json
     #[arg(long, conflicts_with = "format")]
     json: bool,
@@ -142,7 +142,7 @@ impl Args {
         let against = match &remote {
             // of all of history the state at its end is judged
             _ if self.history => Against::State,
-            Some(remote) => Against::Remote(Target { remote, branch: &branch, old: &old }),
+            Some(remote) => Against::Remote(PushTarget { remote, branch: &branch, old: &old }),
             None => Against::Start,
         };
         Ok(verify::range(&workspace, &span, &against, &self.options(Vec::new()))?)
@@ -164,8 +164,8 @@ impl Args {
         }
     }
 
-    fn output(&self) -> Output {
-        if self.json { Output::Json } else { self.format }
+    fn output(&self) -> OutputFormat {
+        if self.json { OutputFormat::Json } else { self.format }
     }
 
     fn caller(&self) -> Caller {
@@ -179,7 +179,7 @@ impl Args {
             false => workspace.without_kept_walks(),
         };
         mention(ui, &workspace)?;
-        let state = State::gather(&workspace, self.options(self.scope(&workspace)?))?;
+        let state = TreeCheck::gather(&workspace, self.options(self.scope(&workspace)?))?;
         let clone = match self.is_for_a_person() {
             true => InClone::Asked(clone::look(workspace.repo()?, state.facts())?),
             false => InClone::NotAsked,
@@ -190,7 +190,7 @@ impl Args {
 
     /// Whether somebody works in this clone, so that what it lacks is worth a word.
     fn is_for_a_person(&self) -> bool {
-        matches!(self.output(), Output::Text | Output::Json) && !is_ci(std::env::vars_os())
+        matches!(self.output(), OutputFormat::Text | OutputFormat::Json) && !is_ci(std::env::vars_os())
     }
 
     fn scope(&self, workspace: &Workspace) -> Result<Vec<String>, Failure> {

@@ -24,7 +24,7 @@ use crate::workspace::{Caller, VAULT, Workspace};
 pub struct Args {
     /// What keeps the secrets: SOPS files that are encrypted to age recipients
     #[arg(long, value_name = "BACKEND", default_value = "sops-age")]
-    backend: Backend,
+    backend: LinkBackend,
     /// The environment, such as production, development or staging
     #[arg(short, long, value_name = "ENV")]
     env: String,
@@ -37,14 +37,14 @@ pub struct Args {
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
-enum Backend {
+enum LinkBackend {
     SopsAge,
 }
 
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
         // the only one there is; clap refuses any other
-        let Backend::SopsAge = self.backend;
+        let LinkBackend::SopsAge = self.backend;
         check_env(&self.env).map_err(|error| Failure::usage(error.to_string()))?;
         let workspace = open_to_write(ui, None, Caller::Person, self.dry_run)?;
         let path = workspace.relative(&self.file)?;

@@ -3,18 +3,18 @@
 use super::Class::{self, Own, Points, Runs};
 
 /// Names of one class that one source tells of, apart by blanks.
-pub(super) struct Row {
+pub(super) struct NameRow {
     pub class: Class,
     pub source: &'static str,
     pub names: &'static str,
 }
 
-const fn row(class: Class, source: &'static str, names: &'static str) -> Row {
-    Row { class, source, names }
+const fn row(class: Class, source: &'static str, names: &'static str) -> NameRow {
+    NameRow { class, source, names }
 }
 
 /// The first row that fits decides.
-pub(super) const TABLE: &[Row] = &[
+pub(super) const TABLE: &[NameRow] = &[
     // stax and sops themselves: what a store says never decides what is read next
     row(Own, "stax, SECURITY.md", "STAX_* RUNNER_SECRETS_KEY"),
     row(Own, "README of getsops/sops", "SOPS_*"),

@@ -102,7 +102,7 @@ proptest! {
         cut in 1_usize..8,
     ) {
         let secrets: Vec<Secret> = values.iter().map(|value| secret("API_TOKEN", value)).collect();
-        let guard = Guard::new(&secrets, &BTreeSet::new(), &[]);
+        let guard = LeakGuard::new(&secrets, &BTreeSet::new(), &[]);
         prop_assert_eq!(guard.search(&text), Matches::default());
         // a part of a value is none
         let value = values[0].as_bytes();

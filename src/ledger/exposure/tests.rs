@@ -1,5 +1,5 @@
 use super::*;
-use crate::ledger::hand_made::{Commits, log, origin, snapshot};
+use crate::ledger::hand_made::{HandMadeLog, log, origin, snapshot};
 
 type Tips<'a> = &'a [(&'a str, &'a Rc<Snapshot>)];
 
@@ -13,7 +13,7 @@ fn insight(marks: &[u8]) -> Insight {
 }
 
 fn told_of(
-    versions: &[Version],
+    versions: &[FileVersion],
     removals: &[Removal],
     tips: Tips<'_>,
     insight: &Insight,
@@ -36,14 +36,16 @@ fn told_of(
         memory: Memory::default(),
     };
     let commit = |origin: &Option<Rc<Origin>>| origin.as_ref().map_or("-".into(), |it| it.commit.clone());
-    let state = |state: &State| match state {
-        State::Present => "present".to_owned(),
-        State::Exposed(Why::Elsewhere { path, key }) => format!("exposed as {key} of {path}"),
-        State::Exposed(why) => format!("exposed {why:?}"),
-        State::Replaced(by) => format!("replaced {}", commit(by)),
-        State::Accepted(why) => format!("accepted {why}"),
-        State::Unknown(Doubt::Reencrypted { set_again }) => format!("unknown, set {}", commit(set_again)),
-        State::Unknown(Doubt::Gone { removed }) => format!("unknown, gone {}", commit(removed)),
+    let state = |state: &ValueState| match state {
+        ValueState::Present => "present".to_owned(),
+        ValueState::Exposed(Why::Elsewhere { path, key }) => format!("exposed as {key} of {path}"),
+        ValueState::Exposed(why) => format!("exposed {why:?}"),
+        ValueState::Replaced(by) => format!("replaced {}", commit(by)),
+        ValueState::Accepted(why) => format!("accepted {why}"),
+        ValueState::Unknown(Doubt::Reencrypted { set_again }) => {
+            format!("unknown, set {}", commit(set_again))
+        }
+        ValueState::Unknown(Doubt::Gone { removed }) => format!("unknown, gone {}", commit(removed)),
     };
     let mut lines = Vec::new();
     for file in ledger.exposure(&[who.to_owned()]) {
@@ -59,7 +61,7 @@ fn told_of(
     lines
 }
 
-fn told(commits: Commits<'_>, tips: Tips<'_>, insight: &Insight) -> Vec<String> {
+fn told(commits: HandMadeLog<'_>, tips: Tips<'_>, insight: &Insight) -> Vec<String> {
     told_of(&log(commits), &[], tips, insight, "bob")
 }
 
@@ -87,7 +89,7 @@ fn a_rotation_leaves_the_values_exposed_until_each_is_replaced_and_without_a_key
     let rotated = snapshot(&["ana"], &[("A", 11), ("B", 12), ("C", 13)]);
     let set = snapshot(&["ana"], &[("A", 11), ("B", 15), ("C", 13)]);
     let gone = snapshot(&["ana"], &[("A", 11), ("B", 15)]);
-    let commits: Commits<'_> =
+    let commits: HandMadeLog<'_> =
         &[("f", "c4", &gone), ("f", "c3", &set), ("f", "c2", &rotated), ("f", "c1", &both)];
     let tips: Tips<'_> = &[("f", &gone)];
     assert_eq!(
@@ -114,7 +116,7 @@ fn who_is_back_reads_today_and_a_reverted_rotation_opens_again() {
     let both = snapshot(&["ana", "bob"], &[("A", 1)]);
     let rotated = snapshot(&["ana"], &[("A", 11)]);
     let back = snapshot(&["ana", "bob"], &[("A", 12)]);
-    let commits: Commits<'_> = &[("f", "c3", &back), ("f", "c2", &rotated), ("f", "c1", &both)];
+    let commits: HandMadeLog<'_> = &[("f", "c3", &back), ("f", "c2", &rotated), ("f", "c1", &both)];
     assert_eq!(
         told(commits, &[("f", &back)], &NO_KEY()),
         ["f c1..- not c2..c3", "  A [1@c1 11@c2 12@c3] exposed ReadsToday"].map(|line| {
@@ -124,11 +126,11 @@ fn who_is_back_reads_today_and_a_reverted_rotation_opens_again() {
     );
     // gone, back, and gone: both intervals
     let last = snapshot(&["ana"], &[("A", 13)]);
-    let commits: Commits<'_> =
+    let commits: HandMadeLog<'_> =
         &[("f", "c4", &last), ("f", "c3", &back), ("f", "c2", &rotated), ("f", "c1", &both)];
     assert_eq!(told(commits, &[("f", &last)], &NO_KEY())[0], "f c1..c4 not c2..c3");
     let kept = snapshot(&["ana"], &[("A", 1)]);
-    let reverted: Commits<'_> =
+    let reverted: HandMadeLog<'_> =
         &[("f", "c4", &kept), ("f", "c3", &rotated), ("f", "c2", &kept), ("f", "c1", &both)];
     assert_eq!(
         told(reverted, &[("f", &kept)], &NO_KEY()),
@@ -141,7 +143,7 @@ fn a_copy_in_another_env_and_a_value_under_another_name_are_found() {
     let both = snapshot(&["ana", "bob"], &[("A", 1)]);
     let rotated = snapshot(&["ana"], &[("A", 12)]);
     let copy = snapshot(&["ana"], &[("A", 1)]);
-    let commits: Commits<'_> = &[("g", "c3", &copy), ("f", "c2", &rotated), ("f", "c1", &both)];
+    let commits: HandMadeLog<'_> = &[("g", "c3", &copy), ("f", "c2", &rotated), ("f", "c1", &both)];
     let found = told(commits, &[("f", &rotated), ("g", &copy)], &insight(&[1, 12]));
     assert_eq!(
         found,
@@ -149,7 +151,7 @@ fn a_copy_in_another_env_and_a_value_under_another_name_are_found() {
     );
     let other = snapshot(&["ana"], &[("OLD_A", 31)]);
     let none = snapshot(&["ana"], &[("X", 15)]);
-    let commits: Commits<'_> = &[("h", "c3", &other), ("f", "c2", &none), ("f", "c1", &both)];
+    let commits: HandMadeLog<'_> = &[("h", "c3", &other), ("f", "c2", &none), ("f", "c1", &both)];
     let found = told(commits, &[("f", &none), ("h", &other)], &insight(&[1, 15, 31]));
     assert_eq!(found, ["f c1..c2", "  A [1@c1] exposed as OLD_A of h"]);
 }
@@ -158,7 +160,7 @@ fn a_copy_in_another_env_and_a_value_under_another_name_are_found() {
 fn a_replaced_key_whose_old_value_stands_under_another_name_is_exposed() {
     let both = snapshot(&["ana", "bob"], &[("A", 1), ("B", 2)]);
     let now = snapshot(&["ana"], &[("A", 15), ("B", 16), ("C", 11)]);
-    let commits: Commits<'_> = &[("f", "c2", &now), ("f", "c1", &both)];
+    let commits: HandMadeLog<'_> = &[("f", "c2", &now), ("f", "c1", &both)];
     let mut known = insight(&[1, 2, 15, 16, 11]);
     let exposed = ["f c1..c2", "  A [1@c1] exposed as C of f", "  B [2@c1] replaced c2"];
     assert_eq!(told(commits, &[("f", &now)], &known), exposed);
@@ -237,7 +239,7 @@ fn what_somebody_reads_with_another_key_is_no_exposure() {
     assert!(ledger.former(&is_bob).is_empty());
     assert_eq!(ledger.former(&|_, _| false).len(), 1);
     let both = ledger.exposure(&["bob-old".to_owned(), "bob-new".to_owned()]);
-    assert_eq!(both[0].items[0].state, State::Present);
+    assert_eq!(both[0].items[0].state, ValueState::Present);
 }
 
 #[test]
@@ -245,7 +247,7 @@ fn a_recipient_of_another_branch_counts() {
     // bob was in the file on a branch that was never merged
     let main = snapshot(&["ana"], &[("A", 1)]);
     let side = snapshot(&["ana", "bob"], &[("A", 1), ("B", 2)]);
-    let commits: Commits<'_> = &[("f", "side", &side), ("f", "c1", &main)];
+    let commits: HandMadeLog<'_> = &[("f", "side", &side), ("f", "c1", &main)];
     assert_eq!(
         told(commits, &[("f", &main)], &NO_KEY()),
         ["f c1..-", "  A [1@c1] exposed KeepsDataKey", "  B [2@side] unknown, gone -"]

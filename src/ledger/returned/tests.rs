@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::*;
 use crate::ledger::hand_made::{origin, snapshot};
-use crate::ledger::lineage::{Side, Turn};
+use crate::ledger::lineage::{ParentSide, Turn};
 
 /// A name, its parents, and what it holds where that is not what the first parent holds: `path: readers = tokens`,
 /// where `A1` is the token 1 of the key `A`; `path -` where it is gone.
@@ -48,8 +48,8 @@ fn made(graph: &[(&str, &str, &str)]) -> Made {
         }
         let mut older: Vec<String> = parents.iter().map(|parent| (*parent).to_owned()).collect();
         older.extend(parents.iter().flat_map(|parent| behind[*parent].clone()));
-        let held = |path: &str| -> Vec<Side> {
-            let side = |it: &&str| Side { commit: (*it).into(), held: trees[*it].get(path).cloned() };
+        let held = |path: &str| -> Vec<ParentSide> {
+            let side = |it: &&str| ParentSide { commit: (*it).into(), held: trees[*it].get(path).cloned() };
             parents.iter().map(side).collect()
         };
         let mut paths: Vec<String> = tree.keys().cloned().collect();

@@ -69,7 +69,7 @@ impl Config {
         let nodes = anchors.age_nodes(rule);
         let [node] = nodes.as_slice() else { return Err(by_hand(line, &task)) };
         let refused = || by_hand(line_of(&self.text, node.span.start), &task);
-        let Reference { item, mut splices } = anchors.reference(node, node.span.end, recipient, name)?;
+        let ListReference { item, mut splices } = anchors.reference(node, node.span.end, recipient, name)?;
         let new = Addition { recipient, item: &item, name };
         splices.push(layout::append(&self.text, node, &new).ok_or_else(refused)?);
         Ok(layout::apply_all(&self.text, splices))
@@ -176,7 +176,7 @@ impl Config {
 }
 
 /// How a list shall name a recipient, and what must be written elsewhere for it.
-pub(super) struct Reference {
+pub(super) struct ListReference {
     pub(super) item: String,
     pub(super) splices: Vec<Splice>,
 }
@@ -189,8 +189,8 @@ impl Anchors<'_> {
         end: usize,
         recipient: &str,
         name: Option<&str>,
-    ) -> Result<Reference, ConfigError> {
-        let as_is = |item: String| Ok(Reference { item, splices: Vec::new() });
+    ) -> Result<ListReference, ConfigError> {
+        let as_is = |item: String| Ok(ListReference { item, splices: Vec::new() });
         let known = self.definitions().find(|known| {
             single(known.node) == Some(recipient)
                 && known.node.span.end <= end
@@ -230,7 +230,7 @@ impl Anchors<'_> {
                 };
                 let splice = layout::append(self.text, home.holder, &new).ok_or_else(refused)?;
                 let alias = definition.split(' ').next().unwrap_or_default().replacen('&', "*", 1);
-                Ok(Reference { item: alias, splices: vec![splice] })
+                Ok(ListReference { item: alias, splices: vec![splice] })
             }
             [first, second, ..] => Err(ConfigError::new(
                 line(first),

@@ -9,7 +9,7 @@ pub(super) enum Level {
     Store,
 }
 
-pub(super) enum Verdict {
+pub(super) enum FieldVerdict {
     Known(&'static str),
     /// Not of sops, but customary: nothing to say.
     Normal,
@@ -82,31 +82,33 @@ impl Level {
     }
 }
 
-pub(super) fn judge(key: &str, level: Level) -> Verdict {
+pub(super) fn judge(key: &str, level: Level) -> FieldVerdict {
     let known = level.known();
     if let Some(name) = known.iter().find(|name| **name == key) {
-        return Verdict::Known(name);
+        return FieldVerdict::Known(name);
     }
     // sops-nix keeps the anchors of people and hosts here
     if level == Level::Top && key == "keys" {
-        return Verdict::Normal;
+        return FieldVerdict::Normal;
     }
     let plain = key.to_lowercase().replace(['-', ' ', '.'], "_");
     let slip = SLIPS.iter().find(|(at, slip, _)| *at == level && *slip == plain);
     if let Some((_, _, name)) = slip {
-        return Verdict::NearMiss(name);
+        return FieldVerdict::NearMiss(name);
     }
     let near = known.iter().map(|name| (distance(&plain, name), name)).min();
     if let Some((distance, name)) = near {
         // two letters of a short name make another word
         if distance <= if name.len() < 5 { 1 } else { 2 } {
-            return Verdict::NearMiss(name);
+            return FieldVerdict::NearMiss(name);
         }
     }
     match level {
-        Level::Top if RULE.contains(&key) => Verdict::Elsewhere("in a rule under `creation_rules`"),
-        Level::Rule if key == "creation_rules" || key == "stores" => Verdict::Elsewhere("at the top level"),
-        _ => Verdict::Unknown,
+        Level::Top if RULE.contains(&key) => FieldVerdict::Elsewhere("in a rule under `creation_rules`"),
+        Level::Rule if key == "creation_rules" || key == "stores" => {
+            FieldVerdict::Elsewhere("at the top level")
+        }
+        _ => FieldVerdict::Unknown,
     }
 }
 

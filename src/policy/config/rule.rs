@@ -5,7 +5,7 @@ use sops_document::tree::{Entry, Node, Value, line_of};
 use sops_document::yaml;
 
 use super::anchors::{Anchors, body};
-use super::edit::{Reference, by_hand, check_comment, check_recipient};
+use super::edit::{ListReference, by_hand, check_comment, check_recipient};
 use super::layout::{self, Splice};
 use super::{Config, ConfigError, CreationRule};
 
@@ -21,11 +21,11 @@ pub fn render_new<S: AsRef<str>>(path_regex: &str, recipients: &[S]) -> String {
 #[must_use]
 pub fn render_rule<S: AsRef<str>>(path_regex: &str, recipients: &[S]) -> String {
     let items: Vec<&str> = recipients.iter().map(AsRef::as_ref).collect();
-    Shape::default().render(&quoted(path_regex), &items, "\n")
+    RuleShape::default().render(&quoted(path_regex), &items, "\n")
 }
 
 /// How a rule is written.
-struct Shape {
+struct RuleShape {
     /// `  - `, up to the first field of the rule.
     dash: String,
     /// `{path_regex: …, age: […]}`
@@ -43,13 +43,13 @@ enum List {
     Text,
 }
 
-impl Default for Shape {
+impl Default for RuleShape {
     fn default() -> Self {
         Self { dash: "  - ".into(), is_flow: false, group: None, list: List::Lines("      - ".into()) }
     }
 }
 
-impl Shape {
+impl RuleShape {
     /// The manner of a rule; `None` when its item does not start its line.
     fn of(anchors: &Anchors<'_>, rule: &Entry) -> Option<Self> {
         let text = anchors.text;
@@ -212,7 +212,7 @@ impl Config {
         let rules: Vec<&Entry> = list.iter().flat_map(|list| list.node.entries()).collect();
         let anchors = Anchors::of(text, &tree);
         let Some(model) = rules.get(at.saturating_sub(1)) else {
-            let rule = Shape::default().render(&quoted(path_regex), &[recipient], newline);
+            let rule = RuleShape::default().render(&quoted(path_regex), &[recipient], newline);
             let splice = match list {
                 None => layout::insert_lines(text, text.len(), &format!("creation_rules:{newline}{rule}")),
                 // `creation_rules:` with nothing behind it
@@ -223,13 +223,13 @@ impl Config {
             };
             return Ok(Some((vec![splice], false)));
         };
-        let Some(mut shape) = Shape::of(&anchors, model) else { return Ok(None) };
+        let Some(mut shape) = RuleShape::of(&anchors, model) else { return Ok(None) };
         let place =
             if at < rules.len() { layout::line_start(text, rules[at].span.start) } else { text.len() };
         let ages = anchors.age_nodes(at.saturating_sub(1));
         let reference = match ages.first() {
             Some(age) => anchors.reference(age, place, recipient, name)?,
-            None => Reference { item: recipient.to_owned(), splices: Vec::new() },
+            None => ListReference { item: recipient.to_owned(), splices: Vec::new() },
         };
         if matches!(shape.list, List::Text) && !reference.splices.is_empty() {
             shape.list = List::Brackets;

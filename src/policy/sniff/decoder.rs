@@ -2,7 +2,7 @@
 //! of both orders, with and without a mark, the text that it says, as far as it is ASCII.
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum State {
+enum DecoderState {
     #[default]
     Plain,
     /// Behind a backslash.
@@ -16,7 +16,7 @@ enum State {
 /// Holds what an escape has said so far, since a part may end within it.
 #[derive(Default)]
 pub(super) struct Decoder {
-    state: State,
+    state: DecoderState,
 }
 
 /// What stands for a letter that no word holds.
@@ -40,23 +40,23 @@ impl Decoder {
 
     fn push(&mut self, byte: u8, out: &mut Vec<u8>) {
         self.state = match self.state {
-            State::Plain if byte == b'\\' => State::Escape,
-            State::Plain => {
+            DecoderState::Plain if byte == b'\\' => DecoderState::Escape,
+            DecoderState::Plain => {
                 out.push(byte);
-                State::Plain
+                DecoderState::Plain
             }
-            State::Escape => escape(byte, out),
-            State::Hex { left, value } => match char::from(byte).to_digit(16) {
+            DecoderState::Escape => escape(byte, out),
+            DecoderState::Hex { left, value } => match char::from(byte).to_digit(16) {
                 Some(digit) if left == 1 => {
                     out.push(letter(value << 4 | digit));
-                    State::Plain
+                    DecoderState::Plain
                 }
-                Some(digit) => State::Hex { left: left - 1, value: value << 4 | digit },
+                Some(digit) => DecoderState::Hex { left: left - 1, value: value << 4 | digit },
                 None => self.again(OTHER, byte, out),
             },
-            State::Fold if matches!(byte, b' ' | b'\t' | b'\r' | b'\n') => State::Fold,
-            State::Fold => {
-                self.state = State::Plain;
+            DecoderState::Fold if matches!(byte, b' ' | b'\t' | b'\r' | b'\n') => DecoderState::Fold,
+            DecoderState::Fold => {
+                self.state = DecoderState::Plain;
                 self.push(byte, out);
                 return;
             }
@@ -64,26 +64,26 @@ impl Decoder {
     }
 
     /// An escape that broke off, and the byte behind it.
-    fn again(&mut self, instead: u8, byte: u8, out: &mut Vec<u8>) -> State {
+    fn again(&mut self, instead: u8, byte: u8, out: &mut Vec<u8>) -> DecoderState {
         out.push(instead);
-        self.state = State::Plain;
+        self.state = DecoderState::Plain;
         self.push(byte, out);
         self.state
     }
 }
 
-fn escape(byte: u8, out: &mut Vec<u8>) -> State {
+fn escape(byte: u8, out: &mut Vec<u8>) -> DecoderState {
     match byte {
-        b'x' => return State::Hex { left: 2, value: 0 },
-        b'u' => return State::Hex { left: 4, value: 0 },
-        b'U' => return State::Hex { left: 8, value: 0 },
-        b'\r' | b'\n' => return State::Fold,
+        b'x' => return DecoderState::Hex { left: 2, value: 0 },
+        b'u' => return DecoderState::Hex { left: 4, value: 0 },
+        b'U' => return DecoderState::Hex { left: 8, value: 0 },
+        b'\r' | b'\n' => return DecoderState::Fold,
         b'"' | b'/' | b'\\' => out.push(byte),
         // a blank of some kind
         b'n' | b't' | b'r' | b'b' | b'f' => out.push(b' '),
         other => out.extend([b'\\', other]),
     }
-    State::Plain
+    DecoderState::Plain
 }
 
 fn letter(value: u32) -> u8 {

@@ -4,8 +4,8 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use crate::repo::changes::Found;
-use crate::repo::{Commit, Entry, ObjectId, PathChange};
+use crate::repo::changes::OrderedWalk;
+use crate::repo::{Commit, ObjectId, PathChange, TreeEntry};
 
 /// With the number of the format: a new one for whatever changes the meaning of a walk.
 const HEAD: &[u8] = b"stax history 2\n";
@@ -39,7 +39,7 @@ fn head(name: usize) -> &'static [u8] {
     if name > 20 { HEAD_SHA256 } else { HEAD }
 }
 
-pub(super) fn bytes(seal: &Seal, tips: &[ObjectId], found: &Found) -> Option<Vec<u8>> {
+pub(super) fn bytes(seal: &Seal, tips: &[ObjectId], found: &OrderedWalk) -> Option<Vec<u8>> {
     let mut out = Out(head(tips.first().map_or(0, |tip| tip.bytes().len())).to_vec());
     out.count(tips.len());
     tips.iter().for_each(|tip| out.id(*tip));
@@ -63,12 +63,12 @@ pub(super) fn bytes(seal: &Seal, tips: &[ObjectId], found: &Found) -> Option<Vec
 
 /// `None` for anything but what [`bytes`] wrote under this seal for names of so many bytes. The commits have no names, dates and
 /// messages yet.
-pub(super) fn parse(seal: &Seal, bytes: &[u8], name: usize) -> Option<(Vec<ObjectId>, Found)> {
+pub(super) fn parse(seal: &Seal, bytes: &[u8], name: usize) -> Option<(Vec<ObjectId>, OrderedWalk)> {
     let (content, tag) = bytes.split_at_checked(bytes.len().checked_sub(TAG)?)?;
     seal.mac(content)?.verify_slice(tag).ok()?;
     let mut input = In { rest: content.strip_prefix(head(name))?, name };
     let tips = (0..input.count()?).map(|_| input.id()).collect::<Option<Vec<_>>>()?;
-    let mut found = Found::default();
+    let mut found = OrderedWalk::default();
     found.walk.commits = input.count()?;
     found.skew = input.long()?;
     for _ in 0..input.count()? {
@@ -102,7 +102,7 @@ impl Out {
         self.0.extend_from_slice(id.bytes());
     }
 
-    fn entry(&mut self, entry: Option<Entry>) {
+    fn entry(&mut self, entry: Option<TreeEntry>) {
         self.count(entry.map_or(NOTHING, |entry| entry.mode as usize));
         if let Some(entry) = entry {
             self.id(entry.id);
@@ -143,12 +143,12 @@ impl In<'_> {
         ObjectId::new(self.take(self.name)?)
     }
 
-    fn entry(&mut self) -> Option<Option<Entry>> {
+    fn entry(&mut self) -> Option<Option<TreeEntry>> {
         let mode = u32::try_from(self.count()?).ok()?;
         if mode as usize == NOTHING {
             return Some(None);
         }
-        Some(Some(Entry { id: self.id()?, mode }))
+        Some(Some(TreeEntry { id: self.id()?, mode }))
     }
 
     fn change(&mut self) -> Option<PathChange> {

@@ -147,12 +147,12 @@ fn grown(seed: u64, count: usize) -> Sandbox {
     sandbox
 }
 
-fn walk(sandbox: &Sandbox) -> Walk {
+fn walk(sandbox: &Sandbox) -> CommitWalk {
     history(&sandbox.open(), &PATHS)
 }
 
 /// The walk by a list equals that by a pattern, but for the choices.
-fn assert_same_as_changes(sandbox: &Sandbox, walk: &Walk) {
+fn assert_same_as_changes(sandbox: &Sandbox, walk: &CommitWalk) {
     let repo = sandbox.open();
     let all = repo.changes(&repo.head_span().unwrap(), &|path| PATHS.contains(&path)).unwrap();
     assert_eq!(all.commits, walk.commits);
@@ -198,7 +198,7 @@ fn two_walks_joined_are_the_walk_for_both_questions() {
         let (some, rest) = PATHS.split_at(3);
         let first = repo.changes(&span, &|path| some.contains(&path)).unwrap();
         let joined = first.join(repo.changes_of(&span, rest).unwrap());
-        let told = |walk: &Walk| -> Vec<(ObjectId, Vec<PathChange>)> {
+        let told = |walk: &CommitWalk| -> Vec<(ObjectId, Vec<PathChange>)> {
             let changed = walk.changed.iter().filter(|commit| !commit.paths.is_empty());
             changed.map(|commit| (commit.id, commit.paths.clone())).collect()
         };

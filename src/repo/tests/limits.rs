@@ -11,8 +11,8 @@ fn index_answers(repo: &Repo) -> String {
             (repo.index_entries().unwrap(), repo.odd_paths().unwrap(), repo.staged_changes().unwrap()),
             ["a/changed", "promised", "gone", "b/outside"].map(|path| repo.index_blob(path).unwrap()),
             ["a/x.sops.yaml", "b/x.sops.yaml"].map(|path| repo.attribute(path, "diff").unwrap()),
-            (differing(State::Head, State::Index), differing(State::Index, State::WorkTree)),
-            differing(State::Head, State::WorkTree),
+            (differing(FilesAt::Head, FilesAt::Index), differing(FilesAt::Index, FilesAt::WorkTree)),
+            differing(FilesAt::Head, FilesAt::WorkTree),
         )
     )
 }
@@ -92,7 +92,7 @@ fn what_changed_in_the_second_of_a_split_index_is_seen() {
     let index = fs::metadata(sandbox.top().join(".git/index")).unwrap().modified().unwrap();
     let file = fs::File::options().write(true).open(sandbox.top().join("a/changed")).unwrap();
     file.set_modified(index).unwrap();
-    let changes = sandbox.open().differing(State::Index, State::WorkTree).unwrap();
+    let changes = sandbox.open().differing(FilesAt::Index, FilesAt::WorkTree).unwrap();
     assert_eq!(changes.iter().map(|change| &*change.path).collect::<Vec<_>>(), ["a/changed"]);
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::policy::content::TOO_LARGE;
 use crate::policy::sniff::Traits;
-use crate::repo::{Entry, ObjectId, RepoError};
+use crate::repo::{ObjectId, RepoError, TreeEntry};
 use crate::verify::base::Base;
 use crate::verify::error::VerifyError;
 use crate::verify::facts::{FileFacts, Leak, LeakPlace};
@@ -12,7 +12,7 @@ use crate::verify::finding::Finding;
 use crate::verify::objects;
 use crate::verify::owners::Owners;
 use crate::verify::rules::{self, file::unjudged, git::leaked_key};
-use crate::verify::source::Source;
+use crate::verify::source::TreeSource;
 use crate::verify::tree;
 use crate::workspace::Workspace;
 
@@ -22,7 +22,7 @@ pub(super) fn of_tree(
     tree: ObjectId,
     base: &Base,
 ) -> Result<Vec<Finding>, VerifyError> {
-    let source = Source::Commit(tree);
+    let source = TreeSource::Commit(tree);
     let mut gathered = tree::gather(workspace, source, &|_| true, &BTreeSet::new())?;
     gathered.facts.exceptions = base.exceptions.list().to_vec();
     let (mut findings, _) = base.split(workspace, source, rules::judge(&gathered.facts))?;
@@ -42,7 +42,7 @@ pub(super) fn new_files(
     workspace: &Workspace,
     tree: ObjectId,
     base: &Base,
-) -> Result<Vec<(String, Entry)>, VerifyError> {
+) -> Result<Vec<(String, TreeEntry)>, VerifyError> {
     let repo = workspace.repo()?;
     let before = base.tree.map(|tree| repo.files_of(tree)).transpose()?.unwrap_or_default();
     let known: BTreeSet<ObjectId> = before.into_iter().map(|(_, entry)| entry.id).collect();

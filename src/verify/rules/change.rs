@@ -4,9 +4,9 @@ pub(in crate::verify) mod old_mac;
 
 use shell_words::quote;
 
-use crate::ledger::{Change, Oddity, Origin, Retyped, Snapshot};
+use crate::ledger::{FileChanged, Oddity, Origin, Retyped, Snapshot};
 use crate::policy::vault::Allow;
-use crate::verify::finding::{Finding, Part};
+use crate::verify::finding::{Finding, FindingPart};
 use crate::verify::rule::{Also, On, RuleId, Severity, rules};
 use crate::workspace::VAULT;
 
@@ -145,7 +145,7 @@ const SHOWN: usize = 3;
 const COMMITS: usize = 5;
 
 /// What no honest writer of SOPS does, and what a reviewer should know. `end`: the file where a range ends.
-pub(in crate::verify) fn odd(change: &Change<'_>, oddity: &Oddity, end: Option<&Snapshot>) -> Finding {
+pub(in crate::verify) fn odd(change: &FileChanged<'_>, oddity: &Oddity, end: Option<&Snapshot>) -> Finding {
     let path = change.path;
     let error = |rule, message: String| Finding::error(rule, path, message).fix(see(path));
     match oddity {
@@ -167,7 +167,7 @@ pub(in crate::verify) fn odd(change: &Change<'_>, oddity: &Oddity, end: Option<&
         Oddity::OldToken { keys } => {
             let more = if keys.len() > 1 { format!(" and {} more", keys.len() - 1) } else { String::new() };
             let words = |what: &str| format!("{what}: the token of an older version is back");
-            let each = |key: &String| Part::of_key(key, words(&format!("`{key}`")));
+            let each = |key: &String| FindingPart::of_key(key, words(&format!("`{key}`")));
             Finding::notice(RuleId::D06, path, words(&format!("`{}`{more}", keys[0])))
                 .parts(keys.iter().map(each))
         }

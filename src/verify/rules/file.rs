@@ -11,8 +11,8 @@ use sops_document::tree::{Entry, Leaf, Path};
 use sops_document::{Document, Format, Scalar, Token, TokenType};
 
 use crate::environment::names::{NameError, check_name};
-use crate::policy::content::Content;
-use crate::verify::finding::{Finding, Part};
+use crate::policy::content::FileContent;
+use crate::verify::finding::{Finding, FindingPart};
 use crate::verify::rule::{Also, On, RuleId, Severity, rules};
 
 use super::change::see;
@@ -178,26 +178,30 @@ pub(super) const MAX_NAMED: usize = 1000;
 pub(super) fn check(file: &FileFacts, allowed_names: &[String]) -> Vec<Finding> {
     let error = |rule, message: &str| vec![Finding::error(rule, &file.path, message)];
     match &file.content {
-        Content::Missing => vec![missing(file)],
-        Content::NotRegular => error(RuleId::F01, "is a link, not a file of its own"),
-        Content::NotText => error(RuleId::F01, "is not UTF-8 text"),
-        Content::Unjudged(why) => error(RuleId::F01, why),
-        Content::OtherFormat if file.managed => error(RuleId::F01, "is neither .yaml, .yml, .json nor .env"),
-        Content::OtherFormat => error(RuleId::F01, "is a SOPS document of another format than its name says"),
-        Content::Broken { line, is_unmerged: true, .. } => vec![conflict(file).at(*line)],
-        Content::Broken { line, what, .. } => vec![broken(file, *line, what)],
-        Content::Clear => vec![
+        FileContent::Missing => vec![missing(file)],
+        FileContent::NotRegular => error(RuleId::F01, "is a link, not a file of its own"),
+        FileContent::NotText => error(RuleId::F01, "is not UTF-8 text"),
+        FileContent::Unjudged(why) => error(RuleId::F01, why),
+        FileContent::OtherFormat if file.managed => {
+            error(RuleId::F01, "is neither .yaml, .yml, .json nor .env")
+        }
+        FileContent::OtherFormat => {
+            error(RuleId::F01, "is a SOPS document of another format than its name says")
+        }
+        FileContent::Broken { line, is_unmerged: true, .. } => vec![conflict(file).at(*line)],
+        FileContent::Broken { line, what, .. } => vec![broken(file, *line, what)],
+        FileContent::Clear => vec![
             Finding::error(RuleId::F04, &file.path, "the whole file is in clear: it has no SOPS metadata")
                 .fix(format!("stax secrets encrypt -i {}", quote(&file.path))),
         ],
-        Content::Document(document) if file.managed => caps(file, document)
+        FileContent::Document(document) if file.managed => caps(file, document)
             .into_iter()
             .chain(shape(file, document))
             .chain(twins(file, document))
             .chain(names(file, document, allowed_names))
             .chain(values(file, document))
             .collect(),
-        Content::Document(document) => {
+        FileContent::Document(document) => {
             misnamed(file, document).into_iter().chain(values(file, document)).collect()
         }
     }
@@ -337,7 +341,7 @@ fn value_size(leaf: &Leaf) -> usize {
 fn values(file: &FileFacts, document: &Document) -> Vec<Finding> {
     let mut findings: Vec<Finding> = Vec::new();
     let mut empty = Vec::new();
-    let mut rest: Option<(RuleId, Vec<Part>)> = None;
+    let mut rest: Option<(RuleId, Vec<FindingPart>)> = None;
     let mut tree = document.tree().clone();
     document.metadata().selector.walk(&mut tree, &mut |path, met, selected| {
         let Selected::Leaf(leaf, span) = met else { return };
@@ -351,7 +355,10 @@ fn values(file: &FileFacts, document: &Document) -> Vec<Finding> {
                 findings.push(finding.at(line).key(path.to_string()));
             } else if finding.severity == Severity::Error {
                 let (_, parts) = rest.get_or_insert((finding.rule, Vec::new()));
-                parts.push(Part { line: Some(line), ..Part::of_key(path.to_string(), finding.message) });
+                parts.push(FindingPart {
+                    line: Some(line),
+                    ..FindingPart::of_key(path.to_string(), finding.message)
+                });
             }
         }
     });
@@ -375,7 +382,7 @@ fn empties(file: &FileFacts, paths: &[String]) -> Option<Finding> {
         ),
     };
     let each = |path: &String| {
-        Part::of_key(path, format!("`{path}` is empty, which SOPS neither encrypts nor authenticates"))
+        FindingPart::of_key(path, format!("`{path}` is empty, which SOPS neither encrypts nor authenticates"))
     };
     Some(Finding::notice(RuleId::F04E, &file.path, message).parts(paths.iter().map(each)))
 }
@@ -448,7 +455,8 @@ pub(in crate::verify) fn opened(path: &str, keys: &[&str]) -> Finding {
     let first = keys.first().copied().unwrap_or_default();
     let more = if keys.len() > 1 { format!(" and {} more", keys.len() - 1) } else { String::new() };
     let message = format!("`{first}`{more} is in clear: the file was a SOPS document before");
-    let each =
-        |key: &&str| Part::of_key(*key, format!("`{key}` is in clear: the file was a SOPS document before"));
+    let each = |key: &&str| {
+        FindingPart::of_key(*key, format!("`{key}` is in clear: the file was a SOPS document before"))
+    };
     Finding::error(RuleId::F04, path, message).key(first).fix(PUBLISHED).parts(keys.iter().map(each))
 }

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use sops_document::{Document, Token, TokenType};
 
 use crate::policy::policies::Policies;
-use crate::verify::finding::{Finding, Part};
+use crate::verify::finding::{Finding, FindingPart};
 use crate::verify::rule::{Also, On, RuleId, Severity, rules};
 
 use super::change::see;
@@ -168,8 +168,9 @@ pub(super) fn drifts(facts: &Facts, policies: &Policies) -> Vec<Finding> {
                 paths[0]
             ),
         };
-        let each =
-            |path: &&str| Part::of_file(*path, format!("{path} selects its values otherwise than its rule"));
+        let each = |path: &&str| {
+            FindingPart::of_file(*path, format!("{path} selects its values otherwise than its rule"))
+        };
         Finding::notice(RuleId::M05, policy, message).at(line).parts(paths.iter().map(each))
     };
     drifted.into_iter().map(notice).collect()

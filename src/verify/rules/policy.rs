@@ -8,7 +8,7 @@ use sops_document::merge::marker;
 use crate::policy::config::{Config, ConfigError, CreationRule};
 use crate::policy::pattern::Pattern;
 use crate::policy::policies::{Policies, folder};
-use crate::verify::finding::{Finding, Part};
+use crate::verify::finding::{Finding, FindingPart};
 use crate::verify::rule::{Also, On, RuleId, Severity, rules};
 
 use crate::verify::facts::{Facts, OtherPolicy};
@@ -184,7 +184,7 @@ fn ungoverned_files(facts: &Facts, policies: &Policies) -> Vec<Finding> {
         (strangers.len(), if strangers.len() == 1 { "SOPS file is" } else { "SOPS files are" });
     let message = format!("{number} {files} governed by no rule: nothing says who may read them");
     let each = |path: &&str| {
-        Part::of_file(*path, format!("{path} is governed by no rule: nothing says who may read it"))
+        FindingPart::of_file(*path, format!("{path} is governed by no rule: nothing says who may read it"))
     };
     let notice = || Finding::notice(RuleId::P03, POLICY, message).parts(strangers.iter().map(each));
     findings.extend((number > 0).then(notice));
@@ -225,7 +225,7 @@ fn order(facts: &Facts, config: &Config) -> Vec<Finding> {
         let each = |path: &&str| {
             let message =
                 format!("{path} matches the rules in lines {line} and {other}, which name other readers");
-            Part::of_file(*path, message)
+            FindingPart::of_file(*path, message)
         };
         Finding::notice(RuleId::P03, POLICY, message)
             .first_words(format!("{what} of this rule also match that in line , which names other readers"))

@@ -6,7 +6,7 @@ use shell_words::quote;
 
 use crate::policy::Holders;
 use crate::policy::config::{Config, CreationRule};
-use crate::policy::roster::{Roster, RosterError, Row};
+use crate::policy::roster::{Roster, RosterError, RosterRow};
 use crate::verify::facts::Facts;
 use crate::verify::finding::Finding;
 use crate::verify::rule::{Also, On, RuleId, Severity, rules};
@@ -172,7 +172,7 @@ pub fn unexplained_rows(facts: &Facts) -> Vec<String> {
 }
 
 /// R02: a row whose date is later than the log proves.
-pub(in crate::verify) fn late_row((line, row): (usize, &Row), date: &str, commit: &str) -> Finding {
+pub(in crate::verify) fn late_row((line, row): (usize, &RosterRow), date: &str, commit: &str) -> Finding {
     let (name, said) = (&row.name, &row.onboarded);
     let message = format!("{name} is in the policy since {date} {commit}, not since {said}");
     let fix = format!("write {date} into the row of {name}   (all dates: stax secrets recipients)");

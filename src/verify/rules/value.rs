@@ -4,12 +4,12 @@
 use shell_words::quote;
 use sops_document::{MacState, OpenFault};
 
-use crate::leak::{Guard, Match};
+use crate::leak::{LeakGuard, Match};
 
 use super::change::see;
 use crate::policy::Holders;
 use crate::verify::facts::FileFacts;
-use crate::verify::finding::{Finding, Part};
+use crate::verify::finding::{Finding, FindingPart};
 use crate::verify::rule::{Also, On, RuleId, Severity, rules};
 use crate::workspace::StanzaFault;
 
@@ -184,7 +184,7 @@ pub(in crate::verify) fn replaced(path: &str, names: &[String]) -> Finding {
     let shown = shown.join(", ");
     let message = format!("values changed while all of the file was encrypted anew: {shown}{more}");
     let each = |name: &String| {
-        Part::of_key(name, format!("`{name}` changed while all of the file was encrypted anew"))
+        FindingPart::of_key(name, format!("`{name}` changed while all of the file was encrypted anew"))
     };
     Finding::warning(RuleId::C04, path, message)
         .parts(names.iter().map(each))
@@ -196,14 +196,14 @@ pub(in crate::verify) fn replaced(path: &str, names: &[String]) -> Finding {
 }
 
 /// C07 of a match in a file.
-pub(in crate::verify) fn leaked(guard: &Guard, path: &str, found: &Match) -> Finding {
+pub(in crate::verify) fn leaked(guard: &LeakGuard, path: &str, found: &Match) -> Finding {
     let finding = leaked_value(guard, path, found.value, found.is_password);
     found.how().into_iter().fold(finding.at(found.line), Finding::detail)
 }
 
 /// C07 of a value wherever it stands in the file.
 #[must_use]
-pub fn leaked_value(guard: &Guard, path: &str, value: usize, is_password: bool) -> Finding {
+pub fn leaked_value(guard: &LeakGuard, path: &str, value: usize, is_password: bool) -> Finding {
     let path = guard.hide(path);
     let message = format!("{} stands in {path}", guard.told(value, is_password));
     Finding::error(RuleId::C07, path, message).key(&guard.name(value).key)
@@ -211,20 +211,20 @@ pub fn leaked_value(guard: &Guard, path: &str, value: usize, is_password: bool) 
 
 /// C07 of a value in the path itself: each commit shows it.
 #[must_use]
-pub fn leaked_name(guard: &Guard, path: &str, value: usize) -> Finding {
+pub fn leaked_name(guard: &LeakGuard, path: &str, value: usize) -> Finding {
     let path = guard.hide(path);
     let message = format!("{} is in the name of {path}", guard.told(value, false));
     Finding::error(RuleId::C07, path, message).key(&guard.name(value).key)
 }
 
 /// C07 of every value in a path.
-pub(in crate::verify) fn leaked_names(guard: &Guard, path: &str) -> Vec<Finding> {
+pub(in crate::verify) fn leaked_names(guard: &LeakGuard, path: &str) -> Vec<Finding> {
     let values = guard.search(path.as_bytes()).values;
     values.iter().map(|found| leaked_name(guard, path, found.value)).collect()
 }
 
 /// C07 of what a commit or a tag says: all who get it read it.
-pub(in crate::verify) fn leaked_in_text(guard: &Guard, name: &str, found: &Match) -> Finding {
+pub(in crate::verify) fn leaked_in_text(guard: &LeakGuard, name: &str, found: &Match) -> Finding {
     let message = format!("{} stands in the text of {name}", guard.told(found.value, found.is_password));
     Finding::error(RuleId::C07, ".git", message)
 }
@@ -234,13 +234,14 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::leak::{Name, Secret};
+    use crate::leak::{Secret, ValueName};
 
     #[test]
     fn a_path_is_shown_without_the_value_that_it_holds() {
-        let name = Name { key: "A".into(), file: "f".into(), env: Some("production".into()), is_old: false };
+        let name =
+            ValueName { key: "A".into(), file: "f".into(), env: Some("production".into()), is_old: false };
         let secret = Secret { name, value: b"a1b2c3d4e5".to_vec().into() };
-        let guard = Guard::new(&[secret], &BTreeSet::new(), &[]);
+        let guard = LeakGuard::new(&[secret], &BTreeSet::new(), &[]);
         let named = leaked_names(&guard, "dump/a1b2c3d4e5.txt");
         assert_eq!(named[0].message, "the value of A (production) is in the name of dump/***.txt");
     }

@@ -10,7 +10,7 @@ use crate::verify::error::VerifyError;
 use crate::verify::facts::{Facts, Link, OtherPolicy};
 use crate::verify::plain::{Plain, is_exempt, says_secret};
 use crate::verify::rules;
-use crate::verify::source::{Candidate, Source, may_be_secret};
+use crate::verify::source::{Candidate, TreeSource, may_be_secret};
 use crate::workspace::{POLICY, Workspace};
 
 /// So many neighbours tell whether a rule names secrets.
@@ -23,7 +23,7 @@ type Chosen<'a> = &'a dyn Fn(&str) -> bool;
 
 pub(super) fn add(
     workspace: &Workspace,
-    source: Source,
+    source: TreeSource,
     (wanted, closely): (Chosen<'_>, Chosen<'_>),
     candidates: &[Candidate],
     facts: &mut Facts,
@@ -41,7 +41,7 @@ pub(super) fn add(
 /// somebody who still reads another one.
 fn read_elsewhere(
     workspace: &Workspace,
-    source: Source,
+    source: TreeSource,
     candidates: &[Candidate],
     facts: &Facts,
 ) -> BTreeSet<String> {
@@ -62,7 +62,7 @@ fn read_elsewhere(
     found
 }
 
-fn others(workspace: &Workspace, source: Source, candidates: &[Candidate]) -> Vec<OtherPolicy> {
+fn others(workspace: &Workspace, source: TreeSource, candidates: &[Candidate]) -> Vec<OtherPolicy> {
     let is_other = |candidate: &&Candidate| {
         candidate.path.ends_with("/.sops.yaml") || candidate.path == POLICY && !candidate.is_regular()
     };
@@ -81,7 +81,7 @@ fn others(workspace: &Workspace, source: Source, candidates: &[Candidate]) -> Ve
 /// other files of the rule are.
 fn plain(
     workspace: &Workspace,
-    source: Source,
+    source: TreeSource,
     (wanted, closely): (Chosen<'_>, Chosen<'_>),
     candidates: &[Candidate],
     facts: &Facts,
@@ -130,7 +130,7 @@ fn plain(
 /// Some of the files that a rule names, and whether they are sealed.
 fn sample<'a>(
     workspace: &Workspace,
-    source: Source,
+    source: TreeSource,
     paths: &[&'a str],
     known: &BTreeSet<&str>,
 ) -> Vec<(&'a str, bool)> {
@@ -142,9 +142,9 @@ fn sample<'a>(
     some.map(|path| (*path, is_sealed(path))).collect()
 }
 
-fn target(workspace: &Workspace, source: Source, path: &str) -> Option<Link> {
+fn target(workspace: &Workspace, source: TreeSource, path: &str) -> Option<Link> {
     // in the work tree a link is never followed; its text stands in the index as well
-    let source = if source == Source::WorkTree { Source::Index } else { source };
+    let source = if source == TreeSource::WorkTree { TreeSource::Index } else { source };
     let bytes = source.read(workspace, path).ok().flatten()?;
     Some(Link { path: path.to_owned(), target: String::from_utf8(bytes).ok()? })
 }

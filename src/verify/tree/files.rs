@@ -7,12 +7,12 @@ use sops_document::Format;
 
 use crate::disk::DiskError;
 use crate::inventory::{Read, secret};
-use crate::policy::content::{Content, ODD_NAME};
+use crate::policy::content::{FileContent, ODD_NAME};
 use crate::policy::sniff::sniff;
 use crate::repo::{Attribute, ObjectId};
 use crate::verify::error::VerifyError;
 use crate::verify::facts::{FileFacts, Leak, LeakPlace};
-use crate::verify::source::{Candidate, Source, is_attributes, may_be_secret};
+use crate::verify::source::{Candidate, TreeSource, is_attributes, may_be_secret};
 use crate::workspace::{Workspace, WorkspaceError};
 
 /// What a commit holds under a name that says nothing is read without a reason when it is small, as sealed keys and
@@ -20,9 +20,9 @@ use crate::workspace::{Workspace, WorkspaceError};
 const LARGE: usize = 16 << 10;
 
 /// How a tree is looked at.
-pub(super) struct Look<'a> {
+pub(super) struct TreeLook<'a> {
     pub(super) workspace: &'a Workspace,
-    pub(super) source: Source,
+    pub(super) source: TreeSource,
     /// Paths whose files are judged.
     pub(super) wanted: &'a dyn Fn(&str) -> bool,
     /// Paths of a commit that are read whatever their size and name say.
@@ -40,14 +40,14 @@ pub(super) struct Seen {
     pub(super) unread: Vec<(String, String)>,
 }
 
-impl Look<'_> {
+impl TreeLook<'_> {
     pub(super) fn all(&self, candidates: &[Candidate]) -> Result<Seen, VerifyError> {
         let mut seen = Seen::default();
         let marked = self.marked(candidates)?;
         let changed = self.changed()?;
         let is_searched = |path: &str| match self.source {
             // a range is judged by its commits: see `objects`
-            Source::Commit(_) => false,
+            TreeSource::Commit(_) => false,
             _ => changed.as_ref().is_none_or(|changed| changed.contains(path)),
         };
         for candidate in candidates.iter().filter(|candidate| (self.wanted)(&candidate.path)) {
@@ -101,7 +101,7 @@ impl Look<'_> {
 
     /// Almost every file of a commit is binary by its name, and almost none is a document.
     fn is_passed_over(&self, path: &str, id: ObjectId) -> Result<bool, VerifyError> {
-        if !matches!(self.source, Source::Commit(_))
+        if !matches!(self.source, TreeSource::Commit(_))
             || (self.closely)(path)
             || Format::said_by(path).is_some()
             || has_secret_name(path)
@@ -118,12 +118,12 @@ impl Look<'_> {
             candidates.iter().filter(|candidate| candidate.is_regular() && (self.wanted)(&candidate.path));
         let paths: Vec<&str> = regular.map(|candidate| candidate.path.as_str()).collect();
         let is_stax = |value: &Attribute| *value == Attribute::Value("stax".into());
-        let Source::Commit(commit) = self.source else {
+        let TreeSource::Commit(commit) = self.source else {
             let mut marked = BTreeSet::new();
             for path in paths {
                 // for all files of a repository git cannot be started
                 let value = match self.source {
-                    Source::Index => repo.attribute_staged(path, "diff")?,
+                    TreeSource::Index => repo.attribute_staged(path, "diff")?,
                     _ => repo.attribute(path, "diff")?,
                 };
                 if is_stax(&value) {
@@ -152,7 +152,7 @@ impl Look<'_> {
 
     /// In an index only what the commit changes is searched: older files were there before.
     fn changed(&self) -> Result<Option<BTreeSet<String>>, VerifyError> {
-        if self.source != Source::Index {
+        if self.source != TreeSource::Index {
             return Ok(None);
         }
         let changes = self.workspace.repo()?.staged_changes()?.into_iter();
@@ -161,7 +161,7 @@ impl Look<'_> {
 
     fn leak_of_link(&self, path: &str) -> Option<Leak> {
         // in the work tree a link is never followed; its text stands in the index as well
-        let source = if self.source == Source::WorkTree { Source::Index } else { self.source };
+        let source = if self.source == TreeSource::WorkTree { TreeSource::Index } else { self.source };
         let target = source.read(self.workspace, path).ok().flatten()?;
         sniff(&target).secret_key.map(|_| leak(path, LeakPlace::Target))
     }
@@ -170,11 +170,11 @@ impl Look<'_> {
     fn odd_names(&self, seen: &mut Seen) -> Result<(), VerifyError> {
         let repo = self.workspace.repo()?;
         let found: Vec<_> = match self.source {
-            Source::Commit(_) => return Ok(()),
-            Source::WorkTree => {
+            TreeSource::Commit(_) => return Ok(()),
+            TreeSource::WorkTree => {
                 repo.odd_entries()?.into_iter().map(|(raw, path, it)| (Some(raw), path, it)).collect()
             }
-            Source::Index => {
+            TreeSource::Index => {
                 repo.staged_at_odd_paths()?.into_iter().map(|(path, it)| (None, path, it)).collect()
             }
         };
@@ -199,7 +199,7 @@ impl Look<'_> {
             let place = traits.secret_key.map(LeakPlace::Line);
             seen.leaks.extend(name.into_iter().chain(place).map(|place| leak(&path, place)));
             if entry.is_file() && traits.may_be_document() {
-                seen.files.push(FileFacts::of(&path, false, Content::Unjudged(ODD_NAME)));
+                seen.files.push(FileFacts::of(&path, false, FileContent::Unjudged(ODD_NAME)));
             }
         }
         Ok(())
@@ -211,7 +211,7 @@ fn leak(path: &str, place: LeakPlace) -> Leak {
     Leak { path: path.to_owned(), place, owners: Vec::new(), is_new: false }
 }
 
-fn facts(path: &str, content: Content, read: &Read) -> FileFacts {
+fn facts(path: &str, content: FileContent, read: &Read) -> FileFacts {
     match read {
         Read::Whole(bytes) => FileFacts::of_bytes(path, false, content, bytes),
         _ => FileFacts::of(path, false, content),

@@ -8,8 +8,8 @@ use sops_document::Format;
 
 use super::{Result, names_people};
 use crate::ledger::Snapshot;
-use crate::policy::content::{Content, looks_sealed};
-use crate::repo::{Entry, ObjectId, PathChange, Repo, RepoError};
+use crate::policy::content::{FileContent, looks_sealed};
+use crate::repo::{ObjectId, PathChange, Repo, RepoError, TreeEntry};
 
 /// Snapshots by blob: most versions stand in many commits.
 pub struct Snapshots<'a> {
@@ -61,8 +61,8 @@ impl<'a> Snapshots<'a> {
     ///
     /// # Errors
     /// When git cannot read the blob.
-    pub fn of(&mut self, path: &str, entry: Option<Entry>) -> Result<Option<Rc<Snapshot>>> {
-        let Some(entry) = entry.filter(Entry::is_file) else { return Ok(None) };
+    pub fn of(&mut self, path: &str, entry: Option<TreeEntry>) -> Result<Option<Rc<Snapshot>>> {
+        let Some(entry) = entry.filter(TreeEntry::is_file) else { return Ok(None) };
         let format = Format::of_path(path);
         if let Some(known) = self.known.get(&(entry.id, format)) {
             return Ok(known.clone());
@@ -102,8 +102,8 @@ impl<'a> Snapshots<'a> {
         if !looks_sealed(&bytes) {
             return Ok(None);
         }
-        let content = Content::read(path, false, Some(&bytes));
-        if let Content::Broken { line, what, .. } = &content {
+        let content = FileContent::read(path, false, Some(&bytes));
+        if let FileContent::Broken { line, what, .. } = &content {
             self.broken.borrow_mut().insert(id, format!("line {line}: {what}"));
         }
         Ok(content.document().map(|document| Rc::new(Snapshot::of(document))))

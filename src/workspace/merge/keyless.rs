@@ -1,17 +1,17 @@
 //! Without a key: only where one side left values, MAC and data key as they were in the base.
 
 use sops_document::Document;
-use sops_document::merge::{Changes, key_difference, rule_difference};
+use sops_document::merge::{KeyChanges, key_difference, rule_difference};
 use sops_document::tree::Visit;
 
-use super::{AsText, Circumstances, Documents, Outcome, Side};
+use super::{AsText, Circumstances, Documents, MergeOutcome, MergeSide};
 use crate::workspace::groups::all_stay;
 
 /// Takes the other side as it is; other keys of the quiet side come along where everybody stays.
 ///
 /// # Errors
 /// [`AsText::Locked`]: only a key can merge this.
-pub(super) fn merge(documents: &Documents, how: Circumstances<'_>) -> Result<Outcome, AsText> {
+pub(super) fn merge(documents: &Documents, how: Circumstances<'_>) -> Result<MergeOutcome, AsText> {
     let Documents { base: Some(base), ours, theirs } = documents else { return Err(AsText::Locked) };
     let differs = |side: &Document| rule_difference(side, base).is_some();
     if differs(ours) || differs(theirs) || how.is_virtual {
@@ -22,15 +22,15 @@ pub(super) fn merge(documents: &Documents, how: Circumstances<'_>) -> Result<Out
         return Err(AsText::Locked);
     }
     let (text, whole) = if is_quiet(base, theirs) {
-        (with_keys(base, ours, theirs), Side::Ours)
+        (with_keys(base, ours, theirs), MergeSide::Ours)
     } else if is_quiet(base, ours) {
-        (with_keys(base, theirs, ours), Side::Theirs)
+        (with_keys(base, theirs, ours), MergeSide::Theirs)
     } else {
-        (None, Side::Base)
+        (None, MergeSide::Base)
     };
     let (text, whole) = (text.ok_or(AsText::Locked)?, Some(whole));
-    let changes = Changes::default();
-    Ok(Outcome {
+    let changes = KeyChanges::default();
+    Ok(MergeOutcome {
         text,
         changes,
         returned: Vec::new(),

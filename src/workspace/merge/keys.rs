@@ -2,15 +2,15 @@
 //! taken whole.
 
 use sops_document::DataKey;
-use sops_document::merge::{Access, KeyFrom, key_difference};
+use sops_document::merge::{KeyFrom, MergedAccess, key_difference};
 
-use super::{AsText, Opened, Side, Triple, labels};
+use super::{AsText, MergeSide, OpenedVersion, Triple, labels};
 use crate::workspace::groups::{all_stay, others_stay};
 
 /// The versions to merge, and whose keys both sides have.
 pub(super) struct UnderOne {
     pub(super) triple: Triple,
-    pub(super) side: Side,
+    pub(super) side: MergeSide,
 }
 
 impl Triple {
@@ -22,22 +22,22 @@ impl Triple {
             return Ok(None);
         }
         let (side, mut triple) = if key_difference(theirs, base).is_none() {
-            (Side::Ours, self.copy())
+            (MergeSide::Ours, self.copy())
         } else if key_difference(ours, base).is_none() {
-            (Side::Theirs, self.copy())
+            (MergeSide::Theirs, self.copy())
         } else {
             return Ok(None);
         };
         match side {
-            Side::Ours => triple.theirs = self.theirs.with_keys_of(&self.ours, Side::Theirs)?,
-            _ => triple.ours = self.ours.with_keys_of(&self.theirs, Side::Ours)?,
+            MergeSide::Ours => triple.theirs = self.theirs.with_keys_of(&self.ours, MergeSide::Theirs)?,
+            _ => triple.ours = self.ours.with_keys_of(&self.theirs, MergeSide::Ours)?,
         }
         Ok(Some(UnderOne { triple, side }))
     }
 
     fn copy(&self) -> Self {
         Self {
-            base: self.base.as_ref().map(Opened::copy),
+            base: self.base.as_ref().map(OpenedVersion::copy),
             ours: self.ours.copy(),
             theirs: self.theirs.copy(),
         }
@@ -45,12 +45,12 @@ impl Triple {
 
     /// Who reads the result is who is named in the key groups that it has, and its data key is one that nobody else
     /// could put together.
-    pub(super) fn settle_access(&self, under: &UnderOne, access: &mut Access) -> Result<(), AsText> {
+    pub(super) fn settle_access(&self, under: &UnderOne, access: &mut MergedAccess) -> Result<(), AsText> {
         if !access.returned.is_empty() {
             return Err(AsText::Other("the revert brings back readers of key groups".into()));
         }
         let document = under.triple.ours.clear.document();
-        let is_split = |version: &Opened| !version.clear.document().metadata().groups.is_empty();
+        let is_split = |version: &OpenedVersion| !version.clear.document().metadata().groups.is_empty();
         let is_split = is_split(&self.ours) || is_split(&self.theirs);
         if is_split {
             access.recipients = labels(document);
@@ -75,18 +75,18 @@ impl UnderOne {
     /// Whether the stanzas that both sides have now are around this data key.
     pub(super) fn has_stanzas_of(&self, key: &DataKey) -> bool {
         match self.side {
-            Side::Theirs => self.triple.theirs.key == *key,
+            MergeSide::Theirs => self.triple.theirs.key == *key,
             _ => self.triple.ours.key == *key,
         }
     }
 }
 
-impl Opened {
+impl OpenedVersion {
     fn copy(&self) -> Self {
         Self { key: DataKey::new(*self.key.bytes()), clear: self.clear.clone() }
     }
 
-    fn with_keys_of(&self, other: &Self, side: Side) -> Result<Self, AsText> {
+    fn with_keys_of(&self, other: &Self, side: MergeSide) -> Result<Self, AsText> {
         let document = self.clear.document().with_keys_of(other.clear.document());
         let document = document.map_err(|error| AsText::Other(error.to_string()))?;
         let clear = document.open(&self.key).map_err(|fault| AsText::Tampered(side, fault.to_string()))?;

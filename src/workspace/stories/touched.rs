@@ -9,7 +9,7 @@ use crate::repo::{Commit, PathChange};
 use crate::workspace::history::{names_people, origin};
 
 /// Which commits of a walk touch a path, and which a policy or the table of people.
-pub(super) struct Touched<'w> {
+pub(super) struct TouchedPaths<'w> {
     pub(super) walked: &'w [Commit],
     by_path: HashMap<&'w str, Vec<usize>>,
     people: Vec<usize>,
@@ -17,7 +17,7 @@ pub(super) struct Touched<'w> {
     origins: RefCell<HashMap<usize, Rc<Origin>>>,
 }
 
-impl<'w> Touched<'w> {
+impl<'w> TouchedPaths<'w> {
     pub(super) fn new(walked: &'w [Commit]) -> Self {
         let (mut by_path, mut people): (HashMap<&str, Vec<usize>>, Vec<usize>) = Default::default();
         for (place, commit) in walked.iter().enumerate() {

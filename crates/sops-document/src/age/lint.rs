@@ -6,7 +6,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 
-use crate::shamir::Part;
+use crate::shamir::KeyShare;
 use crate::{DataKey, WrappedKey};
 
 /// One age file is for one reader: one stanza, and some grease. Each costs a multiplication on the curve, and
@@ -62,7 +62,7 @@ pub fn lint(wrapped: &WrappedKey) -> Result<Lint, HeaderFault> {
 /// # Errors
 /// The first [`HeaderFault`].
 pub fn lint_part(wrapped: &WrappedKey) -> Result<Lint, HeaderFault> {
-    lint_payload(wrapped, Part::LEN)
+    lint_payload(wrapped, KeyShare::LEN)
 }
 
 fn lint_payload(wrapped: &WrappedKey, plain: usize) -> Result<Lint, HeaderFault> {

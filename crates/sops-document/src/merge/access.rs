@@ -2,7 +2,7 @@
 
 /// What one version says of access: the labels of its stanzas, and a digest of its data key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Version {
+pub struct AccessVersion {
     pub recipients: Vec<String>,
     pub key: [u8; 32],
 }
@@ -17,7 +17,7 @@ pub enum KeyFrom {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Access {
+pub struct MergedAccess {
     /// In the order of ours, then what theirs adds.
     pub recipients: Vec<String>,
     pub key: KeyFrom,
@@ -31,7 +31,12 @@ pub struct Access {
 /// them ever held in the three versions. Without a base everything was added. `undoes` says that theirs is
 /// a version from the past (`git revert`): its data key may be known to whoever left since.
 #[must_use]
-pub fn access(base: Option<&Version>, ours: &Version, theirs: &Version, undoes: bool) -> Access {
+pub fn access(
+    base: Option<&AccessVersion>,
+    ours: &AccessVersion,
+    theirs: &AccessVersion,
+    undoes: bool,
+) -> MergedAccess {
     let in_base = |who: &String| base.is_some_and(|base| base.recipients.contains(who));
     let stays = |who: &&String| theirs.recipients.contains(who) || !in_base(who);
     let comes = |who: &&String| !ours.recipients.contains(who) && !in_base(who);
@@ -50,17 +55,17 @@ pub fn access(base: Option<&Version>, ours: &Version, theirs: &Version, undoes: 
     };
     let (key, bytes) = candidate(base, ours, theirs, undoes);
     let key = if is_known_outside(bytes) { KeyFrom::Fresh } else { key };
-    Access { recipients, key, returned, is_empty }
+    MergedAccess { recipients, key, returned, is_empty }
 }
 
 /// The data key by what each side did to it, before it is asked who knows it.
 fn candidate<'a>(
-    base: Option<&Version>,
-    ours: &'a Version,
-    theirs: &'a Version,
+    base: Option<&AccessVersion>,
+    ours: &'a AccessVersion,
+    theirs: &'a AccessVersion,
     undoes: bool,
 ) -> (KeyFrom, &'a [u8; 32]) {
-    let is_base = |version: &Version| base.is_some_and(|base| base.key == version.key);
+    let is_base = |version: &AccessVersion| base.is_some_and(|base| base.key == version.key);
     if ours.key == theirs.key || is_base(theirs) {
         return (KeyFrom::Ours, &ours.key);
     }

@@ -13,7 +13,7 @@ use super::unmergeable::{TOO_MUCH, Unmergeable};
 use crate::tree::{Entry, Item, Node, Path, Value, line_start, step};
 
 /// The address of an entry: its document and its path there.
-type Place = (usize, Path);
+type EntryAddress = (usize, Path);
 
 struct Note<'s> {
     text: &'s str,
@@ -23,9 +23,9 @@ struct Note<'s> {
     /// No empty line stands between it and the next entry or comment.
     is_attached: bool,
     /// The entry on its line, or the next one.
-    at: Option<Place>,
+    at: Option<EntryAddress>,
     /// The entry before it.
-    behind: Option<Place>,
+    behind: Option<EntryAddress>,
 }
 
 pub(super) fn merge(base: Option<&Shown<'_>>, edits: &mut Edits<'_, '_>) -> Result<(), Unmergeable> {
@@ -85,7 +85,7 @@ fn beside_refs<'n, 's>(left: &[&'n Note<'s>], right: &[&Note<'_>]) -> Vec<&'n No
 }
 
 fn add(edits: &mut Edits<'_, '_>, ours: &Shown<'_>, theirs: &Shown<'_>, note: &Note<'_>) {
-    let entry = |place: &Option<Place>| {
+    let entry = |place: &Option<EntryAddress>| {
         let (document, path) = place.as_ref()?;
         locate(ours.tree.documents.get(*document)?, path).map(|found| found.2)
     };
@@ -158,7 +158,7 @@ fn notes<'s>(shown: &'s Shown<'_>) -> Vec<Note<'s>> {
             (code..span.end, before.filter(|(at, _)| *at >= start))
         };
         let is_attached = !text[range.end..].starts_with(['\n', '\r']);
-        let place = |entry: Option<&(usize, Place)>| entry.map(|(_, place)| place.clone());
+        let place = |entry: Option<&(usize, EntryAddress)>| entry.map(|(_, place)| place.clone());
         Note {
             text: text[span].trim(),
             range,
@@ -176,7 +176,7 @@ fn collect(
     document: usize,
     path: &mut Path,
     comments: &mut Vec<Range<usize>>,
-    entries: &mut Vec<(usize, Place)>,
+    entries: &mut Vec<(usize, EntryAddress)>,
 ) {
     let (Value::Map(items) | Value::List(items)) = &node.value else { return };
     let mut index = 0;

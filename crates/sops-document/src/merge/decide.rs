@@ -6,7 +6,7 @@ use crate::tree::{Entry, Node, Path, Step, Value};
 
 /// What happened to the keys of the three versions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Changes {
+pub struct KeyChanges {
     /// Changed by ours alone, or by both alike.
     pub ours: Vec<Path>,
     /// Changed by theirs alone: the result has it from there.
@@ -16,13 +16,13 @@ pub struct Changes {
 }
 
 /// Walks the three versions of one document of the file.
-pub(super) struct Walk<'e, 's, 'a> {
+pub(super) struct DecideWalk<'e, 's, 'a> {
     pub(super) edits: &'e mut Edits<'s, 'a>,
     pub(super) document: usize,
-    pub(super) changes: &'e mut Changes,
+    pub(super) changes: &'e mut KeyChanges,
 }
 
-impl Walk<'_, '_, '_> {
+impl DecideWalk<'_, '_, '_> {
     /// Two maps.
     pub(super) fn map(&mut self, base: Option<&Node>, ours: &Node, theirs: &Node, path: &mut Path) {
         let (old, their_keys) = (base.map(index).unwrap_or_default(), index(theirs));

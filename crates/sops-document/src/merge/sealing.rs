@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use zeroize::Zeroizing;
 
-use super::decide::Changes;
+use super::decide::KeyChanges;
 use super::meaning::Meaning;
 use crate::cipher::{DataKey, Token};
 use crate::context::SealContext;
@@ -22,7 +22,7 @@ use crate::wrapped::{Wrapped, age_edits};
 pub struct Merged<'a> {
     pub(super) ours: &'a Cleartext,
     pub(super) theirs: &'a Cleartext,
-    pub changes: Changes,
+    pub changes: KeyChanges,
     /// The layout of ours with what theirs changed; then the same printed anew, for where the first
     /// does not say what is meant.
     pub(super) texts: Vec<Zeroizing<String>>,
@@ -33,12 +33,12 @@ pub struct Merged<'a> {
 
 /// Which sides have the data key of the result: their tokens are used again.
 #[derive(Clone, Copy)]
-pub struct Keys {
+pub struct SidesWithKey {
     pub is_ours: bool,
     pub is_theirs: bool,
 }
 
-type Known = HashMap<Key, Vec<(Token, Scalar)>>;
+type ReusableTokens = HashMap<Key, Vec<(Token, Scalar)>>;
 
 impl Merged<'_> {
     /// The encrypted result; with new stanzas where they have to be. What ours says stays as it is, to
@@ -48,7 +48,7 @@ impl Merged<'_> {
     /// [`SealError`] when no text says what was meant; nothing of a value is repeated.
     pub fn seal(
         &self,
-        keys: Keys,
+        keys: SidesWithKey,
         wrapped: Option<Wrapped<'_>>,
         context: &mut SealContext<'_>,
     ) -> Result<String, SealError> {
@@ -66,7 +66,7 @@ impl Merged<'_> {
 
     fn seal_payload(
         &self,
-        keys: Keys,
+        keys: SidesWithKey,
         wrapped: Option<Wrapped<'_>>,
         context: &mut SealContext<'_>,
     ) -> Result<String, SealError> {
@@ -87,7 +87,7 @@ impl Merged<'_> {
 
     fn seal_texts(
         &self,
-        keys: Keys,
+        keys: SidesWithKey,
         wrapped: Option<Wrapped<'_>>,
         context: &mut SealContext<'_>,
     ) -> Result<String, SealError> {
@@ -105,14 +105,14 @@ impl Merged<'_> {
     fn seal_text(
         &self,
         clear: &str,
-        keys: Keys,
+        keys: SidesWithKey,
         wrapped: Option<Wrapped<'_>>,
         context: &mut SealContext<'_>,
     ) -> Result<String, SealError> {
         let document = self.ours.document();
         let (format, metadata) = (document.format(), document.metadata());
         let (clear, tree) = parse_clear(format, clear.as_bytes(), None)?;
-        let mut known = Known::new();
+        let mut known = ReusableTokens::new();
         // the last one is taken first
         learn(&mut known, self.theirs, keys.is_theirs, context)?;
         learn(&mut known, self.ours, keys.is_ours, context)?;
@@ -143,7 +143,7 @@ impl Merged<'_> {
 /// The tokens of a side, found by what is shown of them. Under another data key only what loses something
 /// on screen is sealed anew from what it really is.
 fn learn(
-    known: &mut Known,
+    known: &mut ReusableTokens,
     side: &Cleartext,
     has_key: bool,
     context: &mut SealContext<'_>,

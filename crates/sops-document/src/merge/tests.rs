@@ -7,7 +7,7 @@ mod merging;
 use merging::{key, merge, names, sealing, version, wrapped};
 
 /// What the author of the merged document sees.
-fn yaml(o: &str, a: &str, b: &str) -> (String, Changes) {
+fn yaml(o: &str, a: &str, b: &str) -> (String, KeyChanges) {
     let (opened, changes) = merge(Format::Yaml, Some(o), a, b, [0, 0, 0]);
     (opened.layout().to_string(), changes)
 }
@@ -80,7 +80,7 @@ fn tokens_of_both_sides_are_used_again_under_one_data_key_and_none_under_a_fresh
 fn a_merge_without_a_change_keeps_every_byte_of_ours() {
     let (ours, theirs) = (version(Format::Yaml, "a: 2\n", 0), version(Format::Yaml, "a: 1\n", 0));
     let merged = values(Some(&theirs), &ours, &theirs, None).unwrap();
-    let keys = Keys { is_ours: true, is_theirs: true };
+    let keys = SidesWithKey { is_ours: true, is_theirs: true };
     let text = sealing(&key(0), |context| merged.seal(keys, None, context)).unwrap();
     assert_eq!(text, ours.document().source());
 }
@@ -110,7 +110,7 @@ fn a_conflict_between_merged_bases_equals_neither_side() {
     let [o, a, b] = [o, a, b].map(|clear| version(Format::Yaml, clear, 0));
     let mut random = |buffer: &mut [u8]| buffer.fill(7);
     let merged = values(Some(&o), &a, &b, Some(&mut random)).unwrap();
-    let keys = Keys { is_ours: true, is_theirs: true };
+    let keys = SidesWithKey { is_ours: true, is_theirs: true };
     let text = sealing(&key(0), |context| merged.seal(keys, None, context)).unwrap();
     let base = Document::parse(Format::Yaml, &text).unwrap().open(&key(0)).unwrap();
     let outer = values(Some(&base), &a, &b, None).unwrap();
@@ -137,7 +137,7 @@ fn a_binary_file_is_one_value() {
         Document::parse(Format::Binary, &text).unwrap().open(&key(0)).unwrap()
     };
     let (one, two, three) = (version(b"1"), version(b"2"), version(b"\xff3"));
-    let keys = Keys { is_ours: true, is_theirs: true };
+    let keys = SidesWithKey { is_ours: true, is_theirs: true };
     let merged = values(Some(&one), &one, &three, None).unwrap();
     let text = sealing(&key(0), |context| merged.seal(keys, None, context)).unwrap();
     let opened = Document::parse(Format::Binary, &text).unwrap().open(&key(0)).unwrap();

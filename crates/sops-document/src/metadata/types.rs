@@ -1,6 +1,6 @@
 //! The types that sops declares for the fields of its metadata: it opens no file with another.
 
-use crate::misread::Oddity;
+use crate::misread::MisreadAt;
 use crate::other_key::field_text;
 use crate::syntax::Syntax;
 use crate::tree::{Entry, Node};
@@ -17,7 +17,7 @@ pub(crate) enum Kind {
 
 /// How sops takes what a field of a kind holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reading {
+pub(crate) enum TypeReading {
     Same,
     /// It takes it for something else.
     Other,
@@ -31,14 +31,14 @@ enum Shape {
     Texts,
     /// RFC 3339; not there it is none either.
     Time,
-    ListOf(&'static [Field]),
+    ListOf(&'static [MetadataField]),
 }
 
-type Field = (&'static str, Shape);
+type MetadataField = (&'static str, Shape);
 
 const TEXT: Shape = Shape::Is(Kind::Text);
 
-const FIELDS: [Field; 19] = [
+const FIELDS: [MetadataField; 19] = [
     ("age", Shape::ListOf(&AGE)),
     ("pgp", Shape::ListOf(&PGP)),
     ("kms", Shape::ListOf(&KMS)),
@@ -60,7 +60,7 @@ const FIELDS: [Field; 19] = [
     ("encrypted_comment_regex", TEXT),
 ];
 
-const GROUP: [Field; 7] = [
+const GROUP: [MetadataField; 7] = [
     ("age", Shape::ListOf(&AGE)),
     ("pgp", Shape::ListOf(&PGP)),
     ("kms", Shape::ListOf(&KMS)),
@@ -70,11 +70,11 @@ const GROUP: [Field; 7] = [
     ("hc_vault", Shape::ListOf(&VAULT)),
 ];
 
-const AGE: [Field; 2] = [("recipient", TEXT), ("enc", TEXT)];
-const PGP: [Field; 3] = [("created_at", Shape::Time), ("enc", TEXT), ("fp", TEXT)];
-const GCP: [Field; 3] = [("resource_id", TEXT), ("created_at", Shape::Time), ("enc", TEXT)];
-const HUAWEI: [Field; 3] = [("key_id", TEXT), ("created_at", Shape::Time), ("enc", TEXT)];
-const KMS: [Field; 6] = [
+const AGE: [MetadataField; 2] = [("recipient", TEXT), ("enc", TEXT)];
+const PGP: [MetadataField; 3] = [("created_at", Shape::Time), ("enc", TEXT), ("fp", TEXT)];
+const GCP: [MetadataField; 3] = [("resource_id", TEXT), ("created_at", Shape::Time), ("enc", TEXT)];
+const HUAWEI: [MetadataField; 3] = [("key_id", TEXT), ("created_at", Shape::Time), ("enc", TEXT)];
+const KMS: [MetadataField; 6] = [
     ("arn", TEXT),
     ("role", TEXT),
     ("context", Shape::Texts),
@@ -82,9 +82,9 @@ const KMS: [Field; 6] = [
     ("enc", TEXT),
     ("aws_profile", TEXT),
 ];
-const AZURE: [Field; 5] =
+const AZURE: [MetadataField; 5] =
     [("vault_url", TEXT), ("name", TEXT), ("version", TEXT), ("created_at", Shape::Time), ("enc", TEXT)];
-const VAULT: [Field; 5] = [
+const VAULT: [MetadataField; 5] = [
     ("vault_address", TEXT),
     ("engine_path", TEXT),
     ("key_name", TEXT),
@@ -93,18 +93,24 @@ const VAULT: [Field; 5] = [
 ];
 
 /// Every field of a block whose type is another.
-pub(crate) fn oddities(syntax: &dyn Syntax, block: &Node) -> Vec<Oddity> {
+pub(crate) fn oddities(syntax: &dyn Syntax, block: &Node) -> Vec<MisreadAt> {
     let mut found = Vec::new();
     check_fields(syntax, block, &FIELDS, "sops", &mut found);
     found
 }
 
-fn check_fields(syntax: &dyn Syntax, map: &Node, fields: &[Field], name: &str, found: &mut Vec<Oddity>) {
+fn check_fields(
+    syntax: &dyn Syntax,
+    map: &Node,
+    fields: &[MetadataField],
+    name: &str,
+    found: &mut Vec<MisreadAt>,
+) {
     for (field, shape) in fields {
         let name = format!("{name}.{field}");
         let Some(entry) = map.get(field) else {
             if matches!(shape, Shape::Time) {
-                found.push(Oddity { offset: map.span.start, what: not(&name, "there"), is_refused: true });
+                found.push(MisreadAt { offset: map.span.start, what: not(&name, "there"), is_refused: true });
             }
             continue;
         };
@@ -126,7 +132,13 @@ fn check_fields(syntax: &dyn Syntax, map: &Node, fields: &[Field], name: &str, f
     }
 }
 
-fn check_entries(syntax: &dyn Syntax, list: &Node, fields: &[Field], name: &str, found: &mut Vec<Oddity>) {
+fn check_entries(
+    syntax: &dyn Syntax,
+    list: &Node,
+    fields: &[MetadataField],
+    name: &str,
+    found: &mut Vec<MisreadAt>,
+) {
     for entry in list.entries() {
         match oddity(syntax, Kind::Map, entry, &format!("an entry of {name}")) {
             Some(odd) => found.push(odd),
@@ -137,7 +149,7 @@ fn check_entries(syntax: &dyn Syntax, list: &Node, fields: &[Field], name: &str,
     }
 }
 
-fn oddity(syntax: &dyn Syntax, kind: Kind, entry: &Entry, name: &str) -> Option<Oddity> {
+fn oddity(syntax: &dyn Syntax, kind: Kind, entry: &Entry, name: &str) -> Option<MisreadAt> {
     let wanted = match kind {
         Kind::Text => "a text",
         Kind::Number => "a whole number",
@@ -146,17 +158,17 @@ fn oddity(syntax: &dyn Syntax, kind: Kind, entry: &Entry, name: &str) -> Option<
         Kind::List => "a list",
     };
     let what = match syntax.reading(kind, &entry.node) {
-        Reading::Same => return None,
-        Reading::Other => format!("{name} is not {wanted}: SOPS takes it for one, and stax does not"),
-        Reading::Refused => not(name, wanted),
+        TypeReading::Same => return None,
+        TypeReading::Other => format!("{name} is not {wanted}: SOPS takes it for one, and stax does not"),
+        TypeReading::Refused => not(name, wanted),
     };
-    Some(Oddity { offset: entry.span.start, what, is_refused: true })
+    Some(MisreadAt { offset: entry.span.start, what, is_refused: true })
 }
 
-fn no_time(entry: &Entry, name: &str) -> Option<Oddity> {
+fn no_time(entry: &Entry, name: &str) -> Option<MisreadAt> {
     let text = field_text(&entry.node).unwrap_or_default();
     let what = not(name, "a time of the form 2026-01-31T12:00:00Z");
-    if is_time(&text) { None } else { Some(Oddity { offset: entry.span.start, what, is_refused: true }) }
+    if is_time(&text) { None } else { Some(MisreadAt { offset: entry.span.start, what, is_refused: true }) }
 }
 
 fn not(name: &str, wanted: &str) -> String {

@@ -1,6 +1,6 @@
 //! Character classes: ASCII where Go is ASCII, and never the set operations that only Rust has.
 
-use super::{Step, Translator, push_literal, refuse};
+use super::{Parsed, Translator, push_literal, refuse};
 
 /// General categories that both engines know by this spelling. Without `C`, `Cn`, `Cs` and `LC`, whose
 /// extent differs between Go versions and from Rust.
@@ -34,7 +34,7 @@ const POSIX: &[&str] = &[
 
 impl Translator {
     /// `[…]`; the opening bracket is already taken.
-    pub(super) fn bracket_class(&mut self) -> Step {
+    pub(super) fn bracket_class(&mut self) -> Parsed {
         self.out.push('[');
         if self.take_if('^') {
             self.out.push('^');
@@ -63,7 +63,7 @@ impl Translator {
     }
 
     /// One character, or `a-z`. As in Go a `-` is a range only between two characters.
-    fn range(&mut self, first: char) -> Step {
+    fn range(&mut self, first: char) -> Parsed {
         let low = self.class_character(first)?;
         push_literal(&mut self.out, low);
         if self.peek(0) != Some('-') || matches!(self.peek(1), None | Some(']')) {
@@ -80,7 +80,7 @@ impl Translator {
         Ok(())
     }
 
-    fn class_character(&mut self, character: char) -> Step<char> {
+    fn class_character(&mut self, character: char) -> Parsed<char> {
         if character != '\\' {
             return Ok(character);
         }
@@ -92,7 +92,7 @@ impl Translator {
     }
 
     /// `[:alpha:]` or `[:^alpha:]` with its `[` taken; false when Go reads a literal bracket.
-    fn posix_class(&mut self) -> Step<bool> {
+    fn posix_class(&mut self) -> Parsed<bool> {
         let rest: String = self.input[self.position + 1..].iter().collect();
         let Some((name, _)) = rest.split_once(":]") else { return Ok(false) };
         if !POSIX.contains(&name.strip_prefix('^').unwrap_or(name)) {
@@ -106,7 +106,7 @@ impl Translator {
 
     /// `\d` and its kin, and `\p…`; the letter is already taken. The result is one set that may stand
     /// in a pattern and in a class.
-    pub(super) fn escaped_class(&mut self, letter: char) -> Step<String> {
+    pub(super) fn escaped_class(&mut self, letter: char) -> Parsed<String> {
         Ok(match letter {
             'd' => "[0-9]".into(),
             'D' => "[^0-9]".into(),
@@ -120,7 +120,7 @@ impl Translator {
     }
 
     /// `L`, `{L}` or `{^Greek}` after `\p` or `\P`.
-    fn unicode_class(&mut self, mut negated: bool) -> Step<String> {
+    fn unicode_class(&mut self, mut negated: bool) -> Parsed<String> {
         self.is_plain = false;
         let mut name = String::new();
         match self.take() {

@@ -7,8 +7,8 @@ use std::ops::Range;
 use zeroize::Zeroizing;
 
 use super::json::{self, Json};
-use super::{Body, Found, Gap, Indent, Page, Syntax, Traits};
-use crate::block::{Block, NewBlock};
+use super::{Body, EntryInContext, FormatTraits, Gap, Indent, Page, Syntax};
+use crate::block::{MetadataBlock, NewBlock};
 use crate::error::{DocumentError, SealError};
 use crate::metadata::WrappedKey;
 use crate::places::entry_mut;
@@ -21,8 +21,8 @@ const DATA: &str = "data";
 pub(crate) struct Binary;
 
 impl Syntax for Binary {
-    fn traits(&self) -> &'static Traits {
-        &Traits {
+    fn traits(&self) -> &'static FormatTraits {
+        &FormatTraits {
             title: "binary",
             word: "binary",
             suffixes: &[],
@@ -83,7 +83,7 @@ impl Syntax for Binary {
         Json.token(token, style)
     }
 
-    fn take_block(&self, source: &str, tree: &mut Tree) -> Result<Option<(Node, Block)>, usize> {
+    fn take_block(&self, source: &str, tree: &mut Tree) -> Result<Option<(Node, MetadataBlock)>, usize> {
         Json.take_block(source, tree)
     }
 
@@ -91,7 +91,7 @@ impl Syntax for Binary {
         Json.disguises_metadata(key, node)
     }
 
-    fn block_text(&self, source: &str, tree: &Tree, block: &Block) -> String {
+    fn block_text(&self, source: &str, tree: &Tree, block: &MetadataBlock) -> String {
         Json.block_text(source, tree, block)
     }
 
@@ -121,7 +121,7 @@ impl Syntax for Binary {
         Err("does not exist: all that a binary file holds is `data`")
     }
 
-    fn remove(&self, _: &Page<'_>, _: &Found<'_>) -> Result<Option<Edit>, &'static str> {
+    fn remove(&self, _: &Page<'_>, _: &EntryInContext<'_>) -> Result<Option<Edit>, &'static str> {
         Err("is all that a binary file holds")
     }
 }

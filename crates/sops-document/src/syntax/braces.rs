@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use zeroize::Zeroizing;
 
-use super::{Found, Gap, Page};
+use super::{EntryInContext, Gap, Page};
 use crate::splice::Edit;
 use crate::tree::{Entry, Node, Scalar, Step, Value, line_start};
 
@@ -86,7 +86,7 @@ fn on_one_line(node: &Node, text: &dyn Fn(&Scalar) -> String, out: &mut String) 
     out.push(close);
 }
 
-pub(super) fn remove(page: &Page<'_>, found: &Found<'_>) -> Edit {
+pub(super) fn remove(page: &Page<'_>, found: &EntryInContext<'_>) -> Edit {
     let (parent, entry) = (found.parent, found.entry);
     let position = parent.entries().position(|other| other.span == entry.span).unwrap_or(0);
     let last = position + 1 == parent.entries().count();

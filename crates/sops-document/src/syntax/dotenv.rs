@@ -6,11 +6,11 @@ use std::ops::Range;
 
 use zeroize::Zeroizing;
 
-use super::{Body, Found, Gap, Indent, Page, Syntax, Traits, flat};
-use crate::block::{Block, NewBlock};
+use super::{Body, EntryInContext, FormatTraits, Gap, Indent, Page, Syntax, flat};
+use crate::block::{MetadataBlock, NewBlock};
 use crate::error::SealError;
 use crate::metadata::WrappedKey;
-use crate::metadata::types::{Kind, Reading};
+use crate::metadata::types::{Kind, TypeReading};
 use crate::splice::{Edit, whole_lines, with_break};
 use crate::tree::{Comment, Entry, Item, Leaf, Node, Scalar, Step, Style, SyntaxError, Tree, Value};
 
@@ -25,8 +25,8 @@ pub(crate) const CRLF: &str = "the lines end in CRLF, which SOPS cannot read in 
 const METADATA: &str = "sops_";
 
 impl Syntax for Dotenv {
-    fn traits(&self) -> &'static Traits {
-        &Traits {
+    fn traits(&self) -> &'static FormatTraits {
+        &FormatTraits {
             title: "dotenv",
             word: "dotenv",
             suffixes: &["env"],
@@ -53,7 +53,7 @@ impl Syntax for Dotenv {
         emit(tree)
     }
 
-    fn reading(&self, kind: Kind, node: &Node) -> Reading {
+    fn reading(&self, kind: Kind, node: &Node) -> TypeReading {
         flat::reading(kind, node)
     }
 
@@ -68,7 +68,7 @@ impl Syntax for Dotenv {
         Err("dotenv cannot hold a backslash before `n`: SOPS reads it as a line break")
     }
 
-    fn take_block(&self, source: &str, tree: &mut Tree) -> Result<Option<(Node, Block)>, usize> {
+    fn take_block(&self, source: &str, tree: &mut Tree) -> Result<Option<(Node, MetadataBlock)>, usize> {
         Ok(take_lines(source, tree))
     }
 
@@ -76,7 +76,7 @@ impl Syntax for Dotenv {
         key == "sops" || key.starts_with(METADATA)
     }
 
-    fn block_text(&self, source: &str, _: &Tree, block: &Block) -> String {
+    fn block_text(&self, source: &str, _: &Tree, block: &MetadataBlock) -> String {
         with_break(&block.cut.iter().map(|range| &source[range.clone()]).collect::<String>())
     }
 
@@ -120,7 +120,7 @@ impl Syntax for Dotenv {
         }
     }
 
-    fn remove(&self, page: &Page<'_>, found: &Found<'_>) -> Result<Option<Edit>, &'static str> {
+    fn remove(&self, page: &Page<'_>, found: &EntryInContext<'_>) -> Result<Option<Edit>, &'static str> {
         Ok(Some((whole_lines(page.source, &found.entry.span), Zeroizing::default())))
     }
 }
@@ -242,7 +242,7 @@ pub(super) fn decode(text: &str) -> String {
 }
 
 /// The metadata lines.
-fn take_lines(source: &str, tree: &mut Tree) -> Option<(Node, Block)> {
+fn take_lines(source: &str, tree: &mut Tree) -> Option<(Node, MetadataBlock)> {
     let node = unflatten(tree)?;
     let mut cut = Vec::new();
     let mut offset = 0;
@@ -253,7 +253,7 @@ fn take_lines(source: &str, tree: &mut Tree) -> Option<(Node, Block)> {
         offset += line.len();
     }
     let start = cut.first()?.start;
-    Some((node, Block { cut, start, copies: Vec::new() }))
+    Some((node, MetadataBlock { cut, start, copies: Vec::new() }))
 }
 
 /// Folds the `sops_age__list_0__map_enc=…` lines into the node that other formats have.

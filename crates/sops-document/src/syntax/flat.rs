@@ -2,7 +2,7 @@
 
 use crate::block::{NewBlock, THRESHOLD};
 use crate::metadata::WrappedKey;
-use crate::metadata::types::{Kind, Reading};
+use crate::metadata::types::{Kind, TypeReading};
 use crate::other_key::KEY_SOURCES;
 use crate::tree::{Entry, Item, Node, Value};
 use crate::wrapped::Wrapped;
@@ -36,7 +36,7 @@ pub(super) fn age_list(group: Option<usize>) -> String {
 }
 
 /// How sops takes a field whose value is text in any case: only a number has to look like one.
-pub(super) fn reading(kind: Kind, node: &Node) -> Reading {
+pub(super) fn reading(kind: Kind, node: &Node) -> TypeReading {
     let is_index = |entry: &Entry| entry.key.as_deref().is_some_and(|key| key.parse::<usize>().is_ok());
     let is_same = match (kind, &node.value) {
         (Kind::Text | Kind::Truth, Value::Leaf(_)) | (Kind::Map, Value::Map(_)) => true,
@@ -44,7 +44,7 @@ pub(super) fn reading(kind: Kind, node: &Node) -> Reading {
         (Kind::Number, Value::Leaf(leaf)) => leaf.scalar.as_text().is_some_and(is_whole),
         _ => false,
     };
-    if is_same { Reading::Same } else { Reading::Refused }
+    if is_same { TypeReading::Same } else { TypeReading::Refused }
 }
 
 /// Old versions wrote `2.0`.

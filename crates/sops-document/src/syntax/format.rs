@@ -7,7 +7,7 @@ use super::dotenv::Dotenv;
 use super::ini::Ini;
 use super::json::Json;
 use super::yaml::Yaml;
-use super::{Indent, Syntax, Traits};
+use super::{FormatTraits, Indent, Syntax};
 use crate::bounds::check_paths;
 use crate::tree::{Scalar, SyntaxError, Tree};
 
@@ -38,7 +38,7 @@ impl Format {
 
     /// What the format is called, and what it can hold.
     #[must_use]
-    pub fn traits(self) -> &'static Traits {
+    pub fn traits(self) -> &'static FormatTraits {
         self.syntax().traits()
     }
 

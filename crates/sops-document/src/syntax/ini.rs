@@ -8,11 +8,11 @@ use std::ops::Range;
 
 use zeroize::Zeroizing;
 
-use super::{Body, Found, Gap, Indent, Page, Syntax, Traits, dotenv, flat};
-use crate::block::{Block, NewBlock};
+use super::{Body, EntryInContext, FormatTraits, Gap, Indent, Page, Syntax, dotenv, flat};
+use crate::block::{MetadataBlock, NewBlock};
 use crate::error::SealError;
 use crate::metadata::WrappedKey;
-use crate::metadata::types::{Kind, Reading};
+use crate::metadata::types::{Kind, TypeReading};
 use crate::places::{put_below, take_entry};
 use crate::splice::{Edit, whole_lines, with_break, with_breaks_of};
 use crate::tree::{Entry, Item, Leaf, Node, Path, Scalar, Step, Style, SyntaxError, Tree, Value, line_start};
@@ -23,8 +23,8 @@ mod write;
 pub(crate) struct Ini;
 
 impl Syntax for Ini {
-    fn traits(&self) -> &'static Traits {
-        &Traits {
+    fn traits(&self) -> &'static FormatTraits {
+        &FormatTraits {
             title: "INI",
             word: "ini",
             suffixes: &["ini"],
@@ -51,7 +51,7 @@ impl Syntax for Ini {
         lost_comment(tree)
     }
 
-    fn reading(&self, kind: Kind, node: &Node) -> Reading {
+    fn reading(&self, kind: Kind, node: &Node) -> TypeReading {
         flat::reading(kind, node)
     }
 
@@ -81,15 +81,15 @@ impl Syntax for Ini {
     }
 
     /// The section `[sops]`.
-    fn take_block(&self, source: &str, tree: &mut Tree) -> Result<Option<(Node, Block)>, usize> {
+    fn take_block(&self, source: &str, tree: &mut Tree) -> Result<Option<(Node, MetadataBlock)>, usize> {
         let section = tree.documents.first_mut().and_then(|root| take_entry(root, "sops"));
         Ok(section.map(|section| {
             let cut = section_lines(source, &section.span);
-            (metadata(&section), Block { start: cut.start, cut: vec![cut], copies: Vec::new() })
+            (metadata(&section), MetadataBlock { start: cut.start, cut: vec![cut], copies: Vec::new() })
         }))
     }
 
-    fn block_text(&self, source: &str, _: &Tree, block: &Block) -> String {
+    fn block_text(&self, source: &str, _: &Tree, block: &MetadataBlock) -> String {
         with_break(&block.cut.iter().map(|range| &source[range.clone()]).collect::<String>())
     }
 
@@ -137,7 +137,7 @@ impl Syntax for Ini {
     }
 
     /// The lines of a key and of the comment above it.
-    fn remove(&self, page: &Page<'_>, found: &Found<'_>) -> Result<Option<Edit>, &'static str> {
+    fn remove(&self, page: &Page<'_>, found: &EntryInContext<'_>) -> Result<Option<Edit>, &'static str> {
         let [Step::Key(_), Step::Key(name)] = found.path.0.as_slice() else { return Ok(None) };
         let Value::Map(items) = &found.parent.value else { return Ok(None) };
         let is_it = |item: &Item| matches!(item, Item::Entry(entry) if entry.key.as_ref() == Some(name));

@@ -8,11 +8,11 @@ use std::ops::Range;
 
 use zeroize::Zeroizing;
 
-use super::{Body, Found, Gap, Indent, Page, Syntax, Traits, braces, nested};
-use crate::block::{BOOLEAN, Block, NewBlock, THRESHOLD};
+use super::{Body, EntryInContext, FormatTraits, Gap, Indent, Page, Syntax, braces, nested};
+use crate::block::{BOOLEAN, MetadataBlock, NewBlock, THRESHOLD};
 use crate::error::SealError;
 use crate::metadata::WrappedKey;
-use crate::misread::Oddity;
+use crate::misread::MisreadAt;
 use crate::selector::{Selected, Selector};
 use crate::splice::{Edit, blanks};
 use crate::tree::{Entry, Node, Scalar, Style, SyntaxError, Tree, Value, keep_point, line_start};
@@ -25,8 +25,8 @@ use parse::parse;
 pub(crate) struct Json;
 
 impl Syntax for Json {
-    fn traits(&self) -> &'static Traits {
-        &Traits {
+    fn traits(&self) -> &'static FormatTraits {
+        &FormatTraits {
             title: "JSON",
             word: "json",
             suffixes: &["json"],
@@ -49,7 +49,7 @@ impl Syntax for Json {
         Some(emit(tree, &unit(indent.json)))
     }
 
-    fn oddities(&self, _: &str, tree: &Tree, selector: &Selector) -> Vec<Oddity> {
+    fn oddities(&self, _: &str, tree: &Tree, selector: &Selector) -> Vec<MisreadAt> {
         rounded(tree, selector)
     }
 
@@ -61,7 +61,7 @@ impl Syntax for Json {
         ["\"", &token, "\""].concat()
     }
 
-    fn take_block(&self, source: &str, tree: &mut Tree) -> Result<Option<(Node, Block)>, usize> {
+    fn take_block(&self, source: &str, tree: &mut Tree) -> Result<Option<(Node, MetadataBlock)>, usize> {
         nested::take_block(self, source, tree)
     }
 
@@ -70,7 +70,7 @@ impl Syntax for Json {
         key.to_uppercase() == "SOPS"
     }
 
-    fn block_text(&self, source: &str, tree: &Tree, block: &Block) -> String {
+    fn block_text(&self, source: &str, tree: &Tree, block: &MetadataBlock) -> String {
         nested::block_text(source, tree, block)
     }
 
@@ -121,7 +121,7 @@ impl Syntax for Json {
         Some((entry.node.span.clone(), text))
     }
 
-    fn remove(&self, page: &Page<'_>, found: &Found<'_>) -> Result<Option<Edit>, &'static str> {
+    fn remove(&self, page: &Page<'_>, found: &EntryInContext<'_>) -> Result<Option<Edit>, &'static str> {
         Ok(Some(braces::remove(page, found)))
     }
 }
@@ -134,7 +134,7 @@ pub(super) fn member(key: &str, node: &Node, unit: &str) -> String {
 }
 
 /// Integers in clear of which sops, which reads every number as a double, keeps another one and finds a wrong MAC.
-fn rounded(tree: &Tree, selector: &Selector) -> Vec<Oddity> {
+fn rounded(tree: &Tree, selector: &Selector) -> Vec<MisreadAt> {
     if !tree.documents.iter().any(holds_rounded) {
         return Vec::new();
     }
@@ -145,7 +145,7 @@ fn rounded(tree: &Tree, selector: &Selector) -> Vec<Oddity> {
             && is_rounded(&leaf.scalar)
         {
             let what = format!("`{path}` is an unencrypted integer beyond 2^53, which SOPS rounds, and then finds a wrong MAC: write it as a string, or let the rule encrypt it");
-            found.push(Oddity { offset: span.start, what, is_refused: true });
+            found.push(MisreadAt { offset: span.start, what, is_refused: true });
         }
     });
     found

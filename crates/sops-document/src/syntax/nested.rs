@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::Syntax;
 use super::braces::member_range;
-use crate::block::Block;
+use crate::block::MetadataBlock;
 use crate::metadata::Spans;
 use crate::other_key::KEY_SOURCES;
 use crate::places::take_entry;
@@ -16,9 +16,9 @@ pub(super) fn take_block(
     syntax: &dyn Syntax,
     source: &str,
     tree: &mut Tree,
-) -> Result<Option<(Node, Block)>, usize> {
+) -> Result<Option<(Node, MetadataBlock)>, usize> {
     let mut first: Option<Node> = None;
-    let mut block = Block { cut: Vec::new(), start: 0, copies: Vec::new() };
+    let mut block = MetadataBlock { cut: Vec::new(), start: 0, copies: Vec::new() };
     for (index, document) in tree.documents.iter_mut().enumerate() {
         let position = document.entries().position(|entry| entry.key.as_deref() == Some("sops"));
         let Some(position) = position else {
@@ -55,7 +55,7 @@ fn commented_range(source: &str, document: &Node, position: usize) -> Range<usiz
 }
 
 /// As [`Syntax::block_text`].
-pub(super) fn block_text(source: &str, tree: &Tree, block: &Block) -> String {
+pub(super) fn block_text(source: &str, tree: &Tree, block: &MetadataBlock) -> String {
     let text = &source[block.cut[0].clone()];
     let is_flow = tree.documents.first().is_some_and(|root| source[root.span.start..].starts_with('{'));
     if is_flow {

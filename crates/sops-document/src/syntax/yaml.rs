@@ -9,12 +9,12 @@ use std::ops::Range;
 
 use zeroize::Zeroizing;
 
-use super::{Body, Found, Gap, Indent, Page, Syntax, Traits, braces, nested};
-use crate::block::{Block, NewBlock};
+use super::{Body, EntryInContext, FormatTraits, Gap, Indent, Page, Syntax, braces, nested};
+use crate::block::{MetadataBlock, NewBlock};
 use crate::error::SealError;
 use crate::metadata::WrappedKey;
-use crate::metadata::types::{Kind, Reading};
-use crate::misread::Oddity;
+use crate::metadata::types::{Kind, TypeReading};
+use crate::misread::MisreadAt;
 use crate::selector::Selector;
 use crate::splice::Edit;
 use crate::tree::{Entry, Leaf, Node, Scalar, Style, SyntaxError, Tree};
@@ -38,8 +38,8 @@ pub use resolve::reads_as_string;
 pub(crate) struct Yaml;
 
 impl Syntax for Yaml {
-    fn traits(&self) -> &'static Traits {
-        &Traits {
+    fn traits(&self) -> &'static FormatTraits {
+        &FormatTraits {
             title: "YAML",
             word: "yaml",
             suffixes: &["yaml", "yml"],
@@ -74,11 +74,11 @@ impl Syntax for Yaml {
         Some(emit::emit(tree, indent.yaml.unwrap_or(4)))
     }
 
-    fn oddities(&self, source: &str, tree: &Tree, selector: &Selector) -> Vec<Oddity> {
+    fn oddities(&self, source: &str, tree: &Tree, selector: &Selector) -> Vec<MisreadAt> {
         misread::oddities(source, tree, selector)
     }
 
-    fn reading(&self, kind: Kind, node: &Node) -> Reading {
+    fn reading(&self, kind: Kind, node: &Node) -> TypeReading {
         misread::reading(kind, node)
     }
 
@@ -111,7 +111,7 @@ impl Syntax for Yaml {
         source[node.span.start..].starts_with(['{', '['])
     }
 
-    fn take_block(&self, source: &str, tree: &mut Tree) -> Result<Option<(Node, Block)>, usize> {
+    fn take_block(&self, source: &str, tree: &mut Tree) -> Result<Option<(Node, MetadataBlock)>, usize> {
         nested::take_block(self, source, tree)
     }
 
@@ -120,7 +120,7 @@ impl Syntax for Yaml {
         key == "<<" && metadata::is_merged(node, 0)
     }
 
-    fn block_text(&self, source: &str, tree: &Tree, block: &Block) -> String {
+    fn block_text(&self, source: &str, tree: &Tree, block: &MetadataBlock) -> String {
         nested::block_text(source, tree, block)
     }
 
@@ -174,7 +174,7 @@ impl Syntax for Yaml {
         Some(lines::replace(source, entry, node))
     }
 
-    fn remove(&self, page: &Page<'_>, found: &Found<'_>) -> Result<Option<Edit>, &'static str> {
+    fn remove(&self, page: &Page<'_>, found: &EntryInContext<'_>) -> Result<Option<Edit>, &'static str> {
         let root = crate::places::root(page.tree, found.path);
         let is_flow = |length: usize| {
             let node = match length {

@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 const MAX_DATA: usize = 65_516;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Command {
+pub(super) enum FilterCommand {
     /// Into the object store.
     Clean,
     /// Out of it.
@@ -23,14 +23,14 @@ pub(super) enum Answer {
 pub(super) fn serve(
     mut input: impl Read,
     mut output: impl Write,
-    mut answer: impl FnMut(Command, &str, &[u8]) -> Answer,
+    mut answer: impl FnMut(FilterCommand, &str, &[u8]) -> Answer,
 ) -> io::Result<()> {
     greet(&mut input, &mut output)?;
     while let Some(list) = read_list(&mut input)? {
         let value = |name: &str| list.iter().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
         let command = match value("command") {
-            Some("clean") => Command::Clean,
-            Some("smudge") => Command::Smudge,
+            Some("clean") => FilterCommand::Clean,
+            Some("smudge") => FilterCommand::Smudge,
             _ => return Err(broken("an unknown command")),
         };
         let path = value("pathname").unwrap_or_default().to_owned();
@@ -141,7 +141,7 @@ mod tests {
     const WELCOME: &str =
         "0016git-filter-server\n000eversion=2\n00000015capability=clean\n0016capability=smudge\n0000";
 
-    type Seen = (Command, String, Vec<u8>);
+    type Seen = (FilterCommand, String, Vec<u8>);
 
     fn talk(input: &str, answer: Answer) -> io::Result<(String, Vec<Seen>)> {
         let (mut output, mut seen) = (Vec::new(), Vec::new());
@@ -163,8 +163,8 @@ mod tests {
             format!("{WELCOME}0013status=success\n00000008abcd000000000013status=success\n000000000000")
         );
         let expected = [
-            (Command::Clean, "a=b c".to_owned(), b"abcd".to_vec()),
-            (Command::Smudge, "x".to_owned(), Vec::new()),
+            (FilterCommand::Clean, "a=b c".to_owned(), b"abcd".to_vec()),
+            (FilterCommand::Smudge, "x".to_owned(), Vec::new()),
         ];
         assert_eq!(seen, expected);
         let (output, _) = talk(&input, Answer::Refused).unwrap();

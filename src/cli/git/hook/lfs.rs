@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::process::shell_code;
-use crate::repo::{Owner, Repo};
+use crate::repo::{Repo, SettingOwner};
 use crate::workspace::git;
 
 /// Pushes the objects of Git LFS as its own hook would: `args` and `lines` are what git gave to the hook.
@@ -19,7 +19,7 @@ pub(super) fn push(args: &[OsString], remote: &str, lines: &[u8], ui: &Ui) -> Re
     }
     match owner_of_filter(&repo)? {
         None => Ok(ExitCode::SUCCESS),
-        Some(Owner::User) => {
+        Some(SettingOwner::User) => {
             let words: Vec<OsString> =
                 ["lfs".into(), "pre-push".into()].into_iter().chain(args.to_vec()).collect();
             let status =
@@ -27,7 +27,7 @@ pub(super) fn push(args: &[OsString], remote: &str, lines: &[u8], ui: &Ui) -> Re
             Ok(ExitCode::from(shell_code(status)))
         }
         // a program starts because its user said so, not because a repository does
-        Some(Owner::Repository) => {
+        Some(SettingOwner::Repository) => {
             ui.warning("Git LFS is set up in this repository's own configuration alone, so its objects are not pushed");
             ui.hint(format!(
                 "git lfs install --skip-repo     # for you; or: git lfs push {} --all, then git push --no-verify",
@@ -45,10 +45,10 @@ fn pushes_itself(repo: &Repo) -> Result<bool, Failure> {
 }
 
 /// Whose configuration has the filter of Git LFS; the last one counts.
-fn owner_of_filter(repo: &Repo) -> Result<Option<Owner>, Failure> {
+fn owner_of_filter(repo: &Repo) -> Result<Option<SettingOwner>, Failure> {
     let is_filter = |name: &[u8]| name == b"filter.lfs.process" || name == b"filter.lfs.clean";
     let settings = repo.section("filter")?;
     let mut owners = settings.iter().filter(|setting| is_filter(&setting.name)).map(|setting| setting.owner);
-    let is_own = owners.clone().any(|owner| owner == Owner::User);
-    Ok(if is_own { Some(Owner::User) } else { owners.next_back() })
+    let is_own = owners.clone().any(|owner| owner == SettingOwner::User);
+    Ok(if is_own { Some(SettingOwner::User) } else { owners.next_back() })
 }

@@ -47,7 +47,7 @@ pub(super) fn render(
         clear.map_or_else(|| document.layout_with(&replaced), |clear| clear.layout_with(&replaced))
     };
     let body = match view {
-        View::Locked => document.layout_with(&Locked),
+        View::Locked => document.layout_with(&KeylessLayout),
         View::Broken { show, .. } => layout(*show, None),
         // bytes that no terminal can show
         View::Open { clear, show: Show::Values, .. } if is_no_text(clear) => {
@@ -116,9 +116,9 @@ fn trailer(out: &mut String, document: &Document, view: &View<'_>, name: &dyn Fn
 }
 
 /// Without a key: what a token tells.
-struct Locked;
+struct KeylessLayout;
 
-impl Layout for Locked {
+impl Layout for KeylessLayout {
     fn value(&self, _: &Path, leaf: &Leaf) -> Option<String> {
         fingerprint(leaf.scalar.as_text()?)
     }

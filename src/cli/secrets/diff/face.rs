@@ -1,6 +1,6 @@
 //! How one value looks to whom.
 
-use sops_document::compare::Known;
+use sops_document::compare::SeenValue;
 use sops_document::{Path, Scalar, Selector};
 
 use crate::cli::secrets::values::plain_text;
@@ -15,7 +15,7 @@ pub(super) struct Face {
 }
 
 impl Face {
-    pub(super) fn of(path: &Path, known: &Known, show: Show<'_>, selector: Option<&Selector>) -> Self {
+    pub(super) fn of(path: &Path, known: &SeenValue, show: Show<'_>, selector: Option<&Selector>) -> Self {
         let hidden = |text: String| Self { text, is_value: false };
         let (scalar, token) = (known.scalar.as_ref(), known.token.as_ref());
         match (scalar, token) {

@@ -10,53 +10,53 @@ use super::sides::Asked;
 use crate::cli::failure::Failure;
 use crate::inventory::{content_of, may_hold_document};
 use crate::ledger::Snapshot;
-use crate::policy::content::{Content, mentions};
-use crate::repo::{Entry, StagedChange, State};
+use crate::policy::content::{FileContent, mentions};
+use crate::repo::{FilesAt, StagedChange, TreeEntry};
 use crate::workspace::Workspace;
 use crate::workspace::past::Unlocked;
 
 /// What one state holds at a path.
-pub(super) enum Side {
+pub(super) enum FileSide {
     Absent,
     /// No SOPS document.
     Other,
     /// It cannot be read, and why.
-    Broken(Fault),
-    Document(Box<Version>),
+    Broken(SideFault),
+    Document(Box<SideVersion>),
 }
 
 /// Why a side cannot be compared.
-pub(super) enum Fault {
+pub(super) enum SideFault {
     /// What it is or holds: `is a link`.
     Is(String),
     /// Why it cannot be read.
     Unread(String),
 }
 
-impl Fault {
+impl SideFault {
     pub(super) fn reason(&self) -> &str {
         let (Self::Is(reason) | Self::Unread(reason)) = self;
         reason
     }
 }
 
-pub(super) struct Version {
+pub(super) struct SideVersion {
     pub(super) document: Document,
     pub(super) opened: Option<Unlocked>,
 }
 
 /// A file that differs.
-pub(super) struct Pair {
+pub(super) struct FilePair {
     /// Where it stands in the old state, when that is elsewhere.
     pub(super) old_path: Option<String>,
     pub(super) path: String,
-    pub(super) old: Side,
-    pub(super) new: Side,
+    pub(super) old: FileSide,
+    pub(super) new: FileSide,
     pub(super) differences: Differences,
     pub(super) access: Access,
 }
 
-impl Version {
+impl SideVersion {
     pub(super) fn clear(&self) -> Option<&Cleartext> {
         self.opened.as_ref()?.1.as_ref().ok()
     }
@@ -81,8 +81,8 @@ impl Version {
     }
 }
 
-impl Side {
-    pub(super) fn version(&self) -> Option<&Version> {
+impl FileSide {
+    pub(super) fn version(&self) -> Option<&SideVersion> {
         match self {
             Self::Document(version) => Some(version),
             _ => None,
@@ -96,7 +96,7 @@ impl Side {
     }
 }
 
-impl Pair {
+impl FilePair {
     pub(super) fn open(&mut self, workspace: &Workspace) {
         self.old.open(workspace, self.old_path.as_ref().unwrap_or(&self.path));
         self.new.open(workspace, &self.path);
@@ -105,11 +105,11 @@ impl Pair {
     pub(super) fn compare(&mut self) {
         let (old, new) = (self.old.version(), self.new.version());
         let nothing = Tree::default();
-        let tree = |version: Option<&Version>| version.map_or(nothing.clone(), |one| one.tree().clone());
+        let tree = |version: Option<&SideVersion>| version.map_or(nothing.clone(), |one| one.tree().clone());
         // the other side may hold the values in clear: nothing of it is shown
         if matches!(
             (&self.old, &self.new),
-            (Side::Other | Side::Broken(_), _) | (_, Side::Other | Side::Broken(_))
+            (FileSide::Other | FileSide::Broken(_), _) | (_, FileSide::Other | FileSide::Broken(_))
         ) {
             return;
         }
@@ -118,7 +118,7 @@ impl Pair {
     }
 
     /// Both versions, where both are documents.
-    pub(super) fn both(&self) -> Option<(&Version, &Version)> {
+    pub(super) fn both(&self) -> Option<(&SideVersion, &SideVersion)> {
         Some((self.old.version()?, self.new.version()?))
     }
 
@@ -135,7 +135,7 @@ impl Pair {
 }
 
 /// Every file that differs and is or was a SOPS document, renames joined, by path.
-pub(super) fn gather(workspace: &Workspace, asked: &Asked) -> Result<Vec<Pair>, Failure> {
+pub(super) fn gather(workspace: &Workspace, asked: &Asked) -> Result<Vec<FilePair>, Failure> {
     let repo = workspace.repo()?;
     let vault = workspace.vault().ok().flatten();
     let mut pairs = Vec::new();
@@ -148,7 +148,7 @@ pub(super) fn gather(workspace: &Workspace, asked: &Asked) -> Result<Vec<Pair>, 
                 continue;
             }
             let reason = "is unmerged: solve the conflict, then git add".to_owned();
-            (Side::Absent, Side::Broken(Fault::Is(reason)))
+            (FileSide::Absent, FileSide::Broken(SideFault::Is(reason)))
         } else {
             (
                 side(workspace, asked.old, &path, old, is_bound),
@@ -158,7 +158,7 @@ pub(super) fn gather(workspace: &Workspace, asked: &Asked) -> Result<Vec<Pair>, 
         if is_secret(&sides, is_bound) && !is_same(&sides) {
             let (old, new) = sides;
             let (differences, access) = (Differences::default(), Access::default());
-            pairs.push(Pair { old_path: None, path, old, new, differences, access });
+            pairs.push(FilePair { old_path: None, path, old, new, differences, access });
         }
     }
     join_renamed(&mut pairs);
@@ -168,43 +168,51 @@ pub(super) fn gather(workspace: &Workspace, asked: &Asked) -> Result<Vec<Pair>, 
     Ok(pairs)
 }
 
-fn side(workspace: &Workspace, state: State, path: &str, entry: Option<Entry>, is_bound: bool) -> Side {
-    let Some(entry) = entry else { return Side::Absent };
+fn side(
+    workspace: &Workspace,
+    state: FilesAt,
+    path: &str,
+    entry: Option<TreeEntry>,
+    is_bound: bool,
+) -> FileSide {
+    let Some(entry) = entry else { return FileSide::Absent };
     if !entry.is_file() {
         return if is_bound {
-            Side::Broken(Fault::Is("is a link, not a file of its own".into()))
+            FileSide::Broken(SideFault::Is("is a link, not a file of its own".into()))
         } else {
-            Side::Other
+            FileSide::Other
         };
     }
     let bytes = match state {
-        State::WorkTree => workspace.read(path).map_err(|error| error.to_string()),
+        FilesAt::WorkTree => workspace.read(path).map_err(|error| error.to_string()),
         _ => workspace
             .repo()
             .and_then(|repo| Ok(repo.blob(entry.id).map(Some)?))
             .map_err(|error| error.to_string()),
     };
     match bytes {
-        Ok(None) => Side::Absent,
+        Ok(None) => FileSide::Absent,
         Ok(Some(bytes)) => read(path, &bytes, is_bound),
-        Err(reason) => Side::Broken(Fault::Unread(reason)),
+        Err(reason) => FileSide::Broken(SideFault::Unread(reason)),
     }
 }
 
-fn read(path: &str, bytes: &[u8], is_bound: bool) -> Side {
-    let Some(content) = content_of(path, is_bound, bytes) else { return Side::Other };
+fn read(path: &str, bytes: &[u8], is_bound: bool) -> FileSide {
+    let Some(content) = content_of(path, is_bound, bytes) else { return FileSide::Other };
     match content {
-        Content::Document(document) => {
-            Side::Document(Box::new(Version { document: *document, opened: None }))
+        FileContent::Document(document) => {
+            FileSide::Document(Box::new(SideVersion { document: *document, opened: None }))
         }
         _ if let Some(line) = conflict_line(bytes) => {
-            Side::Broken(Fault::Is(format!("holds the marks of a merge conflict (line {line})")))
+            FileSide::Broken(SideFault::Is(format!("holds the marks of a merge conflict (line {line})")))
         }
-        Content::Broken { line, what, .. } => Side::Broken(Fault::Unread(format!("line {line}: {what}"))),
-        Content::OtherFormat => {
-            Side::Broken(Fault::Is("is a SOPS document of another format than its name says".into()))
+        FileContent::Broken { line, what, .. } => {
+            FileSide::Broken(SideFault::Unread(format!("line {line}: {what}")))
         }
-        _ => Side::Other,
+        FileContent::OtherFormat => {
+            FileSide::Broken(SideFault::Is("is a SOPS document of another format than its name says".into()))
+        }
+        _ => FileSide::Other,
     }
 }
 
@@ -214,28 +222,28 @@ fn conflict_line(bytes: &[u8]) -> Option<usize> {
     lines.position(|line| is_sealed && line.starts_with(b"<<<<<<< ")).map(|at| at + 1)
 }
 
-fn is_secret((old, new): &(Side, Side), is_bound: bool) -> bool {
-    let is_sops = |side: &Side| matches!(side, Side::Document(_) | Side::Broken(_));
+fn is_secret((old, new): &(FileSide, FileSide), is_bound: bool) -> bool {
+    let is_sops = |side: &FileSide| matches!(side, FileSide::Document(_) | FileSide::Broken(_));
     is_bound || is_sops(old) || is_sops(new)
 }
 
-fn is_same((old, new): &(Side, Side)) -> bool {
+fn is_same((old, new): &(FileSide, FileSide)) -> bool {
     match (old, new) {
-        (Side::Document(old), Side::Document(new)) => old.document.source() == new.document.source(),
-        (Side::Absent, Side::Absent) | (Side::Other, Side::Other) => true,
+        (FileSide::Document(old), FileSide::Document(new)) => old.document.source() == new.document.source(),
+        (FileSide::Absent, FileSide::Absent) | (FileSide::Other, FileSide::Other) => true,
         _ => false,
     }
 }
 
 /// A file that is gone and a new one are one file when tokens prove that they have one data key; those with
 /// the most tokens in common first.
-fn join_renamed(pairs: &mut Vec<Pair>) {
-    let snapshot = |side: &Side| side.version().map(|version| Snapshot::of(&version.document));
-    let marks = |of: &dyn Fn(&Pair) -> Option<Snapshot>| -> Vec<(usize, Snapshot)> {
+fn join_renamed(pairs: &mut Vec<FilePair>) {
+    let snapshot = |side: &FileSide| side.version().map(|version| Snapshot::of(&version.document));
+    let marks = |of: &dyn Fn(&FilePair) -> Option<Snapshot>| -> Vec<(usize, Snapshot)> {
         pairs.iter().enumerate().filter_map(|(at, pair)| Some((at, of(pair)?))).collect()
     };
-    let gone = marks(&|pair| matches!(pair.new, Side::Absent).then(|| snapshot(&pair.old))?);
-    let fresh = marks(&|pair| matches!(pair.old, Side::Absent).then(|| snapshot(&pair.new))?);
+    let gone = marks(&|pair| matches!(pair.new, FileSide::Absent).then(|| snapshot(&pair.old))?);
+    let fresh = marks(&|pair| matches!(pair.old, FileSide::Absent).then(|| snapshot(&pair.new))?);
     let mut couples = Vec::new();
     for (from, old) in &gone {
         let known: BTreeSet<_> = old.sealed.values().map(|sealed| sealed.mark).collect();
@@ -253,7 +261,7 @@ fn join_renamed(pairs: &mut Vec<Pair>) {
         if !taken.contains(&from) && !taken.contains(&to) {
             taken.extend([from, to]);
             emptied.insert(from);
-            let old = std::mem::replace(&mut pairs[from].old, Side::Absent);
+            let old = std::mem::replace(&mut pairs[from].old, FileSide::Absent);
             pairs[to].old = old;
             pairs[to].old_path = Some(pairs[from].path.clone());
         }

@@ -2,15 +2,15 @@
 
 use serde_json::{Value, json};
 use sops_document::Path;
-use sops_document::compare::Known;
+use sops_document::compare::SeenValue;
 
 use super::face::Face;
-use super::file::{Pair, Side, Version};
+use super::file::{FilePair, FileSide, SideVersion};
 use crate::cli::show::{Show, key_print};
 use crate::policy::Holders;
 
-pub(super) fn of(pair: &Pair, show: Show<'_>, holders: &Holders) -> Value {
-    let known = |side: &Side, path: &Path, known: Option<&Known>| {
+pub(super) fn of(pair: &FilePair, show: Show<'_>, holders: &Holders) -> Value {
+    let known = |side: &FileSide, path: &Path, known: Option<&SeenValue>| {
         let Some(known) = known else { return Value::Null };
         let selector = side.version().map(|version| &version.document.metadata().selector);
         let face = Face::of(path, known, show, selector);
@@ -29,7 +29,7 @@ pub(super) fn of(pair: &Pair, show: Show<'_>, holders: &Holders) -> Value {
             })
         })
         .collect();
-    let comments = |comments: &[Known]| -> Vec<Value> {
+    let comments = |comments: &[SeenValue]| -> Vec<Value> {
         comments.iter().map(|comment| Face::of(&Path::default(), comment, show, None).text.into()).collect()
     };
     let people = |keys: &[String]| -> Vec<Value> {
@@ -49,25 +49,25 @@ pub(super) fn of(pair: &Pair, show: Show<'_>, holders: &Holders) -> Value {
     })
 }
 
-fn status(pair: &Pair) -> &'static str {
+fn status(pair: &FilePair) -> &'static str {
     match (&pair.old, &pair.new) {
-        (Side::Broken(_), _) | (_, Side::Broken(_)) => "unreadable",
-        (Side::Document(_), Side::Other) => "no longer encrypted",
-        (Side::Other, Side::Document(_)) => "newly encrypted",
-        (Side::Absent, _) => "added",
-        (_, Side::Absent) => "deleted",
+        (FileSide::Broken(_), _) | (_, FileSide::Broken(_)) => "unreadable",
+        (FileSide::Document(_), FileSide::Other) => "no longer encrypted",
+        (FileSide::Other, FileSide::Document(_)) => "newly encrypted",
+        (FileSide::Absent, _) => "added",
+        (_, FileSide::Absent) => "deleted",
         _ if pair.old_path.is_some() => "renamed",
         _ => "modified",
     }
 }
 
-fn side(side: &Side) -> Value {
+fn side(side: &FileSide) -> Value {
     match side {
-        Side::Absent => Value::Null,
-        Side::Other => json!({"sops": false}),
-        Side::Broken(fault) => json!({"sops": null, "reason": fault.reason()}),
-        Side::Document(version) => json!({
-            "sops": true, "mac": Version::mac(version).as_deref().unwrap_or("unchecked"),
+        FileSide::Absent => Value::Null,
+        FileSide::Other => json!({"sops": false}),
+        FileSide::Broken(fault) => json!({"sops": null, "reason": fault.reason()}),
+        FileSide::Document(version) => json!({
+            "sops": true, "mac": SideVersion::mac(version).as_deref().unwrap_or("unchecked"),
             "data_key": version.opened.as_ref().map(|(key, _)| key_print(key)),
         }),
     }

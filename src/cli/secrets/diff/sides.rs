@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use crate::cli::failure::Failure;
-use crate::repo::{ObjectId, Repo, State};
+use crate::repo::{FilesAt, ObjectId, Repo};
 use crate::workspace::Workspace;
 
 /// What the user asked for.
 pub(super) struct Asked {
-    pub(super) old: State,
-    pub(super) new: State,
+    pub(super) old: FilesAt,
+    pub(super) new: FilesAt,
     /// As a person would call them: `the index`, `HEAD`, `main`.
     pub(super) old_name: String,
     pub(super) new_name: String,
@@ -49,16 +49,16 @@ impl Asked {
     }
 }
 
-type Named = (State, String);
+type NamedState = (FilesAt, String);
 
-fn states(repo: &Repo, revisions: &[String], staged: bool) -> Result<(Named, Named), Failure> {
-    let commit = |text: &str| -> Result<Named, Failure> {
+fn states(repo: &Repo, revisions: &[String], staged: bool) -> Result<(NamedState, NamedState), Failure> {
+    let commit = |text: &str| -> Result<NamedState, Failure> {
         let text = if text.is_empty() { "HEAD" } else { text };
-        Ok((State::Commit(repo.commit_named(text)?), text.to_owned()))
+        Ok((FilesAt::Commit(repo.commit_named(text)?), text.to_owned()))
     };
-    let (index, work_tree) = ((State::Index, INDEX.to_owned()), (State::WorkTree, WORK_TREE.to_owned()));
+    let (index, work_tree) = ((FilesAt::Index, INDEX.to_owned()), (FilesAt::WorkTree, WORK_TREE.to_owned()));
     match revisions {
-        [] if staged => Ok(((State::Head, "HEAD".to_owned()), index)),
+        [] if staged => Ok(((FilesAt::Head, "HEAD".to_owned()), index)),
         [] => Ok((index, work_tree)),
         [one] if staged && !one.contains("..") => Ok((commit(one)?, index)),
         _ if staged => Err(Failure::usage("--staged compares the index with one commit, not with a range")),
@@ -81,10 +81,10 @@ fn states(repo: &Repo, revisions: &[String], staged: bool) -> Result<(Named, Nam
     }
 }
 
-fn merge_base(repo: &Repo, left: &Named, right: &Named) -> Result<Named, Failure> {
-    let id = |named: &Named| -> Option<ObjectId> {
+fn merge_base(repo: &Repo, left: &NamedState, right: &NamedState) -> Result<NamedState, Failure> {
+    let id = |named: &NamedState| -> Option<ObjectId> {
         match named.0 {
-            State::Commit(id) => Some(id),
+            FilesAt::Commit(id) => Some(id),
             _ => None,
         }
     };
@@ -94,7 +94,7 @@ fn merge_base(repo: &Repo, left: &Named, right: &Named) -> Result<Named, Failure
     };
     let none = || Failure::usage(format!("{} and {} have no common ancestor", left.1, right.1));
     let base = base.ok_or_else(none)?;
-    Ok((State::Commit(base), base.short()))
+    Ok((FilesAt::Commit(base), base.short()))
 }
 
 /// A path as typed, below the root; the root itself is the empty text.

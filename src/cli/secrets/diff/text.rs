@@ -2,10 +2,10 @@
 
 use similar::{ChangeTag, TextDiff};
 use sops_document::Path;
-use sops_document::compare::{Change, Known};
+use sops_document::compare::{Change, SeenValue};
 
 use super::face::Face;
-use super::file::{Fault, Pair, Side, Version};
+use super::file::{FilePair, FileSide, SideFault, SideVersion};
 use super::sides::Asked;
 use crate::cli::escape::Escaped;
 use crate::cli::secrets::verify::count as count_of;
@@ -28,18 +28,18 @@ pub(super) struct Printer<'a> {
 }
 
 impl Printer<'_> {
-    pub(super) fn print(&self, pairs: &[Pair]) {
+    pub(super) fn print(&self, pairs: &[FilePair]) {
         for pair in pairs {
             self.pair(pair);
         }
-        if pairs.iter().any(Pair::is_renewed) {
+        if pairs.iter().any(FilePair::is_renewed) {
             self.ui.note(
                 "probably a new data key; only a key can tell whether a value or the whole file was replaced",
             );
         }
     }
 
-    fn pair(&self, pair: &Pair) {
+    fn pair(&self, pair: &FilePair) {
         let name = match &pair.old_path {
             Some(old) => format!("{old} => {}", pair.path),
             None => pair.path.clone(),
@@ -47,28 +47,30 @@ impl Printer<'_> {
         let (old_name, new_name) = (&self.asked.old_name, &self.asked.new_name);
         let title = |what: &str| self.ui.one_line(format!("{name}: {what}"));
         match (&pair.old, &pair.new) {
-            (Side::Broken(reason), _) => {
+            (FileSide::Broken(reason), _) => {
                 title(&format!("cannot be compared: in {old_name} it {}", why(reason)))
             }
-            (_, Side::Broken(reason)) => {
+            (_, FileSide::Broken(reason)) => {
                 title(&format!("cannot be compared: in {new_name} it {}", why(reason)))
             }
-            (Side::Document(_), Side::Other) => title(&format!(
+            (FileSide::Document(_), FileSide::Other) => title(&format!(
                 "ENCRYPTED in {old_name}, NO SOPS file in {new_name}; no value is shown (check it: stax secrets verify)"
             )),
-            (Side::Other, Side::Document(_)) => title(&format!(
+            (FileSide::Other, FileSide::Document(_)) => title(&format!(
                 "no SOPS file in {old_name}, ENCRYPTED in {new_name}; no value is shown (git keeps what stood there in clear)"
             )),
-            (Side::Absent, Side::Other) => {
+            (FileSide::Absent, FileSide::Other) => {
                 title(&format!("new, and NO SOPS file in {new_name}; no value is shown"))
             }
-            (Side::Other, Side::Absent) => title(&format!("deleted; it was NO SOPS file in {old_name}")),
+            (FileSide::Other, FileSide::Absent) => {
+                title(&format!("deleted; it was NO SOPS file in {old_name}"))
+            }
             _ if pair.is_renewed() => self.renewed(pair, &name),
             _ => self.versions(pair, &name),
         }
     }
 
-    fn versions(&self, pair: &Pair, name: &str) {
+    fn versions(&self, pair: &FilePair, name: &str) {
         let what = summary(pair);
         self.ui.one_line(format!("{name}: {what}"));
         for change in &pair.differences.changes {
@@ -79,16 +81,16 @@ impl Printer<'_> {
     }
 
     /// Every token is new: one line, and what can be told in spite of it.
-    fn renewed(&self, pair: &Pair, name: &str) {
+    fn renewed(&self, pair: &FilePair, name: &str) {
         let (values, access) = (&pair.differences, &pair.access);
-        let shape = |known: &Known| (known.kind(), known.bytes(), known.token.is_some());
+        let shape = |known: &SeenValue| (known.kind(), known.bytes(), known.token.is_some());
         let told = |change: &&Change| match (&change.old, &change.new) {
             (Some(old), Some(new)) => shape(old) != shape(new),
             _ => true,
         };
         let changes: Vec<&Change> = values.changes.iter().filter(told).collect();
         let both = |change: &&&Change| change.old.is_some() && change.new.is_some();
-        let has = |differs: &dyn Fn(&Known, &Known) -> bool| {
+        let has = |differs: &dyn Fn(&SeenValue, &SeenValue) -> bool| {
             let pairs = changes.iter().filter_map(|change| change.old.as_ref().zip(change.new.as_ref()));
             pairs.into_iter().any(|(old, new)| differs(old, new))
         };
@@ -113,8 +115,8 @@ impl Printer<'_> {
         self.recipients(pair);
     }
 
-    fn change(&self, pair: &Pair, change: &Change) {
-        let face = |side: &Side, known: &Known| {
+    fn change(&self, pair: &FilePair, change: &Change) {
+        let face = |side: &FileSide, known: &SeenValue| {
             let selector = side.version().map(|version| &version.document.metadata().selector);
             Face::of(&change.path, known, self.show, selector)
         };
@@ -123,7 +125,7 @@ impl Printer<'_> {
         let key = Escaped(&change.address()).to_string();
         match (old, new) {
             (Some((was, old)), Some((is, new))) => {
-                let label = |known: &Known, other: &Known| {
+                let label = |known: &SeenValue, other: &SeenValue| {
                     let kind = (known.kind() != other.kind()).then(|| known.kind().to_owned());
                     let sealed = known.token.is_some() != other.token.is_some();
                     let place =
@@ -194,7 +196,7 @@ impl Printer<'_> {
         }
     }
 
-    fn comments(&self, pair: &Pair) {
+    fn comments(&self, pair: &FilePair) {
         let here = Path::default();
         for (mark, comments) in [("-", &pair.differences.old_comments), ("+", &pair.differences.new_comments)]
         {
@@ -205,11 +207,12 @@ impl Printer<'_> {
         }
     }
 
-    fn access(&self, pair: &Pair) {
+    fn access(&self, pair: &FilePair) {
         self.recipients(pair);
         let (values, access) = (&pair.differences, &pair.access);
-        let print =
-            |side: &Side| side.version().and_then(|one| one.opened.as_ref()).map(|(key, _)| key_print(key));
+        let print = |side: &FileSide| {
+            side.version().and_then(|one| one.opened.as_ref()).map(|(key, _)| key_print(key))
+        };
         match (print(&pair.old), print(&pair.new)) {
             (Some(old), Some(new)) if old != new => {
                 let and = if values.changes.is_empty() { "; no value changed" } else { "" };
@@ -231,14 +234,14 @@ impl Printer<'_> {
             self.ui.mark("~", "other metadata changed: version, key groups or keys of other services");
         }
         for (side, name) in [(&pair.old, &self.asked.old_name), (&pair.new, &self.asked.new_name)] {
-            let mac = side.version().and_then(Version::mac).filter(|mac| mac != "ok");
+            let mac = side.version().and_then(SideVersion::mac).filter(|mac| mac != "ok");
             if let Some(mac) = mac {
                 self.ui.mark_line("✗", format!("MAC in {name}: {mac}"));
             }
         }
     }
 
-    fn recipients(&self, pair: &Pair) {
+    fn recipients(&self, pair: &FilePair) {
         for (mark, keys) in [("-", &pair.access.removed), ("+", &pair.access.added)] {
             for key in keys {
                 let name = self.holders.name(key).map(|name| format!(" {name}")).unwrap_or_default();
@@ -249,15 +252,15 @@ impl Printer<'_> {
 }
 
 /// What follows `it`.
-fn why(fault: &Fault) -> String {
+fn why(fault: &SideFault) -> String {
     match fault {
-        Fault::Is(what) => what.clone(),
-        Fault::Unread(reason) => format!("cannot be read: {reason}"),
+        SideFault::Is(what) => what.clone(),
+        SideFault::Unread(reason) => format!("cannot be read: {reason}"),
     }
 }
 
 /// `2 changed, 1 added`
-fn summary(pair: &Pair) -> String {
+fn summary(pair: &FilePair) -> String {
     let count = |verb: &str| pair.differences.changes.iter().filter(|change| change.verb() == verb).count();
     let counts = ["changed", "added", "removed"].map(|verb| (count(verb), verb));
     let words: Vec<String> = counts
@@ -267,8 +270,8 @@ fn summary(pair: &Pair) -> String {
         .collect();
     let keys = pair.differences.changes.len();
     match (&pair.old, &pair.new) {
-        (Side::Absent, _) => format!("new file, {}", count_of(keys, "key")),
-        (_, Side::Absent) => format!("deleted, {}", count_of(keys, "key")),
+        (FileSide::Absent, _) => format!("new file, {}", count_of(keys, "key")),
+        (_, FileSide::Absent) => format!("deleted, {}", count_of(keys, "key")),
         _ if !words.is_empty() => words.join(", "),
         _ if pair.old_path.is_some() => "renamed; keys and values same".to_owned(),
         _ => "keys and values same".to_owned(),

@@ -12,7 +12,7 @@ use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::disk::PrivateDir;
 use crate::keyring::IDENTITY_VARIABLES;
-use crate::process::{self, Environment};
+use crate::process::{self, ChildEnvironment};
 
 /// What is said to Vim and Neovim; they name their options alike where it matters.
 const VIM: &str = include_str!("quiet.vim");
@@ -25,7 +25,7 @@ const VARIABLE: &str = "STAX_EDIT";
 const PATIENCE: Duration = Duration::from_secs(2);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum EditorKind {
     Vim,
     /// The same in a window: it has to stay in front, or it returns at once.
     VimInWindow,
@@ -37,38 +37,38 @@ enum Kind {
 }
 
 /// By the name of the program, without its version.
-const KINDS: [(&str, Kind); 31] = [
-    ("vim", Kind::Vim),
-    ("nvim", Kind::Vim),
-    ("vimdiff", Kind::Vim),
-    ("vimx", Kind::Vim),
-    ("rvim", Kind::Vim),
-    ("rview", Kind::Vim),
-    ("gvim", Kind::VimInWindow),
-    ("gview", Kind::VimInWindow),
-    ("gvimdiff", Kind::VimInWindow),
-    ("rgvim", Kind::VimInWindow),
-    ("evim", Kind::VimInWindow),
-    ("mvim", Kind::VimInWindow),
-    ("nano", Kind::Nano),
-    ("rnano", Kind::Nano),
-    ("emacs", Kind::Emacs),
-    ("emacsclient", Kind::Keeps("the running Emacs")),
-    ("code", Kind::Keeps(HISTORY)),
-    ("code-insiders", Kind::Keeps(HISTORY)),
-    ("codium", Kind::Keeps(HISTORY)),
-    ("cursor", Kind::Keeps(HISTORY)),
-    ("windsurf", Kind::Keeps(HISTORY)),
-    ("idea", Kind::Keeps(HISTORY)),
-    ("pycharm", Kind::Keeps(HISTORY)),
-    ("goland", Kind::Keeps(HISTORY)),
-    ("webstorm", Kind::Keeps(HISTORY)),
-    ("subl", Kind::Keeps("its session")),
-    ("micro", Kind::Keeps("its backups")),
-    ("gedit", Kind::Keeps("its backups")),
-    ("kate", Kind::Keeps("its swap files")),
-    ("joe", Kind::Keeps("its backups")),
-    ("neovide", Kind::Keeps("the settings of Neovim")),
+const KINDS: [(&str, EditorKind); 31] = [
+    ("vim", EditorKind::Vim),
+    ("nvim", EditorKind::Vim),
+    ("vimdiff", EditorKind::Vim),
+    ("vimx", EditorKind::Vim),
+    ("rvim", EditorKind::Vim),
+    ("rview", EditorKind::Vim),
+    ("gvim", EditorKind::VimInWindow),
+    ("gview", EditorKind::VimInWindow),
+    ("gvimdiff", EditorKind::VimInWindow),
+    ("rgvim", EditorKind::VimInWindow),
+    ("evim", EditorKind::VimInWindow),
+    ("mvim", EditorKind::VimInWindow),
+    ("nano", EditorKind::Nano),
+    ("rnano", EditorKind::Nano),
+    ("emacs", EditorKind::Emacs),
+    ("emacsclient", EditorKind::Keeps("the running Emacs")),
+    ("code", EditorKind::Keeps(HISTORY)),
+    ("code-insiders", EditorKind::Keeps(HISTORY)),
+    ("codium", EditorKind::Keeps(HISTORY)),
+    ("cursor", EditorKind::Keeps(HISTORY)),
+    ("windsurf", EditorKind::Keeps(HISTORY)),
+    ("idea", EditorKind::Keeps(HISTORY)),
+    ("pycharm", EditorKind::Keeps(HISTORY)),
+    ("goland", EditorKind::Keeps(HISTORY)),
+    ("webstorm", EditorKind::Keeps(HISTORY)),
+    ("subl", EditorKind::Keeps("its session")),
+    ("micro", EditorKind::Keeps("its backups")),
+    ("gedit", EditorKind::Keeps("its backups")),
+    ("kate", EditorKind::Keeps("its swap files")),
+    ("joe", EditorKind::Keeps("its backups")),
+    ("neovide", EditorKind::Keeps("the settings of Neovim")),
 ];
 const HISTORY: &str = "its local history";
 
@@ -97,7 +97,7 @@ pub(in crate::cli) struct Editor {
     words: Vec<String>,
     /// Of the program among the words: `env LANG=C vim`.
     program: usize,
-    kind: Kind,
+    kind: EditorKind,
 }
 
 impl Editor {
@@ -111,7 +111,7 @@ impl Editor {
         let words = shell_words::split(&line)
             .map_err(|error| Failure::usage(format!("{name} is not a command: {error}")))?;
         let program = program_of(&words);
-        let kind = words.get(program).map_or(Kind::Other, |word| kind_of(word, &words));
+        let kind = words.get(program).map_or(EditorKind::Other, |word| kind_of(word, &words));
         Ok(Self { variable: name, words, program, kind })
     }
 
@@ -135,13 +135,13 @@ impl Editor {
         for (name, script) in [("quiet.vim", VIM), ("quiet.el", EMACS)] {
             std::fs::write(scratch.join(name), script)?;
         }
-        if let Kind::Keeps(what) = self.kind {
+        if let EditorKind::Keeps(what) = self.kind {
             let name = name_of(&self.words[self.program]);
             ui.note(format!("{name} may keep a copy of the text ({what}), which stax cannot switch off"));
         }
         let add: Vec<(&str, &OsStr)> =
             self.variables().iter().map(|name| (*name, scratch.as_os_str())).collect();
-        let environment = Environment { add: &add, remove: IDENTITY_VARIABLES };
+        let environment = ChildEnvironment { add: &add, remove: IDENTITY_VARIABLES };
         process::run_editor(&self.command(&scratch, file), environment)
             .map_err(|error| Failure::usage(error.to_string()))
     }
@@ -162,27 +162,27 @@ impl Editor {
         let mut backups = OsString::from("--backupdir=");
         backups.push(scratch);
         match self.kind {
-            Kind::Vim => vim.into(),
-            Kind::VimInWindow => vim.into_iter().chain(["-f".into()]).collect(),
+            EditorKind::Vim => vim.into(),
+            EditorKind::VimInWindow => vim.into_iter().chain(["-f".into()]).collect(),
             // nothing on its command line switches a setting of the nanorc off; without one it wraps lines in
             // older versions, and a tab is an error in YAML
-            Kind::Nano => {
+            EditorKind::Nano => {
                 ["-I", "-w", "-E", "-T", "2"].map(OsString::from).into_iter().chain([backups]).collect()
             }
-            Kind::Emacs => vec!["-l".into(), scratch.join("quiet.el").into()],
-            Kind::Keeps(_) | Kind::Other => Vec::new(),
+            EditorKind::Emacs => vec!["-l".into(), scratch.join("quiet.el").into()],
+            EditorKind::Keeps(_) | EditorKind::Other => Vec::new(),
         }
     }
 
     /// The variables that lead to the scratch folder: what the editor puts where they say goes with it.
     fn variables(&self) -> &'static [&'static str] {
         match self.kind {
-            Kind::Vim | Kind::VimInWindow => &[VARIABLE, "TMPDIR", "XDG_STATE_HOME"],
+            EditorKind::Vim | EditorKind::VimInWindow => &[VARIABLE, "TMPDIR", "XDG_STATE_HOME"],
             // search history and positions, where its options name them
-            Kind::Nano => &["TMPDIR", "XDG_DATA_HOME"],
-            Kind::Emacs => &[VARIABLE, "TMPDIR"],
+            EditorKind::Nano => &["TMPDIR", "XDG_DATA_HOME"],
+            EditorKind::Emacs => &[VARIABLE, "TMPDIR"],
             // a client finds its server by TMPDIR
-            Kind::Keeps(_) | Kind::Other => &[],
+            EditorKind::Keeps(_) | EditorKind::Other => &[],
         }
     }
 }
@@ -202,31 +202,33 @@ fn program_of(words: &[String]) -> usize {
 }
 
 /// By what the word leads to (`vi` is often a link to Vim), then by the word, then by what the program says.
-fn kind_of(word: &str, words: &[String]) -> Kind {
+fn kind_of(word: &str, words: &[String]) -> EditorKind {
     let found = found(word);
     let leads_to = found.as_ref().and_then(|path| path.canonicalize().ok());
     let target = leads_to.and_then(|path| by_name(&name_of(&path.to_string_lossy())));
     let name = name_of(word);
     let kind = match (target, by_name(&name)) {
         // by the name it is called, one program is Vim in a terminal or in a window
-        (Some(Kind::Vim | Kind::VimInWindow), Some(Kind::VimInWindow)) => Kind::VimInWindow,
+        (Some(EditorKind::Vim | EditorKind::VimInWindow), Some(EditorKind::VimInWindow)) => {
+            EditorKind::VimInWindow
+        }
         (Some(kind), _) | (None, Some(kind)) => kind,
         (None, None) if ["vi", "view", "ex"].contains(&name.as_str()) && says_vim(found.as_deref()) => {
-            Kind::Vim
+            EditorKind::Vim
         }
-        (None, None) => Kind::Other,
+        (None, None) => EditorKind::Other,
     };
-    let asks_window = kind == Kind::Vim && words.iter().any(|word| word == "-g");
-    if asks_window { Kind::VimInWindow } else { kind }
+    let asks_window = kind == EditorKind::Vim && words.iter().any(|word| word == "-g");
+    if asks_window { EditorKind::VimInWindow } else { kind }
 }
 
 /// `vim.basic`, `vim9`, `emacs-29.1` and `emacs29-nox` are what their first letters say.
-fn by_name(name: &str) -> Option<Kind> {
+fn by_name(name: &str) -> Option<EditorKind> {
     let exact = |name: &str| KINDS.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind);
     let stem = name.split(|c: char| c == '.' || c.is_ascii_digit()).next().unwrap_or(name);
     exact(name)
         .or_else(|| exact(stem.trim_end_matches('-')))
-        .or_else(|| name.starts_with("emacs-").then_some(Kind::Emacs))
+        .or_else(|| name.starts_with("emacs-").then_some(EditorKind::Emacs))
 }
 
 fn name_of(word: &str) -> String {
@@ -245,7 +247,7 @@ fn found(word: &str) -> Option<PathBuf> {
 fn says_vim(program: Option<&Path>) -> bool {
     let Some(program) = program.and_then(Path::to_str) else { return false };
     let argv = [program, "--version"].map(str::to_owned);
-    let environment = Environment { add: &[], remove: IDENTITY_VARIABLES };
+    let environment = ChildEnvironment { add: &[], remove: IDENTITY_VARIABLES };
     let output = process::run_command(&argv, Path::new("/"), environment, PATIENCE);
     output.is_ok_and(|output| {
         output.stdout.starts_with(b"VIM - Vi IMproved") || output.stdout.starts_with(b"NVIM ")
@@ -263,20 +265,20 @@ mod tests {
     #[test]
     fn an_editor_is_known_by_its_name_in_every_spelling() {
         for (name, kind) in [
-            ("vim", Some(Kind::Vim)),
-            ("vim.basic", Some(Kind::Vim)),
-            ("vim9", Some(Kind::Vim)),
-            ("nvim", Some(Kind::Vim)),
-            ("nvim.appimage", Some(Kind::Vim)),
-            ("gvim", Some(Kind::VimInWindow)),
-            ("nano", Some(Kind::Nano)),
-            ("emacs", Some(Kind::Emacs)),
-            ("emacs-29.1", Some(Kind::Emacs)),
-            ("emacs29-nox", Some(Kind::Emacs)),
-            ("emacs-gtk", Some(Kind::Emacs)),
-            ("emacsclient", Some(Kind::Keeps("the running Emacs"))),
-            ("emacsclient.emacs", Some(Kind::Keeps("the running Emacs"))),
-            ("code", Some(Kind::Keeps(HISTORY))),
+            ("vim", Some(EditorKind::Vim)),
+            ("vim.basic", Some(EditorKind::Vim)),
+            ("vim9", Some(EditorKind::Vim)),
+            ("nvim", Some(EditorKind::Vim)),
+            ("nvim.appimage", Some(EditorKind::Vim)),
+            ("gvim", Some(EditorKind::VimInWindow)),
+            ("nano", Some(EditorKind::Nano)),
+            ("emacs", Some(EditorKind::Emacs)),
+            ("emacs-29.1", Some(EditorKind::Emacs)),
+            ("emacs29-nox", Some(EditorKind::Emacs)),
+            ("emacs-gtk", Some(EditorKind::Emacs)),
+            ("emacsclient", Some(EditorKind::Keeps("the running Emacs"))),
+            ("emacsclient.emacs", Some(EditorKind::Keeps("the running Emacs"))),
+            ("code", Some(EditorKind::Keeps(HISTORY))),
             ("ed", None),
             ("vi", None),
             ("vimpager", None),
@@ -307,13 +309,13 @@ mod tests {
             let command = editor.command(Path::new("/p/.editor"), Path::new("/p/a.yaml"));
             command.iter().map(|word| word.to_str().unwrap().to_owned()).collect::<Vec<_>>().join(" ")
         };
-        assert_eq!(command("emacs -nw", Kind::Emacs), "emacs -nw -l /p/.editor/quiet.el /p/a.yaml");
+        assert_eq!(command("emacs -nw", EditorKind::Emacs), "emacs -nw -l /p/.editor/quiet.el /p/a.yaml");
         assert_eq!(
-            command("env nano -B --", Kind::Nano),
+            command("env nano -B --", EditorKind::Nano),
             "env nano -B -I -w -E -T 2 --backupdir=/p/.editor -- /p/a.yaml"
         );
-        assert_eq!(command("mine --wait", Kind::Other), "mine --wait /p/a.yaml");
-        let vim = command("vim -u x", Kind::VimInWindow);
+        assert_eq!(command("mine --wait", EditorKind::Other), "mine --wait /p/a.yaml");
+        let vim = command("vim -u x", EditorKind::VimInWindow);
         assert!(vim.starts_with("vim -u x -n -i NONE --cmd source"), "{vim}");
         assert!(vim.ends_with(" -f /p/a.yaml"), "{vim}");
     }

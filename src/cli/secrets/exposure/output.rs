@@ -5,28 +5,28 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
-use super::super::ledger::{Names, origin_json, set_command};
+use super::super::ledger::{PeopleNames, origin_json, set_command};
 use super::super::verify::count as counted;
 use super::{Person, count};
 use crate::cli::escape::Escaped;
 use crate::cli::ui::Ui;
-use crate::ledger::{Doubt, FileExposure, Item, Mark, Origin, State, Why};
+use crate::ledger::{Doubt, ExposedKey, FileExposure, Mark, Origin, ValueState, Why};
 use crate::policy::vault::Vault;
 use crate::workspace::register::Register;
 
 /// What no clone can know.
 const NOT_COVERED: &str = "Not covered: comments, copies outside git, what people were told, deleted branches, refs this clone does not have";
 
-pub(super) struct Told<'a> {
+pub(super) struct ExposureReport<'a> {
     pub(super) people: &'a [Person],
-    pub(super) names: &'a Names,
+    pub(super) names: &'a PeopleNames,
     pub(super) vault: Option<&'a Vault>,
     pub(super) register: &'a Register,
     /// Nobody was asked for by name.
     pub(super) is_of_all: bool,
 }
 
-impl Told<'_> {
+impl ExposureReport<'_> {
     pub(super) fn print(&self, ui: &Ui) {
         if self.people.is_empty() {
             ui.one_line("nobody was removed from a file that this clone knows");
@@ -46,7 +46,7 @@ impl Told<'_> {
             }
             for file in &person.files {
                 ui.one_line(format!("{name} could read {}", self.headline(file)));
-                if file.items.iter().any(|item| item.state != State::Present) {
+                if file.items.iter().any(|item| item.state != ValueState::Present) {
                     self.table(ui, file);
                 }
             }
@@ -94,7 +94,7 @@ impl Told<'_> {
     /// What they could read differs; without a key a re-encryption counts again.
     fn values(&self, file: &FileExposure) -> usize {
         let insight = &self.register.reading.insight;
-        let distinct = |item: &Item| {
+        let distinct = |item: &ExposedKey| {
             let seen: BTreeSet<Mark> = item
                 .readable
                 .iter()
@@ -123,12 +123,12 @@ impl Told<'_> {
     }
 
     /// The state, and what is to do.
-    fn told(&self, file: &FileExposure, item: &Item) -> (&'static str, String) {
+    fn told(&self, file: &FileExposure, item: &ExposedKey) -> (&'static str, String) {
         let by = |origin: &Origin| format!("{} {} {}", origin.short(), origin.date, origin.author);
         let set = || format!("; {}", set_command(self.vault, &file.path, &item.key));
         match &item.state {
-            State::Present => ("present", "they read this file, and a rule names them".to_owned()),
-            State::Exposed(why) => {
+            ValueState::Present => ("present", "they read this file, and a rule names them".to_owned()),
+            ValueState::Exposed(why) => {
                 let why = match why {
                     Why::ReadsToday => return ("exposed", "reads it today".to_owned()),
                     Why::KeepsDataKey => {
@@ -149,19 +149,19 @@ impl Told<'_> {
                 };
                 ("exposed", why + &set())
             }
-            State::Replaced(Some(origin)) => ("replaced", by(origin)),
-            State::Replaced(None) => ("replaced", "not committed yet".to_owned()),
-            State::Accepted(why) => ("accepted", format!(".stax/vault.json: \"{why}\"")),
-            State::Unknown(Doubt::Reencrypted { set_again: Some(origin) }) => {
+            ValueState::Replaced(Some(origin)) => ("replaced", by(origin)),
+            ValueState::Replaced(None) => ("replaced", "not committed yet".to_owned()),
+            ValueState::Accepted(why) => ("accepted", format!(".stax/vault.json: \"{why}\"")),
+            ValueState::Unknown(Doubt::Reencrypted { set_again: Some(origin) }) => {
                 ("unknown", format!("set again in {}; a key tells whether to another value", by(origin)))
             }
-            State::Unknown(Doubt::Reencrypted { set_again: None }) => {
+            ValueState::Unknown(Doubt::Reencrypted { set_again: None }) => {
                 ("unknown", format!("re-encrypted; a key tells whether it changed{}", set()))
             }
-            State::Unknown(Doubt::Gone { removed: Some(origin) }) => {
+            ValueState::Unknown(Doubt::Gone { removed: Some(origin) }) => {
                 ("unknown", format!("removed in {}; revoke it at its source", by(origin)))
             }
-            State::Unknown(Doubt::Gone { removed: None }) => {
+            ValueState::Unknown(Doubt::Gone { removed: None }) => {
                 ("unknown", "not in the file of today; revoke it at its source".to_owned())
             }
         }
@@ -196,8 +196,10 @@ impl Told<'_> {
                 let _ = writeln!(out, "## {}\n", cell(&self.headline(file)));
                 for item in &file.items {
                     let (state, detail) = self.told(file, item);
-                    let is_done =
-                        matches!(item.state, State::Replaced(_) | State::Accepted(_) | State::Present);
+                    let is_done = matches!(
+                        item.state,
+                        ValueState::Replaced(_) | ValueState::Accepted(_) | ValueState::Present
+                    );
                     let mark = if is_done { "x" } else { " " };
                     let commits: Vec<&str> = item.readable.iter().map(|it| it.origin.short()).collect();
                     let (key, detail) = (cell(&item.key), cell(&detail));

@@ -3,16 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use super::super::ledger::{Names, Window};
+use super::super::ledger::{LogWindow, PeopleNames};
 use super::super::verify::count as counted;
 use super::commits;
 use crate::cli::ui::Ui;
-use crate::ledger::{FileChange, KeyChange, Move, Origin, Place, Row, short_key, timeline};
+use crate::ledger::{ChangedList, FileChange, HistoryRow, KeyChange, Move, Origin, short_key, timeline};
 use crate::workspace::stories::{Story, Subject};
 
 /// A row, and in how many files of the block it happened.
-pub(super) struct Line {
-    row: Row,
+pub(super) struct BlockLine {
+    row: HistoryRow,
     /// For each move.
     files: Vec<usize>,
     rotated: usize,
@@ -21,19 +21,19 @@ pub(super) struct Line {
     is_first: bool,
 }
 
-pub(super) struct Block<'a> {
+pub(super) struct HistoryBlock<'a> {
     title: String,
     /// Every row of every file.
-    pub(super) rows: Vec<Row>,
-    lines: Vec<Line>,
+    pub(super) rows: Vec<HistoryRow>,
+    lines: Vec<BlockLine>,
     stories: Vec<&'a Story>,
 }
 
-impl<'a> Block<'a> {
+impl<'a> HistoryBlock<'a> {
     /// A block for each bound file and each rule without a file, and one for the general files that have the
     /// same readers in the same commits, the time of their coming aside.
     pub(super) fn all(stories: &'a [Story]) -> Vec<Self> {
-        let mut groups: Vec<(Shape, Vec<&Story>)> = Vec::new();
+        let mut groups: Vec<(BlockShape, Vec<&Story>)> = Vec::new();
         for story in stories {
             let is_shared = matches!(&story.subject, Subject::File { env: None, .. });
             let key = shape(story);
@@ -58,8 +58,8 @@ impl<'a> Block<'a> {
             }
             (Subject::Rule { policy, pattern: None }, _) => format!("{policy}  (governs no file)"),
         };
-        let of_each: Vec<Vec<Row>> = stories.iter().map(|story| timeline(&story.moments)).collect();
-        let mut lines: Vec<Line> = Vec::new();
+        let of_each: Vec<Vec<HistoryRow>> = stories.iter().map(|story| timeline(&story.moments)).collect();
+        let mut lines: Vec<BlockLine> = Vec::new();
         let is_single = stories.len() == 1;
         for (story, rows) in stories.iter().zip(&of_each) {
             for row in rows.iter().filter(|row| is_single || !is_quiet_start(row)) {
@@ -81,7 +81,7 @@ impl<'a> Block<'a> {
         Self { title, rows: of_each.into_iter().flatten().collect(), lines, stories }
     }
 
-    pub(super) fn print(&self, ui: &Ui, names: &Names, window: Window) {
+    pub(super) fn print(&self, ui: &Ui, names: &PeopleNames, window: LogWindow) {
         ui.one_line(&self.title);
         if self.stories.len() > 1 {
             for story in &self.stories {
@@ -109,7 +109,7 @@ impl<'a> Block<'a> {
     }
 
     /// `today: Ana, Ravi; policy and file agreed in all 3 commits`
-    fn today(&self, names: &Names) -> String {
+    fn today(&self, names: &PeopleNames) -> String {
         let Some(now) = self.stories[0].moments.first().map(|moment| &moment.now) else {
             return "not committed yet".to_owned();
         };
@@ -151,37 +151,37 @@ impl<'a> Block<'a> {
 }
 
 /// A new file with exactly the readers of its rule.
-fn is_quiet_start(row: &Row) -> bool {
+fn is_quiet_start(row: &HistoryRow) -> bool {
     row.file == FileChange::Created
         && row.agree
-        && row.moves.iter().all(|step| step.place == Place::FileFollows)
+        && row.moves.iter().all(|step| step.place == ChangedList::FileFollows)
 }
 
 /// What makes files stand in one block: who came and left in which commits, and who reads now.
 #[derive(PartialEq)]
-struct Shape {
-    commits: Vec<(String, Vec<Step>)>,
+struct BlockShape {
+    commits: Vec<(String, Vec<BlockMove>)>,
     now: Option<Lists>,
 }
 
 /// Whether somebody came, who, and where it was done.
-type Step = (bool, String, Place);
+type BlockMove = (bool, String, ChangedList);
 
 /// The lists of the policy and of the file.
 type Lists = (Option<BTreeSet<String>>, Option<BTreeSet<String>>);
 
-fn shape(story: &Story) -> Shape {
+fn shape(story: &Story) -> BlockShape {
     let rows = timeline(&story.moments);
     let told = rows.iter().filter(|row| !is_quiet_start(row));
-    let one = |row: &Row| {
+    let one = |row: &HistoryRow| {
         let steps = row.moves.iter().map(|step| (step.came, step.recipient.clone(), step.place));
         (row.origin.commit.clone(), steps.collect())
     };
     let now = story.moments.first().map(|moment| (moment.now.policy.clone(), moment.now.file.clone()));
-    Shape { commits: told.map(one).collect(), now }
+    BlockShape { commits: told.map(one).collect(), now }
 }
 
-fn add(lines: &mut Vec<Line>, story: &Story, row: &Row) {
+fn add(lines: &mut Vec<BlockLine>, story: &Story, row: &HistoryRow) {
     let rotated = usize::from(matches!(row.data_key, Some(KeyChange::New | KeyChange::ProbablyNew)));
     if let Some(line) = lines.iter_mut().find(|line| line.row.origin == row.origin) {
         line.rotated += rotated;
@@ -197,7 +197,7 @@ fn add(lines: &mut Vec<Line>, story: &Story, row: &Row) {
         return;
     }
     let moment = story.moments.iter().find(|moment| moment.origin == row.origin);
-    lines.push(Line {
+    lines.push(BlockLine {
         row: row.clone(),
         files: vec![1; row.moves.len()],
         rotated,
@@ -207,8 +207,8 @@ fn add(lines: &mut Vec<Line>, story: &Story, row: &Row) {
 }
 
 /// `2026-03-02 ae7349b  - Bob  by Ana Silva; new data key, every value re-encrypted`
-fn told(line: &Line, names: &Names, all: usize) -> String {
-    let Line { row, files, .. } = line;
+fn told(line: &BlockLine, names: &PeopleNames, all: usize) -> String {
+    let BlockLine { row, files, .. } = line;
     let is_new_file = row.file == FileChange::Created;
     let step = |(step, files): (&Move, &usize)| {
         let role = names
@@ -219,11 +219,11 @@ fn told(line: &Line, names: &Names, all: usize) -> String {
         let role = role.map_or_else(String::new, |role| format!(" ({role})"));
         let sign = if step.came { "+" } else { "-" };
         let place = match step.place {
-            Place::PolicyOnly => " (policy only)",
-            Place::FileOnly => " (file only)",
-            Place::PolicyFollows => " (policy follows)",
-            Place::FileFollows if !is_new_file => " (file follows)",
-            Place::FileFollows | Place::Both => "",
+            ChangedList::PolicyOnly => " (policy only)",
+            ChangedList::FileOnly => " (file only)",
+            ChangedList::PolicyFollows => " (policy follows)",
+            ChangedList::FileFollows if !is_new_file => " (file follows)",
+            ChangedList::FileFollows | ChangedList::Both => "",
         };
         let undone = if step.undone { " (the merge took the change of a side back)" } else { "" };
         let many = if *files < all { format!(" in {files} of {all} files") } else { String::new() };
@@ -250,9 +250,9 @@ fn told(line: &Line, names: &Names, all: usize) -> String {
     format!("{date}  {}  by {}{merged}{notes}", what.join(", "), row.origin.author)
 }
 
-fn notes(line: &Line, all: usize) -> String {
+fn notes(line: &BlockLine, all: usize) -> String {
     let row = &line.row;
-    let in_file = |step: &&Move| !matches!(step.place, Place::PolicyOnly | Place::PolicyFollows);
+    let in_file = |step: &&Move| !matches!(step.place, ChangedList::PolicyOnly | ChangedList::PolicyFollows);
     let left = row.moves.iter().filter(in_file).any(|step| !step.came) && row.file != FileChange::Removed;
     let came = row.moves.iter().filter(in_file).any(|step| step.came) && row.file == FileChange::None;
     let many = if line.rotated < all && line.rotated > 0 {

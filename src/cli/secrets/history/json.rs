@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::super::ledger::{Names, Window, origin_json};
+use super::super::ledger::{LogWindow, PeopleNames, origin_json};
 use super::signatures::Signatures;
-use crate::ledger::{FileChange, Interval, KeyChange, Place, Row, intervals, timeline};
+use crate::ledger::{ChangedList, FileChange, HistoryRow, Interval, KeyChange, intervals, timeline};
 use crate::workspace::stories::{Stories, Story, Subject};
 
-pub(super) fn of(stories: &Stories, names: &Names, signed: &Signatures, window: Window) -> Value {
+pub(super) fn of(stories: &Stories, names: &PeopleNames, signed: &Signatures, window: LogWindow) -> Value {
     let labels = stories.labels.iter().map(|change| {
         let mut value = origin_json(&change.origin);
         value["recipient"] = change.recipient.clone().into();
@@ -27,7 +27,7 @@ pub(super) fn of(stories: &Stories, names: &Names, signed: &Signatures, window: 
     })
 }
 
-fn subject(story: &Story, names: &Names, signed: &Signatures, window: Window) -> Value {
+fn subject(story: &Story, names: &PeopleNames, signed: &Signatures, window: LogWindow) -> Value {
     let (path, env, policy, pattern) = match &story.subject {
         Subject::File { path, env } => (Some(path), env.as_ref(), None, None),
         Subject::Rule { policy, pattern } => (None, None, Some(policy), pattern.as_ref()),
@@ -53,14 +53,14 @@ fn subject(story: &Story, names: &Names, signed: &Signatures, window: Window) ->
     })
 }
 
-fn row_json(row: &Row, story: &Story, signed: &Signatures) -> Value {
+fn row_json(row: &HistoryRow, story: &Story, signed: &Signatures) -> Value {
     let moves = row.moves.iter().map(|step| {
         let place = match step.place {
-            Place::Both => "both",
-            Place::PolicyFollows => "policy-follows",
-            Place::FileFollows => "file-follows",
-            Place::PolicyOnly => "policy-only",
-            Place::FileOnly => "file-only",
+            ChangedList::Both => "both",
+            ChangedList::PolicyFollows => "policy-follows",
+            ChangedList::FileFollows => "file-follows",
+            ChangedList::PolicyOnly => "policy-only",
+            ChangedList::FileOnly => "file-only",
         };
         json!({"recipient": step.recipient, "came": step.came, "in_policy": step.policy, "in_file": step.file, "place": place, "undone_by_merge": step.undone})
     });

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::block::Block;
+use super::block::HistoryBlock;
 use crate::cli::failure::Failure;
 use crate::workspace::{Workspace, git};
 
@@ -14,7 +14,7 @@ pub(super) struct Signatures(BTreeMap<String, String>);
 /// So many commits fit on one command line.
 const AT_ONCE: usize = 500;
 
-pub(super) fn of(workspace: &Workspace, blocks: &[Block<'_>]) -> Result<Signatures, Failure> {
+pub(super) fn of(workspace: &Workspace, blocks: &[HistoryBlock<'_>]) -> Result<Signatures, Failure> {
     let rows = blocks.iter().flat_map(|block| &block.rows);
     let signed: BTreeSet<&str> =
         rows.filter(|row| row.origin.signed).map(|row| row.origin.commit.as_str()).collect();

@@ -3,41 +3,46 @@
 use sops_document::{Document, EditError, Path, Scalar, Selector};
 use zeroize::Zeroizing;
 
-use super::source::{Given, What};
+use super::source::{Given, GivenValue};
 use crate::cli::escape::Escaped;
 use crate::cli::failure::Failure;
-use crate::cli::secrets::names::Names;
+use crate::cli::secrets::names::AllowedNames;
 use crate::cli::secrets::values::{self, MAX_KEYS, check_managed_value, default_type, plain_text, shape};
 use crate::cli::ui::Ui;
 use crate::workspace::{Opened, sealing};
 
 #[derive(Default)]
-pub(super) struct Plan {
+pub(super) struct ImportPlan {
     /// Every value of the file, in its order.
     sets: Vec<(Path, Scalar)>,
-    rows: Vec<Row>,
+    rows: Vec<ImportRow>,
     same: usize,
     removed: Vec<Path>,
 }
 
 /// What else the import may do.
 #[derive(Clone, Copy)]
-pub(super) struct How {
+pub(super) struct ImportOptions {
     /// Remove what the file does not have.
     pub(super) prune: bool,
     /// Replace values by the empty one.
     pub(super) empty: bool,
 }
 
-struct Row {
+struct ImportRow {
     mark: &'static str,
     key: String,
     shape: String,
 }
 
-impl Plan {
+impl ImportPlan {
     /// All offenders are listed in one error.
-    pub(super) fn of(opened: &Opened, given: &[Given], how: How, names: &Names) -> Result<Self, Failure> {
+    pub(super) fn of(
+        opened: &Opened,
+        given: &[Given],
+        how: ImportOptions,
+        names: &AllowedNames,
+    ) -> Result<Self, Failure> {
         let target = &opened.target;
         let format = opened.clear.document().format();
         if !format.is_flat() {
@@ -88,7 +93,7 @@ impl Plan {
             let was = was.map(|existing| format!("  (was {})", existing.type_name())).unwrap_or_default();
             let mark = if existing.is_some() { "~" } else { "+" };
             let shape = format!("{}{was}", shape(&scalar));
-            self.rows.push(Row { mark, key: path.to_string(), shape });
+            self.rows.push(ImportRow { mark, key: path.to_string(), shape });
         }
         self.sets.push((path, scalar));
     }
@@ -103,7 +108,7 @@ impl Plan {
                 )));
             }
             if path.keys().next().is_some_and(|key| !known.contains(key)) {
-                self.rows.push(Row { mark: "-", key: path.to_string(), shape: shape(&leaf.scalar) });
+                self.rows.push(ImportRow { mark: "-", key: path.to_string(), shape: shape(&leaf.scalar) });
                 self.removed.push(path);
             }
         }
@@ -169,16 +174,16 @@ fn empties(opened: &Opened, path: &Path, scalar: &Scalar) -> bool {
 }
 
 /// The value with its type, or why it cannot be stored.
-fn resolve(opened: &Opened, given: &Given, names: &Names) -> Result<Scalar, Failure> {
+fn resolve(opened: &Opened, given: &Given, names: &AllowedNames) -> Result<Scalar, Failure> {
     let path = Path::key(&given.name);
     let document = opened.clear.document();
     let is_text = !document.format().has_types();
     let existing = existing(opened, &path);
     let scalar = match &given.what {
-        What::Unfit(why) => return Err(Failure::usage(format!("`{path}` {why}"))),
-        What::Typed(scalar) if is_text => Scalar::Str(plain_text(scalar)),
-        What::Typed(scalar) => scalar.clone(),
-        What::Text(text) => {
+        GivenValue::Unfit(why) => return Err(Failure::usage(format!("`{path}` {why}"))),
+        GivenValue::Typed(scalar) if is_text => Scalar::Str(plain_text(scalar)),
+        GivenValue::Typed(scalar) => scalar.clone(),
+        GivenValue::Text(text) => {
             let bytes: Zeroizing<Vec<u8>> = plain_text(text);
             match existing.filter(|existing| plain_text(existing) == bytes) {
                 Some(existing) if *existing != Scalar::Null => existing.clone(),

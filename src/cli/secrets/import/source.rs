@@ -18,11 +18,11 @@ pub(super) enum SourceFormat {
 /// One value of the plain file.
 pub(super) struct Given {
     pub(super) name: String,
-    pub(super) what: What,
+    pub(super) what: GivenValue,
     pub(super) looks_expanded: bool,
 }
 
-pub(super) enum What {
+pub(super) enum GivenValue {
     /// A text without a type.
     Text(Scalar),
     /// A value with its own type.
@@ -50,8 +50,8 @@ pub(super) fn read(format: SourceFormat, name: &str, text: &str) -> Result<Vec<G
     };
     let is_sealed = |one: &Given| {
         let text = match &one.what {
-            What::Text(scalar) | What::Typed(scalar) => scalar.as_text(),
-            What::Unfit(_) => None,
+            GivenValue::Text(scalar) | GivenValue::Typed(scalar) => scalar.as_text(),
+            GivenValue::Unfit(_) => None,
         };
         one.name == "sops" || text.is_some_and(|text| Token::parse(text).is_ok())
     };
@@ -68,9 +68,9 @@ fn env(name: &str, text: &str) -> Result<Vec<Given>, Failure> {
         let failure = Failure::usage(format!("{name} cannot be read as a .env file; nothing was written"));
         faults.iter().fold(failure, |failure, fault| failure.detail(fault.to_string()))
     })?;
-    let given = |pair: env_file::Pair| Given {
+    let given = |pair: env_file::Assignment| Given {
         name: pair.name,
-        what: What::Text(Scalar::str(&pair.value)),
+        what: GivenValue::Text(Scalar::str(&pair.value)),
         looks_expanded: pair.looks_expanded,
     };
     Ok(pairs.into_iter().map(given).collect())
@@ -87,9 +87,9 @@ fn tree(format: Format, name: &str, text: &str) -> Result<Vec<Given>, Failure> {
     let given = |entry: &sops_document::tree::Entry| Given {
         name: entry.key.clone().unwrap_or_default(),
         what: match entry.node.leaf().map(|leaf| &leaf.scalar) {
-            None => What::Unfit("is a map or a list; the file has to be flat"),
-            Some(Scalar::Null) => What::Unfit("is null; leave it out, or write an empty string"),
-            Some(scalar) => What::Typed(scalar.clone()),
+            None => GivenValue::Unfit("is a map or a list; the file has to be flat"),
+            Some(Scalar::Null) => GivenValue::Unfit("is null; leave it out, or write an empty string"),
+            Some(scalar) => GivenValue::Typed(scalar.clone()),
         },
         looks_expanded: false,
     };

@@ -10,7 +10,7 @@ use crate::cli::secrets::people::{onboarded, today};
 use crate::disk::Write;
 use crate::policy::Holders;
 use crate::policy::config::{Config, CreationRule, render_new, render_rule};
-use crate::policy::roster::Row;
+use crate::policy::roster::RosterRow;
 use crate::policy::vault::Vault;
 use crate::workspace::{POLICY, ROSTER, VAULT, Workspace, random, sealing};
 
@@ -21,7 +21,7 @@ const ATTRIBUTES: &str = ".gitattributes";
 const ENVRC: &str = ".envrc";
 
 /// Who can open the new file first.
-pub struct Owner {
+pub struct FirstReader {
     pub recipient: Recipient,
     pub name: String,
     pub role: String,
@@ -33,10 +33,10 @@ pub struct Order<'a> {
     pub env: &'a str,
     pub path: &'a str,
     pub format: Format,
-    pub owner: &'a dyn Fn() -> Result<Owner, Failure>,
+    pub owner: &'a dyn Fn() -> Result<FirstReader, Failure>,
 }
 
-pub struct Plan {
+pub struct InitPlan {
     pub writes: Vec<Write>,
     /// Who can open the new file; empty when the file was there.
     pub recipients: Vec<Recipient>,
@@ -47,7 +47,7 @@ pub struct Plan {
 }
 
 impl Order<'_> {
-    pub fn plan(&self) -> Result<Plan, Failure> {
+    pub fn plan(&self) -> Result<InitPlan, Failure> {
         let vault = self.vault()?;
         let policy = self.policy()?;
         let (config, _) =
@@ -78,7 +78,7 @@ impl Order<'_> {
             }
         }
         let adopts = is_there && writes.iter().any(|write| write.path.as_os_str() == VAULT);
-        Ok(Plan { writes, recipients, nameless, adopts })
+        Ok(InitPlan { writes, recipients, nameless, adopts })
     }
 
     fn vault(&self) -> Result<String, Failure> {
@@ -176,7 +176,7 @@ impl Order<'_> {
             };
             let onboarded = since.get(&person(key)).map_or_else(today, |since| since.date.clone());
             roster
-                .add_row(Row { recipient: key.to_owned(), name, role, onboarded })
+                .add_row(RosterRow { recipient: key.to_owned(), name, role, onboarded })
                 .map_err(|error| Failure::usage(format!("{ROSTER}: {error}")))?;
         }
         Ok((roster.render(), nameless))

@@ -8,7 +8,7 @@ use super::block::{BEGIN, END, block_in, with_block, without_block, write};
 
 /// What became of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Change {
+pub(super) enum WriteOutcome {
     Written,
     AsBefore,
 }
@@ -39,40 +39,42 @@ impl Attributes {
     }
 
     /// Puts the block in, or renews it; every other byte stays.
-    pub(super) fn put(&self, block: &str) -> io::Result<Change> {
+    pub(super) fn put(&self, block: &str) -> io::Result<WriteOutcome> {
         let old = self.read()?.unwrap_or_default();
         let new = with_block(&old, block, 0)
             .ok_or_else(|| io::Error::other("half a block of stax stands in it"))?;
         if new == old {
-            return Ok(Change::AsBefore);
+            return Ok(WriteOutcome::AsBefore);
         }
         write(&self.path, &new, self.mode())?;
-        Ok(Change::Written)
+        Ok(WriteOutcome::Written)
     }
 
     /// Adds a line at the end of the block; without one nothing is written.
-    pub(super) fn add(&self, line: &str) -> io::Result<Change> {
+    pub(super) fn add(&self, line: &str) -> io::Result<WriteOutcome> {
         let old = self.read()?.unwrap_or_default();
-        let Some(range) = block_in(&old) else { return Ok(Change::AsBefore) };
+        let Some(range) = block_in(&old) else { return Ok(WriteOutcome::AsBefore) };
         let line = format!("{line}\n");
         if old[range.clone()].split_inclusive(|byte| *byte == b'\n').any(|known| known == line.as_bytes()) {
-            return Ok(Change::AsBefore);
+            return Ok(WriteOutcome::AsBefore);
         }
         let end = range.end - END.len() - 1;
         let new = [&old[..end], line.as_bytes(), &old[end..]].concat();
         write(&self.path, &new, self.mode())?;
-        Ok(Change::Written)
+        Ok(WriteOutcome::Written)
     }
 
     /// Takes the block out; a file that held nothing else goes with it.
-    pub(super) fn take_out(&self) -> io::Result<Change> {
-        let Some(new) = self.read()?.and_then(|old| without_block(&old)) else { return Ok(Change::AsBefore) };
+    pub(super) fn take_out(&self) -> io::Result<WriteOutcome> {
+        let Some(new) = self.read()?.and_then(|old| without_block(&old)) else {
+            return Ok(WriteOutcome::AsBefore);
+        };
         if new.is_empty() {
             fs::remove_file(&self.path)?;
         } else {
             write(&self.path, &new, self.mode())?;
         }
-        Ok(Change::Written)
+        Ok(WriteOutcome::Written)
     }
 
     fn mode(&self) -> u32 {

@@ -6,7 +6,7 @@ use crate::cli::failure::Failure;
 use crate::repo::Repo;
 
 /// A file of git's configuration.
-pub(in crate::cli::secrets) trait Config {
+pub(in crate::cli::secrets) trait GitConfigFile {
     /// The values of a name in this file, in order.
     fn values(&self, name: &str) -> Result<Vec<String>, Failure>;
     /// What git reads, other files included.
@@ -26,7 +26,7 @@ pub(super) enum Put {
 }
 
 /// Writes a driver with what goes with it, unless somebody else's command stands there.
-pub(super) fn put(config: &dyn Config, driver: Driver, program: &str) -> Result<Put, Failure> {
+pub(super) fn put(config: &dyn GitConfigFile, driver: Driver, program: &str) -> Result<Put, Failure> {
     if let Some(author) = stranger(config, driver)? {
         return Ok(Put::Left(author));
     }
@@ -40,12 +40,12 @@ pub(super) fn put(config: &dyn Config, driver: Driver, program: &str) -> Result<
     Ok(Put::Done)
 }
 
-fn set(config: &dyn Config, name: &str, value: &str) -> Result<(), Failure> {
+fn set(config: &dyn GitConfigFile, name: &str, value: &str) -> Result<(), Failure> {
     if config.effective(name)? == [value] { Ok(()) } else { config.set(name, value) }
 }
 
 /// Who wrote the command that stands there, where no stax did that we know.
-pub(super) fn stranger(config: &dyn Config, driver: Driver) -> Result<Option<Author>, Failure> {
+pub(super) fn stranger(config: &dyn GitConfigFile, driver: Driver) -> Result<Option<Author>, Failure> {
     let values = config.values(driver.name())?;
     let authors = values.iter().map(|text| driver.author(text));
     Ok(authors.into_iter().find(|author| !matches!(author, Author::Stax(_))))
@@ -60,7 +60,10 @@ pub(in crate::cli::secrets) enum Taken {
 }
 
 /// Takes a driver out, whichever stax wrote it.
-pub(in crate::cli::secrets) fn take_out(config: &dyn Config, driver: Driver) -> Result<Taken, Failure> {
+pub(in crate::cli::secrets) fn take_out(
+    config: &dyn GitConfigFile,
+    driver: Driver,
+) -> Result<Taken, Failure> {
     let names = global::names_below(config, driver.section())?;
     if names.is_empty() {
         return Ok(Taken::Nothing);
@@ -88,7 +91,7 @@ pub(in crate::cli::secrets) fn take_out(config: &dyn Config, driver: Driver) -> 
 /// That of a clone.
 pub(in crate::cli::secrets) struct Local<'r>(pub(in crate::cli::secrets) &'r Repo);
 
-impl Config for Local<'_> {
+impl GitConfigFile for Local<'_> {
     fn values(&self, name: &str) -> Result<Vec<String>, Failure> {
         Ok(self.0.own_config(name)?)
     }

@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::attributes::{Attributes, Change, block};
-use super::config::{Config, Put, put};
+use super::attributes::{Attributes, WriteOutcome, block};
+use super::config::{GitConfigFile, Put, put};
 use super::texts::Driver;
 use super::{left, said, taken};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::keyring::IDENTITY_VARIABLES;
-use crate::process::{self, Environment};
+use crate::process::{self, ChildEnvironment};
 use crate::workspace::POLICY;
 
 /// git answers at once; a lock that stays is an error.
@@ -28,7 +28,7 @@ pub(super) fn install(ui: &Ui) -> Result<ExitCode, Failure> {
     let program = super::program()?;
     let mut placed = Vec::new();
     for driver in DRIVEN {
-        match put(&Global, driver, &program)? {
+        match put(&GlobalConfig, driver, &program)? {
             Put::Done => placed.push(driver),
             Put::Left(author) => left(ui, driver, author, "--global"),
         }
@@ -42,8 +42,10 @@ pub(super) fn install(ui: &Ui) -> Result<ExitCode, Failure> {
         ));
     }
     match put {
-        Ok(Change::Written) => ui.line(format!("{:10} attributes of {} in {}", "", names(), path.display())),
-        Ok(Change::AsBefore) => {}
+        Ok(WriteOutcome::Written) => {
+            ui.line(format!("{:10} attributes of {} in {}", "", names(), path.display()))
+        }
+        Ok(WriteOutcome::AsBefore) => {}
         Err(error) => {
             ui.warning(format!("{}: {error}", path.display()));
             ui.say(format!("add to {}:", path.display()));
@@ -61,13 +63,14 @@ pub(super) const DRIVERS: &str = "diff=stax merge=stax";
 pub(in crate::cli::secrets) fn uninstall(ui: &Ui) -> Result<Vec<String>, Failure> {
     let mut removed = Vec::new();
     for driver in DRIVEN {
-        if taken(ui, &Global, driver)? {
+        if taken(ui, &GlobalConfig, driver)? {
             removed.push(format!("{} of your git configuration", driver.word()));
         }
     }
     let path = attributes_file()?;
     let taken = Attributes::at(&path).take_out();
-    if taken.map_err(|error| Failure::usage(format!("{}: {error}", path.display())))? == Change::Written {
+    if taken.map_err(|error| Failure::usage(format!("{}: {error}", path.display())))? == WriteOutcome::Written
+    {
         removed.push(format!("attributes in {}", path.display()));
     }
     Ok(removed)
@@ -112,9 +115,9 @@ fn attributes_file() -> Result<PathBuf, Failure> {
 }
 
 /// The user's own, which git finds.
-struct Global;
+struct GlobalConfig;
 
-impl Config for Global {
+impl GitConfigFile for GlobalConfig {
     fn values(&self, name: &str) -> Result<Vec<String>, Failure> {
         let known = git(&["config", "--global", "--null", "--get-all", name])?;
         Ok(words(&known.stdout))
@@ -169,7 +172,7 @@ fn beside_lock(failure: Failure, file: &[String]) -> Failure {
 }
 
 /// The names that a file sets below a section, as git writes them.
-pub(super) fn names_below(config: &dyn Config, section: &str) -> Result<Vec<String>, Failure> {
+pub(super) fn names_below(config: &dyn GitConfigFile, section: &str) -> Result<Vec<String>, Failure> {
     let pattern = format!("^{}\\.", section.replace('.', "\\."));
     let found = git_config(config, &["--null", "--name-only", "--get-regexp", &pattern])?;
     let mut names = words(&found.stdout);
@@ -178,15 +181,15 @@ pub(super) fn names_below(config: &dyn Config, section: &str) -> Result<Vec<Stri
 }
 
 /// libgit2 would leave an empty heading behind, so git does it.
-pub(super) fn remove_section(config: &dyn Config, section: &str) -> Result<(), Failure> {
+pub(super) fn remove_section(config: &dyn GitConfigFile, section: &str) -> Result<(), Failure> {
     removed(config, section, &git_config(config, &["--remove-section", section])?)
 }
 
-pub(super) fn unset(config: &dyn Config, name: &str) -> Result<(), Failure> {
+pub(super) fn unset(config: &dyn GitConfigFile, name: &str) -> Result<(), Failure> {
     removed(config, name, &git_config(config, &["--unset-all", name])?)
 }
 
-fn removed(config: &dyn Config, what: &str, output: &process::Output) -> Result<(), Failure> {
+fn removed(config: &dyn GitConfigFile, what: &str, output: &process::Output) -> Result<(), Failure> {
     if output.status.success() {
         return Ok(());
     }
@@ -194,7 +197,7 @@ fn removed(config: &dyn Config, what: &str, output: &process::Output) -> Result<
     Err(beside_lock(Failure::usage(format!("{what} was not removed: {why}")), &config.option()))
 }
 
-fn git_config(config: &dyn Config, args: &[&str]) -> Result<process::Output, Failure> {
+fn git_config(config: &dyn GitConfigFile, args: &[&str]) -> Result<process::Output, Failure> {
     let option = config.option();
     let option: Vec<&str> = option.iter().map(String::as_str).collect();
     git(&[&["config"], &option[..], args].concat())
@@ -204,7 +207,7 @@ fn git_config(config: &dyn Config, args: &[&str]) -> Result<process::Output, Fai
 fn git(args: &[&str]) -> Result<process::Output, Failure> {
     let argv: Vec<String> = ["git"].iter().chain(args).map(|word| (*word).to_owned()).collect();
     let remove = [IDENTITY_VARIABLES, &["GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR"]].concat();
-    let environment = Environment { add: &[], remove: &remove };
+    let environment = ChildEnvironment { add: &[], remove: &remove };
     process::run_command(&argv, Path::new("/"), environment, PATIENCE)
         .map_err(|error| Failure::usage(format!("git config: {error}")))
 }

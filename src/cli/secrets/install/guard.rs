@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::attributes::{Attributes, Change, block};
+use super::attributes::{Attributes, WriteOutcome, block};
 use super::config::{Local, put, stranger};
 use super::global;
 use super::texts::{Author, Driver};
@@ -17,13 +17,13 @@ use crate::workspace::{Caller, POLICY, VAULT, Workspace};
 const ABOUT: &str = "`stax secrets install --guard`; `stax secrets uninstall` takes this block out again";
 
 /// A guard in its place.
-pub(in crate::cli) struct Guard {
+pub(in crate::cli) struct InstalledGuard {
     /// Files that another filter has already, such as git-lfs.
     pub(in crate::cli) left_out: Vec<String>,
 }
 
 /// Writes the attributes into `info/attributes`, then the command.
-pub(in crate::cli) fn install(program: &str) -> Result<Guard, Failure> {
+pub(in crate::cli) fn install(program: &str) -> Result<InstalledGuard, Failure> {
     let workspace = Workspace::open(None, Caller::Person)?;
     let repo = workspace.repo()?;
     let config = Local(repo);
@@ -50,7 +50,7 @@ pub(in crate::cli) fn install(program: &str) -> Result<Guard, Failure> {
     let written = Attributes::at(&path).put(&block(ABOUT, &lines));
     written.map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
     put(&config, Driver::Filter, program)?;
-    Ok(Guard { left_out })
+    Ok(InstalledGuard { left_out })
 }
 
 /// So that the filter is asked when a pull brings new bindings.
@@ -67,8 +67,10 @@ pub(super) fn is_ours(repo: &Repo) -> Result<bool, Failure> {
 /// Lets the guard of this clone, where there is one, see a file that a command of stax has made a secret.
 pub(in crate::cli) fn cover(repo: &Repo, path: &str, ui: &Ui) {
     match add(repo, path) {
-        Ok(Change::AsBefore) => {}
-        Ok(Change::Written) => ui.note(format!("the guard of this clone sees {path} as well from now on")),
+        Ok(WriteOutcome::AsBefore) => {}
+        Ok(WriteOutcome::Written) => {
+            ui.note(format!("the guard of this clone sees {path} as well from now on"))
+        }
         Err(failure) => {
             ui.warning(format!("the guard of this clone does not see {path}: {}", failure.message));
             ui.hint("stax secrets install --guard");
@@ -84,11 +86,11 @@ pub(in crate::cli) fn cover_bound(repo: &Repo, vault: &[u8], ui: &Ui) {
     }
 }
 
-fn add(repo: &Repo, path: &str) -> Result<Change, Failure> {
+fn add(repo: &Repo, path: &str) -> Result<WriteOutcome, Failure> {
     let is_seen =
         || Ok::<_, Failure>(matches!(repo.attribute_in_quotes(path, "filter")?, Attribute::Value(_)));
     if !is_installed(repo)? || is_seen()? {
-        return Ok(Change::AsBefore);
+        return Ok(WriteOutcome::AsBefore);
     }
     let file = place(repo);
     let line = format!("{} filter=stax", attributes_pattern(path));
@@ -99,7 +101,8 @@ fn add(repo: &Repo, path: &str) -> Result<Change, Failure> {
 pub(in crate::cli::secrets) fn uninstall(repo: &Repo) -> Result<bool, Failure> {
     let path = place(repo);
     let taken = Attributes::at(&path).take_out();
-    Ok(taken.map_err(|error| Failure::usage(format!("{}: {error}", path.display())))? == Change::Written)
+    Ok(taken.map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?
+        == WriteOutcome::Written)
 }
 
 /// Whether git asks it in this clone.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::block::{block_in, plain_file, without_block, write};
 use super::manager::{Manager, advise_script};
-use super::script::{Name, with_block};
+use super::script::{HookName, with_block};
 use super::texts::Author;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
@@ -54,14 +54,14 @@ impl Hook {
 
 /// The hooks of a clone, and who else manages them.
 pub(in crate::cli) struct Hooks {
-    pub(in crate::cli) found: Vec<(Name, Hook)>,
+    pub(in crate::cli) found: Vec<(HookName, Hook)>,
     manager: Option<Manager>,
 }
 
 /// What an uninstallation did.
 #[derive(Default)]
 pub(in crate::cli) struct Removed {
-    pub(in crate::cli) deleted: Vec<Name>,
+    pub(in crate::cli) deleted: Vec<HookName>,
     pub(in crate::cli) restored: Vec<PathBuf>,
     /// Files of others that call stax.
     pub(in crate::cli) calling: Vec<PathBuf>,
@@ -73,7 +73,7 @@ impl Hooks {
         let manager = Manager::of(repo)?;
         let folder = repo.hooks_dir()?;
         let mut found = Vec::new();
-        for name in Name::ALL {
+        for name in HookName::ALL {
             found.push((name, inspect(&folder, name, program, manager.as_ref())?));
         }
         Ok(Self { found, manager })
@@ -123,7 +123,7 @@ impl Hooks {
         if !manager.as_ref().is_some_and(Manager::owns_folder) && repo.hooks_dir()? != default {
             folders.push(repo.hooks_dir()?);
         }
-        for (folder, name) in folders.iter().flat_map(|folder| Name::ALL.map(|name| (folder, name))) {
+        for (folder, name) in folders.iter().flat_map(|folder| HookName::ALL.map(|name| (folder, name))) {
             let path = folder.join(name.text());
             let failed = |error: io::Error| Failure::usage(format!("{}: {error}", path.display()));
             // pre-commit and lefthook move what they find aside; pre-commit goes on to run it
@@ -177,7 +177,7 @@ impl Hooks {
 
     /// What is left to do by hand, with the exact lines.
     pub(in crate::cli) fn advise(&self, ui: &Ui) {
-        let left: Vec<(Name, &Path)> = self
+        let left: Vec<(HookName, &Path)> = self
             .found
             .iter()
             .filter_map(|(name, hook)| match hook {
@@ -209,14 +209,14 @@ fn is_ours(author: Author) -> bool {
 }
 
 /// Whether the manager goes on to run what stood in its place, and that calls stax.
-fn calls_aside(manager: &Manager, hook: &Path, name: Name) -> bool {
+fn calls_aside(manager: &Manager, hook: &Path, name: HookName) -> bool {
     let aside = hook.with_extension("legacy");
     let old = plain_file(&aside).ok().flatten();
     old.is_some_and(|(bytes, mode)| mode & 0o111 != 0 && name.is_called_in(&bytes))
         && manager.runs_legacy(hook)
 }
 
-fn inspect(folder: &Path, name: Name, program: &str, manager: Option<&Manager>) -> Result<Hook, Failure> {
+fn inspect(folder: &Path, name: HookName, program: &str, manager: Option<&Manager>) -> Result<Hook, Failure> {
     let path = folder.join(name.text());
     let failed = |error: io::Error| Failure::usage(format!("{}: {error}", path.display()));
     let elsewhere = manager.is_some_and(Manager::owns_folder);

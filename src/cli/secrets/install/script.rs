@@ -10,14 +10,14 @@ const FIRST_BLOCK: u32 = 2;
 
 /// A hook that stax has something to say in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::cli) enum Name {
+pub(in crate::cli) enum HookName {
     PreCommit,
     PreMergeCommit,
     PrePush,
     CommitMsg,
 }
 
-impl Name {
+impl HookName {
     pub(in crate::cli) const ALL: [Self; 4] =
         [Self::PreCommit, Self::PreMergeCommit, Self::PrePush, Self::CommitMsg];
 
@@ -145,7 +145,7 @@ fn author(templates: impl Iterator<Item = (u32, String)>, bytes: &[u8]) -> Autho
 
 /// The script with our block right behind its first line, before anything can end it. `None` where it may
 /// not work: another interpreter, no line to stand behind, or half a block.
-pub(super) fn with_block(bytes: &[u8], name: Name, program: &str) -> Option<Vec<u8>> {
+pub(super) fn with_block(bytes: &[u8], name: HookName, program: &str) -> Option<Vec<u8>> {
     let place = match block::block_in(bytes) {
         // what somebody changed in it is theirs
         Some(range) if !matches!(name.block_author(&bytes[range.clone()]), Author::Stax(_)) => return None,
@@ -185,7 +185,7 @@ mod tests {
     #[test]
     fn a_path_cannot_leave_its_quotes() {
         let hostile = r#"/a b/$(x)`y`"z\'/stax"#;
-        for name in Name::ALL {
+        for name in HookName::ALL {
             let hook = name.script(hostile);
             assert!(hook.contains("stax_program='/a b/$(x)`y`\"z\\'\\''/stax'\n"), "{hook}");
             assert!(hook.contains("\n# stax-hook v3\n"), "{hook}");
@@ -204,7 +204,7 @@ mod tests {
             ["#!/bin/sh\n", "#!/usr/bin/env bash\nexit 0", "#!/bin/dash -eu\nü\n", "#! /bin/bash\nx\n"]
                 .map(|text| text.as_bytes().to_vec())
         {
-            for name in Name::ALL {
+            for name in HookName::ALL {
                 let once = with_block(&script, name, PROGRAM).unwrap();
                 assert_eq!(with_block(&once, name, PROGRAM).unwrap(), once);
                 let moved = with_block(&once, name, "/elsewhere/stax").unwrap();
@@ -231,7 +231,7 @@ mod tests {
             "#!/bin/sh\n# <<< stax <<<\n# >>> stax >>>\n",
         ];
         for text in table {
-            assert_eq!(with_block(text.as_bytes(), Name::PrePush, PROGRAM), None, "{text:?}");
+            assert_eq!(with_block(text.as_bytes(), HookName::PrePush, PROGRAM), None, "{text:?}");
         }
     }
 }

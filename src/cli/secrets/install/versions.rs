@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::block::{block_in, plain_file};
 use super::hooks::Hooks;
-use super::script::Name;
+use super::script::HookName;
 use super::texts::{Author, Driver};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
@@ -13,13 +13,13 @@ use crate::workspace::Workspace;
 
 /// What a clone has of other versions of stax.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::cli) struct Versions {
+pub(in crate::cli) struct InstalledVersions {
     pub(in crate::cli) old_drivers: bool,
     pub(in crate::cli) old_hooks: bool,
     newer: bool,
 }
 
-impl Versions {
+impl InstalledVersions {
     pub(in crate::cli) fn of(repo: &Repo) -> Result<Self, Failure> {
         let mut found = Self::default();
         for driver in Driver::ALL {
@@ -31,7 +31,7 @@ impl Versions {
         if !is_beneath(&folder, &repo.common_dir()) {
             return Ok(found);
         }
-        for name in Name::ALL {
+        for name in HookName::ALL {
             let Ok(Some((bytes, _))) = plain_file(&folder.join(name.text())) else { continue };
             let author = match block_in(&bytes) {
                 Some(block) => name.block_author(&bytes[block]),
@@ -80,7 +80,7 @@ fn is_beneath(folder: &Path, common_dir: &Path) -> bool {
 /// Says it in one line, for a command that writes. What cannot be read is no matter of that command.
 pub(in crate::cli::secrets) fn tell(ui: &Ui, workspace: &Workspace) {
     let Ok(repo) = workspace.repo() else { return };
-    let Ok(found) = Versions::of(repo) else { return };
+    let Ok(found) = InstalledVersions::of(repo) else { return };
     if let Some(text) = found.text() {
         let next = if found.is_older() { "; next: stax secrets install" } else { "" };
         ui.warning(format!("{text}{next}"));

@@ -5,7 +5,7 @@ use sops_document::age::{Recipient, RecipientError, same_key};
 use super::People;
 use crate::inventory::{Cause, Obstacle, SecretFile};
 use crate::policy::config::CreationRule;
-use crate::workspace::groups::{self, Readers};
+use crate::workspace::groups::{self, ReaderGroups};
 
 type Refusable<T> = Result<T, Box<Obstacle>>;
 
@@ -19,7 +19,7 @@ impl People {
         file: &SecretFile,
         joins: Option<&str>,
         leaves: Option<&str>,
-    ) -> Refusable<Readers> {
+    ) -> Refusable<ReaderGroups> {
         let metadata = file.document.metadata();
         let is_split = !metadata.groups.is_empty();
         // who leaves leaves the file as it is: only who stays or joins must find it as the policy says
@@ -29,7 +29,7 @@ impl People {
         let own = own_lists(file);
         let wanted =
             rule.filter(|rule| fits(rule, file)).map_or_else(|| own.clone(), |rule| lists(rule, is_split));
-        let mut readers = Readers::new();
+        let mut readers = ReaderGroups::new();
         for (position, (wanted, own)) in wanted.into_iter().zip(own).enumerate() {
             let is_there = |key: &str| own.iter().any(|known| same_key(known, key));
             let stays = |key: &&str| {

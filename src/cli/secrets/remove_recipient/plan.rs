@@ -10,7 +10,7 @@ use crate::disk::Write;
 use crate::inventory::{Cause, Obstacle, PolicyFile, RuleAt, SecretFile};
 use crate::policy::config::{Config, ConfigError, CreationRule};
 use crate::workspace::POLICY;
-use crate::workspace::wrap::{Keys, Rewrapped};
+use crate::workspace::wrap::{DataKeyChange, Rewrapped};
 
 /// How far a removal goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +48,7 @@ impl Reach {
 }
 
 /// What a removal does, all in one write, and what it cannot do.
-pub(super) struct Plan<'p> {
+pub(super) struct RemovalPlan<'p> {
     pub(super) done: Vec<(&'p SecretFile, Rewrapped)>,
     /// Files, or rules without one, that let the person read on.
     pub(super) left: Vec<Obstacle>,
@@ -62,7 +62,7 @@ pub(super) struct Plan<'p> {
     pub(super) after: Vec<Config>,
 }
 
-impl<'p> Plan<'p> {
+impl<'p> RemovalPlan<'p> {
     /// `open` are the files of today that the ledger says the person reads.
     pub(super) fn new(
         people: &'p People,
@@ -76,7 +76,7 @@ impl<'p> Plan<'p> {
         for file in concerned.filter(|file| file.names(key) || open.contains(&file.target.path)) {
             let rule = file.rule.map(|at| inventory.rule(at));
             let readers = people.readers(rule, file, None, Some(key));
-            let keys = if others_go(file, key) { Keys::NewForAgeAlone } else { Keys::New };
+            let keys = if others_go(file, key) { DataKeyChange::NewForAgeAlone } else { DataKeyChange::New };
             match readers.and_then(|readers| people.workspace.rewrap(file, &readers, keys)) {
                 Ok(rewrapped) => done.push((file, rewrapped)),
                 Err(obstacle) => left.push(*obstacle),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sops_document::age::{Recipient, is_other_kind, person, same_key};
 
-use super::plan::{Plan, Reach};
+use super::plan::{Reach, RemovalPlan};
 use crate::cli::failure::Failure;
 use crate::cli::secrets::ledger::set_command;
 use crate::cli::secrets::people::{People, Since};
@@ -12,7 +12,7 @@ use crate::cli::secrets::verify::count;
 use crate::cli::ui::Ui;
 use crate::disk::Write;
 use crate::inventory::{Cause, Inventory, Obstacle, SecretFile};
-use crate::ledger::{Item, State, is_of_later_document, sealed_names};
+use crate::ledger::{ExposedKey, ValueState, is_of_later_document, sealed_names};
 use crate::policy::vault::Vault;
 use crate::repo::{ObjectId, Repo};
 use crate::verify::{Exceptions, with_ledger};
@@ -23,16 +23,16 @@ use crate::workspace::{Caller, Workspace};
 /// So many files are listed one by one, and so many branches.
 const SHOWN: usize = 20;
 
-pub(super) struct Told<'a> {
+pub(super) struct RemovalReport<'a> {
     pub(super) people: &'a People,
-    pub(super) plan: &'a Plan<'a>,
+    pub(super) plan: &'a RemovalPlan<'a>,
     pub(super) key: &'a str,
     /// As it was typed.
     pub(super) who: &'a str,
     pub(super) reach: &'a Reach,
 }
 
-impl Told<'_> {
+impl RemovalReport<'_> {
     fn short(&self) -> String {
         self.people.short(self.key)
     }
@@ -349,20 +349,20 @@ fn branches(repo: &Repo) -> Result<Vec<(String, ObjectId)>, Failure> {
     Ok(repo.branch_tips()?.into_iter().filter(|(_, tip)| Some(*tip) != head).collect())
 }
 
-fn checklist(ui: &Ui, file: &SecretFile, items: &[&Item], vault: Option<&Vault>) {
+fn checklist(ui: &Ui, file: &SecretFile, items: &[&ExposedKey], vault: Option<&Vault>) {
     let mut groups: BTreeMap<Option<Since>, Vec<String>> = BTreeMap::new();
     let mut gone = Vec::new();
     let today: Vec<String> = secret_paths(&file.document).iter().map(ToString::to_string).collect();
     for name in &today {
         let item = items.iter().find(|item| item.key == *name);
-        if item.is_some_and(|item| matches!(item.state, State::Replaced(_) | State::Accepted(_))) {
+        if item.is_some_and(|item| matches!(item.state, ValueState::Replaced(_) | ValueState::Accepted(_))) {
             continue;
         }
         let since = item.and_then(|item| item.readable.first()).map(|first| Since::of(&first.origin));
         groups.entry(since).or_default().push(name.clone());
     }
     for item in items.iter().filter(|item| !today.contains(&item.key)) {
-        if !matches!(item.state, State::Replaced(_) | State::Accepted(_)) {
+        if !matches!(item.state, ValueState::Replaced(_) | ValueState::Accepted(_)) {
             gone.extend(item.readable.first().map(|first| (&item.key, Since::of(&first.origin))));
         }
     }

@@ -2,7 +2,7 @@
 
 use sops_document::tree::{Node, Path, Tree, Value};
 
-use super::state::State;
+use super::state::OpenConflict;
 use crate::cli::escape::Escaped;
 use crate::cli::secrets::values::{plain_text, shape};
 use crate::cli::show::{Show, Viewer};
@@ -15,22 +15,22 @@ use crate::workspace::merge::RECIPIENTS;
 const WIDE: usize = 48;
 
 /// A side of the merge: `main`, and who changed the file there last.
-pub(super) struct Name {
+pub(super) struct SideName {
     pub(super) short: String,
     commit: Option<(ObjectId, String)>,
 }
 
 /// Ours and theirs; the blob is that of theirs.
-pub(super) fn names(repo: &Repo, path: &str, blob: ObjectId) -> (Name, Name) {
+pub(super) fn names(repo: &Repo, path: &str, blob: ObjectId) -> (SideName, SideName) {
     let last = |tip: Option<ObjectId>| tip.and_then(|tip| repo.last_change(tip, path).ok().flatten());
     let head = repo.head_commit().ok().flatten();
-    let ours = Name { short: repo.head_branch().unwrap_or_else(|| "HEAD".into()), commit: last(head) };
+    let ours = SideName { short: repo.head_branch().unwrap_or_else(|| "HEAD".into()), commit: last(head) };
     let Some(operation) = repo.operations().into_iter().next() else {
-        let alone = |short: String| Name { short, commit: None };
+        let alone = |short: String| SideName { short, commit: None };
         let theirs = match (repo.patch(), repo.is_stashed(path, blob), repo.squashed()) {
             (Some(number), ..) => alone(format!("patch {number}")),
             (_, true, _) => alone("stash".into()),
-            (.., Some(commit)) => Name { short: branch(repo, commit), commit: last(Some(commit)) },
+            (.., Some(commit)) => SideName { short: branch(repo, commit), commit: last(Some(commit)) },
             _ => alone("the other side".into()),
         };
         return (ours, theirs);
@@ -42,7 +42,7 @@ pub(super) fn names(repo: &Repo, path: &str, blob: ObjectId) -> (Name, Name) {
         _ => commit.short(),
     };
     let commit = if operation.head == "REVERT_HEAD" { None } else { last(Some(commit)) };
-    (ours, Name { short, commit })
+    (ours, SideName { short, commit })
 }
 
 /// The branch at a commit, or the commit.
@@ -51,7 +51,7 @@ fn branch(repo: &Repo, commit: ObjectId) -> String {
     tips.into_iter().find(|(_, tip)| *tip == commit).map_or_else(|| commit.short(), |(name, _)| name)
 }
 
-pub(super) fn print(ui: &Ui, workspace: &Workspace, state: &State, keys: &[String]) {
+pub(super) fn print(ui: &Ui, workspace: &Workspace, state: &OpenConflict, keys: &[String]) {
     let Ok(repo) = workspace.repo() else { return };
     let (ours, theirs) = names(repo, &state.path, state.blobs.theirs);
     let masks = Masks::new(workspace);
@@ -69,10 +69,10 @@ pub(super) fn print(ui: &Ui, workspace: &Workspace, state: &State, keys: &[Strin
 
 /// Side, value and who made it.
 fn rows(
-    state: &State,
+    state: &OpenConflict,
     key: &str,
     masks: &Masks,
-    (ours, theirs): (&Name, &Name),
+    (ours, theirs): (&SideName, &SideName),
 ) -> Vec<(&'static str, String, String)> {
     if key == RECIPIENTS {
         return vec![
@@ -95,7 +95,7 @@ fn rows(
     ]
 }
 
-impl Name {
+impl SideName {
     fn whole(&self, wide: usize) -> String {
         match &self.commit {
             Some((id, author)) => format!("{:wide$}  {author} {}", self.short, id.short()),

@@ -13,12 +13,12 @@ use crate::policy::content::mentions;
 use crate::repo::{IndexEntry, ObjectId};
 use crate::workspace::conflicts::{self, Blobs, Choice, Conflict};
 use crate::workspace::merge::{
-    AsText, Circumstances, Side, Triple, Versions, approved, open_versions, settle,
+    AsText, Circumstances, MergeSide, MergeVersions, Triple, approved, open_versions, settle,
 };
 use crate::workspace::{Target, Workspace};
 
 /// A file in conflict, its versions opened.
-pub(super) struct State {
+pub(super) struct OpenConflict {
     pub(super) path: String,
     pub(super) blobs: Blobs,
     pub(super) triple: Triple,
@@ -38,7 +38,7 @@ pub(super) struct Current {
     pub(super) open: Vec<String>,
 }
 
-impl State {
+impl OpenConflict {
     /// `None` where git knows of no conflict.
     pub(super) fn load(workspace: &Workspace, path: &str) -> Result<Option<Self>, Failure> {
         let repo = workspace.repo()?;
@@ -56,7 +56,7 @@ impl State {
         let (base, ours, theirs) =
             (blobs.base.map(read).transpose()?, read(blobs.ours)?, read(blobs.theirs)?);
         let format = inventory::format_of(path, ours.as_bytes());
-        let versions = Versions { format, base: base.as_deref(), ours: &ours, theirs: &theirs };
+        let versions = MergeVersions { format, base: base.as_deref(), ours: &ours, theirs: &theirs };
         let triple = open_versions(&workspace.keyring, versions).map_err(|error| refused(path, error))?;
         let before = workspace.read(path)?;
         let found = before.as_deref().and_then(|bytes| std::str::from_utf8(bytes).ok());
@@ -166,10 +166,10 @@ fn merged_anew(
 }
 
 pub(super) fn refused(path: &str, error: AsText) -> Failure {
-    let name = |side: Side| match side {
-        Side::Base => "base",
-        Side::Ours => "ours",
-        Side::Theirs => "theirs",
+    let name = |side: MergeSide| match side {
+        MergeSide::Base => "base",
+        MergeSide::Ours => "ours",
+        MergeSide::Theirs => "theirs",
     };
     let failure = match error {
         AsText::Locked => Failure::new(Exit::Locked, format!("no identity opens all versions of {path}"))

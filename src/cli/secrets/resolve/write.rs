@@ -7,9 +7,9 @@ use sops_document::tree::Path;
 use sops_document::{Cleartext, SealError};
 use zeroize::Zeroizing;
 
-use super::How;
+use super::Settlement;
 use super::sides::{Masks, names};
-use super::state::{State, files, refused};
+use super::state::{OpenConflict, files, refused};
 use crate::cli::escape::Escaped;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::secrets::edit::Editor;
@@ -27,9 +27,9 @@ const TALK: &str = "# stax: ";
 pub(super) fn settle(
     ui: &Ui,
     workspace: &Workspace,
-    mut state: State,
+    mut state: OpenConflict,
     keys: &[String],
-    how: How,
+    how: Settlement,
 ) -> Result<ExitCode, Failure> {
     let (path, repo) = (state.path.clone(), workspace.repo()?);
     let format = state.triple.format();
@@ -40,7 +40,7 @@ pub(super) fn settle(
     let said = said(repo, &state, keys, how);
     state.current.open = left;
     let open = state.current.open.join(", ");
-    if let (true, How::Side(choice)) = (waits, how) {
+    if let (true, Settlement::Side(choice)) = (waits, how) {
         state.settled.extend(keys.iter().map(|key| (key.clone(), choice)));
         conflicts::update(repo, &state.conflict())?;
         ui.line(format!("{path}: {said}; written when the rest is settled; still open: {open}"));
@@ -67,7 +67,7 @@ pub(super) fn settle(
 }
 
 /// Nothing is open: git merged as text what merges by key, or somebody settled it by hand.
-pub(super) fn finish(ui: &Ui, workspace: &Workspace, state: &State) -> Result<ExitCode, Failure> {
+pub(super) fn finish(ui: &Ui, workspace: &Workspace, state: &OpenConflict) -> Result<ExitCode, Failure> {
     let path = &state.path;
     let opened = state.document()?.open(&state.current.key);
     opened.map_err(|fault| Failure::new(Exit::Integrity, format!("{path}: {fault}")))?;
@@ -81,7 +81,7 @@ pub(super) fn finish(ui: &Ui, workspace: &Workspace, state: &State) -> Result<Ex
     Ok(ExitCode::SUCCESS)
 }
 
-fn save(workspace: &Workspace, state: &State, after: String) -> Result<(), Failure> {
+fn save(workspace: &Workspace, state: &OpenConflict, after: String) -> Result<(), Failure> {
     let (path, before) = (state.path.clone().into(), state.before.clone());
     Ok(workspace.save(&[Write { path, before, after: after.into(), mode: None }])?)
 }
@@ -89,9 +89,9 @@ fn save(workspace: &Workspace, state: &State, after: String) -> Result<(), Failu
 fn settled_text(
     ui: &Ui,
     workspace: &Workspace,
-    state: &State,
+    state: &OpenConflict,
     keys: &[String],
-    how: How,
+    how: Settlement,
     waits: bool,
 ) -> Result<String, Failure> {
     let path = &state.path;
@@ -100,12 +100,12 @@ fn settled_text(
         .open(&state.current.key)
         .map_err(|fault| Failure::new(Exit::Integrity, format!("{path}: {fault}")))?;
     match how {
-        How::Edit if waits => {
+        Settlement::Edit if waits => {
             Err(Failure::usage(format!("{path}: its format has no comments to say what is still open"))
                 .hint(format!("settle the others first, or edit all: stax secrets resolve {path} --edit")))
         }
-        How::Edit => edited(ui, workspace, state, &clear, keys),
-        How::Side(choice) => {
+        Settlement::Edit => edited(ui, workspace, state, &clear, keys),
+        Settlement::Side(choice) => {
             let is_value = |key: &&String| *key != RECIPIENTS;
             let addresses: Vec<Path> =
                 keys.iter().filter(is_value).filter_map(|key| state.address(key)).collect();
@@ -115,18 +115,18 @@ fn settled_text(
 }
 
 /// `STRIPE_SECRET_KEY from payments`
-fn said(repo: &Repo, state: &State, keys: &[String], how: How) -> String {
+fn said(repo: &Repo, state: &OpenConflict, keys: &[String], how: Settlement) -> String {
     let (ours, theirs) = names(repo, &state.path, state.blobs.theirs);
     let from = match how {
-        How::Edit => return format!("{} edited", keys.join(", ")),
-        How::Side(Choice::Ours) => ours.short,
-        How::Side(Choice::Theirs) => theirs.short,
+        Settlement::Edit => return format!("{} edited", keys.join(", ")),
+        Settlement::Side(Choice::Ours) => ours.short,
+        Settlement::Side(Choice::Theirs) => theirs.short,
     };
     format!("{} from {from}", keys.join(", "))
 }
 
 fn from_side(
-    state: &State,
+    state: &OpenConflict,
     clear: &Cleartext,
     choice: Choice,
     addresses: &[Path],
@@ -152,7 +152,7 @@ fn from_side(
 fn edited(
     ui: &Ui,
     workspace: &Workspace,
-    state: &State,
+    state: &OpenConflict,
     clear: &Cleartext,
     keys: &[String],
 ) -> Result<String, Failure> {
@@ -191,7 +191,7 @@ fn edited(
     })
 }
 
-fn talk(workspace: &Workspace, state: &State, keys: &[String]) -> String {
+fn talk(workspace: &Workspace, state: &OpenConflict, keys: &[String]) -> String {
     let has_hashes = state.triple.format().traits().comment_signs.first() == Some(&'#');
     let Some(repo) = workspace.repo().ok().filter(|_| has_hashes) else { return String::new() };
     let (ours, theirs) = names(repo, &state.path, state.blobs.theirs);
@@ -229,7 +229,7 @@ pub(super) fn stage(workspace: &Workspace, path: &str) -> Result<(), Failure> {
 }
 
 /// What ends it where git waits for nothing.
-fn otherwise(repo: &Repo, state: &State) -> &'static str {
+fn otherwise(repo: &Repo, state: &OpenConflict) -> &'static str {
     if repo.is_stashed(&state.path, state.blobs.theirs) { "git stash drop" } else { "git commit" }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::leak::{COMMITTED, Guard, HERE, Match, Matches};
+use crate::leak::{COMMITTED, HERE, LeakGuard, Match, Matches};
 use crate::repo::Commit;
 use crate::verify::Finding;
 use crate::verify::rules::{leaked_key_in, leaked_name, leaked_value};
@@ -10,7 +10,7 @@ use crate::workspace::history::day;
 
 /// Where bytes were read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Place {
+pub(super) enum ReadFrom {
     Disk,
     Index,
     Commit,
@@ -18,7 +18,7 @@ pub(super) enum Place {
 
 /// What was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum What {
+pub(super) enum HitKind {
     Value(usize),
     /// A value in the path itself.
     Name(usize),
@@ -26,7 +26,7 @@ pub(super) enum What {
 }
 
 /// The first text of a place that holds it.
-pub(super) struct First {
+pub(super) struct FirstHit {
     /// `None` for what the path says.
     pub(super) line: Option<usize>,
     /// `None` for a key of age, and for what the path says.
@@ -37,11 +37,11 @@ pub(super) struct First {
     pub(super) texts: usize,
 }
 
-pub(super) type Hit<'h> = (&'h What, &'h str, &'h BTreeMap<Place, First>);
+pub(super) type Hit<'h> = (&'h HitKind, &'h str, &'h BTreeMap<ReadFrom, FirstHit>);
 
-pub(super) struct Found<'g> {
-    guard: &'g Guard,
-    hits: BTreeMap<(String, What), BTreeMap<Place, First>>,
+pub(super) struct ScanHits<'g> {
+    guard: &'g LeakGuard,
+    hits: BTreeMap<(String, HitKind), BTreeMap<ReadFrom, FirstHit>>,
     /// Files on disk and blobs that were searched.
     pub(super) files: usize,
     pub(super) blobs: usize,
@@ -54,8 +54,8 @@ pub(super) struct Found<'g> {
     pub(super) accepted: usize,
 }
 
-impl<'g> Found<'g> {
-    pub(super) fn new(guard: &'g Guard) -> Self {
+impl<'g> ScanHits<'g> {
+    pub(super) fn new(guard: &'g LeakGuard) -> Self {
         let (hits, unread) = (BTreeMap::new(), Vec::new());
         Self { guard, hits, files: 0, blobs: 0, commits: 0, unread, is_partial: false, accepted: 0 }
     }
@@ -63,22 +63,22 @@ impl<'g> Found<'g> {
     /// Notes what one text holds; `commit` is asked for only where that is told.
     pub(super) fn note<E>(
         &mut self,
-        place: Place,
+        place: ReadFrom,
         path: &str,
         matches: &Matches,
         commit: &dyn Fn() -> Result<Option<Commit>, E>,
     ) -> Result<(), E> {
         let values =
-            matches.values.iter().map(|found| (What::Value(found.value), Some(found.line), Some(*found)));
-        let keys = matches.age_key.map(|line| (What::AgeKey, Some(line), None));
+            matches.values.iter().map(|found| (HitKind::Value(found.value), Some(found.line), Some(*found)));
+        let keys = matches.age_key.map(|line| (HitKind::AgeKey, Some(line), None));
         let named = self.guard.search(path.as_bytes()).values;
-        let names = named.iter().map(|found| (What::Name(found.value), None, None));
+        let names = named.iter().map(|found| (HitKind::Name(found.value), None, None));
         for (what, line, found) in values.chain(keys).chain(names) {
             let places = self.hits.entry((path.to_owned(), what)).or_default();
             match places.get_mut(&place) {
                 Some(first) => first.texts += 1,
                 None => {
-                    places.insert(place, First { line, found, commit: commit()?, texts: 1 });
+                    places.insert(place, FirstHit { line, found, commit: commit()?, texts: 1 });
                 }
             }
         }
@@ -92,15 +92,15 @@ impl<'g> Found<'g> {
 
     /// The finding of a hit, with a line for each place.
     pub(super) fn finding(&self, (what, path, places): Hit<'_>) -> Finding {
-        let is_published = places.contains_key(&Place::Commit);
+        let is_published = places.contains_key(&ReadFrom::Commit);
         let fix = if is_published { COMMITTED } else { HERE };
         let mut finding = match what {
-            What::AgeKey => leaked_key_in(&self.guard.hide(path)),
-            What::Value(value) => {
+            HitKind::AgeKey => leaked_key_in(&self.guard.hide(path)),
+            HitKind::Value(value) => {
                 let is_password = places.values().all(|first| first.found.is_some_and(|it| it.is_password));
                 leaked_value(self.guard, path, *value, is_password).fix(fix)
             }
-            What::Name(value) => leaked_name(self.guard, path, *value).fix(fix),
+            HitKind::Name(value) => leaked_name(self.guard, path, *value).fix(fix),
         };
         finding.line = places.values().next().and_then(|first| first.line);
         let lines = places.iter().flat_map(|(place, first)| told(*place, path, first));
@@ -112,9 +112,9 @@ impl<'g> Found<'g> {
 }
 
 /// `app/config.py:12  base64`, then where.
-fn told(place: Place, path: &str, first: &First) -> Vec<String> {
+fn told(place: ReadFrom, path: &str, first: &FirstHit) -> Vec<String> {
     let how = first.found.and_then(|found| found.how()).map(|how| format!("  {how}")).unwrap_or_default();
-    let staged = if place == Place::Index { " (staged)" } else { "" };
+    let staged = if place == ReadFrom::Index { " (staged)" } else { "" };
     // in a log of GitHub a line that begins with `::` would be a command
     let here = if path.starts_with("::") { "./" } else { "" };
     let line = first.line.map(|line| format!(":{line}")).unwrap_or_default();

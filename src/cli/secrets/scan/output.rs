@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::found::{Found, Hit, Place, What};
+use super::found::{Hit, HitKind, ReadFrom, ScanHits};
 use crate::cli::escape::Escaped;
 use crate::cli::failure::Failure;
 use crate::cli::secrets::verify::count;
 use crate::cli::ui::Ui;
-use crate::leak::Guard;
+use crate::leak::LeakGuard;
 use crate::verify::Also;
 use crate::workspace::history::day;
 use crate::workspace::leaks::Values;
@@ -15,14 +15,14 @@ use crate::workspace::leaks::Values;
 /// Names of files that a warning gives.
 const SHOWN: usize = 5;
 
-pub(super) struct Told<'a> {
-    pub(super) found: &'a Found<'a>,
-    pub(super) guard: &'a Guard,
+pub(super) struct ScanReport<'a> {
+    pub(super) found: &'a ScanHits<'a>,
+    pub(super) guard: &'a LeakGuard,
     pub(super) values: &'a Values,
     pub(super) is_keyless: bool,
 }
 
-impl Told<'_> {
+impl ScanReport<'_> {
     pub(super) fn print(&self, as_json: bool, ui: &Ui) -> Result<(), Failure> {
         if as_json {
             ui.json(&self.json())?;
@@ -49,7 +49,7 @@ impl Told<'_> {
 
     /// `28 values of 3 files looked for in 5,012 files, 40 versions of 12 commits: nothing found`
     fn summary(&self) -> String {
-        let Found { files, blobs, commits, .. } = self.found;
+        let ScanHits { files, blobs, commits, .. } = self.found;
         let what = match self.guard.tally().looked_for {
             0 => "keys of age".to_owned(),
             values => format!("{} of {}", count(values, "value"), count(self.values.opened.len(), "file")),
@@ -136,13 +136,13 @@ impl Told<'_> {
         let finding = self.found.finding(hit);
         let (what, _, places) = hit;
         let name = match what {
-            What::Value(value) | What::Name(value) => Some(self.guard.name(*value)),
-            What::AgeKey => None,
+            HitKind::Value(value) | HitKind::Name(value) => Some(self.guard.name(*value)),
+            HitKind::AgeKey => None,
         };
-        let place = |place: &Place| match place {
-            Place::Disk => "disk",
-            Place::Index => "index",
-            Place::Commit => "commit",
+        let place = |place: &ReadFrom| match place {
+            ReadFrom::Disk => "disk",
+            ReadFrom::Index => "index",
+            ReadFrom::Commit => "commit",
         };
         let places = places.iter().map(|(at, first)| {
             let commit = first.commit.as_ref().map(|commit| {

@@ -5,32 +5,32 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use super::found::{Found, Place};
+use super::found::{ReadFrom, ScanHits};
 use crate::cli::failure::Failure;
-use crate::leak::{Guard, Matches};
-use crate::repo::{BLOB_LIMIT, Beside, Commit, ObjectId, Repo, RepoError, Span};
+use crate::leak::{LeakGuard, Matches};
+use crate::repo::{BLOB_LIMIT, BesideIndex, Commit, ObjectId, Repo, RepoError, Span};
 use crate::verify::Exceptions;
 use crate::verify::RuleId;
 use crate::workspace::Workspace;
 
 const SUBMODULE: u32 = 0o160_000;
 
-pub(super) struct Search<'a> {
+pub(super) struct PlaceSearch<'a> {
     workspace: &'a Workspace,
     repo: &'a Repo,
-    guard: &'a Guard,
+    guard: &'a LeakGuard,
     exceptions: Exceptions,
-    pub(super) found: Found<'a>,
+    pub(super) found: ScanHits<'a>,
 }
 
-impl<'a> Search<'a> {
-    pub(super) fn new(workspace: &'a Workspace, guard: &'a Guard) -> Result<Self, Failure> {
+impl<'a> PlaceSearch<'a> {
+    pub(super) fn new(workspace: &'a Workspace, guard: &'a LeakGuard) -> Result<Self, Failure> {
         let exceptions = Exceptions::of_head(workspace)?;
-        Ok(Self { workspace, repo: workspace.repo()?, guard, exceptions, found: Found::new(guard) })
+        Ok(Self { workspace, repo: workspace.repo()?, guard, exceptions, found: ScanHits::new(guard) })
     }
 
     /// Every file that git knows or does not ignore, and what the index holds otherwise.
-    pub(super) fn work_tree(&mut self, beside: &Beside) -> Result<(), Failure> {
+    pub(super) fn work_tree(&mut self, beside: &BesideIndex) -> Result<(), Failure> {
         let changed: BTreeSet<&str> = beside.changed.iter().map(String::as_str).collect();
         let entries = self.repo.index_entries()?;
         let known = entries.iter().map(|entry| entry.path.as_str());
@@ -44,7 +44,7 @@ impl<'a> Search<'a> {
         // a sparse checkout has files in the index alone, and they are not changed
         let is_other = |path: &str| changed.contains(path) || absent.contains(path);
         for entry in entries.iter().filter(|it| it.mode != SUBMODULE && is_other(&it.path)) {
-            self.blob(Place::Index, entry.id, &entry.path, None)?;
+            self.blob(ReadFrom::Index, entry.id, &entry.path, None)?;
         }
         for path in self.repo.odd_paths()?.iter().chain(&beside.odd) {
             self.found.unread.push(format!("{path}: the name is not UTF-8"));
@@ -56,11 +56,11 @@ impl<'a> Search<'a> {
     pub(super) fn staged(&mut self) -> Result<(), Failure> {
         for change in self.repo.staged_changes()? {
             if let Some(new) = change.new.filter(|new| new.mode != SUBMODULE) {
-                self.blob(Place::Index, new.id, &change.path, None)?;
+                self.blob(ReadFrom::Index, new.id, &change.path, None)?;
             }
         }
         for (path, entry) in self.repo.staged_at_odd_paths()? {
-            self.blob(Place::Index, entry.id, &path, None)?;
+            self.blob(ReadFrom::Index, entry.id, &path, None)?;
         }
         Ok(())
     }
@@ -73,7 +73,7 @@ impl<'a> Search<'a> {
         self.found.is_partial |= self.repo.is_shallow();
         let repo = self.repo;
         self.found.commits = repo.each_new_blob(span, &mut |commit, path, entry| {
-            self.blob(Place::Commit, entry.id, path, Some(commit))
+            self.blob(ReadFrom::Commit, entry.id, path, Some(commit))
         })?;
         Ok(())
     }
@@ -117,7 +117,7 @@ impl<'a> Search<'a> {
         // a link of the work tree may lead anywhere: its own text counts, as for git
         let link = path.starts_with(self.workspace.root()).then(|| fs::read_link(path).ok()).flatten();
         if let Some(target) = link {
-            self.look(Place::Disk, shown, target.as_os_str().as_bytes(), None)?;
+            self.look(ReadFrom::Disk, shown, target.as_os_str().as_bytes(), None)?;
             return Ok(true);
         }
         let Ok(about) = fs::metadata(path) else { return Ok(false) };
@@ -131,7 +131,7 @@ impl<'a> Search<'a> {
         match fs::read(path) {
             Ok(bytes) => {
                 self.found.files += 1;
-                self.look(Place::Disk, shown, &bytes, None)?;
+                self.look(ReadFrom::Disk, shown, &bytes, None)?;
             }
             Err(error) => self.found.unread.push(format!("{shown}: {error}")),
         }
@@ -140,7 +140,7 @@ impl<'a> Search<'a> {
 
     fn blob(
         &mut self,
-        place: Place,
+        place: ReadFrom,
         id: ObjectId,
         path: &str,
         commit: Option<ObjectId>,
@@ -164,7 +164,7 @@ impl<'a> Search<'a> {
 
     fn look(
         &mut self,
-        place: Place,
+        place: ReadFrom,
         path: &str,
         bytes: &[u8],
         commit: Option<ObjectId>,

@@ -3,20 +3,20 @@
 use serde_json::{Value, json};
 
 use crate::cli::ui::Ui;
-use crate::inventory::{Inventory, State};
+use crate::inventory::{GitState, Inventory};
 use crate::policy::Holders;
 
 /// More lines than these nobody reads; `--json` has them all.
 const SHOWN: usize = 20;
 
 /// How many keys a file has, and who reads it; else why that is unknown.
-pub(super) type Content = Result<(usize, Vec<String>), String>;
+pub(super) type KeysAndReaders = Result<(usize, Vec<String>), String>;
 
 pub(super) struct Unbound {
     path: String,
     /// `None` where the file cannot be read.
-    state: Option<State>,
-    content: Content,
+    state: Option<GitState>,
+    content: KeysAndReaders,
 }
 
 pub(super) fn of(inventory: &Inventory, holders: &Holders) -> Vec<Unbound> {
@@ -37,7 +37,7 @@ pub(super) fn of(inventory: &Inventory, holders: &Holders) -> Vec<Unbound> {
 
 pub(super) fn print(ui: &Ui, files: &[Unbound]) {
     for file in files.iter().take(SHOWN) {
-        let state = if file.state == Some(State::Untracked) { ", not in git" } else { "" };
+        let state = if file.state == Some(GitState::Untracked) { ", not in git" } else { "" };
         ui.line(format!("  • {}", line(&file.path, &format!("not bound{state}"), &file.content)));
     }
     if files.len() > SHOWN {
@@ -46,7 +46,7 @@ pub(super) fn print(ui: &Ui, files: &[Unbound]) {
 }
 
 /// `prod.enc.yaml [env=production]  2 keys, readable by Ana, CI`
-pub(super) fn line(path: &str, mark: &str, content: &Content) -> String {
+pub(super) fn line(path: &str, mark: &str, content: &KeysAndReaders) -> String {
     let start = format!("{path} [{mark}]");
     match content {
         Ok((keys, readers)) => {
@@ -62,7 +62,7 @@ pub(super) fn line(path: &str, mark: &str, content: &Content) -> String {
 impl Unbound {
     pub(super) fn json(&self) -> Value {
         let content = self.content.as_ref().ok();
-        let state = self.state.map(|state| if state == State::Tracked { "tracked" } else { "untracked" });
+        let state = self.state.map(|state| if state == GitState::Tracked { "tracked" } else { "untracked" });
         json!({
             "path": self.path,
             "state": state,

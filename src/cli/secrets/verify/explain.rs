@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::output::Output;
+use super::output::OutputFormat;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::verify::RuleId;
@@ -18,11 +18,11 @@ pub(super) fn rule(text: &str) -> Result<RuleId, String> {
     })
 }
 
-pub(super) fn print(rule: RuleId, output: Output, ui: &Ui) -> Result<ExitCode, Failure> {
+pub(super) fn print(rule: RuleId, output: OutputFormat, ui: &Ui) -> Result<ExitCode, Failure> {
     match output {
-        Output::Text => text(rule, ui),
-        Output::Json => ui.json(&json(rule))?,
-        Output::Sarif | Output::Github => {
+        OutputFormat::Text => text(rule, ui),
+        OutputFormat::Json => ui.json(&json(rule))?,
+        OutputFormat::Sarif | OutputFormat::Github => {
             return Err(Failure::usage("--explain prints text, or JSON with --json"));
         }
     }

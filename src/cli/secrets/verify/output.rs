@@ -15,7 +15,7 @@ pub(super) const PARTIAL: &str =
     "this clone holds not all history: who knew older data keys, and who was removed, is unknown";
 
 #[derive(Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Output {
+pub(super) enum OutputFormat {
     /// For people
     #[default]
     Text,
@@ -27,7 +27,7 @@ pub(super) enum Output {
     Github,
 }
 
-impl Output {
+impl OutputFormat {
     /// A check that could not run is shown where findings would be; stderr has it anyway.
     pub(super) fn announce(self, failure: &Failure, ui: &Ui) {
         if self == Self::Github {
@@ -36,13 +36,13 @@ impl Output {
     }
 }
 
-pub(super) fn show_as(report: &Report, output: Output, in_hook: bool, ui: &Ui) -> Result<(), Failure> {
+pub(super) fn show_as(report: &Report, output: OutputFormat, in_hook: bool, ui: &Ui) -> Result<(), Failure> {
     match output {
-        Output::Json => ui.json(&json(report))?,
-        Output::Sarif => ui.json(&sarif::log(report))?,
-        Output::Github => github::print(report, ui)?,
-        Output::Text if in_hook => refuse(report, ui),
-        Output::Text => print(report, ui),
+        OutputFormat::Json => ui.json(&json(report))?,
+        OutputFormat::Sarif => ui.json(&sarif::log(report))?,
+        OutputFormat::Github => github::print(report, ui)?,
+        OutputFormat::Text if in_hook => refuse(report, ui),
+        OutputFormat::Text => print(report, ui),
     }
     Ok(())
 }

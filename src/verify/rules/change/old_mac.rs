@@ -3,15 +3,15 @@
 use shell_words::quote;
 
 use super::{names, see};
-use crate::ledger::{Change, Edits, Keys, Snapshot};
-use crate::verify::finding::{Finding, Part};
+use crate::ledger::{EditedKeys, EditsUnderMac, FileChanged, Snapshot};
+use crate::verify::finding::{Finding, FindingPart};
 use crate::verify::rule::{RuleId, Severity};
 
 /// Keys that a command names; of more the command itself asks.
 const NAMED: usize = 20;
 
 /// What was done to which keys, in the words for one and for several.
-fn by_deed(keys: &Keys) -> [(&[String], [&'static str; 2]); 4] {
+fn by_deed(keys: &EditedKeys) -> [(&[String], [&'static str; 2]); 4] {
     [
         (&keys.changed, ["changed", "changed"]),
         (&keys.reformatted, ["was reformatted", "were reformatted"]),
@@ -21,7 +21,11 @@ fn by_deed(keys: &Keys) -> [(&[String], [&'static str; 2]); 4] {
 }
 
 /// `end`: the file where a range ends. A new MAC there, or the values of the old one, settle what was unencrypted.
-pub(in crate::verify) fn finding(change: &Change<'_>, edits: &Edits, end: Option<&Snapshot>) -> Finding {
+pub(in crate::verify) fn finding(
+    change: &FileChanged<'_>,
+    edits: &EditsUnderMac,
+    end: Option<&Snapshot>,
+) -> Finding {
     if !edits.tokens.is_empty() {
         return tampered(change.path, &edits.tokens);
     }
@@ -36,7 +40,7 @@ pub(in crate::verify) fn finding(change: &Change<'_>, edits: &Edits, end: Option
 }
 
 /// Nobody without the data key makes a token, but everybody can delete, move or copy one.
-fn tampered(path: &str, keys: &Keys) -> Finding {
+fn tampered(path: &str, keys: &EditedKeys) -> Finding {
     const HOW: &str = "without the data key: the MAC is the one before";
     let first = |what: &str| format!("{what} changed {HOW}");
     let finding = Finding::error(RuleId::D11, path, format!("{} {HOW}", deeds(keys))).fix(see(path));
@@ -44,7 +48,7 @@ fn tampered(path: &str, keys: &Keys) -> Finding {
 }
 
 /// GitOps tools edit such values and do not look at the MAC.
-fn unencrypted(change: &Change<'_>, edits: &Edits) -> Finding {
+fn unencrypted(change: &FileChanged<'_>, edits: &EditsUnderMac) -> Finding {
     const HOW: &str = "under the old MAC: sops will refuse this file";
     let severity = if change.managed { Severity::Error } else { Severity::Warning };
     let keys = &edits.unencrypted;
@@ -63,12 +67,12 @@ fn unencrypted(change: &Change<'_>, edits: &Edits) -> Finding {
 }
 
 /// One part a key; `first` gives the words that its fingerprint was first made of.
-fn with_parts(finding: Finding, keys: &Keys, how: &str, first: &dyn Fn(&str) -> String) -> Finding {
+fn with_parts(finding: Finding, keys: &EditedKeys, how: &str, first: &dyn Fn(&str) -> String) -> Finding {
     let mut parts = Vec::new();
     for (list, [deed, _]) in by_deed(keys) {
-        parts.extend(list.iter().map(|key| Part {
+        parts.extend(list.iter().map(|key| FindingPart {
             first_words: Some(first(&format!("`{key}`"))),
-            ..Part::of_key(key, format!("`{key}` {deed} {how}"))
+            ..FindingPart::of_key(key, format!("`{key}` {deed} {how}"))
         }));
     }
     parts.sort_by(|one, other| one.key.cmp(&other.key));
@@ -76,7 +80,7 @@ fn with_parts(finding: Finding, keys: &Keys, how: &str, first: &dyn Fn(&str) -> 
 }
 
 /// `` `a` and 3 more changed, `b` was deleted ``
-fn deeds(keys: &Keys) -> String {
+fn deeds(keys: &EditedKeys) -> String {
     let told: Vec<String> = by_deed(keys)
         .into_iter()
         .filter(|(list, _)| !list.is_empty())
@@ -86,7 +90,7 @@ fn deeds(keys: &Keys) -> String {
 }
 
 /// The command that makes a new MAC for the file as it is at the end.
-fn reseal(change: &Change<'_>, end: &Snapshot) -> String {
+fn reseal(change: &FileChanged<'_>, end: &Snapshot) -> String {
     let edits = change.edits_up_to(end);
     if !edits.tokens.is_empty() {
         return see(change.path);

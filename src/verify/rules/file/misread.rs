@@ -4,7 +4,7 @@ use sops_document::{Document, Misread};
 
 use super::MAX_NAMED;
 use crate::verify::facts::FileFacts;
-use crate::verify::finding::{Finding, Part};
+use crate::verify::finding::{Finding, FindingPart};
 use crate::verify::rule::{RuleId, Severity};
 
 /// What sops opens goes on working, so its author may have meant it.
@@ -23,8 +23,11 @@ pub(in crate::verify::rules) fn check(file: &FileFacts, document: &Document) -> 
     if let Some(worst) = more.first() {
         let message = format!("and {} more places that sops reads otherwise", more.len());
         let whole = Finding::new(RuleId::F08, severity(worst), &file.path, message);
-        let parts =
-            more.into_iter().map(|odd| Part { line: Some(odd.line), message: odd.what, ..Part::default() });
+        let parts = more.into_iter().map(|odd| FindingPart {
+            line: Some(odd.line),
+            message: odd.what,
+            ..FindingPart::default()
+        });
         findings.push(whole.parts(parts));
     }
     findings

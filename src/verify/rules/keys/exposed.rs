@@ -2,7 +2,7 @@
 
 use shell_words::quote;
 
-use crate::verify::finding::{Finding, Part};
+use crate::verify::finding::{Finding, FindingPart};
 use crate::verify::rule::RuleId;
 
 /// Names of values that a message holds.
@@ -11,7 +11,8 @@ const SHOWN: usize = 5;
 /// K06: values that are still in use.
 pub(in crate::verify) fn open(path: &str, who: &str, recipient: &str, keys: &[&str]) -> Finding {
     let message = format!("{who} could read values that are still in use: {}", list(keys));
-    let each = |key: &&str| Part::of_key(*key, format!("{who} could read `{key}`, which is still in use"));
+    let each =
+        |key: &&str| FindingPart::of_key(*key, format!("{who} could read `{key}`, which is still in use"));
     Finding::error(RuleId::K06, path, message)
         .fix(see(recipient))
         .about(recipient)
@@ -21,8 +22,9 @@ pub(in crate::verify) fn open(path: &str, who: &str, recipient: &str, keys: &[&s
 /// K06 where only a key can tell.
 pub(in crate::verify) fn unsure(path: &str, who: &str, recipient: &str, keys: &[&str]) -> Finding {
     let message = format!("only a key can tell whether {who} still knows {}", list(keys));
-    let each =
-        |key: &&str| Part::of_key(*key, format!("only a key can tell whether {who} still knows `{key}`"));
+    let each = |key: &&str| {
+        FindingPart::of_key(*key, format!("only a key can tell whether {who} still knows `{key}`"))
+    };
     Finding::notice(RuleId::K06, path, message)
         .fix(see(recipient))
         .about(format!("{recipient} unsure"))
@@ -42,7 +44,7 @@ fn see(recipient: &str) -> String {
 /// K07.
 pub(in crate::verify) fn old(path: &str, days: i64, keys: &[&str]) -> Finding {
     let message = format!("set more than {days} days ago: {}", list(keys));
-    let each = |key: &&str| Part::of_key(*key, format!("`{key}` was set more than {days} days ago"));
+    let each = |key: &&str| FindingPart::of_key(*key, format!("`{key}` was set more than {days} days ago"));
     Finding::error(RuleId::K07, path, message).fix(ages(path)).about("old").parts(keys.iter().map(each))
 }
 
@@ -54,7 +56,7 @@ pub(in crate::verify) fn maybe_old(path: &str, days: i64, keys: &[&str]) -> Find
         let message = format!(
             "`{key}` was re-encrypted within {days} days, and only a key can tell whether it changed"
         );
-        Part::of_key(*key, message)
+        FindingPart::of_key(*key, message)
     };
     Finding::notice(RuleId::K07, path, message)
         .fix(ages(path))

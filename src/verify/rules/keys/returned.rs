@@ -3,7 +3,7 @@
 use shell_words::quote;
 use sops_document::age::{is_other_kind, person, without_comment};
 
-use crate::ledger::{Back, Lineage, Origin, Return, Returns, Side, Turn, short, short_key};
+use crate::ledger::{Back, Lineage, Origin, ParentSide, Return, Returns, Turn, short, short_key};
 use crate::policy::config::Config;
 use crate::policy::without_mail;
 use crate::repo::Repo;
@@ -15,13 +15,13 @@ use crate::workspace::returns::PENDING;
 use crate::workspace::{POLICY, ROSTER};
 
 /// What the findings of one run share.
-pub(in crate::verify) struct Told<'a> {
+pub(in crate::verify) struct ReturnContext<'a> {
     pub(in crate::verify) repo: &'a Repo,
     pub(in crate::verify) turns: &'a Lineage<'a>,
     pub(in crate::verify) returns: &'a Returns<'a>,
 }
 
-impl Told<'_> {
+impl ReturnContext<'_> {
     /// `path` is the name that the file has today.
     pub(in crate::verify) fn finding(&self, path: &str, one: &Return) -> Finding {
         let turn = &self.turns.turns[one.turn];
@@ -83,7 +83,7 @@ impl Told<'_> {
 
     fn values(&self, path: &str, turn: &Turn, values: &[(String, usize)]) -> Finding {
         let (key, at) = &values[0];
-        let is_newer = |side: &&Side| {
+        let is_newer = |side: &&ParentSide| {
             let (old, now) = (side.held.as_ref(), turn.now.as_ref());
             old.is_some_and(|old| {
                 old.value_of(key).is_some() && old.value_of(key) != now.and_then(|now| now.value_of(key))

@@ -11,7 +11,7 @@ use sops_document::{Document, Token};
 
 use crate::policy::Holders;
 use crate::verify::facts::FileFacts;
-use crate::verify::finding::{Finding, Part};
+use crate::verify::finding::{Finding, FindingPart};
 use crate::verify::rule::{RuleId, Severity};
 
 /// So many files of a group are named.
@@ -124,7 +124,7 @@ fn of_group(group: &[&FileFacts], holders: &Holders, rule: RuleId) -> Vec<Findin
         let message = format!("has the same data key as {}", others(0));
         let each = group.iter().enumerate().map(|(at, file)| {
             let other = &group[usize::from(at == 0)].path;
-            Part::of_file(&file.path, format!("has the same data key as {other}"))
+            FindingPart::of_file(&file.path, format!("has the same data key as {other}"))
         });
         return vec![Finding::notice(rule, &group[0].path, message).cause(&group[0].path).parts(each)];
     }

@@ -6,7 +6,7 @@ use shell_words::quote;
 use sops_document::age::is_service;
 
 use crate::ledger::{Stale, short_key};
-use crate::verify::finding::{Finding, Part};
+use crate::verify::finding::{Finding, FindingPart};
 use crate::verify::rule::{RuleId, Severity};
 
 /// Files of one person that are shown, and values of one file.
@@ -14,10 +14,10 @@ const SHOWN: usize = 8;
 const KEYS: usize = 3;
 
 /// How a recipient is called, and how that is known: `bob`, `named by the anchor … at 23cf99f`.
-pub(in crate::verify) type Names<'a> = &'a dyn Fn(&str) -> Option<(String, String)>;
+pub(in crate::verify) type NameLookup<'a> = &'a dyn Fn(&str) -> Option<(String, String)>;
 
 /// One finding a recipient, all files in it. `now` in seconds since 1970.
-pub(in crate::verify) fn findings(stale: &[Stale], names: Names<'_>, now: i64) -> Vec<Finding> {
+pub(in crate::verify) fn findings(stale: &[Stale], names: NameLookup<'_>, now: i64) -> Vec<Finding> {
     let mut people: BTreeMap<&str, Vec<&Stale>> = BTreeMap::new();
     for one in stale {
         people.entry(&one.recipient).or_default().push(one);
@@ -49,12 +49,12 @@ fn finding(recipient: &str, files: &[&Stale], name: Option<(String, String)>, no
     };
     let known = name.map_or_else(|| "name unknown".to_owned(), |(_, how)| how);
     let who = [format!("who: {recipient}, {known}"), WHY.to_owned()];
-    let parts = files.iter().map(|one| Part {
+    let parts = files.iter().map(|one| FindingPart {
         fix: Some(rotate(&quote(&one.path))),
         detail: std::iter::once(line(one, usize::MAX)).chain(who.clone()).collect(),
-        ..Part::of_file(&one.path, format!("{opens}{}{}", one.path, after(since(one))))
+        ..FindingPart::of_file(&one.path, format!("{opens}{}{}", one.path, after(since(one))))
     });
-    let parts: Vec<Part> = parts.collect();
+    let parts: Vec<FindingPart> = parts.collect();
     let mut finding = Finding::new(RuleId::K05, severity, files[0].path.clone(), message);
     finding.first_words = Some(first_words);
     finding.detail = files.iter().take(SHOWN).map(|one| line(one, KEYS)).collect();

@@ -4,8 +4,8 @@ use super::*;
 
 const PEOPLE: [&str; 3] = ["ana", "bob", "carol"];
 
-fn version(who: &[&str], key: u8) -> Version {
-    Version { recipients: who.iter().map(ToString::to_string).collect(), key: [key; 32] }
+fn version(who: &[&str], key: u8) -> AccessVersion {
+    AccessVersion { recipients: who.iter().map(ToString::to_string).collect(), key: [key; 32] }
 }
 
 fn set(list: &[String]) -> BTreeSet<&str> {
@@ -13,7 +13,7 @@ fn set(list: &[String]) -> BTreeSet<&str> {
 }
 
 /// Every set of people but the empty one, under every one of these data keys.
-fn states(keys: &[u8]) -> Vec<Version> {
+fn states(keys: &[u8]) -> Vec<AccessVersion> {
     let mut states = Vec::new();
     for mask in 1..8_usize {
         let who: Vec<&str> =
@@ -24,7 +24,7 @@ fn states(keys: &[u8]) -> Vec<Version> {
 }
 
 /// The law: nobody outside of the result ever held its data key in one of the three versions.
-fn check(base: Option<&Version>, ours: &Version, theirs: &Version, undoes: bool) {
+fn check(base: Option<&AccessVersion>, ours: &AccessVersion, theirs: &AccessVersion, undoes: bool) {
     let result = access(base, ours, theirs, undoes);
     let case = format!("{base:?} | {ours:?} | {theirs:?} | undoes {undoes} -> {result:?}");
     let inside = set(&result.recipients);
@@ -99,7 +99,7 @@ fn acts() -> Vec<Act> {
 }
 
 /// `None` where there is nothing to do, or nobody would be left.
-fn done(act: Act, before: &Version, fresh: u8) -> Option<Version> {
+fn done(act: Act, before: &AccessVersion, fresh: u8) -> Option<AccessVersion> {
     let mut after = before.clone();
     match act {
         Act::Nothing => {}

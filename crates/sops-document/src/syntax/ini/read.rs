@@ -18,7 +18,7 @@ const MAX_METADATA: usize = 4096;
 /// # Errors
 /// [`SyntaxError`]: a duplicate name, and every construct that SOPS reads otherwise than it looks.
 pub(super) fn parse(source: &str) -> Result<Tree, SyntaxError> {
-    let mut reader = Reader {
+    let mut reader = IniParser {
         source,
         at: 0,
         sections: Vec::new(),
@@ -48,7 +48,7 @@ fn ends_line(source: &str, at: usize) -> bool {
     matches!(source[at + 1..].chars().next(), None | Some('\n'))
 }
 
-struct Reader<'a> {
+struct IniParser<'a> {
     source: &'a str,
     at: usize,
     sections: Vec<Entry>,
@@ -60,7 +60,7 @@ struct Reader<'a> {
     comment: Option<Comment>,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> IniParser<'a> {
     fn error(&self, at: usize, what: impl Into<String>) -> SyntaxError {
         SyntaxError::at(self.source, at, what)
     }

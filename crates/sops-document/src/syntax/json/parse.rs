@@ -13,7 +13,7 @@ const MAX_NODES: usize = 200_000;
 /// # Errors
 /// [`SyntaxError`] with the line and the rule.
 pub(super) fn parse(source: &str) -> Result<Tree, SyntaxError> {
-    let mut reader = Reader { source, bytes: source.as_bytes(), at: 0, nodes: 0 };
+    let mut reader = JsonParser { source, bytes: source.as_bytes(), at: 0, nodes: 0 };
     reader.blank();
     if source.starts_with('\u{feff}') {
         return Err(
@@ -31,7 +31,7 @@ pub(super) fn parse(source: &str) -> Result<Tree, SyntaxError> {
     Ok(Tree { documents: vec![root], ends: vec![source.len()], ..Tree::default() })
 }
 
-struct Reader<'a> {
+struct JsonParser<'a> {
     source: &'a str,
     bytes: &'a [u8],
     at: usize,
@@ -39,12 +39,12 @@ struct Reader<'a> {
 }
 
 /// What a string says: mostly what stands in the source.
-enum Text<'a> {
+enum JsonText<'a> {
     Plain(&'a str),
     Escaped(Zeroizing<String>),
 }
 
-impl<'a> Reader<'a> {
+impl<'a> JsonParser<'a> {
     fn error(&self, what: impl Into<String>) -> SyntaxError {
         let rest = &self.source[self.at..];
         if ["//", "/*", "#"].iter().any(|sign| rest.starts_with(sign)) {
@@ -99,8 +99,8 @@ impl<'a> Reader<'a> {
             }
             let start = self.at;
             let key = match self.string()? {
-                Text::Plain(text) => text.to_owned(),
-                Text::Escaped(text) => text.to_string(),
+                JsonText::Plain(text) => text.to_owned(),
+                JsonText::Escaped(text) => text.to_string(),
             };
             let key_span = start..self.at;
             self.blank();
@@ -149,8 +149,8 @@ impl<'a> Reader<'a> {
         }
         match self.peek() {
             Some(b'"') => Ok(Scalar::Str(match self.string()? {
-                Text::Plain(text) => Zeroizing::new(text.as_bytes().to_vec()),
-                Text::Escaped(mut text) => Zeroizing::new(std::mem::take(&mut *text).into_bytes()),
+                JsonText::Plain(text) => Zeroizing::new(text.as_bytes().to_vec()),
+                JsonText::Escaped(mut text) => Zeroizing::new(std::mem::take(&mut *text).into_bytes()),
             })),
             Some(b'-' | b'0'..=b'9') => self.number(),
             _ => Err(self.error("a value expected")),
@@ -202,15 +202,15 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn string(&mut self) -> Result<Text<'a>, SyntaxError> {
+    fn string(&mut self) -> Result<JsonText<'a>, SyntaxError> {
         self.expect(b'"')?;
         let start = self.at;
         self.plain();
         if self.peek() == Some(b'"') {
             self.at += 1;
-            return Ok(Text::Plain(&self.source[start..self.at - 1]));
+            return Ok(JsonText::Plain(&self.source[start..self.at - 1]));
         }
-        self.escaped(start).map(Text::Escaped)
+        self.escaped(start).map(JsonText::Escaped)
     }
 
     /// Up to a sign that means more than itself.

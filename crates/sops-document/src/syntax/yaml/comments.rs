@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use super::events::{Token, TokenKind};
+use super::events::{TokenKind, YamlToken};
 use crate::tree::{Style, SyntaxError};
 
 /// Comments cost memory like values and are bounded like them.
@@ -43,7 +43,7 @@ pub(super) struct Remark {
 ///
 /// # Errors
 /// When there are more than any author writes.
-pub(super) fn find(source: &str, tokens: &mut [Token]) -> Result<Vec<Remark>, SyntaxError> {
+pub(super) fn find(source: &str, tokens: &mut [YamlToken]) -> Result<Vec<Remark>, SyntaxError> {
     let mut finder = Finder {
         source,
         bytes: source.as_bytes(),
@@ -90,7 +90,7 @@ struct Finder<'a> {
 
 impl Finder<'_> {
     /// Reads the real token at `index`; those from `gap` to it are made up with it.
-    fn token(&mut self, tokens: &mut [Token], gap: usize, index: usize) {
+    fn token(&mut self, tokens: &mut [YamlToken], gap: usize, index: usize) {
         let scan = self.at;
         self.gap(scan, tokens, gap, tokens[index].start);
         self.close(tokens, gap, index, scan);
@@ -153,7 +153,7 @@ impl Finder<'_> {
 
     /// Where the scanner stands after a token: a plain scalar has eaten the blank lines behind it, and
     /// a block scalar the indentation of the next line.
-    fn behind(&self, token: &Token) -> usize {
+    fn behind(&self, token: &YamlToken) -> usize {
         let rest = &self.source[token.end..];
         let blank = match token.kind {
             TokenKind::Scalar(Style::Plain) => {
@@ -166,7 +166,7 @@ impl Finder<'_> {
     }
 
     /// The comments up to the next token.
-    fn gap(&mut self, scan: usize, tokens: &[Token], gap: usize, end: usize) {
+    fn gap(&mut self, scan: usize, tokens: &[YamlToken], gap: usize, end: usize) {
         let mut at = self.at;
         while at < end {
             match self.bytes[at] {
@@ -178,7 +178,7 @@ impl Finder<'_> {
     }
 
     /// A run of comment lines; answers where its last line ends.
-    fn comments(&mut self, scan: usize, from: usize, tokens: &[Token], gap: usize) -> usize {
+    fn comments(&mut self, scan: usize, from: usize, tokens: &[YamlToken], gap: usize) -> usize {
         let owner = gap.checked_sub(1);
         let breaks = self.breaks_before(from);
         let own_line = if breaks == 0 && self.column(from) > 1 { 2 } else { 1 };
@@ -282,7 +282,7 @@ impl Finder<'_> {
     }
 
     /// Gives the ends of blocks before the token at `index` their places.
-    fn close(&mut self, tokens: &mut [Token], gap: usize, index: usize, scan: usize) {
+    fn close(&mut self, tokens: &mut [YamlToken], gap: usize, index: usize, scan: usize) {
         // the end of the text counts as a new line, but not for the blocks that are still open there
         let target = match tokens[index].kind {
             TokenKind::Stream => self.column(tokens[index].start),
@@ -385,7 +385,7 @@ fn count_breaks(text: &str) -> usize {
 }
 
 /// The start of the last token before `index` that the scanner reads itself.
-fn last(tokens: &[Token], index: usize) -> usize {
+fn last(tokens: &[YamlToken], index: usize) -> usize {
     index.checked_sub(1).map_or(0, |before| tokens[before].start)
 }
 

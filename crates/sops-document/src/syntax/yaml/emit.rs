@@ -206,10 +206,10 @@ pub fn scalar_text(scalar: &Scalar, indent: usize, unit: usize) -> String {
     match style(text, requested(text)) {
         _ if text.is_empty() => "\"\"".into(),
         _ if text == "<<" => "!!merge <<".into(),
-        Choice::Plain => text.into(),
-        Choice::Single => single_quoted(text, indent),
-        Choice::Literal if !text.starts_with('\t') => literal(text, indent, unit),
-        Choice::Literal | Choice::Double => double_quoted(text),
+        ScalarStyle::Plain => text.into(),
+        ScalarStyle::Single => single_quoted(text, indent),
+        ScalarStyle::Literal if !text.starts_with('\t') => literal(text, indent, unit),
+        ScalarStyle::Literal | ScalarStyle::Double => double_quoted(text),
     }
 }
 
@@ -228,16 +228,16 @@ pub fn scalar_inline(scalar: &Scalar, wanted: Style) -> String {
     }
     let one_line = !text.contains(is_break);
     let flow_sign = wanted == Style::Flow && text.contains([',', '[', ']', '{', '}', ':', '#', '?']);
-    match (wanted, style(text, if one_line { requested(text) } else { Choice::Double })) {
+    match (wanted, style(text, if one_line { requested(text) } else { ScalarStyle::Double })) {
         (Style::Double, _) => double_quoted(text),
-        (Style::Single, Choice::Plain | Choice::Single) => single_quoted(text, 0),
-        (Style::Single, Choice::Double)
-            if one_line && matches!(style(text, Choice::Single), Choice::Single) =>
+        (Style::Single, ScalarStyle::Plain | ScalarStyle::Single) => single_quoted(text, 0),
+        (Style::Single, ScalarStyle::Double)
+            if one_line && matches!(style(text, ScalarStyle::Single), ScalarStyle::Single) =>
         {
             single_quoted(text, 0)
         }
-        (_, Choice::Plain) if !flow_sign => text.into(),
-        (_, Choice::Plain | Choice::Single) => single_quoted(text, 0),
+        (_, ScalarStyle::Plain) if !flow_sign => text.into(),
+        (_, ScalarStyle::Plain | ScalarStyle::Single) => single_quoted(text, 0),
         _ => double_quoted(text),
     }
 }
@@ -282,23 +282,23 @@ fn float_text(number: f64) -> String {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Choice {
+enum ScalarStyle {
     Plain,
     Single,
     Double,
     Literal,
 }
 
-fn requested(text: &str) -> Choice {
+fn requested(text: &str) -> ScalarStyle {
     if text.contains('\n') {
-        Choice::Literal
+        ScalarStyle::Literal
     } else if !matches!(resolve(text, Style::Plain, None), Resolved::Scalar(Scalar::Str(_)))
         || is_old_bool(text)
         || is_base60(text)
     {
-        Choice::Double
+        ScalarStyle::Double
     } else {
-        Choice::Plain
+        ScalarStyle::Plain
     }
 }
 
@@ -343,7 +343,7 @@ fn is_printable(c: char) -> bool {
 }
 
 /// Whether the requested style can hold the text, and which one can if not.
-fn style(text: &str, wanted: Choice) -> Choice {
+fn style(text: &str, wanted: ScalarStyle) -> ScalarStyle {
     let chars: Vec<char> = text.chars().collect();
     let Some((first, last)) = chars.first().zip(chars.last()) else { return wanted };
     let pair = |test: &dyn Fn(char, char) -> bool| chars.windows(2).any(|two| test(two[0], two[1]));
@@ -353,16 +353,16 @@ fn style(text: &str, wanted: Choice) -> Choice {
     let tab = text.contains('\t');
     let edge = *first == ' ' || is_break(*first) || *last == ' ' || is_break(*last);
     let mut choice = wanted;
-    if choice == Choice::Plain
+    if choice == ScalarStyle::Plain
         && (edge || tab || special || chars.iter().any(|c| is_break(*c)) || has_indicator(&chars))
     {
-        choice = Choice::Single;
+        choice = ScalarStyle::Single;
     }
-    if choice == Choice::Single && (break_space || space_break || tab || special) {
-        choice = Choice::Double;
+    if choice == ScalarStyle::Single && (break_space || space_break || tab || special) {
+        choice = ScalarStyle::Double;
     }
-    if choice == Choice::Literal && (*last == ' ' || space_break || special) {
-        choice = Choice::Double;
+    if choice == ScalarStyle::Literal && (*last == ' ' || space_break || special) {
+        choice = ScalarStyle::Double;
     }
     choice
 }
@@ -447,7 +447,7 @@ fn double_quoted(text: &str) -> String {
 
 /// A literal block whose header must say how far it is indented.
 fn is_announced(text: &str) -> bool {
-    style(text, requested(text)) == Choice::Literal && text.starts_with(|c| c == ' ' || is_break(c))
+    style(text, requested(text)) == ScalarStyle::Literal && text.starts_with(|c| c == ' ' || is_break(c))
 }
 
 fn literal(text: &str, indent: usize, unit: usize) -> String {

@@ -14,14 +14,14 @@ use zeroize::Zeroizing;
 
 use crate::tree::{Style, SyntaxError};
 
-pub(super) struct Event {
+pub(super) struct YamlEvent {
     pub(super) span: Range<usize>,
     pub(super) anchor: Option<String>,
     pub(super) tag: Option<String>,
-    pub(super) kind: Kind,
+    pub(super) kind: EventKind,
 }
 
-pub(super) enum Kind {
+pub(super) enum EventKind {
     DocumentStart { version: Option<(i32, i32)> },
     DocumentEnd,
     Alias(String),
@@ -33,7 +33,7 @@ pub(super) enum Kind {
 }
 
 /// What the scanner sees, of which comments need the kind and the place.
-pub(super) struct Token {
+pub(super) struct YamlToken {
     pub(super) kind: TokenKind,
     pub(super) start: usize,
     pub(super) end: usize,
@@ -96,7 +96,7 @@ impl Drop for Parser {
 /// Feeds every event of the text to `sink`, until the end or the first error of either side.
 pub(super) fn events(
     source: &str,
-    sink: &mut dyn FnMut(Event) -> Result<(), SyntaxError>,
+    sink: &mut dyn FnMut(YamlEvent) -> Result<(), SyntaxError>,
 ) -> Result<(), SyntaxError> {
     let mut parser = Parser::over(source)?;
     loop {
@@ -122,7 +122,7 @@ pub(super) fn events(
 }
 
 /// Every token of the text, in order; the start and the end of the text are tokens too.
-pub(super) fn tokens(source: &str) -> Result<Vec<Token>, SyntaxError> {
+pub(super) fn tokens(source: &str) -> Result<Vec<YamlToken>, SyntaxError> {
     let mut parser = Parser::over(source)?;
     let mut tokens = Vec::new();
     loop {
@@ -143,7 +143,7 @@ pub(super) fn tokens(source: &str) -> Result<Vec<Token>, SyntaxError> {
     }
 }
 
-unsafe fn owned_token(token: &sys::yaml_token_t) -> Token {
+unsafe fn owned_token(token: &sys::yaml_token_t) -> YamlToken {
     // SAFETY: `type_` says which member of the union is set
     let kind = unsafe {
         match token.type_ {
@@ -169,7 +169,7 @@ unsafe fn owned_token(token: &sys::yaml_token_t) -> Token {
         }
     };
     let offset = |index: u64| usize::try_from(index).unwrap_or(usize::MAX);
-    Token {
+    YamlToken {
         kind,
         start: offset(token.start_mark.index),
         end: offset(token.end_mark.index),
@@ -200,7 +200,7 @@ unsafe fn problem(source: &str, parser: &sys::yaml_parser_t) -> SyntaxError {
     SyntaxError::at(source, usize::try_from(offset).unwrap_or(source.len()), text)
 }
 
-unsafe fn owned(event: &sys::yaml_event_t) -> Option<Event> {
+unsafe fn owned(event: &sys::yaml_event_t) -> Option<YamlEvent> {
     // SAFETY: `type_` says which member of the union is set
     unsafe {
         let data = &event.data;
@@ -210,35 +210,35 @@ unsafe fn owned(event: &sys::yaml_event_t) -> Option<Event> {
             sys::YAML_DOCUMENT_START_EVENT => {
                 let version = data.document_start.version_directive;
                 let version = (!version.is_null()).then(|| ((*version).major, (*version).minor));
-                Kind::DocumentStart { version }
+                EventKind::DocumentStart { version }
             }
-            sys::YAML_DOCUMENT_END_EVENT => Kind::DocumentEnd,
-            sys::YAML_ALIAS_EVENT => Kind::Alias(text(data.alias.anchor).unwrap_or_default()),
+            sys::YAML_DOCUMENT_END_EVENT => EventKind::DocumentEnd,
+            sys::YAML_ALIAS_EVENT => EventKind::Alias(text(data.alias.anchor).unwrap_or_default()),
             sys::YAML_SCALAR_EVENT => {
                 let scalar = &data.scalar;
                 (anchor, tag) = (text(scalar.anchor), text(scalar.tag));
                 let length = usize::try_from(scalar.length).unwrap_or(0);
                 let bytes = std::slice::from_raw_parts(scalar.value, length);
                 let value = Zeroizing::new(String::from_utf8_lossy(bytes).into_owned());
-                Kind::Scalar { value, style: style(scalar.style) }
+                EventKind::Scalar { value, style: style(scalar.style) }
             }
             sys::YAML_SEQUENCE_START_EVENT => {
                 let list = &data.sequence_start;
                 (anchor, tag) = (text(list.anchor), text(list.tag));
-                Kind::ListStart { flow: list.style == sys::YAML_FLOW_SEQUENCE_STYLE }
+                EventKind::ListStart { flow: list.style == sys::YAML_FLOW_SEQUENCE_STYLE }
             }
             sys::YAML_MAPPING_START_EVENT => {
                 let map = &data.mapping_start;
                 (anchor, tag) = (text(map.anchor), text(map.tag));
-                Kind::MapStart { flow: map.style == sys::YAML_FLOW_MAPPING_STYLE }
+                EventKind::MapStart { flow: map.style == sys::YAML_FLOW_MAPPING_STYLE }
             }
-            sys::YAML_SEQUENCE_END_EVENT => Kind::ListEnd,
-            sys::YAML_MAPPING_END_EVENT => Kind::MapEnd,
+            sys::YAML_SEQUENCE_END_EVENT => EventKind::ListEnd,
+            sys::YAML_MAPPING_END_EVENT => EventKind::MapEnd,
             _ => return None,
         };
         let offset = |mark: &sys::yaml_mark_t| usize::try_from(mark.index).unwrap_or(usize::MAX);
         let span = offset(&event.start_mark)..offset(&event.end_mark);
-        Some(Event { span, anchor, tag, kind })
+        Some(YamlEvent { span, anchor, tag, kind })
     }
 }
 

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::emit::{block_items, key_text, scalar_text};
 use crate::merge::indent_of;
 use crate::splice::{Edit, next_line, whole_lines};
-use crate::syntax::{Found, Gap, Page};
+use crate::syntax::{EntryInContext, Gap, Page};
 use crate::tree::{Entry, Leaf, Node, Step, Style, Value, line_start};
 
 /// Columns that a literal block is indented below its key.
@@ -152,7 +152,7 @@ fn entry_text(steps: &[Step], text: &str, column: usize, unit: usize, is_list: b
     }
 }
 
-pub(super) fn remove(source: &str, found: &Found<'_>) -> Result<Edit, &'static str> {
+pub(super) fn remove(source: &str, found: &EntryInContext<'_>) -> Result<Edit, &'static str> {
     let (parent, entry) = (found.parent, found.entry);
     let start = line_start(source, entry.span.start);
     let margin = &source[start..entry.span.start];

@@ -2,19 +2,19 @@
 
 use super::events::{self, TokenKind};
 use super::parse::BOM;
-use crate::metadata::types::{Kind, Reading};
-use crate::misread::Oddity;
+use crate::metadata::types::{Kind, TypeReading};
+use crate::misread::MisreadAt;
 use crate::selector::{Selected, Selector};
 use crate::tree::{Comment, Item, Node, Scalar, Style, Tree, Value};
 
-pub(super) fn oddities(source: &str, tree: &Tree, selector: &Selector) -> Vec<Oddity> {
+pub(super) fn oddities(source: &str, tree: &Tree, selector: &Selector) -> Vec<MisreadAt> {
     let mut found = question_marks(source);
     found.extend(empty_items(tree, selector));
     found
 }
 
 /// go-yaml ends an unquoted scalar there.
-fn question_marks(source: &str) -> Vec<Oddity> {
+fn question_marks(source: &str) -> Vec<MisreadAt> {
     if !(source.contains('?') && source.contains(['{', '['])) {
         return Vec::new();
     }
@@ -29,7 +29,11 @@ fn question_marks(source: &str) -> Vec<Oddity> {
             TokenKind::Scalar(Style::Plain) if depth > 0 && body[token.start..token.end].contains('?') => {
                 let what =
                     "`?` in an unquoted text between braces or brackets, which SOPS cannot read: quote it";
-                found.push(Oddity { offset: token.start + shift, what: what.to_owned(), is_refused: true });
+                found.push(MisreadAt {
+                    offset: token.start + shift,
+                    what: what.to_owned(),
+                    is_refused: true,
+                });
             }
             _ => {}
         }
@@ -38,7 +42,7 @@ fn question_marks(source: &str) -> Vec<Oddity> {
 }
 
 /// sops never encrypts an empty comment, and what is not encrypted in an encrypted list is a value to it.
-fn empty_items(tree: &Tree, selector: &Selector) -> Vec<Oddity> {
+fn empty_items(tree: &Tree, selector: &Selector) -> Vec<MisreadAt> {
     let mut places = Vec::new();
     for document in &tree.documents {
         find_empty_items(document, &mut places);
@@ -54,7 +58,7 @@ fn empty_items(tree: &Tree, selector: &Selector) -> Vec<Oddity> {
             && places.binary_search(&comment.span.start).is_ok()
         {
             let what = "an empty comment in an encrypted list, which SOPS reads as an empty item: take it away, or write something behind its `#`";
-            found.push(Oddity { offset: comment.span.start, what: what.to_owned(), is_refused: false });
+            found.push(MisreadAt { offset: comment.span.start, what: what.to_owned(), is_refused: false });
         }
     });
     found
@@ -76,23 +80,23 @@ fn find_empty_items(node: &Node, places: &mut Vec<usize>) {
 }
 
 /// As yaml.v3 decodes a field of the metadata: any scalar as text, some words of YAML 1.1 as a truth.
-pub(super) fn reading(kind: Kind, node: &Node) -> Reading {
+pub(super) fn reading(kind: Kind, node: &Node) -> TypeReading {
     let leaf = match (kind, &node.value) {
         (_, Value::Leaf(leaf)) => &leaf.scalar,
-        (Kind::Map, Value::Map(_)) | (Kind::List, Value::List(_)) => return Reading::Same,
-        _ => return Reading::Refused,
+        (Kind::Map, Value::Map(_)) | (Kind::List, Value::List(_)) => return TypeReading::Same,
+        _ => return TypeReading::Refused,
     };
     match (kind, leaf) {
         (_, Scalar::Null)
         | (Kind::Text, Scalar::Str(_) | Scalar::Time(_) | Scalar::Bool(_))
         | (Kind::Number, Scalar::Int(_))
-        | (Kind::Truth, Scalar::Bool(_)) => Reading::Same,
-        (Kind::Text, _) | (Kind::Number, Scalar::Float(_)) => Reading::Other,
+        | (Kind::Truth, Scalar::Bool(_)) => TypeReading::Same,
+        (Kind::Text, _) | (Kind::Number, Scalar::Float(_)) => TypeReading::Other,
         (Kind::Truth, Scalar::Str(_)) => match leaf.as_text() {
-            Some("y" | "Y" | "yes" | "on") => Reading::Other,
-            Some("n" | "N" | "no" | "off") => Reading::Same,
-            _ => Reading::Refused,
+            Some("y" | "Y" | "yes" | "on") => TypeReading::Other,
+            Some("n" | "N" | "no" | "off") => TypeReading::Same,
+            _ => TypeReading::Refused,
         },
-        _ => Reading::Refused,
+        _ => TypeReading::Refused,
     }
 }

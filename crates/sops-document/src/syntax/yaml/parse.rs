@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use super::copies::relocate;
-use super::events::{self, Event, Kind};
+use super::events::{self, EventKind, YamlEvent};
 use super::resolve::{self, Resolved};
 use super::{comments, placing};
 use crate::bounds::duplicate;
@@ -103,25 +103,27 @@ struct Frame {
 }
 
 impl Builder<'_> {
-    fn event(&mut self, mut event: Event) -> Result<(), SyntaxError> {
+    fn event(&mut self, mut event: YamlEvent) -> Result<(), SyntaxError> {
         event.span = event.span.start + self.shift..event.span.end + self.shift;
         let span = event.span.clone();
         match event.kind {
-            Kind::DocumentStart { version } => {
+            EventKind::DocumentStart { version } => {
                 if version.is_some_and(|version| version != (1, 1)) {
                     return Err(self.error(&span, "%YAML other than 1.1"));
                 }
                 self.anchors.clear();
                 Ok(())
             }
-            Kind::DocumentEnd => {
+            EventKind::DocumentEnd => {
                 self.ends.push(span.start);
                 Ok(())
             }
-            Kind::Alias(_) if self.stack.last().is_some_and(|frame| frame.is_map && frame.key.is_none()) => {
+            EventKind::Alias(_)
+                if self.stack.last().is_some_and(|frame| frame.is_map && frame.key.is_none()) =>
+            {
                 Err(self.error(&span, "an alias as a key: write the key out"))
             }
-            Kind::Alias(name) => {
+            EventKind::Alias(name) => {
                 let Some(mut node) = self.anchors.get(&name).cloned() else {
                     return Err(self.error(&span, "alias of an anchor that is not defined before it"));
                 };
@@ -131,7 +133,7 @@ impl Builder<'_> {
                 self.has_alias = true;
                 self.value(node)
             }
-            Kind::Scalar { ref value, style } => {
+            EventKind::Scalar { ref value, style } => {
                 self.check_escapes(&span, style)?;
                 if self.stack.last().is_some_and(|frame| frame.is_map && frame.key.is_none()) {
                     return self.key(value, style, event.tag.as_deref(), span);
@@ -149,14 +151,14 @@ impl Builder<'_> {
                 self.remember(event.anchor, &node, 1)?;
                 self.value(node)
             }
-            Kind::ListStart { flow } => self.open(false, flow, span.start, event.anchor),
-            Kind::MapStart { .. }
+            EventKind::ListStart { flow } => self.open(false, flow, span.start, event.anchor),
+            EventKind::MapStart { .. }
                 if self.stack.is_empty() && (event.tag.is_some() || event.anchor.is_some()) =>
             {
                 Err(self.error(&span, "a tag or an anchor on the top level"))
             }
-            Kind::MapStart { flow } => self.open(true, flow, span.start, event.anchor),
-            Kind::ListEnd | Kind::MapEnd => self.close(span),
+            EventKind::MapStart { flow } => self.open(true, flow, span.start, event.anchor),
+            EventKind::ListEnd | EventKind::MapEnd => self.close(span),
         }
     }
 

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::comments::{Remark, Role};
 use super::copies::relocate;
-use super::events::{Token, TokenKind};
+use super::events::{TokenKind, YamlToken};
 use crate::tree::{Comment, Item, Node, SyntaxError, Tree, Value};
 
 /// Puts every comment into the tree; `body` is the source less a byte order mark. Those that go-yaml loses on its way are there too, marked as
@@ -18,10 +18,10 @@ use crate::tree::{Comment, Item, Node, SyntaxError, Tree, Value};
 pub(super) fn place(
     (source, body): (&str, &str),
     tree: &mut Tree,
-    tokens: &[Token],
+    tokens: &[YamlToken],
     remarks: Vec<Remark>,
 ) -> Result<(), SyntaxError> {
-    let mut walk = Walk {
+    let mut walk = PlacingWalk {
         source,
         body,
         tokens,
@@ -39,7 +39,7 @@ pub(super) fn place(
         walk.document(document)?;
     }
     // behind the end marker of the last document nobody reads on; the author wrote it all the same
-    let rest: Lines = walk.remarks.by_ref().flat_map(|remark| remark.lines).collect();
+    let rest: LineSpans = walk.remarks.by_ref().flat_map(|remark| remark.lines).collect();
     let read = walk.take();
     let lost = [read.head, read.line, read.foot, rest].concat();
     if let Some(Value::Map(items)) = tree.documents.last_mut().map(|root| &mut root.value) {
@@ -48,15 +48,15 @@ pub(super) fn place(
     Ok(())
 }
 
-type Lines = Vec<Range<usize>>;
+type LineSpans = Vec<Range<usize>>;
 
 /// The comments of one node.
 #[derive(Clone, Default)]
 struct Marks {
-    head: Lines,
-    line: Lines,
-    foot: Lines,
-    stray: Lines,
+    head: LineSpans,
+    line: LineSpans,
+    foot: LineSpans,
+    stray: LineSpans,
 }
 
 impl Marks {
@@ -65,23 +65,23 @@ impl Marks {
     }
 }
 
-struct Walk<'a> {
+struct PlacingWalk<'a> {
     source: &'a str,
     /// What the places of tokens refer to.
     body: &'a str,
-    tokens: &'a [Token],
+    tokens: &'a [YamlToken],
     remarks: std::iter::Peekable<std::vec::IntoIter<Remark>>,
     next: usize,
-    head: Lines,
-    line: Lines,
-    foot: Lines,
+    head: LineSpans,
+    line: LineSpans,
+    foot: LineSpans,
     /// What stood above the dash of a list item that is a container itself.
-    stem: Lines,
+    stem: LineSpans,
     anchors: HashMap<&'a str, (Node, Marks)>,
     keep_anchors: bool,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> PlacingWalk<'a> {
     /// The kind of the next token; comments that belong to it are taken up.
     fn peek(&mut self) -> TokenKind {
         let Some(token) = self.tokens.get(self.next) else { return TokenKind::Stream };
@@ -262,7 +262,7 @@ impl<'a> Walk<'a> {
             return Ok(Marks::default());
         };
         let mut inserts = Inserts::default();
-        let mut last: Option<Pair> = None;
+        let mut last: Option<MapPair> = None;
         for position in 0..items.len() {
             let mut key = Marks::default();
             if self.peek() == TokenKind::Key {
@@ -285,7 +285,7 @@ impl<'a> Walk<'a> {
                     value = self.node(&mut entry.node)?;
                 }
             }
-            last = Some(Pair::new(position, key, value));
+            last = Some(MapPair::new(position, key, value));
         }
         self.peek();
         let mut end = self.take();
@@ -377,7 +377,7 @@ impl<'a> Walk<'a> {
                 value = self.node(&mut entry.node)?;
             }
         }
-        self.pair(inserts, items, Some(Pair::new(position, key, value)));
+        self.pair(inserts, items, Some(MapPair::new(position, key, value)));
         Ok(())
     }
 
@@ -400,8 +400,8 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn pair(&self, inserts: &mut Inserts, items: &mut [Item], pair: Option<Pair>) {
-        let Some(Pair { position, key, value }) = pair else { return };
+    fn pair(&self, inserts: &mut Inserts, items: &mut [Item], pair: Option<MapPair>) {
+        let Some(MapPair { position, key, value }) = pair else { return };
         let Some(Item::Entry(entry)) = items.get_mut(position) else { return };
         inserts.at(position, comments(self.source, key.head, false));
         inserts.at(position, comments(self.source, key.line, false));
@@ -460,13 +460,13 @@ impl Inserts {
     }
 }
 
-struct Pair {
+struct MapPair {
     position: usize,
     key: Marks,
     value: Marks,
 }
 
-impl Pair {
+impl MapPair {
     fn new(position: usize, mut key: Marks, mut value: Marks) -> Self {
         if key.foot.is_empty() {
             key.foot = std::mem::take(&mut value.foot);
@@ -480,7 +480,7 @@ fn blank() -> Node {
     Node { span: 0..0, value: Value::Map(Vec::new()) }
 }
 
-fn comments(source: &str, lines: Lines, stray: bool) -> impl Iterator<Item = Item> {
+fn comments(source: &str, lines: LineSpans, stray: bool) -> impl Iterator<Item = Item> {
     lines.into_iter().map(move |span| {
         let text = Zeroizing::new(source[span.start + 1..span.end].to_owned());
         Item::Comment(Comment { text, span, token: None, stray })
