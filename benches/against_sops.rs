@@ -20,17 +20,27 @@ const ROUNDS: usize = 41;
 fn main() {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/sops");
     let stax = Path::new(env!("CARGO_BIN_EXE_stax"));
-    println!("{:34} {:>10} {:>10} {:>8}   medians of {ROUNDS} alternating runs", "", "stax", "sops", "ratio");
-    for (name, file) in [("6 values", "y01-flat.enc.yaml"), ("200 values", "y35-flat-200.enc.yaml")] {
+    println!(
+        "{:34} {:>10} {:>10} {:>8}   medians of {ROUNDS} alternating runs",
+        "", "stax", "sops", "ratio"
+    );
+    for (name, file) in [
+        ("6 values", "y01-flat.enc.yaml"),
+        ("200 values", "y35-flat-200.enc.yaml"),
+    ] {
         let file = fixtures.join(file);
-        for (verb, arguments) in
-            [("git textconv", ["git", "textconv"]), ("secrets decrypt", ["secrets", "decrypt"])]
-        {
+        for (verb, arguments) in [
+            ("git textconv", ["git", "textconv"]),
+            ("secrets decrypt", ["secrets", "decrypt"]),
+        ] {
             let ours = command(stax, &arguments, &file, &fixtures);
             let theirs = command(real_sops::path(), &["decrypt"], &file, &fixtures);
             let (ours, theirs) = alternate(ours, theirs);
             let ratio = theirs.as_secs_f64() / ours.as_secs_f64();
-            println!("{:34} {ours:>10.1?} {theirs:>10.1?} {ratio:>7.1}x", format!("{verb}, {name}"));
+            println!(
+                "{:34} {ours:>10.1?} {theirs:>10.1?} {ratio:>7.1}x",
+                format!("{verb}, {name}")
+            );
         }
     }
 }
@@ -46,8 +56,15 @@ fn alternate(mut ours: Command, mut theirs: Command) -> (Duration, Duration) {
 
 fn command(program: &Path, arguments: &[&str], file: &Path, fixtures: &Path) -> Command {
     let mut command = Command::new(program);
-    command.args(arguments).arg(file).stdout(Stdio::null()).stderr(Stdio::null());
-    command.env_clear().env("SOPS_AGE_KEY_FILE", PathBuf::from(fixtures).join("keys/alice.txt"));
+    command
+        .args(arguments)
+        .arg(file)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command.env_clear().env(
+        "SOPS_AGE_KEY_FILE",
+        PathBuf::from(fixtures).join("keys/alice.txt"),
+    );
     command.env("HOME", fixtures).current_dir(fixtures);
     command
 }

@@ -29,13 +29,18 @@ use ui::Ui;
 /// Exit codes: 0 done, 1 findings or a negative answer, 2 usage or configuration, 3 no identity
 /// opens the file, 4 a value or MAC does not authenticate; 126, 127 and 128+n only from `exec`.
 ///
-/// `get`, `set`, `edit`, `list`, `exec`, `verify`, `diff`, `log` and `status` need no `secrets` in front, and
-/// `stax run -- CMD` is `stax secrets exec -- CMD`.
+/// `get`, `set`, `edit`, `list`, `exec`, `verify`, `diff`, `log` and `status` need no `secrets` in
+/// front, and `stax run -- CMD` is `stax secrets exec -- CMD`.
 ///
-/// STAX_TRACE=1 writes each step to stderr, STAX_TRACE=/path/to/file appends it to a file, also where
-/// git starts stax; never a value.
+/// STAX_TRACE=1 writes each step to stderr, STAX_TRACE=/path/to/file appends it to a file, also
+/// where git starts stax; never a value.
 #[derive(Parser)]
-#[command(name = "stax", version, max_term_width = 100, propagate_version = false)]
+#[command(
+    name = "stax",
+    version,
+    max_term_width = 100,
+    propagate_version = false
+)]
 struct Cli {
     #[command(flatten)]
     global: GlobalOptions,
@@ -95,7 +100,10 @@ struct GitCli {
 
 impl From<GitCli> for Cli {
     fn from(GitCli { global, command }: GitCli) -> Self {
-        Self { global, command: Command::Git(command) }
+        Self {
+            global,
+            command: Command::Git(command),
+        }
     }
 }
 
@@ -114,7 +122,10 @@ pub fn main() -> ExitCode {
     let exit = cli.run(&ui).unwrap_or_else(|failure| ui.failure(&failure));
     trace::step("cli", || {
         // nothing else tells the number
-        let code: String = format!("{exit:?}").chars().filter(char::is_ascii_digit).collect();
+        let code: String = format!("{exit:?}")
+            .chars()
+            .filter(char::is_ascii_digit)
+            .collect();
         format!("ends with {code}")
     });
     if is_for_git { exit } else { ui.end(exit) }
@@ -122,10 +133,12 @@ pub fn main() -> ExitCode {
 
 /// Of the words only the names of commands are traced: an argument may be anything.
 fn parsed<T: Parser>(words: Vec<OsString>, above: &str) -> T {
-    let mut matches = T::command().try_get_matches_from(&words).unwrap_or_else(|mut error| {
-        words::point_right(&mut error, &words);
-        error.exit()
-    });
+    let mut matches = T::command()
+        .try_get_matches_from(&words)
+        .unwrap_or_else(|mut error| {
+            words::point_right(&mut error, &words);
+            error.exit()
+        });
     trace::step("cli", || {
         let (mut names, mut inner) = (format!("{}{above}", env!("CARGO_PKG_VERSION")), &matches);
         while let Some((name, below)) = inner.subcommand() {
@@ -134,7 +147,8 @@ fn parsed<T: Parser>(words: Vec<OsString>, above: &str) -> T {
         }
         format!("stax {names}")
     });
-    T::from_arg_matches_mut(&mut matches).unwrap_or_else(|error| error.format(&mut T::command()).exit())
+    T::from_arg_matches_mut(&mut matches)
+        .unwrap_or_else(|error| error.format(&mut T::command()).exit())
 }
 
 impl Cli {

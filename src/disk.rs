@@ -41,17 +41,18 @@ pub struct Write {
     /// The bytes that were read when the write was planned; `None`: the file must not exist.
     pub before: Option<Vec<u8>>,
     pub after: Vec<u8>,
-    /// Permission bits; `None` keeps those of the old file, or is what the umask leaves for a new one.
+    /// Permission bits; `None` keeps those of the old file, or is what the umask leaves for a new
+    /// one.
     pub mode: Option<u32>,
 }
 
 /// Applies planned writes below `root`, all or none as far as the disk allows; missing folders are
-/// made. The site says where the lock and the journal are. `check` sees each write after its bytes were read
-/// back and before anything is replaced. A write without a change is not done.
+/// made. The site says where the lock and the journal are. `check` sees each write after its bytes
+/// were read back and before anything is replaced. A write without a change is not done.
 ///
 /// # Errors
-/// [`DiskError`] names path and operation. Each file then holds its old bytes or its new ones, never
-/// a part.
+/// [`DiskError`] names path and operation. Each file then holds its old bytes or its new ones,
+/// never a part.
 pub fn commit(
     root: &Path,
     site: &Site,
@@ -61,13 +62,18 @@ pub fn commit(
     let _lock = Lock::acquire(site, PATIENCE)?;
     trace::step("disk", || format!("locked {}", root.display()));
     repair::repair_own(site)?;
-    let changes = writes.iter().filter(|write| write.before.as_ref() != Some(&write.after));
-    let drafts: Vec<(&Write, OsString)> = changes.map(|write| (write, staged::temp_name())).collect();
+    let changes = writes
+        .iter()
+        .filter(|write| write.before.as_ref() != Some(&write.after));
+    let drafts: Vec<(&Write, OsString)> =
+        changes.map(|write| (write, staged::temp_name())).collect();
     if drafts.is_empty() {
         return Ok(());
     }
     let mut swept = HashSet::new();
-    let first = drafts.iter().filter(|(write, _)| swept.insert(write.path.parent()));
+    let first = drafts
+        .iter()
+        .filter(|(write, _)| swept.insert(write.path.parent()));
     first.for_each(|(write, _)| staged::sweep(root, write));
     site.note_drafts(root, &drafts)?;
     let done = replace(root, site, drafts, check);
@@ -87,7 +93,10 @@ fn replace(
     let mut staged = Vec::new();
     for (write, temp) in drafts {
         staged.push(Staged::new(root, write, temp)?);
-        check(write).map_err(|reason| DiskError::Refused { path: write.path.clone(), reason })?;
+        check(write).map_err(|reason| DiskError::Refused {
+            path: write.path.clone(),
+            reason,
+        })?;
     }
     for one in &staged {
         one.check_unchanged()?;
@@ -96,7 +105,9 @@ fn replace(
     let is_alone = staged.len() < 2;
     if !is_alone {
         journal::record(site, &staged)?;
-        trace::step("disk", || format!("journal of {} files written", staged.len()));
+        trace::step("disk", || {
+            format!("journal of {} files written", staged.len())
+        });
     }
     let replaced = replace_all(&mut staged);
     if is_alone || matches!(replaced, Err(DiskError::HalfDone(_))) {
@@ -111,7 +122,13 @@ fn replace(
 fn replace_all(staged: &mut [Staged<'_>]) -> Result<(), DiskError> {
     for at in 0..staged.len() {
         let replaced = staged[at].replace();
-        trace::step("disk", || format!("replace {}: {}", staged[at].write.path.display(), ended(&replaced)));
+        trace::step("disk", || {
+            format!(
+                "replace {}: {}",
+                staged[at].write.path.display(),
+                ended(&replaced)
+            )
+        });
         if let Err(error) = replaced {
             if staged[..at].iter().rev().all(Staged::restore) {
                 return Err(error);
@@ -121,7 +138,9 @@ fn replace_all(staged: &mut [Staged<'_>]) -> Result<(), DiskError> {
         }
     }
     let mut flushed = HashSet::new();
-    let mut first = staged.iter().filter(|one| flushed.insert(one.write.path.parent()));
+    let mut first = staged
+        .iter()
+        .filter(|one| flushed.insert(one.write.path.parent()));
     first.try_for_each(Staged::flush_folder)
 }
 

@@ -1,5 +1,5 @@
-//! Environment variables: the names that programs obey, `.env` files as sops and shells read them, and what is
-//! printed for a shell.
+//! Environment variables: the names that programs obey, `.env` files as sops and shells read them,
+//! and what is printed for a shell.
 
 pub mod env_file;
 pub mod names;

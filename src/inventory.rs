@@ -1,5 +1,6 @@
-//! Which files of a work tree, an index or a commit are SOPS files, by name or by content: one answer for every command,
-//! with the format, the binding, the rule that governs each, its readers, and what stands in the way of a change.
+//! Which files of a work tree, an index or a commit are SOPS files, by name or by content: one
+//! answer for every command, with the format, the binding, the rule that governs each, its readers,
+//! and what stands in the way of a change.
 
 mod cause;
 mod content;
@@ -46,7 +47,8 @@ pub struct PolicyFile {
     pub before: Option<Vec<u8>>,
 }
 
-/// A creation rule: the place of its policy in [`PolicyFiles::readable`], and its own in that policy.
+/// A creation rule: the place of its policy in [`PolicyFiles::readable`], and its own in that
+/// policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RuleAt {
     pub policy: usize,
@@ -91,10 +93,16 @@ impl SecretFile {
     /// The labels of the stanzas, in file order.
     #[must_use]
     pub fn labels(&self) -> Vec<&str> {
-        self.document.metadata().age.iter().map(|stanza| stanza.recipient.as_str()).collect()
+        self.document
+            .metadata()
+            .age
+            .iter()
+            .map(|stanza| stanza.recipient.as_str())
+            .collect()
     }
 
-    /// What sops needs to be told where the name of the file says another format: `--input-type yaml …`.
+    /// What sops needs to be told where the name of the file says another format: `--input-type
+    /// yaml …`.
     #[must_use]
     pub fn sops_types(&self) -> String {
         Self::types(&self.target.path, &self.document)
@@ -119,7 +127,11 @@ impl Inventory {
 
     /// Where policies stand, also those that cannot be read.
     pub fn policy_paths(&self) -> impl Iterator<Item = &str> {
-        let readable = self.policies.readable.iter().map(|policy| policy.path.as_str());
+        let readable = self
+            .policies
+            .readable
+            .iter()
+            .map(|policy| policy.path.as_str());
         readable.chain(self.policies.broken.iter().map(|(path, _)| path.as_str()))
     }
 
@@ -129,7 +141,9 @@ impl Inventory {
             .readable
             .iter()
             .enumerate()
-            .flat_map(|(policy, file)| (0..file.config.rules.len()).map(move |rule| RuleAt { policy, rule }))
+            .flat_map(|(policy, file)| {
+                (0..file.config.rules.len()).map(move |rule| RuleAt { policy, rule })
+            })
     }
 
     #[must_use]
@@ -145,16 +159,21 @@ impl Inventory {
     /// The documents that a ledger asks about.
     #[must_use]
     pub fn documents(&self) -> Vec<(String, Document)> {
-        self.files.iter().map(|file| (file.target.path.clone(), file.document.clone())).collect()
+        self.files
+            .iter()
+            .map(|file| (file.target.path.clone(), file.document.clone()))
+            .collect()
     }
 
-    /// The secret files of a tree as a ledger asks about them: documents by path, also of files that cannot be changed,
-    /// and which of them only the index has.
+    /// The secret files of a tree as a ledger asks about them: documents by path, also of files
+    /// that cannot be changed, and which of them only the index has.
     #[must_use]
     pub fn today(&self) -> (Vec<(String, Document)>, Vec<String>) {
         let (mut documents, mut from_index) = (self.documents(), Vec::new());
         for obstacle in &self.obstacles {
-            let Some(known) = &obstacle.known else { continue };
+            let Some(known) = &obstacle.known else {
+                continue;
+            };
             documents.push((obstacle.path.clone(), (*known.document).clone()));
             from_index.extend(known.is_from_index.then(|| obstacle.path.clone()));
         }
@@ -168,7 +187,10 @@ impl Inventory {
     /// When that cannot be read.
     pub fn with_sound_policy(self) -> Result<Self> {
         match self.policies.broken.iter().find(|(path, _)| path == POLICY) {
-            Some((path, what)) => Err(InventoryError::Policy { path: path.clone(), what: what.clone() }),
+            Some((path, what)) => Err(InventoryError::Policy {
+                path: path.clone(),
+                what: what.clone(),
+            }),
             None => Ok(self),
         }
     }

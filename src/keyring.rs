@@ -29,8 +29,8 @@ pub const IDENTITY_VARIABLES: &[&str] = &[
     "RUNNER_SECRETS_KEY",
 ];
 
-/// Runs the words of `SOPS_AGE_KEY_CMD` without a shell and gives its stdout. The second argument is
-/// for `SOPS_AGE_RECIPIENT`. The error is one line without any output of the command.
+/// Runs the words of `SOPS_AGE_KEY_CMD` without a shell and gives its stdout. The second argument
+/// is for `SOPS_AGE_RECIPIENT`. The error is one line without any output of the command.
 pub type RunCommand = dyn Fn(&[String], Option<&str>) -> Result<Zeroizing<String>, String>;
 
 /// A place that may hold identities. The order of the variants is the order in which they are read;
@@ -130,23 +130,45 @@ enum KeyOrigin {
 impl Keyring {
     /// Looks at the environment only; nothing is read or run yet.
     #[must_use]
-    pub fn new(environment: &Environment, command_source: CommandSource, run: Box<RunCommand>) -> Self {
+    pub fn new(
+        environment: &Environment,
+        command_source: CommandSource,
+        run: Box<RunCommand>,
+    ) -> Self {
         let standard_file = environment.standard_key_file();
         let mut sources = Vec::new();
-        let mut add = |name, origin| sources.push(KeySource { name, origin, identities: OnceCell::new() });
+        let mut add = |name, origin| {
+            sources.push(KeySource {
+                name,
+                origin,
+                identities: OnceCell::new(),
+            })
+        };
         if let Some(text) = environment.get("SOPS_AGE_KEY") {
             add(SourceName::Variable, KeyOrigin::Text(text));
         }
         if let Some(path) = environment.path("SOPS_AGE_KEY_FILE") {
-            add(SourceName::VariableFile(environment.shorten(&path)), KeyOrigin::File(path));
+            add(
+                SourceName::VariableFile(environment.shorten(&path)),
+                KeyOrigin::File(path),
+            );
         }
         if let Some(line) = environment.get("SOPS_AGE_KEY_CMD") {
             add(SourceName::Command, KeyOrigin::Command(line));
         }
         if let Some(path) = &standard_file {
-            add(SourceName::StandardFile(environment.shorten(path)), KeyOrigin::OptionalFile(path.clone()));
+            add(
+                SourceName::StandardFile(environment.shorten(path)),
+                KeyOrigin::OptionalFile(path.clone()),
+            );
         }
-        Self { sources, run, command_source, command_recipient: OnceCell::new(), standard_file }
+        Self {
+            sources,
+            run,
+            command_source,
+            command_recipient: OnceCell::new(),
+            standard_file,
+        }
     }
 
     /// The recipient that a command source is told in `SOPS_AGE_RECIPIENT`. It runs once, so the
@@ -177,25 +199,35 @@ impl Keyring {
                 }
             }
         }
-        Err(NotOpened { tried: self.survey() })
+        Err(NotOpened {
+            tried: self.survey(),
+        })
     }
 
     /// The identities of the sources that were read so far; no other is read.
     pub fn loaded(&self) -> impl Iterator<Item = &Identity> {
-        self.sources.iter().filter_map(|source| source.identities.get()).flatten().flatten()
+        self.sources
+            .iter()
+            .filter_map(|source| source.identities.get())
+            .flatten()
+            .flatten()
     }
 
     /// The public keys of [`Self::loaded`].
     #[must_use]
     pub fn holds(&self, recipient: &str) -> bool {
-        self.loaded().any(|identity| identity.recipient().to_string() == recipient)
+        self.loaded()
+            .any(|identity| identity.recipient().to_string() == recipient)
     }
 
     /// The first source that holds a key, and its public keys. Later sources are not read.
     #[must_use]
     pub fn first_source(&self) -> Option<(SourceName, Vec<Recipient>)> {
         self.present().find_map(|(source, identities)| {
-            identities.as_ref().ok().map(|found| (source.name.clone(), publics(found)))
+            identities
+                .as_ref()
+                .ok()
+                .map(|found| (source.name.clone(), publics(found)))
         })
     }
 
@@ -214,7 +246,9 @@ impl Keyring {
     #[must_use]
     pub fn open_files(&self) -> Vec<OpenFile> {
         let file = |source: &KeySource| match &source.origin {
-            KeyOrigin::File(path) | KeyOrigin::OptionalFile(path) => OpenFile::at(path, &source.name),
+            KeyOrigin::File(path) | KeyOrigin::OptionalFile(path) => {
+                OpenFile::at(path, &source.name)
+            }
             KeyOrigin::Text(_) | KeyOrigin::Command(_) => None,
         };
         self.sources.iter().filter_map(file).collect()
@@ -239,7 +273,9 @@ impl Keyring {
     fn load(&self, origin: &KeyOrigin) -> Result<Vec<Identity>, SourceError> {
         match origin {
             KeyOrigin::Text(bytes) => parse(bytes),
-            KeyOrigin::File(path) if path.starts_with("~") && is_missing(path) => Err(SourceError::Tilde),
+            KeyOrigin::File(path) if path.starts_with("~") && is_missing(path) => {
+                Err(SourceError::Tilde)
+            }
             KeyOrigin::File(path) | KeyOrigin::OptionalFile(path) => parse(&key_file::read(path)?),
             KeyOrigin::Command(line) => self.load_from_command(line),
         }
@@ -250,7 +286,8 @@ impl Keyring {
             return Err(SourceError::NotSilent);
         }
         let line = std::str::from_utf8(line).map_err(|_| SourceError::NotText)?;
-        let words = shell_words::split(line).map_err(|error| SourceError::BadCommand(error.to_string()))?;
+        let words =
+            shell_words::split(line).map_err(|error| SourceError::BadCommand(error.to_string()))?;
         // sops crashes on an empty command
         if words.first().is_none_or(String::is_empty) {
             return Err(SourceError::Empty);

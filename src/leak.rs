@@ -1,8 +1,8 @@
 //! The values of SOPS files in the bytes of any other file.
 //!
-//! A [`LeakGuard`] is made of values and looks for all of them, in each form in which programs write them, in
-//! one pass. What it tells are names, forms and lines; the values leave it in no way, and are overwritten
-//! when it goes.
+//! A [`LeakGuard`] is made of values and looks for all of them, in each form in which programs
+//! write them, in one pass. What it tells are names, forms and lines; the values leave it in no
+//! way, and are overwritten when it goes.
 
 mod forms;
 mod parts;
@@ -107,8 +107,8 @@ pub const COMMITTED: &str = "replace the value at its source: whoever gets this 
 pub const MAX_PLACES: usize = 10_000;
 
 impl LeakGuard {
-    /// `ordinary` texts stand in clear on purpose: no value that equals one is looked for. `skip` are the keys
-    /// that the user leaves out.
+    /// `ordinary` texts stand in clear on purpose: no value that equals one is looked for. `skip`
+    /// are the keys that the user leaves out.
     #[must_use]
     pub fn new(secrets: &[Secret], ordinary: &BTreeSet<Vec<u8>>, skip: &[String]) -> Self {
         let mut tally = Tally::default();
@@ -124,7 +124,10 @@ impl LeakGuard {
             let is_new = |part: &parts::ValuePart| !ordinary.contains(&**part.text);
             let parts: Vec<parts::ValuePart> = match known.contains_key(value) {
                 true => Vec::new(),
-                false => parts::of(&secret.name.key, value).into_iter().filter(is_new).collect(),
+                false => parts::of(&secret.name.key, value)
+                    .into_iter()
+                    .filter(is_new)
+                    .collect(),
             };
             if ordinary.contains(value) || parts.is_empty() && !known.contains_key(value) {
                 tally.weak += 1;
@@ -139,7 +142,12 @@ impl LeakGuard {
             names[number].push(secret.name.clone());
         }
         let windows = Windows::new(&needles);
-        Self { names, needles, windows, tally }
+        Self {
+            names,
+            needles,
+            windows,
+            tally,
+        }
     }
 
     #[must_use]
@@ -166,10 +174,14 @@ impl LeakGuard {
     /// Looks for everything at once.
     #[must_use]
     pub fn search(&self, bytes: &[u8]) -> Matches {
-        Matches { values: join(self.places(bytes), bytes), age_key: sniff(bytes).secret_key }
+        Matches {
+            values: join(self.places(bytes), bytes),
+            age_key: sniff(bytes).secret_key,
+        }
     }
 
-    /// A text that is about to be shown, such as a path or what a commit says, with `***` for each value in it.
+    /// A text that is about to be shown, such as a path or what a commit says, with `***` for each
+    /// value in it.
     #[must_use]
     pub fn hide(&self, text: &str) -> String {
         let mut places = self.places(text.as_bytes());
@@ -193,10 +205,13 @@ impl LeakGuard {
         let mut met = BTreeSet::new();
         self.windows.scan(bytes, &mut |at, needle| {
             let needle = &self.needles[needle];
-            let Some(start) = at.checked_sub(needle.window) else { return };
+            let Some(start) = at.checked_sub(needle.window) else {
+                return;
+            };
             let text = bytes.get(start..start + needle.text.len());
             // many places of one value are no hiding place for another
-            if text == Some(needle.text.as_slice()) && (met.insert(needle.value) || places.len() < MAX_PLACES)
+            if text == Some(needle.text.as_slice())
+                && (met.insert(needle.value) || places.len() < MAX_PLACES)
             {
                 places.push(Occurrence { needle, start });
             }
@@ -208,8 +223,11 @@ impl LeakGuard {
     #[must_use]
     pub fn told(&self, value: usize, is_password: bool) -> String {
         let part = if is_password { "the password in " } else { "" };
-        let age =
-            if self.names[value].iter().all(|name| name.is_old) { "an older value" } else { "the value" };
+        let age = if self.names[value].iter().all(|name| name.is_old) {
+            "an older value"
+        } else {
+            "the value"
+        };
         format!("{part}{age} of {}", self.called(value))
     }
 }
@@ -227,10 +245,15 @@ impl Match {
 
 fn needles_of(value: usize, part: &parts::ValuePart) -> Vec<Needle> {
     let forms = match part.is_piece {
-        true => std::iter::once((Form::Plain, part.text.clone())).chain(forms::base64(&part.text)).collect(),
+        true => std::iter::once((Form::Plain, part.text.clone()))
+            .chain(forms::base64(&part.text))
+            .collect(),
         false => forms::all(&part.text),
     };
-    forms.into_iter().map(|(form, text)| Needle::new(value, form, part, text)).collect()
+    forms
+        .into_iter()
+        .map(|(form, text)| Needle::new(value, form, part, text))
+        .collect()
 }
 
 /// Where a needle stands.
@@ -239,7 +262,8 @@ struct Occurrence<'n> {
     start: usize,
 }
 
-/// The rows of a key have a line break and an indentation between them: what is not farther apart is one.
+/// The rows of a key have a line break and an indentation between them: what is not farther apart
+/// is one.
 const GAP: usize = 256;
 
 /// Places of one value that overlap are one, and so are pieces that follow each other.
@@ -247,14 +271,22 @@ fn join(mut places: Vec<Occurrence<'_>>, bytes: &[u8]) -> Vec<Match> {
     // at one start the longest counts
     places.sort_by_key(|place| {
         let needle = place.needle;
-        (needle.value, place.start, usize::MAX - needle.text.len(), needle.form)
+        (
+            needle.value,
+            place.start,
+            usize::MAX - needle.text.len(),
+            needle.form,
+        )
     });
     let mut found: Vec<(usize, Match)> = Vec::new();
     let mut reach = 0;
     for Occurrence { needle, start } in places {
         let end = start + needle.text.len();
         let far = if needle.is_piece { GAP } else { 0 };
-        match found.last_mut().filter(|(_, last)| last.value == needle.value) {
+        match found
+            .last_mut()
+            .filter(|(_, last)| last.value == needle.value)
+        {
             Some(_) if start < reach + far => reach = reach.max(end),
             Some((_, last)) => {
                 last.count += 1;
@@ -263,7 +295,16 @@ fn join(mut places: Vec<Occurrence<'_>>, bytes: &[u8]) -> Vec<Match> {
             }
             None => {
                 let (value, form, is_password) = (needle.value, needle.form, needle.is_password);
-                found.push((start, Match { value, form, is_password, line: 0, count: 1 }));
+                found.push((
+                    start,
+                    Match {
+                        value,
+                        form,
+                        is_password,
+                        line: 0,
+                        count: 1,
+                    },
+                ));
                 reach = end;
             }
         }
@@ -271,7 +312,10 @@ fn join(mut places: Vec<Occurrence<'_>>, bytes: &[u8]) -> Vec<Match> {
     found.sort_by_key(|(start, _)| *start);
     let (mut line, mut at) = (1, 0);
     for (start, found) in &mut found {
-        line += bytes[at..*start].iter().filter(|byte| **byte == b'\n').count();
+        line += bytes[at..*start]
+            .iter()
+            .filter(|byte| **byte == b'\n')
+            .count();
         (found.line, at) = (line, *start);
     }
     found.into_iter().map(|(_, found)| found).collect()

@@ -1,9 +1,11 @@
 //! stax: secrets live in git as standard SOPS files; stax makes git understand them.
 //!
-//! Documents, their keys and their merges are [`sops_document`], a crate of its own that knows nothing of this one.
+//! Documents, their keys and their merges are [`sops_document`], a crate of its own that knows
+//! nothing of this one.
 //!
-//! The map, lowest floor first. A module imports only from lower floors; inside floors 0 and 2 from those
-//! above it in this table; modules of floor 1 do not know each other. `tests/architecture.rs` keeps it so.
+//! The map, lowest floor first. A module imports only from lower floors; inside floors 0 and 2 from
+//! those above it in this table; modules of floor 1 do not know each other. `tests/architecture.rs`
+//! keeps it so.
 //!
 //! | floor | module        | owns                                                                   |
 //! |-------|---------------|------------------------------------------------------------------------|

@@ -1,5 +1,5 @@
-//! git, through libgit2, and through git itself where libgit2 does not read a repository that git reads. The
-//! only module that names `git2`; what leaves it is owned and plain.
+//! git, through libgit2, and through git itself where libgit2 does not read a repository that git
+//! reads. The only module that names `git2`; what leaves it is owned and plain.
 
 mod ancestry;
 mod attributes;
@@ -55,8 +55,8 @@ pub use texts::{ObjectKind, Pushed};
 /// The largest blob that is read. SOPS files of the general profile end at the same size.
 pub const BLOB_LIMIT: usize = 32 << 20;
 
-/// An open repository with a work tree. Paths given and returned are relative to [`root`](Self::root),
-/// with `/`.
+/// An open repository with a work tree. Paths given and returned are relative to
+/// [`root`](Self::root), with `/`.
 pub struct Repo {
     git: Repository,
     root: PathBuf,
@@ -82,7 +82,8 @@ pub enum Attribute {
 }
 
 impl Repo {
-    /// The repository of the current folder as git finds it: where `GIT_DIR` or `GIT_WORK_TREE` say so, that one.
+    /// The repository of the current folder as git finds it: where `GIT_DIR` or `GIT_WORK_TREE` say
+    /// so, that one.
     ///
     /// # Errors
     /// As [`discover`](Self::discover).
@@ -96,7 +97,9 @@ impl Repo {
     /// `GIT_DIR` or `GIT_WORK_TREE` is set, so that git looks nowhere else.
     #[must_use]
     pub fn is_named_by_environment() -> bool {
-        ["GIT_DIR", "GIT_WORK_TREE"].iter().any(|name| std::env::var_os(name).is_some())
+        ["GIT_DIR", "GIT_WORK_TREE"]
+            .iter()
+            .any(|name| std::env::var_os(name).is_some())
     }
 
     /// The same repository, opened anew.
@@ -113,8 +116,8 @@ impl Repo {
     /// Finds the repository that holds a folder. It does not look at `GIT_*` variables.
     ///
     /// # Errors
-    /// [`RepoError`] for no repository, a bare one, one that git does not trust or one with an extension
-    /// that is not known here.
+    /// [`RepoError`] for no repository, a bare one, one that git does not trust or one with an
+    /// extension that is not known here.
     pub fn discover(folder: &Path) -> Result<Self, RepoError> {
         Self::new(open::discover(folder)?, Naming::Discovered).with_work_tree()
     }
@@ -154,7 +157,11 @@ impl Repo {
     }
 
     fn with_work_tree(self) -> Result<Self, RepoError> {
-        if self.git.workdir().is_none() { Err(RepoError::Bare(self.root)) } else { Ok(self) }
+        if self.git.workdir().is_none() {
+            Err(RepoError::Bare(self.root))
+        } else {
+            Ok(self)
+        }
     }
 
     /// The top of the work tree.
@@ -182,7 +189,10 @@ impl Repo {
     /// [`RepoError::Git`] when the configuration cannot be read.
     pub fn hooks_dir(&self) -> Result<PathBuf, RepoError> {
         let named = self.config_path("core.hooksPath")?;
-        Ok(named.map_or_else(|| self.common_dir().join("hooks"), |path| plain(&self.root.join(path))))
+        Ok(named.map_or_else(
+            || self.common_dir().join("hooks"),
+            |path| plain(&self.root.join(path)),
+        ))
     }
 
     /// An attribute as git sees it in the work tree.
@@ -190,7 +200,10 @@ impl Repo {
     /// # Errors
     /// As [`index_entries`](Self::index_entries).
     pub fn attribute(&self, path: &str, name: &str) -> Result<Attribute, RepoError> {
-        let ask = || self.git.get_attr_bytes(Path::new(path), name, AttrCheckFlags::FILE_THEN_INDEX);
+        let ask = || {
+            self.git
+                .get_attr_bytes(Path::new(path), name, AttrCheckFlags::FILE_THEN_INDEX)
+        };
         let value = match ask() {
             Ok(value) => value,
             // files of attributes may stand in the index alone
@@ -205,7 +218,9 @@ impl Repo {
     /// As [`index_entries`](Self::index_entries).
     pub fn attribute_staged(&self, path: &str, name: &str) -> Result<Attribute, RepoError> {
         self.index()?;
-        let value = self.git.get_attr_bytes(Path::new(path), name, AttrCheckFlags::INDEX_ONLY)?;
+        let value = self
+            .git
+            .get_attr_bytes(Path::new(path), name, AttrCheckFlags::INDEX_ONLY)?;
         Ok(Attribute::from(value))
     }
 
@@ -231,7 +246,11 @@ impl Repo {
     pub fn branch_tips(&self) -> Result<Vec<(String, ObjectId)>, RepoError> {
         let mut tips = Vec::new();
         for start in ["refs/heads/", "refs/remotes/"] {
-            for reference in self.references(start)?.into_iter().filter(|reference| !reference.is_symbolic) {
+            for reference in self
+                .references(start)?
+                .into_iter()
+                .filter(|reference| !reference.is_symbolic)
+            {
                 let name = std::str::from_utf8(&reference.name[start.len()..]);
                 tips.extend(name.ok().map(|name| (name.to_owned(), reference.id.into())));
             }
@@ -239,14 +258,19 @@ impl Repo {
         Ok(tips)
     }
 
-    /// The diff drivers of which git keeps converted text, by the last part of `refs/notes/textconv/…`.
+    /// The diff drivers of which git keeps converted text, by the last part of
+    /// `refs/notes/textconv/…`.
     ///
     /// # Errors
     /// [`RepoError::Git`] when the references cannot be read.
     pub fn textconv_caches(&self) -> Result<Vec<String>, RepoError> {
         let start = "refs/notes/textconv/";
         let name = |name: &[u8]| String::from_utf8_lossy(&name[start.len()..]).into_owned();
-        Ok(self.references(start)?.iter().map(|reference| name(&reference.name)).collect())
+        Ok(self
+            .references(start)?
+            .iter()
+            .map(|reference| name(&reference.name))
+            .collect())
     }
 
     /// Adds a line to `info/exclude` unless it is there; says whether it did.
@@ -261,13 +285,25 @@ impl Repo {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(failed(error)),
         };
-        if old.split(|byte| *byte == b'\n').any(|present| present == line.as_bytes()) {
+        if old
+            .split(|byte| *byte == b'\n')
+            .any(|present| present == line.as_bytes())
+        {
             return Ok(false);
         }
-        let gap = if old.is_empty() || old.ends_with(b"\n") { "" } else { "\n" };
+        let gap = if old.is_empty() || old.ends_with(b"\n") {
+            ""
+        } else {
+            "\n"
+        };
         fs::create_dir_all(self.common_dir().join("info")).map_err(failed)?;
-        let mut file = fs::OpenOptions::new().append(true).create(true).open(&path).map_err(failed)?;
-        file.write_all(format!("{gap}{line}\n").as_bytes()).map_err(failed)?;
+        let mut file = fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(&path)
+            .map_err(failed)?;
+        file.write_all(format!("{gap}{line}\n").as_bytes())
+            .map_err(failed)?;
         Ok(true)
     }
 }

@@ -1,11 +1,14 @@
-//! Something to debug with: `STAX_TRACE=1` writes one line a step to stderr, `STAX_TRACE=/path/to/file` appends it there.
+//! Something to debug with: `STAX_TRACE=1` writes one line a step to stderr,
+//! `STAX_TRACE=/path/to/file` appends it there.
 //!
-//! A line names the process, the milliseconds since its start, a module, and what it did: names of files, settings
-//! and keys, counts, kinds. Never a value, a key, an argument that somebody typed, or what another program printed.
+//! A line names the process, the milliseconds since its start, a module, and what it did: names of
+//! files, settings and keys, counts, kinds. Never a value, a key, an argument that somebody typed,
+//! or what another program printed.
 //!
-//! A variable of the user's own environment names the file, and that is consent to write it. All the same a line may
-//! hold names that somebody else chose: so the file is new or begins as a trace does, belongs to the user, is reached
-//! through no link at its end, and lies in no work tree, where it could be committed.
+//! A variable of the user's own environment names the file, and that is consent to write it. All
+//! the same a line may hold names that somebody else chose: so the file is new or begins as a trace
+//! does, belongs to the user, is reached through no link at its end, and lies in no work tree,
+//! where it could be committed.
 
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
@@ -30,10 +33,11 @@ struct Sink {
     file: Option<File>,
 }
 
-/// Looks at the variable, once, at the start of the program. A trace that cannot be written is named on stderr and
-/// stops nothing.
+/// Looks at the variable, once, at the start of the program. A trace that cannot be written is
+/// named on stderr and stops nothing.
 pub fn begin() {
-    let Some(value) = std::env::var_os(VARIABLE).filter(|value| !value.is_empty() && value != "0") else {
+    let Some(value) = std::env::var_os(VARIABLE).filter(|value| !value.is_empty() && value != "0")
+    else {
         return;
     };
     let path = Path::new(&value);
@@ -48,7 +52,14 @@ pub fn begin() {
             }
         },
     };
-    IS_ON.store(SINK.set(Sink { start: Instant::now(), file }).is_ok(), Ordering::Relaxed);
+    IS_ON.store(
+        SINK.set(Sink {
+            start: Instant::now(),
+            file,
+        })
+        .is_ok(),
+        Ordering::Relaxed,
+    );
 }
 
 /// One line of a module. The text is made only where somebody reads it.
@@ -62,7 +73,10 @@ pub fn step(module: &str, text: impl FnOnce() -> String) {
 fn write(module: &str, text: &str) {
     let Some(sink) = SINK.get() else { return };
     let ms = sink.start.elapsed().as_secs_f64() * 1000.0;
-    let line = format!("stax[{}] {ms:9.3} ms {module}: {text}\n", std::process::id());
+    let line = format!(
+        "stax[{}] {ms:9.3} ms {module}: {text}\n",
+        std::process::id()
+    );
     let line = escaped(&line);
     // one write a line: hooks and drivers of one command share the file
     let _ = match &sink.file {
@@ -79,13 +93,21 @@ fn open(path: &Path) -> io::Result<File> {
     let Some(folder) = path.parent().and_then(|folder| folder.canonicalize().ok()) else {
         return refused("its folder is not there");
     };
-    if folder.ancestors().any(|folder| folder.join(".git").symlink_metadata().is_ok()) {
+    if folder
+        .ancestors()
+        .any(|folder| folder.join(".git").symlink_metadata().is_ok())
+    {
         return refused("it lies in a work tree, where it could be committed");
     }
     let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
     let flags = i32::try_from(flags.bits()).unwrap_or_default();
-    let mut file =
-        OpenOptions::new().read(true).append(true).create(true).mode(0o600).custom_flags(flags).open(path)?;
+    let mut file = OpenOptions::new()
+        .read(true)
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .custom_flags(flags)
+        .open(path)?;
     let meta = file.metadata()?;
     if !meta.is_file() || meta.uid() != rustix::process::geteuid().as_raw() {
         return refused("it is no file of yours");
@@ -101,7 +123,8 @@ fn open(path: &Path) -> io::Result<File> {
     }
 }
 
-/// What moves a cursor, reorders a line or cannot be seen becomes `\u{…}`; the line break at the end stays.
+/// What moves a cursor, reorders a line or cannot be seen becomes `\u{…}`; the line break at the
+/// end stays.
 fn escaped(line: &str) -> String {
     let mut out = String::with_capacity(line.len());
     for c in line.trim_end_matches('\n').chars() {
@@ -120,7 +143,10 @@ mod tests {
 
     #[test]
     fn a_line_stays_one_line() {
-        assert_eq!(escaped("a\nb\u{1b}[2J\u{202e}\"c\\ü\n"), "a\\nb\\u{1b}[2J\\u{202e}\"c\\ü\n");
+        assert_eq!(
+            escaped("a\nb\u{1b}[2J\u{202e}\"c\\ü\n"),
+            "a\\nb\\u{1b}[2J\\u{202e}\"c\\ü\n"
+        );
     }
 
     #[test]
@@ -129,7 +155,10 @@ mod tests {
         let path = folder.path().join("trace");
         let mode = |path: &Path| std::fs::metadata(path).unwrap().mode() & 0o777;
         open(&path).unwrap();
-        assert_eq!((std::fs::read(&path).unwrap(), mode(&path)), (HEAD.to_vec(), 0o600));
+        assert_eq!(
+            (std::fs::read(&path).unwrap(), mode(&path)),
+            (HEAD.to_vec(), 0o600)
+        );
         open(&path).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), HEAD);
 

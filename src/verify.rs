@@ -1,7 +1,8 @@
 //! The judge: facts of a tree, a change, a range or a clone, one table of rules, and a [`Report`].
 //!
-//! Whoever prints asks here: [`TreeCheck`] for a work tree, [`staged`] for the next commit, [`range`] for commits, [`push`]
-//! for what a push brings, [`verdict`] for one line. What is looked at stands in [`facts`], what is judged in [`rules`].
+//! Whoever prints asks here: [`TreeCheck`] for a work tree, [`staged`] for the next commit,
+//! [`range`] for commits, [`push`] for what a push brings, [`verdict`] for one line. What is looked
+//! at stands in [`facts`], what is judged in [`rules`].
 
 mod base;
 mod beyond;

@@ -87,14 +87,17 @@ pub enum Caller {
     Git,
 }
 
-/// The repository of the current folder, or of a file: that which the environment names counts for files beneath it.
+/// The repository of the current folder, or of a file: that which the environment names counts for
+/// files beneath it.
 fn repository(file: Option<&Path>, folder: &Path) -> std::result::Result<Repo, RepoError> {
     if file.is_none() {
         return Repo::here();
     }
     if Repo::is_named_by_environment()
         && let Ok(named) = Repo::here()
-        && folder.canonicalize().is_ok_and(|folder| folder.starts_with(named.root()))
+        && folder
+            .canonicalize()
+            .is_ok_and(|folder| folder.starts_with(named.root()))
     {
         return Ok(named);
     }
@@ -123,7 +126,8 @@ impl Workspace {
         };
         // textconv comes over a repository that it opened itself, and waits for no network
         repo.iter().for_each(Repo::let_git_fetch);
-        repo.iter().for_each(|repo| repo.keep_walks(|| UserKey::derived(Purpose::History)));
+        repo.iter()
+            .for_each(|repo| repo.keep_walks(|| UserKey::derived(Purpose::History)));
         let root = repo.as_ref().map_or(folder, |repo| repo.root().to_owned());
         Ok(Self::new(keyring(repo.as_ref(), caller), repo, root))
     }
@@ -146,7 +150,9 @@ impl Workspace {
             input_type: Cell::default(),
             generation: Cell::default(),
         };
-        workspace.generation.set(workspace.site().ok().and_then(|site| site.generation()));
+        workspace
+            .generation
+            .set(workspace.site().ok().and_then(|site| site.generation()));
         trace::step("workspace", || format!("over {}", workspace.root.display()));
         workspace
     }
@@ -158,17 +164,22 @@ impl Workspace {
         self
     }
 
-    /// For a judge whom somebody waits for: the same, and the walks are kept for a summary that may read them.
+    /// For a judge whom somebody waits for: the same, and the walks are kept for a summary that may
+    /// read them.
     #[must_use]
     pub fn with_walks_renewed(self) -> Self {
-        self.repo.iter().for_each(|repo| repo.renew_walks(|| UserKey::derived(Purpose::History)));
+        self.repo
+            .iter()
+            .for_each(|repo| repo.renew_walks(|| UserKey::derived(Purpose::History)));
         self
     }
 
     /// # Errors
     /// When the file stands alone, outside any repository.
     pub fn repo(&self) -> Result<&Repo> {
-        self.repo.as_ref().ok_or_else(|| RepoError::NotARepository(self.root.clone()).into())
+        self.repo
+            .as_ref()
+            .ok_or_else(|| RepoError::NotARepository(self.root.clone()).into())
     }
 
     #[must_use]
@@ -191,15 +202,17 @@ impl Workspace {
         }
     }
 
-    /// A text file below the root; those of stax itself also where a sparse checkout leaves them out.
+    /// A text file below the root; those of stax itself also where a sparse checkout leaves them
+    /// out.
     ///
     /// # Errors
     /// As [`Self::read`]; text that is not UTF-8.
     pub fn read_text(&self, path: &str) -> Result<Option<String>> {
         let found = self.read(path)?;
         trace::step("workspace", || {
-            let size =
-                found.as_ref().map_or("not there".to_owned(), |bytes| format!("{} bytes", bytes.len()));
+            let size = found.as_ref().map_or("not there".to_owned(), |bytes| {
+                format!("{} bytes", bytes.len())
+            });
             format!("read {path}: {size}")
         });
         self.remember(path, found.as_deref());
@@ -208,14 +221,20 @@ impl Workspace {
             found => found,
         };
         let Some(bytes) = bytes else { return Ok(None) };
-        String::from_utf8(bytes).map(Some).map_err(|_| WorkspaceError::NotText(path.to_owned()))
+        String::from_utf8(bytes)
+            .map(Some)
+            .map_err(|_| WorkspaceError::NotText(path.to_owned()))
     }
 
     /// # Errors
     /// A `.stax/vault.json` that breaks its rules.
     pub fn vault(&self) -> Result<Option<Vault>> {
-        let Some(text) = self.read_text(VAULT)? else { return Ok(None) };
-        Vault::parse(&text).map(Some).map_err(|error| WorkspaceError::Vault(error.to_string()))
+        let Some(text) = self.read_text(VAULT)? else {
+            return Ok(None);
+        };
+        Vault::parse(&text)
+            .map(Some)
+            .map_err(|error| WorkspaceError::Vault(error.to_string()))
     }
 
     /// The same for a judge, of a newer version too, as far as this stax knows it.
@@ -223,27 +242,38 @@ impl Workspace {
     /// # Errors
     /// As [`Self::vault`].
     pub fn bindings(&self) -> Result<Option<Vault>> {
-        let Some(text) = self.read_text(VAULT)? else { return Ok(None) };
-        Vault::known(&text).map(Some).map_err(|error| WorkspaceError::Vault(error.to_string()))
+        let Some(text) = self.read_text(VAULT)? else {
+            return Ok(None);
+        };
+        Vault::known(&text)
+            .map(Some)
+            .map_err(|error| WorkspaceError::Vault(error.to_string()))
     }
 
     /// # Errors
     /// A `.sops.yaml` that sops or stax would misread.
     pub fn policy(&self) -> Result<Option<Config>> {
-        let Some(text) = self.read_text(POLICY)? else { return Ok(None) };
-        let (config, _) = Config::parse(&text)
-            .map_err(|error| WorkspaceError::Policy { path: POLICY.to_owned(), what: error.to_string() })?;
+        let Some(text) = self.read_text(POLICY)? else {
+            return Ok(None);
+        };
+        let (config, _) = Config::parse(&text).map_err(|error| WorkspaceError::Policy {
+            path: POLICY.to_owned(),
+            what: error.to_string(),
+        })?;
         Ok(Some(config))
     }
 
     /// # Errors
     /// A `recipients.md` whose table cannot be read.
     pub fn roster(&self) -> Result<Roster> {
-        let Some(text) = self.read_text(ROSTER)? else { return Ok(Roster::new()) };
+        let Some(text) = self.read_text(ROSTER)? else {
+            return Ok(Roster::new());
+        };
         Roster::parse(&text).map_err(|error| WorkspaceError::Roster(error.to_string()))
     }
 
-    /// The file that `-e` or `-f` means; without either the only environment, and where none is bound the only file.
+    /// The file that `-e` or `-f` means; without either the only environment, and where none is
+    /// bound the only file.
     ///
     /// # Errors
     /// No such environment, or several and none is named.
@@ -253,14 +283,18 @@ impl Workspace {
             let path = self.relative(file)?;
             if self.read(&path)?.is_none() {
                 return Err(match self.missing(&path) {
-                    WorkspaceError::Missing(_) => WorkspaceError::Missing(file.display().to_string()),
+                    WorkspaceError::Missing(_) => {
+                        WorkspaceError::Missing(file.display().to_string())
+                    }
                     error => error,
                 });
             }
             let env = vault.and_then(|vault| vault.env_for_path(&path).map(str::to_owned));
             return Ok(Target { path, env });
         }
-        let Some(vault) = vault.filter(|vault| !vault.files.is_empty()) else { return self.only_file(env) };
+        let Some(vault) = vault.filter(|vault| !vault.files.is_empty()) else {
+            return self.only_file(env);
+        };
         let known: Vec<String> = vault.files.iter().map(|file| file.env.clone()).collect();
         let bound = match env {
             Some(env) => vault.file_for_env(env),
@@ -268,9 +302,15 @@ impl Workspace {
             None => return Err(WorkspaceError::WhichEnv(known)),
         };
         let Some(bound) = bound else {
-            return Err(WorkspaceError::UnknownEnv { env: env.unwrap_or_default().to_owned(), known });
+            return Err(WorkspaceError::UnknownEnv {
+                env: env.unwrap_or_default().to_owned(),
+                known,
+            });
         };
-        Ok(Target { path: bound.path.clone(), env: Some(bound.env.clone()) })
+        Ok(Target {
+            path: bound.path.clone(),
+            env: Some(bound.env.clone()),
+        })
     }
 
     /// Documents are read as this format from now on.
@@ -296,18 +336,22 @@ impl Workspace {
             Err(_) => return Err(WorkspaceError::NotText(path.clone())),
         };
         // what sops reads by its name, rightly or not, is not read otherwise here
-        let by_content =
-            || inventory::document(path, &bytes).filter(|_| target.env.is_none() && asked.is_none());
+        let by_content = || {
+            inventory::document(path, &bytes).filter(|_| target.env.is_none() && asked.is_none())
+        };
         if let Err(DocumentError::NotSops | DocumentError::Syntax(_)) = parsed
             && let Some(document) = by_content()
         {
             return Ok(document);
         }
-        parsed.map_err(|error| WorkspaceError::Document { path: path.clone(), error: Box::new(error) })
+        parsed.map_err(|error| WorkspaceError::Document {
+            path: path.clone(),
+            error: Box::new(error),
+        })
     }
 
-    /// The data key of a document, by the first identity that opens one of its stanzas, or by the first
-    /// ones that open enough of its key groups.
+    /// The data key of a document, by the first identity that opens one of its stanzas, or by the
+    /// first ones that open enough of its key groups.
     ///
     /// # Errors
     /// [`WorkspaceError::Locked`] with what was tried and who can open it.
@@ -316,16 +360,25 @@ impl Workspace {
             self.keyring.ask_for(&first.recipient);
         }
         unlock::unlock(&self.keyring, document).map_err(|error| match error {
-            NoKey::Fault(fault) => {
-                WorkspaceError::Integrity { path: target.path.clone(), fault, has_plaintext: false }
-            }
-            NoKey::Locked { own: Some((recipient, why)), .. } => WorkspaceError::OwnStanza {
+            NoKey::Fault(fault) => WorkspaceError::Integrity {
+                path: target.path.clone(),
+                fault,
+                has_plaintext: false,
+            },
+            NoKey::Locked {
+                own: Some((recipient, why)),
+                ..
+            } => WorkspaceError::OwnStanza {
                 path: target.path.clone(),
                 who: self.holders().labelled(&recipient),
                 why,
                 others: self.names_of_others(document),
             },
-            NoKey::Locked { tried, parts, own: None } => WorkspaceError::Locked {
+            NoKey::Locked {
+                tried,
+                parts,
+                own: None,
+            } => WorkspaceError::Locked {
                 path: target.path.clone(),
                 env: target.env.clone(),
                 tried,
@@ -335,8 +388,8 @@ impl Workspace {
         })
     }
 
-    /// Stanzas that open for another one than their label names, as far as the first identity tells that
-    /// has to do with the document.
+    /// Stanzas that open for another one than their label names, as far as the first identity tells
+    /// that has to do with the document.
     #[must_use]
     pub fn stanza_faults(&self, document: &Document) -> Vec<StanzaFault> {
         unlock::stanza_faults(&self.keyring, document)
@@ -360,16 +413,32 @@ impl Workspace {
     pub fn names(&self, document: &Document) -> Vec<String> {
         let holders = self.holders();
         let name = |recipient: &str| holders.name(recipient).unwrap_or(recipient).to_owned();
-        let others = document.metadata().others.iter().map(|other| name(&other.reader()));
-        document.metadata().age.iter().map(|stanza| name(&stanza.recipient)).chain(others).collect()
+        let others = document
+            .metadata()
+            .others
+            .iter()
+            .map(|other| name(&other.reader()));
+        document
+            .metadata()
+            .age
+            .iter()
+            .map(|stanza| name(&stanza.recipient))
+            .chain(others)
+            .collect()
     }
 
     /// The same less those whose key is at hand: nobody is told to ask themselves.
     fn names_of_others(&self, document: &Document) -> Vec<String> {
         let holders = self.holders();
-        let labels = document.metadata().age.iter().map(|stanza| stanza.recipient.as_str());
+        let labels = document
+            .metadata()
+            .age
+            .iter()
+            .map(|stanza| stanza.recipient.as_str());
         let others = labels.filter(|label| !self.keyring.holds(label));
-        others.map(|label| holders.name(label).unwrap_or(label).to_owned()).collect()
+        others
+            .map(|label| holders.name(label).unwrap_or(label).to_owned())
+            .collect()
     }
 
     /// Reads, unlocks, decrypts and checks a document.
@@ -381,7 +450,11 @@ impl Workspace {
         let key = self.unlock(target, &document)?;
         let clear = document.open(&key);
         trace::step("workspace", || {
-            let how = if clear.is_ok() { "authentic" } else { "not authentic" };
+            let how = if clear.is_ok() {
+                "authentic"
+            } else {
+                "not authentic"
+            };
             format!("values of {}: {how}", target.path)
         });
         let clear = clear.map_err(|fault| WorkspaceError::Integrity {
@@ -389,7 +462,11 @@ impl Workspace {
             fault,
             has_plaintext: document.has_plaintext(),
         })?;
-        Ok(Opened { target: target.clone(), key, clear })
+        Ok(Opened {
+            target: target.clone(),
+            key,
+            clear,
+        })
     }
 
     /// Refuses to write into a file whose stanzas are not the policy's: the new value would be read
@@ -398,14 +475,19 @@ impl Workspace {
     /// # Errors
     /// [`WorkspaceError::Recipients`] names who is too many and who is missing.
     pub fn check_recipients(&self, target: &Target, document: &Document) -> Result<()> {
-        let Some(governing) = self.governing(&target.path, target.env.is_some())? else { return Ok(()) };
+        let Some(governing) = self.governing(&target.path, target.env.is_some())? else {
+            return Ok(());
+        };
         let (policy, rule) = (governing.policy.clone(), governing.rule());
         if rule.groups.len() > 1 || !document.metadata().groups.is_empty() {
             let fits = groups::fits(rule, document);
             return if fits {
                 Ok(())
             } else {
-                Err(WorkspaceError::Groups { path: target.path.clone(), policy })
+                Err(WorkspaceError::Groups {
+                    path: target.path.clone(),
+                    policy,
+                })
             };
         }
         if !rule.groups.is_empty() {
@@ -413,8 +495,16 @@ impl Workspace {
         }
         let wanted: BTreeSet<&str> = rule.recipients().into_iter().collect();
         let stanzas = &document.metadata().age;
-        let found: BTreeSet<&str> = stanzas.iter().map(|stanza| stanza.recipient.as_str()).collect();
-        let owned = |difference: Vec<&&str>| difference.into_iter().map(|key| (*key).to_owned()).collect();
+        let found: BTreeSet<&str> = stanzas
+            .iter()
+            .map(|stanza| stanza.recipient.as_str())
+            .collect();
+        let owned = |difference: Vec<&&str>| {
+            difference
+                .into_iter()
+                .map(|key| (*key).to_owned())
+                .collect()
+        };
         if wanted == found {
             return Ok(());
         }
@@ -431,8 +521,10 @@ impl Workspace {
 #[must_use]
 pub fn keyring(repo: Option<&Repo>, caller: Caller) -> Keyring {
     let environment = Environment::capture();
-    let is_allowed =
-        || repo.zip(environment.key_command()).is_some_and(|(repo, line)| consent::git_may_run(repo, &line));
+    let is_allowed = || {
+        repo.zip(environment.key_command())
+            .is_some_and(|(repo, line)| consent::git_may_run(repo, &line))
+    };
     let source = match caller {
         Caller::Person => CommandSource::Allowed,
         Caller::Git if is_allowed() => CommandSource::Allowed,
@@ -446,15 +538,22 @@ fn run_key_command(
     argv: &[String],
     recipient: Option<&str>,
 ) -> std::result::Result<Zeroizing<String>, String> {
-    let add: Vec<(&str, &OsStr)> =
-        recipient.map(|key| ("SOPS_AGE_RECIPIENT", OsStr::new(key))).into_iter().collect();
-    let environment = process::ChildEnvironment { add: &add, remove: IDENTITY_VARIABLES };
+    let add: Vec<(&str, &OsStr)> = recipient
+        .map(|key| ("SOPS_AGE_RECIPIENT", OsStr::new(key)))
+        .into_iter()
+        .collect();
+    let environment = process::ChildEnvironment {
+        add: &add,
+        remove: IDENTITY_VARIABLES,
+    };
     let output = process::run_command(argv, Path::new("/"), environment, Duration::from_secs(30))
         .map_err(|error| error.to_string())?;
     if !output.status.success() {
         return Err(format!("the command ended with {}", output.status));
     }
-    String::from_utf8(output.stdout.to_vec()).map(Zeroizing::new).map_err(|_| "the output is not text".into())
+    String::from_utf8(output.stdout.to_vec())
+        .map(Zeroizing::new)
+        .map_err(|_| "the output is not text".into())
 }
 
 /// Random bytes of the operating system.
@@ -468,11 +567,17 @@ pub fn random(buffer: &mut [u8]) {
 /// The current time as `lastmodified` has it.
 #[must_use]
 pub fn now() -> String {
-    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    jiff::Timestamp::now()
+        .strftime("%Y-%m-%dT%H:%M:%SZ")
+        .to_string()
 }
 
 /// Calls `with` with a data key, and the time and the randomness of this machine.
 pub fn sealing<T>(key: &DataKey, with: impl FnOnce(&mut SealContext<'_>) -> T) -> T {
     let now = now();
-    with(&mut SealContext { key, now: &now, random: &mut random })
+    with(&mut SealContext {
+        key,
+        now: &now,
+        random: &mut random,
+    })
 }

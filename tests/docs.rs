@@ -1,7 +1,8 @@
-//! The pages tell the truth: every `console` block of the README runs, in order, and prints what it says; the files
-//! that a page names or links to are there; the short pages are short.
+//! The pages tell the truth: every `console` block of the README runs, in order, and prints what it
+//! says; the files that a page names or links to are there; the short pages are short.
 //!
-//! `…` in a line of a block stands for any text, a line `...` for any lines. stdout and stderr count alike.
+//! `…` in a line of a block stands for any text, a line `...` for any lines. stdout and stderr
+//! count alike.
 
 #[path = "journey/support.rs"]
 mod support;
@@ -24,8 +25,15 @@ fn examples(markdown: &str) -> Vec<Example> {
             inside = line == "```console";
         } else if inside {
             match line.strip_prefix("$ ") {
-                Some(command) => found.push(Example { command: command.to_owned(), expected: Vec::new() }),
-                None => found.last_mut().expect("a command first").expected.push(line.to_owned()),
+                Some(command) => found.push(Example {
+                    command: command.to_owned(),
+                    expected: Vec::new(),
+                }),
+                None => found
+                    .last_mut()
+                    .expect("a command first")
+                    .expected
+                    .push(line.to_owned()),
             }
         }
     }
@@ -34,11 +42,17 @@ fn examples(markdown: &str) -> Vec<Example> {
 
 fn line_fits(expected: &str, line: &str) -> bool {
     let mut parts = expected.split('…');
-    let Some(mut rest) = parts.next().and_then(|start| line.strip_prefix(start)) else { return false };
+    let Some(mut rest) = parts.next().and_then(|start| line.strip_prefix(start)) else {
+        return false;
+    };
     let mut parts: Vec<&str> = parts.collect();
-    let Some(end) = parts.pop() else { return rest.is_empty() };
+    let Some(end) = parts.pop() else {
+        return rest.is_empty();
+    };
     for part in parts {
-        let Some(at) = rest.find(part) else { return false };
+        let Some(at) = rest.find(part) else {
+            return false;
+        };
         rest = &rest[at + part.len()..];
     }
     rest.ends_with(end)
@@ -50,7 +64,9 @@ fn fits(expected: &[String], lines: &[&str]) -> bool {
         (Some((first, rest)), _) if first == "..." => {
             (0..=lines.len()).any(|skipped| fits(rest, &lines[skipped..]))
         }
-        (Some((first, expected)), Some((line, lines))) => line_fits(first, line) && fits(expected, lines),
+        (Some((first, expected)), Some((line, lines))) => {
+            line_fits(first, line) && fits(expected, lines)
+        }
         _ => false,
     }
 }
@@ -63,7 +79,11 @@ fn every_console_block_of_the_readme_is_real() {
     for Example { command, expected } in examples {
         let output = sandbox.sh(&format!("exec 2>&1\n{command}"));
         let lines: Vec<&str> = output.stdout.lines().collect();
-        assert!(fits(&expected, &lines), "$ {command}\nexpected:\n{}\n{output}", expected.join("\n"));
+        assert!(
+            fits(&expected, &lines),
+            "$ {command}\nexpected:\n{}\n{output}",
+            expected.join("\n")
+        );
     }
 }
 
@@ -82,7 +102,10 @@ fn pages() -> Vec<PathBuf> {
     for folder in ["", "docs", "docs/design"] {
         for entry in std::fs::read_dir(root().join(folder)).expect("a folder of pages") {
             let name = entry.expect("an entry").file_name();
-            if Path::new(&name).extension().is_some_and(|extension| extension == "md") {
+            if Path::new(&name)
+                .extension()
+                .is_some_and(|extension| extension == "md")
+            {
                 found.push(Path::new(folder).join(name));
             }
         }
@@ -93,7 +116,11 @@ fn pages() -> Vec<PathBuf> {
 #[test]
 fn no_page_names_a_package_that_is_not_ours() {
     for page in pages() {
-        assert!(!read(&page).contains("cargo install stax"), "{}", page.display());
+        assert!(
+            !read(&page).contains("cargo install stax"),
+            "{}",
+            page.display()
+        );
     }
 }
 
@@ -106,41 +133,72 @@ fn short_pages_stay_short() {
 }
 
 /// Where the files are that pages name.
-const FOLDERS: [&str; 9] =
-    ["src/", "crates/", "tests/", "docs/", "hooks/", "fixtures/", "benches/", "fuzz/", ".ci/"];
+const FOLDERS: [&str; 9] = [
+    "src/",
+    "crates/",
+    "tests/",
+    "docs/",
+    "hooks/",
+    "fixtures/",
+    "benches/",
+    "fuzz/",
+    ".ci/",
+];
 
-/// What is between backticks and is the path of a file or folder; `NAME` is for the reader to choose.
+/// What is between backticks and is the path of a file or folder; `NAME` is for the reader to
+/// choose.
 fn named_paths(text: &str) -> Vec<&str> {
     let is_path = |word: &&str| {
-        let is_plain = word.chars().all(|sign| sign.is_ascii_alphanumeric() || "/._-".contains(sign));
+        let is_plain = word
+            .chars()
+            .all(|sign| sign.is_ascii_alphanumeric() || "/._-".contains(sign));
         is_plain && !word.contains("NAME") && FOLDERS.iter().any(|folder| word.starts_with(folder))
     };
-    text.lines().flat_map(|line| line.split('`').skip(1).step_by(2)).filter(is_path).collect()
+    text.lines()
+        .flat_map(|line| line.split('`').skip(1).step_by(2))
+        .filter(is_path)
+        .collect()
 }
 
 /// Targets of Markdown links to files, less their anchors.
 fn links(text: &str) -> Vec<&str> {
-    let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    let targets = text
+        .split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split(')').next());
     let files = targets.filter(|target| !target.contains("://") && !target.starts_with('#'));
-    files.map(|target| target.split('#').next().unwrap_or(target)).collect()
+    files
+        .map(|target| target.split('#').next().unwrap_or(target))
+        .collect()
 }
 
 #[test]
 fn every_file_that_a_page_names_or_links_to_is_there() {
-    for page in pages().iter().filter(|page| **page != Path::new("CHANGELOG.md")) {
+    for page in pages()
+        .iter()
+        .filter(|page| **page != Path::new("CHANGELOG.md"))
+    {
         let text = read(page);
         let folder = page.parent().expect("a folder");
         let linked = links(&text).into_iter().map(|target| folder.join(target));
-        for path in named_paths(&text).into_iter().map(PathBuf::from).chain(linked) {
-            assert!(root().join(&path).exists(), "{} names {}", page.display(), path.display());
+        for path in named_paths(&text)
+            .into_iter()
+            .map(PathBuf::from)
+            .chain(linked)
+        {
+            assert!(
+                root().join(&path).exists(),
+                "{} names {}",
+                page.display(),
+                path.display()
+            );
         }
     }
 }
 
 #[test]
 fn paths_and_links_are_told_from_other_words() {
-    let text =
-        "`src/lib.rs` and `git diff`, `a/b`, `src/{a,b}`\n[x](docs/ci.md#top) [y](https://a.b/c) [z](#here)";
+    let text = "`src/lib.rs` and `git diff`, `a/b`, `src/{a,b}`\n[x](docs/ci.md#top) [y](https://a.b/c) [z](#here)";
     assert_eq!(named_paths(text), ["src/lib.rs"]);
     assert_eq!(links(text), ["docs/ci.md"]);
 }
@@ -149,12 +207,18 @@ fn paths_and_links_are_told_from_other_words() {
 #[test]
 fn the_page_of_hook_managers_has_what_install_prints() {
     let page = read("docs/hooks.md");
-    let snippets: Vec<_> =
-        std::fs::read_dir(root().join("hooks/managers")).expect("them").flatten().collect();
+    let snippets: Vec<_> = std::fs::read_dir(root().join("hooks/managers"))
+        .expect("them")
+        .flatten()
+        .collect();
     assert_eq!(snippets.len(), 5);
     for snippet in snippets {
         let text = read(snippet.path());
-        assert!(page.contains(&format!("\n{text}```\n")), "{}", snippet.path().display());
+        assert!(
+            page.contains(&format!("\n{text}```\n")),
+            "{}",
+            snippet.path().display()
+        );
     }
 }
 
@@ -172,7 +236,11 @@ fn marks_stand_for_what_changes_and_for_nothing_else() {
     ];
     for (expected, output, fit) in table {
         let output = output.lines().collect::<Vec<_>>();
-        assert_eq!(fits(&lines(expected), &output), fit, "{expected:?} {output:?}");
+        assert_eq!(
+            fits(&lines(expected), &output),
+            fit,
+            "{expected:?} {output:?}"
+        );
     }
 }
 
@@ -187,21 +255,38 @@ fn runs(root: &Path, script: &str, args: &[&str]) -> bool {
 fn the_address_of_the_project_stands_in_one_place() {
     assert!(runs(root(), "docs/address", &["--check"]));
     let place = tempfile::tempdir().expect("a folder");
-    let (old, new) = (env!("CARGO_PKG_REPOSITORY"), "https://git.example.org/ana/stax");
-    let samples = ["docs/address", "docs/ci/stax-verify.yml", "docs/ci/stax-verify.gitlab-ci.yml"];
-    let all: Vec<PathBuf> = pages().into_iter().chain(samples.map(PathBuf::from)).collect();
+    let (old, new) = (
+        env!("CARGO_PKG_REPOSITORY"),
+        "https://git.example.org/ana/stax",
+    );
+    let samples = [
+        "docs/address",
+        "docs/ci/stax-verify.yml",
+        "docs/ci/stax-verify.gitlab-ci.yml",
+    ];
+    let all: Vec<PathBuf> = pages()
+        .into_iter()
+        .chain(samples.map(PathBuf::from))
+        .collect();
     std::fs::create_dir_all(place.path().join("docs/ci")).expect("a folder");
     std::fs::create_dir_all(place.path().join("docs/design")).expect("a folder");
     for page in &all {
         std::fs::copy(root().join(page), place.path().join(page)).expect("a copy");
     }
-    std::fs::write(place.path().join("Cargo.toml"), read("Cargo.toml").replace(old, new))
-        .expect("a manifest");
+    std::fs::write(
+        place.path().join("Cargo.toml"),
+        read("Cargo.toml").replace(old, new),
+    )
+    .expect("a manifest");
     assert!(!runs(place.path(), "docs/address", &["--check"]));
     assert!(runs(place.path(), "docs/address", &[]));
     for page in all {
         let text = read(place.path().join(&page));
-        assert!(!text.contains(old), "{} has an address that docs/address does not write", page.display());
+        assert!(
+            !text.contains(old),
+            "{} has an address that docs/address does not write",
+            page.display()
+        );
     }
 }
 

@@ -1,6 +1,6 @@
-//! A hostile text costs memory and work in proportion to its length, and ends in an answer or a clear
-//! error. Nothing here looks at the clock: what is allocated is counted, and a scan inside a scan over
-//! these sizes would not end in any patience.
+//! A hostile text costs memory and work in proportion to its length, and ends in an answer or a
+//! clear error. Nothing here looks at the clock: what is allocated is counted, and a scan inside a
+//! scan over these sizes would not end in any patience.
 
 #![allow(clippy::unwrap_used, unsafe_code)]
 
@@ -64,7 +64,11 @@ fn measured<T>(work: impl FnOnce() -> T) -> (T, usize, usize) {
     let (before, live) = (ALLOCATED.get(), LIVE.get());
     PEAK.set(live);
     let result = work();
-    (result, ALLOCATED.get() - before, usize::try_from(PEAK.get() - live).unwrap_or(0))
+    (
+        result,
+        ALLOCATED.get() - before,
+        usize::try_from(PEAK.get() - live).unwrap_or(0),
+    )
 }
 
 /// Everything that reads without a key, and an attempt with a wrong one.
@@ -101,7 +105,10 @@ fn grows_evenly(
             (result, _) => panic!("{name}: {result:?}"),
         }
     }
-    assert!(twice * 10 <= once * 23 + (4 << 20), "{name}: {once} bytes, then {twice}");
+    assert!(
+        twice * 10 <= once * 23 + (4 << 20),
+        "{name}: {once} bytes, then {twice}"
+    );
     let most = 64 * length.max(1 << 20);
     assert!(peak <= most, "{name}: {peak} bytes at once for {length}");
 }
@@ -141,15 +148,24 @@ fn a_finding_on_every_line_needs_no_count_of_all_lines_before_it() {
         ("empty lines", |_| "\n".into()),
         ("empty comments", |_| "#\n".into()),
         ("values in clear", |k| format!("k{k}: 1\n")),
-        ("names twice, values in clear", |k| format!("{}{}: 1\n", if k % 2 == 0 { "a" } else { "A" }, k / 2)),
+        ("names twice, values in clear", |k| {
+            format!("{}{}: 1\n", if k % 2 == 0 { "a" } else { "A" }, k / 2)
+        }),
     ];
     for (name, line) in kinds {
         let text = hostile_texts::with_block(Format::Yaml, &(lines(80_000, line) + "z: 1\n"));
         for managed in [false, true] {
             let found = judge_alone(&FileFacts::read("a.yaml", managed, Some(text.as_bytes())));
             // the value behind all of it is still found; of 80,001 values 1,000 are named
-            let is_found = found.iter().any(|finding| finding.key.as_deref() == Some("z"));
-            assert_eq!(is_found, !name.contains("value"), "{name}: {} findings", found.len());
+            let is_found = found
+                .iter()
+                .any(|finding| finding.key.as_deref() == Some("z"));
+            assert_eq!(
+                is_found,
+                !name.contains("value"),
+                "{name}: {} findings",
+                found.len()
+            );
         }
     }
 }
@@ -159,17 +175,36 @@ fn a_hostile_policy_does_not_either() {
     const KEY: &str = "age147zy7f5juz43arn96sadlx2ftg2ulshsvplc8l3q68570w9t69fsmy4d78";
     type Policy = (&'static str, fn(usize) -> String, Option<&'static str>);
     let policies: [Policy; 5] = [
-        ("rules", |n| "creation_rules:\n".to_owned() + &"  - age: x\n".repeat(n), Some("rules")),
-        ("recipients", |n| format!("creation_rules:\n  - age: {}\n", "x,".repeat(n)), Some("recipients")),
-        ("keys on a line", |n| format!("keys: [{}]\n", lines(n, |k| format!("&a{k} {KEY}{k},"))), None),
+        (
+            "rules",
+            |n| "creation_rules:\n".to_owned() + &"  - age: x\n".repeat(n),
+            Some("rules"),
+        ),
+        (
+            "recipients",
+            |n| format!("creation_rules:\n  - age: {}\n", "x,".repeat(n)),
+            Some("recipients"),
+        ),
+        (
+            "keys on a line",
+            |n| format!("keys: [{}]\n", lines(n, |k| format!("&a{k} {KEY}{k},"))),
+            None,
+        ),
         ("fields", |n| lines(n, |k| format!("x{k}: 1\n")), None),
-        ("anchors", |n| format!("keys:\n{}", lines(n, |k| format!("  - &a{k} {KEY} # n\n"))), None),
+        (
+            "anchors",
+            |n| format!("keys:\n{}", lines(n, |k| format!("  - &a{k} {KEY} # n\n"))),
+            None,
+        ),
     ];
     for (name, text, says) in policies {
         let run = |size: usize| {
             let text = text(size);
             let config = Config::parse(&text).map_err(|error| error.to_string());
-            (text.len(), config.map(|(config, _)| assert!(config.holders().len() <= size)))
+            (
+                text.len(),
+                config.map(|(config, _)| assert!(config.holders().len() <= size)),
+            )
         };
         grows_evenly(name, 5_000, &run, says);
     }
@@ -178,7 +213,12 @@ fn a_hostile_policy_does_not_either() {
             "| Public key | Name | Role | Onboarded |\n|---|---|---|---|\n{}",
             "| a | b | c | d |\n".repeat(size)
         );
-        (table.len(), Roster::parse(&table).map(|_| ()).map_err(|error| error.to_string()))
+        (
+            table.len(),
+            Roster::parse(&table)
+                .map(|_| ())
+                .map_err(|error| error.to_string()),
+        )
     };
     grows_evenly("roster", 15_000, &run, None);
 }
@@ -218,7 +258,9 @@ fn the_fixtures_have_every_property() {
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return Vec::new();
+    };
     let paths = entries.map(|entry| entry.unwrap().path());
     paths.filter(|path| path.is_file()).collect()
 }

@@ -1,6 +1,8 @@
-//! Random merges against an oracle that merges plain maps; every result is opened again under its MAC.
+//! Random merges against an oracle that merges plain maps; every result is opened again under its
+//! MAC.
 //!
-//! `STAX_TEST_MERGES` sets how many are tried (300 without it) and `STAX_TEST_SEED` where they start.
+//! `STAX_TEST_MERGES` sets how many are tried (300 without it) and `STAX_TEST_SEED` where they
+//! start.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
@@ -31,8 +33,18 @@ type Map = BTreeMap<String, Plain>;
 
 /// Values of all types, and texts that a format can only write in one way.
 fn scalar(format: Format, number: u8, margin: &str) -> String {
-    let yaml =
-        ["v0", "1", "true", "'quo''ted'", "1.5", "\"two\\nlines\"", "2024-01-02", "null", "''", "[1, v]"];
+    let yaml = [
+        "v0",
+        "1",
+        "true",
+        "'quo''ted'",
+        "1.5",
+        "\"two\\nlines\"",
+        "2024-01-02",
+        "null",
+        "''",
+        "[1, v]",
+    ];
     let json = [
         "\"v0\"",
         "1",
@@ -49,7 +61,9 @@ fn scalar(format: Format, number: u8, margin: &str) -> String {
     ];
     match format {
         Format::Yaml if number == 10 => format!("|\n{margin}    some\n{margin}      lines"),
-        Format::Yaml if number == 11 => format!("\n{margin}    - v\n{margin}    - w: 1\n{margin}      x: 2"),
+        Format::Yaml if number == 11 => {
+            format!("\n{margin}    - v\n{margin}    - w: 1\n{margin}      x: 2")
+        }
         Format::Yaml => yaml[usize::from(number) % yaml.len()].to_owned(),
         Format::Json => json[usize::from(number) % json.len()].to_owned(),
         _ => format!("v{number}"),
@@ -63,9 +77,14 @@ fn facts(tree: &sops_document::Tree) -> Vec<(String, &'static str, Vec<u8>)> {
         Visit::Leaf(_, leaf) => found.push((
             path.to_string(),
             leaf.scalar.type_name(),
-            leaf.scalar.plaintext().map(|plain| plain.to_vec()).unwrap_or_default(),
+            leaf.scalar
+                .plaintext()
+                .map(|plain| plain.to_vec())
+                .unwrap_or_default(),
         )),
-        Visit::Empty(_) if !path.0.is_empty() => found.push((path.to_string(), "empty", Vec::new())),
+        Visit::Empty(_) if !path.0.is_empty() => {
+            found.push((path.to_string(), "empty", Vec::new()))
+        }
         _ => {}
     });
     found.sort();
@@ -84,7 +103,13 @@ fn oracle(o: Option<&Map>, a: &Map, b: &Map, path: &Path, conflicts: &mut Vec<St
         let taken = match (ours, theirs) {
             _ if ours == theirs || base == theirs => ours.cloned(),
             (Some(Plain::Map(ours)), Some(Plain::Map(theirs))) => {
-                let base = base.and_then(|base| if let Plain::Map(base) = base { Some(base) } else { None });
+                let base = base.and_then(|base| {
+                    if let Plain::Map(base) = base {
+                        Some(base)
+                    } else {
+                        None
+                    }
+                });
                 Some(Plain::Map(oracle(base, ours, theirs, &path, conflicts)))
             }
             _ if base == ours => theirs.cloned(),
@@ -106,14 +131,23 @@ fn print(format: Format, map: &Map, indent: usize) -> String {
             let members: Vec<String> = map
                 .iter()
                 .map(|(name, value)| match value {
-                    Plain::Leaf(number) => format!("{margin}  \"{name}\": {}", scalar(format, *number, "")),
+                    Plain::Leaf(number) => {
+                        format!("{margin}  \"{name}\": {}", scalar(format, *number, ""))
+                    }
                     Plain::Map(map) => {
-                        format!("{margin}  \"{name}\": {}", print(format, map, indent + 1).trim())
+                        format!(
+                            "{margin}  \"{name}\": {}",
+                            print(format, map, indent + 1).trim()
+                        )
                     }
                 })
                 .collect();
             let inner = members.join(",\n");
-            return if members.is_empty() { "{}\n".into() } else { format!("{{\n{inner}\n{margin}}}\n") };
+            return if members.is_empty() {
+                "{}\n".into()
+            } else {
+                format!("{{\n{inner}\n{margin}}}\n")
+            };
         }
         Format::Ini => {
             for (name, value) in map {
@@ -130,7 +164,9 @@ fn print(format: Format, map: &Map, indent: usize) -> String {
                     (Plain::Leaf(number), _) => {
                         out += &format!("{margin}{name}: {}\n", scalar(format, *number, &margin))
                     }
-                    (Plain::Map(map), _) if map.is_empty() => out += &format!("{margin}{name}: {{}}\n"),
+                    (Plain::Map(map), _) if map.is_empty() => {
+                        out += &format!("{margin}{name}: {{}}\n")
+                    }
                     (Plain::Map(map), _) => {
                         out += &format!("{margin}{name}:\n{}", print(format, map, indent + 1));
                     }
@@ -175,15 +211,22 @@ fn three() -> impl Strategy<Value = (usize, Map, Map, Map, [u8; 3])> {
             }
             mixed
         };
-        let keys = prop::sample::select(vec![[0, 0, 0], [0, 1, 0], [0, 0, 1], [0, 1, 1], [0, 1, 2]]);
+        let keys =
+            prop::sample::select(vec![[0, 0, 0], [0, 1, 0], [0, 0, 1], [0, 1, 1], [0, 1, 2]]);
         (map(), map(), map(), any::<[u8; 2]>(), keys).prop_map(move |(o, a, b, masks, keys)| {
-            (format, o.clone(), mix(o.clone(), a, masks[0]), mix(o, b, masks[1]), keys)
+            (
+                format,
+                o.clone(),
+                mix(o.clone(), a, masks[0]),
+                mix(o, b, masks[1]),
+                keys,
+            )
         })
     })
 }
 
-/// A comment above every second key of the top level, whose name tells the side; behind others one in the
-/// line.
+/// A comment above every second key of the top level, whose name tells the side; behind others one
+/// in the line.
 fn with_notes(text: &str, name: &str) -> String {
     let mut out = String::new();
     for line in text.split_inclusive('\n') {
@@ -201,7 +244,10 @@ fn with_notes(text: &str, name: &str) -> String {
 
 fn config() -> ProptestConfig {
     let variable = |name: &str, otherwise| {
-        std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
+        std::env::var(name)
+            .ok()
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(otherwise)
     };
     ProptestConfig {
         cases: u32::try_from(variable("STAX_TEST_MERGES", 300)).unwrap(),
@@ -214,7 +260,8 @@ fn config() -> ProptestConfig {
 proptest! {
     #![proptest_config(config())]
 
-    /// Every merge of three random documents says what a merge of plain maps says, and opens under its MAC.
+    /// Every merge of three random documents says what a merge of plain maps says, and opens under
+    /// its MAC.
     #[test]
     fn a_merge_of_documents_is_a_merge_of_maps((format, o, a, b, keys) in three(), notes: bool) {
         let format = FORMATS[format];

@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use sops_document::age::{parse_identities, unwrap};
-use sops_document::{DataKey, Document, Format, Scalar, SealContext, Terms, Token, seal, tree::Style};
+use sops_document::{
+    DataKey, Document, Format, Scalar, SealContext, Terms, Token, seal, tree::Style,
+};
 
 #[path = "support/real_sops.rs"]
 mod real_sops;
@@ -19,8 +21,10 @@ fn fixtures() -> PathBuf {
 }
 
 fn documents(infix: &str) -> Vec<PathBuf> {
-    let mut paths: Vec<PathBuf> =
-        std::fs::read_dir(fixtures()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(fixtures())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     paths.retain(|path| {
         let name = path.file_name().unwrap().to_str().unwrap();
         name.starts_with('y') && name.contains(infix)
@@ -55,7 +59,10 @@ fn key_of(document: &Document) -> Option<DataKey> {
 
 fn values(text: &str) -> Vec<(sops_document::Path, Scalar)> {
     let tree = Format::Yaml.parse(text).unwrap();
-    tree.leaves().into_iter().map(|(path, _, leaf)| (path, leaf.scalar.clone())).collect()
+    tree.leaves()
+        .into_iter()
+        .map(|(path, _, leaf)| (path, leaf.scalar.clone()))
+        .collect()
 }
 
 #[test]
@@ -63,10 +70,16 @@ fn each_encrypted_value_can_be_replaced_in_place() {
     let mut replaced = 0;
     for path in documents(".enc.") {
         let source = std::fs::read_to_string(&path).unwrap();
-        let Ok(document) = Document::parse(Format::Yaml, &source) else { continue };
-        let Some(key) = key_of(&document) else { continue };
+        let Ok(document) = Document::parse(Format::Yaml, &source) else {
+            continue;
+        };
+        let Some(key) = key_of(&document) else {
+            continue;
+        };
         let clear = document.open(&key).unwrap();
-        let Some(before) = sops(&["decrypt"], &path) else { continue };
+        let Some(before) = sops(&["decrypt"], &path) else {
+            continue;
+        };
         // the long list documents repeat one shape
         for (position, (at_path, _, _)) in clear.tree().leaves().into_iter().enumerate().take(40) {
             let mut counter = u8::try_from(position).unwrap();
@@ -74,16 +87,27 @@ fn each_encrypted_value_can_be_replaced_in_place() {
                 counter = counter.wrapping_add(1);
                 buffer.fill(counter);
             };
-            let mut context = SealContext { key: &key, now: "2026-01-02T03:04:05Z", random: &mut random };
+            let mut context = SealContext {
+                key: &key,
+                now: "2026-01-02T03:04:05Z",
+                random: &mut random,
+            };
             let result = clear.set(&at_path, Scalar::str("re: placed #1"), true, &mut context);
             let Ok(Some(text)) = result else { continue };
             let folder = tempfile::tempdir().unwrap();
             let file = folder.path().join("changed.yaml");
             std::fs::write(&file, &text).unwrap();
-            let after = sops(&["decrypt"], &file)
-                .unwrap_or_else(|| panic!("{}: sops refuses `{at_path}` replaced:\n{text}", path.display()));
+            let after = sops(&["decrypt"], &file).unwrap_or_else(|| {
+                panic!(
+                    "{}: sops refuses `{at_path}` replaced:\n{text}",
+                    path.display()
+                )
+            });
             let mut expected = before.clone();
-            let changed = expected.iter_mut().find(|(path, _)| *path == at_path).unwrap();
+            let changed = expected
+                .iter_mut()
+                .find(|(path, _)| *path == at_path)
+                .unwrap();
             changed.1 = Scalar::str("re: placed #1");
             assert_eq!(after, expected, "{}: `{at_path}`", path.display());
             replaced += 1;
@@ -97,8 +121,12 @@ fn each_encrypted_value_can_be_replaced_in_place() {
 fn each_clear_value_can_be_replaced_by_a_token() {
     let mut sealed = 0;
     for path in documents(".plain.") {
-        let Ok(source) = std::fs::read_to_string(&path) else { continue };
-        let Ok(tree) = Format::Yaml.parse(&source) else { continue };
+        let Ok(source) = std::fs::read_to_string(&path) else {
+            continue;
+        };
+        let Ok(tree) = Format::Yaml.parse(&source) else {
+            continue;
+        };
         let token = Token::seal(
             &DataKey::new([7; 32]),
             sops_document::TokenType::Str,
@@ -112,20 +140,27 @@ fn each_clear_value_can_be_replaced_by_a_token() {
                 continue;
             }
             let range = match leaf.style {
-                Style::Block => node.span.start..node.span.start + source[node.span.clone()].trim_end().len(),
+                Style::Block => {
+                    node.span.start..node.span.start + source[node.span.clone()].trim_end().len()
+                }
                 _ => node.span.clone(),
             };
             let mut changed = source.clone();
             changed.replace_range(range, &format!("\"{token}\""));
-            let again =
-                Format::Yaml.parse(&changed).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            let again = Format::Yaml
+                .parse(&changed)
+                .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
             let pairs = leaves.iter().zip(again.leaves()).enumerate();
             for (index, ((before_path, _, before), (after_path, _, after))) in pairs {
                 assert_eq!(*before_path, after_path, "{}", path.display());
                 if index == position {
                     assert_eq!(after.scalar.as_text(), Some(token.to_string().as_str()));
                 } else {
-                    assert!(before.scalar == after.scalar, "{}: {before_path} changed too", path.display());
+                    assert!(
+                        before.scalar == after.scalar,
+                        "{}: {before_path} changed too",
+                        path.display()
+                    );
                 }
             }
             sealed += 1;
@@ -136,10 +171,16 @@ fn each_clear_value_can_be_replaced_by_a_token() {
 
 #[test]
 fn what_an_author_wrote_is_sealed_for_sops_and_comes_back_byte_for_byte() {
-    let recipients = ["age147zy7f5juz43arn96sadlx2ftg2ulshsvplc8l3q68570w9t69fsmy4d78".parse().unwrap()];
+    let recipients = [
+        "age147zy7f5juz43arn96sadlx2ftg2ulshsvplc8l3q68570w9t69fsmy4d78"
+            .parse()
+            .unwrap(),
+    ];
     let mut sealed = 0;
     for path in documents(".plain.") {
-        let Ok(source) = std::fs::read_to_string(&path) else { continue };
+        let Ok(source) = std::fs::read_to_string(&path) else {
+            continue;
+        };
         let mut counter = 0_u8;
         let mut random = |buffer: &mut [u8]| {
             counter = counter.wrapping_add(1);
@@ -147,7 +188,11 @@ fn what_an_author_wrote_is_sealed_for_sops_and_comes_back_byte_for_byte() {
         };
         let key = DataKey::generate(&mut random);
         let wrapped = sops_document::age::wrap(&key, &recipients);
-        let mut context = SealContext { key: &key, now: "2026-01-02T03:04:05Z", random: &mut random };
+        let mut context = SealContext {
+            key: &key,
+            now: "2026-01-02T03:04:05Z",
+            random: &mut random,
+        };
         let name = path.file_name().unwrap().to_str().unwrap();
         let text = match seal(Format::Yaml, &source, &Terms::of(&wrapped), &mut context) {
             Ok(text) => text,
@@ -160,7 +205,8 @@ fn what_an_author_wrote_is_sealed_for_sops_and_comes_back_byte_for_byte() {
         let file = folder.path().join("sealed.yaml");
         std::fs::write(&file, &text).unwrap();
         std::fs::write(folder.path().join("plain.yaml"), &source).unwrap();
-        let found = sops(&["decrypt"], &file).unwrap_or_else(|| panic!("sops refuses {name}:\n{text}"));
+        let found =
+            sops(&["decrypt"], &file).unwrap_or_else(|| panic!("sops refuses {name}:\n{text}"));
         let recipient = ["encrypt", "--age", recipients[0].as_str()];
         let theirs = folder.path().join("theirs.yaml");
         let output = Command::new(real_sops::path())
@@ -172,18 +218,32 @@ fn what_an_author_wrote_is_sealed_for_sops_and_comes_back_byte_for_byte() {
         if let Some(expected) = sops(&["decrypt"], &theirs) {
             assert_eq!(found, expected, "{name}");
         }
-        let clear = Document::parse(Format::Yaml, &text).unwrap().open(&key).unwrap();
+        let clear = Document::parse(Format::Yaml, &text)
+            .unwrap()
+            .open(&key)
+            .unwrap();
         let layout = clear.layout();
         let same = Format::Yaml.parse(&layout).unwrap();
         let original = Format::Yaml.parse(&source).unwrap();
         for ((path, _, before), (_, _, after)) in original.leaves().iter().zip(same.leaves()) {
-            assert!(before.scalar == after.scalar, "{name}: {path} of\n{}", layout.as_str());
+            assert!(
+                before.scalar == after.scalar,
+                "{name}: {path} of\n{}",
+                layout.as_str()
+            );
         }
-        let mut context = SealContext { key: &key, now: "x", random: &mut |_| {} };
+        let mut context = SealContext {
+            key: &key,
+            now: "x",
+            random: &mut |_| {},
+        };
         assert!(clear.reseal(&layout, &mut context).unwrap().is_none());
         if layout.as_str() != source {
             let changed = similar_lines(&source, &layout);
-            println!("{name}: {changed} of {} lines come back in another form", source.lines().count());
+            println!(
+                "{name}: {changed} of {} lines come back in another form",
+                source.lines().count()
+            );
         }
         sealed += 1;
     }
@@ -192,5 +252,7 @@ fn what_an_author_wrote_is_sealed_for_sops_and_comes_back_byte_for_byte() {
 
 fn similar_lines(a: &str, b: &str) -> usize {
     let diff = similar::TextDiff::from_lines(a, b);
-    diff.iter_all_changes().filter(|change| change.tag() == similar::ChangeTag::Delete).count()
+    diff.iter_all_changes()
+        .filter(|change| change.tag() == similar::ChangeTag::Delete)
+        .count()
 }

@@ -8,10 +8,16 @@ use std::time::{Duration, Instant};
 #[allow(dead_code, reason = "not every bench starts commands of its own")]
 pub fn command(top: &Path, program: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(program);
-    command.args(arguments).current_dir(top).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+        .args(arguments)
+        .current_dir(top)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     command.env("HOME", top).env("GIT_CONFIG_NOSYSTEM", "1");
     for who in ["GIT_AUTHOR", "GIT_COMMITTER"] {
-        command.env(format!("{who}_NAME"), "Ana").env(format!("{who}_EMAIL"), "ana@example.com");
+        command
+            .env(format!("{who}_NAME"), "Ana")
+            .env(format!("{who}_EMAIL"), "ana@example.com");
     }
     command
 }

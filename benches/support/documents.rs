@@ -8,12 +8,18 @@ pub fn sealed(seed: u64, recipient: &str, clear: &str) -> String {
     let mut counter = seed;
     let mut random = |buffer: &mut [u8]| {
         for byte in buffer {
-            counter = counter.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            counter = counter
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             *byte = (counter >> 56) as u8;
         }
     };
     let key = DataKey::generate(&mut random);
     let wrapped = wrap(&key, &[recipient.parse().expect("a recipient")]);
-    let mut context = SealContext { key: &key, now: "2026-01-02T03:04:05Z", random: &mut random };
+    let mut context = SealContext {
+        key: &key,
+        now: "2026-01-02T03:04:05Z",
+        random: &mut random,
+    };
     seal(Format::Yaml, clear, &Terms::of(&wrapped), &mut context).expect("a document")
 }

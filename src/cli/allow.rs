@@ -14,10 +14,11 @@ use crate::workspace::{Caller, Workspace, WorkspaceError};
 
 /// Allow this clone what a repository cannot allow itself
 ///
-/// Alone it lists what is allowed here. It is kept in `stax/allow.json` of your configuration folder ($XDG_CONFIG_HOME,
-/// else ~/.config), for the git folder of this clone with all its work trees, and for the repository that begins
-/// with the same commit. Nothing in a repository, its `.git/config` included, allows any of it; `git config
-/// --global` does, for every repository: `stax.allowEnv NAME`, `stax.useCommand true`.
+/// Alone it lists what is allowed here. It is kept in `stax/allow.json` of your configuration
+/// folder ($XDG_CONFIG_HOME, else ~/.config), for the git folder of this clone with all its work
+/// trees, and for the repository that begins with the same commit. Nothing in a repository, its
+/// `.git/config` included, allows any of it; `git config --global` does, for every repository:
+/// `stax.allowEnv NAME`, `stax.useCommand true`.
 #[derive(clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
@@ -35,9 +36,10 @@ pub struct Args {
 enum ConsentCommand {
     /// Let names of a store enter the environment
     ///
-    /// Names that change what programs run, load or trust (LD_PRELOAD, NODE_OPTIONS, CC) are refused without it, and
-    /// names that point at a proxy, certificates or configuration (HTTPS_PROXY, KUBECONFIG) are left out by `export`
-    /// when they came after the first export of this clone.
+    /// Names that change what programs run, load or trust (LD_PRELOAD, NODE_OPTIONS, CC) are
+    /// refused without it, and names that point at a proxy, certificates or configuration
+    /// (HTTPS_PROXY, KUBECONFIG) are left out by `export` when they came after the first export of
+    /// this clone.
     Env {
         #[arg(required = true, value_name = "NAME")]
         names: Vec<String>,
@@ -73,16 +75,27 @@ impl Args {
         let workspace = Workspace::open(None, Caller::Person)?;
         let store = Store::of(workspace.repo()?).map_err(WorkspaceError::from)?;
         let Some(what) = self.what else {
-            return if self.forget { forget(ui, &store) } else { self.list(ui, &workspace, &store) };
+            return if self.forget {
+                forget(ui, &store)
+            } else {
+                self.list(ui, &workspace, &store)
+            };
         };
         let (kind, names, remove) = match what {
             ConsentCommand::Env { names, remove } => (ConsentKind::Env, names, remove),
-            ConsentCommand::Command { name, remove } => {
-                (ConsentKind::Command, vec![name.unwrap_or_else(|| ANY_COMMAND.to_owned())], remove)
-            }
+            ConsentCommand::Command { name, remove } => (
+                ConsentKind::Command,
+                vec![name.unwrap_or_else(|| ANY_COMMAND.to_owned())],
+                remove,
+            ),
             ConsentCommand::Plugin { names, remove } => {
-                let bare = |name: &String| name.strip_prefix("age-plugin-").unwrap_or(name).to_owned();
-                (ConsentKind::Plugin, names.iter().map(bare).collect(), remove)
+                let bare =
+                    |name: &String| name.strip_prefix("age-plugin-").unwrap_or(name).to_owned();
+                (
+                    ConsentKind::Plugin,
+                    names.iter().map(bare).collect(),
+                    remove,
+                )
             }
         };
         if remove {
@@ -96,12 +109,19 @@ impl Args {
             }
         }
         let new = store.change(true, &mut |consent| {
-            names.iter().filter(|name| consent.allow(kind, name)).cloned().collect::<Vec<_>>()
+            names
+                .iter()
+                .filter(|name| consent.allow(kind, name))
+                .cloned()
+                .collect::<Vec<_>>()
         });
         let new = new.map_err(WorkspaceError::from)?;
         for name in &names {
             let already = if new.contains(name) { "" } else { " already" };
-            ui.note(format!("{} {name} is allowed in this clone{already}", kind.word()));
+            ui.note(format!(
+                "{} {name} is allowed in this clone{already}",
+                kind.word()
+            ));
             if let Some(remark) = remark(kind, name) {
                 ui.note(remark);
             }
@@ -110,7 +130,10 @@ impl Args {
     }
 
     fn list(&self, ui: &Ui, workspace: &Workspace, store: &Store<'_>) -> Result<ExitCode, Failure> {
-        let consent = store.consent().map_err(WorkspaceError::from)?.unwrap_or_default();
+        let consent = store
+            .consent()
+            .map_err(WorkspaceError::from)?
+            .unwrap_or_default();
         let unheard = workspace.unheard()?;
         if self.json {
             ui.json(&json!({
@@ -140,10 +163,19 @@ impl Args {
 fn lines(consent: &Consent) -> Vec<String> {
     let mut lines = Vec::new();
     for kind in [ConsentKind::Env, ConsentKind::Command, ConsentKind::Plugin] {
-        lines.extend(consent.names(kind).iter().map(|name| format!("{:8} {name}", kind.word())));
+        lines.extend(
+            consent
+                .names(kind)
+                .iter()
+                .map(|name| format!("{:8} {name}", kind.word())),
+        );
     }
     if let Some(seen) = consent.seen.as_ref().filter(|seen| !seen.is_empty()) {
-        lines.push(format!("{:8} {}   (at the first export)", "seen", seen.join(", ")));
+        lines.push(format!(
+            "{:8} {}   (at the first export)",
+            "seen",
+            seen.join(", ")
+        ));
     }
     lines
 }
@@ -162,11 +194,15 @@ fn check(kind: ConsentKind, name: &str) -> Result<(), Failure> {
         // a name becomes a part of a file name; a slash would lead elsewhere
         ConsentKind::Plugin
             if !name.is_empty()
-                && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-._".contains(&byte)) =>
+                && name
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"+-._".contains(&byte)) =>
         {
             Ok(())
         }
-        ConsentKind::Plugin => Err(Failure::usage(format!("{name:?} is not the name of an age plugin"))),
+        ConsentKind::Plugin => Err(Failure::usage(format!(
+            "{name:?} is not the name of an age plugin"
+        ))),
         ConsentKind::Command if name.is_empty() => Err(Failure::usage("a command has a name")),
         ConsentKind::Command => Ok(()),
     }
@@ -182,13 +218,26 @@ fn remark(kind: ConsentKind, name: &str) -> Option<&'static str> {
     }
 }
 
-fn take_back(ui: &Ui, store: &Store<'_>, kind: ConsentKind, names: &[String]) -> Result<ExitCode, Failure> {
+fn take_back(
+    ui: &Ui,
+    store: &Store<'_>,
+    kind: ConsentKind,
+    names: &[String],
+) -> Result<ExitCode, Failure> {
     let missing = store.change(false, &mut |consent| {
-        names.iter().filter(|name| !consent.take_back(kind, name)).cloned().collect::<Vec<_>>()
+        names
+            .iter()
+            .filter(|name| !consent.take_back(kind, name))
+            .cloned()
+            .collect::<Vec<_>>()
     });
     let missing = missing.map_err(WorkspaceError::from)?;
     for name in names {
-        let was = if missing.contains(name) { "was not allowed" } else { "is no longer allowed" };
+        let was = if missing.contains(name) {
+            "was not allowed"
+        } else {
+            "is no longer allowed"
+        };
         ui.note(format!("{} {name} {was} in this clone", kind.word()));
     }
     Ok(ExitCode::SUCCESS)

@@ -45,18 +45,30 @@ struct Scene {
 }
 
 const fn ana(command: &'static str, shows: &'static str) -> Act {
-    Act { who: DemoPerson::Ana, command, outcome: Outcome::Shows(shows) }
+    Act {
+        who: DemoPerson::Ana,
+        command,
+        outcome: Outcome::Shows(shows),
+    }
 }
 
 const fn bob(command: &'static str, shows: &'static str) -> Act {
-    Act { who: DemoPerson::Bob, command, outcome: Outcome::Shows(shows) }
+    Act {
+        who: DemoPerson::Bob,
+        command,
+        outcome: Outcome::Shows(shows),
+    }
 }
 
 /// Shown as the command of sops, which need not be installed, and done by the engine of stax.
 const UPDATEKEYS: &str = "sops updatekeys -y infra/secrets/prod.enc.yaml";
 
 const fn refused(command: &'static str, shows: &'static str) -> Act {
-    Act { who: DemoPerson::Ana, command, outcome: Outcome::Refuses(shows) }
+    Act {
+        who: DemoPerson::Ana,
+        command,
+        outcome: Outcome::Refuses(shows),
+    }
 }
 
 const LEAVES: &str = "Bob leaves, really";
@@ -69,25 +81,40 @@ const STEPS: [Scene; 8] = [
             ana("git init --quiet", ""),
             ana("stax secrets keygen", "age1"),
             ana("stax secrets init --env production", "prod.enc.yaml"),
-            ana("git add --all && git commit --quiet -m 'chore(secrets): bootstrap encrypted store'", ""),
+            ana(
+                "git add --all && git commit --quiet -m 'chore(secrets): bootstrap encrypted store'",
+                "",
+            ),
         ],
     },
     Scene {
         title: "a secret",
         says: "values come from a hidden prompt or stdin; git gets ciphertext",
         acts: &[
-            ana("printf sk_live_4242 | stax secrets set STRIPE_SECRET_KEY", ""),
-            ana("printf postgres://db.example.com/app | stax secrets set DATABASE_URL", ""),
+            ana(
+                "printf sk_live_4242 | stax secrets set STRIPE_SECRET_KEY",
+                "",
+            ),
+            ana(
+                "printf postgres://db.example.com/app | stax secrets set DATABASE_URL",
+                "",
+            ),
             ana("printf 5432 | stax secrets set PORT --type int", ""),
             ana("git commit --quiet -am 'feat: payments'", ""),
-            ana("git show HEAD:infra/secrets/prod.enc.yaml | head -n 3", "ENC[AES256_GCM"),
+            ana(
+                "git show HEAD:infra/secrets/prod.enc.yaml | head -n 3",
+                "ENC[AES256_GCM",
+            ),
         ],
     },
     Scene {
         title: "git sees it",
         says: "git diff shows which key changed, and to what, to those who hold a key",
         acts: &[
-            ana("printf sk_live_9f31 | stax secrets set STRIPE_SECRET_KEY", ""),
+            ana(
+                "printf sk_live_9f31 | stax secrets set STRIPE_SECRET_KEY",
+                "",
+            ),
             ana("git diff -U0", "+STRIPE_SECRET_KEY: sk_live_9f31"),
             ana("git commit --quiet -am 'chore: roll the Stripe key'", ""),
         ],
@@ -109,7 +136,10 @@ const STEPS: [Scene; 8] = [
         says: "Bob makes his own key and sends its public half; Ana lets him in; his key opens the file",
         acts: &[
             bob("stax secrets keygen", "age1"),
-            ana("stax secrets add-recipient BOBS_KEY --name 'Bob <bob@example.com>' --role engineer", "Bob"),
+            ana(
+                "stax secrets add-recipient BOBS_KEY --name 'Bob <bob@example.com>' --role engineer",
+                "Bob",
+            ),
             ana("git commit --quiet -am 'chore(secrets): add Bob'", ""),
             bob("stax secrets get STRIPE_SECRET_KEY", "sk_live_9f31"),
         ],
@@ -142,8 +172,14 @@ const STEPS: [Scene; 8] = [
         says: "what he could read he may have kept; the list shrinks as each value is replaced at its source",
         acts: &[
             refused("stax secrets exposure bob", "3 of 3 still exposed"),
-            ana("printf sk_live_5d07 | stax secrets set STRIPE_SECRET_KEY", ""),
-            ana("git commit --quiet -am 'chore: roll the Stripe key after Bob'", ""),
+            ana(
+                "printf sk_live_5d07 | stax secrets set STRIPE_SECRET_KEY",
+                "",
+            ),
+            ana(
+                "git commit --quiet -am 'chore: roll the Stripe key after Bob'",
+                "",
+            ),
             refused("stax secrets exposure bob", "2 of 3 still exposed"),
         ],
     },
@@ -160,14 +196,25 @@ impl Args {
             if ui.is_interactive() && !ui.enter("(Enter: next, q: quit) ") {
                 break;
             }
-            ui.line(format!("\n{}/{} {}: {}", position + 1, STEPS.len(), step.title, step.says));
+            ui.line(format!(
+                "\n{}/{} {}: {}",
+                position + 1,
+                STEPS.len(),
+                step.title,
+                step.says
+            ));
             let leaves = step.title == LEAVES;
             if leaves {
                 saved = place.read(FILE)?;
             }
             for act in step.acts {
                 perform(ui, &place, act).map_err(|failure| {
-                    failure.detail(format!("in step {}/{}, {}", position + 1, STEPS.len(), step.title))
+                    failure.detail(format!(
+                        "in step {}/{}, {}",
+                        position + 1,
+                        STEPS.len(),
+                        step.title
+                    ))
                 })?;
             }
             if leaves {
@@ -185,14 +232,22 @@ impl Args {
 
 fn perform(ui: &Ui, place: &DemoFolder, act: &Act) -> Result<(), Failure> {
     let command = if act.command.contains(BOB) {
-        act.command.replace(BOB, &place.public_key(DemoPerson::Bob)?)
+        act.command
+            .replace(BOB, &place.public_key(DemoPerson::Bob)?)
     } else {
         act.command.to_owned()
     };
-    let as_bob = if act.who == DemoPerson::Bob { "   # as Bob" } else { "" };
+    let as_bob = if act.who == DemoPerson::Bob {
+        "   # as Bob"
+    } else {
+        ""
+    };
     ui.line(format!("$ {command}{as_bob}"));
     if act.command == UPDATEKEYS {
-        let (ana, bob) = (place.key_file(DemoPerson::Ana)?, place.public_key(DemoPerson::Bob)?);
+        let (ana, bob) = (
+            place.key_file(DemoPerson::Ana)?,
+            place.public_key(DemoPerson::Bob)?,
+        );
         return place.write(FILE, &proof::without(&place.read(FILE)?, &ana, &bob)?);
     }
     let (output, success) = place.run(act.who, &command)?;
@@ -206,16 +261,27 @@ fn perform(ui: &Ui, place: &DemoFolder, act: &Act) -> Result<(), Failure> {
     if success == wanted && output.contains(text) {
         return Ok(());
     }
-    let shows = if text.is_empty() { String::new() } else { format!(" and show `{text}`") };
-    Err(Failure::no(format!("the demo is not true here: `{command}` should {what}{shows}")))
+    let shows = if text.is_empty() {
+        String::new()
+    } else {
+        format!(" and show `{text}`")
+    };
+    Err(Failure::no(format!(
+        "the demo is not true here: `{command}` should {what}{shows}"
+    )))
 }
 
 /// Bob's old data key and his identity, tried on every part of the new file.
 fn prove(ui: &Ui, place: &DemoFolder, saved: &str) -> Result<(), Failure> {
     let found = proof::try_old_key(saved, &place.read(FILE)?, &place.key_file(DemoPerson::Bob)?)?;
-    ui.line(format!("Bob's saved data key opens {} of {} values", found.opened, found.values));
+    ui.line(format!(
+        "Bob's saved data key opens {} of {} values",
+        found.opened, found.values
+    ));
     if found.opened == 0 && !found.identity_opens && found.values > 0 {
         return Ok(());
     }
-    Err(Failure::no("the demo is not true here: Bob still opens the new file"))
+    Err(Failure::no(
+        "the demo is not true here: Bob still opens the new file",
+    ))
 }

@@ -1,8 +1,9 @@
 //! Every untrusted text on its way to a terminal, a table or a log.
 //!
-//! What moves the cursor, reorders a line or shows nothing becomes `\u{…}`: controls, bidirectional marks,
-//! separators, and what Unicode calls default ignorable (zero-width signs, fillers, tags, variation selectors).
-//! Nothing in a repository can write the clipboard, and no two names look alike because one hides a sign.
+//! What moves the cursor, reorders a line or shows nothing becomes `\u{…}`: controls, bidirectional
+//! marks, separators, and what Unicode calls default ignorable (zero-width signs, fillers, tags,
+//! variation selectors). Nothing in a repository can write the clipboard, and no two names look
+//! alike because one hides a sign.
 
 use std::fmt;
 
@@ -12,7 +13,9 @@ pub struct Escaped<'a>(pub &'a str);
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut before = None;
-        self.0.chars().try_for_each(|c| write_char(f, before.replace(c), c))
+        self.0
+            .chars()
+            .try_for_each(|c| write_char(f, before.replace(c), c))
     }
 }
 
@@ -42,8 +45,9 @@ fn write_char(out: &mut impl fmt::Write, before: Option<char>, c: char) -> fmt::
     }
 }
 
-/// Moves a cursor, reorders a line, or cannot be seen. From the default ignorable code points of Unicode 16
-/// (DerivedCoreProperties.txt), with the controls, the two separators and the marks of annotations.
+/// Moves a cursor, reorders a line, or cannot be seen. From the default ignorable code points of
+/// Unicode 16 (DerivedCoreProperties.txt), with the controls, the two separators and the marks of
+/// annotations.
 pub fn is_hidden(c: char) -> bool {
     matches!(c,
         '\0'..='\x1f' | '\x7f'..='\u{9f}' | '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}'
@@ -53,8 +57,8 @@ pub fn is_hidden(c: char) -> bool {
         | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// The two selectors behind a symbol say whether it is shown in colour, and people type them unknowingly.
-/// Behind a letter or a digit they would only make two equal names differ.
+/// The two selectors behind a symbol say whether it is shown in colour, and people type them
+/// unknowingly. Behind a letter or a digit they would only make two equal names differ.
 fn is_emoji_style(before: Option<char>, c: char) -> bool {
     let is_symbol = |c: char| !c.is_ascii() && !c.is_alphanumeric() && !is_hidden(c);
     matches!(c, '\u{fe0e}' | '\u{fe0f}') && before.is_some_and(is_symbol)
@@ -99,12 +103,20 @@ mod tests {
             assert_eq!(lines(&format!("A{hidden}B")), expected);
         }
         // what is seen, and the style of an emoji, are as they were typed
-        for honest in ["Ana ❤\u{fe0f}", "☎\u{fe0e} 12", "Łukasz Żółć", "田中\u{3000}太郎", "12\u{202f}000 €"]
-        {
+        for honest in [
+            "Ana ❤\u{fe0f}",
+            "☎\u{fe0e} 12",
+            "Łukasz Żółć",
+            "田中\u{3000}太郎",
+            "12\u{202f}000 €",
+        ] {
             assert_eq!(Escaped(honest).to_string(), honest);
         }
         for twice in ["A\u{fe0f}", "1\u{fe0f}", "❤\u{fe0f}\u{fe0f}", "\u{fe0f}"] {
-            assert!(Escaped(twice).to_string().contains("\\u{fe0f}"), "{twice:?}");
+            assert!(
+                Escaped(twice).to_string().contains("\\u{fe0f}"),
+                "{twice:?}"
+            );
         }
     }
 }

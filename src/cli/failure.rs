@@ -39,7 +39,12 @@ pub struct Failure {
 
 impl Failure {
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), details: Vec::new(), hints: Vec::new() }
+        Self {
+            exit,
+            message: message.into(),
+            details: Vec::new(),
+            hints: Vec::new(),
+        }
     }
 
     pub fn usage(message: impl Into<String>) -> Self {
@@ -56,11 +61,14 @@ impl Failure {
         self
     }
 
-    /// A lock of git is in the way. Nobody can tell whether its owner still lives, so it is not removed here.
+    /// A lock of git is in the way. Nobody can tell whether its owner still lives, so it is not
+    /// removed here.
     #[must_use]
     pub fn hint_of_lock(self, lock: &Path) -> Self {
         let word = quote(&lock.to_string_lossy()).into_owned();
-        self.hint(format!("where no git command is at work, one was killed and left it: rm {word}"))
+        self.hint(format!(
+            "where no git command is at work, one was killed and left it: rm {word}"
+        ))
     }
 
     #[must_use]
@@ -97,7 +105,11 @@ impl From<DiskError> for Failure {
     fn from(error: DiskError) -> Self {
         let changed = matches!(error, DiskError::Changed(_));
         let failure = Self::usage(error.to_string());
-        if changed { failure.hint("nothing was written; run the command again") } else { failure }
+        if changed {
+            failure.hint("nothing was written; run the command again")
+        } else {
+            failure
+        }
     }
 }
 
@@ -138,12 +150,12 @@ impl From<WorkspaceError> for Failure {
         match error {
             WorkspaceError::Repo(error) => error.into(),
             WorkspaceError::Disk(error) => error.into(),
-            WorkspaceError::NoVault => {
-                Self::usage(message).hint("stax secrets init --env production, or name a file with -f")
-            }
+            WorkspaceError::NoVault => Self::usage(message)
+                .hint("stax secrets init --env production, or name a file with -f"),
             WorkspaceError::LeftOut(path) => {
-                let folder =
-                    path.rsplit_once('/').map_or(format!("/{path}"), |(folder, _)| folder.to_owned());
+                let folder = path
+                    .rsplit_once('/')
+                    .map_or(format!("/{path}"), |(folder, _)| folder.to_owned());
                 Self::usage(message).hint(format!("git sparse-checkout add {folder}"))
             }
             WorkspaceError::LfsPointer(path) => {
@@ -153,11 +165,21 @@ impl From<WorkspaceError> for Failure {
             WorkspaceError::WhichEnv(_) | WorkspaceError::UnknownEnv { .. } => {
                 Self::usage(message).hint("choose one with -e ENV")
             }
-            WorkspaceError::Integrity { path, fault, has_plaintext } => {
-                integrity(message, &path, &fault, has_plaintext)
-            }
-            WorkspaceError::OwnStanza { path, why, others, .. } => own_stanza(message, &path, why, &others),
-            WorkspaceError::Locked { path, env, tried, readers, parts } => {
+            WorkspaceError::Integrity {
+                path,
+                fault,
+                has_plaintext,
+            } => integrity(message, &path, &fault, has_plaintext),
+            WorkspaceError::OwnStanza {
+                path, why, others, ..
+            } => own_stanza(message, &path, why, &others),
+            WorkspaceError::Locked {
+                path,
+                env,
+                tried,
+                readers,
+                parts,
+            } => {
                 let which = match env {
                     Some(env) => format!("-e {}", quote(&env)),
                     None => format!("-f {}", quote(&path)),
@@ -167,7 +189,12 @@ impl From<WorkspaceError> for Failure {
             WorkspaceError::Groups { path, .. } => {
                 Self::usage(message).hint(follow_policy("check the difference, then", &path))
             }
-            WorkspaceError::Recipients { path, policy, extra, missing } => {
+            WorkspaceError::Recipients {
+                path,
+                policy,
+                extra,
+                missing,
+            } => {
                 let failure = recipients(message, &policy, &extra, &missing);
                 failure.hint(follow_policy("then let the file follow", &path))
             }
@@ -189,41 +216,56 @@ impl From<VerifyError> for Failure {
 fn integrity(message: String, path: &str, fault: &OpenFault, has_plaintext: bool) -> Failure {
     let path = quote(path);
     if has_plaintext && matches!(fault, OpenFault::Value { .. }) {
-        return Failure::new(Exit::Integrity, message)
-            .hint(format!("encrypt what is plaintext: stax secrets encrypt -i {path}"));
+        return Failure::new(Exit::Integrity, message).hint(format!(
+            "encrypt what is plaintext: stax secrets encrypt -i {path}"
+        ));
     }
-    let failure = Failure::new(Exit::Integrity, message)
-        .hint(format!("nothing was printed or changed; see who changed it: git log -p -- {path}"));
+    let failure = Failure::new(Exit::Integrity, message).hint(format!(
+        "nothing was printed or changed; see who changed it: git log -p -- {path}"
+    ));
     match fault {
-        OpenFault::Mac => failure
-            .hint(format!("see what differs, and mend what is unencrypted: stax secrets reseal {path}")),
+        OpenFault::Mac => failure.hint(format!(
+            "see what differs, and mend what is unencrypted: stax secrets reseal {path}"
+        )),
         _ => failure,
     }
 }
 
-/// A reader's own stanza does not open: that is no matter of access, and only another reader can mend it.
+/// A reader's own stanza does not open: that is no matter of access, and only another reader can
+/// mend it.
 fn own_stanza(message: String, path: &str, why: UnwrapError, others: &[String]) -> Failure {
-    let rule = if why == UnwrapError::NotForThisIdentity { "C01" } else { "K02" };
+    let rule = if why == UnwrapError::NotForThisIdentity {
+        "C01"
+    } else {
+        "K02"
+    };
     let path = quote(path);
     let failure = Failure::new(Exit::Integrity, message)
         .hint(format!("see who changed it: git log -p -- {path}"))
-        .hint(format!("what it means: stax secrets verify --explain {rule}"));
+        .hint(format!(
+            "what it means: stax secrets verify --explain {rule}"
+        ));
     match others.first() {
-        Some(other) => {
-            failure.hint(format!("ask {} to run: stax secrets rotate {path}", without_mail(other)))
-        }
+        Some(other) => failure.hint(format!(
+            "ask {} to run: stax secrets rotate {path}",
+            without_mail(other)
+        )),
         None => failure,
     }
 }
 
-/// What to do about the first source that is there and of no use; `None` where there is none, so that a key has to be
-/// made.
+/// What to do about the first source that is there and of no use; `None` where there is none, so
+/// that a key has to be made.
 pub(in crate::cli) fn mend_source(tried: &[Tried]) -> Option<String> {
-    let (source, error) = tried.iter().find_map(|it| Some((&it.source, it.outcome.as_ref().err()?)))?;
+    let (source, error) = tried
+        .iter()
+        .find_map(|it| Some((&it.source, it.outcome.as_ref().err()?)))?;
     Some(match (source, error) {
         (_, SourceError::NotSilent) => "stax allow command".to_owned(),
         (SourceName::VariableFile(_), _) => "mend SOPS_AGE_KEY_FILE, or unset it".to_owned(),
-        (SourceName::StandardFile(path), _) => format!("mend {path}; it holds one AGE-SECRET-KEY-1… a line"),
+        (SourceName::StandardFile(path), _) => {
+            format!("mend {path}; it holds one AGE-SECRET-KEY-1… a line")
+        }
         (source, _) => format!("mend {source}, or unset it"),
     })
 }
@@ -241,7 +283,9 @@ fn locked(
     which: &str,
 ) -> Failure {
     let is_split = parts.is_some();
-    let mut failure = parts.into_iter().fold(Failure::new(Exit::Locked, message), Failure::detail);
+    let mut failure = parts
+        .into_iter()
+        .fold(Failure::new(Exit::Locked, message), Failure::detail);
     let mut own = None;
     for Tried { source, outcome } in tried {
         match outcome {
@@ -264,10 +308,13 @@ fn locked(
         return failure.hint(mend_source(tried).unwrap_or_else(|| make.to_owned()));
     };
     if is_split {
-        return failure.hint("the data key is split: readers of several key groups have to put it together");
+        return failure
+            .hint("the data key is split: readers of several key groups have to put it together");
     }
     let reader = without_mail(readers.first().map_or("a reader", String::as_str));
-    failure.hint(format!("ask {reader} to run: stax secrets add-recipient {own} {which} --name … --role …"))
+    failure.hint(format!(
+        "ask {reader} to run: stax secrets add-recipient {own} {which} --name … --role …"
+    ))
 }
 
 fn recipients(message: String, policy: &str, extra: &[String], missing: &[String]) -> Failure {
@@ -278,5 +325,8 @@ fn recipients(message: String, policy: &str, extra: &[String], missing: &[String
     for key in missing {
         failure = failure.detail(format!("is in the policy but cannot read it: {key}"));
     }
-    failure.hint(format!("check the difference with: git log -p {}", quote(policy)))
+    failure.hint(format!(
+        "check the difference with: git log -p {}",
+        quote(policy)
+    ))
 }

@@ -32,6 +32,10 @@ impl Git {
 /// `A, B and 3 more`
 fn listed(names: &[String], most: usize) -> String {
     let rest = names.len().saturating_sub(most);
-    let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
+    let more = if rest > 0 {
+        format!(" and {rest} more")
+    } else {
+        String::new()
+    };
     names[..names.len() - rest].join(", ") + &more
 }

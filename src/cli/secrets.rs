@@ -142,7 +142,10 @@ pub struct WhichFile {
 
 impl WhichFile {
     pub fn into_which(self) -> Which {
-        Which { file: self.alone.or(self.which.file), ..self.which }
+        Which {
+            file: self.alone.or(self.which.file),
+            ..self.which
+        }
     }
 }
 

@@ -35,7 +35,10 @@ impl Viewer {
         let settings = workspace.and_then(|workspace| Settings::of(workspace.repo().ok()?).ok());
         let setting = settings.and_then(|settings| settings.diff());
         let masks = mode::is_masked(std::env::vars_os(), setting.as_deref());
-        Self { masks, key: if masks { MaskKey::of_user() } else { None } }
+        Self {
+            masks,
+            key: if masks { MaskKey::of_user() } else { None },
+        }
     }
 
     pub(super) fn show(&self) -> Show<'_> {
@@ -48,8 +51,8 @@ impl Viewer {
 }
 
 impl Show<'_> {
-    /// A value that was opened, for eyes that shall not see it; `None` where values are shown or cannot be
-    /// masked.
+    /// A value that was opened, for eyes that shall not see it; `None` where values are shown or
+    /// cannot be masked.
     pub(super) fn mask(self, path: &Path, kind: &str, plain: &[u8]) -> Option<String> {
         let Show::Masks(key) = self else { return None };
         let print = key.print(&[path.to_string().as_bytes(), kind.as_bytes(), plain])?;
@@ -65,7 +68,12 @@ pub(super) fn ciphertext(token: &Token) -> String {
 
 /// Tells data keys apart and says nothing about them.
 pub(super) fn key_print(key: &DataKey) -> String {
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key.bytes()) else { return "unknown".to_owned() };
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key.bytes()) else {
+        return "unknown".to_owned();
+    };
     mac.update(b"stax data key");
-    format!("#{}", base16ct::lower::encode_string(&mac.finalize().into_bytes()[..3]))
+    format!(
+        "#{}",
+        base16ct::lower::encode_string(&mac.finalize().into_bytes()[..3])
+    )
 }

@@ -50,7 +50,11 @@ fn automatic() -> anstream::ColorChoice {
         || std::env::var_os("TERM").is_none_or(|name| name == "dumb");
     // one choice for both streams
     let are_terminals = io::stdout().is_terminal() && io::stderr().is_terminal();
-    if are_terminals && !is_off { anstream::ColorChoice::Always } else { anstream::ColorChoice::Never }
+    if are_terminals && !is_off {
+        anstream::ColorChoice::Always
+    } else {
+        anstream::ColorChoice::Never
+    }
 }
 
 impl Ui {
@@ -86,7 +90,11 @@ impl Ui {
             "!" | "?" => YELLOW,
             _ => CYAN,
         };
-        keep(writeln!(anstream::stdout(), "{style}{mark}{style:#} {}", lines(text.as_ref())));
+        keep(writeln!(
+            anstream::stdout(),
+            "{style}{mark}{style:#} {}",
+            lines(text.as_ref())
+        ));
     }
 
     /// A line of data that stays one line, whatever keys and paths hold.
@@ -106,7 +114,11 @@ impl Ui {
         for (text, stands_out) in parts {
             let text = Escaped(text);
             let out = style.invert();
-            line += &if *stands_out { format!("{out}{text}{out:#}{style}") } else { text.to_string() };
+            line += &if *stands_out {
+                format!("{out}{text}{out:#}{style}")
+            } else {
+                text.to_string()
+            };
         }
         keep(writeln!(anstream::stdout(), "{line}{style:#}"));
     }
@@ -132,17 +144,31 @@ impl Ui {
         self.bytes((escape_json(&text) + "\n").as_bytes())
     }
 
-    /// A finding of verify: `error[F04 plaintext]: …`, then indented lines. Keys and paths come from the
-    /// repository, so each stays on its line.
-    pub fn finding(&self, severity: Severity, rule: &str, message: &str, more: &[String], on_stderr: bool) {
+    /// A finding of verify: `error[F04 plaintext]: …`, then indented lines. Keys and paths come
+    /// from the repository, so each stays on its line.
+    pub fn finding(
+        &self,
+        severity: Severity,
+        rule: &str,
+        message: &str,
+        more: &[String],
+        on_stderr: bool,
+    ) {
         let style = match severity {
             Severity::Error => RED,
             Severity::Warning => YELLOW,
             Severity::Notice => CYAN,
         };
-        let mut out: Box<dyn io::Write> =
-            if on_stderr { Box::new(anstream::stderr()) } else { Box::new(anstream::stdout()) };
-        keep(writeln!(out, "{style}{severity}[{rule}]{style:#}: {}", Escaped(message)));
+        let mut out: Box<dyn io::Write> = if on_stderr {
+            Box::new(anstream::stderr())
+        } else {
+            Box::new(anstream::stdout())
+        };
+        keep(writeln!(
+            out,
+            "{style}{severity}[{rule}]{style:#}: {}",
+            Escaped(message)
+        ));
         for line in more {
             keep(writeln!(out, "  {}", Escaped(line)));
         }
@@ -200,7 +226,11 @@ impl Ui {
     }
 
     fn talk(&self, style: Style, label: &str, text: &str) {
-        let _ = writeln!(anstream::stderr(), "{style}{label}{style:#}: {}", lines(text));
+        let _ = writeln!(
+            anstream::stderr(),
+            "{style}{label}{style:#}: {}",
+            lines(text)
+        );
     }
 
     /// Whether both ends of a dialogue are a terminal.
@@ -218,7 +248,10 @@ impl Ui {
             return hidden::read(prompt);
         }
         let mut value = Zeroizing::new(Vec::with_capacity(1 << 16));
-        io::stdin().lock().take(MAX_INPUT + 1).read_to_end(&mut value)?;
+        io::stdin()
+            .lock()
+            .take(MAX_INPUT + 1)
+            .read_to_end(&mut value)?;
         if value.len() as u64 > MAX_INPUT {
             return Err(Failure::usage("stdin holds more than 32 MiB"));
         }
@@ -239,7 +272,8 @@ impl Ui {
         read.is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
     }
 
-    /// Waits for Enter; `false` for `q` or `n`, and without a terminal. Asks again at any other answer.
+    /// Waits for Enter; `false` for `q` or `n`, and without a terminal. Asks again at any other
+    /// answer.
     pub fn enter(&self, prompt: &str) -> bool {
         if !self.is_interactive() {
             return false;
@@ -247,7 +281,9 @@ impl Ui {
         loop {
             let _ = write!(io::stderr(), "{}", lines(prompt));
             let mut answer = String::new();
-            let is_end = !io::stdin().read_line(&mut answer).is_ok_and(|read| read > 0);
+            let is_end = !io::stdin()
+                .read_line(&mut answer)
+                .is_ok_and(|read| read > 0);
             match answer.trim().to_lowercase().as_str() {
                 _ if is_end => return false,
                 "" | "y" | "yes" => return true,
@@ -261,15 +297,16 @@ impl Ui {
 /// JSON allows every sign above the controls in clear; a terminal that shows it does not.
 fn escape_json(text: &str) -> String {
     use std::fmt::Write as _;
-    text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
-        if c != '\n' && is_hidden(c) {
-            let mut units = [0; 2];
-            for unit in c.encode_utf16(&mut units) {
-                let _ = write!(out, "\\u{unit:04x}");
+    text.chars()
+        .fold(String::with_capacity(text.len()), |mut out, c| {
+            if c != '\n' && is_hidden(c) {
+                let mut units = [0; 2];
+                for unit in c.encode_utf16(&mut units) {
+                    let _ = write!(out, "\\u{unit:04x}");
+                }
+            } else {
+                out.push(c);
             }
-        } else {
-            out.push(c);
-        }
-        out
-    })
+            out
+        })
 }

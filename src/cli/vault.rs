@@ -11,11 +11,19 @@ use crate::workspace::{VAULT, Workspace};
 mod link;
 mod unlink;
 
-/// Applies writes of which one may be that of `.stax/vault.json`, and tells in one line when it is the first that needs
-/// a later version: whoever works here needs that stax then. Every command that writes the file comes through here.
-pub(in crate::cli) fn save(ui: &Ui, workspace: &Workspace, writes: &[Write]) -> Result<(), Failure> {
+/// Applies writes of which one may be that of `.stax/vault.json`, and tells in one line when it is
+/// the first that needs a later version: whoever works here needs that stax then. Every command
+/// that writes the file comes through here.
+pub(in crate::cli) fn save(
+    ui: &Ui,
+    workspace: &Workspace,
+    writes: &[Write],
+) -> Result<(), Failure> {
     workspace.save(writes)?;
-    for write in writes.iter().filter(|write| write.path.as_os_str() == VAULT) {
+    for write in writes
+        .iter()
+        .filter(|write| write.path.as_os_str() == VAULT)
+    {
         if let Some(note) = upgrade(write) {
             ui.warning(format!("{VAULT}: {note}"));
         }
@@ -56,7 +64,12 @@ mod tests {
         let three = two.replace("people.md", "team.md");
         let told = |before: Option<&str>, after: &str| {
             let before = before.map(|text| text.as_bytes().to_vec());
-            upgrade(&Write { path: VAULT.into(), before, after: after.into(), mode: None })
+            upgrade(&Write {
+                path: VAULT.into(),
+                before,
+                after: after.into(),
+                mode: None,
+            })
         };
         let note = "`roster` makes it version 2: whoever works here needs stax ≥ 0.2 from now on";
         assert_eq!(told(Some(one), &two).as_deref(), Some(note));

@@ -5,11 +5,15 @@ use std::ffi::{OsStr, OsString};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 /// Commands of `stax secrets` that work without `secrets`. No other word joins them.
-const SHORTHANDS: [&str; 9] = ["get", "set", "edit", "list", "exec", "verify", "diff", "log", "status"];
+const SHORTHANDS: [&str; 9] = [
+    "get", "set", "edit", "list", "exec", "verify", "diff", "log", "status",
+];
 
 /// The same command line with each word that a shorthand leaves out.
 pub(super) fn written_out(mut words: Vec<OsString>) -> Vec<OsString> {
-    let Some(at) = command_at(&words) else { return words };
+    let Some(at) = command_at(&words) else {
+        return words;
+    };
     if SHORTHANDS.iter().any(|name| words[at] == *name) {
         words.insert(at, "secrets".into());
     } else if words[at] == "run" && runs_a_program(&words[at + 1..]) {
@@ -43,16 +47,26 @@ pub(super) fn point_right(error: &mut clap::Error, words: &[OsString]) {
     if error.kind() != ErrorKind::InvalidSubcommand {
         return;
     }
-    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) else { return };
-    let Some(at) = words.iter().position(|typed| typed == OsStr::new(word)) else { return };
-    let above = words[..at].last().and_then(|above| above.to_str()).unwrap_or_default();
+    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) else {
+        return;
+    };
+    let Some(at) = words.iter().position(|typed| typed == OsStr::new(word)) else {
+        return;
+    };
+    let above = words[..at]
+        .last()
+        .and_then(|above| above.to_str())
+        .unwrap_or_default();
     let tip = tip(above, word);
     // the commands that git calls are hidden from everything else
     if tip.is_some() || names_git(error.get(ContextKind::SuggestedSubcommand)) {
         error.remove(ContextKind::SuggestedSubcommand);
     }
     if let Some(tip) = tip {
-        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+        error.insert(
+            ContextKind::Suggested,
+            ContextValue::StyledStrs(vec![tip.into()]),
+        );
     }
 }
 
@@ -134,9 +148,18 @@ mod tests {
     fn a_shorthand_is_the_command_of_secrets() {
         let table = [
             ("stax get KEY", "stax secrets get KEY"),
-            ("stax -q -C dir --color never set KEY", "stax -q -C dir --color never secrets set KEY"),
-            ("stax run -- make deploy", "stax secrets exec -- make deploy"),
-            ("stax run -e dev -- make", "stax secrets exec -e dev -- make"),
+            (
+                "stax -q -C dir --color never set KEY",
+                "stax -q -C dir --color never secrets set KEY",
+            ),
+            (
+                "stax run -- make deploy",
+                "stax secrets exec -- make deploy",
+            ),
+            (
+                "stax run -e dev -- make",
+                "stax secrets exec -e dev -- make",
+            ),
             ("stax run deploy.yml -- x", "stax run deploy.yml -- x"),
             ("stax run", "stax run"),
             ("stax secrets get KEY", "stax secrets get KEY"),
@@ -151,13 +174,17 @@ mod tests {
 
     #[test]
     fn a_wrong_word_leads_to_a_command_that_exists() {
-        for word in
-            ["rm", "ls", "cat", "show", "add", "env", "lint", "merge", "grant", "revoke", "who", "key"]
-        {
+        for word in [
+            "rm", "ls", "cat", "show", "add", "env", "lint", "merge", "grant", "revoke", "who",
+            "key",
+        ] {
             let command = among_secrets(word).expect("a command");
             assert!(is_of_secrets(command), "{word} leads to {command}");
         }
-        assert_eq!(tip("stax", "init").as_deref(), Some("did you mean `stax secrets init`?"));
+        assert_eq!(
+            tip("stax", "init").as_deref(),
+            Some("did you mean `stax secrets init`?")
+        );
         assert_eq!(tip("stax", "git"), None);
         assert!(tip("stax", "run").is_some_and(|tip| tip.contains("stax run -- CMD")));
         assert!(tip("vault", "sync").is_some());

@@ -13,7 +13,9 @@ use rustix::io::Errno;
 
 use super::DiskError;
 
-const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+const FOLDER: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::CLOEXEC);
 
 /// Reads a regular file below a root.
 ///
@@ -33,7 +35,11 @@ pub fn read_beneath(root: &Path, relative: &Path, limit: usize) -> Result<Vec<u8
 ///
 /// # Errors
 /// As [`read_beneath`], but for the size.
-pub fn stream_beneath(root: &Path, relative: &Path, take: &mut dyn FnMut(&[u8])) -> Result<(), DiskError> {
+pub fn stream_beneath(
+    root: &Path,
+    relative: &Path,
+    take: &mut dyn FnMut(&[u8]),
+) -> Result<(), DiskError> {
     let (folders, name) = split(relative)?;
     let folder = open_folder(root, &folders, relative, false)?;
     let Some((mut file, _)) = open_at(&folder, name, relative)? else {
@@ -81,10 +87,14 @@ pub(super) fn split(relative: &Path) -> Result<(Vec<&OsStr>, &OsStr), DiskError>
     Ok((names, name))
 }
 
-/// What stax writes never lies in a git folder: a hook or a configuration there is a program that git starts.
+/// What stax writes never lies in a git folder: a hook or a configuration there is a program that
+/// git starts.
 pub(super) fn check_target(relative: &Path) -> Result<(), DiskError> {
     let is_git = |name: &OsStr| name.eq_ignore_ascii_case(".git");
-    match relative.components().any(|component| is_git(component.as_os_str())) {
+    match relative
+        .components()
+        .any(|component| is_git(component.as_os_str()))
+    {
         true => Err(DiskError::GitFolder(relative.to_owned())),
         false => Ok(()),
     }
@@ -115,7 +125,8 @@ pub(super) fn open_folder(
     Ok(folder)
 }
 
-/// The same walk in one call, where the system has one. Whatever is in its way is told by the walk in steps.
+/// The same walk in one call, where the system has one. Whatever is in its way is told by the walk
+/// in steps.
 #[cfg(target_os = "linux")]
 fn open_at_once(root: &OwnedFd, folders: &[&OsStr]) -> Option<OwnedFd> {
     use rustix::fs::{ResolveFlags, openat2};
@@ -131,7 +142,9 @@ fn open_at_once(_: &OwnedFd, _: &[&OsStr]) -> Option<OwnedFd> {
 
 /// Systems disagree about the error for a symlink where a folder is wanted.
 fn explain(folder: &OwnedFd, name: &OsStr, shown: &Path, errno: Errno) -> DiskError {
-    match statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).map(|stat| FileType::from_raw_mode(stat.st_mode)) {
+    match statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)
+        .map(|stat| FileType::from_raw_mode(stat.st_mode))
+    {
         Ok(FileType::Symlink) => DiskError::Symlink(shown.to_owned()),
         _ => DiskError::new(shown, "open", errno),
     }
@@ -144,18 +157,29 @@ pub(super) fn read_at(
     shown: &Path,
     limit: usize,
 ) -> Result<Option<ReadFile>, DiskError> {
-    let Some((file, look)) = open_at(folder, name, shown)? else { return Ok(None) };
+    let Some((file, look)) = open_at(folder, name, shown)? else {
+        return Ok(None);
+    };
     let mut bytes = Vec::new();
     let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    file.take(most).read_to_end(&mut bytes).map_err(|error| DiskError::new(shown, "read", error))?;
+    file.take(most)
+        .read_to_end(&mut bytes)
+        .map_err(|error| DiskError::new(shown, "read", error))?;
     if bytes.len() > limit {
-        return Err(DiskError::TooLarge { path: shown.to_owned(), limit });
+        return Err(DiskError::TooLarge {
+            path: shown.to_owned(),
+            limit,
+        });
     }
     Ok(Some(ReadFile { bytes, look }))
 }
 
 /// Opens a regular file in an open folder; `None` when nothing has this name.
-fn open_at(folder: &OwnedFd, name: &OsStr, shown: &Path) -> Result<Option<(File, FileMode)>, DiskError> {
+fn open_at(
+    folder: &OwnedFd,
+    name: &OsStr,
+    shown: &Path,
+) -> Result<Option<(File, FileMode)>, DiskError> {
     // NONBLOCK: a pipe put in place of the file must not hang the command
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = match openat(folder, name, flags, Mode::empty()) {

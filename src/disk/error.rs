@@ -34,13 +34,25 @@ pub enum DiskError {
     #[error("{0}; other files of this change are written already")]
     HalfDone(Box<Self>),
     #[error("cannot {operation} {path}: no space left")]
-    NoSpace { path: PathBuf, operation: &'static str },
-    #[error("{0} is a mount of its own, and a file is only replaced whole: mount its folder instead")]
+    NoSpace {
+        path: PathBuf,
+        operation: &'static str,
+    },
+    #[error(
+        "{0} is a mount of its own, and a file is only replaced whole: mount its folder instead"
+    )]
     Mounted(PathBuf),
     #[error("cannot {operation} {path}: no permission, or a read-only disk")]
-    ReadOnly { path: PathBuf, operation: &'static str },
+    ReadOnly {
+        path: PathBuf,
+        operation: &'static str,
+    },
     #[error("cannot {operation} {path}: {source}")]
-    Io { path: PathBuf, operation: &'static str, source: io::Error },
+    Io {
+        path: PathBuf,
+        operation: &'static str,
+        source: io::Error,
+    },
 }
 
 impl DiskError {
@@ -54,7 +66,11 @@ impl DiskError {
             Some(Errno::NOENT) => Self::NotFound(path),
             Some(Errno::BUSY) => Self::Mounted(path),
             Some(Errno::LOOP) => Self::Symlink(path),
-            _ => Self::Io { path, operation, source },
+            _ => Self::Io {
+                path,
+                operation,
+                source,
+            },
         }
     }
 }

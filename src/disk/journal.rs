@@ -1,11 +1,11 @@
 //! The list of renames of a command that writes several files.
 //!
-//! It is complete on the disk before the first rename and gone after the last. Whoever finds one, under the
-//! lock, knows that its writer died in between.
+//! It is complete on the disk before the first rename and gone after the last. Whoever finds one,
+//! under the lock, knows that its writer died in between.
 //!
-//! Two lines: what it is with an HMAC of the rest, and the rest as JSON. Without the HMAC anybody who hands over
-//! a folder with a `.git` could have files replaced: it is made with a key of the user, over the files and over
-//! the [`JournalHome`].
+//! Two lines: what it is with an HMAC of the rest, and the rest as JSON. Without the HMAC anybody
+//! who hands over a folder with a `.git` could have files replaced: it is made with a key of the
+//! user, over the files and over the [`JournalHome`].
 
 use std::ffi::OsStr;
 use std::io::Write as _;
@@ -62,8 +62,8 @@ pub(super) enum FoundJournal {
     Nothing,
     /// This user's stax wrote it, for this work tree.
     Own(Vec<JournalEntry>),
-    /// It fits this work tree, and nothing proves who wrote it: an older stax, one without a key, or the disk
-    /// has another number now.
+    /// It fits this work tree, and nothing proves who wrote it: an older stax, one without a key,
+    /// or the disk has another number now.
     Unproven(Vec<JournalEntry>),
     /// A stax to come wrote it, and has to finish it.
     Newer,
@@ -75,14 +75,27 @@ pub(super) enum FoundJournal {
 pub(super) fn record(site: &Site, staged: &[Staged<'_>]) -> Result<(), DiskError> {
     let path = site.records_dir().join(NAME);
     let failed = |error: std::io::Error| DiskError::new(&path, "write", error);
-    let files = staged.iter().map(|one| JournalEntry::of(one.write, &one.temp)).collect();
-    let content = JournalContent { place: site.place()?, files };
+    let files = staged
+        .iter()
+        .map(|one| JournalEntry::of(one.write, &one.temp))
+        .collect();
+    let content = JournalContent {
+        place: site.place()?,
+        files,
+    };
     let text = serde_json::to_string(&content).map_err(|error| failed(error.into()))?;
-    let tag = site.key().and_then(|key| authenticate(&key, text.as_bytes()));
-    let tag = tag.map_or_else(|| UNSIGNED.to_owned(), |tag| base16ct::lower::encode_string(&tag));
+    let tag = site
+        .key()
+        .and_then(|key| authenticate(&key, text.as_bytes()));
+    let tag = tag.map_or_else(
+        || UNSIGNED.to_owned(),
+        |tag| base16ct::lower::encode_string(&tag),
+    );
     let folder = site.records(true)?;
     let mut file = new_file(&folder, JOURNAL_DRAFT, &path)?;
-    write!(file, "{HEAD}{tag}\n{text}").and_then(|()| file.sync_all()).map_err(failed)?;
+    write!(file, "{HEAD}{tag}\n{text}")
+        .and_then(|()| file.sync_all())
+        .map_err(failed)?;
     renameat(&folder, JOURNAL_DRAFT, &folder, NAME).map_err(|errno| failed(errno.into()))?;
     fsync(&folder).map_err(|errno| DiskError::new(&path, "flush the folder of", errno))
 }
@@ -90,11 +103,13 @@ pub(super) fn record(site: &Site, staged: &[Staged<'_>]) -> Result<(), DiskError
 /// Removes the journal: nothing is left to finish.
 pub(super) fn forget(site: &Site) -> Result<(), DiskError> {
     let (folder, path) = (site.records(false)?, site.records_dir().join(NAME));
-    unlinkat(&folder, NAME, AtFlags::empty()).map_err(|errno| DiskError::new(&path, "remove", errno))?;
+    unlinkat(&folder, NAME, AtFlags::empty())
+        .map_err(|errno| DiskError::new(&path, "remove", errno))?;
     fsync(&folder).map_err(|errno| DiskError::new(&path, "flush the folder of", errno))
 }
 
-/// Gives the journal another name, and returns its path. It is never deleted: it may say what happened.
+/// Gives the journal another name, and returns its path. It is never deleted: it may say what
+/// happened.
 pub(super) fn set_aside(site: &Site) -> Result<PathBuf, DiskError> {
     let folder = site.records(false)?;
     let path = site.records_dir().join(NAME);
@@ -104,7 +119,8 @@ pub(super) fn set_aside(site: &Site) -> Result<PathBuf, DiskError> {
         if aside.symlink_metadata().is_ok() {
             continue;
         }
-        renameat(&folder, NAME, &folder, &*name).map_err(|errno| DiskError::new(&path, "rename", errno))?;
+        renameat(&folder, NAME, &folder, &*name)
+            .map_err(|errno| DiskError::new(&path, "rename", errno))?;
         fsync(&folder).map_err(|errno| DiskError::new(&path, "flush the folder of", errno))?;
         return Ok(aside);
     }
@@ -141,12 +157,18 @@ pub(super) fn find(site: &Site) -> Result<FoundJournal, DiskError> {
 
 fn parse(bytes: &[u8], here: &JournalHome, site: &Site) -> Option<FoundJournal> {
     let text = std::str::from_utf8(bytes).ok()?;
-    let version = text.strip_prefix(ANY_HEAD).and_then(|rest| rest.split(' ').next()?.parse::<u32>().ok());
+    let version = text
+        .strip_prefix(ANY_HEAD)
+        .and_then(|rest| rest.split(' ').next()?.parse::<u32>().ok());
     if version.is_some_and(|version| version > VERSION) {
         return Some(FoundJournal::Newer);
     }
     let Some(signed) = text.strip_prefix(HEAD) else {
-        let UnsignedJournal { version, root, files } = serde_json::from_str(text).ok()?;
+        let UnsignedJournal {
+            version,
+            root,
+            files,
+        } = serde_json::from_str(text).ok()?;
         let is_here = version == 1 && root.as_os_str().as_encoded_bytes() == here.root;
         return is_here.then_some(FoundJournal::Unproven(files));
     };
@@ -158,10 +180,18 @@ fn parse(bytes: &[u8], here: &JournalHome, site: &Site) -> Option<FoundJournal> 
     let Some(key) = site.key().filter(|_| tag != UNSIGNED) else {
         return Some(FoundJournal::Unproven(files));
     };
-    if !is_authentic(&key, text.as_bytes(), &base16ct::lower::decode_vec(tag).ok()?) {
+    if !is_authentic(
+        &key,
+        text.as_bytes(),
+        &base16ct::lower::decode_vec(tag).ok()?,
+    ) {
         return None;
     }
-    Some(if place == *here { FoundJournal::Own(files) } else { FoundJournal::Unproven(files) })
+    Some(if place == *here {
+        FoundJournal::Own(files)
+    } else {
+        FoundJournal::Unproven(files)
+    })
 }
 
 impl JournalEntry {
@@ -176,7 +206,9 @@ impl JournalEntry {
 
     /// What a write may do, and no more.
     fn is_sound(&self) -> bool {
-        is_temp_name(self.temp.as_bytes()) && split(&self.path).is_ok() && check_target(&self.path).is_ok()
+        is_temp_name(self.temp.as_bytes())
+            && split(&self.path).is_ok()
+            && check_target(&self.path).is_ok()
     }
 }
 
@@ -186,5 +218,6 @@ pub(super) fn hash(bytes: &[u8]) -> String {
 
 /// Whether something lies where a journal may lie.
 pub(super) fn is_there(site: &Site) -> bool {
-    site.records(false).is_ok_and(|folder| statat(&folder, NAME, AtFlags::SYMLINK_NOFOLLOW).is_ok())
+    site.records(false)
+        .is_ok_and(|folder| statat(&folder, NAME, AtFlags::SYMLINK_NOFOLLOW).is_ok())
 }

@@ -38,9 +38,13 @@ impl Lock {
 
     /// Whether a writer is at work. Nothing is written to find out.
     pub(super) fn is_held(site: &Site) -> bool {
-        let Ok((folder, _)) = site.lock_dir(false) else { return false };
+        let Ok((folder, _)) = site.lock_dir(false) else {
+            return false;
+        };
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let Ok(file) = openat(&folder, NAME, flags, Mode::empty()).map(File::from) else { return false };
+        let Ok(file) = openat(&folder, NAME, flags, Mode::empty()).map(File::from) else {
+            return false;
+        };
         flock(&file, FlockOperation::NonBlockingLockShared) == Err(Errno::WOULDBLOCK)
     }
 }

@@ -11,28 +11,28 @@ use std::sync::{Mutex, Once, PoisonError};
 use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::process::{Pid, geteuid, test_kill_process};
 use signal_hook::consts::{
-    SIGABRT, SIGALRM, SIGHUP, SIGINT, SIGPROF, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGVTALRM, SIGXCPU,
-    SIGXFSZ,
+    SIGABRT, SIGALRM, SIGHUP, SIGINT, SIGPROF, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGVTALRM,
+    SIGXCPU, SIGXFSZ,
 };
 use signal_hook::iterator::Signals;
 use zeroize::Zeroizing;
 
 use super::DiskError;
 
-/// A folder of mode 0700 that is removed on drop and on every signal that would end the process and can be
-/// caught. What a killed process left is removed by the next one.
+/// A folder of mode 0700 that is removed on drop and on every signal that would end the process and
+/// can be caught. What a killed process left is removed by the next one.
 pub struct PrivateDir {
     path: PathBuf,
-    /// Locked while this process lives: a pid alone can be reused, or mean another process in another
-    /// container that shares the folder.
+    /// Locked while this process lives: a pid alone can be reused, or mean another process in
+    /// another container that shares the folder.
     _alive: File,
 }
 
-/// What ends a process unless it is caught. Faults of the program (SIGSEGV, …) are left out: they come back
-/// as soon as a handler returns.
+/// What ends a process unless it is caught. Faults of the program (SIGSEGV, …) are left out: they
+/// come back as soon as a handler returns.
 const DEADLY: [i32; 12] = [
-    SIGABRT, SIGALRM, SIGHUP, SIGINT, SIGPROF, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGVTALRM, SIGXCPU,
-    SIGXFSZ,
+    SIGABRT, SIGALRM, SIGHUP, SIGINT, SIGPROF, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGVTALRM,
+    SIGXCPU, SIGXFSZ,
 ];
 
 /// Folders that the signal thread removes.
@@ -41,8 +41,8 @@ static HELD: AtomicUsize = AtomicUsize::new(0);
 static WATCH: Once = Once::new();
 
 impl PrivateDir {
-    /// Makes a folder in `$XDG_RUNTIME_DIR`, else `/dev/shm`, else the system's folder for temporary
-    /// files, and removes those of dead processes there.
+    /// Makes a folder in `$XDG_RUNTIME_DIR`, else `/dev/shm`, else the system's folder for
+    /// temporary files, and removes those of dead processes there.
     ///
     /// # Errors
     /// [`DiskError`] when no folder can be made.
@@ -55,18 +55,27 @@ impl PrivateDir {
         sweep(base);
         let mut random = [0; 8];
         getrandom::fill(&mut random).expect("the system has randomness");
-        let name = format!("{PREFIX}{}-{:016x}", std::process::id(), u64::from_be_bytes(random));
+        let name = format!(
+            "{PREFIX}{}-{:016x}",
+            std::process::id(),
+            u64::from_be_bytes(random)
+        );
         let path = base.join(name);
         let failed = |error| DiskError::new(&path, "make", error);
         // known to the signal thread first, so that no signal falls between
-        LIVE.lock().unwrap_or_else(PoisonError::into_inner).push(path.clone());
+        LIVE.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(path.clone());
         let made = DirBuilder::new().mode(0o700).create(&path).and_then(|()| {
             let alive = File::open(&path)?;
             flock(&alive, FlockOperation::NonBlockingLockExclusive)?;
             Ok(alive)
         });
         match made {
-            Ok(alive) => Ok(Self { path, _alive: alive }),
+            Ok(alive) => Ok(Self {
+                path,
+                _alive: alive,
+            }),
             Err(error) => {
                 remove(&path);
                 Err(failed(error))
@@ -85,10 +94,16 @@ impl PrivateDir {
     /// [`DiskError::Exists`], or what the disk says.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<PathBuf, DiskError> {
         let path = self.path.join(name);
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path);
         match file.and_then(|mut file| file.write_all(bytes)) {
             Ok(()) => Ok(path),
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Err(DiskError::Exists(path)),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                Err(DiskError::Exists(path))
+            }
             Err(error) => Err(DiskError::new(&path, "write", error)),
         }
     }
@@ -100,18 +115,24 @@ impl PrivateDir {
     pub fn folder(&self, name: &str) -> Result<PathBuf, DiskError> {
         let path = self.path.join(name);
         let made = DirBuilder::new().mode(0o700).recursive(true).create(&path);
-        made.map_err(|error| DiskError::new(&path, "make", error)).map(|()| path)
+        made.map_err(|error| DiskError::new(&path, "make", error))
+            .map(|()| path)
     }
 
     /// Reads a file back, also one that an editor put in place of the first.
     ///
     /// # Errors
-    /// [`DiskError::TooLarge`] above `limit` bytes, [`DiskError::NotRegular`], [`DiskError::NotFound`].
+    /// [`DiskError::TooLarge`] above `limit` bytes, [`DiskError::NotRegular`],
+    /// [`DiskError::NotFound`].
     pub fn read(&self, name: &str, limit: usize) -> Result<Zeroizing<Vec<u8>>, DiskError> {
         let path = self.path.join(name);
         let failed = |error| DiskError::new(&path, "read", error);
         let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
-        let file = OpenOptions::new().read(true).custom_flags(flags).open(&path).map_err(failed)?;
+        let file = OpenOptions::new()
+            .read(true)
+            .custom_flags(flags)
+            .open(&path)
+            .map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;
         if !metadata.is_file() {
             return Err(DiskError::NotRegular(path));
@@ -119,12 +140,19 @@ impl PrivateDir {
         let size = usize::try_from(metadata.len()).unwrap_or(limit).min(limit);
         // reserved up front, because a buffer that grows leaves copies behind
         let mut bytes = Zeroizing::new(Vec::with_capacity(size + 2));
-        file.take(limit as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
-        if bytes.len() > limit { Err(DiskError::TooLarge { path, limit }) } else { Ok(bytes) }
+        file.take(limit as u64 + 1)
+            .read_to_end(&mut bytes)
+            .map_err(failed)?;
+        if bytes.len() > limit {
+            Err(DiskError::TooLarge { path, limit })
+        } else {
+            Ok(bytes)
+        }
     }
 
-    /// While the value lives, Ctrl-C does nothing here. The terminal sends it to the editor too, and
-    /// most editors carry on: the text must still be there. Every other signal still cleans up and ends.
+    /// While the value lives, Ctrl-C does nothing here. The terminal sends it to the editor too,
+    /// and most editors carry on: the text must still be there. Every other signal still cleans up
+    /// and ends.
     #[must_use]
     pub fn hold_interrupts(&self) -> HeldInterrupts {
         HELD.fetch_add(1, Ordering::SeqCst);
@@ -159,20 +187,33 @@ fn base() -> PathBuf {
     };
     let shared = Some(PathBuf::from("/dev/shm")).filter(|path| path.is_dir());
     let is_usable = |path: &PathBuf| rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok();
-    runtime.filter(own).into_iter().chain(shared).find(is_usable).unwrap_or_else(std::env::temp_dir)
+    runtime
+        .filter(own)
+        .into_iter()
+        .chain(shared)
+        .find(is_usable)
+        .unwrap_or_else(std::env::temp_dir)
 }
 
 fn remove(path: &Path) {
     let _ = fs::remove_dir_all(path);
-    LIVE.lock().unwrap_or_else(PoisonError::into_inner).retain(|live| live != path);
+    LIVE.lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .retain(|live| live != path);
 }
 
 /// Removes folders of this user whose process is dead by both signs: its pid and its lock.
 fn sweep(base: &Path) {
-    let Ok(entries) = fs::read_dir(base) else { return };
+    let Ok(entries) = fs::read_dir(base) else {
+        return;
+    };
     for entry in entries.flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(pid_of) else { continue };
-        let is_own = entry.metadata().is_ok_and(|at| at.is_dir() && at.uid() == geteuid().as_raw());
+        let Some(pid) = entry.file_name().to_str().and_then(pid_of) else {
+            continue;
+        };
+        let is_own = entry
+            .metadata()
+            .is_ok_and(|at| at.is_dir() && at.uid() == geteuid().as_raw());
         if !is_own || test_kill_process(pid).is_ok() {
             continue;
         }
@@ -232,10 +273,16 @@ mod tests {
         let dir = PrivateDir::create_in(base.path()).unwrap();
         let file = dir.write("a.yaml", b"x").unwrap();
         assert_eq!((mode(dir.path()), mode(&file)), (0o700, 0o600));
-        assert!(matches!(dir.write("a.yaml", b"y"), Err(DiskError::Exists(_))));
+        assert!(matches!(
+            dir.write("a.yaml", b"y"),
+            Err(DiskError::Exists(_))
+        ));
         assert_eq!(dir.read("a.yaml", 1).unwrap().as_slice(), b"x");
         fs::write(&file, "longer").unwrap();
-        assert!(matches!(dir.read("a.yaml", 3), Err(DiskError::TooLarge { .. })));
+        assert!(matches!(
+            dir.read("a.yaml", 3),
+            Err(DiskError::TooLarge { .. })
+        ));
         fs::remove_file(&file).unwrap();
         assert!(matches!(dir.read("a.yaml", 3), Err(DiskError::NotFound(_))));
         symlink("/etc/passwd", &file).unwrap();
@@ -249,7 +296,9 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         let mut child = Command::new("true").spawn().unwrap();
         child.wait().unwrap();
-        let dead = base.path().join(format!("stax-{}-0123456789abcdef", child.id()));
+        let dead = base
+            .path()
+            .join(format!("stax-{}-0123456789abcdef", child.id()));
         let other = base.path().join("stax-notes-0123456789abcdef");
         for path in [&dead, &other] {
             fs::create_dir(path).unwrap();
@@ -264,7 +313,11 @@ mod tests {
     fn signalled(hold: bool, signals: &[&str]) -> (PathBuf, std::process::ExitStatus) {
         let base = tempfile::tempdir().unwrap();
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "disk::private::tests::child_waits_in_a_private_folder", "--ignored"])
+            .args([
+                "--exact",
+                "disk::private::tests::child_waits_in_a_private_folder",
+                "--ignored",
+            ])
             .env("STAX_TEST_BASE", base.path())
             .env("STAX_TEST_HOLD", if hold { "1" } else { "0" })
             .stdout(Stdio::null())
@@ -277,7 +330,11 @@ mod tests {
         let path = PathBuf::from(fs::read_to_string(&ready).unwrap());
         for signal in signals {
             assert!(path.exists());
-            Command::new("kill").arg(signal).arg(child.id().to_string()).status().unwrap();
+            Command::new("kill")
+                .arg(signal)
+                .arg(child.id().to_string())
+                .status()
+                .unwrap();
             std::thread::sleep(std::time::Duration::from_millis(100));
         }
         (path, child.wait().unwrap())

@@ -29,7 +29,8 @@ pub struct Interrupted {
 pub enum Fate {
     /// It puts the rest in place.
     Finished,
-    /// It leaves the files as they are: one is neither what it was nor what it should be, or a new one is lost.
+    /// It leaves the files as they are: one is neither what it was nor what it should be, or a new
+    /// one is lost.
     Dropped,
     /// Nothing proves that this user's stax wrote it, so a person is asked.
     Asked,
@@ -39,7 +40,8 @@ pub enum Fate {
     Newer,
 }
 
-/// The change that was cut off in this work tree, if there is one and no writer is at work. Nothing is written.
+/// The change that was cut off in this work tree, if there is one and no writer is at work. Nothing
+/// is written.
 ///
 /// # Errors
 /// When the journal cannot be read.
@@ -92,7 +94,11 @@ fn look(site: &Site) -> Result<Option<Interrupted>, DiskError> {
     let (records, is_proven) = match journal::find(site)? {
         FoundJournal::Nothing => return Ok(None),
         FoundJournal::Newer => {
-            return Ok(Some(Interrupted { files: Vec::new(), journal: path, fate: Fate::Newer }));
+            return Ok(Some(Interrupted {
+                files: Vec::new(),
+                journal: path,
+                fate: Fate::Newer,
+            }));
         }
         FoundJournal::Own(records) => (records, true),
         FoundJournal::Unproven(records) => (records, false),
@@ -106,14 +112,22 @@ fn look(site: &Site) -> Result<Option<Interrupted>, DiskError> {
         (false, true) if is_open => Fate::Asked,
         (false, _) => Fate::SetAside,
     };
-    let files = waiting.iter().map(|file| (file.record.path.clone(), matches!(file.state, OnDisk::New)));
-    Ok(Some(Interrupted { files: files.collect(), journal: path, fate }))
+    let files = waiting
+        .iter()
+        .map(|file| (file.record.path.clone(), matches!(file.state, OnDisk::New)));
+    Ok(Some(Interrupted {
+        files: files.collect(),
+        journal: path,
+        fate,
+    }))
 }
 
-/// Puts the rest in place, where every file is still the old or the new one and every old one has its successor
-/// waiting. Otherwise somebody else was here since, and knows better. The journal is gone afterwards.
+/// Puts the rest in place, where every file is still the old or the new one and every old one has
+/// its successor waiting. Otherwise somebody else was here since, and knows better. The journal is
+/// gone afterwards.
 fn settle(site: &Site) -> Result<Fate, DiskError> {
-    let (FoundJournal::Own(records) | FoundJournal::Unproven(records)) = journal::find(site)? else {
+    let (FoundJournal::Own(records) | FoundJournal::Unproven(records)) = journal::find(site)?
+    else {
         return Ok(Fate::Dropped);
     };
     let waiting = waiting(site, &records)?;
@@ -126,15 +140,24 @@ fn settle(site: &Site) -> Result<Fate, DiskError> {
         let what = if is_whole { "finished" } else { "dropped" };
         format!("journal of {} files {what}", waiting.len())
     });
-    Ok(if is_whole { Fate::Finished } else { Fate::Dropped })
+    Ok(if is_whole {
+        Fate::Finished
+    } else {
+        Fate::Dropped
+    })
 }
 
 fn waiting<'a>(site: &Site, records: &'a [JournalEntry]) -> Result<Vec<Waiting<'a>>, DiskError> {
-    records.iter().map(|record| Waiting::find(site.root(), record)).collect()
+    records
+        .iter()
+        .map(|record| Waiting::find(site.root(), record))
+        .collect()
 }
 
 fn is_whole(waiting: &[Waiting<'_>]) -> bool {
-    waiting.iter().all(|file| !matches!(file.state, OnDisk::Neither))
+    waiting
+        .iter()
+        .all(|file| !matches!(file.state, OnDisk::Neither))
 }
 
 enum OnDisk {
@@ -155,14 +178,24 @@ impl<'a> Waiting<'a> {
     fn find(root: &Path, record: &'a JournalEntry) -> Result<Self, DiskError> {
         let (folders, name) = split(&record.path)?;
         let Some(folder) = unless_gone(open_folder(root, &folders, &record.path, false))? else {
-            return Ok(Self { record, place: None, state: OnDisk::Neither });
+            return Ok(Self {
+                record,
+                place: None,
+                state: OnDisk::Neither,
+            });
         };
         let state = record.state(&folder, name)?;
-        Ok(Self { record, place: Some((folder, name)), state })
+        Ok(Self {
+            record,
+            place: Some((folder, name)),
+            state,
+        })
     }
 
     fn settle(&self, is_whole: bool) -> Result<(), DiskError> {
-        let Some((folder, name)) = &self.place else { return Ok(()) };
+        let Some((folder, name)) = &self.place else {
+            return Ok(());
+        };
         let path = &self.record.path;
         if is_whole && matches!(self.state, OnDisk::Old) {
             renameat(folder, self.record.temp.as_str(), folder, *name)
@@ -188,11 +221,16 @@ impl JournalEntry {
         }
         let temp = read(OsStr::from_bytes(self.temp.as_bytes()))?.flatten();
         let waits = temp.is_some_and(|temp| hash(&temp.bytes) == self.new);
-        Ok(if now == self.old && waits { OnDisk::Old } else { OnDisk::Neither })
+        Ok(if now == self.old && waits {
+            OnDisk::Old
+        } else {
+            OnDisk::Neither
+        })
     }
 }
 
-/// `None` where something else is there now. Any other error says nothing about the file, so nothing is decided.
+/// `None` where something else is there now. Any other error says nothing about the file, so
+/// nothing is decided.
 fn unless_gone<T>(result: Result<T, DiskError>) -> Result<Option<T>, DiskError> {
     match result {
         Ok(found) => Ok(Some(found)),
@@ -202,7 +240,9 @@ fn unless_gone<T>(result: Result<T, DiskError>) -> Result<Option<T>, DiskError> 
             | DiskError::NotRegular(_)
             | DiskError::TooLarge { .. },
         ) => Ok(None),
-        Err(DiskError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotADirectory => Ok(None),
+        Err(DiskError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotADirectory => {
+            Ok(None)
+        }
         Err(error) => Err(error),
     }
 }

@@ -25,7 +25,8 @@ const DRAFTS: &str = "drafts";
 pub(super) const JOURNAL_DRAFT: &str = "journal.tmp";
 const MAX_DRAFTS: usize = 8 << 20;
 
-/// A work tree with its git folders. Linked work trees share the lock, and each has its own journal.
+/// A work tree with its git folders. Linked work trees share the lock, and each has its own
+/// journal.
 pub struct Site {
     root: PathBuf,
     git_dir: PathBuf,
@@ -35,9 +36,10 @@ pub struct Site {
 
 /// What a journal is bound to beside its text.
 ///
-/// A journal that travels, in an archive or a copied folder, keeps its text and may keep its path; it does not
-/// keep the inode of its git folder, nor the device on another disk. The git folder stands for the clone,
-/// because it holds the journal and, other than the work tree, belongs to one work tree alone.
+/// A journal that travels, in an archive or a copied folder, keeps its text and may keep its path;
+/// it does not keep the inode of its git folder, nor the device on another disk. The git folder
+/// stands for the clone, because it holds the journal and, other than the work tree, belongs to one
+/// work tree alone.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct JournalHome {
@@ -60,19 +62,29 @@ impl Site {
     #[must_use]
     pub fn of_clone(root: &Path, git_dir: &Path, common_dir: &Path) -> Self {
         let key = || UserKey::derived(Purpose::Journal);
-        Self { root: root.to_owned(), git_dir: git_dir.to_owned(), common_dir: common_dir.to_owned(), key }
+        Self {
+            root: root.to_owned(),
+            git_dir: git_dir.to_owned(),
+            common_dir: common_dir.to_owned(),
+            key,
+        }
     }
 
     /// A folder for the records of one write of one file, outside any repository.
     #[must_use]
     pub fn alone(folder: &Path) -> Self {
-        Self { key: || None, ..Self::of_clone(folder, folder, folder) }
+        Self {
+            key: || None,
+            ..Self::of_clone(folder, folder, folder)
+        }
     }
 
     /// Changes with every write of this work tree: each notes its drafts and forgets them.
     #[must_use]
     pub fn generation(&self) -> Option<SystemTime> {
-        fs::metadata(self.records_dir()).and_then(|folder| folder.modified()).ok()
+        fs::metadata(self.records_dir())
+            .and_then(|folder| folder.modified())
+            .ok()
     }
 
     #[cfg(test)]
@@ -86,7 +98,10 @@ impl Site {
 
     /// The folder of the lock, open, and its path.
     pub(super) fn lock_dir(&self, create: bool) -> Result<(OwnedFd, PathBuf), DiskError> {
-        Ok((folder_in(&self.common_dir, create)?, self.common_dir.join(FOLDER)))
+        Ok((
+            folder_in(&self.common_dir, create)?,
+            self.common_dir.join(FOLDER),
+        ))
     }
 
     pub(super) fn key(&self) -> Option<DerivedKey> {
@@ -104,16 +119,28 @@ impl Site {
     }
 
     pub(super) fn place(&self) -> Result<JournalHome, DiskError> {
-        let real = |path: &Path| fs::canonicalize(path).map_err(|error| DiskError::new(path, "open", error));
+        let real = |path: &Path| {
+            fs::canonicalize(path).map_err(|error| DiskError::new(path, "open", error))
+        };
         let (root, git_dir) = (real(&self.root)?, real(&self.git_dir)?);
-        let meta = fs::metadata(&git_dir).map_err(|error| DiskError::new(&git_dir, "open", error))?;
+        let meta =
+            fs::metadata(&git_dir).map_err(|error| DiskError::new(&git_dir, "open", error))?;
         let bytes = |path: PathBuf| path.into_os_string().into_vec();
-        Ok(JournalHome { root: bytes(root), git_dir: bytes(git_dir), device: meta.dev(), inode: meta.ino() })
+        Ok(JournalHome {
+            root: bytes(root),
+            git_dir: bytes(git_dir),
+            device: meta.dev(),
+            inode: meta.ino(),
+        })
     }
 
-    /// Notes the temporary files that a command is about to make. Not flushed: after a power cut one may stay
-    /// until its folder is written to again.
-    pub(super) fn note_drafts(&self, root: &Path, writes: &[(&Write, OsString)]) -> Result<(), DiskError> {
+    /// Notes the temporary files that a command is about to make. Not flushed: after a power cut
+    /// one may stay until its folder is written to again.
+    pub(super) fn note_drafts(
+        &self,
+        root: &Path,
+        writes: &[(&Write, OsString)],
+    ) -> Result<(), DiskError> {
         if root != self.root {
             return Ok(());
         }
@@ -139,13 +166,19 @@ impl Site {
         self.records_dir().join(DRAFTS).symlink_metadata().is_ok()
     }
 
-    /// Removes the temporary files of a killed writer. The caller holds the lock and has settled the journal. Only
-    /// names that stax gives, beneath the root: whoever wrote the list, nothing else can go.
+    /// Removes the temporary files of a killed writer. The caller holds the lock and has settled
+    /// the journal. Only names that stax gives, beneath the root: whoever wrote the list, nothing
+    /// else can go.
     pub(super) fn sweep_drafts(&self) {
-        let Ok(records) = self.records(false) else { return };
+        let Ok(records) = self.records(false) else {
+            return;
+        };
         let path = self.records_dir().join(DRAFTS);
         if let Ok(Some(found)) = read_at(&records, OsStr::new(DRAFTS), &path, MAX_DRAFTS) {
-            found.bytes.split(|byte| *byte == 0).for_each(|draft| self.remove_draft(draft));
+            found
+                .bytes
+                .split(|byte| *byte == 0)
+                .for_each(|draft| self.remove_draft(draft));
         }
         let _ = unlinkat(&records, JOURNAL_DRAFT, AtFlags::empty());
         self.forget_drafts();
@@ -153,7 +186,9 @@ impl Site {
 
     fn remove_draft(&self, draft: &[u8]) {
         let path = Path::new(OsStr::from_bytes(draft));
-        let Ok((folders, name)) = split(path) else { return };
+        let Ok((folders, name)) = split(path) else {
+            return;
+        };
         if !is_temp_name(name.as_bytes()) {
             return;
         }
@@ -178,5 +213,6 @@ pub(super) fn new_file(folder: &OwnedFd, name: &str, shown: &Path) -> Result<Fil
     let _ = unlinkat(folder, name, AtFlags::empty());
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let file = openat(folder, name, flags, Mode::from_raw_mode(0o600));
-    file.map(File::from).map_err(|errno| DiskError::new(shown, "write", errno))
+    file.map(File::from)
+        .map_err(|errno| DiskError::new(shown, "write", errno))
 }

@@ -38,17 +38,27 @@ impl<'a> Staged<'a> {
         let wanted = write.mode.map(|bits| Mode::from_raw_mode(bits as RawMode));
         let old = old.map(|found| found.look);
         let mode = wanted.or(old.map(|look| look.mode));
-        let staged = Self { write, temp, folder, name, mode, old, is_replaced: false, is_kept: false };
+        let staged = Self {
+            write,
+            temp,
+            folder,
+            name,
+            mode,
+            old,
+            is_replaced: false,
+            is_kept: false,
+        };
         let file = staged.put(&write.after)?;
         staged.finish(file)?;
         Ok(staged)
     }
 
-    /// A new file under the temporary name, with these bytes as far as they fit. Of mode 0600 where it gets one
-    /// of its own later.
+    /// A new file under the temporary name, with these bytes as far as they fit. Of mode 0600 where
+    /// it gets one of its own later.
     fn put(&self, bytes: &[u8]) -> Result<File, DiskError> {
         let failed = |error: std::io::Error| DiskError::new(&self.write.path, "write", error);
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mode = if self.mode.is_some() { 0o600 } else { 0o666 };
         let file = openat(&self.folder, &self.temp, flags, Mode::from_raw_mode(mode));
         let mut file = File::from(file.map_err(|errno| failed(errno.into()))?);
@@ -61,19 +71,23 @@ impl<'a> Staged<'a> {
 
     fn finish(&self, file: File) -> Result<(), DiskError> {
         let path = &self.write.path;
-        self.dress(&file).map_err(|errno| DiskError::new(path, "set the mode of", errno))?;
+        self.dress(&file)
+            .map_err(|errno| DiskError::new(path, "set the mode of", errno))?;
         fsync(&file).map_err(|errno| DiskError::new(path, "flush", errno))?;
         drop(file);
         let back = read_at(&self.folder, &self.temp, path, self.write.after.len())?;
         if back.is_none_or(|found| found.bytes != self.write.after) {
             let reason = "the disk gave back other bytes than were written".to_owned();
-            return Err(DiskError::Refused { path: path.clone(), reason });
+            return Err(DiskError::Refused {
+                path: path.clone(),
+                reason,
+            });
         }
         Ok(())
     }
 
-    /// Owner, group and mode, in this order: to change an owner clears bits of the mode. A user who is not root
-    /// cannot give a file away, and may not be in its group.
+    /// Owner, group and mode, in this order: to change an owner clears bits of the mode. A user who
+    /// is not root cannot give a file away, and may not be in its group.
     fn dress(&self, file: &File) -> rustix::io::Result<()> {
         if let Some(old) = self.old {
             let now = fstat(file)?;
@@ -98,10 +112,15 @@ impl<'a> Staged<'a> {
         Ok(())
     }
 
-    /// Puts the old bytes back, unless somebody wrote others meanwhile; says whether the new ones are gone.
-    /// Whatever happens, the file is whole.
+    /// Puts the old bytes back, unless somebody wrote others meanwhile; says whether the new ones
+    /// are gone. Whatever happens, the file is whole.
     pub(super) fn restore(&self) -> bool {
-        match read_at(&self.folder, self.name, &self.write.path, self.write.after.len()) {
+        match read_at(
+            &self.folder,
+            self.name,
+            &self.write.path,
+            self.write.after.len(),
+        ) {
             Ok(Some(found)) if found.bytes == self.write.after => {}
             Ok(_) | Err(DiskError::TooLarge { .. }) => return true,
             Err(_) => return false,
@@ -109,7 +128,9 @@ impl<'a> Staged<'a> {
         let Some(before) = &self.write.before else {
             return unlinkat(&self.folder, self.name, AtFlags::empty()).is_ok();
         };
-        let Ok(file) = self.put(before) else { return false };
+        let Ok(file) = self.put(before) else {
+            return false;
+        };
         let put_back = self
             .dress(&file)
             .and_then(|()| fsync(&file))
@@ -126,7 +147,8 @@ impl<'a> Staged<'a> {
     }
 
     pub(super) fn flush_folder(&self) -> Result<(), DiskError> {
-        fsync(&self.folder).map_err(|errno| DiskError::new(&self.write.path, "flush the folder of", errno))
+        fsync(&self.folder)
+            .map_err(|errno| DiskError::new(&self.write.path, "flush the folder of", errno))
     }
 
     fn remove_temp(&self) {
@@ -168,17 +190,28 @@ pub(super) fn temp_name() -> OsString {
 
 /// Whether a name is one that [`temp_name`] gives.
 pub(super) fn is_temp_name(name: &[u8]) -> bool {
-    let middle = name.strip_prefix(b".stax-").and_then(|rest| rest.strip_suffix(b".tmp"));
+    let middle = name
+        .strip_prefix(b".stax-")
+        .and_then(|rest| rest.strip_suffix(b".tmp"));
     middle.is_some_and(|hex| hex.len() == 16 && hex.iter().all(u8::is_ascii_hexdigit))
 }
 
-/// Removes what a killed writer left in the folder of a planned write. The caller holds the lock, has
-/// replayed the journal and has staged nothing yet, so no such file is in use.
+/// Removes what a killed writer left in the folder of a planned write. The caller holds the lock,
+/// has replayed the journal and has staged nothing yet, so no such file is in use.
 pub(super) fn sweep(root: &Path, write: &Write) {
-    let Ok((folders, _)) = split(&write.path) else { return };
-    let Ok(folder) = open_folder(root, &folders, &write.path, false) else { return };
-    let Ok(entries) = Dir::read_from(&folder) else { return };
-    for entry in entries.flatten().filter(|entry| is_temp_name(entry.file_name().to_bytes())) {
+    let Ok((folders, _)) = split(&write.path) else {
+        return;
+    };
+    let Ok(folder) = open_folder(root, &folders, &write.path, false) else {
+        return;
+    };
+    let Ok(entries) = Dir::read_from(&folder) else {
+        return;
+    };
+    for entry in entries
+        .flatten()
+        .filter(|entry| is_temp_name(entry.file_name().to_bytes()))
+    {
         let _ = unlinkat(&folder, entry.file_name(), AtFlags::empty());
     }
 }

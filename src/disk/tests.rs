@@ -14,7 +14,9 @@ struct Sandbox {
 
 impl Sandbox {
     fn new(files: &[(&str, &str)]) -> Self {
-        let sandbox = Self { home: TempDir::new().unwrap() };
+        let sandbox = Self {
+            home: TempDir::new().unwrap(),
+        };
         fs::create_dir(sandbox.root()).unwrap();
         for (path, text) in files {
             sandbox.put(path, text);
@@ -72,7 +74,12 @@ impl Sandbox {
 
 fn write(path: &str, before: Option<&str>, after: &str) -> Write {
     let before = before.map(|text| text.as_bytes().to_vec());
-    Write { path: path.into(), before, after: after.as_bytes().to_vec(), mode: None }
+    Write {
+        path: path.into(),
+        before,
+        after: after.as_bytes().to_vec(),
+        mode: None,
+    }
 }
 
 fn mode(path: PathBuf) -> u32 {
@@ -83,11 +90,21 @@ fn mode(path: PathBuf) -> u32 {
 fn files_are_replaced_created_and_keep_their_mode() {
     let sandbox = Sandbox::new(&[("a", "old"), ("same", "x")]);
     fs::set_permissions(sandbox.root().join("a"), fs::Permissions::from_mode(0o640)).unwrap();
-    let script = Write { mode: Some(0o755), ..write("run", None, "#!") };
-    let writes =
-        [write("a", Some("old"), "new"), write("d/e/b", None, "b"), write("same", Some("x"), "x"), script];
+    let script = Write {
+        mode: Some(0o755),
+        ..write("run", None, "#!")
+    };
+    let writes = [
+        write("a", Some("old"), "new"),
+        write("d/e/b", None, "b"),
+        write("same", Some("x"), "x"),
+        script,
+    ];
     sandbox.commit(&writes).unwrap();
-    assert_eq!((sandbox.text("a"), sandbox.text("d/e/b")), ("new".to_owned(), "b".to_owned()));
+    assert_eq!(
+        (sandbox.text("a"), sandbox.text("d/e/b")),
+        ("new".to_owned(), "b".to_owned())
+    );
     let modes = ["a", "d/e/b", "run"].map(|path| mode(sandbox.root().join(path)));
     assert_eq!(modes, [0o640, 0o644, 0o755]);
     assert_eq!(sandbox.names(), ["a", "b", "run", "same"]);
@@ -97,15 +114,29 @@ fn files_are_replaced_created_and_keep_their_mode() {
 
 #[test]
 fn what_changed_meanwhile_is_never_overwritten() {
-    for (now, planned) in [("other", Some("old")), ("older", Some("old")), ("", Some("old")), ("x", None)] {
+    for (now, planned) in [
+        ("other", Some("old")),
+        ("older", Some("old")),
+        ("", Some("old")),
+        ("x", None),
+    ] {
         let sandbox = Sandbox::new(&[("a", "1"), ("b", now)]);
         let result = sandbox.commit(&[write("a", Some("1"), "2"), write("b", planned, "new")]);
-        assert!(matches!(result, Err(DiskError::Changed(_) | DiskError::Exists(_))), "{now}");
-        assert_eq!((sandbox.text("a"), sandbox.text("b")), ("1".to_owned(), now.to_owned()));
+        assert!(
+            matches!(result, Err(DiskError::Changed(_) | DiskError::Exists(_))),
+            "{now}"
+        );
+        assert_eq!(
+            (sandbox.text("a"), sandbox.text("b")),
+            ("1".to_owned(), now.to_owned())
+        );
         assert_eq!(sandbox.names(), ["a", "b"]);
     }
     let sandbox = Sandbox::new(&[]);
-    assert!(matches!(sandbox.commit(&[write("gone", Some("x"), "y")]), Err(DiskError::Changed(_))));
+    assert!(matches!(
+        sandbox.commit(&[write("gone", Some("x"), "y")]),
+        Err(DiskError::Changed(_))
+    ));
 }
 
 #[test]
@@ -122,7 +153,10 @@ fn a_change_between_check_and_rename_is_seen() {
     let writes = [write("a", Some("1"), "2"), write("b", Some("1"), "2")];
     let result = commit(&sandbox.root(), &sandbox.site(), &writes, &meddle);
     assert!(matches!(result, Err(DiskError::Changed(path)) if path == Path::new("a")));
-    assert_eq!((sandbox.text("a"), sandbox.text("b")), ("theirs".to_owned(), "1".to_owned()));
+    assert_eq!(
+        (sandbox.text("a"), sandbox.text("b")),
+        ("theirs".to_owned(), "1".to_owned())
+    );
     assert_eq!(sandbox.names(), ["a", "b"]);
 }
 
@@ -131,16 +165,33 @@ fn a_refused_check_and_a_late_failure_leave_the_old_files() {
     let sandbox = Sandbox::new(&[("a", "1"), ("b", "1")]);
     let writes = [write("a", Some("1"), "2"), write("b", Some("1"), "2")];
     let refuse = |write: &Write| {
-        if write.path == Path::new("b") { Err("`KEY` would be in clear".to_owned()) } else { Ok(()) }
+        if write.path == Path::new("b") {
+            Err("`KEY` would be in clear".to_owned())
+        } else {
+            Ok(())
+        }
     };
     let result = commit(&sandbox.root(), &sandbox.site(), &writes, &refuse);
-    assert_eq!(result.unwrap_err().to_string(), "b was not written: `KEY` would be in clear");
+    assert_eq!(
+        result.unwrap_err().to_string(),
+        "b was not written: `KEY` would be in clear"
+    );
     // the same file twice: the second rename finds the bytes of the first
-    let twice = [write("a", Some("1"), "2"), write("b", Some("1"), "2"), write("a", Some("1"), "3")];
+    let twice = [
+        write("a", Some("1"), "2"),
+        write("b", Some("1"), "2"),
+        write("a", Some("1"), "3"),
+    ];
     assert!(matches!(sandbox.commit(&twice), Err(DiskError::Changed(_))));
     let created = [write("new", None, "2"), write("new", None, "3")];
-    assert!(matches!(sandbox.commit(&created), Err(DiskError::Exists(_))));
-    assert_eq!((sandbox.text("a"), sandbox.text("b")), ("1".to_owned(), "1".to_owned()));
+    assert!(matches!(
+        sandbox.commit(&created),
+        Err(DiskError::Exists(_))
+    ));
+    assert_eq!(
+        (sandbox.text("a"), sandbox.text("b")),
+        ("1".to_owned(), "1".to_owned())
+    );
     assert_eq!(sandbox.names(), ["a", "b"]);
     assert!(!sandbox.journal().exists());
 }
@@ -155,7 +206,16 @@ fn no_path_leads_out_of_the_root_or_through_a_symlink() {
     symlink(sandbox.root().join("real/a"), sandbox.root().join("file")).unwrap();
     symlink(outside.join("nothing"), sandbox.root().join("dangling")).unwrap();
     fs::create_dir(sandbox.root().join("folder")).unwrap();
-    for path in ["link/a", "file", "dangling", "../outside/a", "/etc/passwd", "folder", "real/a/b", ""] {
+    for path in [
+        "link/a",
+        "file",
+        "dangling",
+        "../outside/a",
+        "/etc/passwd",
+        "folder",
+        "real/a/b",
+        "",
+    ] {
         for before in [Some("1"), None] {
             let result = sandbox.commit(&[write(path, before, "2")]);
             let text = result.unwrap_err().to_string();
@@ -167,11 +227,17 @@ fn no_path_leads_out_of_the_root_or_through_a_symlink() {
             };
             assert!(text.contains(expected), "{path}: {text}");
         }
-        assert!(read_beneath(&sandbox.root(), Path::new(path), 100).is_err(), "{path}");
+        assert!(
+            read_beneath(&sandbox.root(), Path::new(path), 100).is_err(),
+            "{path}"
+        );
     }
     assert_eq!(fs::read_to_string(outside.join("a")).unwrap(), "1");
     assert_eq!(fs::read_dir(&outside).unwrap().count(), 1);
-    assert_eq!(read_beneath(&sandbox.root(), Path::new("real/a"), 1).unwrap(), b"1");
+    assert_eq!(
+        read_beneath(&sandbox.root(), Path::new("real/a"), 1).unwrap(),
+        b"1"
+    );
     let missing = read_beneath(&sandbox.root(), Path::new("real/b"), 1);
     assert!(matches!(missing, Err(DiskError::NotFound(_))));
     let small = read_beneath(&sandbox.root(), Path::new("real/a"), 0);
@@ -190,13 +256,18 @@ fn a_read_only_folder_is_named_and_left_alone() {
     let result = sandbox.commit(&[write("b", Some("1"), "2"), write("d/a", Some("1"), "2")]);
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
     assert!(matches!(result, Err(DiskError::ReadOnly { path, .. }) if path == Path::new("d/a")));
-    assert_eq!((sandbox.text("d/a"), sandbox.text("b")), ("1".to_owned(), "1".to_owned()));
+    assert_eq!(
+        (sandbox.text("d/a"), sandbox.text("b")),
+        ("1".to_owned(), "1".to_owned())
+    );
 }
 
 #[test]
 fn a_full_disk_leaves_the_old_file() {
     // every write to this device fails with ENOSPC; macOS has none
-    let Ok(full) = fs::OpenOptions::new().write(true).open("/dev/full") else { return };
+    let Ok(full) = fs::OpenOptions::new().write(true).open("/dev/full") else {
+        return;
+    };
     let error = std::io::Write::write_all(&mut &full, b"x").unwrap_err();
     let error = DiskError::new(Path::new("a"), "write", error);
     assert_eq!(error.to_string(), "cannot write a: no space left");
@@ -239,10 +310,14 @@ fn crash_at(site: &Site, root: &Path, renamed: usize) {
     let writes = [write("a", Some("1"), "2"), write("d/b", None, "2")];
     fs::create_dir_all(root.join("d")).unwrap();
     drop(Lock::acquire(site, Duration::ZERO).unwrap());
-    let mut staged: Vec<Staged<'_>> =
-        writes.iter().map(|write| Staged::new(root, write, staged::temp_name()).unwrap()).collect();
+    let mut staged: Vec<Staged<'_>> = writes
+        .iter()
+        .map(|write| Staged::new(root, write, staged::temp_name()).unwrap())
+        .collect();
     journal::record(site, &staged).unwrap();
-    staged[..renamed].iter_mut().for_each(|one| one.replace().unwrap());
+    staged[..renamed]
+        .iter_mut()
+        .for_each(|one| one.replace().unwrap());
     staged.into_iter().for_each(std::mem::forget);
 }
 
@@ -253,20 +328,34 @@ fn crash(sandbox: &Sandbox, renamed: usize) {
 fn fate(site: &Site, is_approved: bool) -> Option<Fate> {
     let seen = interrupted(site).unwrap().map(|found| found.fate);
     let done = repair(site, is_approved).unwrap().map(|found| found.fate);
-    assert!(done == seen || is_approved, "foretold {seen:?}, done {done:?}");
+    assert!(
+        done == seen || is_approved,
+        "foretold {seen:?}, done {done:?}"
+    );
     done
 }
 
 #[test]
 fn the_next_writer_finishes_what_a_dead_one_began() {
-    for (renamed, by_commit) in [(0, true), (1, true), (2, true), (0, false), (1, false), (2, false)] {
+    for (renamed, by_commit) in [
+        (0, true),
+        (1, true),
+        (2, true),
+        (0, false),
+        (1, false),
+        (2, false),
+    ] {
         let sandbox = Sandbox::new(&[("a", "1")]);
         crash(&sandbox, renamed);
         match by_commit {
             true => sandbox.commit(&[]).unwrap(),
             false => assert_eq!(fate(&sandbox.site(), false), Some(Fate::Finished)),
         }
-        assert_eq!((sandbox.text("a"), sandbox.text("d/b")), ("2".to_owned(), "2".to_owned()), "{renamed}");
+        assert_eq!(
+            (sandbox.text("a"), sandbox.text("d/b")),
+            ("2".to_owned(), "2".to_owned()),
+            "{renamed}"
+        );
         assert_eq!(sandbox.names(), ["a", "b"]);
         assert!(!sandbox.journal().exists());
         assert_eq!(fate(&sandbox.site(), false), None);
@@ -281,9 +370,15 @@ fn a_change_that_was_cut_off_is_told_and_nothing_is_written() {
     for _ in 0..2 {
         let found = interrupted(&sandbox.site()).unwrap().unwrap();
         assert_eq!(found.files, [("a".into(), true), ("d/b".into(), false)]);
-        assert_eq!((found.journal, found.fate), (sandbox.journal().canonicalize().unwrap(), Fate::Finished));
+        assert_eq!(
+            (found.journal, found.fate),
+            (sandbox.journal().canonicalize().unwrap(), Fate::Finished)
+        );
     }
-    assert_eq!((sandbox.names(), sandbox.text("a")), (names, "2".to_owned()));
+    assert_eq!(
+        (sandbox.names(), sandbox.text("a")),
+        (names, "2".to_owned())
+    );
     // a writer at work has a journal too
     let _held = Lock::acquire(&sandbox.site(), Duration::ZERO).unwrap();
     assert_eq!(interrupted(&sandbox.site()).unwrap(), None);
@@ -300,25 +395,47 @@ fn a_journal_is_dropped_when_a_file_is_neither_old_nor_new() {
 
     let sandbox = Sandbox::new(&[("a", "1")]);
     crash(&sandbox, 0);
-    let temp = sandbox.names().into_iter().find(|name| name.starts_with(".stax-")).unwrap();
-    let place = [sandbox.root().join(&temp), sandbox.root().join("d").join(&temp)];
-    place.iter().filter(|path| path.exists()).for_each(|path| fs::remove_file(path).unwrap());
+    let temp = sandbox
+        .names()
+        .into_iter()
+        .find(|name| name.starts_with(".stax-"))
+        .unwrap();
+    let place = [
+        sandbox.root().join(&temp),
+        sandbox.root().join("d").join(&temp),
+    ];
+    place
+        .iter()
+        .filter(|path| path.exists())
+        .for_each(|path| fs::remove_file(path).unwrap());
     sandbox.commit(&[write("a", Some("1"), "3")]).unwrap();
-    assert_eq!((sandbox.text("a"), sandbox.names()), ("3".to_owned(), vec!["a".to_owned()]));
+    assert_eq!(
+        (sandbox.text("a"), sandbox.names()),
+        ("3".to_owned(), vec!["a".to_owned()])
+    );
 }
 
 #[test]
 fn a_journal_of_another_key_or_another_folder_is_set_aside() {
     type Move = fn(&Sandbox) -> Site;
     let moves: [(&str, Move); 4] = [
-        ("another user", |sandbox| sandbox.site().with_key(|| Some(DerivedKey::new([8; 32])))),
+        ("another user", |sandbox| {
+            sandbox.site().with_key(|| Some(DerivedKey::new([8; 32])))
+        }),
         ("another text", |sandbox| {
             let text = fs::read_to_string(sandbox.journal()).unwrap();
-            fs::write(sandbox.journal(), text.replace("\"path\":\"a\"", "\"path\":\"d/c\"")).unwrap();
+            fs::write(
+                sandbox.journal(),
+                text.replace("\"path\":\"a\"", "\"path\":\"d/c\""),
+            )
+            .unwrap();
             sandbox.site()
         }),
         ("another git folder", |sandbox| {
-            let (git, moved) = (sandbox.home.path().join("git"), sandbox.home.path().join("moved"));
+            let (git, moved) = (
+                sandbox.home.path().join("git"),
+                sandbox.home.path().join("moved"),
+            );
             fs::rename(&git, &moved).unwrap();
             symlink(&moved, &git).unwrap();
             sandbox.site()
@@ -335,13 +452,19 @@ fn a_journal_of_another_key_or_another_folder_is_set_aside() {
         crash(&sandbox, 1);
         let site = moved(&sandbox);
         assert!(
-            matches!(commit(&sandbox.root(), &site, &[], &|_| Ok(())), Err(DiskError::Journal(_))),
+            matches!(
+                commit(&sandbox.root(), &site, &[], &|_| Ok(())),
+                Err(DiskError::Journal(_))
+            ),
             "{what}"
         );
         assert_eq!(fate(&site, false), Some(Fate::SetAside), "{what}");
         assert_eq!(sandbox.text("a"), "2", "{what}");
         assert!(!sandbox.root().join("d/b").exists(), "{what}");
-        assert!(sandbox.records().join("journal.foreign-1").exists(), "{what}");
+        assert!(
+            sandbox.records().join("journal.foreign-1").exists(),
+            "{what}"
+        );
         assert_eq!(fate(&site, false), None, "{what}");
     }
 }
@@ -351,13 +474,25 @@ fn a_journal_of_another_key_or_another_folder_is_set_aside() {
 fn without_proof_a_person_is_asked() {
     let first = |sandbox: &Sandbox| {
         let text = fs::read_to_string(sandbox.journal()).unwrap();
-        let files = text.split_once("\"files\":").unwrap().1.strip_suffix('}').unwrap().to_owned();
+        let files = text
+            .split_once("\"files\":")
+            .unwrap()
+            .1
+            .strip_suffix('}')
+            .unwrap()
+            .to_owned();
         let root = sandbox.root().canonicalize().unwrap();
-        let text = format!("{{\"version\":1,\"root\":{:?},\"files\":{files}}}", root.to_str().unwrap());
+        let text = format!(
+            "{{\"version\":1,\"root\":{:?},\"files\":{files}}}",
+            root.to_str().unwrap()
+        );
         fs::write(sandbox.journal(), text).unwrap();
     };
     let other_inode = |sandbox: &Sandbox| {
-        let (git, moved) = (sandbox.home.path().join("git"), sandbox.home.path().join("moved"));
+        let (git, moved) = (
+            sandbox.home.path().join("git"),
+            sandbox.home.path().join("moved"),
+        );
         fs::rename(&git, &moved).unwrap();
         fs::create_dir(&git).unwrap();
         fs::rename(moved.join("stax"), git.join("stax")).unwrap();
@@ -372,11 +507,17 @@ fn without_proof_a_person_is_asked() {
         (&without_key, &first),
     ];
     for (number, (site, prepare)) in cases.iter().enumerate() {
-        for (is_approved, text, expected) in [(true, "2", Fate::Finished), (false, "1", Fate::Asked)] {
+        for (is_approved, text, expected) in
+            [(true, "2", Fate::Finished), (false, "1", Fate::Asked)]
+        {
             let sandbox = Sandbox::new(&[("a", "1")]);
             crash_at(&site(&sandbox), &sandbox.root(), 0);
             prepare(&sandbox);
-            assert_eq!(fate(&site(&sandbox), is_approved), Some(expected), "{number}");
+            assert_eq!(
+                fate(&site(&sandbox), is_approved),
+                Some(expected),
+                "{number}"
+            );
             assert_eq!(sandbox.text("a"), text, "{number}");
             assert_eq!(sandbox.journal().exists(), !is_approved, "{number}");
         }
@@ -412,10 +553,18 @@ fn a_forged_journal_removes_nothing_and_stops_the_command() {
         assert!(matches!(result, Err(DiskError::Journal(_))), "{text}");
         assert_eq!(fate(&sandbox.site(), true), Some(Fate::SetAside), "{text}");
     }
-    let texts =
-        ["a", "keep", ".git/config", ".git/.stax-0123456789abcdef.tmp"].map(|path| sandbox.text(path));
+    let texts = [
+        "a",
+        "keep",
+        ".git/config",
+        ".git/.stax-0123456789abcdef.tmp",
+    ]
+    .map(|path| sandbox.text(path));
     assert_eq!(texts, ["1", "1", "1", "2"]);
-    assert!(matches!(sandbox.commit(&[write(".git/config", Some("1"), "2")]), Err(DiskError::GitFolder(_))));
+    assert!(matches!(
+        sandbox.commit(&[write(".git/config", Some("1"), "2")]),
+        Err(DiskError::GitFolder(_))
+    ));
 }
 
 #[test]
@@ -423,7 +572,11 @@ fn nothing_is_written_through_a_link_in_the_git_folder() {
     for name in ["journal", "journal.tmp", "drafts", "lock"] {
         let sandbox = Sandbox::new(&[("a", "1"), ("b", "1"), ("precious", "1")]);
         fs::create_dir_all(sandbox.records()).unwrap();
-        symlink(sandbox.root().join("precious"), sandbox.records().join(name)).unwrap();
+        symlink(
+            sandbox.root().join("precious"),
+            sandbox.records().join(name),
+        )
+        .unwrap();
         let _ = sandbox.commit(&[write("a", Some("1"), "2"), write("b", Some("1"), "2")]);
         assert_eq!(sandbox.text("precious"), "1", "{name}");
     }
@@ -432,7 +585,10 @@ fn nothing_is_written_through_a_link_in_the_git_folder() {
     fs::create_dir_all(sandbox.home.path().join("git")).unwrap();
     fs::create_dir(&elsewhere).unwrap();
     symlink(&elsewhere, sandbox.records()).unwrap();
-    assert!(matches!(sandbox.commit(&[write("a", Some("1"), "2")]), Err(DiskError::Symlink(_))));
+    assert!(matches!(
+        sandbox.commit(&[write("a", Some("1"), "2")]),
+        Err(DiskError::Symlink(_))
+    ));
     assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0);
 }
 
@@ -442,9 +598,15 @@ fn temporary_files_of_a_killed_writer_are_swept_in_every_folder() {
     let outside = sandbox.home.path().join(".stax-0123456789abcdef.tmp");
     fs::write(&outside, "x").unwrap();
     let writes = [write("d/e/b", None, "2"), write("f/c", None, "2")];
-    let drafts: Vec<_> = writes.iter().map(|write| (write, staged::temp_name())).collect();
+    let drafts: Vec<_> = writes
+        .iter()
+        .map(|write| (write, staged::temp_name()))
+        .collect();
     drop(Lock::acquire(&sandbox.site(), Duration::ZERO).unwrap());
-    sandbox.site().note_drafts(&sandbox.root(), &drafts).unwrap();
+    sandbox
+        .site()
+        .note_drafts(&sandbox.root(), &drafts)
+        .unwrap();
     let staged = Staged::new(&sandbox.root(), &writes[0], drafts[0].1.clone()).unwrap();
     std::mem::forget(staged);
     // what a list names that no stax made stays
@@ -474,14 +636,20 @@ fn what_could_not_be_put_back_is_finished_by_the_next_writer() {
     fs::remove_dir(sandbox.root().join(&staged[0].temp)).unwrap();
     drop(staged);
     sandbox.commit(&[]).unwrap();
-    assert_eq!((sandbox.text("a"), sandbox.text("b")), ("2".to_owned(), "2".to_owned()));
+    assert_eq!(
+        (sandbox.text("a"), sandbox.text("b")),
+        ("2".to_owned(), "2".to_owned())
+    );
     assert_eq!(sandbox.names(), ["a", "b"]);
 }
 
 #[test]
 fn leftovers_of_a_killed_writer_are_swept() {
-    let sandbox =
-        Sandbox::new(&[("a", "1"), (".stax-0123456789abcdef.tmp", "half"), (".stax-mine.tmp", "x")]);
+    let sandbox = Sandbox::new(&[
+        ("a", "1"),
+        (".stax-0123456789abcdef.tmp", "half"),
+        (".stax-mine.tmp", "x"),
+    ]);
     sandbox.commit(&[write("a", Some("1"), "2")]).unwrap();
     assert_eq!(sandbox.names(), [".stax-mine.tmp", "a"]);
 }

@@ -1,5 +1,5 @@
-//! A random key of this user, outside every repository: what it vouches for was made by this user's stax, and
-//! no clone or unpacked archive can bring it along. Masks are made with it too.
+//! A random key of this user, outside every repository: what it vouches for was made by this user's
+//! stax, and no clone or unpacked archive can bring it along. Masks are made with it too.
 
 use std::fs::{DirBuilder, File};
 use std::io::{Read as _, Write as _};
@@ -51,7 +51,9 @@ impl UserKey {
         let folder = user_folder()?;
         let file = folder.join(FILE);
         // whoever makes it first wins; the others read it
-        read(&file).or_else(|| make(&folder, &file)).or_else(|| read(&file))
+        read(&file)
+            .or_else(|| make(&folder, &file))
+            .or_else(|| read(&file))
     }
 
     /// The key itself, which only masks use.
@@ -74,7 +76,11 @@ impl UserKey {
 /// `stax` in the user's configuration folder; `None` when the environment names no home.
 #[must_use]
 pub fn user_folder() -> Option<PathBuf> {
-    let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let absolute = |name| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
     let base = absolute("XDG_CONFIG_HOME").or_else(|| Some(absolute("HOME")?.join(".config")))?;
     Some(base.join("stax"))
 }
@@ -88,7 +94,9 @@ pub(super) fn authenticate(key: &[u8; LEN], text: &[u8]) -> Option<[u8; 32]> {
 
 /// Whether a text is what [`authenticate`] saw, compared in constant time.
 pub(super) fn is_authentic(key: &[u8; LEN], text: &[u8], tag: &[u8]) -> bool {
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return false };
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else {
+        return false;
+    };
     mac.update(text);
     mac.verify_slice(tag).is_ok()
 }
@@ -100,11 +108,18 @@ fn read(path: &Path) -> Option<UserKey> {
     file.take(LEN as u64 + 1).read_to_end(&mut bytes).ok()?;
     let euid = geteuid();
     let is_private = meta.mode() & 0o077 == 0 && (meta.uid() == euid.as_raw() || euid.is_root());
-    Some(UserKey { bytes: Zeroizing::new(bytes.as_slice().try_into().ok()?), is_private })
+    Some(UserKey {
+        bytes: Zeroizing::new(bytes.as_slice().try_into().ok()?),
+        is_private,
+    })
 }
 
 fn make(folder: &Path, path: &Path) -> Option<UserKey> {
-    DirBuilder::new().recursive(true).mode(0o700).create(folder).ok()?;
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .ok()?;
     let mut bytes = Zeroizing::new([0; LEN]);
     getrandom::fill(&mut *bytes).expect("the system has randomness");
     // made with mode 0600
@@ -114,7 +129,10 @@ fn make(folder: &Path, path: &Path) -> Option<UserKey> {
     new.as_file().sync_all().ok()?;
     new.persist_noclobber(path).ok()?;
     let _ = File::open(folder).and_then(|folder| folder.sync_all());
-    Some(UserKey { bytes, is_private: true })
+    Some(UserKey {
+        bytes,
+        is_private: true,
+    })
 }
 
 #[cfg(test)]
@@ -142,8 +160,12 @@ mod tests {
 
     #[test]
     fn each_purpose_has_its_own_key_and_none_is_the_key_itself() {
-        let key = UserKey { bytes: Zeroizing::new([7; LEN]), is_private: true };
-        let [journal, history] = [Purpose::Journal, Purpose::History].map(|it| key.derive(it).unwrap());
+        let key = UserKey {
+            bytes: Zeroizing::new([7; LEN]),
+            is_private: true,
+        };
+        let [journal, history] =
+            [Purpose::Journal, Purpose::History].map(|it| key.derive(it).unwrap());
         assert!(*journal != *history && *journal != *key.bytes);
         assert_eq!(*journal, *key.derive(Purpose::Journal).unwrap());
     }

@@ -1,9 +1,9 @@
 //! A plain `.env` as people write it, read strictly.
 //!
-//! There is no standard, so what readers agree on is read and what they disagree on is refused with its
-//! line: a value that changes on the way into a store is found by nobody. Nothing is ever expanded: `$2a$10$…`
-//! is a password hash and `$(id)` is text. Messages never quote a line, because the second line of a key that
-//! was pasted without quotes is a secret.
+//! There is no standard, so what readers agree on is read and what they disagree on is refused with
+//! its line: a value that changes on the way into a store is found by nobody. Nothing is ever
+//! expanded: `$2a$10$…` is a password hash and `$(id)` is text. Messages never quote a line,
+//! because the second line of a key that was pasted without quotes is a secret.
 
 use std::collections::HashMap;
 
@@ -28,30 +28,36 @@ pub struct LineFault {
     pub what: String,
 }
 
-/// Lines `NAME=value` or `export NAME=value`, with blanks around the `=`; blank lines and lines that start with
-/// `#`. Line ends may be CRLF, a byte order mark is skipped.
+/// Lines `NAME=value` or `export NAME=value`, with blanks around the `=`; blank lines and lines
+/// that start with `#`. Line ends may be CRLF, a byte order mark is skipped.
 ///
 /// - `'…'` is literal, also over several lines.
 /// - `"…"` may have several lines, and the escape `\n`.
 /// - Anything else goes to the end of the line or to a blank with `#` behind it, less blanks at both ends.
 ///
-/// What node 20, dotenv 17 (npm) and python-dotenv 1 read differently is refused: other escapes, a `#` without a
-/// blank before it, `\\` in single quotes. A shell that reads the file itself differs in more: it splits at
-/// blanks, expands `$`, and leaves `\n` as it is.
+/// What node 20, dotenv 17 (npm) and python-dotenv 1 read differently is refused: other escapes, a
+/// `#` without a blank before it, `\\` in single quotes. A shell that reads the file itself differs
+/// in more: it splits at blanks, expands `$`, and leaves `\n` as it is.
 ///
 /// # Errors
 /// Every [`LineFault`]; after a quote that is never closed nothing more can be read.
 pub fn parse(text: &str) -> Result<Vec<Assignment>, Vec<LineFault>> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let (mut pairs, mut faults) = (Vec::new(), Vec::new());
-    let mut reader = EnvFileParser { rest: text, line: 1 };
+    let mut reader = EnvFileParser {
+        rest: text,
+        line: 1,
+    };
     while !reader.rest.is_empty() {
         let line = reader.line;
         match reader.pair() {
             Ok(None) => {}
             Ok(Some(pair)) => pairs.push(pair),
             Err(what) => {
-                faults.push(LineFault { line, what: what.into() });
+                faults.push(LineFault {
+                    line,
+                    what: what.into(),
+                });
                 if what == OPEN {
                     break;
                 }
@@ -60,7 +66,11 @@ pub fn parse(text: &str) -> Result<Vec<Assignment>, Vec<LineFault>> {
         }
     }
     faults.extend(twins(&pairs));
-    if faults.is_empty() { Ok(pairs) } else { Err(faults) }
+    if faults.is_empty() {
+        Ok(pairs)
+    } else {
+        Err(faults)
+    }
 }
 
 fn twins(pairs: &[Assignment]) -> Vec<LineFault> {
@@ -69,7 +79,10 @@ fn twins(pairs: &[Assignment]) -> Vec<LineFault> {
     for pair in pairs {
         if let Some(first) = seen.insert(&pair.name, pair.line) {
             let what = format!("`{}` stands on line {first} already", pair.name);
-            faults.push(LineFault { line: pair.line, what });
+            faults.push(LineFault {
+                line: pair.line,
+                what,
+            });
         }
     }
     faults
@@ -77,14 +90,18 @@ fn twins(pairs: &[Assignment]) -> Vec<LineFault> {
 
 const OPEN: &str = "a quote opens here and is never closed";
 const NO_EQUALS: &str = "there is no `=`; a value of several lines needs quotes";
-const NAME: &str = "what stands before the `=` is no name (letters, digits and `_`, not a digit first)";
+const NAME: &str =
+    "what stands before the `=` is no name (letters, digits and `_`, not a digit first)";
 const BEHIND: &str = "text behind the closing quote; put all of the value into one pair of quotes";
 const HASH: &str =
     "a `#` without a blank before it begins a comment for some readers; put the value into quotes";
 const EQUALS: &str = "a value that starts with `=`; put it into quotes if it is meant";
-const BACKTICK: &str = "backticks quote in some readers and run a command in others; use single quotes";
-const CONTINUED: &str = "a backslash at the end joins lines in some readers; put the value into quotes";
-const ESCAPE: &str = "readers disagree about this backslash; use single quotes, or stax secrets set";
+const BACKTICK: &str =
+    "backticks quote in some readers and run a command in others; use single quotes";
+const CONTINUED: &str =
+    "a backslash at the end joins lines in some readers; put the value into quotes";
+const ESCAPE: &str =
+    "readers disagree about this backslash; use single quotes, or stax secrets set";
 const LITERAL: &str = "readers disagree about two backslashes in single quotes, and about one at their end; use stax secrets set";
 const NUL: &str = "holds NUL, which no environment can carry";
 
@@ -108,7 +125,9 @@ impl<'a> EnvFileParser<'a> {
         }
         let (before, _) = self.this_line().split_once('=').ok_or(NO_EQUALS)?;
         let name = before.trim();
-        let exported = name.strip_prefix("export").filter(|rest| rest.starts_with([' ', '\t']));
+        let exported = name
+            .strip_prefix("export")
+            .filter(|rest| rest.starts_with([' ', '\t']));
         let name = exported.map_or(name, str::trim_start);
         if !is_name(name) {
             return Err(NAME);
@@ -126,9 +145,18 @@ impl<'a> EnvFileParser<'a> {
         if value.contains('\0') {
             return Err(NUL);
         }
-        let signs: &[&str] = if is_literal { &["${"] } else { &["${", "$(", "`"] };
+        let signs: &[&str] = if is_literal {
+            &["${"]
+        } else {
+            &["${", "$(", "`"]
+        };
         let looks_expanded = signs.iter().any(|sign| value.contains(sign));
-        Ok(Some(Assignment { name, value, line, looks_expanded }))
+        Ok(Some(Assignment {
+            name,
+            value,
+            line,
+            looks_expanded,
+        }))
     }
 
     /// Up to the line break, which is not part of it, nor the CR before it.
@@ -164,7 +192,9 @@ impl<'a> EnvFileParser<'a> {
         let mut fault = None;
         let mut signs = self.rest[1..].char_indices().peekable();
         let end = loop {
-            let Some((at, sign)) = signs.next() else { return Err(OPEN) };
+            let Some((at, sign)) = signs.next() else {
+                return Err(OPEN);
+            };
             match sign {
                 '"' => break at,
                 '\\' => match signs.next() {
@@ -199,7 +229,10 @@ impl<'a> EnvFileParser<'a> {
         let line = self.this_line();
         let comment = line
             .char_indices()
-            .zip(std::iter::once(behind_blank).chain(line.chars().map(|sign| matches!(sign, ' ' | '\t'))))
+            .zip(
+                std::iter::once(behind_blank)
+                    .chain(line.chars().map(|sign| matches!(sign, ' ' | '\t'))),
+            )
             .find(|((_, sign), behind_blank)| *sign == '#' && *behind_blank)
             .map(|((at, _), _)| at);
         let value = line[..comment.unwrap_or(line.len())].trim_matches([' ', '\t']);
@@ -223,7 +256,10 @@ impl<'a> EnvFileParser<'a> {
 
 fn is_name(name: &str) -> bool {
     let is_letter = |sign: char| sign.is_ascii_alphabetic() || sign == '_';
-    name.starts_with(is_letter) && name.chars().all(|sign| is_letter(sign) || sign.is_ascii_digit())
+    name.starts_with(is_letter)
+        && name
+            .chars()
+            .all(|sign| is_letter(sign) || sign.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -234,7 +270,10 @@ mod tests {
 
     fn read(text: &str) -> Vec<(String, String)> {
         let pairs = parse(text).unwrap_or_else(|faults| panic!("{text:?}: {faults:?}"));
-        pairs.into_iter().map(|pair| (pair.name, pair.value.to_string())).collect()
+        pairs
+            .into_iter()
+            .map(|pair| (pair.name, pair.value.to_string()))
+            .collect()
     }
 
     #[test]
@@ -255,7 +294,10 @@ mod tests {
             ("A=a\t# b", "a"),
             ("A=a=b==", "a=b=="),
             ("A=it's", "it's"),
-            ("A=$2a$10$N9qo8uLOickgx2ZMRZoMye", "$2a$10$N9qo8uLOickgx2ZMRZoMye"),
+            (
+                "A=$2a$10$N9qo8uLOickgx2ZMRZoMye",
+                "$2a$10$N9qo8uLOickgx2ZMRZoMye",
+            ),
             ("A=\"$2a$10$N9\"", "$2a$10$N9"),
             ("A=${HOME}/$(id)", "${HOME}/$(id)"),
             ("A=C:\\x", "C:\\x"),
@@ -273,7 +315,10 @@ mod tests {
             assert_eq!(read(text), [("A".to_owned(), value.to_owned())], "{text:?}");
         }
         assert_eq!(read(""), []);
-        assert_eq!(read("A=1\n_b2=2"), [("A".into(), "1".into()), ("_b2".into(), "2".into())]);
+        assert_eq!(
+            read("A=1\n_b2=2"),
+            [("A".into(), "1".into()), ("_b2".into(), "2".into())]
+        );
     }
 
     #[test]
@@ -316,15 +361,25 @@ mod tests {
             assert_eq!(faults[0].what, what, "{text:?}");
         }
         let faults = parse("A=1\nB=2\nA=3\n").unwrap_err();
-        assert_eq!(faults[0].to_string(), "line 3: `A` stands on line 1 already");
+        assert_eq!(
+            faults[0].to_string(),
+            "line 3: `A` stands on line 1 already"
+        );
     }
 
     #[test]
     fn no_message_quotes_a_secret() {
         let key = "KEY=-----BEGIN KEY-----\nMIIEcanary/1+x==\nMIIEcanary2\n-----END KEY-----\n";
         let faults = parse(key).unwrap_err();
-        assert_eq!(faults.iter().map(|fault| fault.line).collect::<Vec<_>>(), [2, 3, 4]);
-        assert!(faults.iter().all(|fault| !fault.to_string().contains("canary")));
+        assert_eq!(
+            faults.iter().map(|fault| fault.line).collect::<Vec<_>>(),
+            [2, 3, 4]
+        );
+        assert!(
+            faults
+                .iter()
+                .all(|fault| !fault.to_string().contains("canary"))
+        );
     }
 
     #[test]

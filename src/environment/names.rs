@@ -1,8 +1,9 @@
 //! Names that may enter the environment of a shell or a child process.
 //!
-//! A secret file is written by many hands; a value named `LD_PRELOAD` or `PROMPT_COMMAND` would run code
-//! in the shell of everyone who loads it. What programs obey stands in one [`table`], in classes; names of credentials
-//! pass, also where they look alike (`GITHUB_CLIENT_SECRET`, `SSH_PRIVATE_KEY`).
+//! A secret file is written by many hands; a value named `LD_PRELOAD` or `PROMPT_COMMAND` would run
+//! code in the shell of everyone who loads it. What programs obey stands in one [`table`], in
+//! classes; names of credentials pass, also where they look alike (`GITHUB_CLIENT_SECRET`,
+//! `SSH_PRIVATE_KEY`).
 
 mod table;
 
@@ -15,7 +16,8 @@ const MAX_BYTES: usize = 128;
 pub enum Class {
     /// It runs or redirects code, or turns a check off: refused unless the user allows the name.
     Runs,
-    /// It is read by stax or sops itself, and so would choose the next environment or key: nothing allows it.
+    /// It is read by stax or sops itself, and so would choose the next environment or key: nothing
+    /// allows it.
     Own,
     /// It points at a proxy, certificates or configuration: one that appears later is held back.
     Points,
@@ -45,13 +47,17 @@ const ZSH: &[&str] = &[
 /// A name that does not enter the environment. The name is part of the message, escaped.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    #[error("{0:?} is not a name for the environment: letters, digits and `_`, at most 128, no digit first")]
+    #[error(
+        "{0:?} is not a name for the environment: letters, digits and `_`, at most 128, no digit first"
+    )]
     Shape(String),
     #[error(
         "`{name}` changes what programs run, load or trust ({place}); if you mean it: stax allow env {name}"
     )]
     Refused { name: String, place: &'static str },
-    #[error("`{0}` is read by stax or sops itself, and a store does not decide what they do next; rename it")]
+    #[error(
+        "`{0}` is read by stax or sops itself, and a store does not decide what they do next; rename it"
+    )]
     Own(String),
 }
 
@@ -72,7 +78,10 @@ pub fn check_name(name: &str, allowed: &[String]) -> Result<(), NameError> {
     match obeyed(name) {
         Some((Class::Own, _)) => Err(NameError::Own(name.to_owned())),
         Some((Class::Runs, place)) if !allowed.iter().any(|allowed| allowed == name) => {
-            Err(NameError::Refused { name: name.to_owned(), place })
+            Err(NameError::Refused {
+                name: name.to_owned(),
+                place,
+            })
         }
         _ => Ok(()),
     }
@@ -85,8 +94,14 @@ pub fn check_name(name: &str, allowed: &[String]) -> Result<(), NameError> {
 pub fn check_shape(name: &str) -> Result<(), NameError> {
     let has_shape = name.len() <= MAX_BYTES
         && name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    if has_shape { Ok(()) } else { Err(NameError::Shape(name.chars().take(MAX_BYTES).collect())) }
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if has_shape {
+        Ok(())
+    } else {
+        Err(NameError::Shape(name.chars().take(MAX_BYTES).collect()))
+    }
 }
 
 /// The class of a name and where it is written; `None` for an ordinary one.
@@ -101,7 +116,11 @@ fn obeyed(name: &str) -> Option<(Class, &'static str)> {
     }
     // without case: zsh ties `path` to `PATH`, curl reads `https_proxy`, and Windows knows no case
     let upper = name.to_ascii_uppercase();
-    let fits = |row: &&NameRow| row.names.split_ascii_whitespace().any(|pattern| matches(pattern, &upper));
+    let fits = |row: &&NameRow| {
+        row.names
+            .split_ascii_whitespace()
+            .any(|pattern| matches(pattern, &upper))
+    };
     TABLE.iter().find(fits).map(|row| (row.class, row.source))
 }
 
@@ -109,7 +128,9 @@ fn matches(pattern: &str, name: &str) -> bool {
     if let Some(end) = pattern.strip_prefix('*') {
         return name.ends_with(end) && name.len() > end.len();
     }
-    pattern.strip_suffix('*').map_or(pattern == name, |start| name.starts_with(start))
+    pattern
+        .strip_suffix('*')
+        .map_or(pattern == name, |start| name.starts_with(start))
 }
 
 #[cfg(test)]
@@ -169,7 +190,12 @@ mod tests {
             "LUA_INIT_5_4",
         ] {
             let error = check_name(name, &[]).unwrap_err();
-            assert!(error.to_string().ends_with(&format!("stax allow env {name}")), "{name}");
+            assert!(
+                error
+                    .to_string()
+                    .ends_with(&format!("stax allow env {name}")),
+                "{name}"
+            );
             assert_eq!(check_name(name, &[name.to_owned()]), Ok(()));
             assert_eq!(class(name), Some(Class::Runs), "{name}");
         }
@@ -232,8 +258,17 @@ mod tests {
 
     #[test]
     fn nothing_allows_what_stax_and_sops_read() {
-        for name in ["STAX_ENV", "stax_diff", "SOPS_AGE_KEY", "SOPS_EDITOR", "RUNNER_SECRETS_KEY"] {
-            assert_eq!(check_name(name, &[name.to_owned()]), Err(NameError::Own(name.to_owned())));
+        for name in [
+            "STAX_ENV",
+            "stax_diff",
+            "SOPS_AGE_KEY",
+            "SOPS_EDITOR",
+            "RUNNER_SECRETS_KEY",
+        ] {
+            assert_eq!(
+                check_name(name, &[name.to_owned()]),
+                Err(NameError::Own(name.to_owned()))
+            );
         }
     }
 
@@ -245,9 +280,17 @@ mod tests {
             for name in row.names.split_ascii_whitespace() {
                 assert!(seen.insert(name), "{name} twice");
                 let plain = name.trim_matches('*');
-                assert!(!plain.is_empty() && check_shape(plain).is_ok() && plain == plain.to_uppercase());
+                assert!(
+                    !plain.is_empty()
+                        && check_shape(plain).is_ok()
+                        && plain == plain.to_uppercase()
+                );
                 let example = name.replace('*', "X");
-                assert_eq!(class(&example), Some(row.class), "{name}: an earlier row has it");
+                assert_eq!(
+                    class(&example),
+                    Some(row.class),
+                    "{name}: an earlier row has it"
+                );
             }
         }
     }
@@ -255,8 +298,19 @@ mod tests {
     #[test]
     fn nothing_allows_a_name_of_another_shape() {
         let long = "A".repeat(129);
-        for name in ["", "1A", "A-B", "A B", "A.B", "ключ", "A\n", "A=B", "A\u{1b}[2J", "$A", long.as_str()]
-        {
+        for name in [
+            "",
+            "1A",
+            "A-B",
+            "A B",
+            "A.B",
+            "ключ",
+            "A\n",
+            "A=B",
+            "A\u{1b}[2J",
+            "$A",
+            long.as_str(),
+        ] {
             let error = check_name(name, &[name.to_owned()]).unwrap_err();
             assert!(matches!(error, NameError::Shape(_)), "{name:?}");
             assert!(!error.to_string().contains(['\n', '\u{1b}']), "{error}");

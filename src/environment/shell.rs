@@ -1,7 +1,7 @@
 //! Names and values written for others to read: POSIX shells, dotenv files and GitHub Actions.
 //!
-//! Names are checked by [`super::names`] before they come here; each function checks the shape again,
-//! because a name is written unquoted.
+//! Names are checked by [`super::names`] before they come here; each function checks the shape
+//! again, because a name is written unquoted.
 
 use super::names::{NameError, check_shape};
 
@@ -24,8 +24,9 @@ pub enum ExportError {
     Delimiter(String),
 }
 
-/// `export NAME='value'` with a line break: survives `eval "$(…)"` in sh, dash, bash and zsh, and `| source` in fish,
-/// unchanged. Backslashes stand outside of the quotes, because fish undoes them within.
+/// `export NAME='value'` with a line break: survives `eval "$(…)"` in sh, dash, bash and zsh, and
+/// `| source` in fish, unchanged. Backslashes stand outside of the quotes, because fish undoes them
+/// within.
 ///
 /// # Errors
 /// [`ExportError`]: a name of the wrong shape, or NUL in the value.
@@ -43,12 +44,14 @@ pub fn export_line(name: &str, value: &str) -> Result<String, ExportError> {
 
 /// `NAME=value` with a line break, for dotenv readers.
 ///
-/// Only in ways that node, dotenv (npm), python-dotenv, docker compose and bash read alike: raw when every character
-/// is plain, else in single quotes, else in double quotes without any escape. python-dotenv undoes `\\` in single
-/// quotes and expands `${…}` in all; the others undo neither, and of a carriage return each makes something else.
+/// Only in ways that node, dotenv (npm), python-dotenv, docker compose and bash read alike: raw
+/// when every character is plain, else in single quotes, else in double quotes without any escape.
+/// python-dotenv undoes `\\` in single quotes and expands `${…}` in all; the others undo neither,
+/// and of a carriage return each makes something else.
 ///
 /// # Errors
-/// [`ExportError`]: a name of the wrong shape, NUL in the value, or a value that they read differently.
+/// [`ExportError`]: a name of the wrong shape, NUL in the value, or a value that they read
+/// differently.
 pub fn dotenv_line(name: &str, value: &str) -> Result<String, ExportError> {
     check(name, value)?;
     let raw = |c: char| c.is_ascii_alphanumeric() || "_./:@%+,-".contains(c);
@@ -67,22 +70,25 @@ pub fn dotenv_line(name: &str, value: &str) -> Result<String, ExportError> {
     Err(ExportError::Readers(name.to_owned()))
 }
 
-/// The lines for the file that `$GITHUB_ENV` names. The caller draws the delimiter at random, at least 16
-/// letters and digits, new for each value.
+/// The lines for the file that `$GITHUB_ENV` names. The caller draws the delimiter at random, at
+/// least 16 letters and digits, new for each value.
 ///
 /// # Errors
-/// [`ExportError`]: a name of the wrong shape, NUL in the value, or a delimiter that is weak or occurs in it.
+/// [`ExportError`]: a name of the wrong shape, NUL in the value, or a delimiter that is weak or
+/// occurs in it.
 pub fn github_env(name: &str, value: &str, delimiter: &str) -> Result<String, ExportError> {
     check(name, value)?;
-    let strong = delimiter.len() >= 16 && delimiter.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let strong =
+        delimiter.len() >= 16 && delimiter.bytes().all(|byte| byte.is_ascii_alphanumeric());
     if !strong || value.contains(delimiter) {
         return Err(ExportError::Delimiter(name.to_owned()));
     }
     Ok(format!("{name}<<{delimiter}\n{value}\n{delimiter}\n"))
 }
 
-/// The `::add-mask::` lines to print before anything else can print the value: one for the whole value
-/// and, when it has several lines, one for each that is long enough, since a log is masked line by line.
+/// The `::add-mask::` lines to print before anything else can print the value: one for the whole
+/// value and, when it has several lines, one for each that is long enough, since a log is masked
+/// line by line.
 #[must_use]
 pub fn github_masks(value: &str) -> String {
     let mut masks = Vec::new();
@@ -93,14 +99,25 @@ pub fn github_masks(value: &str) -> String {
         let lines = value.split(['\n', '\r']).map(str::trim);
         masks.extend(lines.filter(|line| line.len() >= MIN_MASKED_LINE));
     }
-    let escape = |text: &str| text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
-    masks.iter().map(|mask| format!("::add-mask::{}\n", escape(mask))).collect()
+    let escape = |text: &str| {
+        text.replace('%', "%25")
+            .replace('\r', "%0D")
+            .replace('\n', "%0A")
+    };
+    masks
+        .iter()
+        .map(|mask| format!("::add-mask::{}\n", escape(mask)))
+        .collect()
 }
 
 /// Which names are refused is decided before; here only the shape counts.
 fn check(name: &str, value: &str) -> Result<(), ExportError> {
     check_shape(name)?;
-    if value.contains('\0') { Err(ExportError::Nul(name.to_owned())) } else { Ok(()) }
+    if value.contains('\0') {
+        Err(ExportError::Nul(name.to_owned()))
+    } else {
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -140,7 +157,11 @@ mod tests {
         for (value, shell, dotenv) in [
             ("", "''", ""),
             ("5432", "'5432'", "5432"),
-            ("postgres://u:p@h/db", "'postgres://u:p@h/db'", "postgres://u:p@h/db"),
+            (
+                "postgres://u:p@h/db",
+                "'postgres://u:p@h/db'",
+                "postgres://u:p@h/db",
+            ),
             ("a b", "'a b'", "'a b'"),
             ("$(id) `id` #", "'$(id) `id` #'", "'$(id) `id` #'"),
             ("it's", r"'it'\''s'", "\"it's\""),
@@ -148,7 +169,10 @@ mod tests {
             (r"C:\x", r"'C:'\\'x'", r"'C:\x'"),
             (r#"{"a":1}"#, r#"'{"a":1}'"#, r#"'{"a":1}'"#),
         ] {
-            assert_eq!(export_line("A", value).unwrap(), format!("export A={shell}\n"));
+            assert_eq!(
+                export_line("A", value).unwrap(),
+                format!("export A={shell}\n")
+            );
             assert_eq!(dotenv_line("A", value).unwrap(), format!("A={dotenv}\n"));
         }
     }
@@ -165,7 +189,15 @@ mod tests {
 
     #[test]
     fn what_readers_of_dotenv_read_differently_is_refused() {
-        for value in ["it's $5", r"\\server\share", r"end\", "a\rb", "${HOME}", "it's \"x\"", "it's `x`"] {
+        for value in [
+            "it's $5",
+            r"\\server\share",
+            r"end\",
+            "a\rb",
+            "${HOME}",
+            "it's \"x\"",
+            "it's `x`",
+        ] {
             let error = dotenv_line("A", value).unwrap_err();
             assert_eq!(error, ExportError::Readers("A".into()), "{value}");
             assert!(!error.to_string().contains(value));
@@ -180,7 +212,10 @@ mod tests {
             "A<<ghadelimiter0123456789\nx\ny\n\nghadelimiter0123456789\n"
         );
         assert!(github_env("A", &format!("x\n{delimiter}\nB=1"), delimiter).is_err());
-        assert!(github_env("A", "x", "EOF").is_err() && github_env("A", "x", "0123456789abcdef\n").is_err());
+        assert!(
+            github_env("A", "x", "EOF").is_err()
+                && github_env("A", "x", "0123456789abcdef\n").is_err()
+        );
         assert_eq!(github_masks("sk_live"), "::add-mask::sk_live\n");
         assert_eq!(
             github_masks("line one\r\n{\n50% off\n"),

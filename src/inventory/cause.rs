@@ -33,7 +33,15 @@ impl Obstacle {
     #[must_use]
     pub fn new(path: &str, rule: Option<RuleAt>, cause: Cause) -> Self {
         let (labels, steps) = (Vec::new(), Vec::new());
-        Self { path: path.to_owned(), env: None, rule, cause, labels, steps, known: None }
+        Self {
+            path: path.to_owned(),
+            env: None,
+            rule,
+            cause,
+            labels,
+            steps,
+            known: None,
+        }
     }
 }
 
@@ -70,12 +78,18 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Locked { .. } => f.write_str("no identity opens it"),
-            Self::Foreign(kinds) => write!(f, "has keys of other kinds ({}), which stay", kinds.join(", ")),
+            Self::Foreign(kinds) => write!(
+                f,
+                "has keys of other kinds ({}), which stay",
+                kinds.join(", ")
+            ),
             Self::TooLarge => write!(f, "is larger than {} MiB", MAX_FILE >> 20),
             Self::Unmerged => f.write_str("has an unfinished merge"),
             Self::Absent => f.write_str("is in the index and not in this work tree"),
             Self::NoLongerSops => f.write_str("is no longer a SOPS file in the work tree"),
-            Self::BoundToOther => f.write_str("is bound in .stax/vault.json and is no SOPS document"),
+            Self::BoundToOther => {
+                f.write_str("is bound in .stax/vault.json and is no SOPS document")
+            }
             Self::Policy { path, what } => write!(f, "its policy {path} cannot be read: {what}"),
             Self::Integrity(what) | Self::Unreadable(what) | Self::Other(what) => f.write_str(what),
         }
@@ -103,11 +117,15 @@ impl SecretFile {
             cause,
             labels: self.labels().into_iter().map(str::to_owned).collect(),
             steps: Vec::new(),
-            known: Some(KnownVersion { document: Box::new(self.document.clone()), is_from_index: false }),
+            known: Some(KnownVersion {
+                document: Box::new(self.document.clone()),
+                is_from_index: false,
+            }),
         })
     }
 
-    /// Whether a file may get new stanzas or a new data key, as far as that can be told without any key.
+    /// Whether a file may get new stanzas or a new data key, as far as that can be told without any
+    /// key.
     ///
     /// # Errors
     /// [`Cause::Foreign`]: only the programs of those keys could encrypt to them.
@@ -121,10 +139,16 @@ impl SecretFile {
         if metadata.foreign.is_empty() || !are_concerned {
             return Ok(());
         }
-        let command = if keys == DataKeyChange::Keep { "updatekeys -y" } else { "rotate -i" };
+        let command = if keys == DataKeyChange::Keep {
+            "updatekeys -y"
+        } else {
+            "rotate -i"
+        };
         let path = shell_words::quote(&self.target.path);
         let step = format!("sops {command} {}{path}", self.sops_types());
-        Err(self.obstacle(Cause::Foreign(metadata.foreign.clone())).step(step))
+        Err(self
+            .obstacle(Cause::Foreign(metadata.foreign.clone()))
+            .step(step))
     }
 }
 

@@ -43,14 +43,16 @@ pub fn format_of(path: &str, bytes: &[u8]) -> Format {
     document(path, bytes).map_or_else(|| Format::of_path(path), |document| document.format())
 }
 
-/// What a file that is not bound and of which one pass told `traits` holds; `None` where it has nothing to do with SOPS. `is_named`: an attribute or its
-/// parent says that it has.
+/// What a file that is not bound and of which one pass told `traits` holds; `None` where it has
+/// nothing to do with SOPS. `is_named`: an attribute or its parent says that it has.
 #[must_use]
 pub fn secret(path: &str, is_named: bool, read: &Read, traits: Traits) -> Option<FileContent> {
     match read {
         Read::Absent => None,
         Read::Whole(bytes) => judged(path, false, is_named, bytes, traits),
-        Read::Large(_) => (is_named || traits.may_be_document()).then_some(FileContent::Unjudged(TOO_LARGE)),
+        Read::Large(_) => {
+            (is_named || traits.may_be_document()).then_some(FileContent::Unjudged(TOO_LARGE))
+        }
     }
 }
 
@@ -60,7 +62,13 @@ pub fn content_of(path: &str, is_bound: bool, bytes: &[u8]) -> Option<FileConten
     judged(path, is_bound, false, bytes, sniff(bytes))
 }
 
-fn judged(path: &str, is_bound: bool, is_named: bool, bytes: &[u8], traits: Traits) -> Option<FileContent> {
+fn judged(
+    path: &str,
+    is_bound: bool,
+    is_named: bool,
+    bytes: &[u8],
+    traits: Traits,
+) -> Option<FileContent> {
     if !is_named && !traits.speaks_of_sops() {
         return None;
     }
@@ -84,31 +92,44 @@ pub(super) enum PathContent {
 
 /// What stax cannot read sops may: it must not be passed over.
 pub(super) fn found(path: &str, is_bound: bool, bytes: &[u8]) -> PathContent {
-    let Some(content) = content_of(path, is_bound, bytes) else { return PathContent::NotSops };
+    let Some(content) = content_of(path, is_bound, bytes) else {
+        return PathContent::NotSops;
+    };
     let what = match content {
         FileContent::Document(document) => return PathContent::Document(document),
         FileContent::Broken { line, what, .. } => format!("cannot be read: line {line}: {what}"),
         FileContent::Unjudged(why) => why.to_owned(),
         FileContent::NotText => "cannot be read: it is not UTF-8 text".to_owned(),
         FileContent::OtherFormat => "is of another format than its name says".to_owned(),
-        FileContent::Clear | FileContent::Missing | FileContent::NotRegular => return PathContent::NotSops,
+        FileContent::Clear | FileContent::Missing | FileContent::NotRegular => {
+            return PathContent::NotSops;
+        }
     };
-    PathContent::Obstacle(Cause::Unreadable(what), recipients_in(bytes).into_iter().collect(), Vec::new())
+    PathContent::Obstacle(
+        Cause::Unreadable(what),
+        recipients_in(bytes).into_iter().collect(),
+        Vec::new(),
+    )
 }
 
 /// Recipients of age and ssh that stand anywhere in a text.
 pub(super) fn recipients_in(bytes: &[u8]) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for start in memchr::memmem::find_iter(bytes, b"age1") {
-        let key = bytes[start..].iter().take_while(|byte| byte.is_ascii_alphanumeric());
+        let key = bytes[start..]
+            .iter()
+            .take_while(|byte| byte.is_ascii_alphanumeric());
         found.insert(String::from_utf8_lossy(&key.copied().collect::<Vec<u8>>()).into_owned());
     }
     for start in memchr::memmem::find_iter(bytes, b"ssh-") {
         let rest = &bytes[start..];
         let is_part = |byte: &&u8| byte.is_ascii_alphanumeric() || b"-+/= ".contains(*byte);
         let text: Vec<u8> = rest.iter().take_while(is_part).copied().collect();
-        let words: Vec<String> =
-            String::from_utf8_lossy(&text).split(' ').take(2).map(str::to_owned).collect();
+        let words: Vec<String> = String::from_utf8_lossy(&text)
+            .split(' ')
+            .take(2)
+            .map(str::to_owned)
+            .collect();
         found.insert(words.join(" "));
     }
     found

@@ -10,19 +10,20 @@ use super::cause::KnownVersion;
 use super::content::{PathContent, found, recipients_in};
 use super::tree::{may_hold_document, sniff_file};
 use super::{
-    Cause, FileTree, GitState, Inventory, MAX_FILE, Obstacle, POLICY, PolicyFiles, Result, SecretFile,
-    Target, TreeSource, is_policy,
+    Cause, FileTree, GitState, Inventory, MAX_FILE, Obstacle, POLICY, PolicyFiles, Result,
+    SecretFile, Target, TreeSource, is_policy,
 };
 use crate::policy::vault::Vault;
 use crate::repo::IndexEntry;
 
-/// How far a tree is looked through: always what git has of it, what is bound, and what somebody typed.
+/// How far a tree is looked through: always what git has of it, what is bound, and what somebody
+/// typed.
 #[derive(Clone, Copy, Default)]
 pub struct Extent<'a> {
     /// Paths that somebody typed: they count in any case.
     pub named: &'a [String],
-    /// Of a work tree also what git neither knows nor ignores, unless `status.showUntrackedFiles` says no, and what is
-    /// no longer as the index has it. That reads every folder.
+    /// Of a work tree also what git neither knows nor ignores, unless `status.showUntrackedFiles`
+    /// says no, and what is no longer as the index has it. That reads every folder.
     pub is_whole: bool,
     /// What a sparse checkout leaves out and this clone lacks is asked of the remote.
     pub fetches: bool,
@@ -62,20 +63,32 @@ impl FileTree<'_> {
                 paths.entry(entry.path.clone()).or_default().push(entry);
             }
         }
-        let bound = vault.iter().flat_map(|vault| &vault.files).map(|file| &file.path);
+        let bound = vault
+            .iter()
+            .flat_map(|vault| &vault.files)
+            .map(|file| &file.path);
         for path in bound.chain(extent.named) {
             paths.entry(path.clone()).or_default();
         }
-        let others = paths.keys().filter(|path| is_policy(path) && *path != POLICY).map(String::as_str);
+        let others = paths
+            .keys()
+            .filter(|path| is_policy(path) && *path != POLICY)
+            .map(String::as_str);
         inventory.policies = self.policies(others, extent.fetches);
-        let look = PathJudge { tree: self, vault: vault.as_ref(), changed, fetches: extent.fetches };
+        let look = PathJudge {
+            tree: self,
+            vault: vault.as_ref(),
+            changed,
+            fetches: extent.fetches,
+        };
         for (path, entries) in paths.iter().filter(|(path, _)| !is_policy(path)) {
             look.at(path, entries, &mut inventory);
         }
         Ok(inventory)
     }
 
-    /// Files of the work tree that git ignores and that are SOPS documents; they are named and never written.
+    /// Files of the work tree that git ignores and that are SOPS documents; they are named and
+    /// never written.
     ///
     /// # Errors
     /// When git cannot tell.
@@ -83,11 +96,20 @@ impl FileTree<'_> {
         if !self.repo.shows_untracked()? {
             return Ok(Vec::new());
         }
-        let ignored = self.repo.ignored_files()?.into_iter().filter(|path| !is_policy(path));
+        let ignored = self
+            .repo
+            .ignored_files()?
+            .into_iter()
+            .filter(|path| !is_policy(path));
         let file = |path: String| match self.on_disk(&path, false) {
             PathContent::Document(document) => {
                 let target = Target { path, env: None };
-                Some(SecretFile { target, document: *document, rule: None, state: GitState::Ignored })
+                Some(SecretFile {
+                    target,
+                    document: *document,
+                    rule: None,
+                    state: GitState::Ignored,
+                })
             }
             _ => None,
         };
@@ -99,7 +121,10 @@ impl FileTree<'_> {
         let unreadable =
             |what: String| PathContent::Obstacle(Cause::Unreadable(what), Vec::new(), Vec::new());
         let about = self.root.join(path).symlink_metadata();
-        let size = about.ok().filter(std::fs::Metadata::is_file).map_or(0, |about| about.len());
+        let size = about
+            .ok()
+            .filter(std::fs::Metadata::is_file)
+            .map_or(0, |about| about.len());
         if size > MAX_FILE as u64 {
             return match self.labels_of_large(path) {
                 Ok(Some(labels)) => PathContent::Obstacle(Cause::TooLarge, labels, Vec::new()),
@@ -118,9 +143,11 @@ impl FileTree<'_> {
         }
     }
 
-    /// The recipients that a large file names, where it looks like a SOPS document. It is read in pieces.
+    /// The recipients that a large file names, where it looks like a SOPS document. It is read in
+    /// pieces.
     fn labels_of_large(&self, path: &str) -> std::io::Result<Option<Vec<String>>> {
-        let is_sops = sniff_file(self.root, path.as_ref()).is_ok_and(|traits| traits.may_be_document());
+        let is_sops =
+            sniff_file(self.root, path.as_ref()).is_ok_and(|traits| traits.may_be_document());
         if !is_sops {
             return Ok(None);
         }
@@ -149,7 +176,10 @@ struct PathJudge<'a> {
 
 impl PathJudge<'_> {
     fn at(&self, path: &str, entries: &[IndexEntry], inventory: &mut Inventory) {
-        let env = self.vault.and_then(|vault| vault.env_for_path(path)).map(str::to_owned);
+        let env = self
+            .vault
+            .and_then(|vault| vault.env_for_path(path))
+            .map(str::to_owned);
         let is_bound = env.is_some();
         let (found, known) = self.inspect(path, entries, is_bound);
         let found = match found {
@@ -162,9 +192,21 @@ impl PathJudge<'_> {
         let rule = inventory.policies.rule_for(path, is_bound);
         match found {
             PathContent::Document(document) => {
-                let target = Target { path: path.to_owned(), env };
-                let state = if entries.is_empty() { GitState::Untracked } else { GitState::Tracked };
-                let file = SecretFile { target, document: *document, rule, state };
+                let target = Target {
+                    path: path.to_owned(),
+                    env,
+                };
+                let state = if entries.is_empty() {
+                    GitState::Untracked
+                } else {
+                    GitState::Tracked
+                };
+                let file = SecretFile {
+                    target,
+                    document: *document,
+                    rule,
+                    state,
+                };
                 match broken_above(&file, &inventory.policies) {
                     Some(cause) => inventory.obstacles.push(*file.obstacle(cause)),
                     None => inventory.files.push(file),
@@ -172,7 +214,15 @@ impl PathJudge<'_> {
             }
             PathContent::Obstacle(cause, labels, steps) => {
                 let path = path.to_owned();
-                inventory.obstacles.push(Obstacle { path, env, rule, cause, labels, steps, known });
+                inventory.obstacles.push(Obstacle {
+                    path,
+                    env,
+                    rule,
+                    cause,
+                    labels,
+                    steps,
+                    known,
+                });
             }
             PathContent::NotSops => {}
         }
@@ -206,10 +256,14 @@ impl PathJudge<'_> {
             return (found, self.known(path, entries));
         }
         match self.tree.on_disk(path, is_bound) {
-            // a file that the index knows as SOPS must not be passed over because its copy here is not
+            // a file that the index knows as SOPS must not be passed over because its copy here is
+            // not
             PathContent::NotSops if self.changed.contains(path) => {
                 let steps = vec![format!("git restore {}", shell_words::quote(path))];
-                (self.or_not_sops(path, entries, Cause::NoLongerSops, steps), None)
+                (
+                    self.or_not_sops(path, entries, Cause::NoLongerSops, steps),
+                    None,
+                )
             }
             found @ PathContent::Obstacle(..) => (found, self.instead(path, entries)),
             found => (found, None),
@@ -219,7 +273,10 @@ impl PathJudge<'_> {
     /// What stands for a file that cannot be changed: what is here, else what the index has.
     fn instead(&self, path: &str, entries: &[IndexEntry]) -> Option<KnownVersion> {
         match self.tree.on_disk(path, false) {
-            PathContent::Document(document) => Some(KnownVersion { document, is_from_index: false }),
+            PathContent::Document(document) => Some(KnownVersion {
+                document,
+                is_from_index: false,
+            }),
             _ => self.known(path, entries),
         }
     }
@@ -235,7 +292,9 @@ impl PathJudge<'_> {
             let found = self.or_not_sops(path, entries, Cause::Unmerged, Vec::new());
             return (found, self.known(path, entries));
         }
-        let Some(entry) = entries.first() else { return (PathContent::NotSops, None) };
+        let Some(entry) = entries.first() else {
+            return (PathContent::NotSops, None);
+        };
         let unreadable =
             |what: String| PathContent::Obstacle(Cause::Unreadable(what), Vec::new(), Vec::new());
         let found = match self.tree.look(path, entry.id) {
@@ -253,7 +312,10 @@ impl PathJudge<'_> {
     fn known(&self, path: &str, entries: &[IndexEntry]) -> Option<KnownVersion> {
         let last = entries.last()?;
         match found(path, false, &self.tree.repo.blob_of_clone(last.id).ok()?) {
-            PathContent::Document(document) => Some(KnownVersion { document, is_from_index: true }),
+            PathContent::Document(document) => Some(KnownVersion {
+                document,
+                is_from_index: true,
+            }),
             _ => None,
         }
     }
@@ -268,7 +330,9 @@ impl PathJudge<'_> {
     ) -> PathContent {
         let (mut is_sops, mut labels) = (false, BTreeSet::new());
         for entry in entries {
-            let Ok(bytes) = self.tree.repo.blob_of_clone(entry.id) else { continue };
+            let Ok(bytes) = self.tree.repo.blob_of_clone(entry.id) else {
+                continue;
+            };
             match found(path, false, &bytes) {
                 PathContent::Document(document) => {
                     is_sops = true;
@@ -288,18 +352,26 @@ impl PathJudge<'_> {
     }
 }
 
-/// A policy that cannot be read, nearer to the file than the one that governs it. Of that at the root its users are told
-/// by themselves.
+/// A policy that cannot be read, nearer to the file than the one that governs it. Of that at the
+/// root its users are told by themselves.
 fn broken_above(file: &SecretFile, policies: &PolicyFiles) -> Option<Cause> {
     let (path, is_bound) = (&file.target.path, file.target.env.is_some());
     let (path, what) = policies.broken_above(path, is_bound, file.rule)?;
-    (path != POLICY).then(|| Cause::Policy { path: path.to_owned(), what: what.to_owned() })
+    (path != POLICY).then(|| Cause::Policy {
+        path: path.to_owned(),
+        what: what.to_owned(),
+    })
 }
 
 fn labels_of(document: &Document) -> impl Iterator<Item = String> + '_ {
-    document.metadata().age.iter().map(|stanza| stanza.recipient.clone())
+    document
+        .metadata()
+        .age
+        .iter()
+        .map(|stanza| stanza.recipient.clone())
 }
 
 fn folder_of(path: &str) -> String {
-    path.rsplit_once('/').map_or_else(|| format!("/{path}"), |(folder, _)| folder.to_owned())
+    path.rsplit_once('/')
+        .map_or_else(|| format!("/{path}"), |(folder, _)| folder.to_owned())
 }

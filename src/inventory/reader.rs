@@ -28,17 +28,32 @@ impl SecretFile {
     #[must_use]
     pub fn readers(&self) -> Vec<Reader> {
         let label = |key: &str| {
-            let kind = if key.starts_with("ssh-") { KeyKind::Ssh } else { KeyKind::Age };
-            Reader { key: key.to_owned(), kind }
+            let kind = if key.starts_with("ssh-") {
+                KeyKind::Ssh
+            } else {
+                KeyKind::Age
+            };
+            Reader {
+                key: key.to_owned(),
+                kind,
+            }
         };
-        let others = self.others().into_iter().map(|key| Reader { key, kind: KeyKind::Other });
+        let others = self.others().into_iter().map(|key| Reader {
+            key,
+            kind: KeyKind::Other,
+        });
         self.labels().into_iter().map(label).chain(others).collect()
     }
 
     /// Readers with keys of other kinds than age.
     #[must_use]
     pub fn others(&self) -> Vec<String> {
-        self.document.metadata().others.iter().map(OtherKey::reader).collect()
+        self.document
+            .metadata()
+            .others
+            .iter()
+            .map(OtherKey::reader)
+            .collect()
     }
 
     /// Whether a reader is named, in whatever spelling.

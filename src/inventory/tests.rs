@@ -18,7 +18,11 @@ fn sealed(format: Format, clear: &str) -> String {
     let key = DataKey::new([1; 32]);
     let wrapped = age::wrap(&key, &[recipient]);
     let mut random = |buffer: &mut [u8]| buffer.fill(7);
-    let mut context = SealContext { key: &key, now: "2026-01-10T12:00:00Z", random: &mut random };
+    let mut context = SealContext {
+        key: &key,
+        now: "2026-01-10T12:00:00Z",
+        random: &mut random,
+    };
     seal(format, clear, &Terms::of(&wrapped), &mut context).unwrap()
 }
 
@@ -32,7 +36,10 @@ fn kind(path: &str, text: &str) -> &'static str {
 
 #[test]
 fn what_is_sops_is_seen_by_its_content_whatever_its_name() {
-    let (yaml, env) = (sealed(Format::Yaml, "a: x\n"), sealed(Format::Dotenv, "A=x\n"));
+    let (yaml, env) = (
+        sealed(Format::Yaml, "a: x\n"),
+        sealed(Format::Dotenv, "A=x\n"),
+    );
     let table = [
         ("a.yaml", yaml.as_str(), "document"),
         ("b.yaml.enc", &yaml, "document"),
@@ -79,9 +86,15 @@ impl Sandbox {
     fn git(&self, args: &[&str]) {
         let person = ["-c", "user.name=Ana", "-c", "user.email=ana@example.com"];
         let mut command = Command::new("git");
-        command.args(person).args(args).current_dir(self.root()).env_clear();
+        command
+            .args(person)
+            .args(args)
+            .current_dir(self.root())
+            .env_clear();
         command.envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
-        command.env("HOME", self.root()).env("GIT_CONFIG_NOSYSTEM", "1");
+        command
+            .env("HOME", self.root())
+            .env("GIT_CONFIG_NOSYSTEM", "1");
         assert!(command.status().unwrap().success(), "git {args:?}");
     }
 
@@ -91,17 +104,35 @@ impl Sandbox {
         std::fs::write(path, text).unwrap();
     }
 
-    fn look(&self, source: impl Fn(&Repo) -> TreeSource, extent: Extent<'_>) -> (Vec<String>, Vec<String>) {
+    fn look(
+        &self,
+        source: impl Fn(&Repo) -> TreeSource,
+        extent: Extent<'_>,
+    ) -> (Vec<String>, Vec<String>) {
         let repo = Repo::discover(&self.root()).unwrap();
-        let tree = FileTree { repo: &repo, root: &self.root(), source: source(&repo) };
+        let tree = FileTree {
+            repo: &repo,
+            root: &self.root(),
+            source: source(&repo),
+        };
         let inventory = tree.inventory(extent).unwrap();
-        let rule =
-            |at: Option<RuleAt>| at.map_or("none".to_owned(), |at| inventory.policies.file(at).path.clone());
+        let rule = |at: Option<RuleAt>| {
+            at.map_or("none".to_owned(), |at| {
+                inventory.policies.file(at).path.clone()
+            })
+        };
         let files = inventory.files.iter().map(|file| {
             let (path, state) = (&file.target.path, file.state);
-            format!("{path} {} {state:?} {}", file.document.format().traits().word, rule(file.rule))
+            format!(
+                "{path} {} {state:?} {}",
+                file.document.format().traits().word,
+                rule(file.rule)
+            )
         });
-        let obstacles = inventory.obstacles.iter().map(|it| format!("{}: {}", it.path, it.cause));
+        let obstacles = inventory
+            .obstacles
+            .iter()
+            .map(|it| format!("{}: {}", it.path, it.cause));
         (files.collect(), obstacles.collect())
     }
 }
@@ -109,9 +140,18 @@ impl Sandbox {
 #[test]
 fn a_work_tree_an_index_and_a_commit_are_looked_at_alike() {
     let sandbox = Sandbox::new();
-    let (yaml, env) = (sealed(Format::Yaml, "a: x\n"), sealed(Format::Dotenv, "A=x\n"));
-    sandbox.write(".sops.yaml", &format!("creation_rules:\n  - path_regex: \\.yaml\n    age: {KEY}\n"));
-    sandbox.write("deep/.sops.yaml", &format!("creation_rules:\n  - age: {KEY}\n"));
+    let (yaml, env) = (
+        sealed(Format::Yaml, "a: x\n"),
+        sealed(Format::Dotenv, "A=x\n"),
+    );
+    sandbox.write(
+        ".sops.yaml",
+        &format!("creation_rules:\n  - path_regex: \\.yaml\n    age: {KEY}\n"),
+    );
+    sandbox.write(
+        "deep/.sops.yaml",
+        &format!("creation_rules:\n  - age: {KEY}\n"),
+    );
     sandbox.write("a.yaml", &yaml);
     sandbox.write("deep/b.yaml.enc", &yaml);
     sandbox.write("app.env", &env);
@@ -128,14 +168,23 @@ fn a_work_tree_an_index_and_a_commit_are_looked_at_alike() {
     ];
     let head = |repo: &Repo| TreeSource::Commit(repo.head_commit().unwrap().unwrap());
     assert_eq!(sandbox.look(head, Extent::default()).0, committed);
-    assert_eq!(sandbox.look(|_| TreeSource::Index, Extent::default()).0, committed);
-    assert_eq!(sandbox.look(|_| TreeSource::WorkTree, Extent::default()).0, committed);
+    assert_eq!(
+        sandbox.look(|_| TreeSource::Index, Extent::default()).0,
+        committed
+    );
+    assert_eq!(
+        sandbox.look(|_| TreeSource::WorkTree, Extent::default()).0,
+        committed
+    );
 
     sandbox.write("new.yaml", &yaml);
     sandbox.write("ignored.yaml", &yaml);
     sandbox.write("app.env", "A=plain\n");
     std::fs::remove_file(sandbox.root().join("gone.yaml")).unwrap();
-    let whole = Extent { is_whole: true, ..Extent::default() };
+    let whole = Extent {
+        is_whole: true,
+        ..Extent::default()
+    };
     let (files, obstacles) = sandbox.look(|_| TreeSource::WorkTree, whole);
     assert_eq!(
         files,
@@ -153,30 +202,54 @@ fn a_work_tree_an_index_and_a_commit_are_looked_at_alike() {
         ]
     );
     let named = ["ignored.yaml".to_owned()];
-    let typed = Extent { named: &named, ..Extent::default() };
+    let typed = Extent {
+        named: &named,
+        ..Extent::default()
+    };
     assert!(
-        sandbox.look(|_| TreeSource::WorkTree, typed).0.iter().any(|file| file.starts_with("ignored.yaml "))
+        sandbox
+            .look(|_| TreeSource::WorkTree, typed)
+            .0
+            .iter()
+            .any(|file| file.starts_with("ignored.yaml "))
     );
-    assert_eq!(sandbox.look(head, Extent::default()).0, committed, "a commit stays what it is");
+    assert_eq!(
+        sandbox.look(head, Extent::default()).0,
+        committed,
+        "a commit stays what it is"
+    );
 }
 
 #[test]
 fn a_bound_file_answers_to_the_root_and_has_to_be_a_document() {
     let sandbox = Sandbox::new();
     let yaml = sealed(Format::Yaml, "a: x\n");
-    sandbox.write("deep/.sops.yaml", &format!("creation_rules:\n  - age: {KEY}\n"));
+    sandbox.write(
+        "deep/.sops.yaml",
+        &format!("creation_rules:\n  - age: {KEY}\n"),
+    );
     sandbox.write("deep/bound.yaml", &yaml);
     sandbox.write("plain.yaml", "a: x\n");
-    let files = r#"{"path": "deep/bound.yaml", "env": "one"}, {"path": "plain.yaml", "env": "two"}"#;
-    sandbox.write(VAULT, &format!(r#"{{"version": 1, "backend": "sops-age", "files": [{files}]}}"#));
+    let files =
+        r#"{"path": "deep/bound.yaml", "env": "one"}, {"path": "plain.yaml", "env": "two"}"#;
+    sandbox.write(
+        VAULT,
+        &format!(r#"{{"version": 1, "backend": "sops-age", "files": [{files}]}}"#),
+    );
     sandbox.git(&["add", "-A"]);
     let (found, obstacles) = sandbox.look(|_| TreeSource::Index, Extent::default());
     assert_eq!(found, ["deep/bound.yaml yaml Tracked none"]);
-    assert_eq!(obstacles, ["plain.yaml: is bound in .stax/vault.json and is no SOPS document"]);
+    assert_eq!(
+        obstacles,
+        ["plain.yaml: is bound in .stax/vault.json and is no SOPS document"]
+    );
     // a policy that cannot be read governs what lies below it, and nobody knows how
     sandbox.write("deep/.sops.yaml", "creation_rules: [");
     sandbox.write("deep/other.yaml", &yaml);
-    let whole = Extent { is_whole: true, ..Extent::default() };
+    let whole = Extent {
+        is_whole: true,
+        ..Extent::default()
+    };
     let (found, obstacles) = sandbox.look(|_| TreeSource::WorkTree, whole);
     assert_eq!(found, ["deep/bound.yaml yaml Tracked none"]);
     assert!(
@@ -198,6 +271,10 @@ fn where_a_file_says_nothing_its_ends_are_looked_at() {
         ("empty", String::new(), false),
     ] {
         sandbox.write(path, &text);
-        assert_eq!(may_hold_document(Path::new(&sandbox.root()), path), expected, "{path}");
+        assert_eq!(
+            may_hold_document(Path::new(&sandbox.root()), path),
+            expected,
+            "{path}"
+        );
     }
 }

@@ -35,7 +35,9 @@ impl FileTree<'_> {
     /// # Errors
     /// When git cannot read the index or the commit.
     pub fn entries(&self) -> Result<Vec<IndexEntry>> {
-        let TreeSource::Commit(commit) = self.source else { return Ok(self.repo.index_entries()?) };
+        let TreeSource::Commit(commit) = self.source else {
+            return Ok(self.repo.index_entries()?);
+        };
         let files = self.repo.files_of(commit)?.into_iter();
         let entry = |(path, entry): (String, crate::repo::TreeEntry)| IndexEntry {
             path,
@@ -87,8 +89,12 @@ impl FileTree<'_> {
     /// # Errors
     /// As [`Self::read`]; text that is not UTF-8.
     pub fn text(&self, path: &str) -> Result<Option<String>> {
-        let Some(bytes) = self.read(path)? else { return Ok(None) };
-        String::from_utf8(bytes).map(Some).map_err(|_| InventoryError::NotText(path.to_owned()))
+        let Some(bytes) = self.read(path)? else {
+            return Ok(None);
+        };
+        String::from_utf8(bytes)
+            .map(Some)
+            .map_err(|_| InventoryError::NotText(path.to_owned()))
     }
 
     /// The bindings.
@@ -96,8 +102,12 @@ impl FileTree<'_> {
     /// # Errors
     /// As [`Self::text`]; a `.stax/vault.json` that breaks its rules.
     pub fn vault(&self) -> Result<Option<Vault>> {
-        let Some(text) = self.text(VAULT)? else { return Ok(None) };
-        Vault::parse(&text).map(Some).map_err(|error| InventoryError::Vault(error.to_string()))
+        let Some(text) = self.text(VAULT)? else {
+            return Ok(None);
+        };
+        Vault::parse(&text)
+            .map(Some)
+            .map_err(|error| InventoryError::Vault(error.to_string()))
     }
 
     /// What a file tells, whatever its size; `id` is what git has there.
@@ -147,13 +157,16 @@ pub fn sniff_blob(repo: &Repo, id: ObjectId) -> Result<Traits> {
 /// Where a document whose name says nothing shows itself: room for a PGP block behind the MAC.
 const END: u64 = 8 << 10;
 
-/// Whether a file may be a SOPS document whatever its name says: it starts like JSON, or speaks of `sops` or of a token
-/// near its start or its end, where the metadata stand. Cheap to know.
+/// Whether a file may be a SOPS document whatever its name says: it starts like JSON, or speaks of
+/// `sops` or of a token near its start or its end, where the metadata stand. Cheap to know.
 #[must_use]
 pub fn may_hold_document(root: &Path, path: &str) -> bool {
     let path = root.join(path);
     let is_file = std::fs::symlink_metadata(&path).is_ok_and(|found| found.is_file());
-    is_file && File::open(&path).and_then(|file| has_marks(&file)).unwrap_or(false)
+    is_file
+        && File::open(&path)
+            .and_then(|file| has_marks(&file))
+            .unwrap_or(false)
 }
 
 fn has_marks(mut file: &File) -> std::io::Result<bool> {
@@ -163,7 +176,11 @@ fn has_marks(mut file: &File) -> std::io::Result<bool> {
         return Ok(true);
     }
     let size = file.metadata()?.len();
-    file.seek(SeekFrom::Start(size.saturating_sub(END).max(ends.len() as u64)))?;
+    file.seek(SeekFrom::Start(
+        size.saturating_sub(END).max(ends.len() as u64),
+    ))?;
     file.take(END).read_to_end(&mut ends)?;
-    Ok([b"sops".as_slice(), b"ENC[AES256_GCM,"].iter().any(|word| mentions(&ends, word)))
+    Ok([b"sops".as_slice(), b"ENC[AES256_GCM,"]
+        .iter()
+        .any(|word| mentions(&ends, word)))
 }

@@ -23,7 +23,8 @@ pub enum KeyFileError {
     Io(PathBuf, #[source] io::Error),
 }
 
-/// A key file that others than its owner may read; ssh refuses such a one, sops and age say nothing.
+/// A key file that others than its owner may read; ssh refuses such a one, sops and age say
+/// nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenFile {
     shown: String,
@@ -33,7 +34,9 @@ pub struct OpenFile {
 impl OpenFile {
     /// `None` for a file that is private, or none.
     pub(super) fn at(path: &Path, source: &SourceName) -> Option<Self> {
-        let meta = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
+        let meta = std::fs::metadata(path)
+            .ok()
+            .filter(std::fs::Metadata::is_file)?;
         let mode = meta.mode() & 0o777;
         let shown = match source {
             SourceName::VariableFile(shown) | SourceName::StandardFile(shown) => shown.clone(),
@@ -59,10 +62,18 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, SourceError> {
     let file = File::open(path).map_err(unreadable)?;
     let size = file.metadata().map_err(unreadable)?.len();
     // reserved up front, because a buffer that grows leaves copies of the key behind
-    let capacity = usize::try_from(size).unwrap_or(LIMIT).clamp(4096, LIMIT + 1);
+    let capacity = usize::try_from(size)
+        .unwrap_or(LIMIT)
+        .clamp(4096, LIMIT + 1);
     let mut text = Zeroizing::new(Vec::with_capacity(capacity));
-    file.take(LIMIT as u64 + 1).read_to_end(&mut text).map_err(unreadable)?;
-    if text.len() > LIMIT { Err(SourceError::TooLarge) } else { Ok(text) }
+    file.take(LIMIT as u64 + 1)
+        .read_to_end(&mut text)
+        .map_err(unreadable)?;
+    if text.len() > LIMIT {
+        Err(SourceError::TooLarge)
+    } else {
+        Ok(text)
+    }
 }
 
 /// Writes a new key file (mode 0600, missing folders 0700), flushed to the disk. `created` is an
@@ -70,11 +81,27 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, SourceError> {
 ///
 /// # Errors
 /// [`KeyFileError::Exists`] when anything, also a dangling link, has this name.
-pub fn create_key_file(path: &Path, identity: &Identity, created: &str) -> Result<(), KeyFileError> {
+pub fn create_key_file(
+    path: &Path,
+    identity: &Identity,
+    created: &str,
+) -> Result<(), KeyFileError> {
     let failed = |error| KeyFileError::Io(path.to_owned(), error);
-    let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
-    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
-    let mut file = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+    let folder = path
+        .parent()
+        .filter(|folder| *folder != Path::new(""))
+        .unwrap_or(Path::new("."));
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .map_err(failed)?;
+    let mut file = match OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+    {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             return Err(KeyFileError::Exists(path.to_owned()));

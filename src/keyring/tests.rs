@@ -15,18 +15,30 @@ fn public(file: &str) -> Recipient {
     parse_identities(file).unwrap()[0].recipient()
 }
 
-fn keyring(pairs: &[(&str, &str)], command_source: CommandSource, output: &'static str) -> (Keyring, Calls) {
+fn keyring(
+    pairs: &[(&str, &str)],
+    command_source: CommandSource,
+    output: &'static str,
+) -> (Keyring, Calls) {
     let calls = Calls::default();
     let seen = calls.clone();
     let run = move |words: &[String], recipient: Option<&str>| {
-        seen.borrow_mut().push((words.to_vec(), recipient.map(str::to_owned)));
+        seen.borrow_mut()
+            .push((words.to_vec(), recipient.map(str::to_owned)));
         if output.is_empty() {
             Err("exit status: 1".to_owned())
         } else {
             Ok(Zeroizing::new(output.to_owned()))
         }
     };
-    (Keyring::new(&pairs.iter().copied().collect(), command_source, Box::new(run)), calls)
+    (
+        Keyring::new(
+            &pairs.iter().copied().collect(),
+            command_source,
+            Box::new(run),
+        ),
+        calls,
+    )
 }
 
 fn order(keyring: &Keyring) -> Vec<String> {
@@ -56,7 +68,9 @@ fn sources_are_tried_in_order_and_reading_stops_at_the_first_that_opens() {
     let (ring, calls) = keyring(&pairs, CommandSource::Allowed, CI);
     let bob = public(BOB);
     let found = ring
-        .open_with(&mut |identity, source| (identity.recipient() == bob).then(|| source.to_string()))
+        .open_with(&mut |identity, source| {
+            (identity.recipient() == bob).then(|| source.to_string())
+        })
         .unwrap();
     assert_eq!(found, "SOPS_AGE_KEY_FILE=~/age.txt");
     assert!(calls.borrow().is_empty());
@@ -69,12 +83,19 @@ fn sources_are_tried_in_order_and_reading_stops_at_the_first_that_opens() {
         ];
         assert_eq!(order(&ring), expected);
     }
-    assert_eq!(ring.first_source(), Some((SourceName::Variable, vec![public(ALICE)])));
+    assert_eq!(
+        ring.first_source(),
+        Some((SourceName::Variable, vec![public(ALICE)]))
+    );
 }
 
 #[test]
 fn the_command_is_split_like_a_shell_would_and_runs_once() {
-    let (ring, calls) = keyring(&[("SOPS_AGE_KEY_CMD", "get 'my key' a\\ b")], CommandSource::Allowed, CI);
+    let (ring, calls) = keyring(
+        &[("SOPS_AGE_KEY_CMD", "get 'my key' a\\ b")],
+        CommandSource::Allowed,
+        CI,
+    );
     ring.ask_for("age1x");
     order(&ring);
     order(&ring);
@@ -101,7 +122,9 @@ fn each_failing_source_is_named_and_the_next_one_still_serves() {
         ("SOPS_AGE_KEY_CMD", "get"),
     ];
     let (ring, _) = keyring(&pairs, CommandSource::Allowed, CI);
-    let Err(locked) = ring.open_with::<()>(&mut |_, _| None) else { panic!("nothing opens") };
+    let Err(locked) = ring.open_with::<()>(&mut |_, _| None) else {
+        panic!("nothing opens")
+    };
     let text: Vec<String> = locked
         .tried
         .iter()
@@ -127,7 +150,10 @@ fn an_empty_or_unreadable_command_is_an_error_of_that_source() {
         ("", SourceError::Empty),
         ("  ", SourceError::Empty),
         ("''", SourceError::Empty),
-        ("get 'open", SourceError::BadCommand("missing closing quote".to_owned())),
+        (
+            "get 'open",
+            SourceError::BadCommand("missing closing quote".to_owned()),
+        ),
         ("get", SourceError::Command("exit status: 1".to_owned())),
     ] {
         let (ring, _) = keyring(&[("SOPS_AGE_KEY_CMD", line)], CommandSource::Allowed, "");
@@ -140,9 +166,18 @@ fn an_empty_or_unreadable_command_is_an_error_of_that_source() {
 fn the_standard_file_follows_xdg_only_when_it_is_absolute() {
     for (pairs, expected) in [
         (vec![("HOME", "/h")], Some("/h/.config/sops/age/keys.txt")),
-        (vec![("HOME", "/h"), ("XDG_CONFIG_HOME", "/x")], Some("/x/sops/age/keys.txt")),
-        (vec![("HOME", "/h"), ("XDG_CONFIG_HOME", "x")], Some("/h/.config/sops/age/keys.txt")),
-        (vec![("HOME", "/h"), ("XDG_CONFIG_HOME", "")], Some("/h/.config/sops/age/keys.txt")),
+        (
+            vec![("HOME", "/h"), ("XDG_CONFIG_HOME", "/x")],
+            Some("/x/sops/age/keys.txt"),
+        ),
+        (
+            vec![("HOME", "/h"), ("XDG_CONFIG_HOME", "x")],
+            Some("/h/.config/sops/age/keys.txt"),
+        ),
+        (
+            vec![("HOME", "/h"), ("XDG_CONFIG_HOME", "")],
+            Some("/h/.config/sops/age/keys.txt"),
+        ),
         (vec![], None),
     ] {
         let (ring, _) = keyring(&pairs, CommandSource::Allowed, "");
@@ -159,7 +194,10 @@ fn a_new_key_file_is_private_complete_and_never_replaces_one() {
     create_key_file(&path, &identity, "2026-11-24T00:00:00Z").unwrap();
     let text = fs::read_to_string(&path).unwrap();
     assert_eq!(public(&text), identity.recipient());
-    let head = format!("# created: 2026-11-24T00:00:00Z\n# public key: {}\n", identity.recipient());
+    let head = format!(
+        "# created: 2026-11-24T00:00:00Z\n# public key: {}\n",
+        identity.recipient()
+    );
     assert!(text.starts_with(&head));
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
@@ -169,5 +207,8 @@ fn a_new_key_file_is_private_complete_and_never_replaces_one() {
     assert_eq!(fs::read_to_string(&path).unwrap(), text);
     let link = home.path().join("link");
     symlink(home.path().join("nowhere"), &link).unwrap();
-    assert!(matches!(create_key_file(&link, &identity, "now"), Err(KeyFileError::Exists(_))));
+    assert!(matches!(
+        create_key_file(&link, &identity, "now"),
+        Err(KeyFileError::Exists(_))
+    ));
 }

@@ -66,7 +66,10 @@ impl fmt::Display for Form {
 pub(super) fn all(value: &[u8]) -> Vec<(Form, Text)> {
     let mut forms: Vec<(Form, Text)> = vec![(Form::Plain, Zeroizing::new(value.to_vec()))];
     // most values are letters and digits, and those are never escaped
-    if value.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(byte)) {
+    if value
+        .iter()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(byte))
+    {
         forms.extend(base64(value));
         forms.extend(utf16(value).into_iter().map(|text| (Form::Utf16, text)));
         return forms;
@@ -107,19 +110,22 @@ fn line_breaks(value: &[u8], written: &[u8]) -> Text {
 /// Of the widest indentation of a block in YAML: eight levels of two.
 const INDENT: &[u8] = b"\n                ";
 
-/// A value of several lines as blocks of YAML, scripts and comments have it. What is short in lines has no
-/// rows to be known by (`parts`): an OpenSSH key has six.
+/// A value of several lines as blocks of YAML, scripts and comments have it. What is short in lines
+/// has no rows to be known by (`parts`): an OpenSSH key has six.
 fn other_lines(value: &[u8]) -> Vec<(Form, Text)> {
     if !value.contains(&b'\n') {
         return Vec::new();
     }
     let blanks = (2..=INDENT.len()).map(|end| &INDENT[..end]);
     let others: [&[u8]; 7] = [b"\n", b"\n\t", b"\n\t\t", b"\n# ", b"\n// ", b" ", b""];
-    blanks.chain(others).map(|written| (Form::Lines, line_breaks(value, written))).collect()
+    blanks
+        .chain(others)
+        .map(|written| (Form::Lines, line_breaks(value, written)))
+        .collect()
 }
 
-/// Both alphabets, and wherever the value begins inside of a longer text: three bytes are four characters,
-/// and those that it shares with its neighbours are left away.
+/// Both alphabets, and wherever the value begins inside of a longer text: three bytes are four
+/// characters, and those that it shares with its neighbours are left away.
 pub(super) fn base64(value: &[u8]) -> Vec<(Form, Text)> {
     let mut forms = Vec::new();
     for before in 0..3 {
@@ -168,7 +174,12 @@ const KEPT: [&[u8]; 7] = [
 fn percent(value: &[u8]) -> Vec<Text> {
     let mut forms = Vec::new();
     for kept in KEPT {
-        for (digits, blank) in [(UPPER, &b"%20"[..]), (LOWER, b"%20"), (UPPER, b"+"), (LOWER, b"+")] {
+        for (digits, blank) in [
+            (UPPER, &b"%20"[..]),
+            (LOWER, b"%20"),
+            (UPPER, b"+"),
+            (LOWER, b"+"),
+        ] {
             forms.push(each(value, 3, |byte, out| match byte {
                 b' ' => out.extend(blank),
                 byte if byte.is_ascii_alphanumeric() || kept.contains(&byte) => out.push(byte),
@@ -186,7 +197,10 @@ const UPPER: &[u8; 16] = b"0123456789ABCDEF";
 const LOWER: &[u8; 16] = b"0123456789abcdef";
 
 fn hex(byte: u8, digits: &[u8; 16], out: &mut Vec<u8>) {
-    out.extend([digits[usize::from(byte >> 4)], digits[usize::from(byte & 15)]]);
+    out.extend([
+        digits[usize::from(byte >> 4)],
+        digits[usize::from(byte & 15)],
+    ]);
 }
 
 /// What a writer of JSON escapes more than it must.
@@ -199,26 +213,59 @@ struct JsonEscapes {
     digits: &'static [u8; 16],
 }
 
-const STRICT: JsonEscapes = JsonEscapes { slash: false, ascii: false, also: b"", digits: LOWER };
+const STRICT: JsonEscapes = JsonEscapes {
+    slash: false,
+    ascii: false,
+    also: b"",
+    digits: LOWER,
+};
 const WRITERS: [JsonEscapes; 7] = [
     STRICT,
     // Python
-    JsonEscapes { ascii: true, ..STRICT },
+    JsonEscapes {
+        ascii: true,
+        ..STRICT
+    },
     // PHP
-    JsonEscapes { slash: true, ascii: true, ..STRICT },
-    JsonEscapes { slash: true, ..STRICT },
+    JsonEscapes {
+        slash: true,
+        ascii: true,
+        ..STRICT
+    },
+    JsonEscapes {
+        slash: true,
+        ..STRICT
+    },
     // Go
-    JsonEscapes { also: b"<>&", ..STRICT },
+    JsonEscapes {
+        also: b"<>&",
+        ..STRICT
+    },
     // .NET
-    JsonEscapes { ascii: true, also: b"<>&'\"+`", digits: UPPER, ..STRICT },
-    JsonEscapes { ascii: true, digits: UPPER, ..STRICT },
+    JsonEscapes {
+        ascii: true,
+        also: b"<>&'\"+`",
+        digits: UPPER,
+        ..STRICT
+    },
+    JsonEscapes {
+        ascii: true,
+        digits: UPPER,
+        ..STRICT
+    },
 ];
 
 fn json(value: &[u8]) -> Vec<Text> {
-    let Ok(text) = std::str::from_utf8(value) else { return Vec::new() };
+    let Ok(text) = std::str::from_utf8(value) else {
+        return Vec::new();
+    };
     let mut forms: Vec<Text> = WRITERS.iter().map(|writer| writer.write(text)).collect();
     // JSON inside of a text of JSON
-    forms.extend(std::str::from_utf8(&forms[0]).ok().map(|once| STRICT.write(once)));
+    forms.extend(
+        std::str::from_utf8(&forms[0])
+            .ok()
+            .map(|once| STRICT.write(once)),
+    );
     forms
 }
 
@@ -242,7 +289,10 @@ impl JsonEscapes {
                 c if c.is_ascii() || !self.ascii => {
                     out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
                 }
-                c => c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| self.unit(*unit, &mut out)),
+                c => c
+                    .encode_utf16(&mut [0; 2])
+                    .iter()
+                    .for_each(|unit| self.unit(*unit, &mut out)),
             }
         }
         out
@@ -250,7 +300,9 @@ impl JsonEscapes {
 
     fn unit(self, unit: u16, out: &mut Vec<u8>) {
         out.extend(b"\\u");
-        unit.to_be_bytes().iter().for_each(|byte| hex(*byte, self.digits, out));
+        unit.to_be_bytes()
+            .iter()
+            .for_each(|byte| hex(*byte, self.digits, out));
     }
 }
 
@@ -275,7 +327,12 @@ fn shell(value: &[u8]) -> Vec<Text> {
         b'\n' => out.extend(b"\\n"),
         b'\r' => out.extend(b"\\r"),
         b'\t' => out.extend(b"\\t"),
-        0..=31 | 127 => out.extend([b'\\', b'0' + (byte >> 6), b'0' + (byte >> 3 & 7), b'0' + (byte & 7)]),
+        0..=31 | 127 => out.extend([
+            b'\\',
+            b'0' + (byte >> 6),
+            b'0' + (byte >> 3 & 7),
+            b'0' + (byte & 7),
+        ]),
         byte => out.push(byte),
     });
     // `printf %q`
@@ -285,7 +342,14 @@ fn shell(value: &[u8]) -> Vec<Text> {
         }
         out.push(byte);
     });
-    vec![quoted(b"'\\''"), quoted(b"'\"'\"'"), escaped(b"\"\\$`"), escaped(b"\"\\$`!"), ansi, bare]
+    vec![
+        quoted(b"'\\''"),
+        quoted(b"'\"'\"'"),
+        escaped(b"\"\\$`"),
+        escaped(b"\"\\$`!"),
+        ansi,
+        bare,
+    ]
 }
 
 /// How writers put `"` and `'`; none leaves `&`, `<` and `>`.
@@ -317,7 +381,9 @@ fn xml(value: &[u8]) -> Vec<Text> {
 
 /// Either order of bytes: what PowerShell redirects is UTF-16.
 fn utf16(value: &[u8]) -> Vec<Text> {
-    let Ok(text) = std::str::from_utf8(value) else { return Vec::new() };
+    let Ok(text) = std::str::from_utf8(value) else {
+        return Vec::new();
+    };
     let write = |bytes: fn(u16) -> [u8; 2]| {
         let mut out = Zeroizing::new(Vec::with_capacity(text.len() * 2));
         text.encode_utf16().for_each(|unit| out.extend(bytes(unit)));

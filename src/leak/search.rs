@@ -1,8 +1,8 @@
 //! Many texts in one pass: each is known by eight of its bytes, and compared where those are met.
 //!
-//! An automaton over all bytes of all texts (Aho-Corasick) would be a copy of the values that nobody
-//! overwrites, and grows with them. Every text is at least as long as a window, so a table of windows does:
-//! its cost a byte does not depend on how many texts there are.
+//! An automaton over all bytes of all texts (Aho-Corasick) would be a copy of the values that
+//! nobody overwrites, and grows with them. Every text is at least as long as a window, so a table
+//! of windows does: its cost a byte does not depend on how many texts there are.
 
 use zeroize::Zeroizing;
 
@@ -31,16 +31,37 @@ pub(super) struct Needle {
 }
 
 impl Needle {
-    pub(super) fn new(value: usize, form: Form, part: &ValuePart, text: Zeroizing<Vec<u8>>) -> Self {
+    pub(super) fn new(
+        value: usize,
+        form: Form,
+        part: &ValuePart,
+        text: Zeroizing<Vec<u8>>,
+    ) -> Self {
         let variety = |window: &[u8]| {
             let mut seen = [false; 256];
-            let kinds = window.iter().filter(|byte| !std::mem::replace(&mut seen[usize::from(**byte)], true));
-            kinds.count() + window.iter().filter(|byte| !byte.is_ascii_lowercase()).count()
+            let kinds = window
+                .iter()
+                .filter(|byte| !std::mem::replace(&mut seen[usize::from(**byte)], true));
+            kinds.count()
+                + window
+                    .iter()
+                    .filter(|byte| !byte.is_ascii_lowercase())
+                    .count()
         };
         // the rarest one: `postgres` begins many texts
-        let best = text.windows(WINDOW).enumerate().max_by_key(|(_, window)| variety(window));
+        let best = text
+            .windows(WINDOW)
+            .enumerate()
+            .max_by_key(|(_, window)| variety(window));
         let window = best.map_or(0, |(at, _)| at);
-        Self { value, form, is_password: part.is_password, is_piece: part.is_piece, text, window }
+        Self {
+            value,
+            form,
+            is_password: part.is_password,
+            is_piece: part.is_piece,
+            text,
+            window,
+        }
     }
 }
 
@@ -58,11 +79,23 @@ pub(super) struct Windows {
 
 impl Windows {
     pub(super) fn new(needles: &[Needle]) -> Self {
-        let bits = (needles.len() * BITS).next_power_of_two().clamp(MIN_BITS, MAX_BITS);
+        let bits = (needles.len() * BITS)
+            .next_power_of_two()
+            .clamp(MIN_BITS, MAX_BITS);
         let shift = u64::BITS - bits.trailing_zeros();
-        let window = |needle: &Needle| needle.text.get(needle.window..needle.window + WINDOW).map(word);
+        let window = |needle: &Needle| {
+            needle
+                .text
+                .get(needle.window..needle.window + WINDOW)
+                .map(word)
+        };
         let mut rows = Zeroizing::new(Vec::with_capacity(needles.len()));
-        rows.extend(needles.iter().enumerate().filter_map(|(at, needle)| Some((window(needle)?, at))));
+        rows.extend(
+            needles
+                .iter()
+                .enumerate()
+                .filter_map(|(at, needle)| Some((window(needle)?, at))),
+        );
         rows.sort_unstable();
         let mut filter = vec![0_u64; bits / 64];
         for (word, _) in rows.iter() {
@@ -71,7 +104,12 @@ impl Windows {
         }
         let words = Zeroizing::new(rows.iter().map(|(word, _)| *word).collect());
         let needles = rows.iter().map(|(_, at)| *at).collect();
-        Self { filter, shift, words, needles }
+        Self {
+            filter,
+            shift,
+            words,
+            needles,
+        }
     }
 
     /// Every place at which a window of a needle stands.
@@ -83,7 +121,10 @@ impl Windows {
                 continue;
             }
             let from = self.words.partition_point(|known| *known < word);
-            let same = self.words[from..].iter().take_while(|known| **known == word).count();
+            let same = self.words[from..]
+                .iter()
+                .take_while(|known| **known == word)
+                .count();
             for needle in &self.needles[from..from + same] {
                 visit(at, *needle);
             }

@@ -1,4 +1,5 @@
-//! Which values are worth looking for: `postgres` stands in every second file, and tells nothing there.
+//! Which values are worth looking for: `postgres` stands in every second file, and tells nothing
+//! there.
 
 use crate::policy::credential::WORDS;
 use crate::policy::entropy::entropy;
@@ -12,32 +13,45 @@ const MAX_WORD: usize = 20;
 /// Digits alone are dates, ports, numbers of accounts and of telephones up to here.
 const MAX_NUMBER: usize = 15;
 
-/// Whether a value would hardly stand in another file by chance: long enough, varied enough, and neither a
-/// word, a name of a host or a file, a date, a sentence nor a URL without credentials. The name of its key
-/// counts: `correct-horse-battery-staple` is a password where it is called one.
+/// Whether a value would hardly stand in another file by chance: long enough, varied enough, and
+/// neither a word, a name of a host or a file, a date, a sentence nor a URL without credentials.
+/// The name of its key counts: `correct-horse-battery-staple` is a password where it is called one.
 #[must_use]
 pub fn is_worth(key: &str, value: &[u8]) -> bool {
     if value.len() < MIN_LENGTH || entropy(value) < MIN_ENTROPY {
         return false;
     }
-    let Ok(text) = std::str::from_utf8(value) else { return true };
+    let Ok(text) = std::str::from_utf8(value) else {
+        return true;
+    };
     if is_public(text) {
         return false;
     }
     if is_uuid(text) {
         return names_credential(key)
-            || UUID_WORDS.iter().any(|word| key.to_ascii_lowercase().contains(word));
+            || UUID_WORDS
+                .iter()
+                .any(|word| key.to_ascii_lowercase().contains(word));
     }
     if let Some(flags) = flags(text) {
         return flags.into_iter().any(|flag| flag.is_worth());
     }
     let words: Vec<&str> = words(text).collect();
-    if words.iter().any(|word| is_random(word)) || words.iter().map(|word| turns(word)).sum::<usize>() >= 4 {
+    if words.iter().any(|word| is_random(word))
+        || words.iter().map(|word| turns(word)).sum::<usize>() >= 4
+    {
         return true;
     }
     let is_line = !text.contains(char::is_whitespace);
     let is_url = text.contains("://");
-    if is_line && !is_url && text.chars().filter(|c| "!#$%^&*+=?~;|\\()".contains(*c)).count() >= 2 {
+    if is_line
+        && !is_url
+        && text
+            .chars()
+            .filter(|c| "!#$%^&*+=?~;|\\()".contains(*c))
+            .count()
+            >= 2
+    {
         return true;
     }
     let has_digit = text.bytes().any(|byte| byte.is_ascii_digit());
@@ -62,9 +76,11 @@ struct Flag<'a> {
 }
 
 impl Flag<'_> {
-    /// Letters alone are words in the name of a flag, however long it is: `HeapDumpOnOutOfMemoryError`.
+    /// Letters alone are words in the name of a flag, however long it is:
+    /// `HeapDumpOnOutOfMemoryError`.
     fn is_worth(&self) -> bool {
-        let is_random = |word: &str| word.bytes().any(|byte| byte.is_ascii_digit()) && is_random(word);
+        let is_random =
+            |word: &str| word.bytes().any(|byte| byte.is_ascii_digit()) && is_random(word);
         is_worth(self.name, self.value.as_bytes()) || words(self.name).any(is_random)
     }
 }
@@ -80,7 +96,9 @@ fn flags(text: &str) -> Option<Vec<Flag<'_>>> {
             (None, None) => return None,
         };
         let is_name = name.starts_with(|c: char| c.is_ascii_alphanumeric())
-            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:+".contains(&byte));
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_.:+".contains(&byte));
         if !is_name {
             return None;
         }
@@ -93,7 +111,14 @@ fn flags(text: &str) -> Option<Vec<Flag<'_>>> {
 fn is_public(text: &str) -> bool {
     let is_begin = |line: &&str| line.starts_with("-----BEGIN ");
     let mut blocks = text.lines().map(str::trim).filter(is_begin).peekable();
-    let starts = ["ssh-ed25519 ", "ssh-rsa ", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-", "age1"];
+    let starts = [
+        "ssh-ed25519 ",
+        "ssh-rsa ",
+        "ecdsa-sha2-",
+        "sk-ssh-",
+        "sk-ecdsa-",
+        "age1",
+    ];
     if starts.iter().any(|start| text.starts_with(start)) {
         return true;
     }
@@ -132,7 +157,8 @@ pub(super) fn is_dense(piece: &[u8]) -> bool {
 }
 
 fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty())
+    text.split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
 }
 
 /// A row of letters and digits that no person would call a thing.
@@ -147,16 +173,22 @@ fn is_random(word: &str) -> bool {
     length >= 7 && (turns(word) >= 3 || changes(word) >= 4)
 }
 
-/// How often letters and digits take turns: `us-east-1` has none, `k8s` two, `hunter2hunter2` three.
+/// How often letters and digits take turns: `us-east-1` has none, `k8s` two, `hunter2hunter2`
+/// three.
 fn turns(word: &str) -> usize {
     let turn = |pair: &[u8]| pair[0].is_ascii_digit() != pair[1].is_ascii_digit();
     word.as_bytes().windows(2).filter(|pair| turn(pair)).count()
 }
 
-/// How often small letters, capitals and digits take turns behind the first letter: `MyApp2024` has three.
+/// How often small letters, capitals and digits take turns behind the first letter: `MyApp2024` has
+/// three.
 fn changes(word: &str) -> usize {
     let class = |byte: u8| (byte.is_ascii_digit(), byte.is_ascii_uppercase());
-    word.as_bytes().windows(2).skip(1).filter(|pair| class(pair[0]) != class(pair[1])).count()
+    word.as_bytes()
+        .windows(2)
+        .skip(1)
+        .filter(|pair| class(pair[0]) != class(pair[1]))
+        .count()
 }
 
 /// What the key is called ends in a word for a credential.

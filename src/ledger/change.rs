@@ -42,7 +42,10 @@ impl Track {
     /// The versions from a place on.
     #[must_use]
     pub fn from(&self, place: usize) -> OlderVersions<'_> {
-        OlderVersions { track: Some(self), from: place }
+        OlderVersions {
+            track: Some(self),
+            from: place,
+        }
     }
 }
 
@@ -55,7 +58,9 @@ pub struct OlderVersions<'a> {
 
 impl<'a> OlderVersions<'a> {
     fn holds(&self, mark: &Mark) -> bool {
-        self.track.and_then(|track| track.oldest.get(mark)).is_some_and(|oldest| *oldest >= self.from)
+        self.track
+            .and_then(|track| track.oldest.get(mark))
+            .is_some_and(|oldest| *oldest >= self.from)
     }
 
     /// The oldest version with a MAC: the one that it was made for.
@@ -66,12 +71,16 @@ impl<'a> OlderVersions<'a> {
     }
 
     fn versions(&self) -> impl Iterator<Item = &'a Rc<Snapshot>> + use<'a> {
-        self.track.into_iter().flat_map(|track| &track.versions).skip(self.from)
+        self.track
+            .into_iter()
+            .flat_map(|track| &track.versions)
+            .skip(self.from)
     }
 }
 
 impl FileChanged<'_> {
-    /// What differs between a later version, or this one, and the version that the MAC of this one was made for.
+    /// What differs between a later version, or this one, and the version that the MAC of this one
+    /// was made for.
     #[must_use]
     pub fn edits_up_to(&self, later: &Snapshot) -> EditsUnderMac {
         let made_for = self.after.mac.and_then(|mac| self.past.made_for(mac));
@@ -101,15 +110,24 @@ pub enum Oddity {
 /// What is odd about a change.
 #[must_use]
 pub fn oddities(change: &FileChanged<'_>) -> Vec<Oddity> {
-    let looks: [fn(&FileChanged<'_>) -> Option<Oddity>; 7] =
-        [stale_mac, other_type, reused_iv, other_selector, kept_stanza, old_token, replaced];
+    let looks: [fn(&FileChanged<'_>) -> Option<Oddity>; 7] = [
+        stale_mac,
+        other_type,
+        reused_iv,
+        other_selector,
+        kept_stanza,
+        old_token,
+        replaced,
+    ];
     looks.iter().filter_map(|look| look(change)).collect()
 }
 
 /// Every writer of SOPS makes a new MAC for a new value.
 fn stale_mac(change: &FileChanged<'_>) -> Option<Oddity> {
     let FileChanged { before, after, .. } = change;
-    let mac = after.mac.filter(|mac| before.mac == Some(*mac) || change.past.holds(mac))?;
+    let mac = after
+        .mac
+        .filter(|mac| before.mac == Some(*mac) || change.past.holds(mac))?;
     // a whole version that comes back brings the MAC of its own
     if *before == *after || change.past.versions().any(|older| **older == **after) {
         return None;
@@ -118,10 +136,13 @@ fn stale_mac(change: &FileChanged<'_>) -> Option<Oddity> {
         true => *before,
         false => change.past.made_for(mac)?,
     };
-    Some(EditsUnderMac::between(before, after)).filter(|edits| !edits.is_empty()).map(Oddity::StaleMac)
+    Some(EditsUnderMac::between(before, after))
+        .filter(|edits| !edits.is_empty())
+        .map(Oddity::StaleMac)
 }
 
-/// A value at the tip whose token once had another type: the oldest version has the type that its writer gave it.
+/// A value at the tip whose token once had another type: the oldest version has the type that its
+/// writer gave it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Retyped {
     pub path: String,
@@ -131,19 +152,32 @@ pub struct Retyped {
 /// Those of a state, whichever commit did it. `versions` are newest first.
 #[must_use]
 pub fn retyped(versions: &[FileVersion], tips: &[(String, Rc<Snapshot>)]) -> Vec<Retyped> {
-    let tokens = |tip: &'_ Rc<Snapshot>| tip.sealed.values().map(|sealed| sealed.mark).collect::<Vec<_>>();
+    let tokens = |tip: &'_ Rc<Snapshot>| {
+        tip.sealed
+            .values()
+            .map(|sealed| sealed.mark)
+            .collect::<Vec<_>>()
+    };
     let asked: BTreeSet<Mark> = tips.iter().flat_map(|(_, tip)| tokens(tip)).collect();
     let mut first: HashMap<Mark, TokenType> = HashMap::new();
-    for sealed in versions.iter().flat_map(|version| version.snapshot.sealed.values()) {
+    for sealed in versions
+        .iter()
+        .flat_map(|version| version.snapshot.sealed.values())
+    {
         if asked.contains(&sealed.mark) {
             first.insert(sealed.mark, sealed.kind);
         }
     }
     let mut found = Vec::new();
     for (path, tip) in tips {
-        let other =
-            tip.sealed.iter().filter(|(_, now)| first.get(&now.mark).is_some_and(|kind| *kind != now.kind));
-        found.extend(other.map(|(key, _)| Retyped { path: path.clone(), key: key.clone() }));
+        let other = tip
+            .sealed
+            .iter()
+            .filter(|(_, now)| first.get(&now.mark).is_some_and(|kind| *kind != now.kind));
+        found.extend(other.map(|(key, _)| Retyped {
+            path: path.clone(),
+            key: key.clone(),
+        }));
     }
     found
 }
@@ -153,7 +187,11 @@ fn other_type(change: &FileChanged<'_>) -> Option<Oddity> {
     let direct = pairs(change).find(|(_, old, new)| old.mark == new.mark && old.kind != new.kind);
     // also when the token was away for a while
     let is_other = |key: &str, new: &SealedValue| {
-        change.before.sealed.get(key).is_none_or(|old| old.mark != new.mark)
+        change
+            .before
+            .sealed
+            .get(key)
+            .is_none_or(|old| old.mark != new.mark)
             && change.past.holds(&new.mark)
             && change
                 .past
@@ -163,7 +201,14 @@ fn other_type(change: &FileChanged<'_>) -> Option<Oddity> {
     };
     let key = match direct {
         Some((key, ..)) => key,
-        None => change.after.sealed.iter().find(|(key, new)| is_other(key, new))?.0,
+        None => {
+            change
+                .after
+                .sealed
+                .iter()
+                .find(|(key, new)| is_other(key, new))?
+                .0
+        }
     };
     Some(Oddity::OtherType { key: key.clone() })
 }
@@ -180,9 +225,13 @@ fn reused_iv(change: &FileChanged<'_>) -> Option<Oddity> {
 /// A rule changed by hand makes the next honest edit write plaintext.
 fn other_selector(change: &FileChanged<'_>) -> Option<Oddity> {
     let FileChanged { before, after, .. } = change;
-    let survives = before.shares_key_with(after) || (before.mac.is_some() && before.mac == after.mac);
+    let survives =
+        before.shares_key_with(after) || (before.mac.is_some() && before.mac == after.mac);
     let (old, new) = (&before.selector, &after.selector);
-    (old != new && survives).then(|| Oddity::OtherSelector { before: old.clone(), after: new.clone() })
+    (old != new && survives).then(|| Oddity::OtherSelector {
+        before: old.clone(),
+        after: new.clone(),
+    })
 }
 
 /// After a removal every stanza is made anew.
@@ -194,15 +243,23 @@ fn kept_stanza(change: &FileChanged<'_>) -> Option<Oddity> {
     };
     let rotated = tokens(before).is_disjoint(&tokens(after)) && !after.sealed.is_empty();
     let is_kept = rotated && !before.stanzas.is_disjoint(&after.stanzas);
-    is_kept.then(|| Oddity::KeptStanza { removed: removed.clone() })
+    is_kept.then(|| Oddity::KeptStanza {
+        removed: removed.clone(),
+    })
 }
 
-/// An old value is back; a revert does that too. Which side of a merge a value comes from is no step back: where it
-/// takes one that the other side had replaced, `returned` tells.
+/// An old value is back; a revert does that too. Which side of a merge a value comes from is no
+/// step back: where it takes one that the other side had replaced, `returned` tells.
 fn old_token(change: &FileChanged<'_>) -> Option<Oddity> {
-    let parents = change.beside.iter().map(|parent| &**parent).chain([change.before]);
-    let before: BTreeSet<Mark> =
-        parents.flat_map(|parent| parent.sealed.values()).map(|sealed| sealed.mark).collect();
+    let parents = change
+        .beside
+        .iter()
+        .map(|parent| &**parent)
+        .chain([change.before]);
+    let before: BTreeSet<Mark> = parents
+        .flat_map(|parent| parent.sealed.values())
+        .map(|sealed| sealed.mark)
+        .collect();
     let keys: Vec<String> = change
         .after
         .sealed
@@ -215,12 +272,22 @@ fn old_token(change: &FileChanged<'_>) -> Option<Oddity> {
 
 /// Every value and stanza of a bound file is new.
 #[must_use]
-pub fn is_replaced(FileChanged { before, after, managed, .. }: &FileChanged<'_>) -> bool {
-    *managed && !after.sealed.is_empty() && !before.sealed.is_empty() && !before.shares_key_with(after)
+pub fn is_replaced(
+    FileChanged {
+        before,
+        after,
+        managed,
+        ..
+    }: &FileChanged<'_>,
+) -> bool {
+    *managed
+        && !after.sealed.is_empty()
+        && !before.sealed.is_empty()
+        && !before.shares_key_with(after)
 }
 
-/// Public keys are enough to write a whole new file, and nothing inside tells it from a rotation. Of
-/// general files home-labs make hundreds, which decrypt in place, edit and encrypt.
+/// Public keys are enough to write a whole new file, and nothing inside tells it from a rotation.
+/// Of general files home-labs make hundreds, which decrypt in place, edit and encrypt.
 fn replaced(change: &FileChanged<'_>) -> Option<Oddity> {
     let FileChanged { before, after, .. } = change;
     (is_replaced(change) && before.recipients == after.recipients).then_some(Oddity::Replaced)
@@ -230,7 +297,10 @@ fn pairs<'a>(
     change: &FileChanged<'a>,
 ) -> impl Iterator<Item = (&'a String, &'a SealedValue, &'a SealedValue)> {
     let (before, after) = (change.before, change.after);
-    after.sealed.iter().filter_map(|(key, new)| Some((key, before.sealed.get(key)?, new)))
+    after
+        .sealed
+        .iter()
+        .filter_map(|(key, new)| Some((key, before.sealed.get(key)?, new)))
 }
 
 #[cfg(test)]
@@ -240,7 +310,12 @@ mod tests {
     use crate::ledger::snapshot::Unencrypted;
 
     fn sealed(mark: u8, iv: u8, kind: TokenType) -> SealedValue {
-        SealedValue { mark: [mark; 16], iv: [iv; 32], kind, place: usize::from(mark) }
+        SealedValue {
+            mark: [mark; 16],
+            iv: [iv; 32],
+            kind,
+            place: usize::from(mark),
+        }
     }
 
     /// A file with the key A, of one recipient.
@@ -275,7 +350,14 @@ mod tests {
     fn rules(before: &Snapshot, after: &Snapshot, older: &[Rc<Snapshot>]) -> Vec<&'static str> {
         let track = Track::new(older.to_vec());
         let (path, past) = ("a.yaml", track.from(0));
-        let change = FileChanged { path, managed: false, before, after, beside: &[], past };
+        let change = FileChanged {
+            path,
+            managed: false,
+            before,
+            after,
+            beside: &[],
+            past,
+        };
         oddities(&change).iter().map(rule).collect()
     }
 
@@ -292,15 +374,25 @@ mod tests {
         assert_eq!(rules(&before, &snapshot(2, 1), &[]), ["D11"]);
         let clear = with(&|after| {
             *after = snapshot(1, 1);
-            after.clear.insert("host".into(), Unencrypted { mark: [5; 16], ..Unencrypted::default() });
+            after.clear.insert(
+                "host".into(),
+                Unencrypted {
+                    mark: [5; 16],
+                    ..Unencrypted::default()
+                },
+            );
         });
         assert_eq!(rules(&before, &clear, &[]), ["D11"]);
         let retyped = with(&|after| {
-            after.sealed.insert("B".into(), sealed(99, 99, TokenType::Int));
+            after
+                .sealed
+                .insert("B".into(), sealed(99, 99, TokenType::Int));
         });
         assert_eq!(rules(&before, &retyped, &[]), ["D09"]);
         let reused = with(&|after| {
-            after.sealed.insert("A".into(), sealed(7, 1, TokenType::Str));
+            after
+                .sealed
+                .insert("A".into(), sealed(7, 1, TokenType::Str));
         });
         assert_eq!(rules(&before, &reused, &[]), ["D10"]);
         let selector = with(&|after| after.selector = "encrypted_regex: ^x$".into());
@@ -311,14 +403,18 @@ mod tests {
     fn what_is_made_anew_is_free_to_differ() {
         let before = snapshot(1, 1);
         let mut rotated = snapshot(2, 2);
-        rotated.sealed.insert("B".into(), sealed(98, 99, TokenType::Int));
+        rotated
+            .sealed
+            .insert("B".into(), sealed(98, 99, TokenType::Int));
         rotated.stanzas = [[2; 16]].into();
         rotated.selector = "encrypted_regex: ^x$".into();
         assert_eq!(rules(&before, &rotated, &[]), [""; 0]);
         // somebody left, everything is new but one stanza
         rotated.stanzas = [[1; 16]].into();
         rotated.selector = before.selector.clone();
-        rotated.sealed.insert("B".into(), sealed(98, 98, TokenType::Str));
+        rotated
+            .sealed
+            .insert("B".into(), sealed(98, 98, TokenType::Str));
         let mut two = before.clone();
         two.recipients.insert("age1bob".into());
         assert_eq!(rules(&two, &rotated, &[]), ["D03"]);
@@ -327,9 +423,15 @@ mod tests {
     #[test]
     fn a_version_that_comes_back_is_told_and_not_refused() {
         let old = Rc::new(snapshot(1, 1));
-        assert_eq!(rules(&snapshot(2, 2), &old, std::slice::from_ref(&old)), ["D06"]);
+        assert_eq!(
+            rules(&snapshot(2, 2), &old, std::slice::from_ref(&old)),
+            ["D06"]
+        );
         // the repair of a file that was changed under its MAC
-        assert_eq!(rules(&snapshot(3, 1), &old, std::slice::from_ref(&old)), ["D06"]);
+        assert_eq!(
+            rules(&snapshot(3, 1), &old, std::slice::from_ref(&old)),
+            ["D06"]
+        );
         assert_eq!(rules(&snapshot(3, 1), &old, &[]), ["D11"]);
     }
 
@@ -339,12 +441,22 @@ mod tests {
         let older = Track::new(vec![theirs.clone(), Rc::new(snapshot(1, 1))]);
         let told = |after: &Snapshot, beside: &[Rc<Snapshot>]| {
             let past = older.from(0);
-            let change = FileChanged { path: "a.yaml", managed: false, before: &ours, after, beside, past };
+            let change = FileChanged {
+                path: "a.yaml",
+                managed: false,
+                before: &ours,
+                after,
+                beside,
+                past,
+            };
             oddities(&change).iter().map(rule).collect::<Vec<_>>()
         };
         assert_eq!(told(&theirs, &[]), ["D06"]);
         assert_eq!(told(&theirs, std::slice::from_ref(&theirs)), [""; 0]);
-        assert_eq!(told(&snapshot(1, 1), std::slice::from_ref(&theirs)), ["D06"]);
+        assert_eq!(
+            told(&snapshot(1, 1), std::slice::from_ref(&theirs)),
+            ["D06"]
+        );
     }
 
     #[test]
@@ -359,11 +471,20 @@ mod tests {
             retyped(&log(versions), &[("f".to_owned(), tip.clone())]).len()
         };
         assert_eq!(told(&text, &[("f", "c1", &text)]), 0);
-        assert_eq!(told(&number, &[("f", "c2", &number), ("f", "c1", &text)]), 1);
+        assert_eq!(
+            told(&number, &[("f", "c2", &number), ("f", "c1", &text)]),
+            1
+        );
         // not committed yet, and under an older name of the file
         assert_eq!(told(&number, &[("g", "c1", &text)]), 1);
         // repaired
-        assert_eq!(told(&text, &[("f", "c3", &text), ("f", "c2", &number), ("f", "c1", &text)]), 0);
+        assert_eq!(
+            told(
+                &text,
+                &[("f", "c3", &text), ("f", "c2", &number), ("f", "c1", &text)]
+            ),
+            0
+        );
         assert_eq!(told(&number, &[]), 0);
     }
 
@@ -371,7 +492,9 @@ mod tests {
     fn a_detour_over_a_broken_version_launders_nothing() {
         let old = Rc::new(snapshot(1, 1));
         let mut retyped = (*old).clone();
-        retyped.sealed.insert("A".into(), sealed(1, 1, TokenType::Int));
+        retyped
+            .sealed
+            .insert("A".into(), sealed(1, 1, TokenType::Int));
         let found = rules(&snapshot(3, 3), &retyped, std::slice::from_ref(&old));
         assert_eq!(found, ["D09", "D06"]);
     }

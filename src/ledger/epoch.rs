@@ -1,7 +1,8 @@
 //! Data-key epochs: which versions of files have one data key.
 //!
-//! A token or a stanza that two versions have in common proves it: nobody makes the same again without the
-//! same data key. Without such a link a new data key is only probable, unless a key holder looked.
+//! A token or a stanza that two versions have in common proves it: nobody makes the same again
+//! without the same data key. Without such a link a new data key is only probable, unless a key
+//! holder looked.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -47,18 +48,29 @@ impl Epochs {
     #[must_use]
     pub fn of(versions: &[FileVersion], others: &[&Snapshot], insight: &Insight) -> Self {
         let mut links = Links::default();
-        let all = || versions.iter().map(|version| &*version.snapshot).chain(others.iter().copied());
+        let all = || {
+            versions
+                .iter()
+                .map(|version| &*version.snapshot)
+                .chain(others.iter().copied())
+        };
         all().for_each(|snapshot| links.join(snapshot.marks()));
         let mut first: HashMap<[u8; 32], Mark> = HashMap::new();
-        for (mark, key) in
-            insight.keys.iter().filter(|(mark, _)| links.of.contains_key(*mark)).collect::<Vec<_>>()
+        for (mark, key) in insight
+            .keys
+            .iter()
+            .filter(|(mark, _)| links.of.contains_key(*mark))
+            .collect::<Vec<_>>()
         {
             let other = *first.entry(*key).or_insert(*mark);
             links.join([mark, &other].into_iter());
         }
         let mut epochs = Self::default();
         let marks: Vec<Mark> = links.of.keys().copied().collect();
-        epochs.of = marks.into_iter().map(|mark| (mark, links.root_of(&mark))).collect();
+        epochs.of = marks
+            .into_iter()
+            .map(|mark| (mark, links.root_of(&mark)))
+            .collect();
         for (mark, key) in &insight.keys {
             if let Some(epoch) = epochs.of.get(mark) {
                 epochs.known.insert(Epoch(*epoch), *key);
@@ -66,7 +78,11 @@ impl Epochs {
         }
         for version in versions {
             if let Some(epoch) = epochs.at(&version.snapshot) {
-                epochs.readers.entry(epoch).or_default().extend(version.snapshot.recipients.iter().cloned());
+                epochs
+                    .readers
+                    .entry(epoch)
+                    .or_default()
+                    .extend(version.snapshot.recipients.iter().cloned());
             }
         }
         epochs
@@ -75,17 +91,26 @@ impl Epochs {
     /// `None` for a version without values and stanzas, and for one that was not among them.
     #[must_use]
     pub fn at(&self, snapshot: &Snapshot) -> Option<Epoch> {
-        snapshot.marks().find_map(|mark| self.of.get(mark)).map(|at| Epoch(*at))
+        snapshot
+            .marks()
+            .find_map(|mark| self.of.get(mark))
+            .map(|at| Epoch(*at))
     }
 
     /// Everybody whom a committed version of the epoch names: they know its data key.
     pub fn readers(&self, epoch: Epoch) -> impl Iterator<Item = &str> {
-        self.readers.get(&epoch).into_iter().flatten().map(String::as_str)
+        self.readers
+            .get(&epoch)
+            .into_iter()
+            .flatten()
+            .map(String::as_str)
     }
 
     #[must_use]
     pub fn was_read_by(&self, epoch: Epoch, recipient: &str) -> bool {
-        self.readers.get(&epoch).is_some_and(|readers| readers.contains(recipient))
+        self.readers
+            .get(&epoch)
+            .is_some_and(|readers| readers.contains(recipient))
     }
 
     /// Whether two versions have one data key; `None`: probably not, and only a key can tell.
@@ -153,18 +178,29 @@ mod tests {
         // one value and all stanzas changed: no link is left
         replaced.sealed.insert("A".into(), sealed(12));
         let replaced = std::rc::Rc::new(replaced);
-        let versions =
-            log(&[("f", "c4", &replaced), ("f", "c3", &rotated), ("f", "c2", &kept), ("f", "c1", &first)]);
+        let versions = log(&[
+            ("f", "c4", &replaced),
+            ("f", "c3", &rotated),
+            ("f", "c2", &kept),
+            ("f", "c1", &first),
+        ]);
         let epochs = Epochs::of(&versions, &[], &Insight::default());
         assert_eq!(epochs.same_key(&first, &kept), Some(true));
         assert_eq!(epochs.same_key(&kept, &rotated), None);
         assert_eq!(epochs.same_key(&rotated, &replaced), None);
-        let readers = |snapshot| epochs.readers(epochs.at(snapshot).unwrap()).collect::<Vec<_>>();
+        let readers = |snapshot| {
+            epochs
+                .readers(epochs.at(snapshot).unwrap())
+                .collect::<Vec<_>>()
+        };
         assert_eq!(readers(&kept), ["ana", "bob"]);
         assert_eq!(readers(&rotated), ["ana"]);
         // with a key
         let keys = [([1; 16], [1; 32]), ([11; 16], [2; 32]), ([12; 16], [2; 32])];
-        let insight = Insight { keys: keys.into(), ..Insight::default() };
+        let insight = Insight {
+            keys: keys.into(),
+            ..Insight::default()
+        };
         let epochs = Epochs::of(&versions, &[], &insight);
         assert_eq!(epochs.same_key(&kept, &rotated), Some(false));
         assert_eq!(epochs.same_key(&rotated, &replaced), Some(true));

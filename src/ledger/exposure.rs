@@ -1,7 +1,8 @@
 //! The exposure ledger: which values somebody could ever decrypt, and what became of them.
 //!
-//! Whoever is named by one version of an epoch knows its data key and reads every version of it. A value is
-//! replaced when today's differs from all that they could read; across two data keys only a key can tell.
+//! Whoever is named by one version of an epoch knows its data key and reads every version of it. A
+//! value is replaced when today's differs from all that they could read; across two data keys only
+//! a key can tell.
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -43,7 +44,8 @@ pub enum Why {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Doubt {
-    /// Another token under another data key. The commit that set it again since, where there is one.
+    /// Another token under another data key. The commit that set it again since, where there is
+    /// one.
     Reencrypted { set_again: Option<Rc<Origin>> },
     /// It is no longer in the file; whether it still works at its source nobody here can tell.
     Gone { removed: Option<Rc<Origin>> },
@@ -75,7 +77,8 @@ pub struct FileExposure {
     pub is_there: bool,
     /// The first commit whose version they could read.
     pub from: Rc<Origin>,
-    /// The first commit that they could not; `None`: they read it today, or nothing is committed yet.
+    /// The first commit that they could not; `None`: they read it today, or nothing is committed
+    /// yet.
     pub until: Option<Rc<Origin>>,
     /// Between the two, behind HEAD: versions that they could not read, from and until.
     pub away: Vec<(Rc<Origin>, Rc<Origin>)>,
@@ -107,7 +110,8 @@ pub struct Ledger<'a> {
 pub enum Standing {
     Named,
     Dismissed,
-    /// No rule governs the path, or one that names nobody, or the policy that may govern it cannot be read.
+    /// No rule governs the path, or one that names nobody, or the policy that may govern it cannot
+    /// be read.
     Unknown,
 }
 
@@ -130,17 +134,29 @@ type GoneKeys<'a> = Vec<(&'a str, Vec<usize>)>;
 type Spots = Vec<(usize, String)>;
 
 impl<'a> Ledger<'a> {
-    /// Who can read less than they could: who left a file, whom its rule does not name any more, and who knows
-    /// a value that stands in a file of others now; each with all that they could read. `same` says which keys are
-    /// those of one person.
+    /// Who can read less than they could: who left a file, whom its rule does not name any more,
+    /// and who knows a value that stands in a file of others now; each with all that they could
+    /// read. `same` says which keys are those of one person.
     #[must_use]
-    pub fn former(&self, same: &dyn Fn(&str, &str) -> bool) -> Vec<(Vec<String>, Vec<FileExposure>)> {
+    pub fn former(
+        &self,
+        same: &dyn Fn(&str, &str) -> bool,
+    ) -> Vec<(Vec<String>, Vec<FileExposure>)> {
         let mut ever: BTreeSet<&str> = BTreeSet::new();
-        for snapshot in self.versions.iter().map(|it| &it.snapshot).chain(self.tips.iter().map(|it| &it.1)) {
+        for snapshot in self
+            .versions
+            .iter()
+            .map(|it| &it.snapshot)
+            .chain(self.tips.iter().map(|it| &it.1))
+        {
             ever.extend(snapshot.recipients.iter().map(String::as_str));
         }
-        let today: BTreeSet<&str> =
-            self.tips.iter().flat_map(|(_, tip)| &tip.recipients).map(String::as_str).collect();
+        let today: BTreeSet<&str> = self
+            .tips
+            .iter()
+            .flat_map(|(_, tip)| &tip.recipients)
+            .map(String::as_str)
+            .collect();
         let has_left = |file: &FileExposure, keys: &[String]| {
             let stands_elsewhere = |item: &ExposedKey| match &item.state {
                 ValueState::Exposed(Why::Elsewhere { path, .. }) => !self.names(path, keys),
@@ -162,18 +178,21 @@ impl<'a> Ledger<'a> {
             (keys, files)
         };
         let all = people(ever, same).into_iter().map(exposed);
-        all.filter(|(keys, files)| files.iter().any(|file| has_left(file, keys))).collect()
+        all.filter(|(keys, files)| files.iter().any(|file| has_left(file, keys)))
+            .collect()
     }
 
     /// Whether a file of today names one of the keys.
     fn names(&self, path: &str, keys: &[String]) -> bool {
-        self.tip(path).is_some_and(|(_, tip)| keys.iter().any(|key| tip.recipients.contains(key)))
+        self.tip(path)
+            .is_some_and(|(_, tip)| keys.iter().any(|key| tip.recipients.contains(key)))
     }
 
     /// They may read the file, and do.
     fn is_present(&self, path: &str, keys: &[String]) -> bool {
         keys.iter().any(|key| {
-            self.names(path, std::slice::from_ref(key)) && (self.standing)(path, key) == Standing::Named
+            self.names(path, std::slice::from_ref(key))
+                && (self.standing)(path, key) == Standing::Named
         })
     }
 
@@ -184,21 +203,40 @@ impl<'a> Ledger<'a> {
     /// A file as it is today.
     fn tip(&self, path: &str) -> Option<&'a (String, Rc<Snapshot>)> {
         let number = |(at, (path, _)): (usize, &'a (String, Rc<Snapshot>))| (path.as_str(), at);
-        let tips = self.memory.tips.get_or_init(|| self.tips.iter().enumerate().map(number).collect());
+        let tips = self
+            .memory
+            .tips
+            .get_or_init(|| self.tips.iter().enumerate().map(number).collect());
         tips.get(path).map(|at| &self.tips[*at])
     }
 
-    /// Everything that somebody could ever decrypt with any of their keys, by file of today, then what is gone.
+    /// Everything that somebody could ever decrypt with any of their keys, by file of today, then
+    /// what is gone.
     #[must_use]
     pub fn exposure(&self, keys: &[String]) -> Vec<FileExposure> {
-        let is_held =
-            |snapshot: &Snapshot| self.epochs.at(snapshot).is_some_and(|epoch| self.was_read_by(epoch, keys));
-        let held: Vec<bool> = self.versions.iter().map(|version| is_held(&version.snapshot)).collect();
+        let is_held = |snapshot: &Snapshot| {
+            self.epochs
+                .at(snapshot)
+                .is_some_and(|epoch| self.was_read_by(epoch, keys))
+        };
+        let held: Vec<bool> = self
+            .versions
+            .iter()
+            .map(|version| is_held(&version.snapshot))
+            .collect();
         if !held.contains(&true) {
             return Vec::new();
         }
-        let present = self.tips.iter().map(|(path, _)| self.is_present(path, keys)).collect();
-        let who = PersonVersions { keys, held, present };
+        let present = self
+            .tips
+            .iter()
+            .map(|(path, _)| self.is_present(path, keys))
+            .collect();
+        let who = PersonVersions {
+            keys,
+            held,
+            present,
+        };
         let (places, gone) = self.memory.places.get_or_init(|| self.places());
         let mut files = Vec::new();
         for (at, places) in places.iter().enumerate() {
@@ -210,7 +248,8 @@ impl<'a> Ledger<'a> {
         files
     }
 
-    /// The versions of each file of today: its line, and what other branches made of it under any of its names.
+    /// The versions of each file of today: its line, and what other branches made of it under any
+    /// of its names.
     fn places(&self) -> (Vec<Vec<usize>>, GoneKeys<'a>) {
         let lines = Lineages::new(self.versions, self.removals);
         let mut covered: HashSet<usize> = HashSet::new();
@@ -219,7 +258,10 @@ impl<'a> Ledger<'a> {
             let steps = lines.of(path);
             // what a file was copied from went its own way since
             let is_copy = |step: &LineageStep<'_>| step.source.is_some() && !step.is_rename;
-            let own = steps.iter().position(is_copy).map_or(&steps[..], |copy| &steps[..=copy]);
+            let own = steps
+                .iter()
+                .position(is_copy)
+                .map_or(&steps[..], |copy| &steps[..=copy]);
             let names: BTreeSet<&str> = own
                 .iter()
                 .map(|step| step.path)
@@ -233,7 +275,12 @@ impl<'a> Ledger<'a> {
             all.push(mine);
         }
         let mut gone: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-        for (at, version) in self.versions.iter().enumerate().filter(|(at, _)| !covered.contains(at)) {
+        for (at, version) in self
+            .versions
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| !covered.contains(at))
+        {
             gone.entry(&version.path).or_default().push(at);
         }
         (all, gone.into_iter().collect())
@@ -248,8 +295,11 @@ impl<'a> Ledger<'a> {
         places: &[usize],
     ) -> Option<FileExposure> {
         let (keys_of_theirs, tip) = (who.keys, at.map(|at| &self.tips[at].1));
-        let readable: Vec<&FileVersion> =
-            places.iter().filter(|at| who.held[**at]).map(|at| &self.versions[*at]).collect();
+        let readable: Vec<&FileVersion> = places
+            .iter()
+            .filter(|at| who.held[**at])
+            .map(|at| &self.versions[*at])
+            .collect();
         let from = readable.last()?.origin.clone();
         let mut keys: BTreeMap<&String, Vec<Readable>> = BTreeMap::new();
         // oldest first, so that each token is noted where it came from
@@ -258,7 +308,11 @@ impl<'a> Ledger<'a> {
                 let list = keys.entry(key).or_default();
                 if !list.iter().any(|known| known.token == sealed.mark) {
                     let (path, origin) = (version.path.clone(), version.origin.clone());
-                    list.push(Readable { token: sealed.mark, path, origin });
+                    list.push(Readable {
+                        token: sealed.mark,
+                        path,
+                        origin,
+                    });
                 }
             }
         }
@@ -266,17 +320,32 @@ impl<'a> Ledger<'a> {
         let reads_today = epoch.is_some_and(|epoch| self.was_read_by(epoch, keys_of_theirs))
             || self.names(path, keys_of_theirs);
         let is_present = at.is_some_and(|at| who.present[at]);
-        let place = PersonFile { who, path, tip, epoch, reads_today, is_present };
+        let place = PersonFile {
+            who,
+            path,
+            tip,
+            epoch,
+            reads_today,
+            is_present,
+        };
         let items = keys.into_iter().map(|(key, readable)| {
             let accepted = (self.accepted)(path, key).map(ValueState::Accepted);
             let state = accepted.unwrap_or_else(|| self.state(&place, key, &readable));
-            ExposedKey { key: key.clone(), state, readable }
+            ExposedKey {
+                key: key.clone(),
+                state,
+                readable,
+            }
         });
         Some(FileExposure {
             path: path.to_owned(),
             is_there: tip.is_some(),
             from,
-            until: if reads_today { None } else { self.until(path, keys_of_theirs) },
+            until: if reads_today {
+                None
+            } else {
+                self.until(path, keys_of_theirs)
+            },
             away: self.away(path, keys_of_theirs),
             reads_today,
             items: items.collect(),
@@ -288,7 +357,9 @@ impl<'a> Ledger<'a> {
         let log = self.log(path);
         let is_held = |entry: &KeyLogEntry<'_>| self.is_held(entry, keys);
         let newest = log.iter().position(is_held)?;
-        newest.checked_sub(1).map(|after| log[after].origin().clone())
+        newest
+            .checked_sub(1)
+            .map(|after| log[after].origin().clone())
     }
 
     /// Times between versions that they could read.
@@ -298,7 +369,9 @@ impl<'a> Ledger<'a> {
             let is_held = self.is_held(entry, keys);
             match (was_held, is_held) {
                 (true, false) => left = Some(entry.origin().clone()),
-                (false, true) => times.extend(left.take().map(|left| (left, entry.origin().clone()))),
+                (false, true) => {
+                    times.extend(left.take().map(|left| (left, entry.origin().clone())))
+                }
                 _ => {}
             }
             was_held = is_held;
@@ -307,7 +380,10 @@ impl<'a> Ledger<'a> {
     }
 
     fn is_held(&self, entry: &KeyLogEntry<'_>, keys: &[String]) -> bool {
-        let epoch = entry.step.version.and_then(|version| self.epochs.at(&version.snapshot));
+        let epoch = entry
+            .step
+            .version
+            .and_then(|version| self.epochs.at(&version.snapshot));
         epoch.is_some_and(|epoch| self.was_read_by(epoch, keys))
     }
 
@@ -328,7 +404,8 @@ impl<'a> Ledger<'a> {
             if place.reads_today {
                 return ValueState::Exposed(Why::KeepsDataKey);
             }
-            let is_known = |old: &Readable| self.insight.same_value(&old.token, &sealed.mark) == Some(true);
+            let is_known =
+                |old: &Readable| self.insight.same_value(&old.token, &sealed.mark) == Some(true);
             if readable.iter().any(is_known) {
                 return ValueState::Exposed(Why::SameValue);
             }
@@ -336,13 +413,18 @@ impl<'a> Ledger<'a> {
         if let Some((path, key)) = self.elsewhere(place, key, readable) {
             return ValueState::Exposed(Why::Elsewhere { path, key });
         }
-        let Some(sealed) = sealed else { return self.gone(place, key) };
-        let is_other = |old: &Readable| self.insight.same_value(&old.token, &sealed.mark) == Some(false);
+        let Some(sealed) = sealed else {
+            return self.gone(place, key);
+        };
+        let is_other =
+            |old: &Readable| self.insight.same_value(&old.token, &sealed.mark) == Some(false);
         if readable.iter().all(is_other) {
             let by = blame(&self.log(place.path), key, &sealed.mark, self.insight);
             return ValueState::Replaced(by.map(|blame| blame.origin.clone()));
         }
-        ValueState::Unknown(Doubt::Reencrypted { set_again: self.set_again(place, key) })
+        ValueState::Unknown(Doubt::Reencrypted {
+            set_again: self.set_again(place, key),
+        })
     }
 
     /// Another key of today, in any file, with a value that they could read.
@@ -356,7 +438,10 @@ impl<'a> Ledger<'a> {
             let mut values: HashMap<Mark, Spots> = HashMap::new();
             for (at, (_, tip)) in self.tips.iter().enumerate() {
                 for (key, sealed) in &tip.sealed {
-                    values.entry(self.print(&sealed.mark)).or_default().push((at, key.clone()));
+                    values
+                        .entry(self.print(&sealed.mark))
+                        .or_default()
+                        .push((at, key.clone()));
                 }
             }
             values
@@ -386,9 +471,14 @@ impl<'a> Ledger<'a> {
     fn gone(&self, place: &PersonFile<'_>, key: &str) -> ValueState {
         let log = self.log(place.path);
         let removed = log.iter().find(|entry| {
-            entry.keys.iter().any(|event| event.key == key && event.event == KeyEventKind::Removed)
+            entry
+                .keys
+                .iter()
+                .any(|event| event.key == key && event.event == KeyEventKind::Removed)
         });
-        ValueState::Unknown(Doubt::Gone { removed: removed.map(|entry| entry.origin().clone()) })
+        ValueState::Unknown(Doubt::Gone {
+            removed: removed.map(|entry| entry.origin().clone()),
+        })
     }
 
     /// What HEAD tells of a file.
@@ -397,9 +487,15 @@ impl<'a> Ledger<'a> {
             return known.clone();
         }
         let (versions, removals) = self.head;
-        let lines = self.memory.head.get_or_init(|| Lineages::new(versions, removals));
+        let lines = self
+            .memory
+            .head
+            .get_or_init(|| Lineages::new(versions, removals));
         let log = Rc::new(key_log(&lines.of(path), self.epochs, self.insight));
-        self.memory.logs.borrow_mut().insert(path.to_owned(), log.clone());
+        self.memory
+            .logs
+            .borrow_mut()
+            .insert(path.to_owned(), log.clone());
         log
     }
 
@@ -407,10 +503,16 @@ impl<'a> Ledger<'a> {
     fn set_again(&self, place: &PersonFile<'_>, key: &str) -> Option<Rc<Origin>> {
         let log = self.log(place.path);
         let of_today = log.iter().take_while(|entry| {
-            entry.step.version.is_some_and(|version| self.epochs.at(&version.snapshot) == place.epoch)
+            entry
+                .step
+                .version
+                .is_some_and(|version| self.epochs.at(&version.snapshot) == place.epoch)
         });
         let mut set = of_today.filter(|entry| {
-            entry.keys.iter().any(|event| event.key == key && event.event == KeyEventKind::Changed)
+            entry
+                .keys
+                .iter()
+                .any(|event| event.key == key && event.event == KeyEventKind::Changed)
         });
         set.next().map(|entry| entry.origin().clone())
     }
@@ -420,7 +522,10 @@ impl<'a> Ledger<'a> {
 fn people(keys: BTreeSet<&str>, same: &dyn Fn(&str, &str) -> bool) -> Vec<Vec<String>> {
     let mut people: Vec<Vec<String>> = Vec::new();
     for key in keys {
-        match people.iter_mut().find(|known| known.iter().any(|known| same(known, key))) {
+        match people
+            .iter_mut()
+            .find(|known| known.iter().any(|known| same(known, key)))
+        {
             Some(keys) => keys.push(key.to_owned()),
             None => people.push(vec![key.to_owned()]),
         }

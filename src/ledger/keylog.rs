@@ -1,7 +1,7 @@
 //! What each commit made of each key of a file: added, changed, removed, re-encrypted.
 //!
-//! Without a key by the identity of tokens: another token under one data key is another value, and under
-//! another data key nobody can tell. With a key it sees through.
+//! Without a key by the identity of tokens: another token under one data key is another value, and
+//! under another data key nobody can tell. With a key it sees through.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -65,10 +65,18 @@ impl KeyLogEntry<'_> {
     }
 }
 
-/// The log of a line, newest first. Merges that took everything as a parent had it are no part of it.
+/// The log of a line, newest first. Merges that took everything as a parent had it are no part of
+/// it.
 #[must_use]
-pub fn key_log<'a>(line: &[LineageStep<'a>], epochs: &Epochs, insight: &Insight) -> Vec<KeyLogEntry<'a>> {
-    let epoch = |step: &LineageStep<'_>| step.version.and_then(|version| epochs.at(&version.snapshot));
+pub fn key_log<'a>(
+    line: &[LineageStep<'a>],
+    epochs: &Epochs,
+    insight: &Insight,
+) -> Vec<KeyLogEntry<'a>> {
+    let epoch = |step: &LineageStep<'_>| {
+        step.version
+            .and_then(|version| epochs.at(&version.snapshot))
+    };
     line.iter()
         .enumerate()
         .map(|(at, step)| {
@@ -80,7 +88,9 @@ pub fn key_log<'a>(line: &[LineageStep<'a>], epochs: &Epochs, insight: &Insight)
                 keys: events(now, &before, epochs, insight),
                 data_key: match key_change(now, &before, epochs) {
                     KeyChange::New | KeyChange::ProbablyNew
-                        if line[at + 1..].iter().any(|older| epoch(older) == epoch(step)) =>
+                        if line[at + 1..]
+                            .iter()
+                            .any(|older| epoch(older) == epoch(step)) =>
                     {
                         KeyChange::Old
                     }
@@ -97,7 +107,10 @@ pub fn key_log<'a>(line: &[LineageStep<'a>], epochs: &Epochs, insight: &Insight)
 /// The data key of a version against those of its parents.
 #[must_use]
 pub fn key_change(now: &Snapshot, before: &[&Rc<Snapshot>], epochs: &Epochs) -> KeyChange {
-    let answers: Vec<Option<bool>> = before.iter().map(|parent| epochs.same_key(parent, now)).collect();
+    let answers: Vec<Option<bool>> = before
+        .iter()
+        .map(|parent| epochs.same_key(parent, now))
+        .collect();
     match answers.as_slice() {
         [] => KeyChange::First,
         // without values there is no epoch to compare
@@ -109,22 +122,43 @@ pub fn key_change(now: &Snapshot, before: &[&Rc<Snapshot>], epochs: &Epochs) -> 
 }
 
 fn readers(now: &Snapshot, before: &[&Rc<Snapshot>], joined: bool) -> Vec<String> {
-    let all: BTreeSet<&String> = before.iter().flat_map(|parent| &parent.recipients).collect();
+    let all: BTreeSet<&String> = before
+        .iter()
+        .flat_map(|parent| &parent.recipients)
+        .collect();
     if joined {
-        return now.recipients.iter().filter(|key| !all.contains(key)).cloned().collect();
+        return now
+            .recipients
+            .iter()
+            .filter(|key| !all.contains(key))
+            .cloned()
+            .collect();
     }
     let everywhere = |key: &&String| before.iter().all(|parent| parent.recipients.contains(*key));
-    all.into_iter().filter(|key| !now.recipients.contains(*key)).filter(everywhere).cloned().collect()
+    all.into_iter()
+        .filter(|key| !now.recipients.contains(*key))
+        .filter(everywhere)
+        .cloned()
+        .collect()
 }
 
-fn events(now: &Snapshot, before: &[&Rc<Snapshot>], epochs: &Epochs, insight: &Insight) -> Vec<KeyEvent> {
+fn events(
+    now: &Snapshot,
+    before: &[&Rc<Snapshot>],
+    epochs: &Epochs,
+    insight: &Insight,
+) -> Vec<KeyEvent> {
     let mut keys: BTreeSet<&String> = now.keys().collect();
     keys.extend(before.iter().flat_map(|parent| parent.keys()));
     let event = |key: &String| {
         let event = event(key, now, before, epochs, insight)?;
         let token = |snapshot: &Snapshot| snapshot.sealed.get(key).map(|sealed| sealed.mark);
         let old = before.iter().find_map(|parent| token(parent));
-        Some(KeyEvent { key: key.clone(), event, tokens: (old, token(now)) })
+        Some(KeyEvent {
+            key: key.clone(),
+            event,
+            tokens: (old, token(now)),
+        })
     };
     keys.into_iter().filter_map(event).collect()
 }
@@ -141,8 +175,13 @@ fn event(
         // a parent without it is who removed it
         return (!had.is_empty() && had.len() == before.len()).then_some(KeyEventKind::Removed);
     }
-    let Some(parent) = had.first() else { return Some(KeyEventKind::Added) };
-    if had.iter().any(|parent| parent.value_of(key) == now.value_of(key)) {
+    let Some(parent) = had.first() else {
+        return Some(KeyEventKind::Added);
+    };
+    if had
+        .iter()
+        .any(|parent| parent.value_of(key) == now.value_of(key))
+    {
         return None;
     }
     Some(match (parent.sealed.get(key), now.sealed.get(key)) {
@@ -168,10 +207,16 @@ pub struct Blame<'a> {
     pub unsure: Option<&'a Rc<Origin>>,
 }
 
-/// Who gave a key the token that it has. Commits that hold another value are passed over, because a merge may
-/// have left them aside; so is a key that only came back. `None`: no commit of the log has it.
+/// Who gave a key the token that it has. Commits that hold another value are passed over, because a
+/// merge may have left them aside; so is a key that only came back. `None`: no commit of the log
+/// has it.
 #[must_use]
-pub fn blame<'a>(log: &[KeyLogEntry<'a>], key: &str, token: &Mark, insight: &Insight) -> Option<Blame<'a>> {
+pub fn blame<'a>(
+    log: &[KeyLogEntry<'a>],
+    key: &str,
+    token: &Mark,
+    insight: &Insight,
+) -> Option<Blame<'a>> {
     let mut wanted = *token;
     let (mut unsure, mut found) = (None, None);
     for (at, entry) in log.iter().enumerate() {
@@ -180,7 +225,11 @@ pub fn blame<'a>(log: &[KeyLogEntry<'a>], key: &str, token: &Mark, insight: &Ins
         }
         let Some(event) = entry.keys.iter().find(|event| event.key == key) else {
             // the oldest that is known, where the log has an edge
-            found = found.or(Some(Blame { origin: entry.step.origin, event: KeyEventKind::Added, unsure }));
+            found = found.or(Some(Blame {
+                origin: entry.step.origin,
+                event: KeyEventKind::Added,
+                unsure,
+            }));
             continue;
         };
         if let KeyEventKind::Reencrypted { same } = event.event {
@@ -188,12 +237,22 @@ pub fn blame<'a>(log: &[KeyLogEntry<'a>], key: &str, token: &Mark, insight: &Ins
                 unsure = unsure.or(Some(entry.step.origin));
             }
             wanted = event.tokens.0.unwrap_or(wanted);
-            found = Some(Blame { origin: entry.step.origin, event: event.event, unsure });
+            found = Some(Blame {
+                origin: entry.step.origin,
+                event: event.event,
+                unsure,
+            });
             continue;
         }
-        found = Some(Blame { origin: entry.step.origin, event: event.event, unsure });
+        found = Some(Blame {
+            origin: entry.step.origin,
+            event: event.event,
+            unsure,
+        });
         let comes_back = event.event == KeyEventKind::Added
-            && log[at + 1..].iter().any(|it| holds(it, key, &wanted, insight));
+            && log[at + 1..]
+                .iter()
+                .any(|it| holds(it, key, &wanted, insight));
         if !comes_back {
             break;
         }
@@ -202,7 +261,10 @@ pub fn blame<'a>(log: &[KeyLogEntry<'a>], key: &str, token: &Mark, insight: &Ins
 }
 
 fn holds(entry: &KeyLogEntry<'_>, key: &str, wanted: &Mark, insight: &Insight) -> bool {
-    let sealed = entry.step.version.and_then(|version| version.snapshot.sealed.get(key));
+    let sealed = entry
+        .step
+        .version
+        .and_then(|version| version.snapshot.sealed.get(key));
     sealed.is_some_and(|sealed| insight.same_value(&sealed.mark, wanted) == Some(true))
 }
 
@@ -218,12 +280,22 @@ mod tests {
         let epochs = Epochs::of(&versions, &[], insight);
         let line = line(&versions, &[], commits[0].0);
         let one = |entry: &KeyLogEntry<'_>| {
-            let keys = entry.keys.iter().map(|it| format!(" {}:{:?}", it.key, it.event)).collect::<String>();
+            let keys = entry
+                .keys
+                .iter()
+                .map(|it| format!(" {}:{:?}", it.key, it.event))
+                .collect::<String>();
             let people = |sign: &str, list: &[String]| {
-                list.iter().map(|it| format!(" {sign}{it}")).collect::<String>()
+                list.iter()
+                    .map(|it| format!(" {sign}{it}"))
+                    .collect::<String>()
             };
             let (joined, left) = (people("+", &entry.joined), people("-", &entry.left));
-            format!("{} {:?}{keys}{joined}{left}", entry.origin().commit, entry.data_key)
+            format!(
+                "{} {:?}{keys}{joined}{left}",
+                entry.origin().commit,
+                entry.data_key
+            )
         };
         key_log(&line, &epochs, insight).iter().map(one).collect()
     }
@@ -233,11 +305,14 @@ mod tests {
         let epochs = Epochs::of(&versions, &[], insight);
         let line = line(&versions, &[], commits[0].0);
         let log = key_log(&line, &epochs, insight);
-        let Some(token) = versions[0].snapshot.sealed.get(key) else { return "-".into() };
+        let Some(token) = versions[0].snapshot.sealed.get(key) else {
+            return "-".into();
+        };
         let found = blame(&log, key, &token.mark, insight);
         found.map_or("-".into(), |it| {
-            let unsure =
-                it.unsure.map_or(String::new(), |origin| format!(", unsure since {}", origin.commit));
+            let unsure = it.unsure.map_or(String::new(), |origin| {
+                format!(", unsure since {}", origin.commit)
+            });
             format!("{}{unsure}", it.origin.commit)
         })
     }
@@ -247,7 +322,11 @@ mod tests {
         let first = snapshot(&["ana", "bob"], &[("A", 1), ("B", 2), ("C", 3)]);
         let set = snapshot(&["ana", "bob"], &[("A", 4), ("B", 2), ("D", 5)]);
         let rotated = snapshot(&["ana"], &[("A", 14), ("B", 12), ("D", 15)]);
-        let commits: HandMadeLog<'_> = &[("f", "c3", &rotated), ("f", "c2", &set), ("f", "c1", &first)];
+        let commits: HandMadeLog<'_> = &[
+            ("f", "c3", &rotated),
+            ("f", "c2", &set),
+            ("f", "c1", &first),
+        ];
         let keyless = Insight::default();
         assert_eq!(
             told(commits, &keyless),
@@ -259,7 +338,16 @@ mod tests {
         );
         assert_eq!(blamed(commits, &keyless, "B"), "c1, unsure since c3");
         // the rotation changed D by the way
-        let values = [(1, 1), (4, 4), (14, 4), (2, 2), (12, 2), (3, 3), (5, 5), (15, 6)];
+        let values = [
+            (1, 1),
+            (4, 4),
+            (14, 4),
+            (2, 2),
+            (12, 2),
+            (3, 3),
+            (5, 5),
+            (15, 6),
+        ];
         let insight = Insight {
             keys: [([1; 16], [1; 32]), ([14; 16], [2; 32])].into(),
             values: values.map(|(mark, value)| ([mark; 16], [value; 16])).into(),
@@ -278,7 +366,10 @@ mod tests {
     #[test]
     fn blame_follows_the_token_and_not_the_clock() {
         // a side branch set A to 9, and a merge kept what main has
-        let (one, side) = (snapshot(&["ana"], &[("A", 1)]), snapshot(&["ana"], &[("A", 9)]));
+        let (one, side) = (
+            snapshot(&["ana"], &[("A", 1)]),
+            snapshot(&["ana"], &[("A", 9)]),
+        );
         let later = snapshot(&["ana"], &[("A", 1), ("B", 2)]);
         let mut versions = log(&[("f", "c3", &later), ("f", "side", &side), ("f", "c1", &one)]);
         versions[0].parents = vec![one.clone()];
@@ -286,17 +377,26 @@ mod tests {
         let epochs = Epochs::of(&versions, &[], &insight);
         let steps = line(&versions, &[], "f");
         let log_of = key_log(&steps, &epochs, &insight);
-        assert_eq!(blame(&log_of, "A", &token, &insight).map(|it| it.origin.commit.as_str()), Some("c1"));
+        assert_eq!(
+            blame(&log_of, "A", &token, &insight).map(|it| it.origin.commit.as_str()),
+            Some("c1")
+        );
         // gone for a while, and back as it was
-        let (none, back) = (snapshot(&["ana"], &[("B", 2)]), snapshot(&["ana"], &[("A", 1), ("B", 2)]));
-        let commits: HandMadeLog<'_> = &[("f", "c3", &back), ("f", "c2", &none), ("f", "c1", &later)];
+        let (none, back) = (
+            snapshot(&["ana"], &[("B", 2)]),
+            snapshot(&["ana"], &[("A", 1), ("B", 2)]),
+        );
+        let commits: HandMadeLog<'_> =
+            &[("f", "c3", &back), ("f", "c2", &none), ("f", "c1", &later)];
         assert_eq!(blamed(commits, &insight, "A"), "c1");
     }
 
     #[test]
     fn a_merge_answers_only_for_what_no_parent_had() {
-        let (ours, theirs) =
-            (snapshot(&["ana"], &[("A", 1), ("B", 2)]), snapshot(&["ana"], &[("A", 1), ("C", 3)]));
+        let (ours, theirs) = (
+            snapshot(&["ana"], &[("A", 1), ("B", 2)]),
+            snapshot(&["ana"], &[("A", 1), ("C", 3)]),
+        );
         let merged = snapshot(&["ana"], &[("A", 1), ("B", 2), ("C", 3), ("D", 4)]);
         let mut versions = log(&[("f", "m", &merged)]);
         versions[0].parents = vec![ours, theirs];
@@ -311,10 +411,22 @@ mod tests {
     fn sealing_and_unsealing_are_events() {
         let sealed = snapshot(&["ana"], &[("A", 1)]);
         let mut clear = (*snapshot(&["ana"], &[])).clone();
-        clear.clear.insert("A".into(), Unencrypted { mark: [7; 16], ..Unencrypted::default() });
+        clear.clear.insert(
+            "A".into(),
+            Unencrypted {
+                mark: [7; 16],
+                ..Unencrypted::default()
+            },
+        );
         let clear = Rc::new(clear);
         let seen = |commits: HandMadeLog<'_>| told(commits, &Insight::default())[0].clone();
-        assert_eq!(seen(&[("f", "c2", &clear), ("f", "c1", &sealed)]), "c2 Kept A:Unsealed");
-        assert_eq!(seen(&[("f", "c2", &sealed), ("f", "c1", &clear)]), "c2 ProbablyNew A:Sealed");
+        assert_eq!(
+            seen(&[("f", "c2", &clear), ("f", "c1", &sealed)]),
+            "c2 Kept A:Unsealed"
+        );
+        assert_eq!(
+            seen(&[("f", "c2", &sealed), ("f", "c1", &clear)]),
+            "c2 ProbablyNew A:Sealed"
+        );
     }
 }

@@ -41,7 +41,11 @@ impl<'a> LineageStep<'a> {
         match (self.version, self.source) {
             (Some(_), Some(source)) => vec![&source.snapshot],
             (Some(version), None) => version.parents.iter().collect(),
-            (None, _) => self.removal.iter().flat_map(|removal| &removal.before).collect(),
+            (None, _) => self
+                .removal
+                .iter()
+                .flat_map(|removal| &removal.before)
+                .collect(),
         }
     }
 
@@ -83,16 +87,27 @@ impl<'a> Lineages<'a> {
     /// `versions` and `removals` newest first.
     #[must_use]
     pub fn new(versions: &'a [FileVersion], removals: &'a [Removal]) -> Self {
-        let mut lines =
-            Self { versions, by_path: HashMap::new(), removals: HashMap::new(), holders: HashMap::new() };
+        let mut lines = Self {
+            versions,
+            by_path: HashMap::new(),
+            removals: HashMap::new(),
+            holders: HashMap::new(),
+        };
         for (place, version) in versions.iter().enumerate() {
             lines.by_path.entry(&version.path).or_default().push(place);
         }
         for removal in removals {
-            lines.removals.entry(&removal.path).or_default().push(removal);
+            lines
+                .removals
+                .entry(&removal.path)
+                .or_default()
+                .push(removal);
         }
-        let new: HashSet<&Mark> =
-            versions.iter().filter(|version| version.parents.is_empty()).flat_map(tokens).collect();
+        let new: HashSet<&Mark> = versions
+            .iter()
+            .filter(|version| version.parents.is_empty())
+            .flat_map(tokens)
+            .collect();
         for (place, version) in (0..).zip(versions) {
             for mark in tokens(version).filter(|mark| new.contains(mark)) {
                 lines.holders.entry(mark).or_default().push(place);
@@ -117,16 +132,21 @@ impl<'a> Lineages<'a> {
             let mine = self.versions_of(name);
             let mine = &mine[mine.partition_point(|at| *at < from)..];
             self.add(&mut steps, name, from, mine);
-            let Some(oldest) = mine.last() else { return steps };
-            let Some(source) = self.source(*oldest) else { return steps };
+            let Some(oldest) = mine.last() else {
+                return steps;
+            };
+            let Some(source) = self.source(*oldest) else {
+                return steps;
+            };
             let version = &self.versions[source];
             if known.contains(&version.path.as_str()) {
                 return steps;
             }
             if let Some(last) = steps.iter_mut().rfind(|step| step.version.is_some()) {
                 last.source = Some(version);
-                last.is_rename =
-                    self.removed(&version.path).any(|removal| removal.origin.commit == last.origin.commit);
+                last.is_rename = self
+                    .removed(&version.path)
+                    .any(|removal| removal.origin.commit == last.origin.commit);
             }
             (name, from) = (&version.path, source);
             known.push(name);
@@ -152,8 +172,8 @@ impl<'a> Lineages<'a> {
         self.removals.get(path).into_iter().flatten().copied()
     }
 
-    /// The newest older version of another file that shares a token with a file that is new. What came in one
-    /// commit is no older than each other.
+    /// The newest older version of another file that shares a token with a file that is new. What
+    /// came in one commit is no older than each other.
     fn source(&self, at: usize) -> Option<usize> {
         let new = &self.versions[at];
         if !new.parents.is_empty() {
@@ -164,7 +184,9 @@ impl<'a> Lineages<'a> {
             *place > at && older.path != new.path && older.origin.commit != new.origin.commit
         };
         let holders = |mark| self.holders.get(mark).into_iter().flatten();
-        tokens(new).filter_map(|mark| holders(mark).map(|place| *place as usize).find(is_older)).min()
+        tokens(new)
+            .filter_map(|mark| holders(mark).map(|place| *place as usize).find(is_older))
+            .min()
     }
 }
 
@@ -174,7 +196,11 @@ fn tokens(version: &FileVersion) -> impl Iterator<Item = &Mark> {
 
 /// The line of one file.
 #[must_use]
-pub fn line<'a>(versions: &'a [FileVersion], removals: &'a [Removal], path: &str) -> Vec<LineageStep<'a>> {
+pub fn line<'a>(
+    versions: &'a [FileVersion],
+    removals: &'a [Removal],
+    path: &str,
+) -> Vec<LineageStep<'a>> {
     Lineages::new(versions, removals).of(path)
 }
 
@@ -185,7 +211,9 @@ mod tests {
 
     fn told(steps: &[LineageStep<'_>]) -> Vec<String> {
         let one = |step: &LineageStep<'_>| {
-            let source = step.source.map_or(String::new(), |source| format!(" from {}", source.path));
+            let source = step
+                .source
+                .map_or(String::new(), |source| format!(" from {}", source.path));
             let what = if step.version.is_some() { "" } else { "gone " };
             format!("{what}{} {}{source}", step.path, step.origin.commit)
         };
@@ -207,7 +235,10 @@ mod tests {
             ("old", "c1", &one),
         ]);
         // `new` was copied from `old` as c3 had it; what became of `old` later is not its past
-        assert_eq!(told(&line(&versions, &[], "new")), ["new c5 from old", "old c3", "old c1"]);
+        assert_eq!(
+            told(&line(&versions, &[], "new")),
+            ["new c5 from old", "old c3", "old c1"]
+        );
         assert_eq!(told(&line(&versions, &[], "other")), ["other c2"]);
         assert_eq!(told(&line(&versions, &[], "none")), [""; 0]);
     }
@@ -216,9 +247,14 @@ mod tests {
     fn files_that_came_in_one_commit_are_no_copies_of_each_other() {
         let one = snapshot(&["ana"], &[("A", 1)]);
         let mut versions = log(&[("later", "c2", &one), ("a", "c1", &one), ("b", "c1", &one)]);
-        versions.iter_mut().for_each(|version| version.parents.clear());
+        versions
+            .iter_mut()
+            .for_each(|version| version.parents.clear());
         assert_eq!(told(&line(&versions, &[], "a")), ["a c1"]);
-        assert_eq!(told(&line(&versions, &[], "later")), ["later c2 from a", "a c1"]);
+        assert_eq!(
+            told(&line(&versions, &[], "later")),
+            ["later c2 from a", "a c1"]
+        );
     }
 
     #[test]
@@ -226,8 +262,12 @@ mod tests {
         let one = snapshot(&["ana"], &[("A", 1)]);
         let mut versions = log(&[("f", "c3", &one), ("f", "c1", &one)]);
         versions[0].parents.clear();
-        let removals =
-            [Removal { path: "f".into(), origin: origin("c2", 0), before: vec![one.clone()], place: 1 }];
+        let removals = [Removal {
+            path: "f".into(),
+            origin: origin("c2", 0),
+            before: vec![one.clone()],
+            place: 1,
+        }];
         let steps = line(&versions, &removals, "f");
         assert_eq!(told(&steps), ["f c3", "gone f c2", "f c1"]);
         assert_eq!(steps[1].before(), [&one]);

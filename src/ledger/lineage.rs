@@ -1,4 +1,5 @@
-//! One file over the commit graph: what each commit made of it, on all branches and under all names.
+//! One file over the commit graph: what each commit made of it, on all branches and under all
+//! names.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -55,7 +56,13 @@ impl<'a> Lineage<'a> {
             by_commit.entry(&turn.origin.commit).or_default().push(at);
         }
         let files = (0..turns.len()).collect();
-        let mut lineage = Self { turns, behind, by_path, before: Vec::new(), files };
+        let mut lineage = Self {
+            turns,
+            behind,
+            by_path,
+            before: Vec::new(),
+            files,
+        };
         for (at, turn) in turns.iter().enumerate() {
             let beside = &by_commit[turn.origin.commit.as_str()];
             let source = older_name(turns, at, beside).map_or(turn, |source| &turns[source]);
@@ -66,7 +73,9 @@ impl<'a> Lineage<'a> {
                     lineage.join(at, older);
                 }
             }
-            lineage.before.push(source.sides.iter().map(|side| side.held.clone()).collect());
+            lineage
+                .before
+                .push(source.sides.iter().map(|side| side.held.clone()).collect());
         }
         lineage.files = (0..turns.len()).map(|at| lineage.root(at)).collect();
         lineage
@@ -87,7 +96,11 @@ impl<'a> Lineage<'a> {
     /// The turn that gave a path what it holds at a commit.
     #[must_use]
     pub fn state(&self, commit: &str, path: &str) -> Option<usize> {
-        self.by_path.get(path)?.iter().copied().find(|at| self.is_in(*at, commit))
+        self.by_path
+            .get(path)?
+            .iter()
+            .copied()
+            .find(|at| self.is_in(*at, commit))
     }
 
     /// A commit has the turn behind it, or made it.
@@ -99,7 +112,10 @@ impl<'a> Lineage<'a> {
 
     #[must_use]
     pub fn is_behind(&self, older: usize, newer: usize) -> bool {
-        (self.behind)(&self.turns[older].origin.commit, &self.turns[newer].origin.commit)
+        (self.behind)(
+            &self.turns[older].origin.commit,
+            &self.turns[newer].origin.commit,
+        )
     }
 
     /// What the parents of a turn hold; a file that was renamed counts under its older name.
@@ -116,32 +132,54 @@ impl<'a> Lineage<'a> {
 
     /// What a commit holds of a file, under any name.
     pub fn versions_at(&self, commit: &str, file: usize) -> impl Iterator<Item = &Rc<Snapshot>> {
-        let states = self.by_path.keys().filter_map(|path| self.state(commit, path));
+        let states = self
+            .by_path
+            .keys()
+            .filter_map(|path| self.state(commit, path));
         let mine = states.filter(move |at| self.files[*at] == file);
         mine.filter_map(|at| self.turns[at].now.as_ref())
     }
 
     /// The names that a commit has for the versions of which `wanted` says yes.
     pub fn any_at(&self, commit: &str, wanted: impl Fn(&Snapshot) -> bool) -> bool {
-        let states = self.by_path.keys().filter_map(|path| self.state(commit, path));
-        states.filter_map(|at| self.turns[at].now.as_ref()).any(|snapshot| wanted(snapshot))
+        let states = self
+            .by_path
+            .keys()
+            .filter_map(|path| self.state(commit, path));
+        states
+            .filter_map(|at| self.turns[at].now.as_ref())
+            .any(|snapshot| wanted(snapshot))
     }
 }
 
-/// Of a file that is new, the turn of the same commit that took it away under its older name: they share a
-/// token, or, where the commit made a new data key as well, most names of values.
+/// Of a file that is new, the turn of the same commit that took it away under its older name: they
+/// share a token, or, where the commit made a new data key as well, most names of values.
 fn older_name(turns: &[Turn], at: usize, beside: &[usize]) -> Option<usize> {
     let turn = &turns[at];
-    let now = turn.now.as_ref().filter(|_| turn.sides.iter().all(|side| side.held.is_none()))?;
+    let now = turn
+        .now
+        .as_ref()
+        .filter(|_| turn.sides.iter().all(|side| side.held.is_none()))?;
     let gone = |other: &&usize| turns[**other].now.is_none();
-    let held = |other: usize| turns[other].sides.iter().filter_map(|side| side.held.as_ref());
+    let held = |other: usize| {
+        turns[other]
+            .sides
+            .iter()
+            .filter_map(|side| side.held.as_ref())
+    };
     let all = || beside.iter().filter(gone).copied();
     let shares_key = |other: &usize| held(*other).any(|old| old.shares_key_with(now));
-    all().find(shares_key).or_else(|| all().find(|other| held(*other).any(|old| has_names_of(now, old))))
+    all()
+        .find(shares_key)
+        .or_else(|| all().find(|other| held(*other).any(|old| has_names_of(now, old))))
 }
 
 /// More than half of the names of each are names of the other.
 pub(super) fn has_names_of(one: &Snapshot, other: &Snapshot) -> bool {
-    let common = one.sealed.keys().filter(|key| other.sealed.contains_key(*key)).count();
+    let common = one
+        .sealed
+        .keys()
+        .filter(|key| other.sealed.contains_key(*key))
+        .count();
     common * 2 > one.sealed.len().max(other.sealed.len())
 }

@@ -33,7 +33,11 @@ impl EditedKeys {
     }
 
     pub fn all(&self) -> impl Iterator<Item = &String> {
-        self.changed.iter().chain(&self.reformatted).chain(&self.added).chain(&self.deleted)
+        self.changed
+            .iter()
+            .chain(&self.reformatted)
+            .chain(&self.added)
+            .chain(&self.deleted)
     }
 
     fn between<T>(
@@ -51,7 +55,11 @@ impl EditedKeys {
             };
             list.push(key.clone());
         }
-        keys.deleted = before.keys().filter(|key| !after.contains_key(*key)).cloned().collect();
+        keys.deleted = before
+            .keys()
+            .filter(|key| !after.contains_key(*key))
+            .cloned()
+            .collect();
         keys
     }
 }
@@ -89,7 +97,10 @@ impl EditsUnderMac {
 fn order_of_common<'a>(of: &'a Snapshot, other: &Snapshot) -> Vec<&'a String> {
     let sealed = of.sealed.iter().map(|(key, sealed)| (sealed.place, key));
     let clear = of.clear.iter().map(|(key, clear)| (clear.place, key));
-    let mut order: Vec<_> = sealed.chain(clear).filter(|(_, key)| other.has(key)).collect();
+    let mut order: Vec<_> = sealed
+        .chain(clear)
+        .filter(|(_, key)| other.has(key))
+        .collect();
     order.sort_unstable();
     order.into_iter().map(|(_, key)| key).collect()
 }

@@ -36,10 +36,22 @@ impl Unencrypted {
     fn of(bytes: &[u8], place: usize) -> Self {
         let mark = mark(&[bytes]);
         if !bytes.iter().any(u8::is_ascii_whitespace) {
-            return Self { mark, words: mark, place };
+            return Self {
+                mark,
+                words: mark,
+                place,
+            };
         }
-        let words: Vec<u8> = bytes.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
-        Self { mark, words: self::mark(&[&words]), place }
+        let words: Vec<u8> = bytes
+            .iter()
+            .copied()
+            .filter(|byte| !byte.is_ascii_whitespace())
+            .collect();
+        Self {
+            mark,
+            words: self::mark(&[&words]),
+            place,
+        }
     }
 }
 
@@ -64,8 +76,16 @@ impl Snapshot {
         let metadata = document.metadata();
         let (field, text) = metadata.selector.field();
         let mut snapshot = Self {
-            recipients: metadata.age.iter().map(|stanza| person(&stanza.recipient)).collect(),
-            stanzas: metadata.age.iter().map(|stanza| mark(&[stanza.enc.as_bytes()])).collect(),
+            recipients: metadata
+                .age
+                .iter()
+                .map(|stanza| person(&stanza.recipient))
+                .collect(),
+            stanzas: metadata
+                .age
+                .iter()
+                .map(|stanza| mark(&[stanza.enc.as_bytes()]))
+                .collect(),
             mac: (!metadata.mac.is_empty()).then(|| mark(&[metadata.mac.as_bytes()])),
             selector: format!("{field}: {text}"),
             ..Self::default()
@@ -81,9 +101,18 @@ impl Snapshot {
             match token {
                 Some(token) => {
                     let (mark, place) = (token_mark(&token), snapshot.covered());
-                    snapshot.sealed.insert(path, SealedValue { mark, iv: token.iv, kind: token.kind, place });
+                    snapshot.sealed.insert(
+                        path,
+                        SealedValue {
+                            mark,
+                            iv: token.iv,
+                            kind: token.kind,
+                            place,
+                        },
+                    );
                 }
-                // the MAC covers neither null nor the empty string, nor, where it says so, what is clear
+                // the MAC covers neither null nor the empty string, nor, where it says so, what is
+                // clear
                 None if leaf.scalar == Scalar::Null || leaf.scalar.is_empty_str() => {}
                 None if metadata.mac_only_encrypted => {}
                 None => {
@@ -102,7 +131,10 @@ impl Snapshot {
 
     /// Everything that proves the data key of this version.
     pub fn marks(&self) -> impl Iterator<Item = &Mark> {
-        self.sealed.values().map(|sealed| &sealed.mark).chain(&self.stanzas)
+        self.sealed
+            .values()
+            .map(|sealed| &sealed.mark)
+            .chain(&self.stanzas)
     }
 
     /// Every key with a value, encrypted or in clear.
@@ -132,9 +164,14 @@ impl Snapshot {
 
     /// Keys whose token is that of an older version and whose type is not.
     pub fn retyped_since<'a>(&'a self, older: &'a Self) -> impl Iterator<Item = &'a String> {
-        let is_retyped = |old: &SealedValue, new: &SealedValue| old.mark == new.mark && old.kind != new.kind;
-        let both = self.sealed.iter().filter_map(|(key, new)| Some((key, older.sealed.get(key)?, new)));
-        both.filter(move |(_, old, new)| is_retyped(old, new)).map(|(key, ..)| key)
+        let is_retyped =
+            |old: &SealedValue, new: &SealedValue| old.mark == new.mark && old.kind != new.kind;
+        let both = self
+            .sealed
+            .iter()
+            .filter_map(|(key, new)| Some((key, older.sealed.get(key)?, new)));
+        both.filter(move |(_, old, new)| is_retyped(old, new))
+            .map(|(key, ..)| key)
     }
 
     /// Whether both versions provably have one data key.
@@ -145,13 +182,25 @@ impl Snapshot {
     }
 }
 
-/// Every value: its name among all documents, its address in its own, and the token where it is one.
+/// Every value: its name among all documents, its address in its own, and the token where it is
+/// one.
 fn cells(document: &Document) -> impl Iterator<Item = (String, Path, &Leaf, Option<Token>)> {
     let tree = document.tree();
     tree.leaves().into_iter().map(|(path, node, leaf)| {
-        let number = tree.ends.iter().take_while(|end| **end <= node.span.start).count();
-        let name = if number == 0 { path.to_string() } else { format!("{path} [document {}]", number + 1) };
-        let token = leaf.scalar.as_text().and_then(|text| Token::parse(text).ok());
+        let number = tree
+            .ends
+            .iter()
+            .take_while(|end| **end <= node.span.start)
+            .count();
+        let name = if number == 0 {
+            path.to_string()
+        } else {
+            format!("{path} [document {}]", number + 1)
+        };
+        let token = leaf
+            .scalar
+            .as_text()
+            .and_then(|text| Token::parse(text).ok());
         (name, path, leaf, token)
     })
 }
@@ -160,13 +209,16 @@ fn cells(document: &Document) -> impl Iterator<Item = (String, Path, &Leaf, Opti
 #[must_use]
 pub fn is_of_later_document(name: &str) -> bool {
     name.rsplit_once(" [document ").is_some_and(|(_, number)| {
-        number.strip_suffix(']').is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
+        number
+            .strip_suffix(']')
+            .is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
     })
 }
 
 /// The tokens of a document with their marks and addresses.
 pub fn tokens(document: &Document) -> impl Iterator<Item = (Mark, Path, Token)> {
-    cells(document).filter_map(|(_, path, _, token)| token.map(|token| (token_mark(&token), path, token)))
+    cells(document)
+        .filter_map(|(_, path, _, token)| token.map(|token| (token_mark(&token), path, token)))
 }
 
 /// Every value in the order of the document, by its name among all documents.
@@ -177,7 +229,10 @@ pub fn named_leaves(document: &Document) -> impl Iterator<Item = (String, &Leaf)
 /// The names of the encrypted values, in the order of the document.
 #[must_use]
 pub fn sealed_names(document: &Document) -> Vec<String> {
-    cells(document).filter(|cell| cell.3.is_some()).map(|(name, ..)| name).collect()
+    cells(document)
+        .filter(|cell| cell.3.is_some())
+        .map(|(name, ..)| name)
+        .collect()
 }
 
 fn token_mark(token: &Token) -> Mark {

@@ -1,7 +1,7 @@
 //! Somebody who was removed from a file still opens it, because the data key stayed.
 //!
-//! An identical token or stanza proves that two versions have one data key: whoever could open any of
-//! them opens all. Copies and renames are linked by the same proof.
+//! An identical token or stanza proves that two versions have one data key: whoever could open any
+//! of them opens all. Copies and renames are linked by the same proof.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -16,8 +16,8 @@ use super::{Epoch, Epochs, FileVersion, Insight, Snapshot};
 pub struct Stale {
     pub recipient: String,
     pub path: String,
-    /// The commit that removed them from this file, its date and its time; `None` when there is none, or
-    /// when they never were in this file but in one with the same data key.
+    /// The commit that removed them from this file, its date and its time; `None` when there is
+    /// none, or when they never were in this file but in one with the same data key.
     pub removed: Option<(String, String, i64)>,
     /// The file at the tip is a version of the commit log.
     pub committed: bool,
@@ -32,33 +32,60 @@ pub struct Stale {
 pub fn stale(versions: &[FileVersion], tips: &[(String, Rc<Snapshot>)]) -> Vec<Stale> {
     let others: Vec<&Snapshot> = tips.iter().map(|(_, tip)| &**tip).collect();
     let epochs = Epochs::of(versions, &others, &Insight::default());
-    let classes: Vec<Option<Epoch>> = versions.iter().map(|version| epochs.at(&version.snapshot)).collect();
+    let classes: Vec<Option<Epoch>> = versions
+        .iter()
+        .map(|version| epochs.at(&version.snapshot))
+        .collect();
     let mut found = Vec::new();
     for (path, tip) in tips {
-        let Some(epoch) = epochs.at(tip) else { continue };
-        let mine: Vec<usize> = (0..versions.len()).filter(|at| versions[*at].path == *path).collect();
-        for recipient in epochs.readers(epoch).filter(|key| !tip.recipients.contains(*key)) {
+        let Some(epoch) = epochs.at(tip) else {
+            continue;
+        };
+        let mine: Vec<usize> = (0..versions.len())
+            .filter(|at| versions[*at].path == *path)
+            .collect();
+        for recipient in epochs
+            .readers(epoch)
+            .filter(|key| !tip.recipients.contains(*key))
+        {
             let held = |at: &usize| {
                 classes[*at] == Some(epoch) && versions[*at].snapshot.recipients.contains(recipient)
             };
             // the newest change from a version with them to one without
             let removal = mine.iter().map(|at| &versions[*at]).find(|version| {
                 !version.snapshot.recipients.contains(recipient)
-                    && version.parents.iter().any(|parent| parent.recipients.contains(recipient))
+                    && version
+                        .parents
+                        .iter()
+                        .any(|parent| parent.recipients.contains(recipient))
             });
-            let source = mine.iter().copied().find(held).or_else(|| (0..versions.len()).find(held));
-            let Some(source) = source.map(|at| &versions[at]) else { continue };
+            let source = mine
+                .iter()
+                .copied()
+                .find(held)
+                .or_else(|| (0..versions.len()).find(held));
+            let Some(source) = source.map(|at| &versions[at]) else {
+                continue;
+            };
             let known: BTreeSet<&Mark> = (0..versions.len())
                 .filter(held)
                 .flat_map(|at| versions[at].snapshot.sealed.values())
                 .map(|sealed| &sealed.mark)
                 .collect();
-            let since = tip.sealed.iter().filter(|(_, sealed)| !known.contains(&sealed.mark));
+            let since = tip
+                .sealed
+                .iter()
+                .filter(|(_, sealed)| !known.contains(&sealed.mark));
             found.push(Stale {
                 recipient: recipient.to_owned(),
                 path: path.clone(),
-                removed: removal
-                    .map(|it| (it.origin.short().to_owned(), it.origin.date.clone(), it.origin.seconds)),
+                removed: removal.map(|it| {
+                    (
+                        it.origin.short().to_owned(),
+                        it.origin.date.clone(),
+                        it.origin.seconds,
+                    )
+                }),
                 committed: mine.iter().any(|at| versions[*at].snapshot == *tip),
                 through: (source.path != *path).then(|| source.path.clone()),
                 since: since.map(|(key, _)| key.clone()).collect(),
@@ -94,11 +121,15 @@ mod tests {
     type Tips<'a> = &'a [(&'a str, &'a Rc<Snapshot>)];
 
     fn told(versions: &[FileVersion], tips: Tips<'_>) -> Vec<String> {
-        let tips: Vec<(String, Rc<Snapshot>)> =
-            tips.iter().map(|(path, tip)| ((*path).to_owned(), (*tip).clone())).collect();
+        let tips: Vec<(String, Rc<Snapshot>)> = tips
+            .iter()
+            .map(|(path, tip)| ((*path).to_owned(), (*tip).clone()))
+            .collect();
         let one = |stale: Stale| {
             let commit = stale.removed.map_or("-".to_owned(), |(commit, ..)| commit);
-            let through = stale.through.map_or(String::new(), |path| format!(" through {path}"));
+            let through = stale
+                .through
+                .map_or(String::new(), |path| format!(" through {path}"));
             format!(
                 "{} reads {} since {commit}{through}: {}",
                 stale.recipient,
@@ -118,7 +149,12 @@ mod tests {
         let removal = [("f", "c2", &kept), ("f", "c1", &both)];
         let cases: [(&str, HandMadeLog<'_>, Tips<'_>, &[&str]); 8] = [
             ("nobody left", &[("f", "c1", &both)], &[("f", &both)], &[]),
-            ("removal without rotation", &removal, &[("f", &kept)], &["bob reads f since c2: B"]),
+            (
+                "removal without rotation",
+                &removal,
+                &[("f", &kept)],
+                &["bob reads f since c2: B"],
+            ),
             (
                 "removal not committed yet",
                 &[("f", "c1", &both)],
@@ -127,24 +163,47 @@ mod tests {
             ),
             (
                 "rotation",
-                &[("f", "c3", &rotated), ("f", "c2", &kept), ("f", "c1", &both)],
+                &[
+                    ("f", "c3", &rotated),
+                    ("f", "c2", &kept),
+                    ("f", "c1", &both),
+                ],
                 &[("f", &rotated)],
                 &[],
             ),
-            ("re-added", &[("f", "c3", &back), ("f", "c2", &kept), ("f", "c1", &both)], &[("f", &back)], &[]),
+            (
+                "re-added",
+                &[("f", "c3", &back), ("f", "c2", &kept), ("f", "c1", &both)],
+                &[("f", &back)],
+                &[],
+            ),
             (
                 "revert of the rotation",
-                &[("f", "c4", &kept), ("f", "c3", &rotated), ("f", "c2", &kept), ("f", "c1", &both)],
+                &[
+                    ("f", "c4", &kept),
+                    ("f", "c3", &rotated),
+                    ("f", "c2", &kept),
+                    ("f", "c1", &both),
+                ],
                 &[("f", &kept)],
                 &["bob reads f since c2: B"],
             ),
             (
                 "a copy",
-                &[("g", "c3", &kept), ("f", "c2", &rotated), ("f", "c1", &both)],
+                &[
+                    ("g", "c3", &kept),
+                    ("f", "c2", &rotated),
+                    ("f", "c1", &both),
+                ],
                 &[("f", &rotated), ("g", &kept)],
                 &["bob reads g since - through f: B"],
             ),
-            ("no value but the empty one", &[("f", "c1", &both)], &[("f", &snapshot(&["ana"], &[]))], &[]),
+            (
+                "no value but the empty one",
+                &[("f", "c1", &both)],
+                &[("f", &snapshot(&["ana"], &[]))],
+                &[],
+            ),
         ];
         for (name, versions, tips, expected) in cases {
             assert_eq!(told(&log(versions), tips), expected, "{name}");

@@ -1,4 +1,5 @@
-//! Files in which somebody or something may have come back: only of these the merges are worth a look.
+//! Files in which somebody or something may have come back: only of these the merges are worth a
+//! look.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
@@ -7,8 +8,9 @@ use super::lineage::has_names_of;
 use super::snapshot::Mark;
 use super::{FileVersion, Removal, Snapshot};
 
-/// Paths whose turns tell whether a file at the tip holds a reader who was removed, or a token that was replaced,
-/// with all names that such a file has or had. What merges chose need not be among the versions.
+/// Paths whose turns tell whether a file at the tip holds a reader who was removed, or a token that
+/// was replaced, with all names that such a file has or had. What merges chose need not be among
+/// the versions.
 #[must_use]
 pub fn suspects(
     versions: &[FileVersion],
@@ -19,28 +21,46 @@ pub fn suspects(
     let families = Families::of(versions, removals);
     let mut found: BTreeSet<&str> = BTreeSet::new();
     for (path, tip) in tips {
-        let tokens = tip.sealed.values().filter_map(|sealed| gone.tokens.get(&sealed.mark)).flatten();
-        let mut places: BTreeSet<&str> = tokens.copied().map(|place| families.of_path(place)).collect();
+        let tokens = tip
+            .sealed
+            .values()
+            .filter_map(|sealed| gone.tokens.get(&sealed.mark))
+            .flatten();
+        let mut places: BTreeSet<&str> = tokens
+            .copied()
+            .map(|place| families.of_path(place))
+            .collect();
         let family = families.of_path(path);
-        let left = tip.recipients.iter().filter_map(|recipient| gone.readers.get(recipient.as_str()));
-        if left.flatten().any(|place| families.of_path(place) == family) {
+        let left = tip
+            .recipients
+            .iter()
+            .filter_map(|recipient| gone.readers.get(recipient.as_str()));
+        if left
+            .flatten()
+            .any(|place| families.of_path(place) == family)
+        {
             places.insert(family);
         }
         // it was taken away, and is there again as it was
-        let is_back =
-            |it: &Removal| it.path == *path && it.before.iter().any(|before| before.shares_key_with(tip));
+        let is_back = |it: &Removal| {
+            it.path == *path && it.before.iter().any(|before| before.shares_key_with(tip))
+        };
         if !places.is_empty() || removals.iter().any(is_back) {
             found.insert(family);
             found.extend(places);
         }
     }
     let mut paths: BTreeSet<String> = found.iter().map(|path| (*path).to_owned()).collect();
-    let renamed = families.of.keys().filter(|path| found.contains(families.of_path(path)));
+    let renamed = families
+        .of
+        .keys()
+        .filter(|path| found.contains(families.of_path(path)));
     paths.extend(renamed.map(|path| (*path).to_owned()));
     paths
 }
 
-/// Tokens that were replaced and readers who were taken out, each with the paths where that happened.
+/// Tokens that were replaced and readers who were taken out, each with the paths where that
+/// happened.
 #[derive(Default)]
 struct Superseded<'a> {
     tokens: HashMap<Mark, HashSet<&'a str>>,
@@ -60,11 +80,19 @@ impl<'a> Superseded<'a> {
 
     fn note(&mut self, path: &'a str, before: &'a Snapshot, after: &Snapshot) {
         for (key, sealed) in &before.sealed {
-            if after.sealed.get(key).is_some_and(|new| new.mark != sealed.mark) {
+            if after
+                .sealed
+                .get(key)
+                .is_some_and(|new| new.mark != sealed.mark)
+            {
                 self.tokens.entry(sealed.mark).or_default().insert(path);
             }
         }
-        for recipient in before.recipients.iter().filter(|key| !after.recipients.contains(*key)) {
+        for recipient in before
+            .recipients
+            .iter()
+            .filter(|key| !after.recipients.contains(*key))
+        {
             self.readers.entry(recipient).or_default().insert(path);
         }
     }
@@ -81,7 +109,9 @@ impl<'a> Families<'a> {
     fn of(versions: &'a [FileVersion], removals: &'a [Removal]) -> Self {
         let mut gone: HashMap<&str, Vec<&Removal>> = HashMap::new();
         for removal in removals {
-            gone.entry(&removal.origin.commit).or_default().push(removal);
+            gone.entry(&removal.origin.commit)
+                .or_default()
+                .push(removal);
         }
         let mut new: HashMap<&str, Vec<&FileVersion>> = HashMap::new();
         for version in versions.iter().filter(|version| version.parents.is_empty()) {
@@ -99,8 +129,13 @@ impl<'a> Families<'a> {
     fn join_renamed(&mut self, new: &[&'a FileVersion], gone: &[&'a Removal]) {
         let mut marks: HashMap<&Mark, &str> = HashMap::new();
         for removal in gone {
-            marks
-                .extend(removal.before.iter().flat_map(|old| old.marks()).map(|mark| (mark, &*removal.path)));
+            marks.extend(
+                removal
+                    .before
+                    .iter()
+                    .flat_map(|old| old.marks())
+                    .map(|mark| (mark, &*removal.path)),
+            );
         }
         for version in new {
             let now = &version.snapshot;
@@ -108,7 +143,11 @@ impl<'a> Families<'a> {
                 let is_like = |it: &&&Removal| it.before.iter().any(|old| has_names_of(now, old));
                 gone.iter().find(is_like).map(|removal| &*removal.path)
             };
-            if let Some(older) = now.marks().find_map(|mark| marks.get(mark).copied()).or_else(by_names) {
+            if let Some(older) = now
+                .marks()
+                .find_map(|mark| marks.get(mark).copied())
+                .or_else(by_names)
+            {
                 self.join(&version.path, older);
             }
         }

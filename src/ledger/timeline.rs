@@ -1,4 +1,5 @@
-//! Who could read a file since when: what each commit made of the policy's list and of the file's own.
+//! Who could read a file since when: what each commit made of the policy's list and of the file's
+//! own.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -91,7 +92,8 @@ pub struct Interval {
     pub until: Option<Rc<Origin>>,
 }
 
-/// The rows of a history, in the order of the moments. A commit that changed nothing of it has none.
+/// The rows of a history, in the order of the moments. A commit that changed nothing of it has
+/// none.
 #[must_use]
 pub fn timeline(moments: &[Moment]) -> Vec<HistoryRow> {
     moments.iter().filter_map(row).collect()
@@ -102,15 +104,33 @@ fn row(moment: &Moment) -> Option<HistoryRow> {
     let policy = side(moment, |readers| readers.policy.as_ref());
     let file = side(moment, |readers| readers.file.as_ref());
     let mut moves: Vec<Move> = Vec::new();
-    let all: BTreeSet<(&String, bool)> = policy.iter().chain(&file).map(|step| (&step.0, step.1)).collect();
+    let all: BTreeSet<(&String, bool)> = policy
+        .iter()
+        .chain(&file)
+        .map(|step| (&step.0, step.1))
+        .collect();
     for (recipient, came) in all {
-        let of =
-            |steps: &[ReaderMove]| steps.iter().find(|step| (&step.0, step.1) == (recipient, came)).cloned();
+        let of = |steps: &[ReaderMove]| {
+            steps
+                .iter()
+                .find(|step| (&step.0, step.1) == (recipient, came))
+                .cloned()
+        };
         let (in_policy, in_file) = (of(&policy), of(&file));
-        let undone = in_file.as_ref().or(in_policy.as_ref()).is_some_and(|step| step.2);
+        let undone = in_file
+            .as_ref()
+            .or(in_policy.as_ref())
+            .is_some_and(|step| step.2);
         let (policy, file) = (in_policy.is_some(), in_file.is_some());
         let place = place(now, recipient, policy, file);
-        moves.push(Move { recipient: recipient.clone(), came, policy, file, place, undone });
+        moves.push(Move {
+            recipient: recipient.clone(),
+            came,
+            policy,
+            file,
+            place,
+            undone,
+        });
     }
     moves.sort_by_key(|step| !step.came);
     let was_there = before.iter().any(|readers| readers.file.is_some());
@@ -119,8 +139,10 @@ fn row(moment: &Moment) -> Option<HistoryRow> {
         (None, true) if before.iter().all(|readers| readers.file.is_some()) => FileChange::Removed,
         _ => FileChange::None,
     };
-    let is_rotation =
-        matches!(moment.data_key, Some(KeyChange::New | KeyChange::ProbablyNew | KeyChange::Old));
+    let is_rotation = matches!(
+        moment.data_key,
+        Some(KeyChange::New | KeyChange::ProbablyNew | KeyChange::Old)
+    );
     let says = !moves.is_empty() || file != FileChange::None || is_rotation;
     says.then(|| HistoryRow {
         origin: moment.origin.clone(),
@@ -132,13 +154,16 @@ fn row(moment: &Moment) -> Option<HistoryRow> {
 }
 
 fn place(now: &ReadersAtCommit, recipient: &str, policy: bool, file: bool) -> ChangedList {
-    let has = |list: &Option<BTreeSet<String>>| list.as_ref().is_some_and(|list| list.contains(recipient));
+    let has = |list: &Option<BTreeSet<String>>| {
+        list.as_ref().is_some_and(|list| list.contains(recipient))
+    };
     let agrees = has(&now.policy) == has(&now.file) || now.policy.is_none() || now.file.is_none();
     match (policy, file, agrees) {
         (true, true, true) => ChangedList::Both,
         (_, true, false) => ChangedList::FileOnly,
         (_, false, false) => ChangedList::PolicyOnly,
-        // without a rule or a file there is nothing to follow, and a rule that went takes no stanza along
+        // without a rule or a file there is nothing to follow, and a rule that went takes no stanza
+        // along
         (_, true, true) if now.policy.is_none() => ChangedList::Both,
         (_, _, true) if now.file.is_none() => ChangedList::Both,
         (_, false, true) if now.policy.is_none() => ChangedList::PolicyOnly,
@@ -164,7 +189,9 @@ fn side(moment: &Moment, of: fn(&ReadersAtCommit) -> Option<&BTreeSet<String>>) 
             steps.push((recipient.clone(), is_in, false));
         } else if before.iter().any(|side| side.contains(recipient) != is_in) {
             // one side had changed it, and the merge has it as it was
-            let was = |base: &ReadersAtCommit| of(base).is_some_and(|list| list.contains(recipient)) == is_in;
+            let was = |base: &ReadersAtCommit| {
+                of(base).is_some_and(|list| list.contains(recipient)) == is_in
+            };
             if !moment.bases.is_empty() && moment.bases.iter().all(was) {
                 steps.push((recipient.clone(), is_in, true));
             }
@@ -173,20 +200,29 @@ fn side(moment: &Moment, of: fn(&ReadersAtCommit) -> Option<&BTreeSet<String>>) 
     steps
 }
 
-/// When somebody was in the lists: from the commit that brought them to the one that took them away. `policy`
-/// asks for the policy's list, otherwise for the file's.
+/// When somebody was in the lists: from the commit that brought them to the one that took them
+/// away. `policy` asks for the policy's list, otherwise for the file's.
 #[must_use]
 pub fn intervals(moments: &[Moment], recipient: &str, policy: bool) -> Vec<Interval> {
-    let of: fn(&ReadersAtCommit) -> Option<&BTreeSet<String>> =
-        if policy { |readers| readers.policy.as_ref() } else { |readers| readers.file.as_ref() };
+    let of: fn(&ReadersAtCommit) -> Option<&BTreeSet<String>> = if policy {
+        |readers| readers.policy.as_ref()
+    } else {
+        |readers| readers.file.as_ref()
+    };
     let mut found: Vec<Interval> = Vec::new();
     for moment in moments.iter().rev() {
-        let Some((_, came, _)) = side(moment, of).into_iter().find(|step| step.0 == recipient) else {
+        let Some((_, came, _)) = side(moment, of)
+            .into_iter()
+            .find(|step| step.0 == recipient)
+        else {
             continue;
         };
         let open = found.last_mut().filter(|interval| interval.until.is_none());
         match (came, open) {
-            (true, None) => found.push(Interval { from: moment.origin.clone(), until: None }),
+            (true, None) => found.push(Interval {
+                from: moment.origin.clone(),
+                until: None,
+            }),
             (false, Some(interval)) => interval.until = Some(moment.origin.clone()),
             // two branches did the same
             (true, Some(_)) | (false, None) => {}
@@ -206,7 +242,11 @@ mod tests {
 
     /// Policy and file.
     fn readers((policy, file): (&str, &str)) -> ReadersAtCommit {
-        ReadersAtCommit { policy: set(policy), file: set(file), table: None }
+        ReadersAtCommit {
+            policy: set(policy),
+            file: set(file),
+            table: None,
+        }
     }
 
     type Sides<'a> = &'a [(&'a str, &'a str)];
@@ -225,14 +265,25 @@ mod tests {
         let one = |row: &HistoryRow| {
             let step = |it: &Move| {
                 let sign = if it.came { "+" } else { "-" };
-                let place =
-                    if it.place == ChangedList::Both { String::new() } else { format!(" {:?}", it.place) };
+                let place = if it.place == ChangedList::Both {
+                    String::new()
+                } else {
+                    format!(" {:?}", it.place)
+                };
                 let undone = if it.undone { " undone" } else { "" };
                 format!(" {sign}{}{place}{undone}", it.recipient)
             };
-            let file = if row.file == FileChange::None { String::new() } else { format!(" {:?}", row.file) };
+            let file = if row.file == FileChange::None {
+                String::new()
+            } else {
+                format!(" {:?}", row.file)
+            };
             let agree = if row.agree { "" } else { " !" };
-            format!("{}{file}{}{agree}", row.origin.commit, row.moves.iter().map(step).collect::<String>())
+            format!(
+                "{}{file}{}{agree}",
+                row.origin.commit,
+                row.moves.iter().map(step).collect::<String>()
+            )
         };
         timeline(moments).iter().map(one).collect()
     }
@@ -262,7 +313,13 @@ mod tests {
         );
         let spans = |who: &str, policy| -> Vec<(String, Option<String>)> {
             let all = intervals(&moments, who, policy).into_iter();
-            all.map(|it| (it.from.commit.clone(), it.until.map(|until| until.commit.clone()))).collect()
+            all.map(|it| {
+                (
+                    it.from.commit.clone(),
+                    it.until.map(|until| until.commit.clone()),
+                )
+            })
+            .collect()
         };
         assert_eq!(spans("b", true), [("c2".into(), Some("c3".into()))]);
         assert_eq!(spans("b", false), [("c1".into(), Some("c4".into()))]);
@@ -284,17 +341,36 @@ mod tests {
     #[test]
     fn a_merge_answers_for_what_no_side_wanted_and_for_what_it_takes_back() {
         // the side added c, main removed b: both are told where they happened
-        let clean = moment("m1", ("a c", "a c"), &[("a", "a"), ("a b c", "a b c")], &[("a b", "a b")]);
+        let clean = moment(
+            "m1",
+            ("a c", "a c"),
+            &[("a", "a"), ("a b c", "a b c")],
+            &[("a b", "a b")],
+        );
         assert_eq!(told(&[clean]), [""; 0]);
-        let evil = moment("m2", ("a x", "a x"), &[("a", "a"), ("a", "a")], &[("a", "a")]);
+        let evil = moment(
+            "m2",
+            ("a x", "a x"),
+            &[("a", "a"), ("a", "a")],
+            &[("a", "a")],
+        );
         assert_eq!(told(&[evil]), ["m2 +x"]);
         // main removed b, and the merge of a branch from before has him again
-        let back = moment("m3", ("a b", "a b"), &[("a", "a"), ("a b", "a b")], &[("a b", "a b")]);
+        let back = moment(
+            "m3",
+            ("a b", "a b"),
+            &[("a", "a"), ("a b", "a b")],
+            &[("a b", "a b")],
+        );
         assert_eq!(told(std::slice::from_ref(&back)), ["m3 +b undone"]);
         assert_eq!(intervals(&[back], "b", false).len(), 1);
         // criss-cross: the bases do not agree on b, so that neither side is the old state
-        let cross =
-            moment("m4", ("a b", "a b"), &[("a", "a"), ("a b", "a b")], &[("a b", "a b"), ("a", "a")]);
+        let cross = moment(
+            "m4",
+            ("a b", "a b"),
+            &[("a", "a"), ("a b", "a b")],
+            &[("a b", "a b"), ("a", "a")],
+        );
         assert_eq!(told(&[cross]), [""; 0]);
     }
 
@@ -317,8 +393,14 @@ mod tests {
             moment("c2", ("a", "a"), &[("a", "-")], &[]),
             moment("c1", ("a", "-"), &[], &[]),
         ];
-        assert_eq!(told(&moments), ["c3 Removed -a", "c2 Created +a FileFollows", "c1 +a"]);
-        let alone = [moment("c2", ("-", "a b"), &[("-", "a")], &[]), moment("c1", ("-", "a"), &[], &[])];
+        assert_eq!(
+            told(&moments),
+            ["c3 Removed -a", "c2 Created +a FileFollows", "c1 +a"]
+        );
+        let alone = [
+            moment("c2", ("-", "a b"), &[("-", "a")], &[]),
+            moment("c1", ("-", "a"), &[], &[]),
+        ];
         assert_eq!(told(&alone), ["c2 +b", "c1 Created +a"]);
     }
 }

@@ -19,7 +19,8 @@ pub struct Origin {
     pub summary: String,
     /// It carries a signature; nobody has checked it.
     pub signed: bool,
-    /// The commit on the first-parent line of the first tip that brought it there, unless it stands there itself.
+    /// The commit on the first-parent line of the first tip that brought it there, unless it stands
+    /// there itself.
     pub landed: Option<String>,
 }
 

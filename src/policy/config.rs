@@ -1,9 +1,9 @@
 //! `.sops.yaml`: which file is encrypted to whom.
 //!
-//! Read through the same YAML reader as the documents. sops ignores fields that it does not know and
-//! so turns a slip of the pen into a rule that matches everything or encrypts nothing; here a near-miss
-//! spelling is an error, any other unknown field a warning. Lines count from 1; the path of the file is
-//! the caller's to add.
+//! Read through the same YAML reader as the documents. sops ignores fields that it does not know
+//! and so turns a slip of the pen into a rule that matches everything or encrypts nothing; here a
+//! near-miss spelling is an error, any other unknown field a warning. Lines count from 1; the path
+//! of the file is the caller's to add.
 
 use std::collections::BTreeSet;
 
@@ -40,11 +40,11 @@ pub struct CreationRule {
     pub line: usize,
     /// `None` matches every file.
     pub path_regex: Option<Pattern>,
-    /// Recipients of `age` in file order with their lines, duplicates included; sops writes one stanza
-    /// for each. Ignored by sops when `groups` is not empty.
+    /// Recipients of `age` in file order with their lines, duplicates included; sops writes one
+    /// stanza for each. Ignored by sops when `groups` is not empty.
     pub age: Vec<(String, usize)>,
-    /// The age recipients of each entry of `key_groups`, in the order and without the duplicates that sops
-    /// writes.
+    /// The age recipients of each entry of `key_groups`, in the order and without the duplicates
+    /// that sops writes.
     pub groups: Vec<Vec<(String, usize)>>,
     /// Names of the fields that bring keys of other kinds: `kms`, `pgp`, `hc_vault`, …
     pub other_keys: Vec<String>,
@@ -91,7 +91,11 @@ pub struct ConfigError {
 
 impl ConfigError {
     pub(super) fn new(line: usize, what: impl Into<String>) -> Self {
-        Self { line, what: what.into(), is_pattern: false }
+        Self {
+            line,
+            what: what.into(),
+            is_pattern: false,
+        }
     }
 }
 
@@ -102,40 +106,66 @@ impl From<SyntaxError> for ConfigError {
 }
 
 impl CreationRule {
-    /// Every recipient a file of this rule is encrypted to, in order, duplicates included. As in sops,
-    /// `key_groups` hides `age`.
+    /// Every recipient a file of this rule is encrypted to, in order, duplicates included. As in
+    /// sops, `key_groups` hides `age`.
     #[must_use]
     pub fn recipients(&self) -> Vec<&str> {
         let groups = self.groups.iter().flatten();
-        let flat = if self.groups.is_empty() { self.age.as_slice() } else { &[] };
-        groups.chain(flat).map(|(recipient, _)| recipient.as_str()).collect()
+        let flat = if self.groups.is_empty() {
+            self.age.as_slice()
+        } else {
+            &[]
+        };
+        groups
+            .chain(flat)
+            .map(|(recipient, _)| recipient.as_str())
+            .collect()
     }
 
     /// Everybody who reads a file of this rule, one name a reader whatever its spelling.
     #[must_use]
     pub fn readers(&self) -> BTreeSet<String> {
-        self.recipients().into_iter().map(person).chain(self.others.iter().cloned()).collect()
+        self.recipients()
+            .into_iter()
+            .map(person)
+            .chain(self.others.iter().cloned())
+            .collect()
     }
 
-    /// How many key groups give the data key: all of them unless the rule says a number; 0 without groups.
+    /// How many key groups give the data key: all of them unless the rule says a number; 0 without
+    /// groups.
     #[must_use]
     pub fn threshold(&self) -> usize {
-        let groups = if self.groups.len() > 1 { self.groups.len() } else { 0 };
-        let number = self.shamir_threshold.and_then(|number| usize::try_from(number).ok());
-        number.filter(|number| *number > 0 && groups > 0).unwrap_or(groups)
+        let groups = if self.groups.len() > 1 {
+            self.groups.len()
+        } else {
+            0
+        };
+        let number = self
+            .shamir_threshold
+            .and_then(|number| usize::try_from(number).ok());
+        number
+            .filter(|number| *number > 0 && groups > 0)
+            .unwrap_or(groups)
     }
 
     /// Which values of a file it encrypts.
     #[must_use]
     pub fn selector(&self) -> Selector {
         // its pattern was compiled when the policy was read
-        let of_field = |crypt: &Crypt| Selector::from_field(crypt.field, &crypt.value).ok().flatten();
+        let of_field = |crypt: &Crypt| {
+            Selector::from_field(crypt.field, &crypt.value)
+                .ok()
+                .flatten()
+        };
         self.crypt.as_ref().and_then(of_field).unwrap_or_default()
     }
 
     #[must_use]
     pub fn matches(&self, path: &str) -> bool {
-        self.path_regex.as_ref().is_none_or(|pattern| pattern.is_match(path))
+        self.path_regex
+            .as_ref()
+            .is_none_or(|pattern| pattern.is_match(path))
     }
 }
 
@@ -143,16 +173,27 @@ impl Config {
     /// Reads a `.sops.yaml`. A text without rules is a policy that governs nothing.
     ///
     /// # Errors
-    /// [`ConfigError`]: not YAML as sops reads it, a near-miss field name, a value of the wrong type, a
-    /// pattern that is not RE2, or more than one crypt rule in a creation rule.
+    /// [`ConfigError`]: not YAML as sops reads it, a near-miss field name, a value of the wrong
+    /// type, a pattern that is not RE2, or more than one crypt rule in a creation rule.
     pub fn parse(text: &str) -> Result<(Self, Vec<Warning>), ConfigError> {
         let tree = yaml::parse_policy(text)?;
         if let Some(second) = tree.documents.get(1) {
             let line = line_of(text, second.span.start);
-            return Err(ConfigError::new(line, "a second document, which sops would ignore"));
+            return Err(ConfigError::new(
+                line,
+                "a second document, which sops would ignore",
+            ));
         }
-        let mut reader = ConfigParser { text, lines: Lines::of(text), warnings: Vec::new() };
-        let mut config = Self { text: text.to_owned(), rules: Vec::new(), stores: Stores::default() };
+        let mut reader = ConfigParser {
+            text,
+            lines: Lines::of(text),
+            warnings: Vec::new(),
+        };
+        let mut config = Self {
+            text: text.to_owned(),
+            rules: Vec::new(),
+            stores: Stores::default(),
+        };
         if let Some(root) = tree.documents.first() {
             for field in reader.fields(root, Level::Top)? {
                 match field.name {
@@ -177,7 +218,10 @@ impl Config {
     /// The path is relative to the folder of the policy, with `/` between its parts.
     #[must_use]
     pub fn rule_for(&self, path: &str) -> Option<(usize, &CreationRule)> {
-        self.rules.iter().enumerate().find(|(_, rule)| rule.matches(path))
+        self.rules
+            .iter()
+            .enumerate()
+            .find(|(_, rule)| rule.matches(path))
     }
 }
 
@@ -239,17 +283,24 @@ impl ConfigParser<'_> {
         Ok(found)
     }
 
-    fn field(&mut self, key: &str, entry: &Entry, level: Level) -> Result<Option<&'static str>, ConfigError> {
+    fn field(
+        &mut self,
+        key: &str,
+        entry: &Entry,
+        level: Level,
+    ) -> Result<Option<&'static str>, ConfigError> {
         let line = self.lines.at(entry.key_span.start);
         match fields::judge(key, level) {
             FieldVerdict::Known(name) => Ok(Some(name)),
             FieldVerdict::Normal => Ok(None),
-            FieldVerdict::Elsewhere(place) => {
-                Err(ConfigError::new(line, format!("`{key}` belongs {place}; sops ignores it here")))
-            }
+            FieldVerdict::Elsewhere(place) => Err(ConfigError::new(
+                line,
+                format!("`{key}` belongs {place}; sops ignores it here"),
+            )),
             FieldVerdict::NearMiss(name) => {
-                let what =
-                    format!("sops does not know the field `{key}` and ignores it; did you mean `{name}`?");
+                let what = format!(
+                    "sops does not know the field `{key}` and ignores it; did you mean `{name}`?"
+                );
                 Err(ConfigError::new(line, what))
             }
             FieldVerdict::Unknown => {
@@ -305,27 +356,44 @@ impl ConfigParser<'_> {
     fn check_rule(&mut self, rule: &CreationRule) {
         let mut warn = |line, message: String| self.warnings.push(Warning { line, message });
         if !rule.groups.is_empty() && !rule.age.is_empty() {
-            warn(rule.age[0].1, "sops ignores `age` where `key_groups` stands".into());
+            warn(
+                rule.age[0].1,
+                "sops ignores `age` where `key_groups` stands".into(),
+            );
         }
         let recipients = rule.recipients();
         if recipients.is_empty() && rule.other_keys.is_empty() {
-            warn(rule.line, "the rule names no recipient, so sops encrypts nothing under it".into());
+            warn(
+                rule.line,
+                "the rule names no recipient, so sops encrypts nothing under it".into(),
+            );
         }
         for (position, (recipient, line)) in rule.age.iter().enumerate() {
-            if rule.age[..position].iter().any(|(earlier, _)| earlier == recipient) {
-                warn(*line, format!("`{recipient}` stands twice; sops writes two stanzas for it"));
+            if rule.age[..position]
+                .iter()
+                .any(|(earlier, _)| earlier == recipient)
+            {
+                warn(
+                    *line,
+                    format!("`{recipient}` stands twice; sops writes two stanzas for it"),
+                );
             }
         }
     }
 
     fn unreachable(&mut self, rules: &[CreationRule]) {
-        let Some(position) = rules.iter().position(|rule| rule.path_regex.is_none()) else { return };
+        let Some(position) = rules.iter().position(|rule| rule.path_regex.is_none()) else {
+            return;
+        };
         for rule in &rules[position + 1..] {
             let message = format!(
                 "never reached: the rule in line {} has no `path_regex` and matches every file",
                 rules[position].line
             );
-            self.warnings.push(Warning { line: rule.line, message });
+            self.warnings.push(Warning {
+                line: rule.line,
+                message,
+            });
         }
     }
 
@@ -340,13 +408,22 @@ impl ConfigParser<'_> {
             return Ok(());
         }
         if let Some(other) = &rule.crypt {
-            return self
-                .error(node, format!("`{field}` beside `{}`: sops takes only one of them", other.field));
+            return self.error(
+                node,
+                format!(
+                    "`{field}` beside `{}`: sops takes only one of them",
+                    other.field
+                ),
+            );
         }
         if field.ends_with("_regex") {
             self.pattern(field, node)?;
         }
-        rule.crypt = Some(Crypt { field, value, line: self.line(node) });
+        rule.crypt = Some(Crypt {
+            field,
+            value,
+            line: self.line(node),
+        });
         Ok(())
     }
 
@@ -359,7 +436,10 @@ impl ConfigParser<'_> {
             Ok(pattern) => Ok(Some(pattern)),
             Err(error) => {
                 let error = ConfigError::new(self.line(node), format!("`{field}`: {error}"));
-                Err(ConfigError { is_pattern: true, ..error })
+                Err(ConfigError {
+                    is_pattern: true,
+                    ..error
+                })
             }
         }
     }
@@ -367,7 +447,9 @@ impl ConfigParser<'_> {
     fn string(&self, field: &str, node: &Node) -> Result<String, ConfigError> {
         match node.leaf().map(|leaf| &leaf.scalar) {
             Some(Scalar::Null) => Ok(String::new()),
-            Some(scalar) if scalar.as_text().is_some() => Ok(scalar.as_text().unwrap_or_default().to_owned()),
+            Some(scalar) if scalar.as_text().is_some() => {
+                Ok(scalar.as_text().unwrap_or_default().to_owned())
+            }
             _ => self.error(node, format!("`{field}` must be a string")),
         }
     }
@@ -389,7 +471,11 @@ impl ConfigParser<'_> {
     }
 
     /// A list of strings or, in a flat rule, one string; each string may hold several with commas.
-    fn recipients(&self, node: &Node, string_allowed: bool) -> Result<Vec<(String, usize)>, ConfigError> {
+    fn recipients(
+        &self,
+        node: &Node,
+        string_allowed: bool,
+    ) -> Result<Vec<(String, usize)>, ConfigError> {
         if is_null(node) {
             return Ok(Vec::new());
         }
@@ -405,7 +491,9 @@ impl ConfigParser<'_> {
             };
             let mut cursor = string.span.start;
             for recipient in split(text) {
-                let at = self.text[cursor..string.span.end].find(recipient).map(|at| cursor + at);
+                let at = self.text[cursor..string.span.end]
+                    .find(recipient)
+                    .map(|at| cursor + at);
                 found.push((recipient.to_owned(), self.lines.at(at.unwrap_or(cursor))));
                 cursor = at.map_or(cursor, |at| at + recipient.len());
                 if found.len() > MAX_RECIPIENTS {
@@ -422,13 +510,20 @@ impl ConfigParser<'_> {
         rule: &mut CreationRule,
     ) -> Result<Vec<Vec<(String, usize)>>, ConfigError> {
         match &node.value {
-            Value::List(_) => node.entries().map(|entry| self.group(&entry.node, rule)).collect(),
+            Value::List(_) => node
+                .entries()
+                .map(|entry| self.group(&entry.node, rule))
+                .collect(),
             _ if is_null(node) => Ok(Vec::new()),
             _ => self.error(node, "`key_groups` must be a list"),
         }
     }
 
-    fn group(&mut self, node: &Node, rule: &mut CreationRule) -> Result<Vec<(String, usize)>, ConfigError> {
+    fn group(
+        &mut self,
+        node: &Node,
+        rule: &mut CreationRule,
+    ) -> Result<Vec<(String, usize)>, ConfigError> {
         let mut own = Vec::new();
         let mut merged = Vec::new();
         for Field { name, entry } in self.fields(node, Level::Group)? {
@@ -493,7 +588,9 @@ fn note_other(rule: &mut CreationRule, name: &str, node: &Node) {
 
 /// Recipients of a comma string; blanks and empty places do not count.
 fn split(text: &str) -> impl Iterator<Item = &str> {
-    text.split(',').map(str::trim).filter(|recipient| !recipient.is_empty())
+    text.split(',')
+        .map(str::trim)
+        .filter(|recipient| !recipient.is_empty())
 }
 
 #[cfg(test)]

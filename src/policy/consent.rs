@@ -1,5 +1,6 @@
-//! What a user allows a clone to do: which names enter the environment, which command and which plugins run. It is
-//! kept in the user's configuration folder, never in a repository, and found by the path of the git folder.
+//! What a user allows a clone to do: which names enter the environment, which command and which
+//! plugins run. It is kept in the user's configuration folder, never in a repository, and found by
+//! the path of the git folder.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,8 +20,8 @@ pub struct Consents {
 pub struct Consent {
     /// The real path of the git folder that all work trees of the clone share.
     pub git: String,
-    /// The first commit of its history, once it was there in full: another repository at the same path has none of
-    /// this.
+    /// The first commit of its history, once it was there in full: another repository at the same
+    /// path has none of this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -29,7 +30,8 @@ pub struct Consent {
     pub command: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub plugin: Vec<String>,
-    /// Names that point at a proxy, certificates or configuration, as the first `export` found them.
+    /// Names that point at a proxy, certificates or configuration, as the first `export` found
+    /// them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen: Option<Vec<String>>,
 }
@@ -63,7 +65,10 @@ pub enum ConsentError {
 
 impl Default for Consents {
     fn default() -> Self {
-        Self { version: VERSION, clones: Vec::new() }
+        Self {
+            version: VERSION,
+            clones: Vec::new(),
+        }
     }
 }
 
@@ -116,7 +121,11 @@ impl Consent {
     }
 
     fn is_of(&self, place: &CurrentClone<'_>) -> bool {
-        self.git == place.git && self.root.as_deref().is_none_or(|root| (place.begins_with)(root))
+        self.git == place.git
+            && self
+                .root
+                .as_deref()
+                .is_none_or(|root| (place.begins_with)(root))
     }
 }
 
@@ -126,7 +135,8 @@ impl Consents {
     /// # Errors
     /// [`ConsentError`]
     pub fn parse(text: &str) -> Result<Self, ConsentError> {
-        let known: serde_json::Value = serde_json::from_str(text).map_err(|error| json_error(&error))?;
+        let known: serde_json::Value =
+            serde_json::from_str(text).map_err(|error| json_error(&error))?;
         if let Some(version) = known.get("version").and_then(serde_json::Value::as_u64)
             && version != VERSION
         {
@@ -149,7 +159,10 @@ impl Consents {
     /// Names that another repository at the path had leave for, each with its first commit.
     #[must_use]
     pub fn of_others(&self, place: &CurrentClone<'_>, kind: ConsentKind) -> Vec<(String, String)> {
-        let others = self.clones.iter().filter(|consent| consent.git == place.git && !consent.is_of(place));
+        let others = self
+            .clones
+            .iter()
+            .filter(|consent| consent.git == place.git && !consent.is_of(place));
         let pairs = |consent: &'_ Consent| {
             let root = consent.root.clone().unwrap_or_default();
             let names = consent.names(kind).to_owned();
@@ -160,10 +173,17 @@ impl Consents {
 
     /// The entry of the clone, made when missing. `root` is the first commit, once it is known.
     pub fn entry(&mut self, place: &CurrentClone<'_>, root: Option<&str>) -> &mut Consent {
-        let at = self.clones.iter().position(|consent| consent.is_of(place)).unwrap_or_else(|| {
-            self.clones.push(Consent { git: place.git.to_owned(), ..Consent::default() });
-            self.clones.len() - 1
-        });
+        let at = self
+            .clones
+            .iter()
+            .position(|consent| consent.is_of(place))
+            .unwrap_or_else(|| {
+                self.clones.push(Consent {
+                    git: place.git.to_owned(),
+                    ..Consent::default()
+                });
+                self.clones.len() - 1
+            });
         let entry = &mut self.clones[at];
         if entry.root.is_none() {
             entry.root = root.map(str::to_owned);
@@ -173,7 +193,8 @@ impl Consents {
 
     /// Drops what was said of other repositories that were at the path.
     pub fn forget_others(&mut self, place: &CurrentClone<'_>) {
-        self.clones.retain(|consent| consent.git != place.git || consent.is_of(place));
+        self.clones
+            .retain(|consent| consent.git != place.git || consent.is_of(place));
     }
 
     /// Drops everything that was said of the path; says whether there was something.
@@ -186,8 +207,14 @@ impl Consents {
 
 fn json_error(error: &serde_json::Error) -> ConsentError {
     let text = error.to_string();
-    let what = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what).to_owned();
-    ConsentError::Json { line: error.line(), what }
+    let what = text
+        .rsplit_once(" at line ")
+        .map_or(text.as_str(), |(what, _)| what)
+        .to_owned();
+    ConsentError::Json {
+        line: error.line(),
+        what,
+    }
 }
 
 #[cfg(test)]
@@ -208,7 +235,10 @@ mod tests {
         assert!(all.entry(&here, None).allow(ConsentKind::Env, "LD_PRELOAD"));
         assert!(!all.entry(&here, None).allow(ConsentKind::Env, "LD_PRELOAD"));
         let all = Consents::parse(&all.render()).unwrap();
-        assert_eq!(all.of(&here).unwrap().names(ConsentKind::Env), ["LD_PRELOAD"]);
+        assert_eq!(
+            all.of(&here).unwrap().names(ConsentKind::Env),
+            ["LD_PRELOAD"]
+        );
         assert!(all.of(&here).unwrap().names(ConsentKind::Plugin).is_empty());
         assert!(all.of(&place("/home/ana/other/.git", &|_| true)).is_none());
     }
@@ -223,7 +253,10 @@ mod tests {
         all.entry(&before, Some("aa"));
         let after = place(GIT, &|root| root == "bb");
         assert!(all.of(&after).is_none());
-        assert_eq!(all.of_others(&after, ConsentKind::Env), [("CC".to_owned(), "aa".to_owned())]);
+        assert_eq!(
+            all.of_others(&after, ConsentKind::Env),
+            [("CC".to_owned(), "aa".to_owned())]
+        );
         assert!(all.of_others(&after, ConsentKind::Plugin).is_empty());
         assert!(all.of_others(&before, ConsentKind::Env).is_empty());
         all.entry(&after, Some("bb")).allow(ConsentKind::Env, "CC");
@@ -244,8 +277,14 @@ mod tests {
     #[test]
     fn a_file_with_anything_unknown_is_not_believed() {
         for (text, why) in [
-            (r#"{"version": 2, "clones": [], "more": 1}"#, "version 2; this stax knows version 1"),
-            (r#"{"version": 1, "clones": [{"git": "/a", "shell": ["x"]}]}"#, "line 1: unknown field `shell`"),
+            (
+                r#"{"version": 2, "clones": [], "more": 1}"#,
+                "version 2; this stax knows version 1",
+            ),
+            (
+                r#"{"version": 1, "clones": [{"git": "/a", "shell": ["x"]}]}"#,
+                "line 1: unknown field `shell`",
+            ),
             (r#"{"version": 1}"#, "line 1: missing field `clones`"),
             ("", "line 1: EOF while parsing a value"),
         ] {

@@ -1,4 +1,5 @@
-//! What a file holds, told by its name and its bytes: a SOPS document, plaintext, or why nobody can tell.
+//! What a file holds, told by its name and its bytes: a SOPS document, plaintext, or why nobody can
+//! tell.
 
 use sops_document::merge::marker;
 use sops_document::{Document, DocumentError, Format};
@@ -34,8 +35,10 @@ pub enum FileContent {
 }
 
 /// Why a file is not parsed.
-pub const TOO_LARGE: &str = "is larger than 32 MiB, so nobody looked into it: sops may read it all the same";
-pub const ODD_NAME: &str = "its name is not UTF-8, so no rule can name it and nobody looked into it";
+pub const TOO_LARGE: &str =
+    "is larger than 32 MiB, so nobody looked into it: sops may read it all the same";
+pub const ODD_NAME: &str =
+    "its name is not UTF-8, so no rule can name it and nobody looked into it";
 
 impl FileContent {
     /// Reads the bytes of a file, which is bound or not; `None` when it is not there.
@@ -66,12 +69,18 @@ impl FileContent {
         }
     }
 
-    /// A document under a name that says another format, such as YAML in `secrets.yaml.enc`: its owner
-    /// names the format at every call of sops.
+    /// A document under a name that says another format, such as YAML in `secrets.yaml.enc`: its
+    /// owner names the format at every call of sops.
     fn sniffed(path: &str, bytes: &[u8]) -> Option<Self> {
-        let text = std::str::from_utf8(bytes).ok().filter(|_| looks_sealed(bytes))?;
-        let mut others = Format::ALL.into_iter().filter(|format| *format != Format::of_path(path));
-        others.find_map(|format| Document::parse(format, text).ok()).map(|found| Self::Document(found.into()))
+        let text = std::str::from_utf8(bytes)
+            .ok()
+            .filter(|_| looks_sealed(bytes))?;
+        let mut others = Format::ALL
+            .into_iter()
+            .filter(|format| *format != Format::of_path(path));
+        others
+            .find_map(|format| Document::parse(format, text).ok())
+            .map(|found| Self::Document(found.into()))
     }
 
     /// What the name says that it is.
@@ -82,10 +91,16 @@ impl FileContent {
             return if is_clear { Self::Clear } else { Self::NotText };
         };
         let broken = |line, what| match marker::text_markers(text) {
-            Some(line) => {
-                Self::Broken { line, what: "holds the markers of a merge".into(), is_unmerged: true }
-            }
-            None => Self::Broken { line, what, is_unmerged: false },
+            Some(line) => Self::Broken {
+                line,
+                what: "holds the markers of a merge".into(),
+                is_unmerged: true,
+            },
+            None => Self::Broken {
+                line,
+                what,
+                is_unmerged: false,
+            },
         };
         match Document::parse(format, text) {
             Ok(document) => Self::Document(Box::new(document)),
@@ -99,7 +114,9 @@ impl FileContent {
 
 /// sops reads YAML in UTF-16, under any name that its caller likes.
 fn is_sealed_in_utf16(bytes: &[u8]) -> bool {
-    let Some((mark, text)) = bytes.split_at_checked(2) else { return false };
+    let Some((mark, text)) = bytes.split_at_checked(2) else {
+        return false;
+    };
     let unit: fn([u8; 2]) -> u16 = match mark {
         [0xff, 0xfe] => u16::from_le_bytes,
         [0xfe, 0xff] => u16::from_be_bytes,
@@ -112,8 +129,8 @@ fn is_sealed_in_utf16(bytes: &[u8]) -> bool {
             .is_ok_and(|text| Document::parse(Format::Yaml, &text).is_ok())
 }
 
-/// Whether bytes that are not a sound document were one, or are meant to be: a chart or a manual may
-/// well speak of `sops` and not be readable as YAML.
+/// Whether bytes that are not a sound document were one, or are meant to be: a chart or a manual
+/// may well speak of `sops` and not be readable as YAML.
 #[must_use]
 pub fn looks_sealed(bytes: &[u8]) -> bool {
     sniff(bytes).is_sealed()

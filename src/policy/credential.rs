@@ -1,4 +1,5 @@
-//! Which plaintext is a credential, by its form, or by the name of its key and a text that looks random.
+//! Which plaintext is a credential, by its form, or by the name of its key and a text that looks
+//! random.
 
 use std::ops::Range;
 
@@ -14,26 +15,36 @@ const MIN_LENGTH: usize = 16;
 /// Bits a character: words and names of hosts lie below, keys above.
 const MIN_ENTROPY: f64 = 3.3;
 
-/// Whether the value at a path is a credential. References to values that are elsewhere are no part of it.
+/// Whether the value at a path is a credential. References to values that are elsewhere are no part
+/// of it.
 #[must_use]
 pub fn is_credential(path: &Path, text: &str) -> bool {
     let text = without_references(text);
     let key = path.keys().last().unwrap_or_default();
-    has_known_form(&text) || !names_an_object(path) && names_secret(key, &text) && looks_random(key, &text)
+    has_known_form(&text)
+        || !names_an_object(path) && names_secret(key, &text) && looks_random(key, &text)
 }
 
-/// Whether a text refers to a value that is elsewhere: `${NAME}` of Flux, `{{ … }}` of Helm, and what vault plugins
-/// fetch.
+/// Whether a text refers to a value that is elsewhere: `${NAME}` of Flux, `{{ … }}` of Helm, and
+/// what vault plugins fetch.
 #[must_use]
 pub fn is_reference(text: &str) -> bool {
     text.contains("${")
         || text.contains("{{")
-        || ["<path:", "ref+", "op://", "$ANSIBLE_VAULT"].iter().any(|lead| text.starts_with(lead))
+        || ["<path:", "ref+", "op://", "$ANSIBLE_VAULT"]
+            .iter()
+            .any(|lead| text.starts_with(lead))
 }
 
-/// The forms of a reference within a text: of shells and Flux, of Helm, of Kubernetes, and of Grafana.
-const REFERENCES: [(&str, &str); 5] =
-    [("${", "}"), ("{{", "}}"), ("$(", ")"), ("$__file{", "}"), ("$__env{", "}")];
+/// The forms of a reference within a text: of shells and Flux, of Helm, of Kubernetes, and of
+/// Grafana.
+const REFERENCES: [(&str, &str); 5] = [
+    ("${", "}"),
+    ("{{", "}}"),
+    ("$(", ")"),
+    ("$__file{", "}"),
+    ("$__env{", "}"),
+];
 
 fn without_references(text: &str) -> String {
     let (mut kept, mut rest) = (String::new(), text);
@@ -50,7 +61,10 @@ fn first_reference(text: &str) -> Option<Range<usize>> {
         let inner = start + open.len();
         Some(start..inner + text[inner..].find(close)? + close.len())
     };
-    REFERENCES.into_iter().filter_map(of_form).min_by_key(|found| found.start)
+    REFERENCES
+        .into_iter()
+        .filter_map(of_form)
+        .min_by_key(|found| found.start)
 }
 
 fn has_known_form(text: &str) -> bool {
@@ -73,12 +87,17 @@ fn has_known_form(text: &str) -> bool {
     if text.contains("-----BEGIN") && text.contains("PRIVATE KEY-----") {
         return true;
     }
-    let is_word = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
-    is_word && PREFIXES.iter().any(|(prefix, least)| text.starts_with(prefix) && text.len() >= *least)
+    let is_word = text
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    is_word
+        && PREFIXES
+            .iter()
+            .any(|(prefix, least)| text.starts_with(prefix) && text.len() >= *least)
 }
 
-/// Whether the value at a path is what another object is called, or a remark on this one: `secretName`,
-/// `existingSecretKey`, an annotation.
+/// Whether the value at a path is what another object is called, or a remark on this one:
+/// `secretName`, `existingSecretKey`, an annotation.
 fn names_an_object(path: &Path) -> bool {
     let mut keys: Vec<String> = path.keys().map(str::to_ascii_lowercase).collect();
     let key = keys.pop().unwrap_or_default();
@@ -89,7 +108,13 @@ fn names_an_object(path: &Path) -> bool {
 
 fn names_secret(key: &str, text: &str) -> bool {
     // `key` alone is that of a map or a label as well
-    const KEYS: [&str; 5] = ["apikey", "api_key", "privatekey", "private_key", "encryptionkey"];
+    const KEYS: [&str; 5] = [
+        "apikey",
+        "api_key",
+        "privatekey",
+        "private_key",
+        "encryptionkey",
+    ];
     let key = key.to_lowercase();
     // a `key` with a slash is the name of a label
     key == "key" && !text.contains('/')
@@ -105,12 +130,14 @@ fn looks_random(key: &str, text: &str) -> bool {
     !refers.iter().any(|prefix| text.starts_with(prefix)) && entropy(text.chars()) >= MIN_ENTROPY
 }
 
-/// `web.example.com-tls`, `POSTGRES_APP_PASSWORD`, and where no password is asked for any words: `CriticalAddonsOnly`,
-/// `ovh_application_key`. What stands around it marks a place that a program fills: `<<API_KEY>>`, `$API_KEY`.
+/// `web.example.com-tls`, `POSTGRES_APP_PASSWORD`, and where no password is asked for any words:
+/// `CriticalAddonsOnly`, `ovh_application_key`. What stands around it marks a place that a program
+/// fills: `<<API_KEY>>`, `$API_KEY`.
 fn is_name(key: &str, text: &str) -> bool {
     let text = text.trim_matches(|c: char| !c.is_ascii_alphanumeric());
     let holds_only = |is_letter: fn(&u8) -> bool, signs: &[u8]| {
-        text.bytes().all(|byte| is_letter(&byte) || byte.is_ascii_digit() || signs.contains(&byte))
+        text.bytes()
+            .all(|byte| is_letter(&byte) || byte.is_ascii_digit() || signs.contains(&byte))
     };
     text.contains('-') && holds_only(u8::is_ascii_lowercase, b".-")
         || text.contains('_') && holds_only(u8::is_ascii_uppercase, b"_")
@@ -124,12 +151,15 @@ fn asks_for_password(key: &str) -> bool {
 
 /// Several words, or one in camel case: a row of small letters alone may well be random.
 fn is_of_words(text: &str) -> bool {
-    let mut words = text.split(['-', '_', '.', '/', ':']).filter(|word| !word.is_empty());
+    let mut words = text
+        .split(['-', '_', '.', '/', ':'])
+        .filter(|word| !word.is_empty());
     let is_joined = text.contains(['-', '_', '.', '/', ':']);
     (is_joined || turns(text) > 0) && words.all(is_word)
 }
 
-/// Letters in which small and large ones take turns no more than in words, and a short number behind them.
+/// Letters in which small and large ones take turns no more than in words, and a short number
+/// behind them.
 fn is_word(word: &str) -> bool {
     let letters = word.trim_end_matches(|c: char| c.is_ascii_digit());
     word.len() - letters.len() <= 4
@@ -153,7 +183,10 @@ mod tests {
 
     fn at(path: &str, text: &str) -> bool {
         let keys = path.split(['.', '[', ']']).filter(|key| !key.is_empty());
-        is_credential(&Path(keys.map(|key| Step::Key(key.to_owned())).collect()), text)
+        is_credential(
+            &Path(keys.map(|key| Step::Key(key.to_owned())).collect()),
+            text,
+        )
     }
 
     #[test]
@@ -181,12 +214,21 @@ mod tests {
         for (path, text) in [
             ("password", "$__file{/run/secrets/grafana-Admin9Password}"),
             ("password", "${GRAFANA_ADMIN_PASSWORD_2024}"),
-            ("password", "${PREFIX_OF_THE_DATABASE}-${NAME_OF_THE_DATABASE}"),
+            (
+                "password",
+                "${PREFIX_OF_THE_DATABASE}-${NAME_OF_THE_DATABASE}",
+            ),
             ("password", "{{ .Values.grafana.adminPassword9 | quote }}"),
             ("token", "$(DATABASE_TOKEN_OF_Production1)"),
-            ("tls[0].secretName", "dashboard.LongCompanyName9.example.com"),
+            (
+                "tls[0].secretName",
+                "dashboard.LongCompanyName9.example.com",
+            ),
             ("auth.existingSecretPasswordKey", "Keycloak9AdminPassword"),
-            ("metadata.annotations.checksum-secret", "8f14e45fceea167a5a36dedd4bea2543"),
+            (
+                "metadata.annotations.checksum-secret",
+                "8f14e45fceea167a5a36dedd4bea2543",
+            ),
             ("valueFrom.secretKeyRef.key", "POSTGRES_APP_PASSWORD_2"),
             ("secretRef", "web.example.com-tls"),
             ("tolerations[0].key", "CriticalAddonsOnly"),
@@ -197,7 +239,10 @@ mod tests {
             ("plex.token", "<<PLEX_ACCOUNT_API_KEY>>"),
             ("mqtt.password", "{FRIGATE_MQTT_PASSWORD}"),
             ("datasource.password", "$TESLAMATE_DB_PASSWORD"),
-            ("with.token", "x-access-token:${{ steps.generate-token.outputs.token }}"),
+            (
+                "with.token",
+                "x-access-token:${{ steps.generate-token.outputs.token }}",
+            ),
             ("password", "hunter2"),
             ("image", RANDOM),
         ] {

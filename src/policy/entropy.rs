@@ -9,5 +9,9 @@ pub fn entropy<T: Ord>(signs: impl IntoIterator<Item = T>) -> f64 {
         *counts.entry(sign).or_default() += 1;
     }
     let total = f64::from(counts.values().sum::<u32>());
-    counts.values().map(|count| f64::from(*count) / total).map(|share| -share * share.log2()).sum()
+    counts
+        .values()
+        .map(|count| f64::from(*count) / total)
+        .map(|share| -share * share.log2())
+        .sum()
 }

@@ -1,4 +1,5 @@
-//! Who holds which key: `recipients.md` first, then what the policy itself says in anchors and comments.
+//! Who holds which key: `recipients.md` first, then what the policy itself says in anchors and
+//! comments.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,7 +29,10 @@ impl Holders {
         let mut holders = Self::default();
         for (_, row) in roster.rows() {
             for key in spellings(&row.recipient) {
-                holders.shown.entry(key.clone()).or_insert_with(|| row.name.clone());
+                holders
+                    .shown
+                    .entry(key.clone())
+                    .or_insert_with(|| row.name.clone());
                 holders.typed.push((key, row.name.clone()));
             }
         }
@@ -36,15 +40,28 @@ impl Holders {
             let keys = spellings(&holder.recipient);
             if let Some(name) = holder.name() {
                 for key in &keys {
-                    holders.shown.entry(key.clone()).or_insert_with(|| name.clone());
+                    holders
+                        .shown
+                        .entry(key.clone())
+                        .or_insert_with(|| name.clone());
                 }
             }
             // `admin_ana` is found as `admin_ana` and as `ana`
-            let words = holder.anchors.iter().map(|anchor| anchor.replace(['_', '-'], " "));
-            let names: Vec<String> =
-                holder.anchors.iter().cloned().chain(words).chain(holder.remark).collect();
+            let words = holder
+                .anchors
+                .iter()
+                .map(|anchor| anchor.replace(['_', '-'], " "));
+            let names: Vec<String> = holder
+                .anchors
+                .iter()
+                .cloned()
+                .chain(words)
+                .chain(holder.remark)
+                .collect();
             for key in keys {
-                holders.typed.extend(names.iter().map(|name| (key.clone(), name.clone())));
+                holders
+                    .typed
+                    .extend(names.iter().map(|name| (key.clone(), name.clone())));
             }
         }
         holders
@@ -63,14 +80,19 @@ impl Holders {
     /// `age1… (Ravi)`, or the key alone.
     #[must_use]
     pub fn labelled(&self, key: &str) -> String {
-        self.name(key).map_or_else(|| key.to_owned(), |name| format!("{key} ({name})"))
+        self.name(key)
+            .map_or_else(|| key.to_owned(), |name| format!("{key} ({name})"))
     }
 
     /// The one of these keys that WHO means, by key or by any of its names.
     ///
     /// # Errors
     /// [`WhoError`]: nobody, or more than one.
-    pub fn resolve<'a>(&self, who: &str, keys: impl Iterator<Item = &'a str>) -> Result<String, WhoError> {
+    pub fn resolve<'a>(
+        &self,
+        who: &str,
+        keys: impl Iterator<Item = &'a str>,
+    ) -> Result<String, WhoError> {
         let keys: Vec<&str> = keys.collect();
         resolve_who(who, &self.named(&keys))
     }
@@ -92,7 +114,11 @@ impl Holders {
     fn named<'k>(&'k self, keys: &[&'k str]) -> Vec<(&'k str, &'k str)> {
         let mut known: Vec<(&str, &str)> = Vec::new();
         for key in keys {
-            let names = self.typed.iter().filter(|(holder, _)| holder == key).map(|(_, name)| name.as_str());
+            let names = self
+                .typed
+                .iter()
+                .filter(|(holder, _)| holder == key)
+                .map(|(_, name)| name.as_str());
             let before = known.len();
             known.extend(names.map(|name| (*key, name)));
             if known.len() == before {
@@ -113,12 +139,14 @@ mod tests {
     use super::*;
 
     const POLICY: &str = "keys:\n  - &admin_ana age1ana\n  - &ravi age1bob # Ravi Patel\n  - &host-web age1web\ncreation_rules:\n  - age: [*admin_ana, *ravi, *host-web]\n";
-    const ROSTER: &str =
-        "| Public key | Name | Role | Onboarded |\n|---|---|---|---|\n| age1ana | Ana Silva |  |  |\n";
+    const ROSTER: &str = "| Public key | Name | Role | Onboarded |\n|---|---|---|---|\n| age1ana | Ana Silva |  |  |\n";
 
     #[test]
     fn the_table_comes_before_anchors_and_comments_and_all_of_them_can_be_typed() {
-        let (config, roster) = (Config::parse(POLICY).unwrap().0, Roster::parse(ROSTER).unwrap());
+        let (config, roster) = (
+            Config::parse(POLICY).unwrap().0,
+            Roster::parse(ROSTER).unwrap(),
+        );
         let holders = Holders::new(&roster, Some(&config));
         assert_eq!(holders.name("age1ana"), Some("Ana Silva"));
         assert_eq!(holders.labelled("age1bob"), "age1bob (ravi (Ravi Patel))");
@@ -134,7 +162,11 @@ mod tests {
             ("age1x", "age1x"),
         ] {
             let keys = ["age1ana", "age1bob", "age1web", "age1x"];
-            assert_eq!(holders.resolve(who, keys.into_iter()).as_deref(), Ok(key), "{who}");
+            assert_eq!(
+                holders.resolve(who, keys.into_iter()).as_deref(),
+                Ok(key),
+                "{who}"
+            );
         }
         assert!(holders.resolve("ravi", ["age1ana"].into_iter()).is_err());
     }

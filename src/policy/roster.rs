@@ -1,8 +1,8 @@
 //! `recipients.md`: the people and machines behind the keys, as a Markdown table
 //! `| Public key | Name | Role | Onboarded |`. Text around the table is the author's and stays.
 //!
-//! Names are escaped so that Markdown shows them as they are, `<ana@example.com>` included, and read back
-//! the same; a row written by hand without the escapes reads the same too.
+//! Names are escaped so that Markdown shows them as they are, `<ana@example.com>` included, and
+//! read back the same; a row written by hand without the escapes reads the same too.
 
 use super::who::{WhoError, resolve_who};
 
@@ -40,7 +40,9 @@ pub enum RosterError {
     NoTable,
     #[error("line {0}: a second table of recipients")]
     SecondTable(usize),
-    #[error("line {0}: a row has a key, a name, a role and a date; `|` inside a cell is written `\\|`")]
+    #[error(
+        "line {0}: a row has a key, a name, a role and a date; `|` inside a cell is written `\\|`"
+    )]
     Cells(usize),
     #[error("the {0} must be one line of text without control characters")]
     Text(&'static str),
@@ -62,7 +64,11 @@ impl Roster {
     pub fn new() -> Self {
         let text = format!("{PREFACE}\n| {} |\n|---|---|---|---|\n", HEADER.join(" | "));
         let lines: Vec<String> = text.split_inclusive('\n').map(str::to_owned).collect();
-        Self { delimiter: lines.len() - 1, lines, rows: Vec::new() }
+        Self {
+            delimiter: lines.len() - 1,
+            lines,
+            rows: Vec::new(),
+        }
     }
 
     /// Reads the one table; tables inside of code fences do not count.
@@ -77,13 +83,17 @@ impl Roster {
         let mut in_table = false;
         for (position, line) in lines.iter().enumerate() {
             let line = line.trim();
-            let mark = ["```", "~~~"].into_iter().find(|mark| line.starts_with(mark));
+            let mark = ["```", "~~~"]
+                .into_iter()
+                .find(|mark| line.starts_with(mark));
             if mark.is_some() && (fence.is_none() || fence == mark) {
                 fence = if fence.is_none() { mark } else { None };
                 in_table = false;
             } else if fence.is_none()
                 && is_header(line)
-                && lines.get(position + 1).is_some_and(|next| is_delimiter(next.trim()))
+                && lines
+                    .get(position + 1)
+                    .is_some_and(|next| is_delimiter(next.trim()))
             {
                 if delimiter.is_some() {
                     return Err(RosterError::SecondTable(position + 1));
@@ -97,7 +107,11 @@ impl Roster {
                 }
             }
         }
-        Ok(Self { lines, delimiter: delimiter.ok_or(RosterError::NoTable)?, rows })
+        Ok(Self {
+            lines,
+            delimiter: delimiter.ok_or(RosterError::NoTable)?,
+            rows,
+        })
     }
 
     /// The whole file.
@@ -122,10 +136,17 @@ impl Roster {
     /// # Errors
     /// [`WhoError`]: nobody, or more than one.
     pub fn find(&self, who: &str) -> Result<&RosterRow, WhoError> {
-        let known: Vec<(&str, &str)> =
-            self.rows.iter().map(|(_, row)| (row.recipient.as_str(), row.name.as_str())).collect();
+        let known: Vec<(&str, &str)> = self
+            .rows
+            .iter()
+            .map(|(_, row)| (row.recipient.as_str(), row.name.as_str()))
+            .collect();
         let recipient = resolve_who(who, &known)?;
-        let found = self.rows.iter().map(|(_, row)| row).find(|row| row.recipient == recipient);
+        let found = self
+            .rows
+            .iter()
+            .map(|(_, row)| row)
+            .find(|row| row.recipient == recipient);
         found.ok_or_else(|| WhoError::Nobody(who.to_owned()))
     }
 
@@ -138,8 +159,15 @@ impl Roster {
         if self.get(&row.recipient).is_some() {
             return Err(RosterError::Exists(row.recipient));
         }
-        let last = self.rows.last().map_or(self.delimiter, |(position, _)| *position);
-        let newline = if self.lines[self.delimiter].ends_with("\r\n") { "\r\n" } else { "\n" };
+        let last = self
+            .rows
+            .last()
+            .map_or(self.delimiter, |(position, _)| *position);
+        let newline = if self.lines[self.delimiter].ends_with("\r\n") {
+            "\r\n"
+        } else {
+            "\n"
+        };
         if !self.lines[last].ends_with('\n') {
             self.lines[last].push_str(newline);
         }
@@ -155,7 +183,11 @@ impl Roster {
     pub fn remove_row(&mut self, recipient: &str) -> Result<(), RosterError> {
         let missing = || RosterError::Missing(recipient.to_owned());
         self.get(recipient).ok_or_else(missing)?;
-        while let Some(index) = self.rows.iter().position(|(_, row)| row.recipient == recipient) {
+        while let Some(index) = self
+            .rows
+            .iter()
+            .position(|(_, row)| row.recipient == recipient)
+        {
             let (position, _) = self.rows.remove(index);
             self.lines.remove(position);
             for (later, _) in self.rows.iter_mut().skip(index) {
@@ -177,11 +209,23 @@ impl Roster {
     ///
     /// # Errors
     /// As [`Self::rename`].
-    pub fn change(&mut self, recipient: &str, name: &str, role: Option<&str>) -> Result<(), RosterError> {
-        let found = self.rows.iter_mut().find(|(_, row)| row.recipient == recipient);
+    pub fn change(
+        &mut self,
+        recipient: &str,
+        name: &str,
+        role: Option<&str>,
+    ) -> Result<(), RosterError> {
+        let found = self
+            .rows
+            .iter_mut()
+            .find(|(_, row)| row.recipient == recipient);
         let (position, row) = found.ok_or_else(|| RosterError::Missing(recipient.to_owned()))?;
         let role = role.unwrap_or(&row.role).to_owned();
-        *row = checked(RosterRow { name: name.to_owned(), role, ..row.clone() })?;
+        *row = checked(RosterRow {
+            name: name.to_owned(),
+            role,
+            ..row.clone()
+        })?;
         let old = &self.lines[*position];
         let ending = &old[old.trim_end_matches(['\r', '\n']).len()..];
         self.lines[*position] = line(row) + ending;
@@ -194,7 +238,11 @@ fn checked(row: RosterRow) -> Result<RosterRow, RosterError> {
         let good = !text.chars().any(is_unprintable);
         let text = text.trim();
         let good = good && (may_be_empty || !text.is_empty());
-        if good { Ok(text.to_owned()) } else { Err(RosterError::Text(what)) }
+        if good {
+            Ok(text.to_owned())
+        } else {
+            Err(RosterError::Text(what))
+        }
     };
     let key = check("key", &row.recipient, false)?;
     if key.contains('`') {
@@ -225,7 +273,8 @@ fn escape(text: &str) -> String {
     let mut rest = text.chars().peekable();
     while let Some(character) = rest.next() {
         // `_` between letters is no emphasis
-        let inside = before.is_alphanumeric() && rest.peek().is_some_and(|next| next.is_alphanumeric());
+        let inside =
+            before.is_alphanumeric() && rest.peek().is_some_and(|next| next.is_alphanumeric());
         if "\\|`<*[]&~".contains(character) || (character == '_' && !inside) {
             escaped.push('\\');
         }
@@ -238,9 +287,17 @@ fn escape(text: &str) -> String {
 /// Cells of a line, with their escapes undone and the blanks around them gone.
 fn cells(line: &str) -> Vec<String> {
     let mut cells = vec![String::new()];
-    let mut characters = line.trim().strip_prefix('|').unwrap_or(line).chars().peekable();
+    let mut characters = line
+        .trim()
+        .strip_prefix('|')
+        .unwrap_or(line)
+        .chars()
+        .peekable();
     while let Some(character) = characters.next() {
-        let escaped = characters.peek().copied().filter(char::is_ascii_punctuation);
+        let escaped = characters
+            .peek()
+            .copied()
+            .filter(char::is_ascii_punctuation);
         match (character, escaped, cells.last_mut()) {
             ('\\', Some(next), Some(cell)) => {
                 cell.push(next);
@@ -266,14 +323,25 @@ fn row(line: &str) -> Option<RosterRow> {
     // Markdown shows missing cells as empty ones
     cells.resize(HEADER.len(), String::new());
     let [recipient, name, role, onboarded] = <[String; 4]>::try_from(cells).ok()?;
-    let bare = recipient.strip_prefix('`').and_then(|key| key.strip_suffix('`')).map(str::to_owned);
-    Some(RosterRow { recipient: bare.unwrap_or(recipient), name, role, onboarded })
+    let bare = recipient
+        .strip_prefix('`')
+        .and_then(|key| key.strip_suffix('`'))
+        .map(str::to_owned);
+    Some(RosterRow {
+        recipient: bare.unwrap_or(recipient),
+        name,
+        role,
+        onboarded,
+    })
 }
 
 fn is_header(line: &str) -> bool {
     let cells = cells(line);
     cells.len() == HEADER.len()
-        && cells.iter().zip(HEADER).all(|(cell, name)| cell.eq_ignore_ascii_case(name))
+        && cells
+            .iter()
+            .zip(HEADER)
+            .all(|(cell, name)| cell.eq_ignore_ascii_case(name))
 }
 
 fn is_delimiter(line: &str) -> bool {
@@ -325,10 +393,19 @@ mod tests {
     fn rows_by_hand_read_the_same_and_the_text_around_stays() {
         let text = "# Team\r\n\r\n```\n| Public key | Name | Role | Onboarded |\n|---|---|---|---|\n| age1no | no | | |\n```\n| public key | NAME | Role | Onboarded |\r\n|:--|:-:|--:|-|\r\n|`age1ana`|Ana Silva <ana@example.com>|owner|2026-01-10|\r\n| age1bob | Bob | | \r\n\r\nask **Ana** | for more\r\n";
         let mut roster = Roster::parse(text).unwrap();
-        assert_eq!(roster.rows().collect::<Vec<_>>(), [(10, &ana()), (11, &bob())]);
+        assert_eq!(
+            roster.rows().collect::<Vec<_>>(),
+            [(10, &ana()), (11, &bob())]
+        );
         assert_eq!(roster.render(), text);
         roster.rename("age1bob", "Bob | B. <b@x>").unwrap();
-        roster.add_row(RosterRow { recipient: "age1ci".into(), name: "CI".into(), ..bob() }).unwrap();
+        roster
+            .add_row(RosterRow {
+                recipient: "age1ci".into(),
+                name: "CI".into(),
+                ..bob()
+            })
+            .unwrap();
         let expected = text.replace(
             "| age1bob | Bob | | \r\n",
             "| age1bob | Bob \\| B. \\<b@x> |  |  |\r\n| age1ci | CI |  |  |\r\n",
@@ -337,7 +414,10 @@ mod tests {
         roster.remove_row("age1bob").unwrap();
         assert_eq!(roster.get("age1ci").map(|(line, _)| line), Some(11));
         roster.remove_row("age1ci").unwrap();
-        assert_eq!(roster.render(), text.replace("| age1bob | Bob | | \r\n", ""));
+        assert_eq!(
+            roster.render(),
+            text.replace("| age1bob | Bob | | \r\n", "")
+        );
         assert_eq!(Roster::parse(&roster.render()).unwrap(), roster);
     }
 
@@ -357,7 +437,10 @@ mod tests {
             ("| Key | Name |\n|---|---|\n".into(), RosterError::NoTable),
             (format!("{table}\n{table}"), RosterError::SecondTable(4)),
             (format!("{table}| a |\n"), RosterError::Cells(3)),
-            (format!("{table}| a | b | c | d |\n| a | b|b | c | d |\n"), RosterError::Cells(4)),
+            (
+                format!("{table}| a | b | c | d |\n| a | b|b | c | d |\n"),
+                RosterError::Cells(4),
+            ),
         ] {
             assert_eq!(Roster::parse(&text).unwrap_err(), error, "{text}");
         }
@@ -365,15 +448,40 @@ mod tests {
 
     #[test]
     fn a_name_is_one_line() {
-        for name in ["", "  ", "a\nb", "a\rb", "a\u{1b}[2J", "a\u{202e}b", "a\u{2028}b", "a\0"] {
-            let row = RosterRow { name: name.into(), ..bob() };
-            assert_eq!(Roster::new().add_row(row), Err(RosterError::Text("name")), "{name:?}");
+        for name in [
+            "",
+            "  ",
+            "a\nb",
+            "a\rb",
+            "a\u{1b}[2J",
+            "a\u{202e}b",
+            "a\u{2028}b",
+            "a\0",
+        ] {
+            let row = RosterRow {
+                name: name.into(),
+                ..bob()
+            };
+            assert_eq!(
+                Roster::new().add_row(row),
+                Err(RosterError::Text("name")),
+                "{name:?}"
+            );
         }
         let mut roster = Roster::new();
         roster.add_row(bob()).unwrap();
-        assert_eq!(roster.add_row(bob()), Err(RosterError::Exists("age1bob".into())));
-        assert_eq!(roster.remove_row("age1x"), Err(RosterError::Missing("age1x".into())));
-        assert_eq!(roster.rename("age1bob", "a\nb"), Err(RosterError::Text("name")));
+        assert_eq!(
+            roster.add_row(bob()),
+            Err(RosterError::Exists("age1bob".into()))
+        );
+        assert_eq!(
+            roster.remove_row("age1x"),
+            Err(RosterError::Missing("age1x".into()))
+        );
+        assert_eq!(
+            roster.rename("age1bob", "a\nb"),
+            Err(RosterError::Text("name"))
+        );
         assert_eq!(roster.get("age1bob"), Some((9, &bob())));
     }
 
@@ -382,10 +490,19 @@ mod tests {
         let mut roster = Roster::new();
         roster.add_row(ana()).unwrap();
         roster.add_row(bob()).unwrap();
-        for who in ["age1ana", "age1a", "ana silva", "ANA@example.com", "Ana Silva <ana@example.com>"] {
+        for who in [
+            "age1ana",
+            "age1a",
+            "ana silva",
+            "ANA@example.com",
+            "Ana Silva <ana@example.com>",
+        ] {
             assert_eq!(roster.find(who), Ok(&ana()), "{who}");
         }
-        assert!(matches!(roster.find("age1"), Err(WhoError::Ambiguous { .. })));
+        assert!(matches!(
+            roster.find("age1"),
+            Err(WhoError::Ambiguous { .. })
+        ));
         assert!(matches!(roster.find("carol"), Err(WhoError::Nobody(_))));
     }
 

@@ -1,9 +1,10 @@
-//! What the bytes of a file tell in one pass, whatever its size: whether sops could find a document in them, and
-//! whether the secret key of a reader stands there.
+//! What the bytes of a file tell in one pass, whatever its size: whether sops could find a document
+//! in them, and whether the secret key of a reader stands there.
 //!
-//! sops reads more spellings than the plain one: `"\u0073ops"` in JSON, `"\x73ops"` and `!!binary c29wcw==` in
-//! YAML, `SOPS` and even `ſops` in JSON (Go compares the names of fields without case), and YAML in UTF-16. So the
-//! bytes are searched as they are, and where they hold escapes or zeros once more with those resolved.
+//! sops reads more spellings than the plain one: `"\u0073ops"` in JSON, `"\x73ops"` and `!!binary
+//! c29wcw==` in YAML, `SOPS` and even `ſops` in JSON (Go compares the names of fields without
+//! case), and YAML in UTF-16. So the bytes are searched as they are, and where they hold escapes or
+//! zeros once more with those resolved.
 
 mod decoder;
 mod secret_key;
@@ -13,7 +14,8 @@ use memchr::memmem;
 
 pub use secret_key::{hide_secret_keys, public_keys, recipients_in, secret_key_fix};
 
-/// What is searched again at the seam of two parts: more than the longest word, a secret key of 77 letters.
+/// What is searched again at the seam of two parts: more than the longest word, a secret key of 77
+/// letters.
 const SEAM: usize = 96;
 
 /// What is kept of a log names it: another number means that other files count as documents.
@@ -24,7 +26,8 @@ pub const EDITION: u32 = 2;
 pub struct Traits {
     /// Bytes.
     pub size: u64,
-    /// The line of the first secret key. Its checksum is checked, so a text that only speaks of keys has none.
+    /// The line of the first secret key. Its checksum is checked, so a text that only speaks of
+    /// keys has none.
     pub secret_key: Option<usize>,
     names_sops: bool,
     holds_token: bool,
@@ -46,7 +49,8 @@ impl Traits {
         self.names_sops && (self.holds_token || self.holds_stanza)
     }
 
-    /// The same of what nobody parses: sops reads text alone, and zeros stand in text only where it is UTF-16.
+    /// The same of what nobody parses: sops reads text alone, and zeros stand in text only where it
+    /// is UTF-16.
     #[must_use]
     pub fn may_be_document(&self) -> bool {
         self.is_sealed() && (self.is_utf16 || !self.holds_zero)
@@ -78,7 +82,9 @@ impl Sniffer {
         }
         traits.size += bytes.len() as u64;
         traits.holds_zero = traits.holds_zero || memchr::memchr(0, bytes).is_some();
-        if self.decoded.is_none() && (traits.holds_zero || decoder::is_needed(bytes, &self.plain.seam)) {
+        if self.decoded.is_none()
+            && (traits.holds_zero || decoder::is_needed(bytes, &self.plain.seam))
+        {
             // what came before held nothing to decode, so its end is the same in both
             self.decoded = Some(self.plain.clone());
         }
@@ -112,7 +118,8 @@ impl SearchWindow {
         }
         let before = self.lines + breaks(&self.seam);
         look(bytes, before, traits);
-        self.seam.extend_from_slice(&bytes[bytes.len().saturating_sub(SEAM)..]);
+        self.seam
+            .extend_from_slice(&bytes[bytes.len().saturating_sub(SEAM)..]);
         let passed = self.seam.len().saturating_sub(SEAM);
         if bytes.len() >= SEAM {
             self.lines = before + breaks(&bytes[..bytes.len() - SEAM]);
@@ -129,7 +136,8 @@ fn breaks(bytes: &[u8]) -> usize {
 
 fn look(bytes: &[u8], lines_before: usize, traits: &mut Traits) {
     let holds = |word: &str| memmem::find(bytes, word.as_bytes()).is_some();
-    traits.names_sops = traits.names_sops || NAMES.iter().any(|name| holds(name)) || names_sops(bytes);
+    traits.names_sops =
+        traits.names_sops || NAMES.iter().any(|name| holds(name)) || names_sops(bytes);
     traits.holds_token = traits.holds_token || holds("ENC[AES256_GCM,");
     traits.holds_stanza = traits.holds_stanza || holds("AGE ENCRYPTED FILE");
     if traits.secret_key.is_none() {
@@ -145,13 +153,18 @@ const NAMES: [&str; 4] = ["sops", "!!binary", "!<", "%TAG"];
 fn names_sops(bytes: &[u8]) -> bool {
     const LONG_S: &[u8] = "ſ".as_bytes();
     let begins = |rest: &[u8]| {
-        rest.first().is_some_and(|it| it.eq_ignore_ascii_case(&b's')) || rest.starts_with(LONG_S)
+        rest.first()
+            .is_some_and(|it| it.eq_ignore_ascii_case(&b's'))
+            || rest.starts_with(LONG_S)
     };
-    let ends =
-        |rest: &[u8]| rest.last().is_some_and(|it| it.eq_ignore_ascii_case(&b's')) || rest.ends_with(LONG_S);
+    let ends = |rest: &[u8]| {
+        rest.last().is_some_and(|it| it.eq_ignore_ascii_case(&b's')) || rest.ends_with(LONG_S)
+    };
     memchr::memchr2_iter(b'p', b'P', bytes).any(|at| {
         let (before, behind) = (&bytes[..at], &bytes[at + 1..]);
-        let Some((o, before)) = before.split_last() else { return false };
+        let Some((o, before)) = before.split_last() else {
+            return false;
+        };
         o.eq_ignore_ascii_case(&b'o') && begins(behind) && ends(before)
     })
 }

@@ -1,11 +1,13 @@
-//! `.stax/vault.json`: which files of the repository are environments of stax, and known exceptions.
+//! `.stax/vault.json`: which files of the repository are environments of stax, and known
+//! exceptions.
 //!
-//! The file comes with a clone and names paths that stax will read and write, so it is read strictly:
-//! unknown fields and any path that could leave the repository, or mean another file on another file
-//! system, are refused.
+//! The file comes with a clone and names paths that stax will read and write, so it is read
+//! strictly: unknown fields and any path that could leave the repository, or mean another file on
+//! another file system, are refused.
 //!
-//! The schema is `docs/vault.schema.json`. Version 1 is written while nothing else is needed; a field of version 2 makes
-//! the file say so, and an older stax then names what it needs instead of passing over what it does not know.
+//! The schema is `docs/vault.schema.json`. Version 1 is written while nothing else is needed; a
+//! field of version 2 makes the file say so, and an older stax then names what it needs instead of
+//! passing over what it does not know.
 
 mod later;
 mod paths;
@@ -85,7 +87,11 @@ pub enum VaultError {
     #[error("`{0}` is a field of version 2, and the file says version 1")]
     Early(&'static str),
     #[error("{field}: {name:?} {why}")]
-    Later { field: &'static str, name: String, why: &'static str },
+    Later {
+        field: &'static str,
+        name: String,
+        why: &'static str,
+    },
     #[error("backend {0:?}; this stax knows \"sops-age\"")]
     Backend(String),
     #[error("path {path:?} {why}")]
@@ -132,18 +138,23 @@ impl Vault {
     /// # Errors
     /// [`VaultError`]
     pub fn parse(text: &str) -> Result<Self, VaultError> {
-        let known: serde_json::Value = serde_json::from_str(text).map_err(|error| json_error(&error))?;
+        let known: serde_json::Value =
+            serde_json::from_str(text).map_err(|error| json_error(&error))?;
         // another version has other fields: that is the first thing to say
         if let Some(version) = known.get("version").and_then(serde_json::Value::as_u64) {
-            check_version(version, known.get("stax").and_then(serde_json::Value::as_str))?;
+            check_version(
+                version,
+                known.get("stax").and_then(serde_json::Value::as_str),
+            )?;
         }
         let vault: Self = serde_json::from_str(text).map_err(|error| json_error(&error))?;
         vault.check()?;
         Ok(vault)
     }
 
-    /// The same for a judge: of a file whose version is newer than this stax, what it binds and allows as far as its
-    /// entries have the form that we know. The hooks judge by that, and B01 says that it is not all.
+    /// The same for a judge: of a file whose version is newer than this stax, what it binds and
+    /// allows as far as its entries have the form that we know. The hooks judge by that, and B01
+    /// says that it is not all.
     ///
     /// # Errors
     /// As [`parse`](Self::parse), less [`VaultError::Newer`].
@@ -157,8 +168,13 @@ impl Vault {
     fn of_newer(text: &str) -> Self {
         let mut vault = Self::new();
         let known: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
-        let entries =
-            |name: &str| known.get(name).and_then(serde_json::Value::as_array).into_iter().flatten();
+        let entries = |name: &str| {
+            known
+                .get(name)
+                .and_then(serde_json::Value::as_array)
+                .into_iter()
+                .flatten()
+        };
         for file in entries("files") {
             let text = |name: &str| file.get(name).and_then(serde_json::Value::as_str);
             if let (Some(path), Some(env)) = (text("path"), text("env")) {
@@ -174,10 +190,15 @@ impl Vault {
     /// The version that the content needs.
     #[must_use]
     pub fn version(&self) -> u64 {
-        if self.later_field().is_some() { NEWEST } else { FIRST }
+        if self.later_field().is_some() {
+            NEWEST
+        } else {
+            FIRST
+        }
     }
 
-    /// What teammates have to know when a file of version 1, or none, becomes this one: their stax may not read it.
+    /// What teammates have to know when a file of version 1, or none, becomes this one: their stax
+    /// may not read it.
     #[must_use]
     pub fn upgrade(&self, before: Option<&Self>) -> Option<String> {
         let field = self.later_field()?;
@@ -209,15 +230,22 @@ impl Vault {
         if !self.allow.is_empty() {
             text("allow", &list(&self.allow));
         }
-        self.roster.iter().for_each(|roster| text("roster", &spaced(roster)));
-        self.postquantum.iter().for_each(|level| text("postquantum", &spaced(level)));
+        self.roster
+            .iter()
+            .for_each(|roster| text("roster", &spaced(roster)));
+        self.postquantum
+            .iter()
+            .for_each(|level| text("postquantum", &spaced(level)));
         let lists = [
             ("readers", list(&self.readers)),
             ("vars", list(&self.vars)),
             ("keys", list(&self.keys)),
             ("backends", list(&self.backends)),
         ];
-        lists.iter().filter(|(_, list)| list != "[]").for_each(|(name, list)| text(name, list));
+        lists
+            .iter()
+            .filter(|(_, list)| list != "[]")
+            .for_each(|(name, list)| text(name, list));
         format!("{{\n{}\n}}\n", parts.join(",\n"))
     }
 
@@ -226,7 +254,10 @@ impl Vault {
     /// # Errors
     /// [`VaultError`]: a path or environment that is not accepted, or bound otherwise.
     pub fn add(&mut self, path: &str, env: &str) -> Result<(), VaultError> {
-        let file = BoundFile { path: path.to_owned(), env: env.to_owned() };
+        let file = BoundFile {
+            path: path.to_owned(),
+            env: env.to_owned(),
+        };
         if self.files.contains(&file) {
             return Ok(());
         }
@@ -273,13 +304,20 @@ impl Vault {
 
     #[must_use]
     pub fn env_for_path(&self, path: &str) -> Option<&str> {
-        self.files.iter().find(|file| file.path == path).map(|file| file.env.as_str())
+        self.files
+            .iter()
+            .find(|file| file.path == path)
+            .map(|file| file.env.as_str())
     }
 
     fn check(&self) -> Result<(), VaultError> {
         check_version(self.version, self.stax.as_deref())?;
         if self.version == FIRST {
-            let field = self.stax.is_some().then_some("stax").or_else(|| self.later_field());
+            let field = self
+                .stax
+                .is_some()
+                .then_some("stax")
+                .or_else(|| self.later_field());
             field.map_or(Ok(()), |field| Err(VaultError::Early(field)))?;
         }
         if self.stax.as_ref().is_some_and(|number| !is_release(number)) {
@@ -296,7 +334,10 @@ impl Vault {
             check_path(&file.path)?;
             check_env(&file.env)?;
             let earlier = &self.files[..position];
-            if earlier.iter().any(|other| other.path.to_lowercase() == file.path.to_lowercase()) {
+            if earlier
+                .iter()
+                .any(|other| other.path.to_lowercase() == file.path.to_lowercase())
+            {
                 return Err(VaultError::PathTwice(file.path.clone()));
             }
             if earlier.iter().any(|other| other.env == file.env) {
@@ -327,12 +368,19 @@ fn is_release(number: &str) -> bool {
 }
 
 fn needed(release: Option<&str>) -> String {
-    release.map_or_else(|| "a newer stax".to_owned(), |release| format!("stax ≥ {release}"))
+    release.map_or_else(
+        || "a newer stax".to_owned(),
+        |release| format!("stax ≥ {release}"),
+    )
 }
 
 fn list(entries: &[impl Serialize]) -> String {
     let lines: Vec<String> = entries.iter().map(spaced).collect();
-    if lines.is_empty() { "[]".to_owned() } else { format!("[\n    {}\n  ]", lines.join(",\n    ")) }
+    if lines.is_empty() {
+        "[]".to_owned()
+    } else {
+        format!("[\n    {}\n  ]", lines.join(",\n    "))
+    }
 }
 
 /// On one line, with a blank behind each comma and colon.
@@ -347,11 +395,19 @@ fn spaced(value: &impl Serialize) -> String {
 struct Spaced;
 
 impl Formatter for Spaced {
-    fn begin_array_value<W: ?Sized + io::Write>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
+    fn begin_array_value<W: ?Sized + io::Write>(
+        &mut self,
+        out: &mut W,
+        first: bool,
+    ) -> io::Result<()> {
         if first { Ok(()) } else { out.write_all(b", ") }
     }
 
-    fn begin_object_key<W: ?Sized + io::Write>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
+    fn begin_object_key<W: ?Sized + io::Write>(
+        &mut self,
+        out: &mut W,
+        first: bool,
+    ) -> io::Result<()> {
         if first { Ok(()) } else { out.write_all(b", ") }
     }
 
@@ -361,7 +417,12 @@ impl Formatter for Spaced {
 }
 
 fn check_allow(allow: &Allow) -> Result<(), VaultError> {
-    let fault = |why| Err(VaultError::Allow { rule: allow.rule.chars().take(64).collect(), why });
+    let fault = |why| {
+        Err(VaultError::Allow {
+            rule: allow.rule.chars().take(64).collect(),
+            why,
+        })
+    };
     check_path(&allow.path)?;
     if allow.why.trim().is_empty() || allow.why.chars().any(is_invisible) {
         return fault("`why` must give a reason, in one line");
@@ -375,12 +436,17 @@ fn check_allow(allow: &Allow) -> Result<(), VaultError> {
 /// serde_json quotes what it found; only what was expected is repeated.
 fn json_error(error: &serde_json::Error) -> VaultError {
     let text = error.to_string();
-    let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
+    let text = text
+        .rsplit_once(" at line ")
+        .map_or(text.as_str(), |(what, _)| what);
     let what = match text.split_once(", expected ") {
         Some((what, expected)) if what.starts_with("invalid ") => format!("expected {expected}"),
         _ => text.escape_debug().to_string(),
     };
-    VaultError::Json { line: error.line(), what }
+    VaultError::Json {
+        line: error.line(),
+        what,
+    }
 }
 
 #[cfg(test)]

@@ -8,12 +8,16 @@ pub enum WhoError {
     #[error("`{0}` is no recipient here, by key, name or mail")]
     Nobody(String),
     #[error("`{query}` may be {}", candidates.join(" or "))]
-    Ambiguous { query: String, candidates: Vec<String> },
+    Ambiguous {
+        query: String,
+        candidates: Vec<String>,
+    },
 }
 
 type WhoRule<'a> = &'a dyn Fn(&str, &str) -> bool;
 
-/// Whether two names are those of one person: they share a mail, or where one has none the name before it.
+/// Whether two names are those of one person: they share a mail, or where one has none the name
+/// before it.
 #[must_use]
 pub fn is_same_person(one: &str, other: &str) -> bool {
     let lower = |text: &str| text.trim().to_lowercase();
@@ -29,9 +33,9 @@ pub fn is_same_person(one: &str, other: &str) -> bool {
 
 /// Finds the one recipient that a query means, among pairs of recipient and name.
 ///
-/// The first of these that fits anyone decides, all without case: the whole key; the whole name, the name
-/// before `<`, or the mail inside of it; one word of the name; a prefix of the key. Pairs with the same
-/// key are one recipient.
+/// The first of these that fits anyone decides, all without case: the whole key; the whole name,
+/// the name before `<`, or the mail inside of it; one word of the name; a prefix of the key. Pairs
+/// with the same key are one recipient.
 ///
 /// # Errors
 /// [`WhoError`]: nobody fits, or the deciding rule fits several keys.
@@ -49,19 +53,30 @@ pub fn resolve_who(query: &str, known: &[(&str, &str)]) -> Result<String, WhoErr
 /// [`WhoError`]: nobody fits, or the deciding rule fits several people.
 pub fn resolve_person(query: &str, known: &[(&str, &str)]) -> Result<Vec<String>, WhoError> {
     let found = fitting(query, known)?;
-    match found.iter().all(|(_, name)| found.len() == 1 || is_same_person(name, found[0].1)) {
+    match found
+        .iter()
+        .all(|(_, name)| found.len() == 1 || is_same_person(name, found[0].1))
+    {
         true => Ok(found.into_iter().map(|(key, _)| key.to_owned()).collect()),
         false => Err(ambiguous(query, &found)),
     }
 }
 
 fn ambiguous(query: &str, found: &[(&str, &str)]) -> WhoError {
-    let candidates = found.iter().map(|(key, name)| format!("{key} {name}").trim().to_owned());
-    WhoError::Ambiguous { query: query.to_owned(), candidates: candidates.collect() }
+    let candidates = found
+        .iter()
+        .map(|(key, name)| format!("{key} {name}").trim().to_owned());
+    WhoError::Ambiguous {
+        query: query.to_owned(),
+        candidates: candidates.collect(),
+    }
 }
 
 /// Those whom the first rule that fits anyone fits; never empty.
-fn fitting<'k>(query: &str, known: &[(&'k str, &'k str)]) -> Result<Vec<(&'k str, &'k str)>, WhoError> {
+fn fitting<'k>(
+    query: &str,
+    known: &[(&'k str, &'k str)],
+) -> Result<Vec<(&'k str, &'k str)>, WhoError> {
     let wanted = query.trim().to_lowercase();
     if wanted.is_empty() {
         return Err(WhoError::Nobody(query.to_owned()));
@@ -72,13 +87,23 @@ fn fitting<'k>(query: &str, known: &[(&'k str, &'k str)]) -> Result<Vec<(&'k str
         &|key, _| [&wanted, &reader].contains(&&key.to_lowercase()) || same_key(key, query.trim()),
         &|_, name| {
             let (person, mail) = parts(name);
-            [name, person, mail].into_iter().any(|text| text.to_lowercase() == wanted)
+            [name, person, mail]
+                .into_iter()
+                .any(|text| text.to_lowercase() == wanted)
         },
-        &|_, name| parts(name).0.split_whitespace().any(|word| word.to_lowercase() == wanted),
+        &|_, name| {
+            parts(name)
+                .0
+                .split_whitespace()
+                .any(|word| word.to_lowercase() == wanted)
+        },
         &|key, _| {
             let key = key.to_lowercase();
             // behind its kind
-            key.starts_with(&wanted) || key.split_once(' ').is_some_and(|(_, id)| id.starts_with(&wanted))
+            key.starts_with(&wanted)
+                || key
+                    .split_once(' ')
+                    .is_some_and(|(_, id)| id.starts_with(&wanted))
         },
     ];
     for rule in rules {
@@ -102,10 +127,16 @@ pub fn without_mail(name: &str) -> &str {
     if short.is_empty() { name } else { short }
 }
 
-/// `Ana Silva` and `ana@example.com` of `Ana Silva <ana@example.com>`; without a mail the name is both.
+/// `Ana Silva` and `ana@example.com` of `Ana Silva <ana@example.com>`; without a mail the name is
+/// both.
 fn parts(name: &str) -> (&str, &str) {
-    let parts = name.trim().strip_suffix('>').and_then(|name| name.rsplit_once('<'));
-    parts.map_or((name.trim(), name.trim()), |(person, mail)| (person.trim(), mail.trim()))
+    let parts = name
+        .trim()
+        .strip_suffix('>')
+        .and_then(|name| name.rsplit_once('<'));
+    parts.map_or((name.trim(), name.trim()), |(person, mail)| {
+        (person.trim(), mail.trim())
+    })
 }
 
 #[cfg(test)]
@@ -133,13 +164,26 @@ mod tests {
             ("bob", Ok("age1bobq")),
             ("bob@example.com", Ok("age1bobz")),
             ("stone", Ok("age1bobz")),
-            ("age1bob", Err("`age1bob` may be age1bobq Bob or age1bobz Bob Stone <bob@example.com>")),
+            (
+                "age1bob",
+                Err("`age1bob` may be age1bobq Bob or age1bobz Bob Stone <bob@example.com>"),
+            ),
             ("", Err("`` is no recipient here, by key, name or mail")),
-            ("carol", Err("`carol` is no recipient here, by key, name or mail")),
-            ("example.com", Err("`example.com` is no recipient here, by key, name or mail")),
+            (
+                "carol",
+                Err("`carol` is no recipient here, by key, name or mail"),
+            ),
+            (
+                "example.com",
+                Err("`example.com` is no recipient here, by key, name or mail"),
+            ),
         ] {
             let found = resolve_who(query, KNOWN).map_err(|error| error.to_string());
-            assert_eq!(found.as_deref().map_err(String::as_str), expected, "{query}");
+            assert_eq!(
+                found.as_deref().map_err(String::as_str),
+                expected,
+                "{query}"
+            );
         }
         assert!(resolve_who("age1", KNOWN).is_err());
     }
@@ -161,7 +205,10 @@ mod tests {
             ("age1new", "Robert Stone <bob@example.com>"),
             ("age1ann", "Ann Stone"),
         ];
-        assert_eq!(resolve_person("bob@example.com", &known).unwrap(), ["age1old", "age1new"]);
+        assert_eq!(
+            resolve_person("bob@example.com", &known).unwrap(),
+            ["age1old", "age1new"]
+        );
         assert_eq!(resolve_person("age1old", &known).unwrap(), ["age1old"]);
         assert!(resolve_person("stone", &known).is_err());
     }

@@ -34,20 +34,32 @@ pub struct Ancestry {
 }
 
 impl Repo {
-    /// What the commits of a span did to some paths, of which `changes` are those that changed one: children first,
-    /// with the merges that took the version of one parent. Trees are read only where the parents of a merge
-    /// differ.
+    /// What the commits of a span did to some paths, of which `changes` are those that changed one:
+    /// children first, with the merges that took the version of one parent. Trees are read only
+    /// where the parents of a merge differ.
     ///
     /// # Errors
     /// As [`changes`](Self::changes).
-    pub fn turns(&self, span: &Span, paths: &[&str], changes: &CommitChanges) -> Result<Turns, RepoError> {
+    pub fn turns(
+        &self,
+        span: &Span,
+        paths: &[&str],
+        changes: &CommitChanges,
+    ) -> Result<Turns, RepoError> {
         let _fast = FastReads::begin();
         let found = self.with_graph(span, |graph| {
             let commits = self.commits(&self.git.odb()?, span, graph)?;
             let mut turns = self.turns_in(&commits, paths, changes)?;
             turns.reverse();
-            let asked = turns.iter().map(|(commit, _)| *commit).chain(span.tips.iter().copied()).collect();
-            Ok(Turns { ancestry: Ancestry::of(&commits, &asked), commits: turns })
+            let asked = turns
+                .iter()
+                .map(|(commit, _)| *commit)
+                .chain(span.tips.iter().copied())
+                .collect();
+            Ok(Turns {
+                ancestry: Ancestry::of(&commits, &asked),
+                commits: turns,
+            })
         });
         found.map_err(|error| self.explained(error))
     }
@@ -64,16 +76,24 @@ impl Repo {
         let mut found = Vec::new();
         for row in commits.order().iter().rev() {
             let id = ObjectId::from(commits.id(*row));
-            let old: Vec<EntriesAtCommit> =
-                commits.parents(*row).iter().map(|parent| states[*parent as usize].clone()).collect();
+            let old: Vec<EntriesAtCommit> = commits
+                .parents(*row)
+                .iter()
+                .map(|parent| states[*parent as usize].clone())
+                .collect();
             let mut state = old.first().unwrap_or(&nothing).clone();
             if let Some(changed) = changes.get(&id) {
-                changed.iter().for_each(|(at, entry)| Rc::make_mut(&mut state)[*at] = *entry);
+                changed
+                    .iter()
+                    .for_each(|(at, entry)| Rc::make_mut(&mut state)[*at] = *entry);
             }
             let is_changed = |at: &usize| {
-                changes.get(&id).is_some_and(|changed| changed.iter().any(|(path, _)| path == at))
+                changes
+                    .get(&id)
+                    .is_some_and(|changed| changed.iter().any(|(path, _)| path == at))
             };
-            let is_open = |at: &usize| old.iter().any(|side| side[*at] != old[0][*at]) && !is_changed(at);
+            let is_open =
+                |at: &usize| old.iter().any(|side| side[*at] != old[0][*at]) && !is_changed(at);
             let open: Vec<usize> = match old.iter().all(|side| Rc::ptr_eq(side, &old[0])) {
                 true => Vec::new(),
                 false => (0..paths.len()).filter(is_open).collect(),
@@ -106,8 +126,8 @@ impl Repo {
         Ok(found)
     }
 
-    /// For each merge of a span the files that its parents hold differently, while it took the version of one of
-    /// them as it was.
+    /// For each merge of a span the files that its parents hold differently, while it took the
+    /// version of one of them as it was.
     ///
     /// # Errors
     /// As [`changes`](Self::changes).
@@ -118,7 +138,11 @@ impl Repo {
             let commits = self.commits(&odb, span, graph)?;
             let mut trees = Trees::new(&odb);
             let mut found = Vec::new();
-            for row in commits.order().iter().filter(|row| commits.parents(**row).len() > 1) {
+            for row in commits
+                .order()
+                .iter()
+                .filter(|row| commits.parents(**row).len() > 1)
+            {
                 let choices = choices_of(&mut trees, &commits, *row)?;
                 if !choices.is_empty() {
                     found.push((commits.id(*row).into(), choices));
@@ -137,22 +161,36 @@ struct Differing {
     sides: HashMap<usize, Option<TreeEntry>>,
 }
 
-fn choices_of(trees: &mut Trees<'_>, commits: &CommitTable, row: u32) -> Result<Vec<PathChange>, RepoError> {
+fn choices_of(
+    trees: &mut Trees<'_>,
+    commits: &CommitTable,
+    row: u32,
+) -> Result<Vec<PathChange>, RepoError> {
     let parents = commits.parents(row);
     let mut differing: HashMap<String, Differing> = HashMap::new();
     for (side, parent) in parents.iter().enumerate() {
-        trees.compare(Some(commits.tree(row)), &[Some(commits.tree(*parent))], &mut |path, new, old| {
-            let known =
-                differing.entry(path.to_owned()).or_insert_with(|| Differing { new, ..Differing::default() });
-            known.sides.insert(side, old.first().copied().flatten());
-        })?;
+        trees.compare(
+            Some(commits.tree(row)),
+            &[Some(commits.tree(*parent))],
+            &mut |path, new, old| {
+                let known = differing
+                    .entry(path.to_owned())
+                    .or_insert_with(|| Differing {
+                        new,
+                        ..Differing::default()
+                    });
+                known.sides.insert(side, old.first().copied().flatten());
+            },
+        )?;
     }
     let mut choices = Vec::new();
     for (path, Differing { new, sides }) in differing {
         if sides.len() == parents.len() {
             continue;
         }
-        let old = (0..parents.len()).map(|side| sides.get(&side).copied().unwrap_or(new)).collect();
+        let old = (0..parents.len())
+            .map(|side| sides.get(&side).copied().unwrap_or(new))
+            .collect();
         choices.push(PathChange { path, new, old });
     }
     choices.sort_by(|a, b| a.path.cmp(&b.path));
@@ -164,9 +202,15 @@ impl Ancestry {
         let mut ancestry = Self::default();
         let mut bits: HashMap<u32, usize> = HashMap::new();
         let rows = commits.parents_first();
-        for row in rows.iter().filter(|row| asked.contains(&commits.id(**row).into())) {
+        for row in rows
+            .iter()
+            .filter(|row| asked.contains(&commits.id(**row).into()))
+        {
             let parents = commits.parents(*row);
-            let names = parents.iter().map(|parent| commits.id(*parent).into()).collect();
+            let names = parents
+                .iter()
+                .map(|parent| commits.id(*parent).into())
+                .collect();
             ancestry.parents.insert(commits.id(*row).to_string(), names);
             for row in parents.iter().chain([row]) {
                 let next = bits.len();
@@ -200,7 +244,10 @@ impl Ancestry {
     /// The parents of a commit that was asked about, those that this clone has.
     #[must_use]
     pub fn parents(&self, commit: &str) -> &[ObjectId] {
-        self.parents.get(commit).map(Vec::as_slice).unwrap_or_default()
+        self.parents
+            .get(commit)
+            .map(Vec::as_slice)
+            .unwrap_or_default()
     }
 }
 
@@ -209,7 +256,12 @@ fn behind(parents: &[u32], sets: &[Bits], bits: &HashMap<u32, usize>) -> Option<
     let (first, others) = parents.split_first()?;
     let mut set = sets[*first as usize].clone();
     for other in others.iter().map(|other| &sets[*other as usize]) {
-        if !Rc::ptr_eq(&set, other) && set.iter().zip(other.iter()).any(|(one, more)| more & !one != 0) {
+        if !Rc::ptr_eq(&set, other)
+            && set
+                .iter()
+                .zip(other.iter())
+                .any(|(one, more)| more & !one != 0)
+        {
             let joined = set.iter().zip(other.iter()).map(|(one, more)| one | more);
             set = Rc::new(joined.collect());
         }

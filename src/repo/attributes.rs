@@ -26,21 +26,36 @@ struct AttributeFile {
 }
 
 impl Repo {
-    /// The line that git obeys for one attribute of a path: the last one that matches and says something of it. The
-    /// files are those of this clone and of its user; of the machine's own (`/etc/gitattributes`) nothing is known.
+    /// The line that git obeys for one attribute of a path: the last one that matches and says
+    /// something of it. The files are those of this clone and of its user; of the machine's own
+    /// (`/etc/gitattributes`) nothing is known.
     ///
     /// # Errors
     /// [`RepoError`] when a file or git cannot be read.
-    pub fn attribute_line(&self, path: &str, name: &str) -> Result<Option<AttributeLine>, RepoError> {
+    pub fn attribute_line(
+        &self,
+        path: &str,
+        name: &str,
+    ) -> Result<Option<AttributeLine>, RepoError> {
         let sources = self.attribute_files(path)?;
         let names = names_that_set(name, &sources);
         let (mut lines, mut marked) = (Vec::new(), String::new());
         for source in &sources {
             for (number, text) in source.text.lines().enumerate() {
-                let Some(line) = PatternLine::read(text).filter(|line| line.sets(&names)) else { continue };
-                marked += &format!("{} {MARK}={}\n", line.pattern_from(&source.folder), lines.len());
+                let Some(line) = PatternLine::read(text).filter(|line| line.sets(&names)) else {
+                    continue;
+                };
+                marked += &format!(
+                    "{} {MARK}={}\n",
+                    line.pattern_from(&source.folder),
+                    lines.len()
+                );
                 let (file, text) = (source.name.clone(), text.trim().to_owned());
-                lines.push(AttributeLine { file, number: number + 1, text });
+                lines.push(AttributeLine {
+                    file,
+                    number: number + 1,
+                    text,
+                });
             }
         }
         if lines.is_empty() {
@@ -49,42 +64,73 @@ impl Repo {
         // git itself matches the patterns, so that there is no second reading of them
         let mut command = self.plumbing()?;
         command.current_dir(self.root());
-        command.args(["-c", "core.attributesFile=/dev/stdin", "check-attr", "-z", MARK, "--", path]);
+        command.args([
+            "-c",
+            "core.attributesFile=/dev/stdin",
+            "check-attr",
+            "-z",
+            MARK,
+            "--",
+            path,
+        ]);
         let answer = answer(command, marked.as_bytes())?.unwrap_or_default();
-        let value = answer.split(|byte| *byte == 0).nth(2).and_then(|value| std::str::from_utf8(value).ok());
+        let value = answer
+            .split(|byte| *byte == 0)
+            .nth(2)
+            .and_then(|value| std::str::from_utf8(value).ok());
         let at = value.and_then(|value| value.parse::<usize>().ok());
         Ok(at.and_then(|at| lines.into_iter().nth(at)))
     }
 
-    /// An attribute, also where the pattern that names the path has to stand in quotes, which libgit2 does not read.
-    /// For such a path git is started.
+    /// An attribute, also where the pattern that names the path has to stand in quotes, which
+    /// libgit2 does not read. For such a path git is started.
     ///
     /// # Errors
     /// As [`attribute`](Self::attribute).
     pub fn attribute_in_quotes(&self, path: &str, name: &str) -> Result<Attribute, RepoError> {
-        if needs_quotes(path) { self.ask_attribute(&[], path, name) } else { self.attribute(path, name) }
+        if needs_quotes(path) {
+            self.ask_attribute(&[], path, name)
+        } else {
+            self.attribute(path, name)
+        }
     }
 
     /// The same by what the next commit would hold.
     ///
     /// # Errors
     /// As [`attribute`](Self::attribute).
-    pub fn attribute_staged_in_quotes(&self, path: &str, name: &str) -> Result<Attribute, RepoError> {
+    pub fn attribute_staged_in_quotes(
+        &self,
+        path: &str,
+        name: &str,
+    ) -> Result<Attribute, RepoError> {
         match needs_quotes(path) {
             true => self.ask_attribute(&["--cached"], path, name),
             false => self.attribute_staged(path, name),
         }
     }
 
-    fn ask_attribute(&self, options: &[&str], path: &str, name: &str) -> Result<Attribute, RepoError> {
+    fn ask_attribute(
+        &self,
+        options: &[&str],
+        path: &str,
+        name: &str,
+    ) -> Result<Attribute, RepoError> {
         let mut command = self.plumbing()?;
-        command.current_dir(self.root()).arg("check-attr").args(options).args(["-z", name, "--", path]);
+        command
+            .current_dir(self.root())
+            .arg("check-attr")
+            .args(options)
+            .args(["-z", name, "--", path]);
         let answer = answer(command, b"")?.unwrap_or_default();
-        Ok(value(answer.split(|byte| *byte == 0).nth(2).unwrap_or_default()))
+        Ok(value(
+            answer.split(|byte| *byte == 0).nth(2).unwrap_or_default(),
+        ))
     }
 
-    /// Attributes of paths by the files that a commit holds, in the order of the paths. git is asked, since only it
-    /// reads them from a commit; `None` where this git is older than 2.41, which does not either.
+    /// Attributes of paths by the files that a commit holds, in the order of the paths. git is
+    /// asked, since only it reads them from a commit; `None` where this git is older than 2.41,
+    /// which does not either.
     ///
     /// # Errors
     /// [`RepoError::Git`] when git cannot be started.
@@ -101,11 +147,26 @@ impl Repo {
         if self.git.workdir().is_some() {
             command.current_dir(self.root());
         }
-        command.args(["check-attr", "-z", "--stdin", &format!("--source={commit}"), name]);
-        let input: Vec<u8> = paths.iter().flat_map(|path| path.bytes().chain([0])).collect();
-        let Ok(answer) = answer(command, &input) else { return Ok(None) };
+        command.args([
+            "check-attr",
+            "-z",
+            "--stdin",
+            &format!("--source={commit}"),
+            name,
+        ]);
+        let input: Vec<u8> = paths
+            .iter()
+            .flat_map(|path| path.bytes().chain([0]))
+            .collect();
+        let Ok(answer) = answer(command, &input) else {
+            return Ok(None);
+        };
         let answer = answer.unwrap_or_default();
-        let values = answer.split(|byte| *byte == 0).skip(2).step_by(3).map(value);
+        let values = answer
+            .split(|byte| *byte == 0)
+            .skip(2)
+            .step_by(3)
+            .map(value);
         let values: Vec<Attribute> = values.collect();
         Ok((values.len() == paths.len()).then_some(values))
     }
@@ -121,14 +182,25 @@ impl Repo {
     /// In the order in which git reads them: a later file wins.
     fn attribute_files(&self, path: &str) -> Result<Vec<AttributeFile>, RepoError> {
         let at_top = |file: &Path| {
-            let name = file.strip_prefix(self.root()).unwrap_or(file).display().to_string();
-            Some(AttributeFile { name, folder: String::new(), text: lossy(fs::read(file).ok()?) })
+            let name = file
+                .strip_prefix(self.root())
+                .unwrap_or(file)
+                .display()
+                .to_string();
+            Some(AttributeFile {
+                name,
+                folder: String::new(),
+                text: lossy(fs::read(file).ok()?),
+            })
         };
         let user = self.attributes_of_user()?;
         let mut sources = Vec::from_iter(user.and_then(|file| at_top(&file)));
         let ends = path.match_indices('/').map(|(at, _)| at + 1);
         for end in std::iter::once(0).chain(ends) {
-            let (folder, name) = (path[..end].to_owned(), format!("{}.gitattributes", &path[..end]));
+            let (folder, name) = (
+                path[..end].to_owned(),
+                format!("{}.gitattributes", &path[..end]),
+            );
             let file = self.root().join(&name);
             // git follows no link here, and takes what is not checked out from the index
             let bytes = match fs::symlink_metadata(&file) {
@@ -136,7 +208,11 @@ impl Repo {
                 Ok(_) => None,
                 Err(_) => self.index_blob(&name)?,
             };
-            sources.extend(bytes.map(|bytes| AttributeFile { name, folder, text: lossy(bytes) }));
+            sources.extend(bytes.map(|bytes| AttributeFile {
+                name,
+                folder,
+                text: lossy(bytes),
+            }));
         }
         sources.extend(at_top(&self.common_dir().join("info/attributes")));
         Ok(sources)
@@ -146,7 +222,11 @@ impl Repo {
         if let Some(path) = self.config_path("core.attributesFile")? {
             return Ok(Some(path));
         }
-        let named = |name: &str| std::env::var_os(name).filter(|text| !text.is_empty()).map(PathBuf::from);
+        let named = |name: &str| {
+            std::env::var_os(name)
+                .filter(|text| !text.is_empty())
+                .map(PathBuf::from)
+        };
         let config = named("XDG_CONFIG_HOME").or_else(|| Some(named("HOME")?.join(".config")));
         Ok(config.map(|config| config.join("git/attributes")))
     }
@@ -178,8 +258,10 @@ fn names_that_set(name: &str, sources: &[AttributeFile]) -> Vec<String> {
     }
     // git reads macros at the top alone
     let top = sources.iter().filter(|source| source.folder.is_empty());
-    let macros: Vec<(&str, PatternLine<'_>)> =
-        top.flat_map(|source| source.text.lines()).filter_map(PatternLine::read_macro).collect();
+    let macros: Vec<(&str, PatternLine<'_>)> = top
+        .flat_map(|source| source.text.lines())
+        .filter_map(PatternLine::read_macro)
+        .collect();
     let mut known = 0;
     while known < names.len() {
         known = names.len();
@@ -209,20 +291,35 @@ impl<'a> PatternLine<'a> {
             Some(rest) => quote_end(rest)? + 2,
             None => text.find([' ', '\t']).unwrap_or(text.len()),
         };
-        Some(Self { pattern: &text[..end], states: &text[end..] })
+        Some(Self {
+            pattern: &text[..end],
+            states: &text[end..],
+        })
     }
 
     fn read_macro(text: &'a str) -> Option<(&'a str, Self)> {
         let text = text.trim().strip_prefix("[attr]")?.trim_start();
         let end = text.find([' ', '\t']).unwrap_or(text.len());
-        Some((&text[..end], Self { pattern: "", states: &text[end..] }))
+        Some((
+            &text[..end],
+            Self {
+                pattern: "",
+                states: &text[end..],
+            },
+        ))
     }
 
     /// Whether it says something of the first name, directly or by one of the macros behind it.
     fn sets(&self, names: &[String]) -> bool {
-        let Some((name, macros)) = names.split_first() else { return false };
+        let Some((name, macros)) = names.split_first() else {
+            return false;
+        };
         self.states.split_ascii_whitespace().any(|state| {
-            let bare = state.trim_start_matches(['-', '!']).split('=').next().unwrap_or_default();
+            let bare = state
+                .trim_start_matches(['-', '!'])
+                .split('=')
+                .next()
+                .unwrap_or_default();
             bare == name || macros.iter().any(|one| one == state)
         })
     }
@@ -241,7 +338,11 @@ impl<'a> PatternLine<'a> {
             .flat_map(|c| "*?[]\\".contains(c).then_some('\\').into_iter().chain([c]))
             .collect();
         let gap = if inner.contains('/') { "" } else { "**/" };
-        format!("\"/{}{gap}{}\"", escaped(&literal), inner.trim_start_matches('/'))
+        format!(
+            "\"/{}{gap}{}\"",
+            escaped(&literal),
+            inner.trim_start_matches('/')
+        )
     }
 }
 
@@ -257,5 +358,7 @@ fn quote_end(rest: &str) -> Option<usize> {
 
 /// For the inside of quotes.
 fn escaped(text: &str) -> String {
-    text.chars().flat_map(|c| "\"\\".contains(c).then_some('\\').into_iter().chain([c])).collect()
+    text.chars()
+        .flat_map(|c| "\"\\".contains(c).then_some('\\').into_iter().chain([c]))
+        .collect()
 }

@@ -1,15 +1,17 @@
 //! Walks that were made before, as object names: `<common dir>/stax/history/`, one file a question.
 //!
-//! A warm answer equals the cold one. The order of commits depends on nothing but the commits, so old and new
-//! ones can be put together; only [`Commit::landed`] depends on the tip. It is told again for what the two tips
-//! do not share on their first-parent lines. libgit2 leaves out too little of a span when a commit claims to be
-//! older than its parent; so a span that reaches down to such a commit is not trusted and all is walked anew.
+//! A warm answer equals the cold one. The order of commits depends on nothing but the commits, so
+//! old and new ones can be put together; only [`Commit::landed`] depends on the tip. It is told
+//! again for what the two tips do not share on their first-parent lines. libgit2 leaves out too
+//! little of a span when a commit claims to be older than its parent; so a span that reaches down
+//! to such a commit is not trusted and all is walked anew.
 //!
-//! Names, dates and messages are not kept but read from git, and nothing needs the files: a folder that
-//! cannot be written, an older format or a damaged file mean a walk.
+//! Names, dates and messages are not kept but read from git, and nothing needs the files: a folder
+//! that cannot be written, an older format or a damaged file mean a walk.
 //!
-//! Whoever can write into `.git` could make up a log without a removal in it. So a file counts only with an HMAC
-//! under a key of the user, which lies outside every repository; and only where [`Repo::keep_walks`] says so.
+//! Whoever can write into `.git` could make up a log without a removal in it. So a file counts only
+//! with an HMAC under a key of the user, which lies outside every repository; and only where
+//! [`Repo::keep_walks`] says so.
 
 mod format;
 
@@ -56,7 +58,8 @@ impl Repo {
         self.kept_walks.set(KeptWalks::Read(key));
     }
 
-    /// Every walk from now on is made from the objects of git alone; whoever may read kept walks finds it.
+    /// Every walk from now on is made from the objects of git alone; whoever may read kept walks
+    /// finds it.
     pub fn renew_walks(&self, key: WalkKey) {
         self.kept_walks.set(KeptWalks::Renewed(key));
     }
@@ -71,12 +74,22 @@ impl Repo {
             KeptWalks::Ignored => return None,
             KeptWalks::Renewed(key) | KeptWalks::Read(key) => key()?,
         };
-        let repository = self.common_dir().canonicalize().ok()?.into_os_string().into_vec();
-        Some(Seal { key, repository, question: question.to_owned() })
+        let repository = self
+            .common_dir()
+            .canonicalize()
+            .ok()?
+            .into_os_string()
+            .into_vec();
+        Some(Seal {
+            key,
+            repository,
+            question: question.to_owned(),
+        })
     }
 
-    /// [`changes`](Self::changes) from memory where that is possible, of the changes that count. `spec` says in
-    /// words what `wanted` and `counts` let pass: what has the same words has the same answer.
+    /// [`changes`](Self::changes) from memory where that is possible, of the changes that count.
+    /// `spec` says in words what `wanted` and `counts` let pass: what has the same words has the
+    /// same answer.
     ///
     /// # Errors
     /// As [`changes`](Self::changes).
@@ -101,7 +114,9 @@ impl Repo {
         let mut sorted = paths.to_vec();
         sorted.sort_unstable();
         sorted.dedup();
-        let walk = self.cached(span, &name("paths", &sorted), WORTH, &|span| self.find_of(span, paths))?;
+        let walk = self.cached(span, &name("paths", &sorted), WORTH, &|span| {
+            self.find_of(span, paths)
+        })?;
         self.bring_versions(&walk);
         Ok(walk)
     }
@@ -122,7 +137,8 @@ impl Repo {
         let folder = self.common_dir().join("stax/history");
         let is_read = matches!(self.kept_walks.get(), KeptWalks::Read(_));
         let known = is_read.then(|| fs::read(folder.join(name)).ok()).flatten();
-        let known = known.and_then(|bytes| format::parse(&seal, &bytes, span.tips[0].bytes().len()));
+        let known =
+            known.and_then(|bytes| format::parse(&seal, &bytes, span.tips[0].bytes().len()));
         let is_same = known.as_ref().is_some_and(|(tips, _)| *tips == span.tips);
         if let Some((tips, old)) = known
             && let Ok(Some(found)) = self.go_on(&tips, old, span, question)
@@ -147,7 +163,8 @@ impl Repo {
         span: &Span,
         question: Question<'_>,
     ) -> Result<Option<OrderedWalk>, RepoError> {
-        let mut all: Vec<(i64, Commit)> = old.walk.dates.into_iter().zip(old.walk.changed).collect();
+        let mut all: Vec<(i64, Commit)> =
+            old.walk.dates.into_iter().zip(old.walk.changed).collect();
         let (mut commits, mut skew) = (old.walk.commits, old.skew);
         let mut new = OrderedWalk::default();
         if old_tips != span.tips {
@@ -167,9 +184,16 @@ impl Repo {
             let gone: HashSet<ObjectId> = dropped.ids().collect();
             all.retain(|(_, commit)| !gone.contains(&commit.id));
             commits = commits + new.walk.commits - gone.len();
-            let landed: HashMap<ObjectId, Option<ObjectId>> =
-                behind.ids().map(|id| (id, None)).chain(ahead.landed(self.oid(span.tips[0]))).collect();
-            for commit in all.iter_mut().map(|(_, commit)| commit).chain(&mut new.walk.changed) {
+            let landed: HashMap<ObjectId, Option<ObjectId>> = behind
+                .ids()
+                .map(|id| (id, None))
+                .chain(ahead.landed(self.oid(span.tips[0])))
+                .collect();
+            for commit in all
+                .iter_mut()
+                .map(|(_, commit)| commit)
+                .chain(&mut new.walk.changed)
+            {
                 if let Some(landed) = landed.get(&commit.id) {
                     commit.landed = *landed;
                 }
@@ -182,12 +206,24 @@ impl Repo {
         all.extend(new.walk.dates.into_iter().zip(new.walk.changed));
         all.sort_by(|(a, one), (b, other)| (b, other.id).cmp(&(a, one.id)));
         let (dates, changed) = all.into_iter().unzip();
-        Ok(Some(OrderedWalk { walk: CommitWalk { commits, changed, dates }, skew, oldest: 0 }))
+        Ok(Some(OrderedWalk {
+            walk: CommitWalk {
+                commits,
+                changed,
+                dates,
+            },
+            skew,
+            oldest: 0,
+        }))
     }
 }
 
 fn between(hidden: &[ObjectId], tips: &[ObjectId]) -> Span {
-    Span { tips: tips.to_vec(), hidden: hidden.to_vec(), hide_references: false }
+    Span {
+        tips: tips.to_vec(),
+        hidden: hidden.to_vec(),
+        hide_references: false,
+    }
 }
 
 /// Where two first-parent lines meet.
@@ -222,7 +258,9 @@ fn keep(folder: &Path, seal: &Seal, tips: &[ObjectId], found: &OrderedWalk) {
         let bytes = format::bytes(seal, tips, found).ok_or(std::io::ErrorKind::InvalidData)?;
         fs::create_dir_all(folder)?;
         // readable by its owner alone
-        let mut file = tempfile::Builder::new().prefix(".history-").tempfile_in(folder)?;
+        let mut file = tempfile::Builder::new()
+            .prefix(".history-")
+            .tempfile_in(folder)?;
         file.write_all(&bytes)?;
         file.persist(folder.join(&seal.question))?;
         let mut files = Vec::new();
@@ -231,7 +269,11 @@ fn keep(folder: &Path, seal: &Seal, tips: &[ObjectId], found: &OrderedWalk) {
             files.push((entry.metadata()?.modified()?, entry.path()));
         }
         files.sort();
-        files.iter().rev().skip(FILES).try_for_each(|(_, path)| fs::remove_file(path))
+        files
+            .iter()
+            .rev()
+            .skip(FILES)
+            .try_for_each(|(_, path)| fs::remove_file(path))
     };
     let _ = write();
 }

@@ -55,13 +55,23 @@ impl CommitWalk {
             }
         }
         let (dates, changed) = all.into_iter().unzip();
-        Self { commits, changed, dates }
+        Self {
+            commits,
+            changed,
+            dates,
+        }
     }
 
     /// The commits that change one path, children before parents.
-    pub fn versions<'a>(&'a self, path: &'a str) -> impl Iterator<Item = (&'a Commit, &'a PathChange)> {
-        let change = move |commit: &'a Commit| commit.paths.iter().find(|change| change.path == path);
-        self.changed.iter().filter_map(move |commit| Some((commit, change(commit)?)))
+    pub fn versions<'a>(
+        &'a self,
+        path: &'a str,
+    ) -> impl Iterator<Item = (&'a Commit, &'a PathChange)> {
+        let change =
+            move |commit: &'a Commit| commit.paths.iter().find(|change| change.path == path);
+        self.changed
+            .iter()
+            .filter_map(move |commit| Some((commit, change(commit)?)))
     }
 }
 
@@ -82,15 +92,15 @@ pub struct Commit {
     pub landed: Option<ObjectId>,
     /// By path.
     pub paths: Vec<PathChange>,
-    /// Of a merge, where it was asked for paths by name: those that its parents hold differently, while the
-    /// merge took the version of one of them as it was.
+    /// Of a merge, where it was asked for paths by name: those that its parents hold differently,
+    /// while the merge took the version of one of them as it was.
     pub choices: Vec<PathChange>,
     /// Where something wanted is new: what the commit takes away and nobody asked for.
     pub gone: Vec<PathChange>,
 }
 
-/// A path that differs from what every parent holds. A merge is not responsible for what it took from a
-/// parent as it was.
+/// A path that differs from what every parent holds. A merge is not responsible for what it took
+/// from a parent as it was.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PathChange {
     pub path: String,
@@ -113,14 +123,23 @@ impl Repo {
         let commit = |text: &str| self.commit_named(if text.is_empty() { "HEAD" } else { text });
         let zeros = |text: &str| text.len() >= 40 && text.bytes().all(|byte| byte == b'0');
         match range.split_once("..") {
-            Some((from, to)) if zeros(from) => {
-                Ok(Span { tips: vec![commit(to)?], hidden: Vec::new(), hide_references: true })
-            }
+            Some((from, to)) if zeros(from) => Ok(Span {
+                tips: vec![commit(to)?],
+                hidden: Vec::new(),
+                hide_references: true,
+            }),
             Some((from, to)) => {
                 let (from, to) = (commit(from)?, commit(to.trim_start_matches('.'))?);
-                Ok(Span { tips: vec![to], hidden: vec![from], hide_references: false })
+                Ok(Span {
+                    tips: vec![to],
+                    hidden: vec![from],
+                    hide_references: false,
+                })
             }
-            None => Ok(Span { tips: vec![commit(range)?], ..Span::default() }),
+            None => Ok(Span {
+                tips: vec![commit(range)?],
+                ..Span::default()
+            }),
         }
     }
 
@@ -129,14 +148,21 @@ impl Repo {
     /// # Errors
     /// As [`head_commit`](Self::head_commit).
     pub fn head_span(&self) -> Result<Span, RepoError> {
-        Ok(Span { tips: self.head_commit()?.into_iter().collect(), ..Span::default() })
+        Ok(Span {
+            tips: self.head_commit()?.into_iter().collect(),
+            ..Span::default()
+        })
     }
 
     /// Every commit of a span with the paths that it changes and `wanted` lets pass.
     ///
     /// # Errors
     /// [`RepoError::Missing`] when a commit or tree is not in this clone.
-    pub fn changes(&self, span: &Span, wanted: &dyn Fn(&str) -> bool) -> Result<CommitWalk, RepoError> {
+    pub fn changes(
+        &self,
+        span: &Span,
+        wanted: &dyn Fn(&str) -> bool,
+    ) -> Result<CommitWalk, RepoError> {
         let walk = self.find(span, wanted, &|_| true)?.walk;
         self.bring_versions(&walk);
         Ok(walk)
@@ -195,17 +221,26 @@ impl Repo {
     }
 }
 
-/// What a commit changes of the wanted, and what it takes away of the rest if any of the wanted is new.
+/// What a commit changes of the wanted, and what it takes away of the rest if any of the wanted is
+/// new.
 pub(super) fn changed(
     trees: &mut Trees<'_>,
     commits: &CommitTable,
     row: u32,
     wanted: &dyn Fn(&str) -> bool,
 ) -> Result<(Vec<PathChange>, Vec<PathChange>), RepoError> {
-    let sides: Vec<_> = commits.parents(row).iter().map(|parent| Some(commits.tree(*parent))).collect();
+    let sides: Vec<_> = commits
+        .parents(row)
+        .iter()
+        .map(|parent| Some(commits.tree(*parent)))
+        .collect();
     let (mut paths, mut gone) = (Vec::new(), Vec::new());
     trees.compare(Some(commits.tree(row)), &sides, &mut |path, new, old| {
-        let change = || PathChange { path: path.to_owned(), new, old: old.to_vec() };
+        let change = || PathChange {
+            path: path.to_owned(),
+            new,
+            old: old.to_vec(),
+        };
         if wanted(path) {
             paths.push(change());
         } else if new.is_none() {
@@ -225,7 +260,8 @@ impl PathChange {
     }
 }
 
-/// A walk that is being told: the commits that count are read once more for their names and messages.
+/// A walk that is being told: the commits that count are read once more for their names and
+/// messages.
 pub(super) struct NamedWalk<'a> {
     repo: &'a Repo,
     commits: &'a CommitTable,
@@ -245,11 +281,28 @@ pub(super) struct OrderedWalk {
 }
 
 impl<'a> NamedWalk<'a> {
-    pub(super) fn new(repo: &'a Repo, commits: &'a CommitTable, span: &Span) -> Result<Self, RepoError> {
+    pub(super) fn new(
+        repo: &'a Repo,
+        commits: &'a CommitTable,
+        span: &Span,
+    ) -> Result<Self, RepoError> {
         let landings = commits.landings(span.tips.first().map(|tip| repo.oid(*tip)));
-        let walk = CommitWalk { commits: commits.order().len(), ..CommitWalk::default() };
-        let found = OrderedWalk { walk, skew: commits.skew(), oldest: commits.oldest() };
-        Ok(Self { repo, commits, landings, mailmap: repo.git.mailmap()?, found })
+        let walk = CommitWalk {
+            commits: commits.order().len(),
+            ..CommitWalk::default()
+        };
+        let found = OrderedWalk {
+            walk,
+            skew: commits.skew(),
+            oldest: commits.oldest(),
+        };
+        Ok(Self {
+            repo,
+            commits,
+            landings,
+            mailmap: repo.git.mailmap()?,
+            found,
+        })
     }
 
     pub(super) fn add(
@@ -263,13 +316,22 @@ impl<'a> NamedWalk<'a> {
         let id = self.commits.id(row);
         let reading = |error| RepoError::reading(&error, id.into());
         let commit = self.repo.git.find_commit(id).map_err(reading)?;
-        let parents = self.commits.parents(row).iter().map(|parent| self.commits.id(*parent));
+        let parents = self
+            .commits
+            .parents(row)
+            .iter()
+            .map(|parent| self.commits.id(*parent));
         if self.commits.is_from_graph(row)
             && (commit.tree_id() != self.commits.tree(row) || !commit.parent_ids().eq(parents))
         {
             return Err(RepoError::Corrupt(id.into()));
         }
-        let mut told = Commit { paths, choices, gone, ..Commit::unread(id.into()) };
+        let mut told = Commit {
+            paths,
+            choices,
+            gone,
+            ..Commit::unread(id.into())
+        };
         told.landed = landed.map(|row| self.commits.id(row).into());
         told.fill(&commit, &self.mailmap)?;
         self.found.walk.changed.push(told);
@@ -280,9 +342,11 @@ impl<'a> NamedWalk<'a> {
 
 impl Commit {
     fn absorb(&mut self, other: Self) {
-        for (own, more) in
-            [(&mut self.paths, other.paths), (&mut self.choices, other.choices), (&mut self.gone, other.gone)]
-        {
+        for (own, more) in [
+            (&mut self.paths, other.paths),
+            (&mut self.choices, other.choices),
+            (&mut self.gone, other.gone),
+        ] {
             own.extend(more);
             own.sort_by(|a, b| a.path.cmp(&b.path));
             own.dedup();
@@ -298,7 +362,10 @@ impl Commit {
             id,
             author_name: String::new(),
             author_email: String::new(),
-            author_time: Time { seconds: 0, offset_minutes: 0 },
+            author_time: Time {
+                seconds: 0,
+                offset_minutes: 0,
+            },
             summary: String::new(),
             signed: false,
             landed: None,
@@ -308,14 +375,24 @@ impl Commit {
         }
     }
 
-    pub(super) fn fill(&mut self, commit: &git2::Commit<'_>, mailmap: &Mailmap) -> Result<(), RepoError> {
+    pub(super) fn fill(
+        &mut self,
+        commit: &git2::Commit<'_>,
+        mailmap: &Mailmap,
+    ) -> Result<(), RepoError> {
         // libgit2 resolves no name that is empty, and such commits exist
-        let author = commit.author_with_mailmap(mailmap).unwrap_or_else(|_| commit.author().to_owned());
+        let author = commit
+            .author_with_mailmap(mailmap)
+            .unwrap_or_else(|_| commit.author().to_owned());
         let when = author.when();
         self.author_name = String::from_utf8_lossy(author.name_bytes()).into_owned();
         self.author_email = String::from_utf8_lossy(author.email_bytes()).into_owned();
-        self.author_time = Time { seconds: when.seconds(), offset_minutes: when.offset_minutes() };
-        self.summary = String::from_utf8_lossy(commit.summary_bytes().unwrap_or_default()).into_owned();
+        self.author_time = Time {
+            seconds: when.seconds(),
+            offset_minutes: when.offset_minutes(),
+        };
+        self.summary =
+            String::from_utf8_lossy(commit.summary_bytes().unwrap_or_default()).into_owned();
         self.signed = commit.header_field_bytes("gpgsig").is_ok();
         Ok(())
     }

@@ -1,4 +1,5 @@
-//! The commits of a span in flat memory: each is read once, from the commit-graph or from its object.
+//! The commits of a span in flat memory: each is read once, from the commit-graph or from its
+//! object.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -64,7 +65,9 @@ pub(super) struct RawCommit {
 
 impl RawCommit {
     pub(super) fn read(odb: &Odb<'_>, id: Oid) -> Result<Self, RepoError> {
-        let object = odb.read(id).map_err(|error| RepoError::reading(&error, id.into()))?;
+        let object = odb
+            .read(id)
+            .map_err(|error| RepoError::reading(&error, id.into()))?;
         Self::parse(object.data(), id.object_format()).ok_or(RepoError::Corrupt(id.into()))
     }
 
@@ -82,20 +85,30 @@ impl RawCommit {
                 break;
             }
         }
-        Some(Self { tree, parents, time })
+        Some(Self {
+            tree,
+            parents,
+            time,
+        })
     }
 }
 
 /// `Name <mail> 1700000000 +0100`
 fn seconds(line: &[u8]) -> i64 {
-    let text = line.rsplitn(3, |byte| *byte == b' ').nth(1).unwrap_or_default();
-    let seconds = std::str::from_utf8(text).ok().and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
+    let text = line
+        .rsplitn(3, |byte| *byte == b' ')
+        .nth(1)
+        .unwrap_or_default();
+    let seconds = std::str::from_utf8(text)
+        .ok()
+        .and_then(|text| text.parse::<u64>().ok())
+        .unwrap_or(0);
     i64::try_from(seconds & 0x3_ffff_ffff).unwrap_or(0)
 }
 
 impl Repo {
-    /// The commits of a span and their parents. A span that hides commits is left to libgit2, which stops
-    /// early; of a whole history it would read every commit twice.
+    /// The commits of a span and their parents. A span that hides commits is left to libgit2, which
+    /// stops early; of a whole history it would read every commit twice.
     pub(super) fn commits(
         &self,
         odb: &Odb<'_>,
@@ -136,13 +149,18 @@ impl Repo {
         Ok(commits)
     }
 
-    /// Walks a whole history by the commit-graph, and once more without it if that does not work out.
+    /// Walks a whole history by the commit-graph, and once more without it if that does not work
+    /// out.
     pub(super) fn with_graph<T>(
         &self,
         span: &Span,
         walk: impl Fn(Option<&Graph>) -> Result<T, RepoError>,
     ) -> Result<T, RepoError> {
-        let graph = if span.is_whole() { Graph::open(self) } else { None };
+        let graph = if span.is_whole() {
+            Graph::open(self)
+        } else {
+            None
+        };
         match graph.map(|graph| walk(Some(&graph))) {
             Some(Ok(found)) => Ok(found),
             Some(Err(_)) | None => walk(None),
@@ -155,11 +173,15 @@ impl Repo {
             return None;
         }
         let text = std::fs::read_to_string(self.common_dir().join("shallow")).unwrap_or_default();
-        Some(text.lines().filter_map(|line| Some(self.oid(line.parse().ok()?))).collect())
+        Some(
+            text.lines()
+                .filter_map(|line| Some(self.oid(line.parse().ok()?)))
+                .collect(),
+        )
     }
 
-    /// What the references hold already. While a push is in quarantine none of them is its own; otherwise
-    /// those that hold the tip came with it.
+    /// What the references hold already. While a push is in quarantine none of them is its own;
+    /// otherwise those that hold the tip came with it.
     fn known_commits(&self, span: &Span) -> Result<Vec<Oid>, RepoError> {
         let in_quarantine = std::env::var_os("GIT_QUARANTINE_PATH").is_some();
         let mut known = Vec::new();
@@ -231,14 +253,19 @@ impl CommitTable {
                 // the tips are read from git, so a graph of something else is seen
                 && at >= wanted
             {
-                self.take(graph, position).ok_or(RepoError::Corrupt(id.into()))?;
+                self.take(graph, position)
+                    .ok_or(RepoError::Corrupt(id.into()))?;
                 at += 1;
                 continue;
             }
             let commit = match RawCommit::read(odb, id) {
                 Err(RepoError::Missing(_)) if shallow.is_some() && at >= wanted => {
                     self.absent.push(short(at));
-                    RawCommit { tree: Oid::ZERO_SHA1, parents: Vec::new(), time: 0 }
+                    RawCommit {
+                        tree: Oid::ZERO_SHA1,
+                        parents: Vec::new(),
+                        time: 0,
+                    }
                 }
                 commit => commit?,
             };
@@ -278,18 +305,24 @@ impl CommitTable {
         for row in 0..self.ids.len() {
             let range = self.starts[row] as usize..self.starts[row + 1] as usize;
             self.starts[row] = short(self.parents.len());
-            self.parents
-                .extend(old[range].iter().filter(|parent| self.absent.binary_search(parent).is_err()));
+            self.parents.extend(
+                old[range]
+                    .iter()
+                    .filter(|parent| self.absent.binary_search(parent).is_err()),
+            );
         }
         self.starts[self.ids.len()] = short(self.parents.len());
     }
 
     fn present(&self) -> Vec<u32> {
-        (0..short(self.ids.len())).filter(|row| self.absent.binary_search(row).is_err()).collect()
+        (0..short(self.ids.len()))
+            .filter(|row| self.absent.binary_search(row).is_err())
+            .collect()
     }
 
-    /// Children before parents, the newest first. A commit that claims to be older than a parent counts as a
-    /// second younger than it; so the order depends on nothing but the commits themselves.
+    /// Children before parents, the newest first. A commit that claims to be older than a parent
+    /// counts as a second younger than it; so the order depends on nothing but the commits
+    /// themselves.
     fn sort(&mut self) -> Result<(), RepoError> {
         let mut children = vec![0_u32; self.ids.len()];
         for parent in &self.parents {
@@ -325,7 +358,10 @@ impl CommitTable {
         let mut dates = self.times.clone();
         for row in self.order.iter().rev() {
             let parents = self.parents(*row).iter();
-            let after = parents.map(|parent| dates[*parent as usize] + 1).max().unwrap_or(0);
+            let after = parents
+                .map(|parent| dates[*parent as usize] + 1)
+                .max()
+                .unwrap_or(0);
             let date = &mut dates[*row as usize];
             *date = after.max(*date);
         }
@@ -340,12 +376,19 @@ impl CommitTable {
     /// The latest date of those that are no committer's times.
     pub(super) fn skew(&self) -> i64 {
         let rows = self.dates.iter().zip(&self.times);
-        rows.filter(|(date, time)| date != time).map(|(date, _)| *date).max().unwrap_or(0)
+        rows.filter(|(date, time)| date != time)
+            .map(|(date, _)| *date)
+            .max()
+            .unwrap_or(0)
     }
 
     /// The earliest committer's time in the span.
     pub(super) fn oldest(&self) -> i64 {
-        self.order.iter().map(|row| self.times[*row as usize]).min().unwrap_or(i64::MAX)
+        self.order
+            .iter()
+            .map(|row| self.times[*row as usize])
+            .min()
+            .unwrap_or(i64::MAX)
     }
 
     /// The commits of the span.
@@ -374,8 +417,12 @@ impl CommitTable {
         for row in &self.order {
             is_inside[*row as usize] = true;
         }
-        let mut rows: Vec<u32> =
-            self.rows.values().copied().filter(|row| !is_inside[*row as usize]).collect();
+        let mut rows: Vec<u32> = self
+            .rows
+            .values()
+            .copied()
+            .filter(|row| !is_inside[*row as usize])
+            .collect();
         rows.sort_unstable();
         rows.extend(self.order.iter().rev());
         rows
@@ -412,7 +459,9 @@ impl CommitTable {
     pub(super) fn landings(&self, tip: Option<Oid>) -> Vec<u32> {
         let mut place = vec![NONE; self.ids.len()];
         let mut line = Vec::new();
-        let mut next = tip.and_then(|tip| self.ids.iter().position(|id| *id == tip)).map(short);
+        let mut next = tip
+            .and_then(|tip| self.ids.iter().position(|id| *id == tip))
+            .map(short);
         for row in &self.order {
             let is_on_line = next == Some(*row);
             let parents = self.parents(*row);
@@ -428,7 +477,11 @@ impl CommitTable {
             // the oldest commit of the line that has it behind it
             for parent in parents.iter().skip(usize::from(is_on_line)) {
                 let place = &mut place[*parent as usize];
-                *place = if *place == NONE { here } else { here.max(*place) };
+                *place = if *place == NONE {
+                    here
+                } else {
+                    here.max(*place)
+                };
             }
             if is_on_line {
                 place[*row as usize] = NONE;

@@ -1,7 +1,7 @@
 //! git's configuration: read with all its levels, written to the repository's own file.
 //!
-//! libgit2 reads the files. What git reads besides, by its environment or an include that asks for a remote, only git
-//! can tell: it is asked once, where there is such a thing.
+//! libgit2 reads the files. What git reads besides, by its environment or an include that asks for
+//! a remote, only git can tell: it is asked once, where there is such a thing.
 
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -13,8 +13,12 @@ use super::{Repo, RepoError};
 use crate::trace;
 
 /// What libgit2 does not look at when it reads the configuration.
-const BY_ENVIRONMENT: [&str; 4] =
-    ["GIT_CONFIG_COUNT", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_PARAMETERS", "GIT_CONFIG_SYSTEM"];
+const BY_ENVIRONMENT: [&str; 4] = [
+    "GIT_CONFIG_COUNT",
+    "GIT_CONFIG_GLOBAL",
+    "GIT_CONFIG_PARAMETERS",
+    "GIT_CONFIG_SYSTEM",
+];
 
 impl Repo {
     /// Every setting as git reads them, in its order; `None` where libgit2 reads the same.
@@ -37,9 +41,16 @@ impl Repo {
         // libgit2 takes a colon in the home folder for the end of a path
         let is_odd_home =
             || std::env::var_os("HOME").is_some_and(|home| home.as_encoded_bytes().contains(&b':'));
-        let needs = BY_ENVIRONMENT.iter().any(|name| std::env::var_os(name).is_some())
+        let needs = BY_ENVIRONMENT
+            .iter()
+            .any(|name| std::env::var_os(name).is_some())
             || is_odd_home()
-            || self.git.config()?.entries(Some("^includeif\\.hasconfig:"))?.next().is_some();
+            || self
+                .git
+                .config()?
+                .entries(Some("^includeif\\.hasconfig:"))?
+                .next()
+                .is_some();
         self.needs_git_to_read.set(Some(needs));
         Ok(needs)
     }
@@ -50,11 +61,19 @@ impl Repo {
     }
 
     fn all_by_git(&self, name: &str) -> Result<Option<Vec<String>>, RepoError> {
-        let Some(settings) = self.read_by_git()? else { return Ok(None) };
+        let Some(settings) = self.read_by_git()? else {
+            return Ok(None);
+        };
         let name = as_listed(name);
-        let texts = settings.iter().filter(|setting| setting.name == name.as_bytes()).map(Setting::text);
+        let texts = settings
+            .iter()
+            .filter(|setting| setting.name == name.as_bytes())
+            .map(Setting::text);
         let texts = texts.map(|text| String::from_utf8(text.to_owned()));
-        texts.collect::<Result<_, _>>().map(Some).map_err(|_| RepoError::Git(format!("{name} is not UTF-8")))
+        texts
+            .collect::<Result<_, _>>()
+            .map(Some)
+            .map_err(|_| RepoError::Git(format!("{name} is not UTF-8")))
     }
 
     /// One value, the last one set; `None` when unset.
@@ -76,7 +95,9 @@ impl Repo {
     /// [`RepoError::Git`] also when the value is no boolean.
     pub fn config_bool(&self, name: &str) -> Result<Option<bool>, RepoError> {
         let value = match self.by_git(name)? {
-            Some(value) => value.map(|text| Ok::<_, RepoError>(Config::parse_bool(text)?)).transpose()?,
+            Some(value) => value
+                .map(|text| Ok::<_, RepoError>(Config::parse_bool(text)?))
+                .transpose()?,
             None => optional(self.git.config()?.snapshot()?.get_bool(name))?,
         };
         trace_config(name, usize::from(value.is_some()));
@@ -126,7 +147,8 @@ impl Repo {
     pub fn caching_drivers(&self) -> Result<Vec<String>, RepoError> {
         let drivers = self.sections_with("diff", "cachetextconv")?.into_iter();
         let is_on = |driver: &String| {
-            self.config_bool(&format!("diff.{driver}.cachetextconv")).is_ok_and(|is_on| is_on == Some(true))
+            self.config_bool(&format!("diff.{driver}.cachetextconv"))
+                .is_ok_and(|is_on| is_on == Some(true))
         };
         Ok(drivers.filter(is_on).collect())
     }
@@ -136,10 +158,17 @@ impl Repo {
         let (start, end) = (format!("{kind}."), format!(".{name}"));
         let mut sections: Vec<String> = Vec::new();
         for setting in self.section(kind)? {
-            let Ok(text) = std::str::from_utf8(&setting.name) else { continue };
-            let section = text.strip_prefix(&start).and_then(|rest| rest.strip_suffix(&end));
-            sections
-                .extend(section.filter(|new| !sections.iter().any(|known| known == new)).map(str::to_owned));
+            let Ok(text) = std::str::from_utf8(&setting.name) else {
+                continue;
+            };
+            let section = text
+                .strip_prefix(&start)
+                .and_then(|rest| rest.strip_suffix(&end));
+            sections.extend(
+                section
+                    .filter(|new| !sections.iter().any(|known| known == new))
+                    .map(str::to_owned),
+            );
         }
         Ok(sections)
     }
@@ -172,8 +201,8 @@ impl Repo {
         }
     }
 
-    /// Name and mail of the author as git takes them, when both are set: by the environment, then `author.…`, then
-    /// `user.…`.
+    /// Name and mail of the author as git takes them, when both are set: by the environment, then
+    /// `author.…`, then `user.…`.
     ///
     /// # Errors
     /// As [`config_string`](Self::config_string).
@@ -221,7 +250,11 @@ fn values(config: &Config, name: &str) -> Result<Vec<String>, RepoError> {
     while let Some(entry) = entries.next() {
         let entry = entry?;
         // a name without `=` is true and has no text
-        values.push(if entry.has_value() { entry.value()?.to_owned() } else { "true".to_owned() });
+        values.push(if entry.has_value() {
+            entry.value()?.to_owned()
+        } else {
+            "true".to_owned()
+        });
     }
     Ok(values)
 }
@@ -240,14 +273,21 @@ fn optional<T>(result: Result<T, git2::Error>) -> Result<Option<T>, RepoError> {
 }
 
 fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|text| !text.trim().is_empty())
+    std::env::var(name)
+        .ok()
+        .filter(|text| !text.trim().is_empty())
 }
 
 /// Section and name in lower case, a subsection as it is written.
 fn as_listed(name: &str) -> String {
     match (name.split_once('.'), name.rsplit_once('.')) {
         (Some((section, _)), Some((start, last))) => {
-            format!("{}{}.{}", section.to_lowercase(), &start[section.len()..], last.to_lowercase())
+            format!(
+                "{}{}.{}",
+                section.to_lowercase(),
+                &start[section.len()..],
+                last.to_lowercase()
+            )
         }
         _ => name.to_lowercase(),
     }

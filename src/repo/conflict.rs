@@ -5,7 +5,12 @@ use git2::{ObjectType, Oid, Sort};
 use super::{ObjectId, Repo, RepoError};
 
 /// What in the git folder names the other commit while a command waits for a person.
-const HEADS: [&str; 4] = ["MERGE_HEAD", "REBASE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD"];
+const HEADS: [&str; 4] = [
+    "MERGE_HEAD",
+    "REBASE_HEAD",
+    "CHERRY_PICK_HEAD",
+    "REVERT_HEAD",
+];
 /// How far back the last commit that changed a file is looked for.
 const FAR: usize = 20_000;
 
@@ -21,21 +26,35 @@ impl Repo {
     /// What waits for a person in this work tree.
     #[must_use]
     pub fn operations(&self) -> Vec<Operation> {
-        let read = |head: &'static str| Some(Operation { head, commit: self.pseudo_ref(head)? });
+        let read = |head: &'static str| {
+            Some(Operation {
+                head,
+                commit: self.pseudo_ref(head)?,
+            })
+        };
         // git leaves this one behind a rebase that ended
         let is_past = |head: &&'static str| *head == "REBASE_HEAD" && !self.is_rebase();
-        HEADS.into_iter().filter(|head| !is_past(head)).filter_map(read).collect()
+        HEADS
+            .into_iter()
+            .filter(|head| !is_past(head))
+            .filter_map(read)
+            .collect()
     }
 
-    /// The further parents of the merge that git is about to commit. While `git merge` runs its hook they stand
-    /// in the environment alone, as `GITHEAD_<name>`.
+    /// The further parents of the merge that git is about to commit. While `git merge` runs its
+    /// hook they stand in the environment alone, as `GITHEAD_<name>`.
     #[must_use]
     pub fn merging(&self) -> Vec<ObjectId> {
         let text = std::fs::read_to_string(self.git_dir().join("MERGE_HEAD")).unwrap_or_default();
-        let mut heads: Vec<ObjectId> = text.lines().filter_map(|line| line.trim().parse().ok()).collect();
+        let mut heads: Vec<ObjectId> = text
+            .lines()
+            .filter_map(|line| line.trim().parse().ok())
+            .collect();
         if heads.is_empty() {
             let named = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-            heads.extend(named.filter_map(|name| name.strip_prefix("GITHEAD_")?.parse::<ObjectId>().ok()));
+            heads.extend(
+                named.filter_map(|name| name.strip_prefix("GITHEAD_")?.parse::<ObjectId>().ok()),
+            );
             heads.sort_unstable();
         }
         heads.retain(|head| self.git.find_commit(self.oid(*head)).is_ok());
@@ -47,20 +66,25 @@ impl Repo {
     pub fn is_rebase(&self) -> bool {
         let git_dir = self.git_dir();
         git_dir.join("rebase-merge").is_dir()
-            || git_dir.join("rebase-apply").is_dir() && !git_dir.join("rebase-apply/applying").exists()
+            || git_dir.join("rebase-apply").is_dir()
+                && !git_dir.join("rebase-apply/applying").exists()
     }
 
-    /// The commit whose changes `git merge --squash` brings; git names it nowhere but in the message to be.
+    /// The commit whose changes `git merge --squash` brings; git names it nowhere but in the
+    /// message to be.
     #[must_use]
     pub fn squashed(&self) -> Option<ObjectId> {
         let text = std::fs::read_to_string(self.git_dir().join("SQUASH_MSG")).ok()?;
-        text.lines().find_map(|line| line.strip_prefix("commit ")?.parse().ok())
+        text.lines()
+            .find_map(|line| line.strip_prefix("commit ")?.parse().ok())
     }
 
     /// Whether the newest stash holds this blob at a path.
     #[must_use]
     pub fn is_stashed(&self, path: &str, blob: ObjectId) -> bool {
-        let entry = self.commit_named("refs/stash").and_then(|stash| self.entry_at(stash, path));
+        let entry = self
+            .commit_named("refs/stash")
+            .and_then(|stash| self.entry_at(stash, path));
         matches!(entry, Ok(Some(entry)) if entry.id == blob)
     }
 
@@ -69,8 +93,14 @@ impl Repo {
     pub fn patch(&self) -> Option<String> {
         let folder = self.git_dir().join("rebase-apply");
         let is_patch = folder.join("applying").exists();
-        let number = std::fs::read_to_string(folder.join("next")).ok().filter(|_| is_patch)?;
-        number.trim().parse::<u32>().ok().map(|number| number.to_string())
+        let number = std::fs::read_to_string(folder.join("next"))
+            .ok()
+            .filter(|_| is_patch)?;
+        number
+            .trim()
+            .parse::<u32>()
+            .ok()
+            .map(|number| number.to_string())
     }
 
     /// The name that git gives these bytes as a blob; nothing is written.
@@ -85,9 +115,18 @@ impl Repo {
     ///
     /// # Errors
     /// [`RepoError`] when the log cannot be read.
-    pub fn last_change(&self, tip: ObjectId, path: &str) -> Result<Option<(ObjectId, String)>, RepoError> {
+    pub fn last_change(
+        &self,
+        tip: ObjectId,
+        path: &str,
+    ) -> Result<Option<(ObjectId, String)>, RepoError> {
         let at = |commit: &git2::Commit<'_>| -> Option<Oid> {
-            commit.tree().ok()?.get_path(std::path::Path::new(path)).ok().map(|entry| entry.id())
+            commit
+                .tree()
+                .ok()?
+                .get_path(std::path::Path::new(path))
+                .ok()
+                .map(|entry| entry.id())
         };
         let mut walk = self.git.revwalk()?;
         walk.set_sorting(Sort::TOPOLOGICAL)?;

@@ -31,7 +31,9 @@ pub enum RepoError {
     #[error("object {0} is not in this clone; a partial one fetches it with `git cat-file -e {0}`")]
     Missing(ObjectId),
     /// A clone with `--filter=tree:0`.
-    #[error("this clone has no trees of older commits; `git fetch --refetch --filter=blob:none` brings them")]
+    #[error(
+        "this clone has no trees of older commits; `git fetch --refetch --filter=blob:none` brings them"
+    )]
     Treeless(ObjectId),
     #[error("git knows no revision `{0}` in this clone")]
     Revision(String),
@@ -60,7 +62,11 @@ impl RepoError {
 
     /// An error of reading this object.
     pub(super) fn reading(error: &Error, id: ObjectId) -> Self {
-        if error.code() == ErrorCode::NotFound { Self::Missing(id) } else { Self::from(error) }
+        if error.code() == ErrorCode::NotFound {
+            Self::Missing(id)
+        } else {
+            Self::from(error)
+        }
     }
 }
 
@@ -75,11 +81,20 @@ impl From<&Error> for RepoError {
     fn from(error: &Error) -> Self {
         let message = error.message();
         if let Some(name) = message.strip_prefix("unsupported extension name ") {
-            return Self::Extension { name: name.to_owned(), is_known: false };
+            return Self::Extension {
+                name: name.to_owned(),
+                is_known: false,
+            };
         }
         if message.starts_with("unknown object format") {
-            let name = format!("extensions.objectformat = {}", quoted(message).unwrap_or("?"));
-            return Self::Extension { name, is_known: false };
+            let name = format!(
+                "extensions.objectformat = {}",
+                quoted(message).unwrap_or("?")
+            );
+            return Self::Extension {
+                name,
+                is_known: false,
+            };
         }
         if message.starts_with("unsupported mandatory extension") {
             return Self::IndexExtension(quoted(message).unwrap_or("?").to_owned());

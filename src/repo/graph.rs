@@ -1,8 +1,9 @@
-//! git's commit-graph file: the commits without their objects, and for each a Bloom filter of the paths that
-//! it changes. libgit2 gains nothing from it.
+//! git's commit-graph file: the commits without their objects, and for each a Bloom filter of the
+//! paths that it changes. libgit2 gains nothing from it.
 //!
-//! Format: `gitformat-commit-graph(5)`. Whatever is odd about a file means that there is none. Offsets are
-//! checked where they are used, since checking the file as a whole would cost more than it saves.
+//! Format: `gitformat-commit-graph(5)`. Whatever is odd about a file means that there is none.
+//! Offsets are checked where they are used, since checking the file as a whole would cost more than
+//! it saves.
 
 mod bloom;
 
@@ -56,7 +57,10 @@ impl GraphCommit {
     /// Positions.
     pub(super) fn parents(&self) -> impl Iterator<Item = u32> {
         let more = self.more.iter().copied();
-        self.parents.into_iter().filter(|parent| *parent != NO_PARENT).chain(more)
+        self.parents
+            .into_iter()
+            .filter(|parent| *parent != NO_PARENT)
+            .chain(more)
     }
 }
 
@@ -67,7 +71,8 @@ impl Graph {
             return None;
         }
         let common = repo.common_dir();
-        if common.join("info/grafts").exists() || !repo.references("refs/replace/").ok()?.is_empty() {
+        if common.join("info/grafts").exists() || !repo.references("refs/replace/").ok()?.is_empty()
+        {
             return None;
         }
         let objects = common.join("objects");
@@ -76,15 +81,25 @@ impl Graph {
             Err(_) => Self::chain(&objects.join("info/commit-graphs")),
         };
         // names of another length are of no object here, and libgit2 shall not look for them
-        let hash = if repo.git.object_format() == ObjectFormat::Sha1 { 20 } else { 32 };
+        let hash = if repo.git.object_format() == ObjectFormat::Sha1 {
+            20
+        } else {
+            32
+        };
         graph.filter(|graph| graph.layers.iter().all(|layer| layer.hash == hash))
     }
 
     fn chain(folder: &Path) -> Option<Self> {
         let names = fs::read_to_string(folder.join("commit-graph-chain")).ok()?;
-        let hashes = names.lines().map(|line| line.parse().ok()).collect::<Option<Vec<_>>>()?;
+        let hashes = names
+            .lines()
+            .map(|line| line.parse().ok())
+            .collect::<Option<Vec<_>>>()?;
         let read = |hash: &ObjectId| fs::read(folder.join(format!("graph-{hash}.graph"))).ok();
-        Self::of(hashes.iter().map(read).collect::<Option<Vec<_>>>()?, &hashes)
+        Self::of(
+            hashes.iter().map(read).collect::<Option<Vec<_>>>()?,
+            &hashes,
+        )
     }
 
     fn of(files: Vec<Vec<u8>>, hashes: &[ObjectId]) -> Option<Self> {
@@ -119,19 +134,26 @@ impl Graph {
     /// What tells quickly that a commit leaves paths alone.
     pub(super) fn filters(&self, paths: &[&str]) -> Filters<'_> {
         Filters::new(
-            self.layers.iter().map(|layer| (&layer.bytes[..], layer.first, layer.bloom.as_ref())),
+            self.layers
+                .iter()
+                .map(|layer| (&layer.bytes[..], layer.first, layer.bloom.as_ref())),
             paths,
         )
     }
 
     fn layer(&self, position: u32) -> Option<&Layer> {
-        self.layers.iter().rev().find(|layer| layer.first <= position)
+        self.layers
+            .iter()
+            .rev()
+            .find(|layer| layer.first <= position)
     }
 }
 
 impl Layer {
     fn read(bytes: Vec<u8>, first: u32, bases: &[ObjectId]) -> Option<Self> {
-        let [b'C', b'G', b'P', b'H', 1, function, chunks, base_count] = *bytes.first_chunk::<8>()? else {
+        let [b'C', b'G', b'P', b'H', 1, function, chunks, base_count] =
+            *bytes.first_chunk::<8>()?
+        else {
             return None;
         };
         let hash = match function {
@@ -140,10 +162,20 @@ impl Layer {
             _ => return None,
         };
         let chunks = Chunks::read(&bytes, usize::from(chunks), hash)?;
-        let (fanout, ids, rows) = (chunks.find(b"OIDF")?, chunks.find(b"OIDL")?, chunks.find(b"CDAT")?);
+        let (fanout, ids, rows) = (
+            chunks.find(b"OIDF")?,
+            chunks.find(b"OIDL")?,
+            chunks.find(b"CDAT")?,
+        );
         let len = ids.len() / hash;
-        let named: Vec<u8> = bases.iter().flat_map(|base| base.bytes().to_vec()).collect();
-        let base = chunks.find(b"BASE").and_then(|range| bytes.get(range)).unwrap_or_default();
+        let named: Vec<u8> = bases
+            .iter()
+            .flat_map(|base| base.bytes().to_vec())
+            .collect();
+        let base = chunks
+            .find(b"BASE")
+            .and_then(|range| bytes.get(range))
+            .unwrap_or_default();
         let is_sound = fanout.len() == 1024
             && ids.len() == len * hash
             && rows.len() == len * (hash + NUMBERS)
@@ -153,21 +185,35 @@ impl Layer {
         let bloom = bloom.and_then(|(index, data)| Bloom::read(&bytes, index, data, len));
         let edges = chunks.find(b"EDGE").unwrap_or_default();
         let len = u32::try_from(len).ok()?;
-        let layer = Self { bytes, hash, first, len, fanout, ids, rows, edges, bloom };
+        let layer = Self {
+            bytes,
+            hash,
+            first,
+            len,
+            fanout,
+            ids,
+            rows,
+            edges,
+            bloom,
+        };
         (is_sound && layer.is_sorted()).then_some(layer)
     }
 
     /// A commit that the search misses would be walked twice.
     fn is_sorted(&self) -> bool {
-        let Some(ids) = self.bytes.get(self.ids.clone()) else { return false };
+        let Some(ids) = self.bytes.get(self.ids.clone()) else {
+            return false;
+        };
         let mut counts = [0; 256];
-        ids.chunks_exact(self.hash).for_each(|id| counts[usize::from(id[0])] += 1);
+        ids.chunks_exact(self.hash)
+            .for_each(|id| counts[usize::from(id[0])] += 1);
         let mut end = 0;
         let mut is_at_end = |(byte, count): (u8, &u32)| {
             end += count;
             self.fanout(byte) == Some(end)
         };
-        ids.chunks_exact(self.hash).is_sorted_by(|a, b| a < b) && (0..=255).zip(&counts).all(&mut is_at_end)
+        ids.chunks_exact(self.hash).is_sorted_by(|a, b| a < b)
+            && (0..=255).zip(&counts).all(&mut is_at_end)
     }
 
     fn fanout(&self, byte: u8) -> Option<u32> {
@@ -197,15 +243,27 @@ impl Layer {
     fn commit(&self, at: u32) -> Option<GraphCommit> {
         let length = self.hash + NUMBERS;
         let start = self.rows.start + at as usize * length;
-        let row = self.bytes.get(start..start + length).filter(|_| at < self.len)?;
+        let row = self
+            .bytes
+            .get(start..start + length)
+            .filter(|_| at < self.len)?;
         let (tree, numbers) = row.split_at(self.hash);
         let (first, second) = (number(numbers, 0)?, number(numbers, 1)?);
         // the generation is not used: a wrong one would end a walk early
         let time = (i64::from(number(numbers, 2)? & 3) << 32) | i64::from(number(numbers, 3)?);
         let is_octopus = second & HIGH != 0;
-        let more = if is_octopus { self.more(second & !HIGH)? } else { Vec::new() };
+        let more = if is_octopus {
+            self.more(second & !HIGH)?
+        } else {
+            Vec::new()
+        };
         let parents = [first, if is_octopus { NO_PARENT } else { second }];
-        Some(GraphCommit { tree: Oid::from_bytes(tree).ok()?, time, parents, more })
+        Some(GraphCommit {
+            tree: Oid::from_bytes(tree).ok()?,
+            time,
+            parents,
+            more,
+        })
     }
 
     /// The second and further parents of an octopus.
@@ -230,13 +288,19 @@ impl Chunks {
     /// At the end of the file stands a checksum of `hash` bytes.
     fn read(bytes: &[u8], count: usize, hash: usize) -> Option<Self> {
         let row = |at: usize| -> Option<([u8; 4], usize)> {
-            let (name, offset) = bytes.get(8 + at * 12..20 + at * 12)?.split_first_chunk::<4>()?;
-            Some((*name, usize::try_from(u64::from_be_bytes(offset.try_into().ok()?)).ok()?))
+            let (name, offset) = bytes
+                .get(8 + at * 12..20 + at * 12)?
+                .split_first_chunk::<4>()?;
+            Some((
+                *name,
+                usize::try_from(u64::from_be_bytes(offset.try_into().ok()?)).ok()?,
+            ))
         };
         let mut chunks: Vec<([u8; 4], Range<usize>)> = Vec::new();
         for at in 0..count {
             let ((name, start), (_, end)) = (row(at)?, row(at + 1)?);
-            let is_sound = 8 + (count + 1) * 12 <= start && start <= end && end + hash <= bytes.len();
+            let is_sound =
+                8 + (count + 1) * 12 <= start && start <= end && end + hash <= bytes.len();
             if !is_sound || chunks.iter().any(|(other, _)| *other == name) {
                 return None;
             }
@@ -247,11 +311,17 @@ impl Chunks {
     }
 
     fn find(&self, name: &[u8; 4]) -> Option<Range<usize>> {
-        self.0.iter().find(|(other, _)| other == name).map(|(_, range)| range.clone())
+        self.0
+            .iter()
+            .find(|(other, _)| other == name)
+            .map(|(_, range)| range.clone())
     }
 }
 
 /// The `at`th number of four bytes.
 fn number(bytes: &[u8], at: usize) -> Option<u32> {
-    bytes.get(at.checked_mul(4)?..)?.first_chunk().map(|bytes| u32::from_be_bytes(*bytes))
+    bytes
+        .get(at.checked_mul(4)?..)?
+        .first_chunk()
+        .map(|bytes| u32::from_be_bytes(*bytes))
 }

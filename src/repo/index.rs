@@ -51,7 +51,11 @@ impl Repo {
     /// [`RepoError::Git`] for an index that git cannot read either.
     pub fn index_entries(&self) -> Result<Vec<IndexEntry>, RepoError> {
         let index = self.index()?;
-        Ok(index.iter().filter(|entry| !is_intent_to_add(entry)).filter_map(owned).collect())
+        Ok(index
+            .iter()
+            .filter(|entry| !is_intent_to_add(entry))
+            .filter_map(owned)
+            .collect())
     }
 
     /// Paths of the index that are not UTF-8, escaped to be shown. No policy can name them, so a
@@ -65,16 +69,22 @@ impl Repo {
         Ok(self.index()?.iter().filter(is_odd).map(shown).collect())
     }
 
-    /// The same with their bytes, and what the index holds there; what is no UTF-8 of a name is replaced.
+    /// The same with their bytes, and what the index holds there; what is no UTF-8 of a name is
+    /// replaced.
     ///
     /// # Errors
     /// As [`index_entries`](Self::index_entries).
     pub fn odd_entries(&self) -> Result<Vec<(PathBuf, String, TreeEntry)>, RepoError> {
         let index = self.index()?;
-        let odd = index.iter().filter(|entry| std::str::from_utf8(&entry.path).is_err());
+        let odd = index
+            .iter()
+            .filter(|entry| std::str::from_utf8(&entry.path).is_err());
         let owned = |entry: git2::IndexEntry| {
             let shown = String::from_utf8_lossy(&entry.path).into_owned();
-            let found = TreeEntry { id: entry.id.into(), mode: entry.mode };
+            let found = TreeEntry {
+                id: entry.id.into(),
+                mode: entry.mode,
+            };
             (PathBuf::from(OsString::from_vec(entry.path)), shown, found)
         };
         Ok(odd.map(owned).collect())
@@ -106,15 +116,19 @@ impl Repo {
         self.git_dir().join("info/sparse-checkout").exists()
     }
 
-    /// The same, for a path that a sparse checkout leaves out of the work tree; `None` for any other.
+    /// The same, for a path that a sparse checkout leaves out of the work tree; `None` for any
+    /// other.
     ///
     /// # Errors
     /// As [`index_blob`](Self::index_blob).
     pub fn skipped_blob(&self, path: &str) -> Result<Option<Vec<u8>>, RepoError> {
-        self.skipped_entry(path)?.map(|entry| self.blob(entry.id)).transpose()
+        self.skipped_entry(path)?
+            .map(|entry| self.blob(entry.id))
+            .transpose()
     }
 
-    /// What the index has at a path that a sparse checkout leaves out of the work tree; `None` for any other.
+    /// What the index has at a path that a sparse checkout leaves out of the work tree; `None` for
+    /// any other.
     ///
     /// # Errors
     /// As [`index_entries`](Self::index_entries).
@@ -122,12 +136,15 @@ impl Repo {
         let entry = self.index()?.get_path(Path::new(path), 0).filter(|entry| {
             IndexEntryExtendedFlag::from_bits_truncate(entry.flags_extended).is_skip_worktree()
         });
-        Ok(entry.map(|entry| TreeEntry { id: entry.id.into(), mode: entry.mode }))
+        Ok(entry.map(|entry| TreeEntry {
+            id: entry.id.into(),
+            mode: entry.mode,
+        }))
     }
 
-    /// What `git commit` would change: HEAD against the index that git names, by path. Everything is
-    /// new before the first commit. Unmerged paths are left out (git refuses to commit them), and
-    /// paths that are not UTF-8.
+    /// What `git commit` would change: HEAD against the index that git names, by path. Everything
+    /// is new before the first commit. Unmerged paths are left out (git refuses to commit them),
+    /// and paths that are not UTF-8.
     ///
     /// # Errors
     /// As [`index_entries`](Self::index_entries).
@@ -135,30 +152,51 @@ impl Repo {
         let index = self.index()?;
         let head = self.head_tree()?;
         let mut options = DiffOptions::new();
-        options.include_typechange(true).ignore_case(false).skip_binary_check(true);
-        let diff = self.git.diff_tree_to_index(head.as_ref(), Some(&index), Some(&mut options))?;
-        let is_empty_promise =
-            |path: &str| index.get_path(Path::new(path), 0).is_some_and(|entry| is_intent_to_add(&entry));
+        options
+            .include_typechange(true)
+            .ignore_case(false)
+            .skip_binary_check(true);
+        let diff = self
+            .git
+            .diff_tree_to_index(head.as_ref(), Some(&index), Some(&mut options))?;
+        let is_empty_promise = |path: &str| {
+            index
+                .get_path(Path::new(path), 0)
+                .is_some_and(|entry| is_intent_to_add(&entry))
+        };
         let mut changes = Vec::new();
-        for delta in diff.deltas().filter(|delta| delta.status() != Delta::Conflicted) {
+        for delta in diff
+            .deltas()
+            .filter(|delta| delta.status() != Delta::Conflicted)
+        {
             let (old, new) = (delta.old_file(), delta.new_file());
-            let path = new.path_bytes().or(old.path_bytes()).and_then(|path| std::str::from_utf8(path).ok());
-            let Some(path) = path.filter(|path| delta.status() != Delta::Added || !is_empty_promise(path))
+            let path = new
+                .path_bytes()
+                .or(old.path_bytes())
+                .and_then(|path| std::str::from_utf8(path).ok());
+            let Some(path) =
+                path.filter(|path| delta.status() != Delta::Added || !is_empty_promise(path))
             else {
                 continue;
             };
-            changes.push(StagedChange { path: path.to_owned(), old: side(&old), new: side(&new) });
+            changes.push(StagedChange {
+                path: path.to_owned(),
+                old: side(&old),
+                new: side(&new),
+            });
         }
         // a merge in a sparse checkout changes files that nobody has here
-        let sides = changes.iter().flat_map(|change| change.old.iter().chain(&change.new));
+        let sides = changes
+            .iter()
+            .flat_map(|change| change.old.iter().chain(&change.new));
         self.bring_files(sides, usize::MAX);
         Ok(changes)
     }
 }
 
 impl Repo {
-    /// libgit2's index. What is in the way of it (split and sparse indexes) git writes out into a copy, so that
-    /// one reading of entries, changes and attributes serves every index.
+    /// libgit2's index. What is in the way of it (split and sparse indexes) git writes out into a
+    /// copy, so that one reading of entries, changes and attributes serves every index.
     pub(super) fn index(&self) -> Result<Index, RepoError> {
         match self.git.index().map_err(RepoError::from) {
             Err(RepoError::IndexExtension(_)) => {
@@ -170,18 +208,27 @@ impl Repo {
         }
     }
 
-    /// The copy is gone when this ends: libgit2 has read it, and keeps what it read of a file that is gone.
+    /// The copy is gone when this ends: libgit2 has read it, and keeps what it read of a file that
+    /// is gone.
     fn written_out(&self) -> Result<Index, RepoError> {
-        let named = std::env::var_os("GIT_INDEX_FILE").filter(|_| self.naming == Naming::Environment);
+        let named =
+            std::env::var_os("GIT_INDEX_FILE").filter(|_| self.naming == Naming::Environment);
         let own = named.map_or_else(|| self.git_dir().join("index"), PathBuf::from);
-        let copied = tempfile::Builder::new().prefix("stax-index-").tempdir().and_then(|folder| {
-            let copy = folder.path().join("index");
-            let modified = own.metadata()?.modified()?;
-            fs::copy(&own, &copy)?;
-            // by it git tells which entries are as old as the index and have to be looked at again
-            fs::File::options().write(true).open(&copy)?.set_modified(modified)?;
-            Ok(folder)
-        });
+        let copied = tempfile::Builder::new()
+            .prefix("stax-index-")
+            .tempdir()
+            .and_then(|folder| {
+                let copy = folder.path().join("index");
+                let modified = own.metadata()?.modified()?;
+                fs::copy(&own, &copy)?;
+                // by it git tells which entries are as old as the index and have to be looked at
+                // again
+                fs::File::options()
+                    .write(true)
+                    .open(&copy)?
+                    .set_modified(modified)?;
+                Ok(folder)
+            });
         let folder = copied.map_err(|error| RepoError::Io(own, error))?;
         let copy = folder.path().join("index");
         let mut command = self.plumbing()?;
@@ -201,14 +248,22 @@ impl Repo {
 }
 
 fn side(file: &DiffFile<'_>) -> Option<TreeEntry> {
-    file.exists().then(|| TreeEntry { id: file.id().into(), mode: u32::from(file.mode()) })
+    file.exists().then(|| TreeEntry {
+        id: file.id().into(),
+        mode: u32::from(file.mode()),
+    })
 }
 
 fn owned(entry: git2::IndexEntry) -> Option<IndexEntry> {
     // git keeps the stage in bits 12 and 13
     let stage = (entry.flags >> 12 & 3) as u8;
     let path = String::from_utf8(entry.path).ok()?;
-    Some(IndexEntry { path, id: entry.id.into(), mode: entry.mode, stage })
+    Some(IndexEntry {
+        path,
+        id: entry.id.into(),
+        mode: entry.mode,
+        stage,
+    })
 }
 
 fn is_intent_to_add(entry: &git2::IndexEntry) -> bool {

@@ -10,7 +10,8 @@ use super::changes::FastReads;
 use super::plumbing::stream;
 use super::{BLOB_LIMIT, Repo, RepoError, StagedChange, Time};
 
-/// The name of a git object: 20 bytes of SHA-1, or 32 of SHA-256. `Display` gives two hex digits a byte.
+/// The name of a git object: 20 bytes of SHA-1, or 32 of SHA-256. `Display` gives two hex digits a
+/// byte.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectId {
     len: u8,
@@ -22,7 +23,9 @@ impl ObjectId {
     /// `None` for any other length than 20 or 32 bytes.
     #[must_use]
     pub fn new(name: &[u8]) -> Option<Self> {
-        let len = u8::try_from(name.len()).ok().filter(|len| matches!(len, 20 | 32))?;
+        let len = u8::try_from(name.len())
+            .ok()
+            .filter(|len| matches!(len, 20 | 32))?;
         let mut bytes = [0; 32];
         bytes[..name.len()].copy_from_slice(name);
         Some(Self { len, bytes })
@@ -108,15 +111,20 @@ pub enum FilesAt {
 }
 
 impl Repo {
-    /// A name for libgit2, which writes beyond a buffer when it looks for one of another length than those of the
-    /// repository. Such a name is of no object here, and zeros are of none anywhere.
+    /// A name for libgit2, which writes beyond a buffer when it looks for one of another length
+    /// than those of the repository. Such a name is of no object here, and zeros are of none
+    /// anywhere.
     pub(super) fn oid(&self, id: ObjectId) -> Oid {
         let zeros = match self.git.object_format() {
             ObjectFormat::Sha256 => Oid::ZERO_SHA256,
             _ => Oid::ZERO_SHA1,
         };
         let fits = id.bytes().len() == zeros.as_bytes().len();
-        if fits { Oid::from_bytes(id.bytes()).unwrap_or(zeros) } else { zeros }
+        if fits {
+            Oid::from_bytes(id.bytes()).unwrap_or(zeros)
+        } else {
+            zeros
+        }
     }
 
     /// When the author says that a commit was made.
@@ -125,13 +133,19 @@ impl Repo {
     /// [`RepoError::Missing`] when the commit is not in this clone.
     pub fn author_time(&self, commit: ObjectId) -> Result<Time, RepoError> {
         let found = self.git.find_commit(self.oid(commit));
-        let time = found.map_err(|error| RepoError::reading(&error, commit))?.author().when();
-        Ok(Time { seconds: time.seconds(), offset_minutes: time.offset_minutes() })
+        let time = found
+            .map_err(|error| RepoError::reading(&error, commit))?
+            .author()
+            .when();
+        Ok(Time {
+            seconds: time.seconds(),
+            offset_minutes: time.offset_minutes(),
+        })
     }
 
-    /// The paths in which two states differ, as `git diff` compares them: untracked files are no part of the
-    /// work tree. An unmerged path has neither side. Of the work tree only whether a file is there counts:
-    /// its id may be zeros.
+    /// The paths in which two states differ, as `git diff` compares them: untracked files are no
+    /// part of the work tree. An unmerged path has neither side. Of the work tree only whether a
+    /// file is there counts: its id may be zeros.
     ///
     /// # Errors
     /// [`RepoError`] when a tree or the index cannot be read.
@@ -140,19 +154,30 @@ impl Repo {
             FilesAt::Commit(commit) => self.tree_of(commit).map(Some),
             _ => self.head_tree(),
         };
-        if [old, new].iter().any(|state| matches!(state, FilesAt::Index | FilesAt::WorkTree)) {
+        if [old, new]
+            .iter()
+            .any(|state| matches!(state, FilesAt::Index | FilesAt::WorkTree))
+        {
             self.index()?;
         }
         let mut options = DiffOptions::new();
-        options.include_typechange(true).ignore_case(false).skip_binary_check(true);
+        options
+            .include_typechange(true)
+            .ignore_case(false)
+            .skip_binary_check(true);
         let options = Some(&mut options);
         let diff = match (old, new) {
             (FilesAt::Index, _) => self.git.diff_index_to_workdir(None, options)?,
-            (_, FilesAt::WorkTree) => {
-                self.git.diff_tree_to_workdir_with_index(tree(old)?.as_ref(), options)?
+            (_, FilesAt::WorkTree) => self
+                .git
+                .diff_tree_to_workdir_with_index(tree(old)?.as_ref(), options)?,
+            (_, FilesAt::Index) => {
+                self.git
+                    .diff_tree_to_index(tree(old)?.as_ref(), None, options)?
             }
-            (_, FilesAt::Index) => self.git.diff_tree_to_index(tree(old)?.as_ref(), None, options)?,
-            _ => self.git.diff_tree_to_tree(tree(old)?.as_ref(), tree(new)?.as_ref(), options)?,
+            _ => self
+                .git
+                .diff_tree_to_tree(tree(old)?.as_ref(), tree(new)?.as_ref(), options)?,
         };
         let change = |delta: git2::DiffDelta<'_>| {
             let (old, new) = (delta.old_file(), delta.new_file());
@@ -161,9 +186,16 @@ impl Repo {
             let is_unmerged = delta.status() == Delta::Conflicted;
             let side = |file: &DiffFile<'_>| {
                 let there = file.exists() && !is_unmerged;
-                there.then(|| TreeEntry { id: file.id().into(), mode: u32::from(file.mode()) })
+                there.then(|| TreeEntry {
+                    id: file.id().into(),
+                    mode: u32::from(file.mode()),
+                })
             };
-            Some(StagedChange { path, old: side(&old), new: side(&new) })
+            Some(StagedChange {
+                path,
+                old: side(&old),
+                new: side(&new),
+            })
         };
         Ok(diff.deltas().filter_map(change).collect())
     }
@@ -175,7 +207,9 @@ impl Repo {
     /// [`RepoError::Corrupt`] when it is not a blob.
     pub fn blob(&self, id: ObjectId) -> Result<Vec<u8>, RepoError> {
         match self.blob_of_clone(id) {
-            Err(RepoError::Missing(_)) if self.bring([self.oid(id)].into_iter(), 1) => self.blob_of_clone(id),
+            Err(RepoError::Missing(_)) if self.bring([self.oid(id)].into_iter(), 1) => {
+                self.blob_of_clone(id)
+            }
             read => read,
         }
     }
@@ -197,8 +231,8 @@ impl Repo {
         Ok(odb.read(self.oid(id)).map_err(reading)?.data().to_vec())
     }
 
-    /// The same for versions of the log, of which there are many: like git, without hashing them again. What a
-    /// partial clone lacks was fetched with the walk, or it was too much.
+    /// The same for versions of the log, of which there are many: like git, without hashing them
+    /// again. What a partial clone lacks was fetched with the walk, or it was too much.
     ///
     /// # Errors
     /// As [`blob`](Self::blob).
@@ -207,8 +241,9 @@ impl Repo {
         self.blob_of_clone(id)
     }
 
-    /// Hands the bytes of a blob over in parts, whatever its size. What is within [`BLOB_LIMIT`] is one part; what is
-    /// larger git writes out, because libgit2 has no way to read a packed object in parts.
+    /// Hands the bytes of a blob over in parts, whatever its size. What is within [`BLOB_LIMIT`] is
+    /// one part; what is larger git writes out, because libgit2 has no way to read a packed object
+    /// in parts.
     ///
     /// # Errors
     /// As [`blob`](Self::blob), but for the size.
@@ -226,13 +261,18 @@ impl Repo {
     }
 
     pub(super) fn head_tree(&self) -> Result<Option<Tree<'_>>, RepoError> {
-        self.head_commit()?.map(|commit| self.tree_of(commit)).transpose()
+        self.head_commit()?
+            .map(|commit| self.tree_of(commit))
+            .transpose()
     }
 
     /// Of a commit, or of a tree itself.
     fn tree_of(&self, commit: ObjectId) -> Result<Tree<'_>, RepoError> {
         let reading = |error: git2::Error| RepoError::reading(&error, commit);
-        let tree = self.git.find_object(self.oid(commit), None).and_then(|object| object.peel_to_tree());
+        let tree = self
+            .git
+            .find_object(self.oid(commit), None)
+            .and_then(|object| object.peel_to_tree());
         tree.map_err(|error| self.explained(reading(error)))
     }
 
@@ -241,7 +281,8 @@ impl Repo {
     /// # Errors
     /// [`RepoError`] when a tree cannot be read.
     pub fn head_entry(&self, path: &str) -> Result<Option<TreeEntry>, RepoError> {
-        self.head_tree()?.map_or(Ok(None), |tree| entry_in(&tree, path))
+        self.head_tree()?
+            .map_or(Ok(None), |tree| entry_in(&tree, path))
     }
 
     /// The bytes that HEAD holds at a path.
@@ -249,7 +290,9 @@ impl Repo {
     /// # Errors
     /// As [`blob`](Self::blob).
     pub fn head_blob(&self, path: &str) -> Result<Option<Vec<u8>>, RepoError> {
-        self.head_entry(path)?.map(|entry| self.blob(entry.id)).transpose()
+        self.head_entry(path)?
+            .map(|entry| self.blob(entry.id))
+            .transpose()
     }
 
     /// How many bytes a blob has; `None` for what a partial clone lacks.
@@ -276,9 +319,10 @@ impl Repo {
 
 fn entry_in(tree: &Tree<'_>, path: &str) -> Result<Option<TreeEntry>, RepoError> {
     match tree.get_path(Path::new(path)) {
-        Ok(entry) => {
-            Ok(Some(TreeEntry { id: entry.id().into(), mode: u32::try_from(entry.filemode()).unwrap_or(0) }))
-        }
+        Ok(entry) => Ok(Some(TreeEntry {
+            id: entry.id().into(),
+            mode: u32::try_from(entry.filemode()).unwrap_or(0),
+        })),
         Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
         Err(error) => Err(error.into()),
     }

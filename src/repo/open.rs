@@ -14,8 +14,8 @@ use super::RepoError;
 use super::plumbing::{Naming, git, started};
 use crate::trace;
 
-/// What libgit2 refuses although it can read the repository: where missing objects come from, and a second name
-/// of each object. References in another storage are asked of git (`refs`).
+/// What libgit2 refuses although it can read the repository: where missing objects come from, and a
+/// second name of each object. References in another storage are asked of git (`refs`).
 const EXTENSIONS: [&str; 3] = ["partialclone", "compatobjectformat", "refstorage"];
 
 /// One at a time, since the switches are for all threads.
@@ -24,7 +24,9 @@ static PREPARED: Once = Once::new();
 
 /// The repository that holds a folder.
 pub(super) fn discover(folder: &Path) -> Result<Repository, RepoError> {
-    trace::step("repo", || format!("look for a repository from {}", folder.display()));
+    trace::step("repo", || {
+        format!("look for a repository from {}", folder.display())
+    });
     // `Repository::discover` forgets the work tree of a git folder that is elsewhere
     let open = || Repository::open_ext(folder, RepositoryOpenFlags::CROSS_FS, &[] as &[&OsStr]);
     trusted(&open, folder, Naming::Discovered)
@@ -33,11 +35,15 @@ pub(super) fn discover(folder: &Path) -> Result<Repository, RepoError> {
 /// The repository that git names in the environment.
 pub(super) fn from_env() -> Result<Repository, RepoError> {
     trace::step("repo", || "open what GIT_DIR and its kin name".to_owned());
-    trusted(&Repository::open_from_env, Path::new("."), Naming::Environment)
+    trusted(
+        &Repository::open_from_env,
+        Path::new("."),
+        Naming::Environment,
+    )
 }
 
-/// The same for a command of a person. Without a work tree in the environment or the configuration git takes the
-/// current folder for one.
+/// The same for a command of a person. Without a work tree in the environment or the configuration
+/// git takes the current folder for one.
 pub(super) fn named() -> Result<Repository, RepoError> {
     let repository = from_env()?;
     let has_work_tree = std::env::var_os("GIT_WORK_TREE").is_some()
@@ -57,7 +63,8 @@ fn trusted(
 ) -> Result<Repository, RepoError> {
     let _alone = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
     PREPARED.call_once(|| {
-        // SAFETY: the list is written once, before this process opens a repository; only this module opens any
+        // SAFETY: the list is written once, before this process opens a repository; only this
+        // module opens any
         let _ = unsafe { git2::opts::set_extensions(&EXTENSIONS) };
     });
     let error = match open() {
@@ -74,20 +81,27 @@ fn trusted(
             Some(git_dir) => unowned(open, &git_dir).ok_or(failure),
             None => Err(failure),
         },
-        RepoError::Extension { name, .. } => {
-            Err(RepoError::Extension { is_known: asked(folder, naming).is_some(), name })
-        }
+        RepoError::Extension { name, .. } => Err(RepoError::Extension {
+            is_known: asked(folder, naming).is_some(),
+            name,
+        }),
         failure => Err(failure),
     }
 }
 
-/// git's answer where the repository is; `None` when it refuses. libgit2 knows `safe.directory` only as a whole
-/// path or `*`; git knows prefixes as well, and what `git -c` says.
+/// git's answer where the repository is; `None` when it refuses. libgit2 knows `safe.directory`
+/// only as a whole path or `*`; git knows prefixes as well, and what `git -c` says.
 fn asked(folder: &Path, naming: Naming) -> Option<PathBuf> {
     let mut command = git(naming);
-    command.arg("-C").arg(folder).args(["rev-parse", "--absolute-git-dir"]);
+    command
+        .arg("-C")
+        .arg(folder)
+        .args(["rev-parse", "--absolute-git-dir"]);
     started(&command);
-    let output = command.output().ok().filter(|output| output.status.success())?;
+    let output = command
+        .output()
+        .ok()
+        .filter(|output| output.status.success())?;
     let path = output.stdout.strip_suffix(b"\n")?.to_vec();
     PathBuf::from(OsString::from_vec(path)).canonicalize().ok()
 }
@@ -101,5 +115,7 @@ fn unowned(open: &dyn Fn() -> Result<Repository, Error>, git_dir: &Path) -> Opti
     check(false).ok()?;
     let repository = open();
     check(true).ok()?;
-    repository.ok().filter(|it| it.path().canonicalize().is_ok_and(|path| path == git_dir))
+    repository
+        .ok()
+        .filter(|it| it.path().canonicalize().is_ok_and(|path| path == git_dir))
 }

@@ -18,8 +18,8 @@ use super::trees::{RawEntry, TREE, TreeEntries, Trees, file};
 use super::{CommitWalk, ObjectId, PathChange, Repo, RepoError, Span, TreeEntry};
 
 impl Repo {
-    /// What [`changes`](Self::changes) gives for the paths of a list, without reading all trees; and the merges
-    /// that chose between versions.
+    /// What [`changes`](Self::changes) gives for the paths of a list, without reading all trees;
+    /// and the merges that chose between versions.
     ///
     /// # Errors
     /// [`RepoError::Missing`] when a commit or tree is not in this clone.
@@ -74,19 +74,26 @@ impl Repo {
     ///
     /// # Errors
     /// As [`entry_at`](Self::entry_at).
-    pub fn entries_at(&self, commit: ObjectId, paths: &[&str]) -> Result<Vec<Option<TreeEntry>>, RepoError> {
+    pub fn entries_at(
+        &self,
+        commit: ObjectId,
+        paths: &[&str],
+    ) -> Result<Vec<Option<TreeEntry>>, RepoError> {
         let _fast = FastReads::begin();
         let odb = self.git.odb()?;
         let tree = RawCommit::read(&odb, self.oid(commit))?.tree;
         let wanted: BTreeSet<&str> = paths.iter().copied().collect();
         let plan = NameTree::new(&wanted);
         let mut reader = TreeReader::new(&odb, &plan);
-        let entries = paths.iter().map(|path| reader.entry(tree, path)).collect::<Result<_, _>>();
+        let entries = paths
+            .iter()
+            .map(|path| reader.entry(tree, path))
+            .collect::<Result<_, _>>();
         entries.map_err(|error| self.explained(error))
     }
 
-    /// The parents of a commit, first the one that it continues. Those beyond the edge of a shallow clone
-    /// are named as well.
+    /// The parents of a commit, first the one that it continues. Those beyond the edge of a shallow
+    /// clone are named as well.
     ///
     /// # Errors
     /// [`RepoError::Missing`] when the commit is not in this clone.
@@ -111,8 +118,16 @@ impl Repo {
     ///
     /// # Errors
     /// [`RepoError::Missing`] when a commit is not in this clone.
-    pub fn beyond(&self, known: &[ObjectId], tips: &[ObjectId]) -> Result<HashSet<ObjectId>, RepoError> {
-        self.commits_of(&Span { tips: tips.to_vec(), hidden: known.to_vec(), hide_references: false })
+    pub fn beyond(
+        &self,
+        known: &[ObjectId],
+        tips: &[ObjectId],
+    ) -> Result<HashSet<ObjectId>, RepoError> {
+        self.commits_of(&Span {
+            tips: tips.to_vec(),
+            hidden: known.to_vec(),
+            hide_references: false,
+        })
     }
 
     /// The commits of a span.
@@ -123,8 +138,9 @@ impl Repo {
         Ok(self.commits(&self.git.odb()?, span, None)?.ids().collect())
     }
 
-    /// The commits of HEAD (first) and of every reference: branches, remote-tracking ones, tags, everything
-    /// that was stashed, and what other work trees have checked out. What leads to no commit is left out.
+    /// The commits of HEAD (first) and of every reference: branches, remote-tracking ones, tags,
+    /// everything that was stashed, and what other work trees have checked out. What leads to no
+    /// commit is left out.
     ///
     /// # Errors
     /// [`RepoError::Git`] when the references cannot be read.
@@ -158,14 +174,16 @@ const FEW: usize = 8;
 /// Half of the entries that are kept of trees that were read.
 const KEPT: usize = 1 << 17;
 
-/// For each commit the row of one that has the same at the wanted paths: an ancestor where the filters of the graph
-/// rule out a change, else itself. A filter speaks of the first parent alone.
+/// For each commit the row of one that has the same at the wanted paths: an ancestor where the
+/// filters of the graph rule out a change, else itself. A filter speaks of the first parent alone.
 fn same_as(commits: &CommitTable, graph: Option<&Graph>, wanted: &BTreeSet<&str>) -> Vec<u32> {
     let paths: Vec<&str> = wanted.iter().copied().collect();
     let filters = graph.map(|graph| graph.filters(&paths));
     let mut same = vec![NONE; commits.len()];
     for row in commits.parents_first() {
-        let is_ruled_out = filters.as_ref().is_some_and(|filters| commits.is_ruled_out(row, filters));
+        let is_ruled_out = filters
+            .as_ref()
+            .is_some_and(|filters| commits.is_ruled_out(row, filters));
         same[row as usize] = match commits.parents(row).first() {
             Some(parent) if is_ruled_out => same[*parent as usize],
             _ => row,
@@ -191,7 +209,9 @@ struct NameNode<'p> {
 
 impl<'p> NameTree<'p> {
     fn new(paths: &BTreeSet<&'p str>) -> Self {
-        let mut plan = Self { nodes: vec![NameNode::default()] };
+        let mut plan = Self {
+            nodes: vec![NameNode::default()],
+        };
         for path in paths {
             let end = plan.insert(path);
             plan.nodes[end].path = Some(path);
@@ -245,7 +265,11 @@ struct TreeReader<'a> {
 
 impl<'a> TreeReader<'a> {
     fn new(odb: &'a Odb<'a>, plan: &'a NameTree<'a>) -> Self {
-        Self { odb, plan, recent: Recent::new(KEPT) }
+        Self {
+            odb,
+            plan,
+            recent: Recent::new(KEPT),
+        }
     }
 
     /// What a tree holds at a planned path.
@@ -253,12 +277,18 @@ impl<'a> TreeReader<'a> {
         let (mut node, mut tree) = (0, root);
         let mut names = path.split('/').peekable();
         while let Some(name) = names.next() {
-            let Some(place) = self.plan.nodes[node].place_of(name.as_bytes()) else { return Ok(None) };
-            let Some(entry) = self.picked(node, tree)?[place] else { return Ok(None) };
+            let Some(place) = self.plan.nodes[node].place_of(name.as_bytes()) else {
+                return Ok(None);
+            };
+            let Some(entry) = self.picked(node, tree)?[place] else {
+                return Ok(None);
+            };
             if names.peek().is_none() {
                 return Ok(file(entry));
             }
-            let Some(below) = folder(Some(entry)) else { return Ok(None) };
+            let Some(below) = folder(Some(entry)) else {
+                return Ok(None);
+            };
             (node, tree) = (self.plan.nodes[node].children[place].1, below);
         }
         Ok(None)
@@ -266,10 +296,15 @@ impl<'a> TreeReader<'a> {
 
     fn picked(&mut self, node: usize, tree: Oid) -> Result<Picked, RepoError> {
         let (odb, names) = (self.odb, &self.plan.nodes[node]);
-        self.recent.get((node, tree), |picked| picked.len(), || pick(odb, names, tree))
+        self.recent.get(
+            (node, tree),
+            |picked| picked.len(),
+            || pick(odb, names, tree),
+        )
     }
 
-    /// The paths that differ from what every parent holds, and those in which a merge took one side.
+    /// The paths that differ from what every parent holds, and those in which a merge took one
+    /// side.
     fn compare(
         &mut self,
         commits: &CommitTable,
@@ -277,7 +312,11 @@ impl<'a> TreeReader<'a> {
         same: &[u32],
     ) -> Result<PathDifferences, RepoError> {
         let tree = |row: u32| Some(commits.tree(same[row as usize]));
-        let parents: Vec<Option<Oid>> = commits.parents(row).iter().map(|parent| tree(*parent)).collect();
+        let parents: Vec<Option<Oid>> = commits
+            .parents(row)
+            .iter()
+            .map(|parent| tree(*parent))
+            .collect();
         let mut found = PathDifferences::default();
         self.compare_below(0, tree(row), &parents, &mut found)?;
         found.0.sort_by(|a, b| a.path.cmp(&b.path));
@@ -309,7 +348,12 @@ impl<'a> TreeReader<'a> {
             let before: Vec<Option<TreeEntry>> = old.iter().map(at).collect();
             let child_node = &plan.nodes[*child];
             if let Some(path) = child_node.path {
-                note(path, now.and_then(file), before.iter().map(|it| it.and_then(file)).collect(), found);
+                note(
+                    path,
+                    now.and_then(file),
+                    before.iter().map(|it| it.and_then(file)).collect(),
+                    found,
+                );
             }
             if !child_node.children.is_empty() {
                 let before: Vec<Option<Oid>> = before.into_iter().map(folder).collect();
@@ -322,13 +366,22 @@ impl<'a> TreeReader<'a> {
 
 /// What a tree holds under the names of a node.
 fn pick(odb: &Odb<'_>, node: &NameNode<'_>, tree: Oid) -> Result<Picked, RepoError> {
-    let object = odb.read(tree).map_err(|error| RepoError::reading(&error, tree.into()))?;
+    let object = odb
+        .read(tree)
+        .map_err(|error| RepoError::reading(&error, tree.into()))?;
     let mut slots = vec![None; node.children.len()];
     // where most of a folder is wanted, the next entry is the next child
     let next = Cell::new(0);
     let wanted = |name: &[u8]| {
-        let is_next = node.children.get(next.get()).is_some_and(|(child, _)| *child == name);
-        let place = if is_next { Some(next.get()) } else { node.place_of(name) };
+        let is_next = node
+            .children
+            .get(next.get())
+            .is_some_and(|(child, _)| *child == name);
+        let place = if is_next {
+            Some(next.get())
+        } else {
+            node.place_of(name)
+        };
         next.set(place.map_or(next.get(), |place| place + 1));
         place
     };
@@ -336,7 +389,9 @@ fn pick(odb: &Odb<'_>, node: &NameNode<'_>, tree: Oid) -> Result<Picked, RepoErr
         slots[place] = Some(entry.entry());
         Ok(())
     };
-    TreeEntries::new(&object).pick(wanted, take)?.ok_or(RepoError::Corrupt(tree.into()))?;
+    TreeEntries::new(&object)
+        .pick(wanted, take)?
+        .ok_or(RepoError::Corrupt(tree.into()))?;
     Ok(slots.into())
 }
 
@@ -353,7 +408,11 @@ fn note(
     } else {
         return;
     };
-    list.push(PathChange { path: path.to_owned(), new, old });
+    list.push(PathChange {
+        path: path.to_owned(),
+        new,
+        old,
+    });
 }
 
 /// The tree of an entry that is a folder.

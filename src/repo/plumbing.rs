@@ -1,5 +1,6 @@
-//! git itself, asked for what libgit2 cannot read. The arguments are ours; a name from outside stands only behind
-//! `--end-of-options` or `--`, or on stdin. No shell, no pager, no lock, no question on the terminal.
+//! git itself, asked for what libgit2 cannot read. The arguments are ours; a name from outside
+//! stands only behind `--end-of-options` or `--`, or on stdin. No shell, no pager, no lock, no
+//! question on the terminal.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{Read as _, Write as _};
@@ -22,7 +23,8 @@ pub(super) enum Naming {
     Environment,
 }
 
-/// Of `git rev-parse --local-env-vars` those that name a repository or a part of one. What `git -c` said stays.
+/// Of `git rev-parse --local-env-vars` those that name a repository or a part of one. What `git -c`
+/// said stays.
 const NAMES: [&str; 11] = [
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
     "GIT_COMMON_DIR",
@@ -68,8 +70,8 @@ impl Repo {
         Ok(command)
     }
 
-    /// What keeps a git that is started here from running what the configuration of the repository names: variables
-    /// to add to its environment.
+    /// What keeps a git that is started here from running what the configuration of the repository
+    /// names: variables to add to its environment.
     ///
     /// # Errors
     /// [`RepoError::Git`] when git cannot say what is configured; then none may be started.
@@ -80,19 +82,25 @@ impl Repo {
         let shield = Shield::against(&self.settings()?);
         let present = std::env::var_os("GIT_CONFIG_PARAMETERS").unwrap_or_default();
         let parameters = OsString::from_vec(shield.parameters(present.as_bytes()));
-        let mut variables =
-            vec![("GIT_CONFIG_PARAMETERS", parameters), ("GIT_PROTOCOL_FROM_USER", "0".into())];
+        let mut variables = vec![
+            ("GIT_CONFIG_PARAMETERS", parameters),
+            ("GIT_PROTOCOL_FROM_USER", "0".into()),
+        ];
         if shield.has_git_proxy && std::env::var_os("GIT_PROXY_COMMAND").is_none() {
             variables.push(("GIT_PROXY_COMMAND", OsStr::new("").to_owned()));
         }
         if shield.has_upload_pack {
             // a fetch that git itself begins would start it
-            variables.extend([("GIT_NO_LAZY_FETCH", "1".into()), (PROTOCOLS, "none".into())]);
+            variables.extend([
+                ("GIT_NO_LAZY_FETCH", "1".into()),
+                (PROTOCOLS, "none".into()),
+            ]);
         }
         Ok(self.shield.get_or_init(|| variables))
     }
 
-    /// The same before anything is known of its configuration; for `git config` alone, which starts nothing.
+    /// The same before anything is known of its configuration; for `git config` alone, which starts
+    /// nothing.
     pub(super) fn unshielded(&self) -> Command {
         let mut command = git(self.naming);
         command.env("GIT_DIR", self.git.path());
@@ -108,7 +116,8 @@ impl Repo {
         command
     }
 
-    /// What git answers; `None` when it says no without a word, as it does for a name that is not there.
+    /// What git answers; `None` when it says no without a word, as it does for a name that is not
+    /// there.
     pub(super) fn ask(&self, args: &[&str]) -> Result<Option<Vec<u8>>, RepoError> {
         let mut command = self.plumbing()?;
         command.args(args);
@@ -120,7 +129,10 @@ impl Repo {
 pub(super) fn started(command: &Command) {
     trace::step("repo", || {
         let is_command = |word: &&str| {
-            !word.starts_with('-') && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')
+            !word.starts_with('-')
+                && word
+                    .bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte == b'-')
         };
         let mut words = command.get_args().filter_map(OsStr::to_str);
         format!("start git {}", words.find(is_command).unwrap_or_default())
@@ -138,8 +150,8 @@ pub(super) fn answer(mut command: Command, input: &[u8]) -> Result<Option<Vec<u8
     let mut child = command.spawn().map_err(failed)?;
     let stdin = child.stdin.take();
     let output = std::thread::scope(|scope| {
-        // git may answer before it has read all, and neither waits for the other then; it says better than the
-        // pipe why it did not read all
+        // git may answer before it has read all, and neither waits for the other then; it says
+        // better than the pipe why it did not read all
         scope.spawn(move || stdin.map(|mut stdin| stdin.write_all(input)));
         child.wait_with_output()
     });
@@ -148,8 +160,16 @@ pub(super) fn answer(mut command: Command, input: &[u8]) -> Result<Option<Vec<u8
         return Ok(Some(output.stdout));
     }
     let said = String::from_utf8_lossy(&output.stderr);
-    let error = |line: &str| line.strip_prefix("error: ").or(line.strip_prefix("fatal: ")).map(str::to_owned);
-    match said.lines().find_map(error).or_else(|| said.lines().next().map(str::to_owned)) {
+    let error = |line: &str| {
+        line.strip_prefix("error: ")
+            .or(line.strip_prefix("fatal: "))
+            .map(str::to_owned)
+    };
+    match said
+        .lines()
+        .find_map(error)
+        .or_else(|| said.lines().next().map(str::to_owned))
+    {
         Some(line) => Err(RepoError::Git(line)),
         None => Ok(None),
     }
@@ -159,7 +179,11 @@ pub(super) fn answer(mut command: Command, input: &[u8]) -> Result<Option<Vec<u8
 pub(super) fn stream(mut command: Command, take: &mut dyn FnMut(&[u8])) -> Result<(), RepoError> {
     started(&command);
     let failed = |error: std::io::Error| RepoError::Git(format!("cannot run git: {error}"));
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().map_err(failed)?;
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(failed)?;
     let mut part = vec![0; PART];
     if let Some(mut stdout) = child.stdout.take() {
         loop {

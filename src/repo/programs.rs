@@ -1,9 +1,10 @@
-//! Programs that the configuration of a repository would have git start. A folder that came as an archive brings its
-//! own `.git/config`; when stax asks git about it, that file starts nothing. What the user has in a configuration of
-//! their own, or hands over with `git -c`, counts as ever.
+//! Programs that the configuration of a repository would have git start. A folder that came as an
+//! archive brings its own `.git/config`; when stax asks git about it, that file starts nothing.
+//! What the user has in a configuration of their own, or hands over with `git -c`, counts as ever.
 //!
-//! The names are those of git-config(1) and git-hook(1) that lead to a program. `difftool`, `mergetool`, `merge.*.driver`
-//! and `diff.*.textconv` are not among them: stax starts no git that merges or shows a diff.
+//! The names are those of git-config(1) and git-hook(1) that lead to a program. `difftool`,
+//! `mergetool`, `merge.*.driver` and `diff.*.textconv` are not among them: stax starts no git that
+//! merges or shows a diff.
 
 use std::collections::BTreeSet;
 
@@ -14,9 +15,11 @@ use super::scopes::{Setting, SettingOwner};
 pub(super) struct Shield {
     /// Settings that win over those of the repository, in the order of `git -c`.
     pub settings: Vec<(Vec<u8>, Vec<u8>)>,
-    /// The repository names a command for `git://`; of several the first one counts, so that no setting takes it back.
+    /// The repository names a command for `git://`; of several the first one counts, so that no
+    /// setting takes it back.
     pub has_git_proxy: bool,
-    /// The same of the program at the other end of a fetch; there an option takes it back: [`upload_pack`].
+    /// The same of the program at the other end of a fetch; there an option takes it back:
+    /// [`upload_pack`].
     pub has_upload_pack: bool,
 }
 
@@ -45,8 +48,8 @@ const IN_SECTIONS: [(&[u8], &[u8], &[u8]); 5] = [
     (b"hook", b"command", b"true"),
 ];
 
-/// Transports that start no program by a name of the repository. A file is fetched by `git-upload-pack`, which
-/// reads what it would run from its user's configuration alone.
+/// Transports that start no program by a name of the repository. A file is fetched by
+/// `git-upload-pack`, which reads what it would run from its user's configuration alone.
 const TRANSPORTS: [&[u8]; 5] = [b"http", b"https", b"git", b"ssh", b"file"];
 
 impl Shield {
@@ -55,7 +58,8 @@ impl Shield {
         let mut shield = Self {
             settings: Vec::new(),
             has_git_proxy: foreign(settings).any(|setting| setting.name == b"core.gitproxy"),
-            has_upload_pack: foreign(settings).any(|setting| is_in(&setting.name, b"remote", b"uploadpack")),
+            has_upload_pack: foreign(settings)
+                .any(|setting| is_in(&setting.name, b"remote", b"uploadpack")),
         };
         shield.add_hooks(settings);
         shield.add_programs(settings);
@@ -66,7 +70,9 @@ impl Shield {
 
     /// Hooks stand in the repository where no configuration says another place.
     fn add_hooks(&mut self, settings: &[Setting]) {
-        let deciding = settings.iter().rfind(|setting| setting.name == b"core.hookspath");
+        let deciding = settings
+            .iter()
+            .rfind(|setting| setting.name == b"core.hookspath");
         if deciding.is_none_or(|setting| setting.owner == SettingOwner::Repository) {
             self.put(b"core.hooksPath", b"/dev/null");
         }
@@ -76,13 +82,21 @@ impl Shield {
         let mut judged = BTreeSet::new();
         // from the back: the last word decides
         for setting in settings.iter().rev() {
-            let Some((name, harmless)) = program(&setting.name) else { continue };
+            let Some((name, harmless)) = program(&setting.name) else {
+                continue;
+            };
             if judged.insert(name) && setting.owner == SettingOwner::Repository {
                 let is_own = |other: &&Setting| {
                     other.owner == SettingOwner::User
                         && program(&other.name).is_some_and(|(known, _)| known == name)
                 };
-                self.put(name, settings.iter().rfind(is_own).map_or(harmless, Setting::text));
+                self.put(
+                    name,
+                    settings
+                        .iter()
+                        .rfind(is_own)
+                        .map_or(harmless, Setting::text),
+                );
             }
         }
     }
@@ -94,16 +108,23 @@ impl Shield {
             return;
         }
         self.put(b"credential.helper", b"");
-        for own in settings.iter().filter(is_helper).filter(|setting| setting.owner == SettingOwner::User) {
+        for own in settings
+            .iter()
+            .filter(is_helper)
+            .filter(|setting| setting.owner == SettingOwner::User)
+        {
             self.put(&own.name, own.text());
         }
     }
 
-    /// Which transports git uses for an address that the repository names. By itself git starts `git-remote-NAME` for
-    /// an address `NAME::…`; here only where the user's own configuration allows `NAME`.
+    /// Which transports git uses for an address that the repository names. By itself git starts
+    /// `git-remote-NAME` for an address `NAME::…`; here only where the user's own configuration
+    /// allows `NAME`.
     fn add_transports(&mut self, settings: &[Setting]) {
         let own = |name: &[u8]| {
-            settings.iter().rfind(|setting| setting.owner == SettingOwner::User && setting.name == name)
+            settings
+                .iter()
+                .rfind(|setting| setting.owner == SettingOwner::User && setting.name == name)
         };
         let general = own(b"protocol.allow");
         for transport in TRANSPORTS {
@@ -111,9 +132,16 @@ impl Shield {
             let value = own(&name).or(general).map_or(&b"always"[..], Setting::text);
             self.put(&name, value);
         }
-        for setting in foreign(settings).filter(|setting| is_in(&setting.name, b"protocol", b"allow")) {
+        for setting in
+            foreign(settings).filter(|setting| is_in(&setting.name, b"protocol", b"allow"))
+        {
             if !self.settings.iter().any(|(name, _)| *name == setting.name) {
-                self.put(&setting.name, own(&setting.name).or(general).map_or(b"never", Setting::text));
+                self.put(
+                    &setting.name,
+                    own(&setting.name)
+                        .or(general)
+                        .map_or(b"never", Setting::text),
+                );
             }
         }
     }
@@ -122,8 +150,8 @@ impl Shield {
         self.settings.push((name.to_owned(), value.to_owned()));
     }
 
-    /// `GIT_CONFIG_PARAMETERS`, in which git hands `-c` on to its children, with the settings behind those that are
-    /// there. Not argv: a helper of the user's own may hold a password.
+    /// `GIT_CONFIG_PARAMETERS`, in which git hands `-c` on to its children, with the settings
+    /// behind those that are there. Not argv: a helper of the user's own may hold a password.
     pub fn parameters(&self, present: &[u8]) -> Vec<u8> {
         let mut text = present.to_owned();
         for (name, value) in &self.settings {
@@ -144,26 +172,44 @@ impl Shield {
 /// The program at the other end of a fetch, as the user names it.
 pub(super) fn upload_pack<'s>(settings: &'s [Setting], remote: &str) -> &'s [u8] {
     let name = [b"remote.", remote.as_bytes(), b".uploadpack"].concat();
-    let own = settings.iter().find(|setting| setting.owner == SettingOwner::User && setting.name == name);
+    let own = settings
+        .iter()
+        .find(|setting| setting.owner == SettingOwner::User && setting.name == name);
     own.map_or(b"git-upload-pack", Setting::text)
 }
 
 fn foreign(settings: &[Setting]) -> impl Iterator<Item = &Setting> {
-    settings.iter().filter(|setting| setting.owner == SettingOwner::Repository)
+    settings
+        .iter()
+        .filter(|setting| setting.owner == SettingOwner::Repository)
 }
 
 /// The name under which git keeps the program of a setting, and what is harmless there.
 fn program(name: &[u8]) -> Option<(&[u8], &'static [u8])> {
     // two names of one setting
-    let name = if name == b"gpg.openpgp.program" { b"gpg.program" } else { name };
-    let fixed = PROGRAMS.iter().find(|(known, _)| *known == name).map(|(_, harmless)| *harmless);
-    let in_section = || IN_SECTIONS.iter().find(|(kind, end, _)| is_in(name, kind, end)).map(|found| found.2);
+    let name = if name == b"gpg.openpgp.program" {
+        b"gpg.program"
+    } else {
+        name
+    };
+    let fixed = PROGRAMS
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, harmless)| *harmless);
+    let in_section = || {
+        IN_SECTIONS
+            .iter()
+            .find(|(kind, end, _)| is_in(name, kind, end))
+            .map(|found| found.2)
+    };
     Some((name, fixed.or_else(in_section)?))
 }
 
 /// `kind.end`, or `kind.….end`.
 fn is_in(name: &[u8], kind: &[u8], end: &[u8]) -> bool {
-    let rest = name.strip_prefix(kind).and_then(|rest| rest.strip_prefix(b"."));
+    let rest = name
+        .strip_prefix(kind)
+        .and_then(|rest| rest.strip_prefix(b"."));
     let inner = rest.and_then(|rest| rest.strip_suffix(end));
     inner.is_some_and(|inner| inner.is_empty() || inner.ends_with(b"."))
 }
@@ -197,11 +243,21 @@ mod tests {
     /// Without what is there always.
     fn against(lines: &[(SettingOwner, &str, &str)]) -> Vec<String> {
         let shield = Shield::against(&settings(lines));
-        let is_usual = |text: &String| text.ends_with(".allow=always") || text == "core.hooksPath=/dev/null";
+        let is_usual =
+            |text: &String| text.ends_with(".allow=always") || text == "core.hooksPath=/dev/null";
         let text = |(name, value): &(Vec<u8>, Vec<u8>)| {
-            format!("{}={}", String::from_utf8_lossy(name), String::from_utf8_lossy(value))
+            format!(
+                "{}={}",
+                String::from_utf8_lossy(name),
+                String::from_utf8_lossy(value)
+            )
         };
-        shield.settings.iter().map(text).filter(|text| !is_usual(text)).collect()
+        shield
+            .settings
+            .iter()
+            .map(text)
+            .filter(|text| !is_usual(text))
+            .collect()
     }
 
     use SettingOwner::{Repository as Theirs, User as Own};
@@ -210,18 +266,36 @@ mod tests {
     fn what_a_repository_names_gives_way_to_what_its_user_names() {
         for (lines, expected) in [
             (&[(Own, "core.fsmonitor", "/mine")][..], &[][..]),
-            (&[(Theirs, "core.fsmonitor", "/evil")], &["core.fsmonitor=false"]),
             (
-                &[(Own, "core.fsmonitor", "/mine"), (Theirs, "core.fsmonitor", "/evil")],
+                &[(Theirs, "core.fsmonitor", "/evil")],
+                &["core.fsmonitor=false"],
+            ),
+            (
+                &[
+                    (Own, "core.fsmonitor", "/mine"),
+                    (Theirs, "core.fsmonitor", "/evil"),
+                ],
                 &["core.fsmonitor=/mine"],
             ),
             // `git -c` comes last
-            (&[(Theirs, "core.fsmonitor", "/evil"), (Own, "core.fsmonitor", "/mine")], &[]),
             (
-                &[(Own, "gpg.program", "gpg2"), (Theirs, "gpg.openpgp.program", "/evil")],
+                &[
+                    (Theirs, "core.fsmonitor", "/evil"),
+                    (Own, "core.fsmonitor", "/mine"),
+                ],
+                &[],
+            ),
+            (
+                &[
+                    (Own, "gpg.program", "gpg2"),
+                    (Theirs, "gpg.openpgp.program", "/evil"),
+                ],
                 &["gpg.program=gpg2"],
             ),
-            (&[(Theirs, "filter.x.y.clean", "/evil")], &["filter.x.y.clean="]),
+            (
+                &[(Theirs, "filter.x.y.clean", "/evil")],
+                &["filter.x.y.clean="],
+            ),
             (&[(Theirs, "remote.o.url", "https://example.com")], &[]),
             (
                 &[
@@ -229,11 +303,21 @@ mod tests {
                     (Own, "credential.https://a.example.helper", "own"),
                     (Theirs, "credential.https://a.example.helper", "!evil"),
                 ],
-                &["credential.helper=", "credential.helper=store", "credential.https://a.example.helper=own"],
+                &[
+                    "credential.helper=",
+                    "credential.helper=store",
+                    "credential.https://a.example.helper=own",
+                ],
             ),
-            (&[(Theirs, "protocol.ext.allow", "always")], &["protocol.ext.allow=never"]),
             (
-                &[(Own, "protocol.gcrypt.allow", "always"), (Own, "protocol.file.allow", "never")],
+                &[(Theirs, "protocol.ext.allow", "always")],
+                &["protocol.ext.allow=never"],
+            ),
+            (
+                &[
+                    (Own, "protocol.gcrypt.allow", "always"),
+                    (Own, "protocol.file.allow", "never"),
+                ],
                 &["protocol.file.allow=never"],
             ),
         ] {
@@ -245,10 +329,16 @@ mod tests {
     fn hooks_run_only_where_the_user_says_where_they_are() {
         let hooks = |lines: &[(SettingOwner, &str, &str)]| {
             let shield = Shield::against(&settings(lines));
-            shield.settings.iter().any(|(name, value)| name == b"core.hooksPath" && value == b"/dev/null")
+            shield
+                .settings
+                .iter()
+                .any(|(name, value)| name == b"core.hooksPath" && value == b"/dev/null")
         };
         assert!(hooks(&[]));
-        assert!(hooks(&[(Own, "core.hookspath", "/mine"), (Theirs, "core.hookspath", ".githooks")]));
+        assert!(hooks(&[
+            (Own, "core.hookspath", "/mine"),
+            (Theirs, "core.hookspath", ".githooks")
+        ]));
         assert!(!hooks(&[(Own, "core.hookspath", "/mine")]));
     }
 
@@ -257,8 +347,16 @@ mod tests {
         let theirs = (Theirs, "remote.o.uploadpack", "/evil");
         for (lines, program, is_foreign) in [
             (&[theirs][..], "git-upload-pack", true),
-            (&[theirs, (Own, "remote.o.uploadpack", "/mine")], "/mine", true),
-            (&[(Own, "remote.p.uploadpack", "/mine")], "git-upload-pack", false),
+            (
+                &[theirs, (Own, "remote.o.uploadpack", "/mine")],
+                "/mine",
+                true,
+            ),
+            (
+                &[(Own, "remote.p.uploadpack", "/mine")],
+                "git-upload-pack",
+                false,
+            ),
         ] {
             let settings = settings(lines);
             assert_eq!(upload_pack(&settings, "o"), program.as_bytes());
@@ -268,10 +366,18 @@ mod tests {
 
     #[test]
     fn parameters_stand_behind_those_of_the_caller() {
-        let settings =
-            vec![(b"a.b".to_vec(), b"it's !".to_vec()), (b"filter.x=y.clean".to_vec(), b"".to_vec())];
-        let shield = Shield { settings, ..Shield::default() };
+        let settings = vec![
+            (b"a.b".to_vec(), b"it's !".to_vec()),
+            (b"filter.x=y.clean".to_vec(), b"".to_vec()),
+        ];
+        let shield = Shield {
+            settings,
+            ..Shield::default()
+        };
         let text = String::from_utf8(shield.parameters(b"'c.d'='e'")).unwrap();
-        assert_eq!(text, r#"'c.d'='e' 'a.b=it'\''s '\!'' 'filter.x=y.clean'=''"#);
+        assert_eq!(
+            text,
+            r#"'c.d'='e' 'a.b=it'\''s '\!'' 'filter.x=y.clean'=''"#
+        );
     }
 }

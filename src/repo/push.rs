@@ -12,9 +12,10 @@ pub struct DefaultBranch {
 }
 
 impl Repo {
-    /// The commits that a push brings and that the remote does not have, as far as this clone knows: neither
-    /// behind its remote-tracking branches nor behind what it said it has. `updates` are pairs of object names
-    /// in hex, the new one and the one that the remote has. A tag of something that is no commit brings none.
+    /// The commits that a push brings and that the remote does not have, as far as this clone
+    /// knows: neither behind its remote-tracking branches nor behind what it said it has. `updates`
+    /// are pairs of object names in hex, the new one and the one that the remote has. A tag of
+    /// something that is no commit brings none.
     ///
     /// # Errors
     /// [`RepoError::Missing`] when a new object is not in this clone.
@@ -39,7 +40,8 @@ impl Repo {
         Ok(span)
     }
 
-    /// What `refs/remotes/REMOTE/HEAD` names, else the branch `main` of the remote, else `master`, as last fetched.
+    /// What `refs/remotes/REMOTE/HEAD` names, else the branch `main` of the remote, else `master`,
+    /// as last fetched.
     ///
     /// # Errors
     /// [`RepoError::Git`] when the references cannot be read.
@@ -50,23 +52,40 @@ impl Repo {
         let commits = self.named_commits()?;
         let known = |name: &str| {
             let full = format!("{start}{name}");
-            commits.iter().find(|(other, _)| *other == full.as_bytes()).map(|(_, commit)| *commit)
+            commits
+                .iter()
+                .find(|(other, _)| *other == full.as_bytes())
+                .map(|(_, commit)| *commit)
         };
-        let names = named.into_iter().chain(["main".to_owned(), "master".to_owned()]);
-        let mut found = names.filter_map(|name| Some(DefaultBranch { tip: known(&name)?.into(), name }));
+        let names = named
+            .into_iter()
+            .chain(["main".to_owned(), "master".to_owned()]);
+        let mut found = names.filter_map(|name| {
+            Some(DefaultBranch {
+                tip: known(&name)?.into(),
+                name,
+            })
+        });
         Ok(found.next())
     }
 
     /// The commit behind a name in hex, where this clone has it.
     #[must_use]
     pub fn known_commit(&self, hex: &str) -> Option<ObjectId> {
-        let object = self.git.find_object(self.oid(hex.parse().ok()?), None).ok()?;
+        let object = self
+            .git
+            .find_object(self.oid(hex.parse().ok()?), None)
+            .ok()?;
         Some(object.peel_to_commit().ok()?.id().into())
     }
 
     fn pushed_commit(&self, new: &str) -> Result<Option<ObjectId>, RepoError> {
-        let id = new.parse().map_err(|_| RepoError::Revision(new.to_owned()))?;
+        let id = new
+            .parse()
+            .map_err(|_| RepoError::Revision(new.to_owned()))?;
         let end = self.pushed(id)?.end;
-        Ok(end.filter(|(kind, _)| *kind == ObjectKind::Commit).map(|(_, commit)| commit))
+        Ok(end
+            .filter(|(kind, _)| *kind == ObjectKind::Commit)
+            .map(|(_, commit)| commit))
     }
 }

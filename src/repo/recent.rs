@@ -1,5 +1,5 @@
-//! What was read last, up to a bound: a tree is read as the one of its commit and again as the one of a parent, soon
-//! after.
+//! What was read last, up to a bound: a tree is read as the one of its commit and again as the one
+//! of a parent, soon after.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hash};
@@ -20,7 +20,12 @@ pub(super) struct Recent<K, V> {
 
 impl<K: Copy + Eq + Hash, V: Clone> Recent<K, V> {
     pub(super) fn new(most: usize) -> Self {
-        Self { young: Generation::default(), old: Generation::default(), weight: 0, most }
+        Self {
+            young: Generation::default(),
+            old: Generation::default(),
+            weight: 0,
+            most,
+        }
     }
 
     /// What is known under a key, else what `read` gives.

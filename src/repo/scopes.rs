@@ -8,9 +8,11 @@ use super::{Repo, RepoError};
 /// Who wrote a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SettingOwner {
-    /// The user or the machine: the global and the system's configuration, `git -c` and `GIT_CONFIG_*`.
+    /// The user or the machine: the global and the system's configuration, `git -c` and
+    /// `GIT_CONFIG_*`.
     User,
-    /// Whoever brought the folder: `.git/config` and that of a linked work tree, with what they include.
+    /// Whoever brought the folder: `.git/config` and that of a linked work tree, with what they
+    /// include.
     Repository,
 }
 
@@ -40,14 +42,19 @@ impl Repo {
         Ok(parsed(&answer(command, b"")?.unwrap_or_default()))
     }
 
-    /// The settings of one section, in git's order. git is started only where libgit2 would read others.
+    /// The settings of one section, in git's order. git is started only where libgit2 would read
+    /// others.
     ///
     /// # Errors
     /// [`RepoError::Git`] when a file cannot be read.
     pub fn section(&self, name: &str) -> Result<Vec<Setting>, RepoError> {
         if let Some(all) = self.read_by_git()? {
             let start = format!("{name}.").into_bytes();
-            return Ok(all.iter().filter(|setting| setting.name.starts_with(&start)).cloned().collect());
+            return Ok(all
+                .iter()
+                .filter(|setting| setting.name.starts_with(&start))
+                .cloned()
+                .collect());
         }
         let config = self.git.config()?;
         let mut settings = Vec::new();
@@ -59,7 +66,11 @@ impl Repo {
                 _ => SettingOwner::User,
             };
             let value = entry.has_value().then(|| entry.value_bytes().to_owned());
-            settings.push(Setting { owner, name: entry.name_bytes().to_owned(), value });
+            settings.push(Setting {
+                owner,
+                name: entry.name_bytes().to_owned(),
+                value,
+            });
         }
         Ok(settings)
     }
@@ -71,10 +82,18 @@ fn parsed(list: &[u8]) -> Vec<Setting> {
     let mut settings = Vec::new();
     while let (Some(scope), Some(line)) = (parts.next(), parts.next()) {
         let is_own = matches!(scope, b"system" | b"global" | b"command");
-        let owner = if is_own { SettingOwner::User } else { SettingOwner::Repository };
+        let owner = if is_own {
+            SettingOwner::User
+        } else {
+            SettingOwner::Repository
+        };
         let mut halves = line.splitn(2, |byte| *byte == b'\n');
         let name = halves.next().unwrap_or_default().to_owned();
-        settings.push(Setting { owner, name, value: halves.next().map(<[u8]>::to_owned) });
+        settings.push(Setting {
+            owner,
+            name,
+            value: halves.next().map(<[u8]>::to_owned),
+        });
     }
     settings
 }
@@ -89,7 +108,14 @@ mod tests {
         let settings = parsed(list);
         let shown: Vec<String> = settings
             .iter()
-            .map(|it| format!("{:?} {} {}", it.owner, it.name.escape_ascii(), it.text().escape_ascii()))
+            .map(|it| {
+                format!(
+                    "{:?} {} {}",
+                    it.owner,
+                    it.name.escape_ascii(),
+                    it.text().escape_ascii()
+                )
+            })
             .collect();
         let expected = [
             "User user.name Ana",

@@ -19,7 +19,10 @@ impl Sandbox {
 
     /// With options of `git init`.
     fn of(options: &[&str]) -> Self {
-        let sandbox = Self { home: TempDir::new().unwrap(), clock: std::cell::Cell::new(1_700_000_000) };
+        let sandbox = Self {
+            home: TempDir::new().unwrap(),
+            clock: std::cell::Cell::new(1_700_000_000),
+        };
         fs::create_dir(sandbox.top()).unwrap();
         sandbox.git(&[&["init", "-q", "-b", "main"], options].concat());
         sandbox.git(&["config", "user.name", "Ana Silva"]);
@@ -37,12 +40,22 @@ impl Sandbox {
 
     fn git_in(&self, folder: &Path, args: &[&str]) -> String {
         let output = self.git_output(folder, args);
-        assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+        assert!(
+            output.status.success(),
+            "git {args:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout)
+            .unwrap()
+            .trim_end()
+            .to_owned()
     }
 
     fn git_fails(&self, args: &[&str]) {
-        assert!(!self.git_output(&self.top(), args).status.success(), "git {args:?}");
+        assert!(
+            !self.git_output(&self.top(), args).status.success(),
+            "git {args:?}"
+        );
     }
 
     fn git_output(&self, folder: &Path, args: &[&str]) -> std::process::Output {
@@ -124,7 +137,10 @@ fn a_linked_work_tree_shares_hooks_and_exclude() {
 #[test]
 fn what_cannot_be_opened_is_named() {
     let nowhere = TempDir::new().unwrap();
-    assert!(matches!(Repo::discover(nowhere.path()), Err(RepoError::NotARepository(_))));
+    assert!(matches!(
+        Repo::discover(nowhere.path()),
+        Err(RepoError::NotARepository(_))
+    ));
 
     let sandbox = Sandbox::new();
     let bare = sandbox.home.path().join("bare");
@@ -157,7 +173,13 @@ fn staged_changes_are_head_against_the_index() {
         .staged_changes()
         .unwrap()
         .into_iter()
-        .map(|change| (change.path, change.old.map(|e| e.mode), change.new.map(|e| e.mode)))
+        .map(|change| {
+            (
+                change.path,
+                change.old.map(|e| e.mode),
+                change.new.map(|e| e.mode),
+            )
+        })
         .collect();
     assert_eq!(
         shown,
@@ -171,7 +193,12 @@ fn staged_changes_are_head_against_the_index() {
     assert_eq!(repo.head_blob("changed").unwrap().unwrap(), b"3");
     assert_eq!(repo.index_blob("promised").unwrap(), None);
     assert_eq!(repo.head_entry("nothing/here").unwrap(), None);
-    let paths: Vec<String> = repo.index_entries().unwrap().into_iter().map(|entry| entry.path).collect();
+    let paths: Vec<String> = repo
+        .index_entries()
+        .unwrap()
+        .into_iter()
+        .map(|entry| entry.path)
+        .collect();
     assert_eq!(paths, ["changed", "new"]);
 }
 
@@ -192,7 +219,12 @@ fn a_conflict_shows_its_three_stages_and_an_odd_path_is_reported() {
     for (name, stage) in stages {
         let line = format!("100644 {} {stage}\ta\n", id(name));
         let status = Command::new("sh")
-            .args(["-c", "printf '%s' \"$1\" | git update-index --index-info", "sh", &line])
+            .args([
+                "-c",
+                "printf '%s' \"$1\" | git update-index --index-info",
+                "sh",
+                &line,
+            ])
             .current_dir(sandbox.top())
             .env_clear()
             .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
@@ -200,9 +232,16 @@ fn a_conflict_shows_its_three_stages_and_an_odd_path_is_reported() {
         assert!(status.unwrap().success());
     }
     let repo = sandbox.open();
-    let found: Vec<_> =
-        repo.index_entries().unwrap().into_iter().map(|entry| (entry.path, entry.stage, entry.id)).collect();
-    assert_eq!(found, stages.map(|(name, stage)| ("a".to_owned(), stage, id(name))));
+    let found: Vec<_> = repo
+        .index_entries()
+        .unwrap()
+        .into_iter()
+        .map(|entry| (entry.path, entry.stage, entry.id))
+        .collect();
+    assert_eq!(
+        found,
+        stages.map(|(name, stage)| ("a".to_owned(), stage, id(name)))
+    );
     assert_eq!(repo.index_blob("a").unwrap(), None);
     assert_eq!(repo.odd_paths().unwrap(), ["\\xff.env"]);
     assert_eq!(repo.staged_changes().unwrap(), []);
@@ -211,13 +250,15 @@ fn a_conflict_shows_its_three_stages_and_an_odd_path_is_reported() {
 #[test]
 fn attributes_and_ignore_rules_are_those_of_git() {
     let sandbox = Sandbox::new();
-    let attributes =
-        "[attr]stax diff=stax merge=stax\n*.sops.yaml stax\n.sops.yaml -stax !diff !merge\n*.bin -diff\n";
+    let attributes = "[attr]stax diff=stax merge=stax\n*.sops.yaml stax\n.sops.yaml -stax !diff !merge\n*.bin -diff\n";
     sandbox.write(".gitattributes", attributes);
     sandbox.write(".gitignore", "*.log\n");
     let repo = sandbox.open();
     let value = |path, name| repo.attribute(path, name).unwrap();
-    assert_eq!(value("app/x.sops.yaml", "diff"), Attribute::Value("stax".to_owned()));
+    assert_eq!(
+        value("app/x.sops.yaml", "diff"),
+        Attribute::Value("stax".to_owned())
+    );
     assert_eq!(value("app/x.sops.yaml", "stax"), Attribute::True);
     assert_eq!(value(".sops.yaml", "diff"), Attribute::Unspecified);
     assert_eq!(value(".sops.yaml", "stax"), Attribute::False);
@@ -231,21 +272,34 @@ fn attributes_and_ignore_rules_are_those_of_git() {
 fn configuration_is_written_so_that_git_reads_the_same() {
     let sandbox = Sandbox::new();
     let repo = sandbox.open();
-    let command = "f(){ \"/opt/a b/stax\" git textconv \"$1\" 2>/dev/null || cat \"$1\"; }; f # \\ ;";
+    let command =
+        "f(){ \"/opt/a b/stax\" git textconv \"$1\" 2>/dev/null || cat \"$1\"; }; f # \\ ;";
     repo.set_config("diff.stax.textconv", command).unwrap();
     assert_eq!(sandbox.git(&["config", "diff.stax.textconv"]), command);
-    assert_eq!(repo.config_string("diff.stax.textconv").unwrap().unwrap(), command);
+    assert_eq!(
+        repo.config_string("diff.stax.textconv").unwrap().unwrap(),
+        command
+    );
     repo.set_config("diff.stax.cachetextconv", "false").unwrap();
-    assert_eq!(repo.config_bool("diff.stax.cachetextconv").unwrap(), Some(false));
+    assert_eq!(
+        repo.config_bool("diff.stax.cachetextconv").unwrap(),
+        Some(false)
+    );
     assert_eq!(repo.config_bool("stax.useCommand").unwrap(), None);
     repo.add_config("stax.allowEnv", "A").unwrap();
     repo.add_config("stax.allowEnv", "B").unwrap();
     assert_eq!(repo.config_multi("stax.allowEnv").unwrap(), ["A", "B"]);
-    assert_eq!(sandbox.git(&["config", "--get-all", "stax.allowEnv"]), "A\nB");
+    assert_eq!(
+        sandbox.git(&["config", "--get-all", "stax.allowEnv"]),
+        "A\nB"
+    );
     assert!(repo.unset_config("stax.allowEnv").unwrap());
     assert!(!repo.unset_config("stax.allowEnv").unwrap());
     assert!(repo.config_multi("stax.allowEnv").unwrap().is_empty());
-    assert_eq!(repo.user().unwrap(), Some(("Ana Silva".to_owned(), "ana@example.com".to_owned())));
+    assert_eq!(
+        repo.user().unwrap(),
+        Some(("Ana Silva".to_owned(), "ana@example.com".to_owned()))
+    );
 }
 
 #[test]
@@ -265,20 +319,39 @@ fn history_keeps_side_branches_and_matches_git() {
     let repo = sandbox.open();
     for path in ["d/s", "other", "d", "none", "d/s/x"] {
         // git also lists a merge that took one side; only what no parent holds is a change here
-        let expected = sandbox.git(&["log", "--full-history", "--no-merges", "--format=%H", "--", path]);
+        let expected = sandbox.git(&[
+            "log",
+            "--full-history",
+            "--no-merges",
+            "--format=%H",
+            "--",
+            path,
+        ]);
         let expected: Vec<ObjectId> = expected.lines().map(|line| line.parse().unwrap()).collect();
         let expected = if path == "d" { Vec::new() } else { expected };
         assert_eq!(ids(&history(&repo, &[path]), path), expected, "{path}");
     }
     let walk = history(&repo, &["other", "d/s", "d"]);
-    assert_eq!(["other", "d/s", "d"].map(|path| ids(&walk, path).len()), [2, 4, 0]);
+    assert_eq!(
+        ["other", "d/s", "d"].map(|path| ids(&walk, path).len()),
+        [2, 4, 0]
+    );
     let versions: Vec<_> = walk.versions("d/s").collect();
     let ((removed, gone), (created, new)) = (versions[0], versions[3]);
-    assert_eq!((removed.id, gone.new, removed.summary.as_str()), (last, None, "remove and more"));
-    assert_eq!((gone.old.as_slice(), new.old.len()), ([new.new].as_slice(), 0));
+    assert_eq!(
+        (removed.id, gone.new, removed.summary.as_str()),
+        (last, None, "remove and more")
+    );
+    assert_eq!(
+        (gone.old.as_slice(), new.old.len()),
+        ([new.new].as_slice(), 0)
+    );
     assert_eq!(repo.entry_at(first, "d/s").unwrap(), new.new);
     assert_eq!(repo.entry_at(first, "d").unwrap(), None);
-    assert_eq!((created.id, repo.parents_of(first).unwrap().len()), (first, 0));
+    assert_eq!(
+        (created.id, repo.parents_of(first).unwrap().len()),
+        (first, 0)
+    );
     assert_eq!(
         (created.author_name.as_str(), created.author_email.as_str()),
         ("Ana Silva", "ana@example.com")
@@ -299,9 +372,15 @@ fn a_shallow_clone_says_so_and_ends_at_its_edge() {
     let repo = Repo::discover(&clone).unwrap();
     assert!(repo.is_shallow() && !sandbox.open().is_shallow());
     let walk = history(&repo, &["a"]);
-    assert_eq!((ids(&walk, "a"), walk.changed[0].paths[0].old.len()), (vec![edge], 0));
+    assert_eq!(
+        (ids(&walk, "a"), walk.changed[0].paths[0].old.len()),
+        (vec![edge], 0)
+    );
     let tips = repo.branch_tips().unwrap();
-    assert_eq!(tips, [("main".to_owned(), edge), ("origin/main".to_owned(), edge)]);
+    assert_eq!(
+        tips,
+        [("main".to_owned(), edge), ("origin/main".to_owned(), edge)]
+    );
 }
 
 #[test]
@@ -317,7 +396,11 @@ fn an_empty_repository_has_no_history_and_a_missing_object_is_named() {
         (id.to_string().as_str(), id.short().as_str()),
         ("0123456789abcdef0123456789abcdef01234567", "0123456")
     );
-    assert!("+123456789abcdef0123456789abcdef01234567".parse::<ObjectId>().is_err());
+    assert!(
+        "+123456789abcdef0123456789abcdef01234567"
+            .parse::<ObjectId>()
+            .is_err()
+    );
     let commit = sandbox.commit("a", "1");
     assert!(matches!(repo.blob(commit), Err(RepoError::Corrupt(_))));
 }
@@ -347,8 +430,11 @@ fn a_blob_that_is_stored_again_is_not_removed() {
     // as if the first time were a while ago
     let name = id.to_string();
     let (folder, file) = name.split_at(2);
-    let object = fs::File::open(sandbox.top().join(".git/objects").join(folder).join(file)).unwrap();
-    object.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+    let object =
+        fs::File::open(sandbox.top().join(".git/objects").join(folder).join(file)).unwrap();
+    object
+        .set_modified(std::time::SystemTime::UNIX_EPOCH)
+        .unwrap();
     assert!(!repo.remove_loose(found[0]).unwrap());
     let found = repo.unreachable_blobs().unwrap();
     sandbox.git(&["hash-object", "-w", "x"]);

@@ -30,8 +30,11 @@ impl Repo {
     /// # Errors
     /// [`RepoError::Missing`] when it is not in this clone.
     pub fn kind_of(&self, id: ObjectId) -> Result<ObjectKind, RepoError> {
-        let (_, kind) =
-            self.git.odb()?.read_header(self.oid(id)).map_err(|error| RepoError::reading(&error, id))?;
+        let (_, kind) = self
+            .git
+            .odb()?
+            .read_header(self.oid(id))
+            .map_err(|error| RepoError::reading(&error, id))?;
         match kind {
             ObjectType::Commit => Ok(ObjectKind::Commit),
             ObjectType::Tag => Ok(ObjectKind::Tag),
@@ -55,7 +58,10 @@ impl Repo {
                 return Ok(found);
             }
             found.tags.push(at);
-            let tag = self.git.find_tag(self.oid(at)).map_err(|error| RepoError::reading(&error, at))?;
+            let tag = self
+                .git
+                .find_tag(self.oid(at))
+                .map_err(|error| RepoError::reading(&error, at))?;
             at = tag.target_id().into();
         }
     }
@@ -66,7 +72,9 @@ impl Repo {
     /// [`RepoError::Missing`] when it is not in this clone.
     pub fn text_of(&self, id: ObjectId) -> Result<Vec<u8>, RepoError> {
         let odb = self.git.odb()?;
-        let object = odb.read(self.oid(id)).map_err(|error| RepoError::reading(&error, id))?;
+        let object = odb
+            .read(self.oid(id))
+            .map_err(|error| RepoError::reading(&error, id))?;
         Ok(object.data().to_vec())
     }
 
@@ -84,7 +92,9 @@ impl Repo {
         let commits = self.commits(&odb, span, None)?;
         for row in commits.order().iter().rev() {
             let id: Oid = commits.id(*row);
-            let object = odb.read(id).map_err(|error| RepoError::reading(&error, id.into()))?;
+            let object = odb
+                .read(id)
+                .map_err(|error| RepoError::reading(&error, id.into()))?;
             visit(id.into(), object.data())?;
         }
         Ok(())

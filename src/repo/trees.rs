@@ -34,10 +34,14 @@ impl RawEntry<'_> {
     }
 
     pub(super) fn entry(&self) -> TreeEntry {
-        TreeEntry { id: self.id.into(), mode: self.mode }
+        TreeEntry {
+            id: self.id.into(),
+            mode: self.mode,
+        }
     }
 
-    /// git sorts folders as if their names ended in a slash. A file and a folder of one name are two.
+    /// git sorts folders as if their names ended in a slash. A file and a folder of one name are
+    /// two.
     fn place(&self, other: &RawEntry<'_>) -> Ordering {
         let common = self.name.len().min(other.name.len());
         let next = |entry: &RawEntry<'_>| match entry.name.get(common) {
@@ -45,7 +49,9 @@ impl RawEntry<'_> {
             None if entry.is_tree() => b'/',
             None => 0,
         };
-        self.name[..common].cmp(&other.name[..common]).then_with(|| next(self).cmp(&next(other)))
+        self.name[..common]
+            .cmp(&other.name[..common])
+            .then_with(|| next(self).cmp(&next(other)))
     }
 }
 
@@ -54,8 +60,8 @@ pub(super) fn file(entry: TreeEntry) -> Option<TreeEntry> {
     (entry.mode != TREE && entry.mode != SUBMODULE).then_some(entry)
 }
 
-/// The entries of a raw tree: octal mode, blank, name, NUL, the bytes of an object's name. `None` for a
-/// broken tree.
+/// The entries of a raw tree: octal mode, blank, name, NUL, the bytes of an object's name. `None`
+/// for a broken tree.
 #[derive(Clone, Default)]
 pub(super) struct TreeEntries<'a> {
     rest: &'a [u8],
@@ -81,7 +87,10 @@ impl<'a> Iterator for TreeEntries<'a> {
 
 impl<'a> TreeEntries<'a> {
     pub(super) fn new(tree: &'a OdbObject<'_>) -> Self {
-        Self { rest: tree.data(), tail: 1 + tree.id().as_bytes().len() }
+        Self {
+            rest: tree.data(),
+            tail: 1 + tree.id().as_bytes().len(),
+        }
     }
 
     /// How many bytes the first entry has.
@@ -95,7 +104,11 @@ impl<'a> TreeEntries<'a> {
         let (text, id) = entry.split_at(entry.len() - self.tail);
         let blank = text.iter().position(|byte| *byte == b' ')?;
         let mode = u32::from_str_radix(std::str::from_utf8(&text[..blank]).ok()?, 8).ok()?;
-        Some(RawEntry { mode, name: &text[blank + 1..], id: Oid::from_bytes(&id[1..]).ok()? })
+        Some(RawEntry {
+            mode,
+            name: &text[blank + 1..],
+            id: Oid::from_bytes(&id[1..]).ok()?,
+        })
     }
 
     /// The entries that are wanted by their names; the others are passed over unread.
@@ -105,7 +118,9 @@ impl<'a> TreeEntries<'a> {
         mut take: impl FnMut(T, RawEntry<'a>) -> Result<(), RepoError>,
     ) -> Result<Option<()>, RepoError> {
         while !self.rest.is_empty() {
-            let Some(len) = self.len() else { return Ok(None) };
+            let Some(len) = self.len() else {
+                return Ok(None);
+            };
             let text = &self.rest[..len - self.tail];
             // a mode has five or six digits
             let name = match text {
@@ -113,7 +128,9 @@ impl<'a> TreeEntries<'a> {
                 _ => return Ok(None),
             };
             if let Some(found) = wanted(name) {
-                let Some(entry) = self.peek() else { return Ok(None) };
+                let Some(entry) = self.peek() else {
+                    return Ok(None);
+                };
                 take(found, entry)?;
             }
             self.rest = &self.rest[len..];
@@ -139,16 +156,32 @@ fn differing<'a>(mut new: TreeEntries<'a>, mut old: TreeEntries<'a>) -> Option<V
     let mut pairs = Vec::new();
     loop {
         new.skip_equal(&mut old);
-        let here = if new.rest.is_empty() { None } else { Some(new.peek()?) };
-        let there = if old.rest.is_empty() { None } else { Some(old.peek()?) };
+        let here = if new.rest.is_empty() {
+            None
+        } else {
+            Some(new.peek()?)
+        };
+        let there = if old.rest.is_empty() {
+            None
+        } else {
+            Some(old.peek()?)
+        };
         let order = match (&here, &there) {
             (None, None) => return Some(pairs),
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
             (Some(here), Some(there)) => here.place(there),
         };
-        let here = if order.is_le() { new.next().flatten() } else { None };
-        let there = if order.is_ge() { old.next().flatten() } else { None };
+        let here = if order.is_le() {
+            new.next().flatten()
+        } else {
+            None
+        };
+        let there = if order.is_ge() {
+            old.next().flatten()
+        } else {
+            None
+        };
         pairs.push((here, there));
     }
 }
@@ -157,7 +190,8 @@ fn differing<'a>(mut new: TreeEntries<'a>, mut old: TreeEntries<'a>) -> Option<V
 pub(super) struct Trees<'a> {
     odb: &'a Odb<'a>,
     recent: Recent<Oid, Rc<OdbObject<'a>>>,
-    /// Names that are not UTF-8 are shown too, with what they lack replaced. No policy can name them.
+    /// Names that are not UTF-8 are shown too, with what they lack replaced. No policy can name
+    /// them.
     with_odd_names: bool,
 }
 
@@ -166,21 +200,32 @@ pub(super) type VisitPath<'v> = &'v mut dyn FnMut(&str, Option<TreeEntry>, &[Opt
 
 impl<'a> Trees<'a> {
     pub(super) fn new(odb: &'a Odb<'a>) -> Self {
-        Self { odb, recent: Recent::new(KEPT), with_odd_names: false }
+        Self {
+            odb,
+            recent: Recent::new(KEPT),
+            with_odd_names: false,
+        }
     }
 
     pub(super) fn with_odd_names(odb: &'a Odb<'a>) -> Self {
-        Self { with_odd_names: true, ..Self::new(odb) }
+        Self {
+            with_odd_names: true,
+            ..Self::new(odb)
+        }
     }
 
     fn read(&mut self, tree: Oid) -> Result<Rc<OdbObject<'a>>, RepoError> {
         let odb = self.odb;
-        let read = || odb.read(tree).map(Rc::new).map_err(|error| RepoError::reading(&error, tree.into()));
+        let read = || {
+            odb.read(tree)
+                .map(Rc::new)
+                .map_err(|error| RepoError::reading(&error, tree.into()))
+        };
         self.recent.get(tree, |object| object.len(), read)
     }
 
-    /// Shows each file that differs from what every parent holds. A folder equal to that of any parent holds
-    /// no such file and is not entered.
+    /// Shows each file that differs from what every parent holds. A folder equal to that of any
+    /// parent holds no such file and is not entered.
     pub(super) fn compare(
         &mut self,
         new: Option<Oid>,
@@ -205,11 +250,21 @@ impl<'a> Trees<'a> {
         let old_objects = old.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         let sides: Vec<TreeEntries<'_>> = old_objects.iter().map(entries).collect();
         // what differs from every parent differs from the first
-        let pairs = differing(entries(&new_object), sides.first().cloned().unwrap_or_default());
-        let broken =
-            || RepoError::Corrupt(new.or(old.first().copied().flatten()).unwrap_or(Oid::ZERO_SHA1).into());
+        let pairs = differing(
+            entries(&new_object),
+            sides.first().cloned().unwrap_or_default(),
+        );
+        let broken = || {
+            RepoError::Corrupt(
+                new.or(old.first().copied().flatten())
+                    .unwrap_or(Oid::ZERO_SHA1)
+                    .into(),
+            )
+        };
         for (here, first) in pairs.ok_or_else(broken)? {
-            let Some(entry) = here.or(first) else { continue };
+            let Some(entry) = here.or(first) else {
+                continue;
+            };
             let name = String::from_utf8_lossy(entry.name);
             if matches!(name, Cow::Owned(_)) && !self.with_odd_names {
                 continue;
@@ -224,7 +279,12 @@ impl<'a> Trees<'a> {
             path.push_str(&name);
             if entry.is_tree() {
                 let id = |entry: &Option<RawEntry<'_>>| entry.map(|entry| entry.id);
-                self.compare_below(path, id(&here), &there.iter().map(id).collect::<Vec<_>>(), visit)?;
+                self.compare_below(
+                    path,
+                    id(&here),
+                    &there.iter().map(id).collect::<Vec<_>>(),
+                    visit,
+                )?;
             } else {
                 let file = |entry: &Option<RawEntry<'_>>| entry.and_then(|entry| entry.file());
                 let (new, old) = (file(&here), there.iter().map(file).collect::<Vec<_>>());
@@ -240,7 +300,9 @@ impl<'a> Trees<'a> {
 
 /// Nothing where there is no tree.
 fn entries<'t>(tree: &'t Option<Rc<OdbObject<'_>>>) -> TreeEntries<'t> {
-    tree.as_ref().map(|tree| TreeEntries::new(tree)).unwrap_or_default()
+    tree.as_ref()
+        .map(|tree| TreeEntries::new(tree))
+        .unwrap_or_default()
 }
 
 /// The entry of the same name and kind.

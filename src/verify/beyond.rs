@@ -33,14 +33,22 @@ impl Beyond {
         in_scope: &dyn Fn(&str) -> bool,
     ) -> Result<Self, VerifyError> {
         let mut unread = std::mem::take(&mut gathered.unread);
-        for entry in workspace.repo()?.index_entries()?.iter().filter(|entry| entry.is_submodule()) {
+        for entry in workspace
+            .repo()?
+            .index_entries()?
+            .iter()
+            .filter(|entry| entry.is_submodule())
+        {
             if in_scope(&entry.path)
                 && let Some(why) = of_submodule(&workspace.root().join(&entry.path), &entry.path)
             {
                 unread.push((entry.path.clone(), why));
             }
         }
-        Ok(Self { is_empty: gathered.facts.entries.is_empty(), unread })
+        Ok(Self {
+            is_empty: gathered.facts.entries.is_empty(),
+            unread,
+        })
     }
 
     pub(super) fn findings(self) -> Vec<Finding> {
@@ -58,12 +66,15 @@ fn of_submodule(folder: &Path, path: &str) -> Option<String> {
     if !folder.join(".git").exists() {
         return Some("a submodule that is not checked out".to_owned());
     }
-    let found = Repo::discover(folder).map_err(|error| error.to_string()).and_then(look_into);
+    let found = Repo::discover(folder)
+        .map_err(|error| error.to_string())
+        .and_then(look_into);
     match found {
         Ok(false) => None,
-        Ok(true) => {
-            Some(format!("a submodule with SOPS files: stax -C {} secrets verify", shell_words::quote(path)))
-        }
+        Ok(true) => Some(format!(
+            "a submodule with SOPS files: stax -C {} secrets verify",
+            shell_words::quote(path)
+        )),
         Err(why) => Some(format!("a submodule: {why}")),
     }
 }
@@ -71,8 +82,10 @@ fn of_submodule(folder: &Path, path: &str) -> Option<String> {
 /// Whether there is a SOPS file, those first whose names say so.
 fn look_into(repo: Repo) -> Result<bool, String> {
     let workspace = Workspace::over(repo, Caller::Git);
-    let mut entries =
-        workspace.repo().and_then(|repo| Ok(repo.index_entries()?)).map_err(|error| error.to_string())?;
+    let mut entries = workspace
+        .repo()
+        .and_then(|repo| Ok(repo.index_entries()?))
+        .map_err(|error| error.to_string())?;
     if entries.iter().any(IndexEntry::is_submodule) {
         return Err("it has submodules of its own".to_owned());
     }
@@ -81,12 +94,17 @@ fn look_into(repo: Repo) -> Result<bool, String> {
     });
     entries.sort_by_key(|entry| !says_secret(&entry.path));
     for entry in entries.iter().take(MAX_READ) {
-        if workspace.sniff(entry.path.as_ref()).is_ok_and(|traits| traits.is_sealed()) {
+        if workspace
+            .sniff(entry.path.as_ref())
+            .is_ok_and(|traits| traits.is_sealed())
+        {
             return Ok(true);
         }
     }
     match entries.len() > MAX_READ {
-        true => Err(format!("it has more than {MAX_READ} files that may be SOPS files")),
+        true => Err(format!(
+            "it has more than {MAX_READ} files that may be SOPS files"
+        )),
         false => Ok(false),
     }
 }

@@ -1,5 +1,5 @@
-//! The exceptions of `.stax/vault.json`, read from the tree whose word counts: never from the change that they
-//! would excuse.
+//! The exceptions of `.stax/vault.json`, read from the tree whose word counts: never from the
+//! change that they would excuse.
 
 use super::error::VerifyError;
 use super::finding::Finding;
@@ -28,9 +28,13 @@ impl Exceptions {
         }
     }
 
-    /// Of a commit, or a tree; of a file that breaks its rules none count, and B01 says why it does.
+    /// Of a commit, or a tree; of a file that breaks its rules none count, and B01 says why it
+    /// does.
     pub fn of(workspace: &Workspace, commit: ObjectId) -> Result<Self, VerifyError> {
-        let text = workspace.repo()?.blob_at(commit, VAULT)?.and_then(|bytes| String::from_utf8(bytes).ok());
+        let text = workspace
+            .repo()?
+            .blob_at(commit, VAULT)?
+            .and_then(|bytes| String::from_utf8(bytes).ok());
         let vault = text.and_then(|text| vault(&text).0);
         Ok(Self(vault.map(|vault| vault.allow).unwrap_or_default()))
     }
@@ -41,16 +45,24 @@ impl Exceptions {
 
     /// Why a finding is accepted. An entry without a key covers the whole file.
     pub fn why(&self, rule: RuleId, path: &str, key: Option<&str>) -> Option<&str> {
-        self.0.iter().find(|allow| covers(allow, rule, path, key)).map(|allow| allow.why.as_str())
+        self.0
+            .iter()
+            .find(|allow| covers(allow, rule, path, key))
+            .map(|allow| allow.why.as_str())
     }
 
     /// Takes out what is accepted, and says why.
     pub fn take(&self, findings: &mut Vec<Finding>) -> Vec<Accepted> {
         let mut accepted = Vec::new();
         findings.retain(|finding| {
-            let why = self.why(finding.rule, &finding.path, finding.key.as_deref()).map(str::to_owned);
+            let why = self
+                .why(finding.rule, &finding.path, finding.key.as_deref())
+                .map(str::to_owned);
             let is_left = why.is_none();
-            accepted.extend(why.map(|why| Accepted { finding: finding.clone(), why }));
+            accepted.extend(why.map(|why| Accepted {
+                finding: finding.clone(),
+                why,
+            }));
             is_left
         });
         accepted
@@ -64,8 +76,9 @@ pub fn covers(allow: &Allow, rule: RuleId, path: &str, key: Option<&str>) -> boo
     fits && allow.path == path && allow.rule.parse() == Ok(rule)
 }
 
-/// The bindings and exceptions of `.stax/vault.json` as far as this stax knows them, and what is wrong with the file. An
-/// exception of what is no rule, or knows none, is wrong; in a file of a newer stax it is left out.
+/// The bindings and exceptions of `.stax/vault.json` as far as this stax knows them, and what is
+/// wrong with the file. An exception of what is no rule, or knows none, is wrong; in a file of a
+/// newer stax it is left out.
 pub(super) fn vault(text: &str) -> (Option<Vault>, Option<VaultError>) {
     match (Vault::parse(text), Vault::known(text)) {
         (Ok(vault), _) => match vault.allow.iter().find_map(fault) {
@@ -86,7 +99,10 @@ fn fault(allow: &Allow) -> Option<VaultError> {
         Ok(rule) if !rule.may_be_allowed => "this rule knows no exception",
         Ok(_) => return None,
     };
-    Some(VaultError::Allow { rule: allow.rule.chars().take(64).collect(), why })
+    Some(VaultError::Allow {
+        rule: allow.rule.chars().take(64).collect(),
+        why,
+    })
 }
 
 #[cfg(test)]
@@ -96,13 +112,19 @@ mod tests {
     #[test]
     fn exceptions_name_a_rule_and_never_one_against_forgeries() {
         let with = |allow: &str| {
-            vault(&format!(r#"{{"version": 1, "backend": "sops-age", "files": [], "allow": [{allow}]}}"#))
+            vault(&format!(
+                r#"{{"version": 1, "backend": "sops-age", "files": [], "allow": [{allow}]}}"#
+            ))
         };
         let known = with(
             r#"{"rule": "plaintext", "path": "a", "key": "PORT", "why": "x"}, {"rule": "F04E", "path": "b", "why": "y"}"#,
         );
         let known = known.0.unwrap().allow;
-        let covers = |rule, path, key| known.iter().any(|allow| covers(allow, rule, path, Some(key)));
+        let covers = |rule, path, key| {
+            known
+                .iter()
+                .any(|allow| covers(allow, rule, path, Some(key)))
+        };
         assert!(covers(RuleId::F04, "a", "PORT"));
         assert!(!covers(RuleId::F04, "a", "KEY"));
         assert!(!covers(RuleId::F04, "b", "PORT"));
@@ -114,7 +136,9 @@ mod tests {
             ("C03", "no exception"),
             ("Z99", "no rule"),
         ] {
-            let error = with(&format!(r#"{{"rule": "{rule}", "path": "a", "why": "x"}}"#)).1.unwrap();
+            let error = with(&format!(r#"{{"rule": "{rule}", "path": "a", "why": "x"}}"#))
+                .1
+                .unwrap();
             assert!(error.to_string().contains(what), "{rule}: {error}");
         }
     }

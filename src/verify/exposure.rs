@@ -13,12 +13,18 @@ pub fn with_ledger<T>(
     workspace: &Workspace,
     with: &dyn Fn(&Ledger<'_>) -> T,
 ) -> T {
-    let accepted = |path: &str, key: &str| exceptions.why(RuleId::K06, path, Some(key)).map(str::to_owned);
+    let accepted = |path: &str, key: &str| {
+        exceptions
+            .why(RuleId::K06, path, Some(key))
+            .map(str::to_owned)
+    };
     let vault = workspace.vault().ok().flatten();
     let tips = register.tips.iter().map(|(path, _)| path.as_str());
     let policies = workspace.policies_above(tips).unwrap_or_default();
     let standing = |path: &str, key: &str| {
-        let is_bound = vault.as_ref().is_some_and(|vault| vault.env_for_path(path).is_some());
+        let is_bound = vault
+            .as_ref()
+            .is_some_and(|vault| vault.env_for_path(path).is_some());
         let rule = policies.known_rule_for(path, is_bound).ok().flatten();
         match rule.map(|at| policies.rule(at).readers()) {
             None => Standing::Unknown,

@@ -1,8 +1,8 @@
 //! What the rules look at, of one tree: owned data, gathered by [`super::tree`].
 //!
-//! A rule that needs more than the bytes of a file takes it from [`Facts`] or [`TreeFile`], and neither can be made
-//! without: who has bytes alone (a version in the middle of a range, an object without a path) asks
-//! [`super::rules::judge_alone`], which knows no such rule.
+//! A rule that needs more than the bytes of a file takes it from [`Facts`] or [`TreeFile`], and
+//! neither can be made without: who has bytes alone (a version in the middle of a range, an object
+//! without a path) asks [`super::rules::judge_alone`], which knows no such rule.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -37,7 +37,8 @@ pub struct Facts {
     /// Every path of the tree.
     pub paths: Vec<String>,
     pub entries: Vec<TreeFile>,
-    /// Keys of the table of people that name no policy and none of `files`, and that another SOPS file names.
+    /// Keys of the table of people that name no policy and none of `files`, and that another SOPS
+    /// file names.
     pub read_elsewhere: BTreeSet<String>,
     /// Files that the policy or their name says to be encrypted, and that are no SOPS documents.
     pub plain: Vec<Plain>,
@@ -98,7 +99,9 @@ impl Facts {
 
     pub(super) fn accept(&self, finding: &Finding) -> bool {
         let key = finding.key.as_deref();
-        self.exceptions.iter().any(|allow| covers(allow, finding.rule, &finding.path, key))
+        self.exceptions
+            .iter()
+            .any(|allow| covers(allow, finding.rule, &finding.path, key))
     }
 }
 
@@ -123,16 +126,24 @@ impl TreeFile {
     /// A file that nothing binds.
     #[must_use]
     pub fn general(file: FileFacts, mode: Option<u32>) -> Self {
-        Self { file, mode, drivers: Drivers::Free }
+        Self {
+            file,
+            mode,
+            drivers: Drivers::Free,
+        }
     }
 }
 
 /// What git does with a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Drivers {
-    /// Of a file that is bound: the attributes `diff` and `merge`, and the line that decides so where one of them is not
-    /// stax.
-    Asked { diff: Option<String>, merge: Option<String>, switched_off: Option<SwitchedOff> },
+    /// Of a file that is bound: the attributes `diff` and `merge`, and the line that decides so
+    /// where one of them is not stax.
+    Asked {
+        diff: Option<String>,
+        merge: Option<String>,
+        switched_off: Option<SwitchedOff>,
+    },
     /// Of a file that is not bound, or that a change unbinds: git may do with it what it likes.
     Free,
 }
@@ -186,7 +197,11 @@ impl FileFacts {
     pub fn of_bytes(path: &str, managed: bool, content: FileContent, bytes: &[u8]) -> Self {
         let is_broken = matches!(content, FileContent::Broken { .. });
         let has_crlf = is_broken && bytes.windows(2).any(|pair| pair == b"\r\n");
-        Self { size: bytes.len(), has_crlf, ..Self::of(path, managed, content) }
+        Self {
+            size: bytes.len(),
+            has_crlf,
+            ..Self::of(path, managed, content)
+        }
     }
 
     /// Of what was told some other way than by its bytes.

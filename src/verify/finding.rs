@@ -27,7 +27,8 @@ pub struct Finding {
     pub about: Option<String>,
     /// Equal in findings of one cause, in one file or in several.
     pub cause: Option<String>,
-    /// Files or values, where it tells of several at once. A program is handed one element for each.
+    /// Files or values, where it tells of several at once. A program is handed one element for
+    /// each.
     pub parts: Vec<FindingPart>,
     /// The words of the first version of fingerprints, where they are not the message.
     pub first_words: Option<String>,
@@ -48,12 +49,20 @@ pub struct FindingPart {
 impl FindingPart {
     #[must_use]
     pub fn of_file(path: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { path: Some(path.into()), message: message.into(), ..Self::default() }
+        Self {
+            path: Some(path.into()),
+            message: message.into(),
+            ..Self::default()
+        }
     }
 
     #[must_use]
     pub fn of_key(key: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { key: Some(key.into()), message: message.into(), ..Self::default() }
+        Self {
+            key: Some(key.into()),
+            message: message.into(),
+            ..Self::default()
+        }
     }
 }
 
@@ -168,8 +177,14 @@ impl Finding {
         if self.parts.is_empty() {
             return vec![self.clone()];
         }
-        let whole = Self { parts: Vec::new(), ..self.clone() };
-        self.parts.iter().map(|part| whole.narrowed_to(part)).collect()
+        let whole = Self {
+            parts: Vec::new(),
+            ..self.clone()
+        };
+        self.parts
+            .iter()
+            .map(|part| whole.narrowed_to(part))
+            .collect()
     }
 
     fn narrowed_to(&self, part: &FindingPart) -> Self {
@@ -182,7 +197,11 @@ impl Finding {
             message: part.message.clone(),
             fix: part.fix.clone().or(whole.fix),
             first_words: part.first_words.clone().or(whole.first_words),
-            detail: if part.detail.is_empty() { whole.detail } else { part.detail.clone() },
+            detail: if part.detail.is_empty() {
+                whole.detail
+            } else {
+                part.detail.clone()
+            },
             ..whole
         }
     }
@@ -198,7 +217,10 @@ mod tests {
             .at(4)
             .fix("stax secrets encrypt -i a.enc.yaml")
             .detail("why");
-        assert_eq!((finding.severity, finding.line, finding.detail.len()), (Severity::Error, Some(4), 1));
+        assert_eq!(
+            (finding.severity, finding.line, finding.detail.len()),
+            (Severity::Error, Some(4), 1)
+        );
         assert!(Severity::Error > Severity::Warning && Severity::Warning > Severity::Notice);
     }
 }

@@ -1,5 +1,5 @@
-//! By what a finding is known again: while lines move and time passes, and, from the second version on, while its words
-//! change.
+//! By what a finding is known again: while lines move and time passes, and, from the second version
+//! on, while its words change.
 
 use sha2::{Digest as _, Sha256};
 
@@ -8,10 +8,16 @@ use super::finding::Finding;
 /// Rule, file, key and the words of the message, less digits.
 #[must_use]
 pub fn first(finding: &Finding) -> String {
-    digest(&[finding.rule.id, &finding.path, key(finding), &words(finding)])
+    digest(&[
+        finding.rule.id,
+        &finding.path,
+        key(finding),
+        &words(finding),
+    ])
 }
 
-/// Rule, file, key and what it is about; the words only where nothing else tells two findings apart.
+/// Rule, file, key and what it is about; the words only where nothing else tells two findings
+/// apart.
 #[must_use]
 pub fn second(finding: &Finding) -> String {
     let about = finding.about.clone().unwrap_or_else(|| words(finding));
@@ -51,13 +57,18 @@ mod tests {
     use crate::verify::rule::RuleId;
 
     fn finding(line: usize, message: &str) -> Finding {
-        Finding::error(RuleId::F04, "a.yaml", message).at(line).key("A")
+        Finding::error(RuleId::F04, "a.yaml", message)
+            .at(line)
+            .key("A")
     }
 
     #[test]
     fn a_fingerprint_survives_moved_lines_and_time() {
         for print in [first, second, cause] {
-            assert_eq!(print(&finding(1, "for 8 months")), print(&finding(4, "for 9 months")));
+            assert_eq!(
+                print(&finding(1, "for 8 months")),
+                print(&finding(4, "for 9 months"))
+            );
             assert_ne!(print(&finding(1, "x")), print(&finding(1, "y")));
         }
     }
@@ -65,13 +76,19 @@ mod tests {
     /// Made by stax 0.1.0.
     #[test]
     fn the_first_version_is_what_it_was() {
-        assert_eq!(first(&finding(1, "`A` is in clear")), "4975302b16c8adb91f670a0b493bd43a");
+        assert_eq!(
+            first(&finding(1, "`A` is in clear")),
+            "4975302b16c8adb91f670a0b493bd43a"
+        );
     }
 
     #[test]
     fn the_second_version_survives_other_words() {
         let about = |message: &str| finding(1, message).about("age1bob");
         assert_eq!(second(&about("x")), second(&about("y")));
-        assert_ne!(second(&about("x")), second(&finding(1, "x").about("age1ana")));
+        assert_ne!(
+            second(&about("x")),
+            second(&finding(1, "x").about("age1ana"))
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! What the commit log says of the files of a tree: who still opens one that they were removed from (K05), and
-//! which value has another type than it was written with (D09).
+//! What the commit log says of the files of a tree: who still opens one that they were removed from
+//! (K05), and which value has another type than it was written with (D09).
 
 use std::rc::Rc;
 
@@ -35,11 +35,16 @@ pub(super) fn stale(
 
 /// Of a state: the change rules judge the commits of a range themselves.
 pub(super) fn retyped(history: &History, facts: &Facts) -> Vec<Finding> {
-    ledger::retyped(&history.versions, &tips(facts, &|_| true)).iter().map(change::retyped).collect()
+    ledger::retyped(&history.versions, &tips(facts, &|_| true))
+        .iter()
+        .map(change::retyped)
+        .collect()
 }
 
 fn tips(facts: &Facts, is_tip: &dyn Fn(&str) -> bool) -> Vec<(String, Rc<Snapshot>)> {
-    let documents = facts.files().filter_map(|file| Some((file.path.clone(), file.document()?)));
+    let documents = facts
+        .files()
+        .filter_map(|file| Some((file.path.clone(), file.document()?)));
     documents
         .filter(|(path, _)| is_tip(path))
         .map(|(path, document)| (path, Rc::new(Snapshot::of(document))))

@@ -26,28 +26,47 @@ pub(super) struct Leaks {
     pub(super) notes: Vec<String>,
 }
 
-/// Of the blobs that the next commit changes. Values are opened only when one of them has something in clear:
-/// that costs an unwrap and a decryption for each file of the index.
-pub(super) fn staged(workspace: &Workspace, changes: &[&StagedChange]) -> Result<Leaks, VerifyError> {
+/// Of the blobs that the next commit changes. Values are opened only when one of them has something
+/// in clear: that costs an unwrap and a decryption for each file of the index.
+pub(super) fn staged(
+    workspace: &Workspace,
+    changes: &[&StagedChange],
+) -> Result<Leaks, VerifyError> {
     let repo = workspace.repo()?;
     if !is_wanted(workspace)? {
         return Ok(Leaks::default());
     }
-    let new = changes.iter().filter_map(|change| Some((change.path.clone(), change.new?)));
+    let new = changes
+        .iter()
+        .filter_map(|change| Some((change.path.clone(), change.new?)));
     let new: Vec<(String, TreeEntry)> = new.chain(repo.staged_at_odd_paths()?).collect();
     let mut search = LeakSearch::new(workspace);
     let mut findings = Vec::new();
     for (path, entry) in &new {
-        let text = search.bytes(path, *entry)?.filter(|bytes| !is_sealed_whole(path, bytes));
+        let text = search
+            .bytes(path, *entry)?
+            .filter(|bytes| !is_sealed_whole(path, bytes));
         let Some(text) = text else { continue };
         let guard = search.guard()?;
-        findings.extend(guard.search(&text).values.iter().map(|found| leaked(guard, path, found)));
+        findings.extend(
+            guard
+                .search(&text)
+                .values
+                .iter()
+                .map(|found| leaked(guard, path, found)),
+        );
     }
     if let Some(guard) = &search.guard {
         findings.extend(new.iter().flat_map(|(path, _)| leaked_names(guard, path)));
     }
-    let findings = findings.into_iter().map(|finding| finding.fix(HERE)).collect();
-    Ok(Leaks { findings, notes: search.notes })
+    let findings = findings
+        .into_iter()
+        .map(|finding| finding.fix(HERE))
+        .collect();
+    Ok(Leaks {
+        findings,
+        notes: search.notes,
+    })
 }
 
 /// What a push brings that no commit holds.
@@ -59,8 +78,8 @@ pub(super) struct PushedBeside {
     pub(super) texts: Vec<(String, Vec<u8>)>,
 }
 
-/// Of the blobs that commits bring to a remote, each with the first of them; of what commits say; and of what tags
-/// hold.
+/// Of the blobs that commits bring to a remote, each with the first of them; of what commits say;
+/// and of what tags hold.
 pub(super) fn pushed(
     workspace: &Workspace,
     span: &Span,
@@ -75,9 +94,12 @@ pub(super) fn pushed(
     let mut findings: BTreeMap<(String, String), Finding> = BTreeMap::new();
     let mut add = |finding: Finding, detail: Option<String>| {
         let place = (finding.path.clone(), finding.message.clone());
-        findings
-            .entry(place)
-            .or_insert_with(|| detail.into_iter().fold(finding, Finding::in_commit).fix(COMMITTED));
+        findings.entry(place).or_insert_with(|| {
+            detail
+                .into_iter()
+                .fold(finding, Finding::in_commit)
+                .fix(COMMITTED)
+        });
     };
     if !span.tips.is_empty() {
         repo.each_new_blob(span, &mut |commit: ObjectId, path: &str, entry| {
@@ -85,9 +107,14 @@ pub(super) fn pushed(
             if !found.is_empty() {
                 let about = repo.commit(commit)?;
                 let (short, day) = (commit.short(), day(about.author_time));
-                let line = format!("in commit {short} of {day}, {}: {}", about.author_name, about.summary);
+                let line = format!(
+                    "in commit {short} of {day}, {}: {}",
+                    about.author_name, about.summary
+                );
                 let line = search.guard()?.hide(&line);
-                found.into_iter().for_each(|finding| add(finding, Some(line.clone())));
+                found
+                    .into_iter()
+                    .for_each(|finding| add(finding, Some(line.clone())));
             }
             Ok::<(), VerifyError>(())
         })?;
@@ -98,12 +125,21 @@ pub(super) fn pushed(
         })?;
     }
     for (path, entry) in &beside.files {
-        search.in_file(path, *entry)?.into_iter().for_each(|finding| add(finding, None));
+        search
+            .in_file(path, *entry)?
+            .into_iter()
+            .for_each(|finding| add(finding, None));
     }
     for (name, text) in &beside.texts {
-        search.in_text(name, text)?.into_iter().for_each(|finding| add(finding, None));
+        search
+            .in_text(name, text)?
+            .into_iter()
+            .for_each(|finding| add(finding, None));
     }
-    Ok(Leaks { findings: findings.into_values().collect(), notes: search.notes })
+    Ok(Leaks {
+        findings: findings.into_values().collect(),
+        notes: search.notes,
+    })
 }
 
 /// Reads what is new, and makes what is looked for when it is asked for first.
@@ -115,7 +151,11 @@ struct LeakSearch<'w> {
 
 impl<'w> LeakSearch<'w> {
     fn new(workspace: &'w Workspace) -> Self {
-        Self { workspace, guard: None, notes: Vec::new() }
+        Self {
+            workspace,
+            guard: None,
+            notes: Vec::new(),
+        }
     }
 
     fn guard(&mut self) -> Result<&LeakGuard, VerifyError> {
@@ -131,10 +171,18 @@ impl<'w> LeakSearch<'w> {
     }
 
     fn in_file(&mut self, path: &str, entry: TreeEntry) -> Result<Vec<Finding>, VerifyError> {
-        let Some(text) = self.bytes(path, entry)? else { return Ok(Vec::new()) };
+        let Some(text) = self.bytes(path, entry)? else {
+            return Ok(Vec::new());
+        };
         let guard = self.guard()?;
         let mut findings = leaked_names(guard, path);
-        findings.extend(guard.search(&text).values.iter().map(|found| leaked(guard, path, found)));
+        findings.extend(
+            guard
+                .search(&text)
+                .values
+                .iter()
+                .map(|found| leaked(guard, path, found)),
+        );
         Ok(findings)
     }
 
@@ -142,7 +190,10 @@ impl<'w> LeakSearch<'w> {
     fn in_text(&mut self, name: &str, text: &[u8]) -> Result<Vec<Finding>, VerifyError> {
         let guard = self.guard()?;
         let values = guard.search(text).values;
-        Ok(values.iter().map(|found| leaked_in_text(guard, name, found)).collect())
+        Ok(values
+            .iter()
+            .map(|found| leaked_in_text(guard, name, found))
+            .collect())
     }
 
     /// What there is to search: of a link the text that it is.
@@ -153,7 +204,8 @@ impl<'w> LeakSearch<'w> {
         match self.workspace.repo()?.old_blob(entry.id) {
             Err(RepoError::TooLarge { .. }) => {
                 let limit = BLOB_LIMIT >> 20;
-                let note = format!("{path} is larger than {limit} MiB: no value was looked for in it");
+                let note =
+                    format!("{path} is larger than {limit} MiB: no value was looked for in it");
                 self.notes.push(note);
                 Ok(None)
             }
@@ -193,19 +245,24 @@ fn is_wanted(workspace: &Workspace) -> Result<bool, VerifyError> {
 /// A SOPS document without a value or a comment in clear: nothing is to be looked for in it.
 fn is_sealed_whole(path: &str, bytes: &[u8]) -> bool {
     looks_sealed(bytes)
-        && FileFacts::read(path, false, Some(bytes)).document().is_some_and(|document| !has_clear(document))
+        && FileFacts::read(path, false, Some(bytes))
+            .document()
+            .is_some_and(|document| !has_clear(document))
 }
 
 fn has_clear(document: &Document) -> bool {
     let mut found = false;
     let mut tree = document.tree().clone();
-    document.metadata().selector.walk(&mut tree, &mut |_, met, _| {
-        let text = match met {
-            Selected::Leaf(leaf, _) => leaf.scalar.as_text().unwrap_or_default(),
-            Selected::Comment(comment) => comment.text.trim(),
-        };
-        found |= !text.is_empty() && Token::parse(text).is_err();
-    });
+    document
+        .metadata()
+        .selector
+        .walk(&mut tree, &mut |_, met, _| {
+            let text = match met {
+                Selected::Leaf(leaf, _) => leaf.scalar.as_text().unwrap_or_default(),
+                Selected::Comment(comment) => comment.text.trim(),
+            };
+            found |= !text.is_empty() && Token::parse(text).is_err();
+        });
     found
 }
 

@@ -1,5 +1,5 @@
-//! What a commit takes away. A file that moved brings nothing new; a sealed one that comes back in plaintext under
-//! another name is published by it.
+//! What a commit takes away. A file that moved brings nothing new; a sealed one that comes back in
+//! plaintext under another name is published by it.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -23,7 +23,11 @@ pub(super) struct DeletedFiles {
 impl DeletedFiles {
     pub(super) fn by(commit: &Commit, snapshots: &mut Snapshots<'_>) -> Result<Self, VerifyError> {
         let (mut blobs, mut documents) = (BTreeSet::new(), Vec::new());
-        let new: BTreeSet<ObjectId> = commit.paths.iter().filter_map(|change| Some(change.new?.id)).collect();
+        let new: BTreeSet<ObjectId> = commit
+            .paths
+            .iter()
+            .filter_map(|change| Some(change.new?.id))
+            .collect();
         for change in commit.paths.iter().filter(|change| change.new.is_none()) {
             for old in change.old.iter().flatten() {
                 blobs.insert(old.id);
@@ -36,13 +40,15 @@ impl DeletedFiles {
         Ok(Self { blobs, documents })
     }
 
-    /// Whether a new file may be one of them in plaintext: not where it is as it was under another name.
+    /// Whether a new file may be one of them in plaintext: not where it is as it was under another
+    /// name.
     pub(super) fn may_hold(&self, entry: TreeEntry) -> bool {
         !self.documents.is_empty() && !self.blobs.contains(&entry.id)
     }
 
-    /// The document that a new file without metadata is a plaintext copy of: it has at least half of the names that
-    /// tell, or, where all of it is one value, the same file name in another folder.
+    /// The document that a new file without metadata is a plaintext copy of: it has at least half
+    /// of the names that tell, or, where all of it is one value, the same file name in another
+    /// folder.
     pub(super) fn source_of(&self, path: &str, bytes: &[u8]) -> Option<&Snapshot> {
         let names = plain_names(path, bytes);
         let is_copy = |(other, gone): &&(String, Rc<Snapshot>)| {
@@ -67,13 +73,16 @@ fn is_common(name: &str) -> bool {
     ["apiVersion", "kind", "type", "immutable", "metadata"].contains(&field)
 }
 
-/// The names of the values of a file without metadata; a reference to a value that is elsewhere is none.
+/// The names of the values of a file without metadata; a reference to a value that is elsewhere is
+/// none.
 pub(super) fn plain_names(path: &str, bytes: &[u8]) -> BTreeSet<String> {
     let format = Format::of_path(path);
     if let Some(name) = format.traits().only_value {
         return BTreeSet::from([name.to_owned()]);
     }
-    let tree = std::str::from_utf8(bytes).ok().and_then(|text| format.parse(text).ok());
+    let tree = std::str::from_utf8(bytes)
+        .ok()
+        .and_then(|text| format.parse(text).ok());
     let leaves = tree.iter().flat_map(|tree| tree.leaves());
     let values = leaves.filter(|(_, _, leaf)| match leaf.scalar.as_text() {
         Some(text) => !text.is_empty() && !is_reference(text),

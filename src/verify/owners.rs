@@ -1,5 +1,5 @@
-//! Whose secret key lies in the open: its public key says so. One that reads nothing here, such as that of a test, is
-//! no danger to the files.
+//! Whose secret key lies in the open: its public key says so. One that reads nothing here, such as
+//! that of a test, is no danger to the files.
 
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
@@ -38,18 +38,28 @@ struct Readers {
 
 impl<'w> Owners<'w> {
     pub(super) fn new(workspace: &'w Workspace, source: impl Into<Option<TreeSource>>) -> Self {
-        Self { workspace, source: source.into(), readers: OnceCell::new() }
+        Self {
+            workspace,
+            source: source.into(),
+            readers: OnceCell::new(),
+        }
     }
 
     /// Of every secret key in some bytes.
     pub(super) fn of(&self, bytes: &[u8]) -> Result<Vec<Owner>, VerifyError> {
-        public_keys(bytes).iter().map(|key| self.owner(key.as_deref())).collect()
+        public_keys(bytes)
+            .iter()
+            .map(|key| self.owner(key.as_deref()))
+            .collect()
     }
 
     /// Of a blob that some commit holds.
     pub(super) fn of_blob(&self, id: ObjectId) -> Result<Vec<Owner>, VerifyError> {
         // nobody could look into one that is too large
-        self.workspace.repo()?.old_blob(id).map_or(Ok(Vec::new()), |bytes| self.of(&bytes))
+        self.workspace
+            .repo()?
+            .old_blob(id)
+            .map_or(Ok(Vec::new()), |bytes| self.of(&bytes))
     }
 
     /// Of a leak in a file of the tree.
@@ -67,7 +77,9 @@ impl<'w> Owners<'w> {
     }
 
     fn owner(&self, key: Option<&str>) -> Result<Owner, VerifyError> {
-        let (Some(key), Some(source)) = (key, self.source) else { return Ok(Owner::Unknown) };
+        let (Some(key), Some(source)) = (key, self.source) else {
+            return Ok(Owner::Unknown);
+        };
         let readers = match self.readers.get() {
             Some(readers) => readers,
             None => {
@@ -75,7 +87,10 @@ impl<'w> Owners<'w> {
                 self.readers.get_or_init(|| readers)
             }
         };
-        let called = readers.holders.name(key).map_or_else(|| short_key(key), str::to_owned);
+        let called = readers
+            .holders
+            .name(key)
+            .map_or_else(|| short_key(key), str::to_owned);
         Ok(match &readers.ever {
             _ if readers.now.contains(key) => Owner::Reader(called),
             Some(ever) if ever.contains(key) => Owner::Former(called),
@@ -86,8 +101,13 @@ impl<'w> Owners<'w> {
 
     fn look(&self, source: TreeSource) -> Result<Readers, VerifyError> {
         let (mut now, mut policies) = (BTreeSet::new(), Vec::new());
-        for file in candidates(self.workspace, source)?.iter().filter(|file| file.is_regular()) {
-            let Some(bytes) = source.read(self.workspace, &file.path).ok().flatten() else { continue };
+        for file in candidates(self.workspace, source)?
+            .iter()
+            .filter(|file| file.is_regular())
+        {
+            let Some(bytes) = source.read(self.workspace, &file.path).ok().flatten() else {
+                continue;
+            };
             if is_policy(&file.path) {
                 policies.push(String::from_utf8_lossy(&bytes).into_owned());
             }
@@ -98,18 +118,29 @@ impl<'w> Owners<'w> {
             }
         }
         let roster = source.text(self.workspace, ROSTER)?;
-        let roster = roster.and_then(|text| Roster::parse(&text).ok()).unwrap_or_default();
-        let policies: Vec<Config> =
-            policies.iter().filter_map(|text| Some(Config::parse(text).ok()?.0)).collect();
+        let roster = roster
+            .and_then(|text| Roster::parse(&text).ok())
+            .unwrap_or_default();
+        let policies: Vec<Config> = policies
+            .iter()
+            .filter_map(|text| Some(Config::parse(text).ok()?.0))
+            .collect();
         let holders = Holders::over(&roster, &policies);
-        Ok(Readers { now, ever: self.ever(source).ok(), holders })
+        Ok(Readers {
+            now,
+            ever: self.ever(source).ok(),
+            holders,
+        })
     }
 
     /// Whom the policy and the table of people named in some commit.
     fn ever(&self, source: TreeSource) -> Result<BTreeSet<String>, VerifyError> {
         let repo = self.workspace.repo()?;
         let span = match source {
-            TreeSource::Commit(tip) => Span { tips: vec![tip], ..Span::default() },
+            TreeSource::Commit(tip) => Span {
+                tips: vec![tip],
+                ..Span::default()
+            },
             TreeSource::WorkTree | TreeSource::Index => repo.head_span()?,
         };
         let walk = repo.changes_of(&span, &[POLICY, ROSTER])?;
@@ -122,8 +153,8 @@ impl<'w> Owners<'w> {
     }
 }
 
-/// Of a document. A program may well hold a text that looks like one; where the name says that it is one, and nobody
-/// can read it, every key in it counts.
+/// Of a document. A program may well hold a text that looks like one; where the name says that it
+/// is one, and nobody can read it, every key in it counts.
 fn readers(path: &str, bytes: &[u8]) -> BTreeSet<String> {
     match FileFacts::read(path, false, Some(bytes)).document() {
         Some(document) => Snapshot::of(document).recipients,

@@ -1,5 +1,5 @@
-//! Rule K01 in the middle of a range: a reader who comes in one commit and is gone at the end has read everything
-//! up to then.
+//! Rule K01 in the middle of a range: a reader who comes in one commit and is gone at the end has
+//! read everything up to then.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,12 @@ use crate::repo::{Repo, Span};
 use crate::workspace::history::History;
 
 /// One warning a file and reader, with the first commit that let them in.
-pub(super) fn readers(repo: &Repo, span: &Span, range: &History, gathered: &Gathered) -> Vec<Finding> {
+pub(super) fn readers(
+    repo: &Repo,
+    span: &Span,
+    range: &History,
+    gathered: &Gathered,
+) -> Vec<Finding> {
     // of a whole history `stax secrets history` tells who came and went
     if span.is_whole() {
         return Vec::new();
@@ -39,9 +44,15 @@ pub(super) fn readers(repo: &Repo, span: &Span, range: &History, gathered: &Gath
     if came.is_empty() {
         return Vec::new();
     }
-    let names = range.names(repo, gathered.facts.roster.as_deref(), gathered.facts.policy.as_deref());
+    let names = range.names(
+        repo,
+        gathered.facts.roster.as_deref(),
+        gathered.facts.policy.as_deref(),
+    );
     let told = |((path, recipient), origin): (&(&str, &str), &&Origin)| {
-        let name = names.get(*recipient).map(|named| without_mail(&named.name).to_owned());
+        let name = names
+            .get(*recipient)
+            .map(|named| without_mail(&named.name).to_owned());
         let who = name.unwrap_or_else(|| short_key(recipient));
         in_passing(path, &who, recipient, origin)
     };
@@ -50,10 +61,12 @@ pub(super) fn readers(repo: &Repo, span: &Span, range: &History, gathered: &Gath
 
 /// No parent lets them read, also not under the name that the file had there.
 fn is_new(range: &History, version: &FileVersion, recipient: &str) -> bool {
-    let renamed = range
-        .removals
+    let renamed = range.removals.iter().filter(|removal| {
+        version.parents.is_empty() && removal.origin.commit == version.origin.commit
+    });
+    let mut before = version
+        .parents
         .iter()
-        .filter(|removal| version.parents.is_empty() && removal.origin.commit == version.origin.commit);
-    let mut before = version.parents.iter().chain(renamed.flat_map(|removal| &removal.before));
+        .chain(renamed.flat_map(|removal| &removal.before));
     !before.any(|parent| parent.recipients.contains(recipient))
 }

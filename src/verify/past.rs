@@ -1,5 +1,5 @@
-//! What `verify` judges by the whole log when it is asked to: exposed values, old values; and dates of the
-//! table of people.
+//! What `verify` judges by the whole log when it is asked to: exposed values, old values; and dates
+//! of the table of people.
 
 use super::error::VerifyError;
 use super::exceptions::Exceptions;
@@ -30,7 +30,12 @@ pub(super) fn check(
     }
     if let Some(limit) = options.max_age {
         let now = jiff::Timestamp::now().as_second();
-        findings.extend(register.tips.iter().flat_map(|(path, _)| old(&register, path, limit, now)));
+        findings.extend(
+            register
+                .tips
+                .iter()
+                .flat_map(|(path, _)| old(&register, path, limit, now)),
+        );
     }
     findings.retain(|finding| options.is_in_scope(&finding.path));
     if !register.history.is_complete() {
@@ -59,7 +64,8 @@ fn exposed(
                     items.map(|item| item.key.as_str()).collect()
                 };
                 let open = keys(&|state| matches!(state, ValueState::Exposed(_)));
-                let unsure = keys(&|state| matches!(state, ValueState::Unknown(Doubt::Reencrypted { .. })));
+                let unsure =
+                    keys(&|state| matches!(state, ValueState::Unknown(Doubt::Reencrypted { .. })));
                 if !open.is_empty() {
                     findings.push(exposed::open(&file.path, &who, &recipient, &open));
                 }
@@ -77,11 +83,14 @@ fn old(register: &Register, path: &str, limit: i64, now: i64) -> Vec<Finding> {
     let (mut too_old, mut unsure) = (Vec::new(), Vec::new());
     let found = register.blame_of_today(path);
     for (key, blame) in &found {
-        let Some(blame) = blame.filter(|blame| now.saturating_sub(blame.origin.seconds) > limit) else {
+        let Some(blame) = blame.filter(|blame| now.saturating_sub(blame.origin.seconds) > limit)
+        else {
             continue;
         };
         match blame.unsure {
-            Some(origin) if now.saturating_sub(origin.seconds) <= limit => unsure.push(key.as_str()),
+            Some(origin) if now.saturating_sub(origin.seconds) <= limit => {
+                unsure.push(key.as_str())
+            }
             _ => too_old.push(key.as_str()),
         }
     }
@@ -96,13 +105,16 @@ fn old(register: &Register, path: &str, limit: i64, now: i64) -> Vec<Finding> {
     findings
 }
 
-/// R02: dates of the table that are later than the log proves; of the commits that were walked, or else of all.
+/// R02: dates of the table that are later than the log proves; of the commits that were walked, or
+/// else of all.
 pub(super) fn late_rows(
     workspace: &Workspace,
     history: Option<&History>,
     roster: Option<&str>,
 ) -> Result<Vec<Finding>, VerifyError> {
-    let Some(table) = roster.and_then(|text| Roster::parse(text).ok()) else { return Ok(Vec::new()) };
+    let Some(table) = roster.and_then(|text| Roster::parse(text).ok()) else {
+        return Ok(Vec::new());
+    };
     let dated = |row: &&RosterRow| row.onboarded.parse::<jiff::civil::Date>().is_ok();
     if !table.rows().any(|(_, row)| dated(&row)) {
         return Ok(Vec::new());
@@ -114,7 +126,9 @@ pub(super) fn late_rows(
     let mut findings = Vec::new();
     for (line, row) in table.rows().filter(|(_, row)| dated(row)) {
         let intervals = crate::ledger::intervals(&moments, &row.recipient, true);
-        let Some(first) = intervals.first() else { continue };
+        let Some(first) = intervals.first() else {
+            continue;
+        };
         let date = date(first.from.seconds);
         if row.onboarded > date {
             findings.push(late_row((line, row), &date, first.from.short()));

@@ -1,4 +1,5 @@
-//! Files that are no SOPS documents although a rule of the policy, or their name, says that they are meant to be.
+//! Files that are no SOPS documents although a rule of the policy, or their name, says that they
+//! are meant to be.
 
 use sops_document::selector::Selected;
 use sops_document::tree::line_of;
@@ -34,26 +35,40 @@ impl Plain {
     pub fn read(path: &str, bytes: &[u8], selector: &Selector) -> Self {
         let format = Format::of_path(path);
         let text = std::str::from_utf8(bytes).unwrap_or_default();
-        let mut plain = Self { path: path.to_owned(), ..Self::default() };
+        let mut plain = Self {
+            path: path.to_owned(),
+            ..Self::default()
+        };
         if format.is_whole() {
             plain.line = private_key(text).map(|at| line_of(text, at));
             plain.credential = plain.line.map(|line| Credential { line, key: None });
             return plain;
         }
-        let Ok(mut tree) = format.parse(text) else { return plain };
+        let Ok(mut tree) = format.parse(text) else {
+            return plain;
+        };
         let (mut value, mut credential) = (None, None);
         selector.walk(&mut tree, &mut |path, met, selected| {
-            let Selected::Leaf(leaf, span) = met else { return };
+            let Selected::Leaf(leaf, span) = met else {
+                return;
+            };
             if value.is_none() && is_value(&leaf.scalar) {
                 value = Some(span.start);
             }
-            let is_found = || leaf.scalar.as_text().is_some_and(|text| is_credential(path, text));
+            let is_found = || {
+                leaf.scalar
+                    .as_text()
+                    .is_some_and(|text| is_credential(path, text))
+            };
             if credential.is_none() && selected && is_found() {
                 credential = Some((span.start, path.to_string()));
             }
         });
         plain.line = value.map(|at| line_of(text, at));
-        plain.credential = credential.map(|(at, key)| Credential { line: line_of(text, at), key: Some(key) });
+        plain.credential = credential.map(|(at, key)| Credential {
+            line: line_of(text, at),
+            key: Some(key),
+        });
         plain
     }
 }
@@ -61,7 +76,9 @@ impl Plain {
 /// The kind of key that nobody needs a passphrase for.
 fn private_key(text: &str) -> Option<usize> {
     const END: &str = "PRIVATE KEY-----";
-    text.match_indices(END).map(|(at, _)| at).find(|at| !text[..*at].ends_with("ENCRYPTED "))
+    text.match_indices(END)
+        .map(|(at, _)| at)
+        .find(|at| !text[..*at].ends_with("ENCRYPTED "))
 }
 
 fn is_value(scalar: &Scalar) -> bool {

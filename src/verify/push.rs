@@ -1,4 +1,5 @@
-//! What `git push` is about to publish: every commit that the remote does not have, however it was made.
+//! What `git push` is about to publish: every commit that the remote does not have, however it was
+//! made.
 
 use std::collections::BTreeSet;
 
@@ -59,7 +60,10 @@ pub fn push(workspace: &Workspace, remote: &str, lines: &str) -> Result<Report, 
         }
     }
     let repo = workspace.repo()?;
-    let pairs: Vec<(&str, &str)> = updates.iter().map(|update| (update.new, update.old)).collect();
+    let pairs: Vec<(&str, &str)> = updates
+        .iter()
+        .map(|update| (update.new, update.old))
+        .collect();
     let span = repo.push_span(remote, &pairs)?;
     let mut findings = Vec::new();
     let mut add = |found: Vec<Finding>| {
@@ -69,10 +73,15 @@ pub fn push(workspace: &Workspace, remote: &str, lines: &str) -> Result<Report, 
             }
         }
     };
-    // what one reference brings is judged by the policy at its end and by the exceptions that count for it
+    // what one reference brings is judged by the policy at its end and by the exceptions that count
+    // for it
     let mut beside = PushedBeside::default();
     for update in &updates {
-        let target = PushTarget { remote, branch: update.name, old: update.old };
+        let target = PushTarget {
+            remote,
+            branch: update.name,
+            old: update.old,
+        };
         add(one(workspace, update, &span, &target, &mut beside)?);
     }
     let commits = touched(workspace, &span)?.commits();
@@ -82,15 +91,25 @@ pub fn push(workspace: &Workspace, remote: &str, lines: &str) -> Result<Report, 
     // what a later commit healed, and that a policy changed, stops no push
     findings.retain(|finding| finding.severity != Severity::Notice);
     drop_repeated(&mut findings);
-    Ok(Report { findings, commits: Some(commits), unsought: leaks.notes, ..Report::default() })
+    Ok(Report {
+        findings,
+        commits: Some(commits),
+        unsought: leaks.notes,
+        ..Report::default()
+    })
 }
 
 /// What stands in a commit and at the end as well is told once, with its commit.
 fn drop_repeated(findings: &mut Vec<Finding>) {
-    let of_commits: Vec<Finding> = findings.iter().filter(|finding| finding.is_of_commit).cloned().collect();
+    let of_commits: Vec<Finding> = findings
+        .iter()
+        .filter(|finding| finding.is_of_commit)
+        .cloned()
+        .collect();
     findings.retain(|finding| {
         let is_same = |other: &Finding| {
-            (other.rule, &other.path, &other.message) == (finding.rule, &finding.path, &finding.message)
+            (other.rule, &other.path, &other.message)
+                == (finding.rule, &finding.path, &finding.message)
         };
         finding.is_of_commit || !of_commits.iter().any(is_same)
     });
@@ -105,10 +124,14 @@ fn one(
     beside: &mut PushedBeside,
 ) -> Result<Vec<Finding>, VerifyError> {
     let repo = workspace.repo()?;
-    let Ok(id) = update.new.parse() else { return Ok(Vec::new()) };
+    let Ok(id) = update.new.parse() else {
+        return Ok(Vec::new());
+    };
     let pushed = repo.pushed(id)?;
     let mut findings = Vec::new();
-    let end = pushed.end.filter(|(kind, _)| [ObjectKind::Commit, ObjectKind::Tree].contains(kind));
+    let end = pushed
+        .end
+        .filter(|(kind, _)| [ObjectKind::Commit, ObjectKind::Tree].contains(kind));
     let owners = Owners::new(workspace, end.map(|(_, end)| TreeSource::Commit(end)));
     for tag in &pushed.tags {
         let (name, text) = (format!("tag {}", tag.short()), repo.text_of(*tag)?);
@@ -118,15 +141,30 @@ fn one(
     let base = Base::of_push(workspace, target)?;
     match pushed.end {
         Some((ObjectKind::Commit, tip)) if span.tips.contains(&tip) => {
-            findings.extend(judge(workspace, &Span { tips: vec![tip], ..span.clone() }, &base)?);
+            findings.extend(judge(
+                workspace,
+                &Span {
+                    tips: vec![tip],
+                    ..span.clone()
+                },
+                &base,
+            )?);
         }
         Some((ObjectKind::Tree, tree)) => {
             findings.extend(bare::of_tree(workspace, tree, &base)?);
-            beside.files.extend(bare::new_files(workspace, tree, &base)?);
+            beside
+                .files
+                .extend(bare::new_files(workspace, tree, &base)?);
         }
         Some((ObjectKind::Blob, blob)) => {
             findings.extend(bare::of_blob(workspace, blob, update.name)?);
-            beside.files.push((update.name.to_owned(), TreeEntry { id: blob, mode: 0o100_644 }));
+            beside.files.push((
+                update.name.to_owned(),
+                TreeEntry {
+                    id: blob,
+                    mode: 0o100_644,
+                },
+            ));
         }
         _ => {}
     }
@@ -165,13 +203,23 @@ fn touched(workspace: &Workspace, span: &Span) -> Result<TouchedFiles, VerifyErr
     let mut bound = BTreeSet::new();
     for tip in span.tips.iter().filter(|_| !walk.changed.is_empty()) {
         let vault = TreeSource::Commit(*tip).vault(workspace)?.0;
-        bound.extend(vault.into_iter().flat_map(|vault| vault.files).map(|file| file.path));
+        bound.extend(
+            vault
+                .into_iter()
+                .flat_map(|vault| vault.files)
+                .map(|file| file.path),
+        );
     }
     let mut seen = BTreeSet::new();
     // a merge that takes the version of one side changes nothing, and may take the wrong one
     let choices = repo.choices(span)?;
     let chosen = choices.iter().flat_map(|(_, choices)| choices);
-    for change in walk.changed.iter().flat_map(|commit| &commit.paths).chain(chosen) {
+    for change in walk
+        .changed
+        .iter()
+        .flat_map(|commit| &commit.paths)
+        .chain(chosen)
+    {
         let path = &change.path;
         if source::is_central(path) || source::is_attributes(path) || bound.contains(path) {
             return Ok(TouchedFiles::Secrets(walk.commits));

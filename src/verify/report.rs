@@ -25,7 +25,8 @@ pub struct Report {
     pub is_partial: bool,
     /// Which values were not looked for, and where not.
     pub unsought: Vec<String>,
-    /// A removal may lie beyond the edge of the clone, so that nobody can tell whether a reader returns.
+    /// A removal may lie beyond the edge of the clone, so that nobody can tell whether a reader
+    /// returns.
     pub return_is_unknown: bool,
     /// What was not looked into.
     pub beyond: Beyond,
@@ -34,7 +35,10 @@ pub struct Report {
 impl Report {
     #[must_use]
     pub fn errors(&self) -> usize {
-        self.findings.iter().filter(|finding| finding.severity == Severity::Error).count()
+        self.findings
+            .iter()
+            .filter(|finding| finding.severity == Severity::Error)
+            .count()
     }
 
     /// There are documents, and nothing proves that any of them is what its writer sealed.
@@ -46,11 +50,17 @@ impl Report {
     /// As strict as the options ask for.
     pub(super) fn under(mut self, options: &Options) -> Self {
         if options.require_files {
-            self.findings.extend(std::mem::take(&mut self.beyond).findings());
+            self.findings
+                .extend(std::mem::take(&mut self.beyond).findings());
         }
         if options.strict {
-            let warnings = self.findings.iter_mut().filter(|one| one.severity == Severity::Warning);
-            warnings.filter(|one| one.rule.is(Also::Strict)).for_each(|one| one.severity = Severity::Error);
+            let warnings = self
+                .findings
+                .iter_mut()
+                .filter(|one| one.severity == Severity::Warning);
+            warnings
+                .filter(|one| one.rule.is(Also::Strict))
+                .for_each(|one| one.severity = Severity::Error);
         }
         self
     }
@@ -59,15 +69,28 @@ impl Report {
 /// `1 error, 2 warnings, 1 notice`
 #[must_use]
 pub fn found(findings: &[Finding]) -> String {
-    let kinds = [(Severity::Error, "error"), (Severity::Warning, "warning"), (Severity::Notice, "notice")];
-    let number = |kind| findings.iter().filter(|finding| finding.severity == kind).count();
+    let kinds = [
+        (Severity::Error, "error"),
+        (Severity::Warning, "warning"),
+        (Severity::Notice, "notice"),
+    ];
+    let number = |kind| {
+        findings
+            .iter()
+            .filter(|finding| finding.severity == kind)
+            .count()
+    };
     let counted = kinds.map(|(kind, name)| (number(kind), name));
     let said: Vec<String> = counted
         .into_iter()
         .filter(|(number, _)| *number > 0)
         .map(|(number, name)| count(number, name))
         .collect();
-    if said.is_empty() { "no finding".to_owned() } else { said.join(", ") }
+    if said.is_empty() {
+        "no finding".to_owned()
+    } else {
+        said.join(", ")
+    }
 }
 
 /// `1 file`, `2 files`

@@ -1,4 +1,5 @@
-//! A rule of verify. Its row is all that is known of it: what it says, how bad that is, and how the judge treats it.
+//! A rule of verify. Its row is all that is known of it: what it says, how bad that is, and how the
+//! judge treats it.
 //!
 //! The rows stand with the code that judges, one file a family, in [`super::rules`].
 
@@ -24,8 +25,8 @@ impl fmt::Display for Severity {
     }
 }
 
-/// The row of a rule. Texts are in lower case without a full stop, backticks round what is typed; the title is a
-/// sentence.
+/// The row of a rule. Texts are in lower case without a full stop, backticks round what is typed;
+/// the title is a sentence.
 #[derive(Debug)]
 pub struct Rule {
     /// `F04`; the letter is that of its family.
@@ -44,7 +45,8 @@ pub struct Rule {
     /// What to do, step by step.
     pub mend: &'static [&'static str],
     pub on: &'static [On],
-    /// Whether `allow` in `.stax/vault.json` excuses it: not where that would hide an attack or a broken proof.
+    /// Whether `allow` in `.stax/vault.json` excuses it: not where that would hide an attack or a
+    /// broken proof.
     pub may_be_allowed: bool,
     pub also: &'static [Also],
 }
@@ -77,7 +79,8 @@ pub enum Also {
     InEveryCommit,
     /// A notice where a later commit made a new data key.
     HealedByRotation,
-    /// A value is in plaintext: git keeps it, and that it stands in a file as well is not told again.
+    /// A value is in plaintext: git keeps it, and that it stands in a file as well is not told
+    /// again.
     Plaintext,
     /// Names and keys of the whole policy matter, so that a change of it may break any file.
     OfPolicy,

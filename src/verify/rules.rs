@@ -1,7 +1,8 @@
-//! The rules of verify, one file a family: the row of each rule stands above the code that makes its findings.
+//! The rules of verify, one file a family: the row of each rule stands above the code that makes
+//! its findings.
 //!
-//! The letter of an id is that of its family: P [`policy`], B [`binding`], R [`roster`], F [`file`], V [`nonce`],
-//! K [`keys`], D [`change`], M [`metadata`], G [`git`], C [`value`].
+//! The letter of an id is that of its family: P [`policy`], B [`binding`], R [`roster`], F
+//! [`file`], V [`nonce`], K [`keys`], D [`change`], M [`metadata`], G [`git`], C [`value`].
 //!
 //! Two profiles. A *managed* file (bound in `.stax/vault.json`) is held to the flat shape that stax
 //! writes itself. Any other SOPS file is *general*: only what its own selector and MAC promise is
@@ -61,7 +62,11 @@ impl RuleId {
 
 impl Ord for RuleId {
     fn cmp(&self, other: &Self) -> Ordering {
-        if self == other { Ordering::Equal } else { self.position().cmp(&other.position()) }
+        if self == other {
+            Ordering::Equal
+        } else {
+            self.position().cmp(&other.position())
+        }
     }
 }
 
@@ -81,7 +86,9 @@ impl FromStr for RuleId {
 
     fn from_str(text: &str) -> Result<Self, UnknownRule> {
         let fits = |rule: &Self| rule.id.eq_ignore_ascii_case(text) || rule.name == text;
-        Self::all().find(fits).ok_or_else(|| UnknownRule(text.to_owned()))
+        Self::all()
+            .find(fits)
+            .ok_or_else(|| UnknownRule(text.to_owned()))
     }
 }
 
@@ -91,21 +98,31 @@ pub fn judge(facts: &Facts) -> Vec<Finding> {
     let policies = facts.policies();
     let config = policies.root();
     let mut findings = policy::check(facts, &policies);
-    let table = facts.roster.as_deref().and_then(|text| Roster::parse(text).ok()).unwrap_or_default();
+    let table = facts
+        .roster
+        .as_deref()
+        .and_then(|text| Roster::parse(text).ok())
+        .unwrap_or_default();
     let holders = Holders::new(&table, config);
     findings.extend(roster::check(facts, config, &holders));
     findings.extend(binding::check(facts));
     for file in facts.files() {
-        let rule = policies.rule_for(&file.path, file.managed).map(|(_, rule)| rule);
+        let rule = policies
+            .rule_for(&file.path, file.managed)
+            .map(|(_, rule)| rule);
         findings.extend(judge_file(facts, file, rule, &holders));
     }
     findings.extend(metadata::drifts(facts, &policies));
-    findings.extend(keys::shared::check(&facts.files().collect::<Vec<_>>(), &holders));
+    findings.extend(keys::shared::check(
+        &facts.files().collect::<Vec<_>>(),
+        &holders,
+    ));
     findings.extend(git::check(facts));
     in_order(findings)
 }
 
-/// What the bytes of a file say by themselves: no tree is around them, so no policy, no table and no git is asked.
+/// What the bytes of a file say by themselves: no tree is around them, so no policy, no table and
+/// no git is asked.
 #[must_use]
 pub fn judge_alone(file: &FileFacts) -> Vec<Finding> {
     let holders = Holders::new(&Roster::new(), None);
@@ -123,9 +140,13 @@ fn judge_file(
     rule: Option<&CreationRule>,
     holders: &Holders,
 ) -> Vec<Finding> {
-    let mut findings =
-        judge_bytes(file, rule, holders, &facts.allowed_names, &|finding| facts.accept(finding));
-    findings.extend(file.document().and_then(|document| metadata::ahead(&file.path, document, facts.now)));
+    let mut findings = judge_bytes(file, rule, holders, &facts.allowed_names, &|finding| {
+        facts.accept(finding)
+    });
+    findings.extend(
+        file.document()
+            .and_then(|document| metadata::ahead(&file.path, document, facts.now)),
+    );
     findings
 }
 
@@ -139,13 +160,19 @@ fn judge_bytes(
     let mut findings = file::check(file, allowed_names);
     if let Some(document) = file.document() {
         // what an exception covers is not said, so that the broken proof behind it has to be
-        let cannot_open = findings
-            .iter()
-            .any(|finding| [RuleId::F03, RuleId::F04].contains(&finding.rule) && !is_accepted(finding));
+        let cannot_open = findings.iter().any(|finding| {
+            [RuleId::F03, RuleId::F04].contains(&finding.rule) && !is_accepted(finding)
+        });
         findings.extend(file::clear::check(file, document));
         findings.extend(file::misread::check(file, document));
         findings.extend(nonce::check(&file.path, document));
-        findings.extend(keys::check(&file.path, file.managed, document, rule, holders));
+        findings.extend(keys::check(
+            &file.path,
+            file.managed,
+            document,
+            rule,
+            holders,
+        ));
         findings.extend(metadata::check(file, document));
         findings.extend(value::check(file, cannot_open));
         findings.extend(value::stanzas(file, holders));
@@ -153,7 +180,8 @@ fn judge_bytes(
     findings
 }
 
-/// What stands in clear although the file or its own crypt rule promises otherwise: F04 alone, without policy.
+/// What stands in clear although the file or its own crypt rule promises otherwise: F04 alone,
+/// without policy.
 #[must_use]
 pub fn plaintext(file: &FileFacts) -> Vec<Finding> {
     let mut findings = file::check(file, &[]);

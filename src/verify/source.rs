@@ -26,12 +26,23 @@ impl Candidate {
 }
 
 impl TreeSource {
-    pub(super) fn read(self, workspace: &Workspace, path: &str) -> Result<Option<Vec<u8>>, WorkspaceError> {
+    pub(super) fn read(
+        self,
+        workspace: &Workspace,
+        path: &str,
+    ) -> Result<Option<Vec<u8>>, WorkspaceError> {
         Ok(workspace.tree(self)?.read(path)?)
     }
 
-    pub(super) fn text(self, workspace: &Workspace, path: &str) -> Result<Option<String>, VerifyError> {
-        Ok(workspace.tree(self)?.text(path).map_err(WorkspaceError::from)?)
+    pub(super) fn text(
+        self,
+        workspace: &Workspace,
+        path: &str,
+    ) -> Result<Option<String>, VerifyError> {
+        Ok(workspace
+            .tree(self)?
+            .text(path)
+            .map_err(WorkspaceError::from)?)
     }
 
     pub(super) fn attribute(
@@ -56,18 +67,31 @@ impl TreeSource {
         self,
         workspace: &Workspace,
     ) -> Result<(Option<Vault>, Option<VaultError>), VerifyError> {
-        let Some(text) = self.text(workspace, VAULT)? else { return Ok((None, None)) };
+        let Some(text) = self.text(workspace, VAULT)? else {
+            return Ok((None, None));
+        };
         Ok(exceptions::vault(&text))
     }
 }
 
 /// Every file of a tree.
-pub(super) fn candidates(workspace: &Workspace, source: TreeSource) -> Result<Vec<Candidate>, VerifyError> {
+pub(super) fn candidates(
+    workspace: &Workspace,
+    source: TreeSource,
+) -> Result<Vec<Candidate>, VerifyError> {
     let mut candidates: Vec<Candidate> = Vec::new();
-    for entry in workspace.tree(source)?.entries().map_err(WorkspaceError::from)? {
+    for entry in workspace
+        .tree(source)?
+        .entries()
+        .map_err(WorkspaceError::from)?
+    {
         // an unmerged path stands there once a side
         if candidates.last().is_none_or(|last| last.path != entry.path) {
-            candidates.push(Candidate { path: entry.path, mode: entry.mode, id: entry.id });
+            candidates.push(Candidate {
+                path: entry.path,
+                mode: entry.mode,
+                id: entry.id,
+            });
         }
     }
     Ok(candidates)
@@ -85,7 +109,9 @@ pub(super) fn is_attributes(path: &str) -> bool {
 
 /// A file of attributes that decides about another file.
 pub(super) fn is_attributes_for(path: &str, other: &str) -> bool {
-    let folder = path.strip_suffix(".gitattributes").filter(|_| is_attributes(path));
+    let folder = path
+        .strip_suffix(".gitattributes")
+        .filter(|_| is_attributes(path));
     folder.is_some_and(|folder| other.starts_with(folder))
 }
 

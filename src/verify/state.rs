@@ -1,4 +1,5 @@
-//! The judgement of the work tree as it is: plain `verify` prints it, [`super::verdict`] sums it up.
+//! The judgement of the work tree as it is: plain `verify` prints it, [`super::verdict`] sums it
+//! up.
 
 use std::collections::BTreeSet;
 
@@ -40,18 +41,30 @@ pub(super) struct OfHistory {
 
 impl<'w> TreeCheck<'w> {
     /// # Errors
-    /// When git or the work tree cannot be read, and when there is no file in a scope that is named.
+    /// When git or the work tree cannot be read, and when there is no file in a scope that is
+    /// named.
     pub fn gather(workspace: &'w Workspace, options: Options) -> Result<Self, VerifyError> {
         let base = Base::of_state(workspace)?.allowing(workspace, &options)?;
         let in_scope = |path: &str| options.is_in_scope(path);
-        let mut gathered = tree::gather(workspace, TreeSource::WorkTree, &in_scope, &BTreeSet::new())?;
-        gathered.facts.entries.retain(|entry| in_scope(&entry.file.path));
+        let mut gathered =
+            tree::gather(workspace, TreeSource::WorkTree, &in_scope, &BTreeSet::new())?;
+        gathered
+            .facts
+            .entries
+            .retain(|entry| in_scope(&entry.file.path));
         gathered.facts.exceptions = base.exceptions.list().to_vec();
-        trace::step("verify", || format!("work tree: {} files gathered", gathered.facts.entries.len()));
+        trace::step("verify", || {
+            format!("work tree: {} files gathered", gathered.facts.entries.len())
+        });
         if gathered.facts.entries.is_empty() && !options.scope.is_empty() {
             return Err(VerifyError::NothingInScope);
         }
-        Ok(Self { workspace, options, gathered, base })
+        Ok(Self {
+            workspace,
+            options,
+            gathered,
+            base,
+        })
     }
 
     #[must_use]
@@ -67,18 +80,33 @@ impl<'w> TreeCheck<'w> {
 
     /// Exceptions that somebody is writing count when they are committed.
     fn pending(&self) -> Option<String> {
-        let pending = self.base.new_exceptions(self.gathered.vault.as_ref(), "").len();
-        let (are, they_do) = if pending == 1 { ("is", "it does") } else { ("are", "they do") };
+        let pending = self
+            .base
+            .new_exceptions(self.gathered.vault.as_ref(), "")
+            .len();
+        let (are, they_do) = if pending == 1 {
+            ("is", "it does")
+        } else {
+            ("are", "they do")
+        };
         let entries = count(pending, "exception");
-        let note = format!("{entries} in .stax/vault.json {are} not committed, so {they_do} not count yet");
+        let note = format!(
+            "{entries} in .stax/vault.json {are} not committed, so {they_do} not count yet"
+        );
         (pending > 0).then_some(note)
     }
 
     fn profile(&self) -> Option<String> {
         let facts = &self.gathered.facts;
-        let policy = if facts.policy.is_some() { "policy .sops.yaml" } else { "no .sops.yaml" };
+        let policy = if facts.policy.is_some() {
+            "policy .sops.yaml"
+        } else {
+            "no .sops.yaml"
+        };
         let files = count(facts.entries.len(), "SOPS file");
-        let note = format!("no .stax/vault.json: general profile; {files} found by their metadata, {policy}");
+        let note = format!(
+            "no .stax/vault.json: general profile; {files} found by their metadata, {policy}"
+        );
         (self.gathered.vault.is_none() && !facts.entries.is_empty()).then_some(note)
     }
 
@@ -98,8 +126,16 @@ impl<'w> TreeCheck<'w> {
         findings.extend(past::check(&self.options, self.workspace, exceptions)?);
         let (commits, is_partial) = (Some(of_history.commits), of_history.is_partial);
         let files = self.gathered.facts.entries.len();
-        let report =
-            Report { findings, accepted, files, opened, commits, is_partial, beyond, ..Report::default() };
+        let report = Report {
+            findings,
+            accepted,
+            files,
+            opened,
+            commits,
+            is_partial,
+            beyond,
+            ..Report::default()
+        };
         Ok(report.under(&self.options))
     }
 
@@ -125,18 +161,42 @@ impl<'w> TreeCheck<'w> {
         let spec = format!("files:\n{}\npolicy:\n{:?}", paths.join("\n"), facts.policy);
         let wanted = candidates(now, facts.policy.as_slice());
         // without a document nobody can still read one
-        let tips = repo.head_commit()?.into_iter().filter(|_| has_files).collect();
-        let span = Span { tips, ..Span::default() };
+        let tips = repo
+            .head_commit()?
+            .into_iter()
+            .filter(|_| has_files)
+            .collect();
+        let span = Span {
+            tips,
+            ..Span::default()
+        };
         let mut snapshots = Snapshots::new(repo);
         let history = History::load(repo, &span, &wanted, Some(&spec), &mut snapshots)?;
         let mut findings = history::stale(&history, repo, facts, &|_| true, &|one| {
-            self.base.exceptions.why(RuleId::K05, &one.path, None).is_some()
+            self.base
+                .exceptions
+                .why(RuleId::K05, &one.path, None)
+                .is_some()
         });
-        findings.extend(returned::at_head(repo, &history, &self.gathered, &mut snapshots)?);
+        findings.extend(returned::at_head(
+            repo,
+            &history,
+            &self.gathered,
+            &mut snapshots,
+        )?);
         findings.extend(history::retyped(&history, facts));
         let accepted = self.base.exceptions.take(&mut findings);
         let walked = Some(&history).filter(|_| has_files);
-        findings.extend(past::late_rows(self.workspace, walked, facts.roster.as_deref())?);
-        Ok(OfHistory { findings, accepted, commits: history.commits, is_partial: history.is_partial })
+        findings.extend(past::late_rows(
+            self.workspace,
+            walked,
+            facts.roster.as_deref(),
+        )?);
+        Ok(OfHistory {
+            findings,
+            accepted,
+            commits: history.commits,
+            is_partial: history.is_partial,
+        })
     }
 }

@@ -61,17 +61,31 @@ pub(super) fn gather_closely(
     closely: &dyn Fn(&str) -> bool,
 ) -> Result<Gathered, VerifyError> {
     let (vault, vault_fault) = source.vault(workspace)?;
-    let bound: BTreeSet<&str> =
-        vault.iter().flat_map(|vault| &vault.files).map(|file| file.path.as_str()).collect();
+    let bound: BTreeSet<&str> = vault
+        .iter()
+        .flat_map(|vault| &vault.files)
+        .map(|file| file.path.as_str())
+        .collect();
     let candidates = candidates(workspace, source)?;
-    let modes: BTreeMap<&str, u32> =
-        candidates.iter().map(|candidate| (candidate.path.as_str(), candidate.mode)).collect();
+    let modes: BTreeMap<&str, u32> = candidates
+        .iter()
+        .map(|candidate| (candidate.path.as_str(), candidate.mode))
+        .collect();
     let mut files = Vec::new();
     for path in &bound {
-        let is_link = modes.get(path).is_some_and(|mode| mode & 0o170_000 != 0o100_000);
+        let is_link = modes
+            .get(path)
+            .is_some_and(|mode| mode & 0o170_000 != 0o100_000);
         files.push(bound_file(workspace, source, path, is_link));
     }
-    let look = TreeLook { workspace, source, wanted, closely, were_sealed, bound: &bound };
+    let look = TreeLook {
+        workspace,
+        source,
+        wanted,
+        closely,
+        were_sealed,
+        bound: &bound,
+    };
     let mut seen = look.all(&candidates)?;
     let owners = Owners::new(workspace, source);
     for leak in &mut seen.leaks {
@@ -83,13 +97,30 @@ pub(super) fn gather_closely(
     let mut entries = Vec::new();
     for file in files {
         let mode = modes.get(file.path.as_str()).copied();
-        let drivers = if file.managed { drivers(workspace, source, &file.path)? } else { Drivers::Free };
-        entries.push(TreeFile { file, mode, drivers });
+        let drivers = if file.managed {
+            drivers(workspace, source, &file.path)?
+        } else {
+            Drivers::Free
+        };
+        entries.push(TreeFile {
+            file,
+            mode,
+            drivers,
+        });
     }
-    let policy_is_link = modes.get(POLICY).is_some_and(|mode| mode & 0o170_000 != 0o100_000);
-    let paths = candidates.iter().map(|candidate| candidate.path.clone()).collect();
+    let policy_is_link = modes
+        .get(POLICY)
+        .is_some_and(|mode| mode & 0o170_000 != 0o100_000);
+    let paths = candidates
+        .iter()
+        .map(|candidate| candidate.path.clone())
+        .collect();
     let mut facts = Facts {
-        policy: if policy_is_link { None } else { source.text(workspace, POLICY)? },
+        policy: if policy_is_link {
+            None
+        } else {
+            source.text(workspace, POLICY)?
+        },
         roster: source.text(workspace, ROSTER)?,
         has_roster_at_head: workspace.repo()?.head_entry(ROSTER)?.is_some(),
         has_vault: vault.is_some() || vault_fault.is_some(),
@@ -98,8 +129,18 @@ pub(super) fn gather_closely(
         allowed_names: workspace.allowed_names()?,
         ..Facts::of(paths, entries, Timestamp::now())
     };
-    around::add(workspace, source, (wanted, closely), &candidates, &mut facts)?;
-    Ok(Gathered { facts, vault, unread: seen.unread })
+    around::add(
+        workspace,
+        source,
+        (wanted, closely),
+        &candidates,
+        &mut facts,
+    )?;
+    Ok(Gathered {
+        facts,
+        vault,
+        unread: seen.unread,
+    })
 }
 
 /// What became of the bound files that are missing: another file may hold their tokens.
@@ -114,12 +155,17 @@ fn add_gone(
         }
         let path = files[at].path.clone();
         let repo = workspace.repo()?;
-        let Some(last) = last_entry(repo, &path)? else { continue };
+        let Some(last) = last_entry(repo, &path)? else {
+            continue;
+        };
         let old = FileFacts::read(&path, true, Some(&repo.old_blob(last.id)?));
         let is_moved = |file: &&FileFacts| !file.managed && share_tokens(&old, file);
         let env = vault.and_then(|vault| vault.env_for_path(&path));
         files[at].gone = match files.iter().find(is_moved).zip(env) {
-            Some((file, env)) => Some(Gone::Moved { env: env.to_owned(), to: file.path.clone() }),
+            Some((file, env)) => Some(Gone::Moved {
+                env: env.to_owned(),
+                to: file.path.clone(),
+            }),
             None => repo.head_entry(&path)?.map(|_| Gone::Deleted),
         };
     }
@@ -137,7 +183,11 @@ fn last_entry(repo: &Repo, path: &str) -> Result<Option<TreeEntry>, VerifyError>
 }
 
 /// The drivers that git gives to a bound file, and the line that takes one away.
-pub(super) fn drivers(workspace: &Workspace, source: TreeSource, path: &str) -> Result<Drivers, VerifyError> {
+pub(super) fn drivers(
+    workspace: &Workspace,
+    source: TreeSource,
+    path: &str,
+) -> Result<Drivers, VerifyError> {
     let driver = |name: &str| -> Result<Option<String>, VerifyError> {
         Ok(match source.attribute(workspace, path, name)? {
             Attribute::Value(value) => Some(value),
@@ -146,12 +196,18 @@ pub(super) fn drivers(workspace: &Workspace, source: TreeSource, path: &str) -> 
     };
     let (diff, merge) = (driver("diff")?, driver("merge")?);
     let off = |driver: &Option<String>| driver.as_deref() != Some("stax");
-    let name = off(&diff).then_some("diff").or(off(&merge).then_some("merge"));
+    let name = off(&diff)
+        .then_some("diff")
+        .or(off(&merge).then_some("merge"));
     let switched_off = match name.filter(|_| !matches!(source, TreeSource::Commit(_))) {
         Some(name) => switch(workspace.repo()?, path, name)?,
         None => None,
     };
-    Ok(Drivers::Asked { diff, merge, switched_off })
+    Ok(Drivers::Asked {
+        diff,
+        merge,
+        switched_off,
+    })
 }
 
 /// The line that takes an attribute from a path.
@@ -161,26 +217,44 @@ pub(super) fn drivers(workspace: &Workspace, source: TreeSource, path: &str) -> 
 pub fn switch(repo: &Repo, path: &str, name: &str) -> Result<Option<SwitchedOff>, VerifyError> {
     // the index may still hold what the work tree does not
     let gives = format!("{name}=stax");
-    let line = repo.attribute_line(path, name)?.filter(|line| !line.text.contains(&gives));
-    Ok(line.map(|found| SwitchedOff { file: found.file, line: found.number, text: found.text }))
+    let line = repo
+        .attribute_line(path, name)?
+        .filter(|line| !line.text.contains(&gives));
+    Ok(line.map(|found| SwitchedOff {
+        file: found.file,
+        line: found.number,
+        text: found.text,
+    }))
 }
 
 fn bound_file(workspace: &Workspace, source: TreeSource, path: &str, is_link: bool) -> FileFacts {
-    let unread = |content| FileFacts { content, ..FileFacts::read(path, true, None) };
+    let unread = |content| FileFacts {
+        content,
+        ..FileFacts::read(path, true, None)
+    };
     if is_link {
         return unread(FileContent::NotRegular);
     }
     match source.read(workspace, path) {
         Ok(bytes) => FileFacts::read(path, true, bytes.as_deref()),
-        Err(error) => unread(FileContent::Broken { line: 1, what: error.to_string(), is_unmerged: false }),
+        Err(error) => unread(FileContent::Broken {
+            line: 1,
+            what: error.to_string(),
+            is_unmerged: false,
+        }),
     }
 }
 
 /// Whether a value of one file stands in the other as it is: the file moved.
 pub(super) fn share_tokens(old: &FileFacts, new: &FileFacts) -> bool {
-    let (Some(old), Some(new)) = (old.document(), new.document()) else { return false };
+    let (Some(old), Some(new)) = (old.document(), new.document()) else {
+        return false;
+    };
     let new = Snapshot::of(new);
-    Snapshot::of(old).sealed.values().any(|sealed| new.holds(&sealed.mark))
+    Snapshot::of(old)
+        .sealed
+        .values()
+        .any(|sealed| new.holds(&sealed.mark))
 }
 
 /// The paths whose version in HEAD was a SOPS document.
@@ -191,7 +265,9 @@ pub(super) fn sealed_before(
     let repo = workspace.repo()?;
     let mut sealed = BTreeSet::new();
     for change in changes.iter().filter(|change| may_be_secret(&change.path)) {
-        let Some(old) = change.old.filter(|old| old.is_file()) else { continue };
+        let Some(old) = change.old.filter(|old| old.is_file()) else {
+            continue;
+        };
         let was_sealed = match repo.blob(old.id) {
             Err(RepoError::TooLarge { .. }) => workspace.sniff_blob(old.id)?.may_be_document(),
             blob => {
@@ -225,12 +301,19 @@ pub(super) fn open(
     if depth == Depth::Keyless {
         return Ok(OpenedCount::default());
     }
-    trace::step("verify", || format!("open what a key opens of {} files", facts.entries.len()));
+    trace::step("verify", || {
+        format!("open what a key opens of {} files", facts.entries.len())
+    });
     let mut told = OpenedCount::default();
     let mut locked = None;
     for file in facts.entries.iter_mut().map(|entry| &mut entry.file) {
-        let Some(document) = file.document() else { continue };
-        let target = Target { path: file.path.clone(), env: None };
+        let Some(document) = file.document() else {
+            continue;
+        };
+        let target = Target {
+            path: file.path.clone(),
+            env: None,
+        };
         match workspace.unlock(&target, document) {
             Ok(key) => {
                 let result = document.open_unverified(&key).map(|clear| clear.mac());

@@ -1,7 +1,7 @@
 //! What a merge left open, kept in the git folder: names of keys and of three blobs, never a value.
 //!
-//! git drops the three versions from its index with `git add`; these names find them again. They count
-//! only while the same commit is checked out and the same merge, rebase or pick is under way.
+//! git drops the three versions from its index with `git add`; these names find them again. They
+//! count only while the same commit is checked out and the same merge, rebase or pick is under way.
 
 use std::fs;
 use std::path::PathBuf;
@@ -114,7 +114,10 @@ pub fn update(repo: &Repo, conflict: &Conflict) -> std::io::Result<()> {
         _ => None,
     };
     let waits = repo.operations().is_empty() && repo.patch().is_none();
-    let other = old.map_or(if waits { Other::Stash } else { Other::Unknown }, |record| record.other);
+    let other = old.map_or(
+        if waits { Other::Stash } else { Other::Unknown },
+        |record| record.other,
+    );
     keep(repo, conflict, other)
 }
 
@@ -164,7 +167,12 @@ fn conflict(record: ConflictRecord) -> Option<Conflict> {
         ours: record.ours.parse().ok()?,
         theirs: record.theirs.parse().ok()?,
     };
-    Some(Conflict { path: record.path, keys: record.keys, blobs, settled: record.settled })
+    Some(Conflict {
+        path: record.path,
+        keys: record.keys,
+        blobs,
+        settled: record.settled,
+    })
 }
 
 fn is_current(repo: &Repo, record: &ConflictRecord) -> bool {
@@ -173,8 +181,13 @@ fn is_current(repo: &Repo, record: &ConflictRecord) -> bool {
     let is_under_way = match &record.other {
         Other::Commit(start) => {
             let squashed = repo.squashed();
-            let commits = operations.iter().map(|operation| &operation.commit).chain(&squashed);
-            commits.into_iter().any(|commit| commit.to_string().starts_with(start))
+            let commits = operations
+                .iter()
+                .map(|operation| &operation.commit)
+                .chain(&squashed);
+            commits
+                .into_iter()
+                .any(|commit| commit.to_string().starts_with(start))
         }
         Other::Stash => operations.is_empty(),
         Other::Unknown => !operations.is_empty() || repo.is_rebase() || repo.patch().is_some(),
@@ -185,7 +198,11 @@ fn is_current(repo: &Repo, record: &ConflictRecord) -> bool {
 fn read(path: &std::path::Path) -> Kept {
     let bytes = fs::read(path).unwrap_or_default();
     let known: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
-    if known.get("schema").and_then(serde_json::Value::as_u64).is_some_and(|schema| schema > SCHEMA.into()) {
+    if known
+        .get("schema")
+        .and_then(serde_json::Value::as_u64)
+        .is_some_and(|schema| schema > SCHEMA.into())
+    {
         return Kept::Newer;
     }
     serde_json::from_slice(&bytes).map_or(Kept::Damaged, Kept::Known)

@@ -47,8 +47,15 @@ impl<'a> Store<'a> {
     pub fn of(repo: &'a Repo) -> Result<Self> {
         let git = repo.common_dir();
         let git = git.canonicalize().unwrap_or(git);
-        let text = git.to_str().ok_or_else(|| StoreError::Path(git.clone()))?.to_owned();
-        Ok(Self { repo, git: text, begins_with: Box::new(|root| repo.may_begin_with(root)) })
+        let text = git
+            .to_str()
+            .ok_or_else(|| StoreError::Path(git.clone()))?
+            .to_owned();
+        Ok(Self {
+            repo,
+            git: text,
+            begins_with: Box::new(|root| repo.may_begin_with(root)),
+        })
     }
 
     /// The real path of the git folder.
@@ -88,7 +95,8 @@ impl<'a> Store<'a> {
         consent.root.is_none() && self.repo.first_commit().is_ok_and(|root| root.is_some())
     }
 
-    /// Changes what this clone may do. What another repository at the same path had is gone then, if `settles`.
+    /// Changes what this clone may do. What another repository at the same path had is gone then,
+    /// if `settles`.
     ///
     /// # Errors
     /// [`StoreError`] when the file cannot be believed or written.
@@ -111,20 +119,37 @@ impl<'a> Store<'a> {
     }
 
     fn place(&self) -> CurrentClone<'_> {
-        CurrentClone { git: &self.git, begins_with: &self.begins_with }
+        CurrentClone {
+            git: &self.git,
+            begins_with: &self.begins_with,
+        }
     }
 
     fn write<T>(&self, change: &mut dyn FnMut(&mut Consents) -> T) -> Result<T> {
         let folder = user_folder().ok_or(StoreError::NoFolder)?;
-        let failed =
-            |source| StoreError::Disk(DiskError::Io { path: folder.clone(), operation: "make", source });
-        DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(failed)?;
+        let failed = |source| {
+            StoreError::Disk(DiskError::Io {
+                path: folder.clone(),
+                operation: "make",
+                source,
+            })
+        };
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&folder)
+            .map_err(failed)?;
         let real = folder.canonicalize().map_err(failed)?;
         let mut tries = RACES;
         loop {
             let (mut all, before) = read()?;
             let answer = change(&mut all);
-            let write = Write { path: FILE.into(), before, after: all.render().into(), mode: Some(0o600) };
+            let write = Write {
+                path: FILE.into(),
+                before,
+                after: all.render().into(),
+                mode: Some(0o600),
+            };
             match disk::commit(&real, &Site::alone(&real), &[write], &|_| Ok(())) {
                 Ok(()) => return Ok(answer),
                 Err(DiskError::Changed(_)) if tries > 0 => tries -= 1,
@@ -136,7 +161,9 @@ impl<'a> Store<'a> {
 
 /// All consents and the bytes they were read from.
 fn read() -> Result<(Consents, Option<Vec<u8>>)> {
-    let Some(folder) = user_folder() else { return Ok((Consents::default(), None)) };
+    let Some(folder) = user_folder() else {
+        return Ok((Consents::default(), None));
+    };
     let bytes = match disk::read_beneath(&folder, Path::new(FILE), MAX_SIZE) {
         Ok(bytes) => bytes,
         Err(DiskError::NotFound(_)) => return Ok((Consents::default(), None)),
@@ -160,7 +187,12 @@ impl Workspace {
     pub fn allowed_names(&self) -> std::result::Result<Vec<String>, WorkspaceError> {
         let repo = self.repo()?;
         let mut names = Settings::of(repo)?.allowed_names();
-        names.extend(Store::of(repo)?.consent()?.map(|consent| consent.env).unwrap_or_default());
+        names.extend(
+            Store::of(repo)?
+                .consent()?
+                .map(|consent| consent.env)
+                .unwrap_or_default(),
+        );
         Ok(names)
     }
 
@@ -192,10 +224,17 @@ pub(super) fn git_may_run(repo: &Repo, command: &str) -> bool {
     match setting {
         Ok(Some(answer)) => answer,
         Ok(None) => {
-            let program = shell_words::split(command).ok().and_then(|words| words.into_iter().next());
-            let consent = Store::of(repo).and_then(|store| store.consent()).ok().flatten();
+            let program = shell_words::split(command)
+                .ok()
+                .and_then(|words| words.into_iter().next());
+            let consent = Store::of(repo)
+                .and_then(|store| store.consent())
+                .ok()
+                .flatten();
             let names = consent.map(|consent| consent.command).unwrap_or_default();
-            names.iter().any(|name| name == ANY_COMMAND || Some(name) == program.as_ref())
+            names
+                .iter()
+                .any(|name| name == ANY_COMMAND || Some(name) == program.as_ref())
         }
         Err(_) => false,
     }

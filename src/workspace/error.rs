@@ -44,7 +44,10 @@ pub enum WorkspaceError {
     #[error("{0} is in git, and this sparse checkout leaves it out")]
     LeftOut(String),
     #[error("{path}: {error}")]
-    Document { path: String, error: Box<DocumentError> },
+    Document {
+        path: String,
+        error: Box<DocumentError>,
+    },
     #[error("no identity opens {path}{}", env.as_ref().map(|env| format!(" ({env})")).unwrap_or_default())]
     Locked {
         path: String,
@@ -72,7 +75,12 @@ pub enum WorkspaceError {
         has_plaintext: bool,
     },
     #[error("{path} is not encrypted to exactly the recipients of {policy}")]
-    Recipients { path: String, policy: String, extra: Vec<String>, missing: Vec<String> },
+    Recipients {
+        path: String,
+        policy: String,
+        extra: Vec<String>,
+        missing: Vec<String>,
+    },
     #[error("{path} has other key groups than {policy}")]
     Groups { path: String, policy: String },
     #[error("{path}: {what}")]

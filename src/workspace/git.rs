@@ -18,8 +18,9 @@ pub enum GitError {
     Process(#[from] ProcessError),
 }
 
-/// Runs git in a folder, without the variables that lead to identities. Of the repository it runs nothing that its
-/// configuration names; without one it has to stand outside of every repository, or read no configuration.
+/// Runs git in a folder, without the variables that lead to identities. Of the repository it runs
+/// nothing that its configuration names; without one it has to stand outside of every repository,
+/// or read no configuration.
 ///
 /// # Errors
 /// [`GitError`]; a failing status is not an error here.
@@ -29,11 +30,20 @@ pub fn run(
     words: &[&str],
     timeout: Duration,
 ) -> Result<Output, GitError> {
-    let argv: Vec<String> =
-        ["git", "--no-pager"].iter().chain(words).map(|word| (*word).to_owned()).collect();
+    let argv: Vec<String> = ["git", "--no-pager"]
+        .iter()
+        .chain(words)
+        .map(|word| (*word).to_owned())
+        .collect();
     let shield = repo.map(Repo::shield).transpose()?.unwrap_or_default();
-    let add: Vec<_> = shield.iter().map(|(name, value)| (*name, value.as_os_str())).collect();
-    let environment = ChildEnvironment { add: &add, remove: IDENTITY_VARIABLES };
+    let add: Vec<_> = shield
+        .iter()
+        .map(|(name, value)| (*name, value.as_os_str()))
+        .collect();
+    let environment = ChildEnvironment {
+        add: &add,
+        remove: IDENTITY_VARIABLES,
+    };
     Ok(process::run_command(&argv, folder, environment, timeout)?)
 }
 
@@ -42,8 +52,17 @@ pub fn run(
 /// # Errors
 /// As [`run`].
 pub fn run_over(repo: &Repo, words: &[OsString], input: &[u8]) -> Result<ExitStatus, GitError> {
-    let argv: Vec<OsString> = std::iter::once("git".into()).chain(words.iter().cloned()).collect();
-    let add: Vec<_> = repo.shield()?.iter().map(|(name, value)| (*name, value.as_os_str())).collect();
-    let environment = ChildEnvironment { add: &add, remove: IDENTITY_VARIABLES };
+    let argv: Vec<OsString> = std::iter::once("git".into())
+        .chain(words.iter().cloned())
+        .collect();
+    let add: Vec<_> = repo
+        .shield()?
+        .iter()
+        .map(|(name, value)| (*name, value.as_os_str()))
+        .collect();
+    let environment = ChildEnvironment {
+        add: &add,
+        remove: IDENTITY_VARIABLES,
+    };
     Ok(process::run_over(&argv, repo.root(), environment, input)?)
 }

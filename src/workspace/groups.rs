@@ -20,23 +20,37 @@ pub struct Stanzas {
 }
 
 impl Stanzas {
-    /// Wraps the key, or the parts of a new split of it, of which `threshold` give it back; 0 is no split.
+    /// Wraps the key, or the parts of a new split of it, of which `threshold` give it back; 0 is no
+    /// split.
     #[must_use]
     pub fn new(key: &DataKey, readers: &[Vec<Recipient>], threshold: usize) -> Self {
         if threshold == 0 {
             let lists = readers.iter().map(|list| age::wrap(key, list)).collect();
-            return Self { lists, is_split: false };
+            return Self {
+                lists,
+                is_split: false,
+            };
         }
         let parts = split(key, readers.len(), threshold, &mut random);
-        let lists = parts.iter().zip(readers).map(|(part, list)| age::wrap_part(part, list)).collect();
-        Self { lists, is_split: true }
+        let lists = parts
+            .iter()
+            .zip(readers)
+            .map(|(part, list)| age::wrap_part(part, list))
+            .collect();
+        Self {
+            lists,
+            is_split: true,
+        }
     }
 
     /// Those of the key groups of a document, as they are.
     #[must_use]
     pub fn of_groups(document: &Document) -> Self {
         let groups = document.metadata().groups.iter();
-        Self { lists: groups.map(|group| group.age.clone()).collect(), is_split: true }
+        Self {
+            lists: groups.map(|group| group.age.clone()).collect(),
+            is_split: true,
+        }
     }
 }
 
@@ -60,10 +74,12 @@ pub fn same_split(rule: &CreationRule, document: &Document) -> bool {
 #[must_use]
 pub fn all_stay(before: &Document, after: &Document) -> bool {
     let (old, new) = (before.metadata(), after.metadata());
-    let has_age =
-        |list: &[WrappedKey], label: &str| list.iter().any(|stanza| same_key(&stanza.recipient, label));
-    let keeps_age =
-        |old: &[WrappedKey], new: &[WrappedKey]| old.iter().all(|stanza| has_age(new, &stanza.recipient));
+    let has_age = |list: &[WrappedKey], label: &str| {
+        list.iter().any(|stanza| same_key(&stanza.recipient, label))
+    };
+    let keeps_age = |old: &[WrappedKey], new: &[WrappedKey]| {
+        old.iter().all(|stanza| has_age(new, &stanza.recipient))
+    };
     let mut groups = old.groups.iter().zip(&new.groups);
     let is_in_group = |(old, new): (&KeyGroup, &KeyGroup)| {
         keeps_age(&old.age, &new.age) && old.foreign.iter().all(|kind| new.foreign.contains(kind))
@@ -78,7 +94,13 @@ pub fn all_stay(before: &Document, after: &Document) -> bool {
 /// The same for keys of other kinds alone.
 #[must_use]
 pub fn others_stay(before: &Document, after: &Document) -> bool {
-    let has = |key: &OtherKey| after.metadata().others.iter().any(|known| known.reader() == key.reader());
+    let has = |key: &OtherKey| {
+        after
+            .metadata()
+            .others
+            .iter()
+            .any(|known| known.reader() == key.reader())
+    };
     before.metadata().others.iter().all(has)
 }
 
@@ -86,8 +108,19 @@ pub fn others_stay(before: &Document, after: &Document) -> bool {
 #[must_use]
 pub fn fits(rule: &CreationRule, document: &Document) -> bool {
     let wanted = rule.groups.iter();
-    let wanted = wanted.map(|group| group.iter().map(|(key, _)| key.as_str()).collect::<BTreeSet<_>>());
+    let wanted = wanted.map(|group| {
+        group
+            .iter()
+            .map(|(key, _)| key.as_str())
+            .collect::<BTreeSet<_>>()
+    });
     let found = document.metadata().groups.iter();
-    let found = found.map(|group| group.age.iter().map(|stanza| stanza.recipient.as_str()).collect());
+    let found = found.map(|group| {
+        group
+            .age
+            .iter()
+            .map(|stanza| stanza.recipient.as_str())
+            .collect()
+    });
     same_split(rule, document) && wanted.eq(found)
 }

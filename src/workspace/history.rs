@@ -50,18 +50,22 @@ pub struct Central {
     pub parents: Vec<Option<ObjectId>>,
 }
 
-/// Paths whose versions are worth reading: those that hold secrets now, those that the policy names, and
-/// those whose name says it.
+/// Paths whose versions are worth reading: those that hold secrets now, those that the policy
+/// names, and those whose name says it.
 pub fn candidates(now: BTreeSet<String>, policies: &[String]) -> impl Fn(&str) -> bool + use<> {
     let parsed = policies.iter().filter_map(|text| Config::parse(text).ok());
     let configs: Vec<Config> = parsed.map(|(config, _)| config).collect();
     move |path: &str| {
         let name = path.rsplit('/').next().unwrap_or(path);
-        let named = [".sops", ".enc", "secret"].iter().any(|part| name.contains(part));
+        let named = [".sops", ".enc", "secret"]
+            .iter()
+            .any(|part| name.contains(part));
         // a rule for everything would name every program and picture too
         let is_text = Format::said_by(path).is_some();
         let governed = |config: &Config| {
-            config.rule_for(path).is_some_and(|(_, rule)| rule.path_regex.is_some() || is_text)
+            config
+                .rule_for(path)
+                .is_some_and(|(_, rule)| rule.path_regex.is_some() || is_text)
         };
         now.contains(path) || path == ROSTER || named || configs.iter().any(governed)
     }
@@ -77,9 +81,17 @@ impl History {
         history.versions = versions;
         for path in [ROSTER, POLICY] {
             if let Some(entry) = repo.head_entry(path)? {
-                let origin = Rc::new(Origin { commit: "HEAD".into(), ..Origin::default() });
+                let origin = Rc::new(Origin {
+                    commit: "HEAD".into(),
+                    ..Origin::default()
+                });
                 let (path, blob) = (path.to_owned(), Some(entry.id));
-                history.central.push(Central { path, origin, blob, parents: Vec::new() });
+                history.central.push(Central {
+                    path,
+                    origin,
+                    blob,
+                    parents: Vec::new(),
+                });
             }
         }
         Ok(history)
@@ -98,9 +110,9 @@ impl History {
         }
     }
 
-    /// Every version of the wanted paths in a span, under their older names too, and of what names people.
-    /// `kept` says in words what is wanted, where an answer from before will do; then what was no document before
-    /// and after a commit is not among what was walked.
+    /// Every version of the wanted paths in a span, under their older names too, and of what names
+    /// people. `kept` says in words what is wanted, where an answer from before will do; then what
+    /// was no document before and after a commit is not among what was walked.
     ///
     /// # Errors
     /// When git cannot read the commits.
@@ -123,7 +135,9 @@ impl History {
         let mut sources: BTreeSet<String> = BTreeSet::new();
         // a secret file may have had another name before; its readers then still know the data key
         for _ in 0..RENAMES {
-            let more = sources_of(&found, snapshots, &|path| all(path) || sources.contains(path))?;
+            let more = sources_of(&found, snapshots, &|path| {
+                all(path) || sources.contains(path)
+            })?;
             if more.is_empty() {
                 break;
             }
@@ -137,8 +151,8 @@ impl History {
         Self::of_walk(repo, found, snapshots)
     }
 
-    /// The same of paths by name, which reads no tree that holds none of them. A new file may be a copy of one
-    /// of the `others`; what is found so is followed as well.
+    /// The same of paths by name, which reads no tree that holds none of them. A new file may be a
+    /// copy of one of the `others`; what is found so is followed as well.
     ///
     /// # Errors
     /// When git cannot read the commits.
@@ -154,8 +168,11 @@ impl History {
             let names: Vec<&str> = paths.iter().map(String::as_str).collect();
             walk = repo.changes_of_cached(span, &names)?;
             let mut found = sources_of(&walk, snapshots, &|path| paths.contains(path))?;
-            found
-                .extend(copied(repo, &walk, others, snapshots)?.into_iter().filter(|it| !paths.contains(it)));
+            found.extend(
+                copied(repo, &walk, others, snapshots)?
+                    .into_iter()
+                    .filter(|it| !paths.contains(it)),
+            );
             if found.is_empty() {
                 break;
             }
@@ -165,7 +182,10 @@ impl History {
     }
 
     fn of_walk(repo: &Repo, walk: CommitWalk, snapshots: &mut Snapshots<'_>) -> Result<Self> {
-        let mut history = Self { commits: walk.commits, ..Self::empty() };
+        let mut history = Self {
+            commits: walk.commits,
+            ..Self::empty()
+        };
         for commit in &walk.changed {
             let origin = Rc::new(origin(commit));
             for change in &commit.paths {
@@ -174,7 +194,11 @@ impl History {
                         path: change.path.clone(),
                         origin: origin.clone(),
                         blob: change.new.map(|entry| entry.id),
-                        parents: change.old.iter().map(|old| old.map(|entry| entry.id)).collect(),
+                        parents: change
+                            .old
+                            .iter()
+                            .map(|old| old.map(|entry| entry.id))
+                            .collect(),
                     });
                     continue;
                 }
@@ -182,9 +206,17 @@ impl History {
             }
         }
         for at in std::mem::take(&mut history.open) {
-            let (path, older) = (history.versions[at].path.clone(), at + 1..history.versions.len());
-            let older = older.map(|at| &history.versions[at]).find(|older| older.path == path);
-            history.versions[at].parents = older.map(|older| older.snapshot.clone()).into_iter().collect();
+            let (path, older) = (
+                history.versions[at].path.clone(),
+                at + 1..history.versions.len(),
+            );
+            let older = older
+                .map(|at| &history.versions[at])
+                .find(|older| older.path == path);
+            history.versions[at].parents = older
+                .map(|older| older.snapshot.clone())
+                .into_iter()
+                .collect();
         }
         history.walked = walk.changed;
         history.is_partial = repo.is_shallow() || snapshots.is_partial.get();
@@ -201,10 +233,17 @@ impl History {
     ///
     /// # Errors
     /// When git cannot read the commits.
-    pub fn behind_head(&self, repo: &Repo, tips: &[ObjectId]) -> Result<(Vec<FileVersion>, Vec<Removal>)> {
+    pub fn behind_head(
+        &self,
+        repo: &Repo,
+        tips: &[ObjectId],
+    ) -> Result<(Vec<FileVersion>, Vec<Removal>)> {
         let head: Vec<ObjectId> = repo.head_commit()?.into_iter().collect();
-        let beside: BTreeSet<String> =
-            repo.beyond(&head, tips)?.into_iter().map(|commit| commit.to_string()).collect();
+        let beside: BTreeSet<String> = repo
+            .beyond(&head, tips)?
+            .into_iter()
+            .map(|commit| commit.to_string())
+            .collect();
         let is_behind = |origin: &Origin| !beside.contains(&origin.commit);
         let mut places = Vec::with_capacity(self.versions.len());
         let mut versions = Vec::new();
@@ -214,10 +253,17 @@ impl History {
                 versions.push(version.clone());
             }
         }
-        let removals = self.removals.iter().filter(|removal| is_behind(&removal.origin)).map(|removal| {
-            let place = places.get(removal.place).copied().unwrap_or(versions.len());
-            Removal { place, ..removal.clone() }
-        });
+        let removals = self
+            .removals
+            .iter()
+            .filter(|removal| is_behind(&removal.origin))
+            .map(|removal| {
+                let place = places.get(removal.place).copied().unwrap_or(versions.len());
+                Removal {
+                    place,
+                    ..removal.clone()
+                }
+            });
         let removals = removals.collect();
         Ok((versions, removals))
     }
@@ -237,7 +283,12 @@ impl History {
         let Some(entry) = change.new else {
             if !parents.is_empty() {
                 let place = self.versions.len();
-                self.removals.push(Removal { path, origin: origin.clone(), before: parents, place });
+                self.removals.push(Removal {
+                    path,
+                    origin: origin.clone(),
+                    before: parents,
+                    place,
+                });
             }
             return Ok(());
         };
@@ -245,7 +296,8 @@ impl History {
         let is_open = parents.is_empty() && change.old.iter().any(Option::is_some);
         let Some(snapshot) = snapshots.of(&path, Some(entry))? else {
             if let Some(why) = snapshots.broken.borrow().get(&entry.id) {
-                self.unreadable.push(format!("{path} at {}: {why}", origin.short()));
+                self.unreadable
+                    .push(format!("{path} at {}: {why}", origin.short()));
             }
             return Ok(());
         };
@@ -253,7 +305,13 @@ impl History {
         if is_open {
             self.open.push(self.versions.len());
         }
-        self.versions.push(FileVersion { path, blob, origin, snapshot, parents });
+        self.versions.push(FileVersion {
+            path,
+            blob,
+            origin,
+            snapshot,
+            parents,
+        });
         Ok(())
     }
 
@@ -264,11 +322,19 @@ impl History {
         let mut places = HashMap::new();
         for version in &self.versions {
             let list = lists.entry(&version.path).or_default();
-            places.insert((version.path.clone(), version.origin.short().to_owned()), list.len());
+            places.insert(
+                (version.path.clone(), version.origin.short().to_owned()),
+                list.len(),
+            );
             list.push(version.snapshot.clone());
         }
-        let tracks = lists.into_iter().map(|(path, list)| (path.to_owned(), Track::new(list)));
-        Tracks { tracks: tracks.collect(), places }
+        let tracks = lists
+            .into_iter()
+            .map(|(path, list)| (path.to_owned(), Track::new(list)));
+        Tracks {
+            tracks: tracks.collect(),
+            places,
+        }
     }
 
     /// Every key that ever had a name, and where it has it: what stands now wins, then the newest.
@@ -285,7 +351,10 @@ impl History {
                 learn(&mut names, path, text, "");
             }
         }
-        for Central { path, origin, blob, .. } in &self.central {
+        for Central {
+            path, origin, blob, ..
+        } in &self.central
+        {
             let text = blob.and_then(|blob| repo.blob(blob).ok());
             if let Some(text) = text.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()) {
                 learn(&mut names, path, &text, &format!(" at {}", origin.short()));
@@ -345,12 +414,22 @@ fn copied(
 ) -> Result<BTreeSet<String>> {
     let mut found = BTreeSet::new();
     for commit in &walk.changed {
-        for change in commit.paths.iter().filter(|change| !change.old.iter().any(Option::is_some)) {
-            let Some(new) = snapshots.of(&change.path, change.new)? else { continue };
-            let Some(parent) = repo.parents_of(commit.id)?.first().copied() else { continue };
+        for change in commit
+            .paths
+            .iter()
+            .filter(|change| !change.old.iter().any(Option::is_some))
+        {
+            let Some(new) = snapshots.of(&change.path, change.new)? else {
+                continue;
+            };
+            let Some(parent) = repo.parents_of(commit.id)?.first().copied() else {
+                continue;
+            };
             for other in others.iter().filter(|other| **other != change.path) {
                 // beyond the edge of a shallow clone there is nothing to ask
-                let Ok(entry) = repo.entry_at(parent, other) else { break };
+                let Ok(entry) = repo.entry_at(parent, other) else {
+                    break;
+                };
                 if let Some(old) = snapshots.of(other, entry)?
                     && old.sealed.values().any(|sealed| new.holds(&sealed.mark))
                 {
@@ -397,21 +476,40 @@ fn learn(names: &mut BTreeMap<String, KeyName>, path: &str, text: &str, at: &str
     let (roster, config) = if path == ROSTER {
         (Roster::parse(text).unwrap_or_default(), None)
     } else {
-        (Roster::default(), Config::parse(text).ok().map(|(config, _)| config))
+        (
+            Roster::default(),
+            Config::parse(text).ok().map(|(config, _)| config),
+        )
     };
     let holders = Holders::new(&roster, config.as_ref());
     for key in holders.keys() {
-        let Some(name) = holders.name(key) else { continue };
-        let role = roster.get(key).map(|(_, row)| row.role.clone()).unwrap_or_default();
-        let named = KeyName { name: name.to_owned(), role, how: format!("named in {path}{at}") };
+        let Some(name) = holders.name(key) else {
+            continue;
+        };
+        let role = roster
+            .get(key)
+            .map(|(_, row)| row.role.clone())
+            .unwrap_or_default();
+        let named = KeyName {
+            name: name.to_owned(),
+            role,
+            how: format!("named in {path}{at}"),
+        };
         names.entry(key.to_owned()).or_insert(named);
     }
     // somebody without a name is called as the policy spells the key
-    for key in config.iter().flat_map(|config| &config.rules).flat_map(CreationRule::recipients) {
+    for key in config
+        .iter()
+        .flat_map(|config| &config.rules)
+        .flat_map(CreationRule::recipients)
+    {
         let reader = person(key);
         if reader != without_comment(key) {
-            let named =
-                KeyName { name: short_key(key), role: String::new(), how: format!("{key} in {path}{at}") };
+            let named = KeyName {
+                name: short_key(key),
+                role: String::new(),
+                how: format!("{key} in {path}{at}"),
+            };
             names.entry(reader).or_insert(named);
         }
     }
@@ -435,17 +533,26 @@ pub(super) fn origin(commit: &Commit) -> Origin {
 /// # Errors
 /// When git cannot read it.
 pub fn document_of(repo: &Repo, version: &FileVersion) -> Result<Option<Document>> {
-    let Ok(id) = version.blob.parse::<ObjectId>() else { return Ok(None) };
-    Ok(match FileContent::read(&version.path, false, Some(&repo.blob(id)?)) {
-        FileContent::Document(document) => Some(*document),
-        _ => None,
-    })
+    let Ok(id) = version.blob.parse::<ObjectId>() else {
+        return Ok(None);
+    };
+    Ok(
+        match FileContent::read(&version.path, false, Some(&repo.blob(id)?)) {
+            FileContent::Document(document) => Some(*document),
+            _ => None,
+        },
+    )
 }
 
 /// YYYY-MM-DD, as its author's calendar had it.
 #[must_use]
 pub fn day(time: Time) -> String {
-    let local =
-        jiff::Timestamp::from_second(time.seconds.saturating_add(i64::from(time.offset_minutes) * 60));
-    local.map_or_else(|_| "?".to_owned(), |local| local.strftime("%Y-%m-%d").to_string())
+    let local = jiff::Timestamp::from_second(
+        time.seconds
+            .saturating_add(i64::from(time.offset_minutes) * 60),
+    );
+    local.map_or_else(
+        |_| "?".to_owned(),
+        |local| local.strftime("%Y-%m-%d").to_string(),
+    )
 }

@@ -35,15 +35,22 @@ impl Workspace {
     /// # Errors
     /// When git cannot read the commits.
     pub fn newest_intact(&self, target: &Target) -> Result<std::result::Result<Intact, NoIntact>> {
-        let Ok(repo) = self.repo() else { return Ok(Err(NoIntact::NoRepository)) };
+        let Ok(repo) = self.repo() else {
+            return Ok(Err(NoIntact::NoRepository));
+        };
         if let Some(clear) = self.staged_intact(&target.path)? {
-            return Ok(Ok(Intact { clear, name: "the index".into() }));
+            return Ok(Ok(Intact {
+                clear,
+                name: "the index".into(),
+            }));
         }
         let paths = BTreeSet::from([target.path.clone()]);
         let mut snapshots = Snapshots::new(repo);
         let history = History::load_paths(repo, &repo.head_span()?, paths, &[], &mut snapshots)?;
         for version in &history.versions {
-            let Some(document) = document_of(repo, version)? else { continue };
+            let Some(document) = document_of(repo, version)? else {
+                continue;
+            };
             if let Some(clear) = self.intact(&version.path, &document) {
                 let name = format!("{} of {}", version.origin.short(), version.origin.date);
                 return Ok(Ok(Intact { clear, name }));

@@ -30,8 +30,14 @@ pub struct Limits {
 }
 
 /// What a commit and a push wait for: 70 milliseconds of work at the most.
-pub const IN_HOOKS: Limits = Limits { files: 256, blobs: 2_048 };
-pub const ALL: Limits = Limits { files: usize::MAX, blobs: usize::MAX };
+pub const IN_HOOKS: Limits = Limits {
+    files: 256,
+    blobs: 2_048,
+};
+pub const ALL: Limits = Limits {
+    files: usize::MAX,
+    blobs: usize::MAX,
+};
 
 /// A limit was reached, and so many files that may hold values were not looked into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,18 +71,28 @@ impl Values {
         self.opened.union(&self.locked).count()
     }
 
-    fn collect(&mut self, path: &str, env: Option<&str>, document: &Document, key: Option<&DataKey>) {
+    fn collect(
+        &mut self,
+        path: &str,
+        env: Option<&str>,
+        document: &Document,
+        key: Option<&DataKey>,
+    ) {
         let mut tree = document.tree().clone();
-        document.metadata().selector.walk(&mut tree, &mut |place, met, selected| {
-            let Selected::Leaf(leaf, _) = met else { return };
-            if let Some(Step::Key(name)) = place.0.last() {
-                self.ordinary.insert(name.as_bytes().to_vec());
-            }
-            // what must be encrypted is no less a secret where it is not
-            if !selected {
-                self.ordinary.extend(leaf.scalar.plaintext().map(|plain| plain.to_vec()));
-            }
-        });
+        document
+            .metadata()
+            .selector
+            .walk(&mut tree, &mut |place, met, selected| {
+                let Selected::Leaf(leaf, _) = met else { return };
+                if let Some(Step::Key(name)) = place.0.last() {
+                    self.ordinary.insert(name.as_bytes().to_vec());
+                }
+                // what must be encrypted is no less a secret where it is not
+                if !selected {
+                    self.ordinary
+                        .extend(leaf.scalar.plaintext().map(|plain| plain.to_vec()));
+                }
+            });
         let Some(key) = key else { return };
         let is_whole = document.format().is_whole();
         let mut broken = 0;
@@ -88,22 +104,40 @@ impl Values {
                 broken += 1;
                 continue;
             };
-            let address = if is_whole { String::new() } else { place.to_string() };
-            self.secrets.push(Secret { name: name(path, env, address, false), value });
+            let address = if is_whole {
+                String::new()
+            } else {
+                place.to_string()
+            };
+            self.secrets.push(Secret {
+                name: name(path, env, address, false),
+                value,
+            });
         }
         if broken > 0 {
-            let values = if broken == 1 { "1 value does" } else { &format!("{broken} values do") };
-            self.damaged.insert(path.to_owned(), format!("{values} not open"));
+            let values = if broken == 1 {
+                "1 value does"
+            } else {
+                &format!("{broken} values do")
+            };
+            self.damaged
+                .insert(path.to_owned(), format!("{values} not open"));
         }
     }
 }
 
 fn name(path: &str, env: Option<&str>, key: String, is_old: bool) -> ValueName {
-    ValueName { key, file: path.to_owned(), env: env.map(str::to_owned), is_old }
+    ValueName {
+        key,
+        file: path.to_owned(),
+        env: env.map(str::to_owned),
+        is_old,
+    }
 }
 
 impl Workspace {
-    /// What is looked for: all values that are worth it, less the keys that the user's `stax.scanSkip` names.
+    /// What is looked for: all values that are worth it, less the keys that the user's
+    /// `stax.scanSkip` names.
     ///
     /// # Errors
     /// When git's configuration cannot be read.
@@ -112,8 +146,8 @@ impl Workspace {
         Ok(LeakGuard::new(&values.secrets, &values.ordinary, &skip))
     }
 
-    /// The values of the SOPS files of the index: those that a policy or `.stax/vault.json` names, and those
-    /// whose name says it. Bound files come first, then those with such a name.
+    /// The values of the SOPS files of the index: those that a policy or `.stax/vault.json` names,
+    /// and those whose name says it. Bound files come first, then those with such a name.
     ///
     /// # Errors
     /// When git cannot read the index.
@@ -123,7 +157,8 @@ impl Workspace {
         Ok(collector.values)
     }
 
-    /// The values of every SOPS file of the work tree, known to git or not, and of the index where that has others.
+    /// The values of every SOPS file of the work tree, known to git or not, and of the index where
+    /// that has others.
     ///
     /// # Errors
     /// As [`Self::values_of_index`].
@@ -137,8 +172,8 @@ impl Workspace {
         Ok(collector.values)
     }
 
-    /// Adds what older versions of any file held, on every reference. What cannot be told stands in the
-    /// history that comes back.
+    /// Adds what older versions of any file held, on every reference. What cannot be told stands in
+    /// the history that comes back.
     ///
     /// # Errors
     /// When git cannot read the commits.
@@ -149,13 +184,20 @@ impl Workspace {
             let path = &version.path;
             let env = vault.as_ref().and_then(|vault| vault.env_for_path(path));
             for (key, sealed) in &version.snapshot.sealed {
-                let Some(value) = register.reading.value(&sealed.mark).and_then(Scalar::plaintext) else {
+                let Some(value) = register
+                    .reading
+                    .value(&sealed.mark)
+                    .and_then(Scalar::plaintext)
+                else {
                     continue;
                 };
                 if values.seen.insert((path.clone(), sealed.mark)) {
                     let is_whole = Format::of_path(path).is_whole();
                     let key = if is_whole { String::new() } else { key.clone() };
-                    values.secrets.push(Secret { name: name(path, env, key, true), value });
+                    values.secrets.push(Secret {
+                        name: name(path, env, key, true),
+                        value,
+                    });
                 }
             }
         }
@@ -166,14 +208,19 @@ impl Workspace {
 /// Opens documents for their values.
 struct Collector<'w> {
     workspace: &'w Workspace,
-    /// Data keys by the stanzas that hold them: the copies of a file have one. `None` where no identity opens any.
+    /// Data keys by the stanzas that hold them: the copies of a file have one. `None` where no
+    /// identity opens any.
     keys: HashMap<Vec<String>, Option<DataKey>>,
     values: Values,
 }
 
 impl<'w> Collector<'w> {
     fn new(workspace: &'w Workspace) -> Self {
-        Self { workspace, keys: HashMap::new(), values: Values::default() }
+        Self {
+            workspace,
+            keys: HashMap::new(),
+            values: Values::default(),
+        }
     }
 
     fn add_index(&mut self, also: &dyn Fn(&str) -> bool, limits: Limits) -> Result<()> {
@@ -207,7 +254,9 @@ impl<'w> Collector<'w> {
                     self.add(&entry.path, vault.as_ref(), &document);
                 }
                 FileContent::Broken { line, what, .. } => {
-                    self.values.damaged.insert(entry.path, format!("line {line}: {what}"));
+                    self.values
+                        .damaged
+                        .insert(entry.path, format!("line {line}: {what}"));
                 }
                 _ => {}
             }
@@ -220,11 +269,16 @@ impl<'w> Collector<'w> {
         let repo = self.workspace.repo()?;
         let entries = repo.index_entries()?;
         let text = |path: &str| -> Result<Option<String>> {
-            Ok(repo.index_blob(path)?.and_then(|bytes| String::from_utf8(bytes).ok()))
+            Ok(repo
+                .index_blob(path)?
+                .and_then(|bytes| String::from_utf8(bytes).ok()))
         };
         let vault = text(VAULT)?.and_then(|text| Vault::known(&text).ok());
-        let bound: BTreeSet<String> =
-            vault.iter().flat_map(|vault| &vault.files).map(|file| file.path.clone()).collect();
+        let bound: BTreeSet<String> = vault
+            .iter()
+            .flat_map(|vault| &vault.files)
+            .map(|file| file.path.clone())
+            .collect();
         let mut policies = Vec::new();
         for entry in entries.iter().filter(|entry| is_policy(&entry.path)) {
             policies.extend(text(&entry.path)?);
@@ -243,12 +297,18 @@ impl<'w> Collector<'w> {
     fn add(&mut self, path: &str, vault: Option<&Vault>, document: &Document) {
         let env = vault.and_then(|vault| vault.env_for_path(path));
         let values = &mut self.values;
-        let is_known = || tokens(document).all(|(mark, ..)| values.seen.contains(&(path.to_owned(), mark)));
+        let is_known =
+            || tokens(document).all(|(mark, ..)| values.seen.contains(&(path.to_owned(), mark)));
         // the copy in the index is most often that of the work tree
         if values.opened.contains(path) && is_known() {
             return;
         }
-        let stanzas = document.metadata().age.iter().map(|stanza| stanza.enc.clone()).collect();
+        let stanzas = document
+            .metadata()
+            .age
+            .iter()
+            .map(|stanza| stanza.enc.clone())
+            .collect();
         let key = match self.keys.entry(stanzas) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(place) => match unlock(&self.workspace.keyring, document) {
@@ -260,7 +320,11 @@ impl<'w> Collector<'w> {
                 }
             },
         };
-        let list = if key.is_some() { &mut values.opened } else { &mut values.locked };
+        let list = if key.is_some() {
+            &mut values.opened
+        } else {
+            &mut values.locked
+        };
         list.insert(path.to_owned());
         values.collect(path, env, document, key.as_ref());
     }

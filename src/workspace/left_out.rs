@@ -1,5 +1,5 @@
-//! What a sparse checkout leaves out of the work tree: git has it in the index alone. It is read from there, and never
-//! written: a new file in its place would lose what the index has.
+//! What a sparse checkout leaves out of the work tree: git has it in the index alone. It is read
+//! from there, and never written: a new file in its place would lose what the index has.
 
 use super::{Result, Workspace, WorkspaceError};
 use crate::disk::Write;
@@ -8,7 +8,10 @@ impl Workspace {
     /// The bytes of such a file.
     pub(super) fn left_out(&self, path: &str) -> Result<Option<Vec<u8>>> {
         let repo = self.repo.as_ref().filter(|repo| repo.may_be_sparse());
-        Ok(repo.map(|repo| repo.skipped_blob(path)).transpose()?.flatten())
+        Ok(repo
+            .map(|repo| repo.skipped_blob(path))
+            .transpose()?
+            .flatten())
     }
 
     /// That a file does not exist, or why it is not here.

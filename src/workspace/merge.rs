@@ -1,7 +1,10 @@
-//! Three versions of a file merged with the identities at hand, in memory: text in, encrypted text out.
+//! Three versions of a file merged with the identities at hand, in memory: text in, encrypted text
+//! out.
 
 use sops_document::age::{self, Recipient};
-use sops_document::merge::{self, AccessVersion, KeyChanges, KeyFrom, Merged, MergedAccess, SidesWithKey};
+use sops_document::merge::{
+    self, AccessVersion, KeyChanges, KeyFrom, Merged, MergedAccess, SidesWithKey,
+};
 use sops_document::tree::{Path, Tree};
 use sops_document::{Cleartext, DataKey, Document, Format, Wrapped, WrappedKey};
 
@@ -44,8 +47,8 @@ pub struct Circumstances<'a> {
     pub undoes: Option<bool>,
     /// The result becomes the base of another merge.
     pub is_virtual: bool,
-    /// Whom a policy names that people can read, on either side. Anybody can write a stanza that opens for
-    /// nobody; only for these it is made a real one.
+    /// Whom a policy names that people can read, on either side. Anybody can write a stanza that
+    /// opens for nobody; only for these it is made a real one.
     pub approved: &'a [String],
 }
 
@@ -69,7 +72,12 @@ impl MergeOutcome {
     /// The keys that a person has to decide on, as the file names them.
     #[must_use]
     pub fn open(&self) -> Vec<String> {
-        let mut open: Vec<String> = self.changes.conflicts.iter().map(ToString::to_string).collect();
+        let mut open: Vec<String> = self
+            .changes
+            .conflicts
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         if !self.returned.is_empty() || !self.unapproved.is_empty() || self.is_empty {
             open.push(RECIPIENTS.into());
         }
@@ -138,40 +146,64 @@ struct Documents {
 
 fn parse(versions: MergeVersions<'_>) -> Result<Documents, AsText> {
     let parse = |side: MergeSide, text: &str| {
-        Document::parse(versions.format, text).map_err(|error| AsText::NotSops(side, error.to_string()))
+        Document::parse(versions.format, text)
+            .map_err(|error| AsText::NotSops(side, error.to_string()))
     };
     Ok(Documents {
         ours: parse(MergeSide::Ours, versions.ours)?,
         theirs: parse(MergeSide::Theirs, versions.theirs)?,
-        base: versions.base.map(|text| parse(MergeSide::Base, text)).transpose()?,
+        base: versions
+            .base
+            .map(|text| parse(MergeSide::Base, text))
+            .transpose()?,
     })
 }
 
 /// Each version by its own stanzas, or by the data key of another one.
 fn open(keyring: &Keyring, documents: &Documents) -> Result<Triple, AsText> {
-    let list = [Some(&documents.ours), Some(&documents.theirs), documents.base.as_ref()];
-    let own = list.map(|document| document.and_then(|document| unlock::unlock(keyring, document).ok()));
+    let list = [
+        Some(&documents.ours),
+        Some(&documents.theirs),
+        documents.base.as_ref(),
+    ];
+    let own =
+        list.map(|document| document.and_then(|document| unlock::unlock(keyring, document).ok()));
     let opened = |document: &Document, side: MergeSide, position: usize| {
-        let key =
-            own[position].as_ref().or_else(|| own.iter().flatten().find(|key| has_data_key(document, key)));
+        let key = own[position]
+            .as_ref()
+            .or_else(|| own.iter().flatten().find(|key| has_data_key(document, key)));
         let key = DataKey::new(*key.ok_or(AsText::Locked)?.bytes());
-        let clear = document.open(&key).map_err(|fault| AsText::Tampered(side, fault.to_string()))?;
+        let clear = document
+            .open(&key)
+            .map_err(|fault| AsText::Tampered(side, fault.to_string()))?;
         Ok(OpenedVersion { key, clear })
     };
     Ok(Triple {
         ours: opened(&documents.ours, MergeSide::Ours, 0)?,
         theirs: opened(&documents.theirs, MergeSide::Theirs, 1)?,
-        base: documents.base.as_ref().map(|base| opened(base, MergeSide::Base, 2)).transpose()?,
+        base: documents
+            .base
+            .as_ref()
+            .map(|base| opened(base, MergeSide::Base, 2))
+            .transpose()?,
     })
 }
 
 fn labels(document: &Document) -> Vec<String> {
-    document.metadata().age.iter().map(|stanza| stanza.recipient.clone()).collect()
+    document
+        .metadata()
+        .age
+        .iter()
+        .map(|stanza| stanza.recipient.clone())
+        .collect()
 }
 
 impl OpenedVersion {
     fn version(&self) -> AccessVersion {
-        AccessVersion { recipients: labels(self.clear.document()), key: self.key.digest() }
+        AccessVersion {
+            recipients: labels(self.clear.document()),
+            key: self.key.digest(),
+        }
     }
 }
 
@@ -205,8 +237,15 @@ impl Triple {
     /// The data key of a document, where one of the versions has it.
     #[must_use]
     pub fn key_of(&self, document: &Document) -> Option<DataKey> {
-        let keys = [Some(&self.ours.key), Some(&self.theirs.key), self.base.as_ref().map(|base| &base.key)];
-        let key = keys.into_iter().flatten().find(|key| has_data_key(document, key))?;
+        let keys = [
+            Some(&self.ours.key),
+            Some(&self.theirs.key),
+            self.base.as_ref().map(|base| &base.key),
+        ];
+        let key = keys
+            .into_iter()
+            .flatten()
+            .find(|key| has_data_key(document, key))?;
         Some(DataKey::new(*key.bytes()))
     }
 
@@ -223,8 +262,11 @@ impl Triple {
         let undoes = how.undoes.unwrap_or(false) || self.is_older();
         let under = self.under_one()?;
         let (access, unapproved) = self.access(under.as_ref(), undoes, how.approved)?;
-        let placeholder: Option<sops_document::Random<'_>> =
-            if how.is_virtual { Some(&mut random) } else { None };
+        let placeholder: Option<sops_document::Random<'_>> = if how.is_virtual {
+            Some(&mut random)
+        } else {
+            None
+        };
         let Self { ours, theirs, .. } = under.as_ref().map_or(self, |under| &under.triple);
         let merged = merge::values(base, &ours.clear, &theirs.clear, placeholder);
         let merged = merged.map_err(|error| other(error.to_string()))?;
@@ -248,20 +290,27 @@ impl Triple {
         approved: &[String],
     ) -> Result<(MergedAccess, Vec<String>), AsText> {
         let base = self.base.as_ref().map(OpenedVersion::version);
-        let mut access = merge::access(base.as_ref(), &self.ours.version(), &self.theirs.version(), undoes);
+        let mut access = merge::access(
+            base.as_ref(),
+            &self.ours.version(),
+            &self.theirs.version(),
+            undoes,
+        );
         if let Some(under) = under {
             self.settle_access(under, &mut access)?;
         }
         let unapproved = self.unapproved(&access, approved);
         if let (Some(_), Some(who)) = (under, unapproved.first()) {
-            return Err(AsText::Other(format!("theirs adds `{who}`, whom no .sops.yaml names")));
+            return Err(AsText::Other(format!(
+                "theirs adds `{who}`, whom no .sops.yaml names"
+            )));
         }
         access.recipients.retain(|who| !unapproved.contains(who));
         Ok((access, unapproved))
     }
 
-    /// A stanza under the data key of the result is taken as it is. What needs a new one could be a label
-    /// that somebody without the key put there.
+    /// A stanza under the data key of the result is taken as it is. What needs a new one could be a
+    /// label that somebody without the key put there.
     fn unapproved(&self, access: &MergedAccess, approved: &[String]) -> Vec<String> {
         let has_key = match access.key {
             KeyFrom::Theirs => true,
@@ -276,9 +325,19 @@ impl Triple {
     /// A side that was written before the base undoes something, whatever git calls it.
     fn is_older(&self) -> bool {
         let time = |opened: &OpenedVersion| {
-            opened.clear.document().metadata().lastmodified.parse::<jiff::Timestamp>().ok()
+            opened
+                .clear
+                .document()
+                .metadata()
+                .lastmodified
+                .parse::<jiff::Timestamp>()
+                .ok()
         };
-        self.base.as_ref().and_then(time).zip(time(&self.theirs)).is_some_and(|(base, theirs)| theirs < base)
+        self.base
+            .as_ref()
+            .and_then(time)
+            .zip(time(&self.theirs))
+            .is_some_and(|(base, theirs)| theirs < base)
     }
 
     fn seal(
@@ -298,8 +357,14 @@ impl Triple {
                 &new
             }
         };
-        let keys = SidesWithKey { is_ours: *key == ours.key, is_theirs: *key == theirs.key };
-        let document = under.map_or(ours, |under| &under.triple.ours).clear.document();
+        let keys = SidesWithKey {
+            is_ours: *key == ours.key,
+            is_theirs: *key == theirs.key,
+        };
+        let document = under
+            .map_or(ours, |under| &under.triple.ours)
+            .clear
+            .document();
         let has_stanzas = under.map_or(keys.is_ours, |under| under.has_stanzas_of(key));
         let is_same = has_stanzas && labels(document) == access.recipients;
         let text = if keys.is_ours && is_same {
@@ -317,10 +382,15 @@ impl Triple {
                 true => NewStanzas::Groups(Stanzas::of_groups(document)),
                 false => self.stanzas((key, keys), document, &access.recipients)?,
             };
-            sealing(key, |context| merged.seal(keys, Some(stanzas.wrapped()), context))
+            sealing(key, |context| {
+                merged.seal(keys, Some(stanzas.wrapped()), context)
+            })
         };
         let text = text.map_err(|error| other(error.to_string()))?;
-        for old in [Some(ours), Some(theirs), self.base.as_ref()].into_iter().flatten() {
+        for old in [Some(ours), Some(theirs), self.base.as_ref()]
+            .into_iter()
+            .flatten()
+        {
             if old.key != *key {
                 prove(document.format(), &text, &old.key, key).map_err(other)?;
             }
@@ -340,10 +410,20 @@ impl Triple {
         if !metadata.groups.is_empty() {
             let group = |group: &sops_document::KeyGroup| {
                 let labels = group.age.iter().map(|stanza| &stanza.recipient);
-                labels.map(|label| label.parse::<Recipient>().map_err(|_| unknown(label))).collect()
+                labels
+                    .map(|label| label.parse::<Recipient>().map_err(|_| unknown(label)))
+                    .collect()
             };
-            let readers = metadata.groups.iter().map(group).collect::<Result<Vec<Vec<Recipient>>, _>>()?;
-            return Ok(NewStanzas::Groups(Stanzas::new(key, &readers, metadata.threshold)));
+            let readers = metadata
+                .groups
+                .iter()
+                .map(group)
+                .collect::<Result<Vec<Vec<Recipient>>, _>>()?;
+            return Ok(NewStanzas::Groups(Stanzas::new(
+                key,
+                &readers,
+                metadata.threshold,
+            )));
         }
         let sides = [(keys.is_ours, &self.ours), (keys.is_theirs, &self.theirs)];
         let kept: Vec<&WrappedKey> = sides
@@ -358,7 +438,9 @@ impl Triple {
                 Ok(age::wrap(key, &[recipient]).remove(0))
             }
         };
-        Ok(NewStanzas::Whole(recipients.iter().map(wrap).collect::<Result<_, _>>()?))
+        Ok(NewStanzas::Whole(
+            recipients.iter().map(wrap).collect::<Result<_, _>>()?,
+        ))
     }
 }
 
@@ -379,10 +461,18 @@ impl NewStanzas {
 /// Who reads the merged file and did not read ours, and the other way round.
 #[must_use]
 pub fn readers_changed(format: Format, ours: &str, merged: &str) -> (Vec<String>, Vec<String>) {
-    let read = |text: &str| Document::parse(format, text).map(|it| labels(&it)).unwrap_or_default();
+    let read = |text: &str| {
+        Document::parse(format, text)
+            .map(|it| labels(&it))
+            .unwrap_or_default()
+    };
     let (before, after) = (read(ours), read(merged));
     let only = |these: &[String], others: &[String]| {
-        these.iter().filter(|who| !others.contains(who)).cloned().collect()
+        these
+            .iter()
+            .filter(|who| !others.contains(who))
+            .cloned()
+            .collect()
     };
     (only(&after, &before), only(&before, &after))
 }
@@ -392,9 +482,14 @@ pub fn readers_changed(format: Format, ours: &str, merged: &str) -> (Vec<String>
 pub fn approved(repo: &Repo, path: &str, commits: &[Option<ObjectId>]) -> Vec<String> {
     let mut names = Vec::new();
     for commit in commits.iter().flatten() {
-        let text =
-            repo.blob_at(*commit, POLICY).ok().flatten().and_then(|bytes| String::from_utf8(bytes).ok());
-        let Some((config, _)) = text.and_then(|text| Config::parse(&text).ok()) else { continue };
+        let text = repo
+            .blob_at(*commit, POLICY)
+            .ok()
+            .flatten()
+            .and_then(|bytes| String::from_utf8(bytes).ok());
+        let Some((config, _)) = text.and_then(|text| Config::parse(&text).ok()) else {
+            continue;
+        };
         if let Some((_, rule)) = config.rule_for(path) {
             names.extend(rule.recipients().into_iter().map(str::to_owned));
         }
@@ -413,6 +508,10 @@ pub fn settle(
 ) -> Result<String, AsText> {
     let other = |what: String| AsText::Other(what);
     let merged = merge::settle(ours, theirs, paths).map_err(|error| other(error.to_string()))?;
-    let keys = SidesWithKey { is_ours: true, is_theirs: *key == *their_key };
-    sealing(key, |context| merged.seal(keys, None, context)).map_err(|error| other(error.to_string()))
+    let keys = SidesWithKey {
+        is_ours: true,
+        is_theirs: *key == *their_key,
+    };
+    sealing(key, |context| merged.seal(keys, None, context))
+        .map_err(|error| other(error.to_string()))
 }

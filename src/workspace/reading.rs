@@ -36,9 +36,13 @@ impl Reading {
                 continue;
             }
             // what does not authenticate tells nothing
-            let Ok(plain) = token.open(key, &path.aad()) else { continue };
+            let Ok(plain) = token.open(key, &path.aad()) else {
+                continue;
+            };
             let is_short = plain.len() < WEAK;
-            let Some(scalar) = Scalar::from_plaintext(token.kind, plain) else { continue };
+            let Some(scalar) = Scalar::from_plaintext(token.kind, plain) else {
+                continue;
+            };
             let print = digest(secret, &scalar);
             if is_short || !matches!(scalar, Scalar::Str(_)) {
                 self.insight.weak.insert(print);
@@ -65,7 +69,8 @@ fn digest(secret: &[u8; 32], scalar: &Scalar) -> Mark {
 }
 
 impl Workspace {
-    /// Opens every epoch of some versions, and of documents of today, for which an identity is at hand.
+    /// Opens every epoch of some versions, and of documents of today, for which an identity is at
+    /// hand.
     ///
     /// # Errors
     /// When git cannot read a version.
@@ -78,12 +83,18 @@ impl Workspace {
         let mut groups: BTreeMap<Epoch, Vec<ReadingSource<'_>>> = BTreeMap::new();
         for (at, document) in today.iter().enumerate() {
             if let Some(epoch) = epochs.at(&Snapshot::of(document)) {
-                groups.entry(epoch).or_default().push(ReadingSource::Today(at, document));
+                groups
+                    .entry(epoch)
+                    .or_default()
+                    .push(ReadingSource::Today(at, document));
             }
         }
         for version in versions {
             if let Some(epoch) = epochs.at(&version.snapshot) {
-                groups.entry(epoch).or_default().push(ReadingSource::Version(version));
+                groups
+                    .entry(epoch)
+                    .or_default()
+                    .push(ReadingSource::Version(version));
             }
         }
         let mut reading = Reading::default();
@@ -98,7 +109,10 @@ impl Workspace {
             let mut seen = BTreeSet::new();
             for source in sources.iter().filter(|source| seen.insert(source.place())) {
                 if let Some(document) = source.document(self)? {
-                    reading.insight.keys.extend(source.mark().map(|mark| (mark, key.digest())));
+                    reading
+                        .insight
+                        .keys
+                        .extend(source.mark().map(|mark| (mark, key.digest())));
                     reading.open(&document, &key, &secret);
                 }
             }
@@ -114,7 +128,10 @@ impl Workspace {
         let mut groups: BTreeMap<Epoch, Vec<ReadingSource<'_>>> = BTreeMap::new();
         for version in versions {
             if let Some(epoch) = epochs.at(&version.snapshot) {
-                groups.entry(epoch).or_default().push(ReadingSource::Version(version));
+                groups
+                    .entry(epoch)
+                    .or_default()
+                    .push(ReadingSource::Version(version));
             }
         }
         let mut insight = Insight::default();
@@ -173,9 +190,12 @@ impl ReadingSource<'_> {
 
     fn readers(&self) -> BTreeSet<String> {
         match self {
-            Self::Today(_, document) => {
-                document.metadata().age.iter().map(|it| it.recipient.clone()).collect()
-            }
+            Self::Today(_, document) => document
+                .metadata()
+                .age
+                .iter()
+                .map(|it| it.recipient.clone())
+                .collect(),
             Self::Version(version) => version.snapshot.recipients.clone(),
         }
     }

@@ -22,7 +22,8 @@ pub struct Register {
     pub history: History,
     /// What of it stands behind HEAD.
     pub head: (Vec<FileVersion>, Vec<Removal>),
-    /// Files of the index whose copy in the work tree is missing or cannot be read: the index has them.
+    /// Files of the index whose copy in the work tree is missing or cannot be read: the index has
+    /// them.
     pub from_index: Vec<String>,
     /// SOPS files of the work tree that the index knows or that are bound, by path.
     pub today: Vec<(String, Document)>,
@@ -45,8 +46,8 @@ pub enum Depth {
 }
 
 impl Register {
-    /// Every encrypted key of a file of the work tree, in its order, and the commit that set it; `None` where that
-    /// is not committed yet.
+    /// Every encrypted key of a file of the work tree, in its order, and the commit that set it;
+    /// `None` where that is not committed yet.
     #[must_use]
     pub fn blame_of_today(&self, path: &str) -> Vec<(String, Option<Blame<'_>>)> {
         let insight = &self.reading.insight;
@@ -56,9 +57,13 @@ impl Register {
         let mut found = Vec::new();
         for (_, tip) in self.tips.iter().filter(|(tip, _)| tip == path) {
             let order = self.today.iter().find(|(other, _)| other == path);
-            let names = order.map(|(_, document)| sealed_names(document)).unwrap_or_default();
+            let names = order
+                .map(|(_, document)| sealed_names(document))
+                .unwrap_or_default();
             for key in names {
-                let Some(today) = tip.sealed.get(&key) else { continue };
+                let Some(today) = tip.sealed.get(&key) else {
+                    continue;
+                };
                 let blame = blame(&log, &key, &today.mark, insight);
                 found.push((key, blame));
             }
@@ -66,14 +71,17 @@ impl Register {
         found
     }
 
-    /// Whether somebody reads a version: it names them, or has a data key that a committed version gave them.
-    /// `sops updatekeys` drops a stanza and keeps the data key: an old commit still gives it away, also under
-    /// another name of the file.
+    /// Whether somebody reads a version: it names them, or has a data key that a committed version
+    /// gave them. `sops updatekeys` drops a stanza and keeps the data key: an old commit still
+    /// gives it away, also under another name of the file.
     #[must_use]
     pub fn lets_read(&self, version: &Snapshot, key: &str) -> bool {
         let key = person(key);
         version.recipients.contains(&key)
-            || self.epochs.at(version).is_some_and(|epoch| self.epochs.was_read_by(epoch, &key))
+            || self
+                .epochs
+                .at(version)
+                .is_some_and(|epoch| self.epochs.was_read_by(epoch, &key))
     }
 
     /// The files of today that somebody reads.
@@ -94,15 +102,18 @@ impl Register {
         key: &str,
     ) -> Result<Vec<(String, Vec<String>)>> {
         let versions = self.history.versions.iter();
-        let known: HashMap<(&str, &str), &Snapshot> =
-            versions.map(|it| ((it.path.as_str(), it.blob.as_str()), &*it.snapshot)).collect();
+        let known: HashMap<(&str, &str), &Snapshot> = versions
+            .map(|it| ((it.path.as_str(), it.blob.as_str()), &*it.snapshot))
+            .collect();
         let paths: BTreeSet<&str> = known.keys().map(|(path, _)| *path).collect();
         let paths: Vec<&str> = paths.into_iter().collect();
         let mut found = Vec::new();
         for (name, tip) in tips {
             let mut open = Vec::new();
             for (path, entry) in paths.iter().zip(repo.entries_at(*tip, &paths)?) {
-                let Some(blob) = entry.map(|entry| entry.id.to_string()) else { continue };
+                let Some(blob) = entry.map(|entry| entry.id.to_string()) else {
+                    continue;
+                };
                 let version = known.get(&(path, blob.as_str()));
                 if version.is_some_and(|version| self.lets_read(version, key)) {
                     open.push((*path).to_owned());
@@ -124,11 +135,19 @@ impl Workspace {
     pub fn policies_of_all_times(&self) -> Result<Vec<String>> {
         let repo = self.repo()?;
         let walk = repo.changes_of_cached(&repo.head_span()?, &[POLICY])?;
-        let blobs: BTreeSet<ObjectId> =
-            walk.versions(POLICY).filter_map(|(_, change)| change.new).map(|entry| entry.id).collect();
+        let blobs: BTreeSet<ObjectId> = walk
+            .versions(POLICY)
+            .filter_map(|(_, change)| change.new)
+            .map(|entry| entry.id)
+            .collect();
         // what cannot be read today says nothing here, and `verify` says why
-        let mut texts: BTreeSet<String> = self.read_text(POLICY).ok().flatten().into_iter().collect();
-        texts.extend(blobs.into_iter().filter_map(|blob| String::from_utf8(repo.blob(blob).ok()?).ok()));
+        let mut texts: BTreeSet<String> =
+            self.read_text(POLICY).ok().flatten().into_iter().collect();
+        texts.extend(
+            blobs
+                .into_iter()
+                .filter_map(|blob| String::from_utf8(repo.blob(blob).ok()?).ok()),
+        );
         Ok(texts.into_iter().collect())
     }
 
@@ -141,10 +160,22 @@ impl Workspace {
         let tips = repo.head_commit()?.into_iter().collect();
         let bytes = self.read(&target.path)?;
         let document = bytes.and_then(|bytes| document(&target.path, &bytes));
-        let today = document.map(|document| (target.path.clone(), document)).into_iter().collect();
-        let span = Span { tips, ..Span::default() };
-        let paths = [target.path.as_str(), POLICY, ROSTER].map(str::to_owned).into();
-        let others: Vec<String> = self.secret_files()?.into_iter().map(|(path, _)| path).collect();
+        let today = document
+            .map(|document| (target.path.clone(), document))
+            .into_iter()
+            .collect();
+        let span = Span {
+            tips,
+            ..Span::default()
+        };
+        let paths = [target.path.as_str(), POLICY, ROSTER]
+            .map(str::to_owned)
+            .into();
+        let others: Vec<String> = self
+            .secret_files()?
+            .into_iter()
+            .map(|(path, _)| path)
+            .collect();
         let history = History::load_paths(repo, &span, paths, &others, &mut Snapshots::new(repo))?;
         let head = (history.versions.clone(), history.removals.clone());
         self.register(history, head, (today, Vec::new()), depth)
@@ -158,7 +189,8 @@ impl Workspace {
         self.register_over(tips, self.tracked()?.today(), depth)
     }
 
-    /// The same with these files as those of today: documents by path, and which of them only the index has.
+    /// The same with these files as those of today: documents by path, and which of them only the
+    /// index has.
     ///
     /// # Errors
     /// As [`Self::register_of`].
@@ -173,11 +205,17 @@ impl Workspace {
         let policies = self.policies_of_all_times()?;
         let spec = format!(
             "secret files\nnow:\n{}\npolicies:\n{}",
-            now.iter().map(String::as_str).collect::<Vec<_>>().join("\n"),
+            now.iter()
+                .map(String::as_str)
+                .collect::<Vec<_>>()
+                .join("\n"),
             policies.join("\0")
         );
         let wanted = candidates(now, &policies);
-        let span = Span { tips, ..Span::default() };
+        let span = Span {
+            tips,
+            ..Span::default()
+        };
         let history = History::load(repo, &span, &wanted, Some(&spec), &mut Snapshots::new(repo))?;
         let head = history.behind_head(repo, &span.tips)?;
         self.register(history, head, (today, from_index), depth)
@@ -213,13 +251,27 @@ impl Workspace {
             && reading.opened == 0
             && let Some((path, document)) = today.first()
         {
-            self.unlock(&Target { path: path.clone(), env: None }, document)?;
+            self.unlock(
+                &Target {
+                    path: path.clone(),
+                    env: None,
+                },
+                document,
+            )?;
         }
         let epochs = match reading.opened {
             0 => keyless,
             _ => Epochs::of(&history.versions, &others, &reading.insight),
         };
-        Ok(Register { history, head, from_index, today, tips, epochs, reading })
+        Ok(Register {
+            history,
+            head,
+            from_index,
+            today,
+            tips,
+            epochs,
+            reading,
+        })
     }
 
     /// Everybody who ever had a name, by key.

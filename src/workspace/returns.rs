@@ -7,7 +7,8 @@ use super::WorkspaceError;
 use super::history::{Snapshots, origin, sources_of};
 use crate::ledger::{Lineage, Origin, ParentSide, Returns, Snapshot, Turn};
 use crate::repo::{
-    Ancestry, Commit, CommitChanges, CommitWalk, FilesAt, ObjectId, PathChange, Repo, Span, TreeEntry,
+    Ancestry, Commit, CommitChanges, CommitWalk, FilesAt, ObjectId, PathChange, Repo, Span,
+    TreeEntry,
 };
 
 type Result<T> = std::result::Result<T, WorkspaceError>;
@@ -41,7 +42,10 @@ impl Pending {
     /// When a tree or the index cannot be read.
     pub fn of_index(repo: &Repo) -> Result<Self> {
         let head = repo.head_commit()?;
-        let merged = repo.merging().into_iter().filter(|commit| Some(*commit) != head);
+        let merged = repo
+            .merging()
+            .into_iter()
+            .filter(|commit| Some(*commit) != head);
         let parents: Vec<ObjectId> = head.into_iter().chain(merged).collect();
         let mut entries = BTreeMap::new();
         for parent in &parents {
@@ -60,14 +64,21 @@ impl Pending {
         let turns = pending_turns(repo, self, &all, snapshots)?;
         let counts = |turn: &Turn| {
             let sides: Vec<_> = turn.sides.iter().map(|side| side.held.clone()).collect();
-            turn.now.as_ref().is_some_and(|now| has_more_than_a_side(now, &sides))
+            turn.now
+                .as_ref()
+                .is_some_and(|now| has_more_than_a_side(now, &sides))
         };
-        Ok(turns.into_iter().filter(counts).map(|turn| turn.path).collect())
+        Ok(turns
+            .into_iter()
+            .filter(counts)
+            .map(|turn| turn.path)
+            .collect())
     }
 }
 
 impl TurnRecord {
-    /// The turns of some paths in the history behind some tips; `walked` are all commits there that change one.
+    /// The turns of some paths in the history behind some tips; `walked` are all commits there that
+    /// change one.
     ///
     /// # Errors
     /// When git cannot read the commits.
@@ -79,9 +90,13 @@ impl TurnRecord {
         pending: Option<&Pending>,
         snapshots: &mut Snapshots<'_>,
     ) -> Result<Self> {
-        let span = Span { tips: tips.to_vec(), ..Span::default() };
+        let span = Span {
+            tips: tips.to_vec(),
+            ..Span::default()
+        };
         let names: Vec<&str> = paths.iter().map(String::as_str).collect();
-        let place = |change: &PathChange| Some((names.binary_search(&&*change.path).ok()?, change.new));
+        let place =
+            |change: &PathChange| Some((names.binary_search(&&*change.path).ok()?, change.new));
         let (mut changes, mut known) = (CommitChanges::new(), HashMap::new());
         for commit in walked {
             let changed: Vec<_> = commit.paths.iter().filter_map(place).collect();
@@ -102,17 +117,31 @@ impl TurnRecord {
             });
             for change in changed {
                 let now = snapshots.of(&change.path, change.new)?;
-                let held = change.old.iter().map(|old| snapshots.of(&change.path, *old));
+                let held = change
+                    .old
+                    .iter()
+                    .map(|old| snapshots.of(&change.path, *old));
                 let held = held.collect::<Result<Vec<_>>>()?;
-                let parents = found.ancestry.parents(&origin.commit).iter().map(ObjectId::to_string);
-                let sides = parents.zip(held).map(|(commit, held)| ParentSide { commit, held }).collect();
+                let parents = found
+                    .ancestry
+                    .parents(&origin.commit)
+                    .iter()
+                    .map(ObjectId::to_string);
+                let sides = parents
+                    .zip(held)
+                    .map(|(commit, held)| ParentSide { commit, held })
+                    .collect();
                 turns.extend(turn(&change.path, &origin, now, sides));
             }
         }
         Ok(Self {
             turns,
             ancestry: found.ancestry,
-            pending: pending.iter().flat_map(|it| &it.parents).map(ObjectId::to_string).collect(),
+            pending: pending
+                .iter()
+                .flat_map(|it| &it.parents)
+                .map(ObjectId::to_string)
+                .collect(),
             is_partial: repo.is_shallow() || snapshots.is_partial(),
         })
     }
@@ -128,7 +157,10 @@ impl TurnRecord {
         snapshots: &mut Snapshots<'_>,
     ) -> Result<Self> {
         let tips = &pending.parents;
-        let span = Span { tips: tips.clone(), ..Span::default() };
+        let span = Span {
+            tips: tips.clone(),
+            ..Span::default()
+        };
         let mut walk = CommitWalk::default();
         for _ in 0..=RENAMES {
             let names: Vec<&str> = paths.iter().map(String::as_str).collect();
@@ -153,7 +185,9 @@ impl TurnRecord {
         if newer != PENDING {
             return older != PENDING && self.ancestry.is_behind(older, newer);
         }
-        self.pending.iter().any(|parent| older == parent || self.ancestry.is_behind(older, parent))
+        self.pending
+            .iter()
+            .any(|parent| older == parent || self.ancestry.is_behind(older, parent))
     }
 }
 
@@ -171,9 +205,19 @@ pub fn has_more_than_a_side(now: &Snapshot, sides: &[Option<Rc<Snapshot>>]) -> b
 }
 
 /// `None` for what never was a document.
-fn turn(path: &str, origin: &Rc<Origin>, now: Option<Rc<Snapshot>>, sides: Vec<ParentSide>) -> Option<Turn> {
+fn turn(
+    path: &str,
+    origin: &Rc<Origin>,
+    now: Option<Rc<Snapshot>>,
+    sides: Vec<ParentSide>,
+) -> Option<Turn> {
     let is_document = now.is_some() || sides.iter().any(|side| side.held.is_some());
-    is_document.then(|| Turn { path: path.to_owned(), origin: origin.clone(), now, sides })
+    is_document.then(|| Turn {
+        path: path.to_owned(),
+        origin: origin.clone(),
+        now,
+        sides,
+    })
 }
 
 fn pending_turns(
@@ -182,13 +226,20 @@ fn pending_turns(
     paths: &BTreeSet<String>,
     snapshots: &mut Snapshots<'_>,
 ) -> Result<Vec<Turn>> {
-    let names: Vec<&str> =
-        pending.entries.keys().filter(|path| paths.contains(*path)).map(|it| &**it).collect();
+    let names: Vec<&str> = pending
+        .entries
+        .keys()
+        .filter(|path| paths.contains(*path))
+        .map(|it| &**it)
+        .collect();
     let mut sides: Vec<Vec<ParentSide>> = vec![Vec::new(); names.len()];
     for parent in &pending.parents {
         for (at, entry) in repo.entries_at(*parent, &names)?.into_iter().enumerate() {
             let held = snapshots.of(names[at], entry)?;
-            sides[at].push(ParentSide { commit: parent.to_string(), held });
+            sides[at].push(ParentSide {
+                commit: parent.to_string(),
+                held,
+            });
         }
     }
     let origin = Rc::new(Origin::default());

@@ -22,13 +22,19 @@ impl Workspace {
     pub fn plan(&self, path: &str, after: impl Into<Vec<u8>>) -> Result<Write> {
         let seen = self.seen.borrow().get(path).cloned();
         let before = seen.map_or_else(|| self.read(path), Ok)?;
-        Ok(Write { path: path.into(), before, after: after.into(), mode: None })
+        Ok(Write {
+            path: path.into(),
+            before,
+            after: after.into(),
+            mode: None,
+        })
     }
 
     /// A plan for this file is made of these bytes.
     pub(super) fn remember(&self, path: &str, bytes: Option<&[u8]>) {
         let mut seen = self.seen.borrow_mut();
-        seen.entry(path.to_owned()).or_insert_with(|| bytes.map(<[u8]>::to_vec));
+        seen.entry(path.to_owned())
+            .or_insert_with(|| bytes.map(<[u8]>::to_vec));
     }
 
     /// The write that replaces an opened document; it fails when the file changed meanwhile.
@@ -43,7 +49,8 @@ impl Workspace {
         }
     }
 
-    /// Applies planned writes, all or none; every SOPS file is parsed before it replaces the old one.
+    /// Applies planned writes, all or none; every SOPS file is parsed before it replaces the old
+    /// one.
     ///
     /// # Errors
     /// As [`disk::commit`].
@@ -55,7 +62,8 @@ impl Workspace {
         saved.and(looked)
     }
 
-    /// What is read from now on is judged by itself. A file outside any repository has no other writers to know of.
+    /// What is read from now on is judged by itself. A file outside any repository has no other
+    /// writers to know of.
     fn look_again(&self) -> Result<()> {
         self.seen.borrow_mut().clear();
         if self.repo.is_some() {
@@ -64,8 +72,8 @@ impl Workspace {
         Ok(())
     }
 
-    /// Whether another command has written here since the last look, so that what was read in between may be half of
-    /// its change. The next look begins now.
+    /// Whether another command has written here since the last look, so that what was read in
+    /// between may be half of its change. The next look begins now.
     ///
     /// # Errors
     /// Outside any repository.
@@ -75,7 +83,8 @@ impl Workspace {
         Ok(before != self.generation.get())
     }
 
-    /// The same, beside other writers: `false` where one of them was first, so that everything is read again.
+    /// The same, beside other writers: `false` where one of them was first, so that everything is
+    /// read again.
     ///
     /// # Errors
     /// As [`Self::save`].
@@ -103,14 +112,20 @@ impl Workspace {
         self.write_whole(file, bytes, Some(0o600), &|_| Ok(()))
     }
 
-    /// Puts the clear text in the place of an opened document; it fails when the file changed meanwhile.
+    /// Puts the clear text in the place of an opened document; it fails when the file changed
+    /// meanwhile.
     ///
     /// # Errors
     /// As [`Self::write_to`].
     pub fn replace_in_clear(&self, opened: &Opened, bytes: Vec<u8>) -> Result<()> {
         let before = opened.clear.document().source().as_bytes().to_vec();
         let path = opened.target.path.clone().into();
-        let write = Write { path, before: Some(before), after: bytes, mode: None };
+        let write = Write {
+            path,
+            before: Some(before),
+            after: bytes,
+            mode: None,
+        };
         self.commit(&self.root, &[write], &|_| Ok(()))
     }
 
@@ -121,40 +136,69 @@ impl Workspace {
         new_mode: Option<u32>,
         check: Check<'_>,
     ) -> Result<()> {
-        let name = file.file_name().ok_or_else(|| WorkspaceError::Outside(file.to_owned()))?;
-        let parent = file.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
-        let folder =
-            parent.canonicalize().map_err(|_| WorkspaceError::Missing(parent.display().to_string()))?;
+        let name = file
+            .file_name()
+            .ok_or_else(|| WorkspaceError::Outside(file.to_owned()))?;
+        let parent = file
+            .parent()
+            .filter(|parent| *parent != Path::new(""))
+            .unwrap_or(Path::new("."));
+        let folder = parent
+            .canonicalize()
+            .map_err(|_| WorkspaceError::Missing(parent.display().to_string()))?;
         let before = match disk::read_beneath(&folder, Path::new(name), MAX_FILE) {
             Ok(bytes) => Some(bytes),
             Err(DiskError::NotFound(_)) => None,
             Err(error) => return Err(error.into()),
         };
         let mode = new_mode.filter(|_| before.is_none());
-        self.commit(&folder, &[Write { path: name.into(), before, after: bytes, mode }], check)
+        self.commit(
+            &folder,
+            &[Write {
+                path: name.into(),
+                before,
+                after: bytes,
+                mode,
+            }],
+            check,
+        )
     }
 
-    /// Keeps bytes beside the repository's own files, in `.git/stax`, for their owner alone; returns the path.
+    /// Keeps bytes beside the repository's own files, in `.git/stax`, for their owner alone;
+    /// returns the path.
     ///
     /// # Errors
     /// As [`disk::commit`]; outside any repository.
     pub fn keep(&self, name: &str, bytes: Vec<u8>) -> Result<PathBuf> {
         let folder = self.repo()?.common_dir().join("stax");
-        let write = Write { path: name.into(), before: None, after: bytes, mode: Some(0o600) };
+        let write = Write {
+            path: name.into(),
+            before: None,
+            after: bytes,
+            mode: Some(0o600),
+        };
         disk::commit(&folder, &self.site()?, &[write], &|_| Ok(()))?;
         Ok(folder.join(name))
     }
 
-    /// Keeps pathspecs in a file for git to read. Lists with the same content are one file, so that none is another
-    /// one by the time somebody uses it.
+    /// Keeps pathspecs in a file for git to read. Lists with the same content are one file, so that
+    /// none is another one by the time somebody uses it.
     ///
     /// # Errors
     /// When the git folder cannot be written.
     pub fn keep_list(&self, lines: &str) -> io::Result<PathBuf> {
-        let folder = self.repo.as_ref().ok_or(io::ErrorKind::NotFound)?.git_dir().join("stax");
+        let folder = self
+            .repo
+            .as_ref()
+            .ok_or(io::ErrorKind::NotFound)?
+            .git_dir()
+            .join("stax");
         fs::create_dir_all(&folder)?;
         let digest = Sha256::digest(lines.as_bytes());
-        let list = folder.join(format!("changed-{}", base16ct::lower::encode_string(&digest[..4])));
+        let list = folder.join(format!(
+            "changed-{}",
+            base16ct::lower::encode_string(&digest[..4])
+        ));
         let mut file = NamedTempFile::new_in(&folder)?;
         file.write_all(lines.as_bytes())?;
         file.persist(&list)?;
@@ -165,7 +209,12 @@ impl Workspace {
         let Some(repo) = &self.repo else {
             // a file outside any repository: the folder of the lock lives as long as the write
             let folder = PrivateDir::create()?;
-            return Ok(disk::commit(root, &Site::alone(folder.path()), writes, check)?);
+            return Ok(disk::commit(
+                root,
+                &Site::alone(folder.path()),
+                writes,
+                check,
+            )?);
         };
         debug_assert!(
             self.is_settled.get(),
@@ -181,7 +230,11 @@ impl Workspace {
 impl Workspace {
     pub(super) fn site(&self) -> Result<Site> {
         let repo = self.repo()?;
-        Ok(Site::of_clone(&self.root, &repo.git_dir(), &repo.common_dir()))
+        Ok(Site::of_clone(
+            &self.root,
+            &repo.git_dir(),
+            &repo.common_dir(),
+        ))
     }
 
     /// A change of several files that a crash cut off in this work tree. Nothing is written.
@@ -195,13 +248,17 @@ impl Workspace {
         Ok(disk::interrupted(&self.site()?)?)
     }
 
-    /// Finishes or drops it. Every command that writes does so first: what it judges else is half of a change.
-    /// Where nothing proves who wrote the journal it needs the yes of a person.
+    /// Finishes or drops it. Every command that writes does so first: what it judges else is half
+    /// of a change. Where nothing proves who wrote the journal it needs the yes of a person.
     ///
     /// # Errors
     /// As [`disk::repair`].
     pub fn repair(&self, is_approved: bool) -> Result<Option<Interrupted>> {
-        let found = if self.repo.is_some() { disk::repair(&self.site()?, is_approved)? } else { None };
+        let found = if self.repo.is_some() {
+            disk::repair(&self.site()?, is_approved)?
+        } else {
+            None
+        };
         self.look_again()?;
         self.is_settled.set(true);
         Ok(found)
@@ -214,10 +271,18 @@ fn check_document(write: &Write) -> std::result::Result<(), String> {
     if write.after.len() > MAX_FILE {
         return Err(format!("would be larger than {} MiB", MAX_FILE >> 20));
     }
-    let Some(before) = &write.before else { return Ok(()) };
-    let Some(path) = write.path.to_str() else { return Ok(()) };
+    let Some(before) = &write.before else {
+        return Ok(());
+    };
+    let Some(path) = write.path.to_str() else {
+        return Ok(());
+    };
     // by its content, whatever the name says
-    let FileContent::Document(before) = FileContent::read(path, false, Some(before)) else { return Ok(()) };
+    let FileContent::Document(before) = FileContent::read(path, false, Some(before)) else {
+        return Ok(());
+    };
     let text = std::str::from_utf8(&write.after).map_err(|_| DocumentError::NotSops.to_string())?;
-    Document::parse(before.format(), text).map(|_| ()).map_err(|error| error.to_string())
+    Document::parse(before.format(), text)
+        .map(|_| ())
+        .map_err(|error| error.to_string())
 }

@@ -6,7 +6,9 @@ use std::rc::Rc;
 use sops_document::Document;
 
 use super::{POLICY, Result, Target, Workspace, WorkspaceError};
-use crate::inventory::{self, Extent, FileTree, Inventory, PolicyFile, PolicyFiles, SecretFile, TreeSource};
+use crate::inventory::{
+    self, Extent, FileTree, Inventory, PolicyFile, PolicyFiles, SecretFile, TreeSource,
+};
 use crate::policy::config::{Config, CreationRule};
 use crate::policy::sniff::Traits;
 use crate::repo::ObjectId;
@@ -22,7 +24,11 @@ pub struct Governing {
 impl Governing {
     fn of(policy: &str, config: Rc<Config>, path: &str) -> Option<Self> {
         let (rule, _) = config.rule_for(path)?;
-        Some(Self { policy: policy.to_owned(), config, rule })
+        Some(Self {
+            policy: policy.to_owned(),
+            config,
+            rule,
+        })
     }
 
     #[must_use]
@@ -35,20 +41,31 @@ impl Workspace {
     /// # Errors
     /// Outside any repository.
     pub fn tree(&self, source: TreeSource) -> Result<FileTree<'_>> {
-        Ok(FileTree { repo: self.repo()?, root: self.root(), source })
+        Ok(FileTree {
+            repo: self.repo()?,
+            root: self.root(),
+            source,
+        })
     }
 
-    /// Every SOPS file of the index, every bound one, and those that git neither knows nor ignores, for a command that
-    /// may write by the policies: a plan for one of those is made of the bytes that were read here. `named` are paths
-    /// that somebody typed: they count in any case.
+    /// Every SOPS file of the index, every bound one, and those that git neither knows nor ignores,
+    /// for a command that may write by the policies: a plan for one of those is made of the bytes
+    /// that were read here. `named` are paths that somebody typed: they count in any case.
     ///
     /// # Errors
     /// When the index, the policy at the root or `.stax/vault.json` cannot be read.
     pub fn inventory(&self, named: &[String]) -> Result<Inventory> {
         // a plan for the bindings is made of these bytes
         self.vault()?;
-        let whole = Extent { named, is_whole: true, fetches: true };
-        let inventory = self.tree(TreeSource::WorkTree)?.inventory(whole)?.with_sound_policy()?;
+        let whole = Extent {
+            named,
+            is_whole: true,
+            fetches: true,
+        };
+        let inventory = self
+            .tree(TreeSource::WorkTree)?
+            .inventory(whole)?
+            .with_sound_policy()?;
         for policy in &inventory.policies.readable {
             self.remember(&policy.path, policy.before.as_deref());
         }
@@ -60,10 +77,13 @@ impl Workspace {
     /// # Errors
     /// When the index or `.stax/vault.json` cannot be read.
     pub fn tracked(&self) -> Result<Inventory> {
-        Ok(self.tree(TreeSource::WorkTree)?.inventory(Extent::default())?)
+        Ok(self
+            .tree(TreeSource::WorkTree)?
+            .inventory(Extent::default())?)
     }
 
-    /// The rule that governs a path, whether or not something stands there; the inventory gives the same answer.
+    /// The rule that governs a path, whether or not something stands there; the inventory gives the
+    /// same answer.
     ///
     /// # Errors
     /// When a policy that may govern it cannot be read.
@@ -76,15 +96,23 @@ impl Workspace {
         let found = policies.known_rule_for(path, is_bound)?;
         Ok(found.map(|at| {
             let PolicyFile { path, config, .. } = policies.file(at);
-            Governing { policy: path.clone(), config: config.clone(), rule: at.rule }
+            Governing {
+                policy: path.clone(),
+                config: config.clone(),
+                rule: at.rule,
+            }
         }))
     }
 
-    /// The policies at the root and on the way to each of these files; what is planned for a file is made of them.
+    /// The policies at the root and on the way to each of these files; what is planned for a file
+    /// is made of them.
     ///
     /// # Errors
     /// Outside any repository.
-    pub fn policies_above<'p>(&self, paths: impl IntoIterator<Item = &'p str>) -> Result<PolicyFiles> {
+    pub fn policies_above<'p>(
+        &self,
+        paths: impl IntoIterator<Item = &'p str>,
+    ) -> Result<PolicyFiles> {
         let policies = self.tree(TreeSource::WorkTree)?.policies_above(paths);
         for policy in &policies.readable {
             self.remember(&policy.path, policy.before.as_deref());
@@ -94,7 +122,10 @@ impl Workspace {
 
     /// Where nothing is bound: the only SOPS file of the work tree.
     pub(super) fn only_file(&self, env: Option<&str>) -> Result<Target> {
-        let whole = Extent { is_whole: true, ..Extent::default() };
+        let whole = Extent {
+            is_whole: true,
+            ..Extent::default()
+        };
         let found = match env {
             Some(_) => Inventory::default(),
             None => self.tree(TreeSource::WorkTree)?.inventory(whole)?,
@@ -110,7 +141,10 @@ impl Workspace {
     /// # Errors
     /// As [`Self::tracked`].
     pub fn present(&self) -> Result<Vec<(String, Document)>> {
-        let whole = Extent { is_whole: true, ..Extent::default() };
+        let whole = Extent {
+            is_whole: true,
+            ..Extent::default()
+        };
         Ok(self.tree(TreeSource::WorkTree)?.inventory(whole)?.today().0)
     }
 

@@ -9,7 +9,8 @@
 //! | `stax.scanSkip`   | the value of this key is not looked for           | nothing                                   |
 //! | `stax.env`        | the environment that commands take by default     | nothing: `STAX_ENV`, `-e`                 |
 //!
-//! A repository that was unpacked brings its own `.git/config`: that may forbid and mask, and never more.
+//! A repository that was unpacked brings its own `.git/config`: that may forbid and mask, and never
+//! more.
 
 use std::fmt;
 
@@ -25,7 +26,8 @@ const SCAN_SKIP: &str = "stax.scanskip";
 #[derive(Default)]
 pub struct Settings(Vec<Setting>);
 
-/// A setting of the repository that does not count, and the command with which its user says the same.
+/// A setting of the repository that does not count, and the command with which its user says the
+/// same.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unheard {
     pub name: SettingName,
@@ -34,7 +36,12 @@ pub struct Unheard {
 
 impl fmt::Display for Unheard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the repository's own `{}` does not count; yours: {}", self.setting(), self.command())
+        write!(
+            f,
+            "the repository's own `{}` does not count; yours: {}",
+            self.setting(),
+            self.command()
+        )
     }
 }
 
@@ -92,30 +99,41 @@ impl Settings {
     /// Whether git may run the key command; `None` when the settings leave that to a consent.
     #[must_use]
     pub fn use_command(&self) -> Option<bool> {
-        let is_forbidden =
-            self.last(SettingOwner::Repository, USE_COMMAND).is_some_and(|text| !is_true(&text));
-        let own = self.last(SettingOwner::User, USE_COMMAND).map(|text| is_true(&text));
+        let is_forbidden = self
+            .last(SettingOwner::Repository, USE_COMMAND)
+            .is_some_and(|text| !is_true(&text));
+        let own = self
+            .last(SettingOwner::User, USE_COMMAND)
+            .map(|text| is_true(&text));
         if is_forbidden { Some(false) } else { own }
     }
 
     /// The environment that the user means where none is named.
     #[must_use]
     pub fn environment(&self) -> Option<String> {
-        self.last(SettingOwner::User, ENV).filter(|env| !env.is_empty())
+        self.last(SettingOwner::User, ENV)
+            .filter(|env| !env.is_empty())
     }
 
     /// `masked` or `values`; what nobody knows hides.
     #[must_use]
     pub fn diff(&self) -> Option<String> {
-        let theirs = self.last(SettingOwner::Repository, DIFF).filter(|text| text != "values");
+        let theirs = self
+            .last(SettingOwner::Repository, DIFF)
+            .filter(|text| text != "values");
         theirs.or_else(|| self.last(SettingOwner::User, DIFF))
     }
 
     /// Whether hooks look for values.
     #[must_use]
     pub fn scans(&self) -> bool {
-        let is_off = self.last(SettingOwner::User, SCAN).is_some_and(|text| is_false(&text));
-        !is_off || self.last(SettingOwner::Repository, SCAN).is_some_and(|text| is_true(&text))
+        let is_off = self
+            .last(SettingOwner::User, SCAN)
+            .is_some_and(|text| is_false(&text));
+        !is_off
+            || self
+                .last(SettingOwner::Repository, SCAN)
+                .is_some_and(|text| is_true(&text))
     }
 
     /// Keys whose values are not looked for.
@@ -128,26 +146,38 @@ impl Settings {
     #[must_use]
     pub fn unheard(&self) -> Vec<Unheard> {
         let mut unheard = Vec::new();
-        let mut add =
-            |name: SettingName, value: &str| unheard.push(Unheard { name, value: value.to_owned() });
+        let mut add = |name: SettingName, value: &str| {
+            unheard.push(Unheard {
+                name,
+                value: value.to_owned(),
+            })
+        };
         let (own_names, own_keys) = (self.allowed_names(), self.skipped_keys());
         let theirs = |name| self.last(SettingOwner::Repository, name);
-        for name in
-            self.texts(SettingOwner::Repository, ALLOW_ENV).iter().filter(|name| !own_names.contains(name))
+        for name in self
+            .texts(SettingOwner::Repository, ALLOW_ENV)
+            .iter()
+            .filter(|name| !own_names.contains(name))
         {
             add(SettingName::AllowEnv, name);
         }
-        if theirs(USE_COMMAND).is_some_and(|text| is_true(&text)) && self.use_command() != Some(true) {
+        if theirs(USE_COMMAND).is_some_and(|text| is_true(&text))
+            && self.use_command() != Some(true)
+        {
             add(SettingName::UseCommand, "true");
         }
-        if theirs(DIFF).is_some_and(|text| text == "values") && self.diff().as_deref() != Some("values") {
+        if theirs(DIFF).is_some_and(|text| text == "values")
+            && self.diff().as_deref() != Some("values")
+        {
             add(SettingName::Diff, "values");
         }
         if theirs(SCAN).is_some_and(|text| is_false(&text)) && self.scans() {
             add(SettingName::Scan, "false");
         }
-        for key in
-            self.texts(SettingOwner::Repository, SCAN_SKIP).iter().filter(|key| !own_keys.contains(key))
+        for key in self
+            .texts(SettingOwner::Repository, SCAN_SKIP)
+            .iter()
+            .filter(|key| !own_keys.contains(key))
         {
             add(SettingName::ScanSkip, key);
         }
@@ -159,8 +189,13 @@ impl Settings {
     }
 
     fn texts(&self, owner: SettingOwner, name: &str) -> Vec<String> {
-        let found = self.0.iter().filter(|setting| setting.owner == owner && setting.name == name.as_bytes());
-        found.map(|setting| String::from_utf8_lossy(setting.text()).into_owned()).collect()
+        let found = self
+            .0
+            .iter()
+            .filter(|setting| setting.owner == owner && setting.name == name.as_bytes());
+        found
+            .map(|setting| String::from_utf8_lossy(setting.text()).into_owned())
+            .collect()
     }
 }
 
@@ -195,12 +230,22 @@ mod tests {
 
     #[test]
     fn a_repository_allows_no_name_and_no_command() {
-        let theirs = settings(&[(Theirs, ALLOW_ENV, "LD_PRELOAD"), (Theirs, USE_COMMAND, "true")]);
+        let theirs = settings(&[
+            (Theirs, ALLOW_ENV, "LD_PRELOAD"),
+            (Theirs, USE_COMMAND, "true"),
+        ]);
         assert!(theirs.allowed_names().is_empty());
         assert_eq!(theirs.use_command(), None);
         let commands: Vec<String> = theirs.unheard().iter().map(Unheard::command).collect();
-        assert_eq!(commands, ["stax allow env LD_PRELOAD", "stax allow command"]);
-        let own = settings(&[(Own, ALLOW_ENV, "CC"), (Own, USE_COMMAND, "yes"), (Theirs, ALLOW_ENV, "CC")]);
+        assert_eq!(
+            commands,
+            ["stax allow env LD_PRELOAD", "stax allow command"]
+        );
+        let own = settings(&[
+            (Own, ALLOW_ENV, "CC"),
+            (Own, USE_COMMAND, "yes"),
+            (Theirs, ALLOW_ENV, "CC"),
+        ]);
         assert_eq!(own.allowed_names(), ["CC"]);
         assert_eq!(own.use_command(), Some(true));
         assert!(own.unheard().is_empty());
@@ -221,7 +266,10 @@ mod tests {
         assert!(both.scans());
         let shown = settings(&[(Own, DIFF, "masked"), (Theirs, DIFF, "values")]);
         assert_eq!(shown.diff().as_deref(), Some("masked"));
-        assert_eq!(shown.unheard()[0].command(), "git config --global stax.diff values");
+        assert_eq!(
+            shown.unheard()[0].command(),
+            "git config --global stax.diff values"
+        );
     }
 
     #[test]
@@ -231,7 +279,11 @@ mod tests {
         assert_eq!(theirs.unheard().len(), 2);
         // a slip of the pen takes no check away
         assert!(settings(&[(Own, SCAN, "flase")]).scans());
-        let own = settings(&[(Own, SCAN, "off"), (Own, SCAN_SKIP, "A"), (Own, SCAN_SKIP, "B")]);
+        let own = settings(&[
+            (Own, SCAN, "off"),
+            (Own, SCAN_SKIP, "A"),
+            (Own, SCAN_SKIP, "B"),
+        ]);
         assert!(!own.scans());
         assert_eq!(own.skipped_keys(), ["A", "B"]);
     }

@@ -1,5 +1,5 @@
-//! What a command that only reads takes besides the files of the work tree: standard input, pipes, and outside any
-//! repository what a link leads to.
+//! What a command that only reads takes besides the files of the work tree: standard input, pipes,
+//! and outside any repository what a link leads to.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -16,16 +16,30 @@ const STDIN: &str = "-";
 #[must_use]
 pub fn is_stream(file: &Path) -> bool {
     let is_pipe = || fs::metadata(file).is_ok_and(|about| !about.is_file() && !about.is_dir());
-    file == Path::new(STDIN) || ["/dev", "/proc"].iter().any(|place| file.starts_with(place)) || is_pipe()
+    file == Path::new(STDIN)
+        || ["/dev", "/proc"]
+            .iter()
+            .any(|place| file.starts_with(place))
+        || is_pipe()
 }
 
 impl Workspace {
-    /// As [`Self::open`], for a command that only reads: what comes by a pipe has the repository of this folder.
+    /// As [`Self::open`], for a command that only reads: what comes by a pipe has the repository of
+    /// this folder.
     ///
     /// # Errors
     /// As [`Self::open`].
     pub fn open_to_read(file: Option<&Path>, caller: Caller) -> Result<Self> {
-        Self::open(file.map(|file| if is_stream(file) { Path::new(STDIN) } else { file }), caller)
+        Self::open(
+            file.map(|file| {
+                if is_stream(file) {
+                    Path::new(STDIN)
+                } else {
+                    file
+                }
+            }),
+            caller,
+        )
     }
 
     /// As [`Self::target`], for a command that only reads.
@@ -53,10 +67,17 @@ impl Workspace {
     pub fn give(&self, path: &str, file: &Path) -> Result<()> {
         let bytes = read_whole(file).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => WorkspaceError::Missing(file.display().to_string()),
-            _ => WorkspaceError::Unreadable { path: path.to_owned(), what: error.to_string() },
+            _ => WorkspaceError::Unreadable {
+                path: path.to_owned(),
+                what: error.to_string(),
+            },
         })?;
         if bytes.len() > MAX_FILE {
-            return Err(DiskError::TooLarge { path: PathBuf::from(path), limit: MAX_FILE }.into());
+            return Err(DiskError::TooLarge {
+                path: PathBuf::from(path),
+                limit: MAX_FILE,
+            }
+            .into());
         }
         self.given.borrow_mut().insert(path.to_owned(), bytes);
         Ok(())

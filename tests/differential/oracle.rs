@@ -5,7 +5,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use sops_document::age::{Identity, parse_identities, unwrap, wrap};
-use sops_document::{Cleartext, DataKey, Document, Format, Indent, SealContext, Selector, Terms, seal};
+use sops_document::{
+    Cleartext, DataKey, Document, Format, Indent, SealContext, Selector, Terms, seal,
+};
 
 use crate::dice::Dice;
 use crate::real_sops;
@@ -50,8 +52,16 @@ impl Rule {
         let (field, text) = if plain { RULES[0] } else { *dice.pick(&RULES) };
         // comments exist in YAML, and dotenv has no clear type to come back to
         let comment = field.contains("comment") && format != Format::Yaml;
-        let (field, text) = if comment || format == Format::Binary { RULES[0] } else { (field, text) };
-        Self { field, text, mac_only_encrypted: format != Format::Binary && dice.often(15) }
+        let (field, text) = if comment || format == Format::Binary {
+            RULES[0]
+        } else {
+            (field, text)
+        };
+        Self {
+            field,
+            text,
+            mac_only_encrypted: format != Format::Binary && dice.often(15),
+        }
     }
 
     fn config(&self) -> String {
@@ -62,7 +72,9 @@ impl Rule {
     }
 
     pub fn selector(&self) -> Selector {
-        Selector::from_field(self.field, self.text).unwrap().unwrap_or_default()
+        Selector::from_field(self.field, self.text)
+            .unwrap()
+            .unwrap_or_default()
     }
 }
 
@@ -72,7 +84,9 @@ pub struct Sops {
 
 impl Sops {
     pub fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+        }
     }
 
     /// The standard output, or the standard error.
@@ -107,7 +121,8 @@ impl Sops {
     pub fn encrypt(&self, format: Format, clear: &[u8], rule: &Rule) -> Result<String, String> {
         std::fs::write(self.folder.path().join(".sops.yaml"), rule.config()).unwrap();
         let name = self.file(format, clear);
-        self.run(&["encrypt", &name]).map(|bytes| String::from_utf8(bytes).unwrap())
+        self.run(&["encrypt", &name])
+            .map(|bytes| String::from_utf8(bytes).unwrap())
     }
 
     pub fn decrypt(&self, format: Format, text: &str) -> Result<Vec<u8>, String> {
@@ -116,7 +131,13 @@ impl Sops {
     }
 
     /// `path` in the bracket form of sops, `value` as JSON.
-    pub fn set(&self, format: Format, text: &str, path: &str, value: &str) -> Result<String, String> {
+    pub fn set(
+        &self,
+        format: Format,
+        text: &str,
+        path: &str,
+        value: &str,
+    ) -> Result<String, String> {
         let name = self.file(format, text.as_bytes());
         self.run(&["set", &name, path, value])?;
         Ok(std::fs::read_to_string(self.folder.path().join(&name)).unwrap())
@@ -130,15 +151,31 @@ pub fn identities() -> Vec<Identity> {
 pub fn data_key(document: &Document) -> DataKey {
     let identities = identities();
     let stanzas = &document.metadata().age;
-    stanzas.iter().find_map(|stanza| unwrap(stanza, &identities[0]).ok()).expect("alice opens it")
+    stanzas
+        .iter()
+        .find_map(|stanza| unwrap(stanza, &identities[0]).ok())
+        .expect("alice opens it")
 }
 
-pub fn sealing<T>(dice: &mut Dice, key: &DataKey, call: impl FnOnce(&mut SealContext<'_>) -> T) -> T {
+pub fn sealing<T>(
+    dice: &mut Dice,
+    key: &DataKey,
+    call: impl FnOnce(&mut SealContext<'_>) -> T,
+) -> T {
     let random = &mut |buffer: &mut [u8]| dice.fill(buffer);
-    call(&mut SealContext { key, now: "2026-01-02T03:04:05Z", random })
+    call(&mut SealContext {
+        key,
+        now: "2026-01-02T03:04:05Z",
+        random,
+    })
 }
 
-pub fn encrypt(dice: &mut Dice, format: Format, clear: &[u8], rule: &Rule) -> Result<String, String> {
+pub fn encrypt(
+    dice: &mut Dice,
+    format: Format,
+    clear: &[u8],
+    rule: &Rule,
+) -> Result<String, String> {
     let key = DataKey::generate(&mut |buffer| dice.fill(buffer));
     let wrapped = wrap(&key, &[ALICE.parse().unwrap()]);
     let terms = Terms {
@@ -146,16 +183,22 @@ pub fn encrypt(dice: &mut Dice, format: Format, clear: &[u8], rule: &Rule) -> Re
         mac_only_encrypted: rule.mac_only_encrypted,
         ..Terms::of(&wrapped)
     };
-    sealing(dice, &key, |context| seal(format, clear, &terms, context)).map_err(|error| error.to_string())
+    sealing(dice, &key, |context| seal(format, clear, &terms, context))
+        .map_err(|error| error.to_string())
 }
 
 /// What `stax secrets decrypt` prints.
 pub fn decrypt(format: Format, text: &str) -> Result<Vec<u8>, String> {
     let document = Document::parse(format, text).map_err(|error| error.to_string())?;
-    let clear = document.open(&data_key(&document)).map_err(|fault| fault.to_string())?;
+    let clear = document
+        .open(&data_key(&document))
+        .map_err(|fault| fault.to_string())?;
     emitted(&clear).ok_or_else(|| "no form".to_owned())
 }
 
 pub fn emitted(clear: &Cleartext) -> Option<Vec<u8>> {
-    clear.payload().or_else(|| clear.emit(Indent::default())).map(|bytes| bytes.to_vec())
+    clear
+        .payload()
+        .or_else(|| clear.emit(Indent::default()))
+        .map(|bytes| bytes.to_vec())
 }

@@ -120,11 +120,12 @@ pub const TEXTS: [&str; 44] = [
     "ENC[not a token]",
 ];
 
-/// A text for YAML: sops loses a text of several lines that starts with a tab, and in a list also one
-/// that starts with a blank or a line break.
+/// A text for YAML: sops loses a text of several lines that starts with a tab, and in a list also
+/// one that starts with a blank or a line break.
 pub fn yaml_text(dice: &mut Dice) -> String {
     let text = text(dice);
-    let lost = text.contains('\n') && text.starts_with(|c: char| c.is_whitespace() || c == '\u{85}');
+    let lost =
+        text.contains('\n') && text.starts_with(|c: char| c.is_whitespace() || c == '\u{85}');
     if lost { format!("x{text}") } else { text }
 }
 
@@ -185,7 +186,9 @@ fn random(dice: &mut Dice, most: usize) -> String {
         '\u{200b}',
         '+',
     ];
-    (0..dice.below(most) + 1).map(|_| *dice.pick(&ALPHABET)).collect()
+    (0..dice.below(most) + 1)
+        .map(|_| *dice.pick(&ALPHABET))
+        .collect()
 }
 
 /// An integer that a double cannot hold.

@@ -16,16 +16,30 @@ pub struct Author<'a> {
 /// A YAML text with about `values` values.
 pub fn document(dice: &mut Dice, values: usize) -> String {
     let newline = if dice.often(8) { "\r\n" } else { "\n" };
-    let mut author =
-        Author { dice, out: String::new(), keys: 0, anchors: Vec::new(), budget: values, newline };
+    let mut author = Author {
+        dice,
+        out: String::new(),
+        keys: 0,
+        anchors: Vec::new(),
+        budget: values,
+        newline,
+    };
     author.whole();
     let out = author.out;
-    if newline == "\n" { out } else { out.replace('\n', newline) }
+    if newline == "\n" {
+        out
+    } else {
+        out.replace('\n', newline)
+    }
 }
 
 impl Author<'_> {
     fn whole(&mut self) {
-        let documents = if self.dice.often(25) { 2 + self.dice.below(3) } else { 1 };
+        let documents = if self.dice.often(25) {
+            2 + self.dice.below(3)
+        } else {
+            1
+        };
         let share = self.budget / documents;
         for index in 0..documents {
             self.budget = share;
@@ -64,7 +78,15 @@ impl Author<'_> {
 
     fn key(&mut self) -> String {
         self.keys += 1;
-        let name = *self.dice.pick(&["key", "data", "pass word", "a.b", "k-x", "ключ", "x_unencrypted"]);
+        let name = *self.dice.pick(&[
+            "key",
+            "data",
+            "pass word",
+            "a.b",
+            "k-x",
+            "ключ",
+            "x_unencrypted",
+        ]);
         let name = format!("{name}{}", self.keys);
         match self.dice.below(12) {
             0 => format!("\"{name}\""),
@@ -172,7 +194,11 @@ impl Author<'_> {
             }
             3..=4 if nested => {
                 self.end_line();
-                let step = if in_map { *self.dice.pick(&[0, 0, 2, 4]) } else { 2 };
+                let step = if in_map {
+                    *self.dice.pick(&[0, 0, 2, 4])
+                } else {
+                    2
+                };
                 self.comments(column + step);
                 self.list(column + step, depth + 1);
             }
@@ -181,7 +207,11 @@ impl Author<'_> {
                 self.out.push(' ');
                 self.out.push_str(&text);
                 // sops loses the comments of an empty map
-                if text == "{}" { self.out.push('\n') } else { self.end_line() }
+                if text == "{}" {
+                    self.out.push('\n')
+                } else {
+                    self.end_line()
+                }
             }
             6 => self.block_scalar(column),
             7 if !self.anchors.is_empty() => {
@@ -230,13 +260,26 @@ impl Author<'_> {
         self.end_line();
         let step = 1 + self.dice.below(4);
         for _ in 0..1 + self.dice.below(4) {
-            let line =
-                *self.dice.pick(&["line one", "# not a comment", "key: value", "  deeper", "- x", "end "]);
-            let line =
-                if self.out.ends_with([':', '\n']) && line.starts_with(' ') && step < 2 { "x" } else { line };
+            let line = *self.dice.pick(&[
+                "line one",
+                "# not a comment",
+                "key: value",
+                "  deeper",
+                "- x",
+                "end ",
+            ]);
+            let line = if self.out.ends_with([':', '\n']) && line.starts_with(' ') && step < 2 {
+                "x"
+            } else {
+                line
+            };
             self.indent(column + step);
-            let first = self.out.trim_end_matches(' ').ends_with(&format!("{sign}{chomp}\n"));
-            self.out.push_str(if first { line.trim_start() } else { line });
+            let first = self
+                .out
+                .trim_end_matches(' ')
+                .ends_with(&format!("{sign}{chomp}\n"));
+            self.out
+                .push_str(if first { line.trim_start() } else { line });
             self.out.push('\n');
             if self.dice.often(15) {
                 self.out.push('\n');
@@ -274,7 +317,11 @@ impl Author<'_> {
                 out.push_str(": ");
             }
             let nested = self.dice.often(15);
-            out.push_str(&if nested { self.flow(column + 2, false) } else { self.scalar(true) });
+            out.push_str(&if nested {
+                self.flow(column + 2, false)
+            } else {
+                self.scalar(true)
+            });
             self.budget = self.budget.saturating_sub(1);
         }
         if many && count > 0 {
@@ -298,17 +345,36 @@ impl Author<'_> {
             1..=4 => {
                 let plain = *self.dice.pick(&PLAIN);
                 let risky = flow && plain.contains([':', '?', '#', ',']) && !self.dice.often(20);
-                if risky { "plain".into() } else { plain.to_owned() }
+                if risky {
+                    "plain".into()
+                } else {
+                    plain.to_owned()
+                }
             }
             5 => "word".into(),
             6 => {
                 let text = yaml_text(self.dice);
                 let simple = !text.contains(|c: char| c.is_control() || !(' '..='~').contains(&c));
-                if simple { format!("'{}'", text.replace('\'', "''")) } else { double(&text) }
+                if simple {
+                    format!("'{}'", text.replace('\'', "''"))
+                } else {
+                    double(&text)
+                }
             }
             7 => {
-                let application = if self.dice.often(3) { "!custom x" } else { "!!str yes" };
-                let tags = ["!!str 5", "!!float 3", "!!binary aGVsbG8=", "! 5", "! 'x'", application];
+                let application = if self.dice.often(3) {
+                    "!custom x"
+                } else {
+                    "!!str yes"
+                };
+                let tags = [
+                    "!!str 5",
+                    "!!float 3",
+                    "!!binary aGVsbG8=",
+                    "! 5",
+                    "! 'x'",
+                    application,
+                ];
                 (*self.dice.pick(&tags)).to_owned()
             }
             _ => double(&yaml_text(self.dice)),

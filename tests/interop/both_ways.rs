@@ -38,7 +38,10 @@ const TEXTS: [(&str, &str); 31] = [
     ("V_INDICATORS", "%d @at &a *b !t [x] {y} , ? = export A=b"),
     ("V_TOKEN", "ENC[not a token]"),
     ("V_MERGE", "<<"),
-    ("V_KEY", "-----BEGIN KEY-----\nMIIEpQ==\n-----END KEY-----\n"),
+    (
+        "V_KEY",
+        "-----BEGIN KEY-----\nMIIEpQ==\n-----END KEY-----\n",
+    ),
 ];
 
 #[derive(Clone, Copy, PartialEq)]
@@ -67,15 +70,23 @@ impl Format {
     fn plain(self, values: &BTreeMap<String, Value>) -> String {
         match self {
             Self::Json => serde_json::to_string(values).expect("JSON"),
-            Self::Yaml => values.iter().map(|(k, v)| format!("{k}: {}\n", yaml(v))).collect(),
-            Self::Dotenv => values.iter().map(|(k, v)| format!("{k}={}\n", dotenv(v))).collect(),
+            Self::Yaml => values
+                .iter()
+                .map(|(k, v)| format!("{k}: {}\n", yaml(v)))
+                .collect(),
+            Self::Dotenv => values
+                .iter()
+                .map(|(k, v)| format!("{k}={}\n", dotenv(v)))
+                .collect(),
         }
     }
 }
 
 /// A double-quoted scalar where everything special is escaped; numbers and booleans as they are.
 fn yaml(value: &Value) -> String {
-    let Value::String(text) = value else { return value.to_string() };
+    let Value::String(text) = value else {
+        return value.to_string();
+    };
     let escaped: String = text
         .chars()
         .map(|c| match c {
@@ -88,12 +99,16 @@ fn yaml(value: &Value) -> String {
 }
 
 fn dotenv(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), |text| text.replace('\n', "\\n"))
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), |text| text.replace('\n', "\\n"))
 }
 
 fn texts() -> BTreeMap<String, Value> {
-    let mut values: BTreeMap<String, Value> =
-        TEXTS.iter().map(|(key, text)| ((*key).into(), (*text).into())).collect();
+    let mut values: BTreeMap<String, Value> = TEXTS
+        .iter()
+        .map(|(key, text)| ((*key).into(), (*text).into()))
+        .collect();
     values.insert("V_LONG".into(), "long ".repeat(12_000).into());
     values
 }
@@ -113,13 +128,24 @@ fn written_by_sops(format: Format, values: &BTreeMap<String, Value>) -> (Sandbox
 fn written_by_stax(format: Format) -> (Sandbox, String) {
     let sandbox = Sandbox::new();
     sandbox.key();
-    sandbox.stax(["secrets", "init", "--env", "production", "--format", format.name()]).ok();
+    sandbox
+        .stax([
+            "secrets",
+            "init",
+            "--env",
+            "production",
+            "--format",
+            format.name(),
+        ])
+        .ok();
     (sandbox, format.bound())
 }
 
 /// What sops reads; it checks the MAC.
 fn by_sops(sandbox: &Sandbox, file: &str) -> BTreeMap<String, Value> {
-    let output = sandbox.sops(["decrypt", "--output-type", "json", file]).ok();
+    let output = sandbox
+        .sops(["decrypt", "--output-type", "json", file])
+        .ok();
     serde_json::from_slice(&output.bytes).unwrap_or_else(|e| panic!("{e}\n{output}"))
 }
 
@@ -132,21 +158,31 @@ fn set(sandbox: &Sandbox, file: &str, key: &str, value: &str) -> Output {
 /// Both print the same, and stax gets each value.
 fn both_read(sandbox: &Sandbox, file: &str) {
     let theirs = sandbox.sops(["decrypt", file]).ok();
-    sandbox.stax(["secrets", "decrypt", file]).ok().prints_exactly(&theirs.bytes);
+    sandbox
+        .stax(["secrets", "decrypt", file])
+        .ok()
+        .prints_exactly(&theirs.bytes);
     let listed = sandbox.stax(["secrets", "list", "-f", file, "--json"]).ok();
     for (key, value) in by_sops(sandbox, file) {
-        let got = sandbox.stax(["secrets", "get", "-f", file, &key, "--no-newline"]).ok();
+        let got = sandbox
+            .stax(["secrets", "get", "-f", file, &key, "--no-newline"])
+            .ok();
         if let Value::String(text) = value {
             got.prints_exactly(text);
         }
-        assert!(listed.stdout.contains(&format!("\"{key}\"")), "{key} is not listed\n{listed}");
+        assert!(
+            listed.stdout.contains(&format!("\"{key}\"")),
+            "{key} is not listed\n{listed}"
+        );
     }
     listed.json();
 }
 
 /// The line that holds the token of a key.
 fn line_of(text: &str, key: &str) -> String {
-    let found = text.lines().find(|line| line.trim_start_matches(['\t', '"']).starts_with(key));
+    let found = text
+        .lines()
+        .find(|line| line.trim_start_matches(['\t', '"']).starts_with(key));
     found.expect("the key").trim_end_matches(',').to_string()
 }
 
@@ -170,7 +206,12 @@ fn stax_opens_and_lists_what_sops_wrote() {
     let written = FORMATS.map(|format| {
         let values = with_typed(format, texts());
         let (sandbox, file) = written_by_sops(format, &values);
-        assert_eq!(by_sops(&sandbox, &file), values, "sops itself, {}", format.name());
+        assert_eq!(
+            by_sops(&sandbox, &file),
+            values,
+            "sops itself, {}",
+            format.name()
+        );
         (sandbox, file)
     });
     for (sandbox, file) in written {
@@ -182,15 +223,20 @@ fn stax_opens_and_lists_what_sops_wrote() {
 fn sops_opens_what_stax_wrote() {
     for format in FORMATS {
         let (sandbox, file) = written_by_stax(format);
-        assert!(by_sops(&sandbox, &file).is_empty(), "the first file holds no value");
+        assert!(
+            by_sops(&sandbox, &file).is_empty(),
+            "the first file holds no value"
+        );
         let mut expected = texts();
         for (key, value) in &expected {
             set(&sandbox, &file, key, value.as_str().expect("a text")).ok();
         }
         if format != Format::Dotenv {
-            for (key, value, kind) in
-                [("T_INT", "5432", "int"), ("T_NEGATIVE", "-7", "int"), ("T_BOOL", "true", "bool")]
-            {
+            for (key, value, kind) in [
+                ("T_INT", "5432", "int"),
+                ("T_NEGATIVE", "-7", "int"),
+                ("T_BOOL", "true", "bool"),
+            ] {
                 sandbox.set_typed(key, value, kind).ok();
             }
             sandbox.set_typed("T_FLOAT", "1.5", "float").ok();
@@ -204,7 +250,8 @@ fn sops_opens_what_stax_wrote() {
 #[test]
 fn sops_opens_what_stax_changed() {
     for format in FORMATS {
-        let values = ["A", "B", "C", "D"].map(|key| (key.to_string(), Value::from(key.to_lowercase())));
+        let values =
+            ["A", "B", "C", "D"].map(|key| (key.to_string(), Value::from(key.to_lowercase())));
         let (sandbox, file) = written_by_sops(format, &values.into());
         let before = sandbox.read(&file);
         set(&sandbox, &file, "A", "new\nvalue").ok();
@@ -212,12 +259,22 @@ fn sops_opens_what_stax_changed() {
         sandbox.stax(["secrets", "unset", "-f", &file, "B"]).ok();
         let editor = sandbox.editing(&replacing('c'));
         editor.stax(["secrets", "edit", "-f", &file]).ok();
-        let expected = [("A", "new\nvalue"), ("C", "edited"), ("D", "d"), ("E", "added")];
-        let expected: BTreeMap<String, Value> =
-            expected.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
+        let expected = [
+            ("A", "new\nvalue"),
+            ("C", "edited"),
+            ("D", "d"),
+            ("E", "added"),
+        ];
+        let expected: BTreeMap<String, Value> = expected
+            .into_iter()
+            .map(|(key, value)| (key.into(), value.into()))
+            .collect();
         assert_eq!(by_sops(&sandbox, &file), expected, "{}", format.name());
         let untouched = line_of(&before, "D");
-        assert!(sandbox.read(&file).contains(&untouched), "D has another token, was {untouched}");
+        assert!(
+            sandbox.read(&file).contains(&untouched),
+            "D has another token, was {untouched}"
+        );
         both_read(&sandbox, &file);
     }
 }
@@ -238,15 +295,19 @@ fn stax_opens_what_sops_changed() {
         sandbox.add_to_policy_only(&sandbox.key(), &bob.key());
         sandbox.sops(["updatekeys", "-y", &file]).ok();
         both_read(&sandbox, &file);
-        bob.stax(["secrets", "get", "-f", &file, "A"]).ok().prints_exactly("new\n");
+        bob.stax(["secrets", "get", "-f", &file, "A"])
+            .ok()
+            .prints_exactly("new\n");
         sandbox.sops(["rotate", "-i", &file]).ok();
         both_read(&sandbox, &file);
         sandbox.sops(["unset", &file, r#"["B"]"#]).ok();
         both_read(&sandbox, &file);
         set(&sandbox, &file, "A", "again").ok();
         let expected = [("A", "again"), ("C", "multi\nline")];
-        let expected: BTreeMap<String, Value> =
-            expected.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
+        let expected: BTreeMap<String, Value> = expected
+            .into_iter()
+            .map(|(key, value)| (key.into(), value.into()))
+            .collect();
         assert_eq!(by_sops(&sandbox, &file), expected, "{}", format.name());
     }
 }
@@ -261,7 +322,10 @@ const COMMITTED: [(&str, &str, &str); 3] = [
 fn committed(name: &str) -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.take_key("alice");
-    sandbox.write(name, std::fs::read(fixture("sops").join(name)).expect("the document"));
+    sandbox.write(
+        name,
+        std::fs::read(fixture("sops").join(name)).expect("the document"),
+    );
     sandbox.write(".gitattributes", "* -text\n");
     sandbox.commit_all("a document of sops");
     sandbox
@@ -271,7 +335,9 @@ fn committed(name: &str) -> Sandbox {
 fn one_changed_value_is_a_diff_of_three_lines() {
     for (name, key, _) in COMMITTED {
         let sandbox = committed(name);
-        set(&sandbox, name, key, "canary-hunter2").ok().hides("canary-hunter2");
+        set(&sandbox, name, key, "canary-hunter2")
+            .ok()
+            .hides("canary-hunter2");
         let diff = sandbox.git(["diff", "--no-textconv", "--numstat"]).ok();
         diff.prints_exactly(format!("3\t3\t{name}\n"));
         assert_eq!(by_sops(&sandbox, name)[key], "canary-hunter2");
@@ -293,7 +359,10 @@ fn an_edit_that_changes_nothing_changes_no_byte() {
     for (name, ..) in COMMITTED {
         let sandbox = committed(name);
         let before = sandbox.bytes(name);
-        sandbox.editing("touch \"$1\"").stax(["secrets", "edit", "-f", name]).ok();
+        sandbox
+            .editing("touch \"$1\"")
+            .stax(["secrets", "edit", "-f", name])
+            .ok();
         assert_eq!(before, sandbox.bytes(name), "{name} changed");
     }
 }
@@ -305,6 +374,12 @@ fn an_edited_type_is_kept_and_a_new_value_takes_the_old_type() {
     set(&sandbox, file, "DB_PORT", "6543").ok();
     set(&sandbox, file, "ENABLED", "false").ok();
     let values = by_sops(&sandbox, file);
-    assert_eq!((&values["DB_PORT"], &values["ENABLED"]), (&Value::from(6543), &Value::from(false)));
-    set(&sandbox, file, "DB_PORT", "not a number").exits(2).one_error().hides("not a number");
+    assert_eq!(
+        (&values["DB_PORT"], &values["ENABLED"]),
+        (&Value::from(6543), &Value::from(false))
+    );
+    set(&sandbox, file, "DB_PORT", "not a number")
+        .exits(2)
+        .one_error()
+        .hides("not a number");
 }

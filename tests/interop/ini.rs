@@ -22,13 +22,19 @@ fn alice() -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.take_key("alice");
     let alice = sandbox.key();
-    sandbox.write(".sops.yaml", format!("creation_rules:\n  - age:\n      - {alice}\n"));
+    sandbox.write(
+        ".sops.yaml",
+        format!("creation_rules:\n  - age:\n      - {alice}\n"),
+    );
     sandbox
 }
 
 fn both_print(sandbox: &Sandbox, file: &str) -> String {
     let theirs = sandbox.sops(["decrypt", file]).ok();
-    sandbox.stax(["secrets", "decrypt", file]).ok().prints_exactly(&theirs.bytes);
+    sandbox
+        .stax(["secrets", "decrypt", file])
+        .ok()
+        .prints_exactly(&theirs.bytes);
     theirs.stdout
 }
 
@@ -37,13 +43,15 @@ fn ini_is_decrypted_to_the_bytes_of_sops() {
     let sandbox = alice();
     for name in VECTORS {
         let path = fixture("sops").join(format!("{name}.enc.ini"));
-        let expected =
-            std::fs::read(fixture("sops").join(format!("{name}.dec.ini"))).expect("what sops printed");
+        let expected = std::fs::read(fixture("sops").join(format!("{name}.dec.ini")))
+            .expect("what sops printed");
         sandbox
             .stax(["secrets".as_ref(), "decrypt".as_ref(), path.as_os_str()])
             .ok()
             .prints_exactly(expected);
-        let shown = sandbox.stax(["git".as_ref(), "textconv".as_ref(), path.as_os_str()]).ok();
+        let shown = sandbox
+            .stax(["git".as_ref(), "textconv".as_ref(), path.as_os_str()])
+            .ok();
         shown.prints("mac ok").hides("ENC[");
     }
 }
@@ -54,25 +62,44 @@ fn what_stax_seals_sops_prints_as_if_it_had_sealed_it() {
     for text in FILES {
         sandbox.write("a.ini", text);
         if text.contains("# no") {
-            sandbox.stax(["secrets", "encrypt", "a.ini"]).exits(2).one_error().says("starts a comment");
+            sandbox
+                .stax(["secrets", "encrypt", "a.ini"])
+                .exits(2)
+                .one_error()
+                .says("starts a comment");
             continue;
         }
         sandbox.write("b.ini", text);
-        sandbox.stax(["secrets", "encrypt", "-i", "a.ini"]).ok().hides("spaced");
+        sandbox
+            .stax(["secrets", "encrypt", "-i", "a.ini"])
+            .ok()
+            .hides("spaced");
         sandbox.sops(["encrypt", "-i", "b.ini"]).ok();
         let (ours, theirs) = (both_print(&sandbox, "a.ini"), both_print(&sandbox, "b.ini"));
         assert_eq!(ours, theirs, "{text}");
         // the text that is edited seals to the same meaning again
         let before = sandbox.bytes("a.ini");
-        sandbox.editing("touch \"$1\"").stax(["secrets", "edit", "-f", "a.ini"]).ok();
+        sandbox
+            .editing("touch \"$1\"")
+            .stax(["secrets", "edit", "-f", "a.ini"])
+            .ok();
         assert_eq!(before, sandbox.bytes("a.ini"), "{text}");
-        sandbox.editing("printf '[added]\\nk=v\\n' >> \"$1\"").stax(["secrets", "edit", "-f", "a.ini"]).ok();
-        assert!(both_print(&sandbox, "a.ini").contains("[added]\nk = v\n"), "{text}");
+        sandbox
+            .editing("printf '[added]\\nk=v\\n' >> \"$1\"")
+            .stax(["secrets", "edit", "-f", "a.ini"])
+            .ok();
+        assert!(
+            both_print(&sandbox, "a.ini").contains("[added]\nk = v\n"),
+            "{text}"
+        );
         sandbox
             .editing("printf '\\n[added]\\nk=v\\n' >> \"$1\"")
             .stax(["secrets", "edit", "-f", "b.ini"])
             .ok();
-        assert!(both_print(&sandbox, "b.ini").contains("[added]\nk = v\n"), "{text}");
+        assert!(
+            both_print(&sandbox, "b.ini").contains("[added]\nk = v\n"),
+            "{text}"
+        );
     }
 }
 
@@ -80,12 +107,25 @@ fn what_stax_seals_sops_prints_as_if_it_had_sealed_it() {
 fn one_changed_value_is_a_diff_of_three_lines_and_the_same_value_of_none() {
     let sandbox = alice();
     let name = "i01-basic.enc.ini";
-    sandbox.write(name, std::fs::read(fixture("sops").join(name)).expect("the document"));
+    sandbox.write(
+        name,
+        std::fs::read(fixture("sops").join(name)).expect("the document"),
+    );
     sandbox.commit_all("a file of sops");
-    sandbox.stax_with(["secrets", "set", "-f", name, "sec.a"], "1\n").ok();
-    sandbox.git(["diff", "--no-textconv", "--numstat"]).ok().prints_exactly("");
-    sandbox.stax_with(["secrets", "set", "-f", name, "sec.a"], "changed\n").ok();
-    sandbox.git(["diff", "--no-textconv", "--numstat"]).ok().prints_exactly(format!("3\t3\t{name}\n"));
+    sandbox
+        .stax_with(["secrets", "set", "-f", name, "sec.a"], "1\n")
+        .ok();
+    sandbox
+        .git(["diff", "--no-textconv", "--numstat"])
+        .ok()
+        .prints_exactly("");
+    sandbox
+        .stax_with(["secrets", "set", "-f", name, "sec.a"], "changed\n")
+        .ok();
+    sandbox
+        .git(["diff", "--no-textconv", "--numstat"])
+        .ok()
+        .prints_exactly(format!("3\t3\t{name}\n"));
     assert!(both_print(&sandbox, name).contains("a     = changed\n"));
 }
 
@@ -102,22 +142,42 @@ fn values_come_change_and_go_on_either_side() {
     set("s.new", "l1\nl2").ok();
     set("fresh.k", " blank").ok();
     set("DEFAULT.second", "2").ok();
-    for (key, what) in
-        [("plain", "SECTION.KEY"), ("s.a=b", "argv"), ("sops.mac", "reserved"), ("s", "not a value")]
-    {
+    for (key, what) in [
+        ("plain", "SECTION.KEY"),
+        ("s.a=b", "argv"),
+        ("sops.mac", "reserved"),
+        ("s", "not a value"),
+    ] {
         set(key, "x").exits(2).one_error().says(what);
     }
     for value in ["'quoted'", "ends\\"] {
-        set("s.a", value).exits(2).one_error().says("INI cannot hold");
+        set("s.a", value)
+            .exits(2)
+            .one_error()
+            .says("INI cannot hold");
     }
     let expected = "top    = 1\nsecond = 2\n\n[s]\n; about\na     = changed\nempty = `filled # with; signs`\nnew   = \"\"\"l1\nl2\"\"\"\n\n[t]\nb = 2\n\n[fresh]\nk = \" blank\"\n";
     assert_eq!(both_print(&sandbox, "a.ini"), expected);
-    sandbox.stax(["secrets", "get", "-f", "a.ini", "s.new"]).ok().prints_exactly("l1\nl2\n");
-    sandbox.stax(["secrets", "list", "-f", "a.ini"]).ok().prints("fresh.k").prints("DEFAULT.top");
-    sandbox.sops(["set", "a.ini", r#"["t"]["c"]"#, r#""theirs""#]).ok();
-    sandbox.stax(["secrets", "unset", "-f", "a.ini", "s.a"]).ok();
+    sandbox
+        .stax(["secrets", "get", "-f", "a.ini", "s.new"])
+        .ok()
+        .prints_exactly("l1\nl2\n");
+    sandbox
+        .stax(["secrets", "list", "-f", "a.ini"])
+        .ok()
+        .prints("fresh.k")
+        .prints("DEFAULT.top");
+    sandbox
+        .sops(["set", "a.ini", r#"["t"]["c"]"#, r#""theirs""#])
+        .ok();
+    sandbox
+        .stax(["secrets", "unset", "-f", "a.ini", "s.a"])
+        .ok();
     let text = both_print(&sandbox, "a.ini");
-    assert!(text.contains("c = theirs") && !text.contains("about") && !text.contains("changed"), "{text}");
+    assert!(
+        text.contains("c = theirs") && !text.contains("about") && !text.contains("changed"),
+        "{text}"
+    );
     sandbox.sops(["rotate", "-i", "a.ini"]).ok();
     both_print(&sandbox, "a.ini");
 }
@@ -131,7 +191,15 @@ fn recipients_and_data_keys_of_ini_files_turn() {
     sandbox.sops(["encrypt", "-i", "b.ini"]).ok();
     sandbox.commit_all("a store");
     let bob = sandbox.person("bob");
-    sandbox.stax(["secrets", "add-recipient", &bob.key(), "--name", "Bob <bob@example.com>"]).ok();
+    sandbox
+        .stax([
+            "secrets",
+            "add-recipient",
+            &bob.key(),
+            "--name",
+            "Bob <bob@example.com>",
+        ])
+        .ok();
     for file in ["a.ini", "b.ini"] {
         bob.stax(["secrets", "decrypt", file]).ok();
         bob.sops(["decrypt", file]).ok();
@@ -145,27 +213,46 @@ fn recipients_and_data_keys_of_ini_files_turn() {
         both_print(&sandbox, file);
         bob.stax(["secrets", "decrypt", file]).exits(3);
     }
-    sandbox.stax(["secrets", "verify"]).ok().prints("warning[R01").hides("F0").hides("K0").hides("M0");
+    sandbox
+        .stax(["secrets", "verify"])
+        .ok()
+        .prints("warning[R01")
+        .hides("F0")
+        .hides("K0")
+        .hides("M0");
 }
 
 #[test]
 fn what_sops_would_lose_is_refused() {
     let sandbox = alice();
     for (text, what) in [
-        ("[s]\na=1\n; behind\n", "line 3: a comment behind the last key"),
+        (
+            "[s]\na=1\n; behind\n",
+            "line 3: a comment behind the last key",
+        ),
         ("a=1\na=2\n", "line 2: duplicate key `a`"),
         ("[s]\na=x \\\ny\n", "line 2: a backslash"),
         ("[s]\na=1\r2\n", "line 2: a carriage return"),
-        ("[s]\n;\n; x\na=1\n", "line 2: a block of comments with an empty first line"),
+        (
+            "[s]\n;\n; x\na=1\n",
+            "line 2: a block of comments with an empty first line",
+        ),
         ("[sops]\na=1\n", "sops"),
     ] {
         sandbox.write("a.ini", text);
-        sandbox.stax(["secrets", "encrypt", "a.ini"]).exits(2).one_error().says(what);
+        sandbox
+            .stax(["secrets", "encrypt", "a.ini"])
+            .exits(2)
+            .one_error()
+            .says(what);
     }
     sandbox.write("a.ini", "[s]\na=1\n");
     sandbox.sops(["encrypt", "-i", "a.ini"]).ok();
     let good = sandbox.read("a.ini");
-    let line = good.lines().find(|line| line.starts_with("a = ")).expect("the value");
+    let line = good
+        .lines()
+        .find(|line| line.starts_with("a = "))
+        .expect("the value");
     for (broken, code) in [
         (good.replacen(line, &format!("{line}\n{line}"), 1), 2),
         (good.replacen("[s]", "[s]\na2 =\n[s]", 1), 2),
@@ -175,6 +262,9 @@ fn what_sops_would_lose_is_refused() {
         (good.replacen("[s]", "[s]\nclear_unencrypted = 1", 1), 4),
     ] {
         sandbox.write("a.ini", &broken);
-        sandbox.stax(["secrets", "decrypt", "a.ini"]).exits(code).one_error();
+        sandbox
+            .stax(["secrets", "decrypt", "a.ini"])
+            .exits(code)
+            .one_error();
     }
 }

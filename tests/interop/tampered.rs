@@ -104,7 +104,9 @@ fn tampered_documents_are_refused_with_a_code_that_says_why() {
         let path = fixture("sops/tampered").join(name);
         let output = sandbox.stax(["secrets".as_ref(), "decrypt".as_ref(), path.as_os_str()]);
         let output = output.exits_with_one_of(codes).one_error();
-        SECRETS.iter().fold(output, |output, secret| output.hides(secret));
+        SECRETS
+            .iter()
+            .fold(output, |output, secret| output.hides(secret));
     }
 }
 
@@ -127,10 +129,17 @@ fn what_stax_opens_sops_opens_with_the_same_values() {
 #[test]
 fn untouched_documents_open_as_sops_opens_them() {
     let sandbox = sandbox();
-    for name in ["base-flat.yaml", "base-doc.json", "base-app.env", "base-blob.bin"] {
+    for name in [
+        "base-flat.yaml",
+        "base-doc.json",
+        "base-app.env",
+        "base-blob.bin",
+    ] {
         let path = fixture("sops/tampered").join(name);
         let theirs = sandbox.sops(["decrypt".as_ref(), path.as_os_str()]).ok();
-        let ours = sandbox.stax(["secrets".as_ref(), "decrypt".as_ref(), path.as_os_str()]).ok();
+        let ours = sandbox
+            .stax(["secrets".as_ref(), "decrypt".as_ref(), path.as_os_str()])
+            .ok();
         ours.prints_exactly(&theirs.bytes);
     }
 }
@@ -141,7 +150,9 @@ fn textconv_shows_something_of_every_tampered_document() {
     for (name, _) in refused() {
         let path = fixture("sops/tampered").join(name);
         for person in [sandbox.keyless(), sandbox.person("ana")] {
-            let output = person.stax(["git".as_ref(), "textconv".as_ref(), path.as_os_str()]).ok();
+            let output = person
+                .stax(["git".as_ref(), "textconv".as_ref(), path.as_os_str()])
+                .ok();
             let empty = std::fs::metadata(&path).expect("the document").len() == 0;
             assert!(empty || !output.bytes.is_empty(), "nothing shown of {name}");
         }
@@ -152,7 +163,9 @@ fn textconv_shows_something_of_every_tampered_document() {
 fn a_wrong_mac_is_named_in_the_trailer_of_textconv() {
     let sandbox = sandbox();
     let path = fixture("sops/tampered/07-key-deleted.yaml");
-    let output = sandbox.stax(["git".as_ref(), "textconv".as_ref(), path.as_os_str()]).ok();
+    let output = sandbox
+        .stax(["git".as_ref(), "textconv".as_ref(), path.as_os_str()])
+        .ok();
     output.prints("#stax ").hides("mac ok");
 }
 

@@ -22,7 +22,13 @@ const FLAT_YAML: [&str; 15] = [
     "y42-doc-start-marker",
 ];
 
-const FLAT_JSON: [&str; 5] = ["j01-flat", "j03-numbers", "j04-escapes", "j06-empty", "j07-unenc-suffix"];
+const FLAT_JSON: [&str; 5] = [
+    "j01-flat",
+    "j03-numbers",
+    "j04-escapes",
+    "j06-empty",
+    "j07-unenc-suffix",
+];
 
 const DOTENV: [&str; 9] = [
     "d01-flat",
@@ -110,14 +116,24 @@ fn nested_documents_are_decrypted_to_the_bytes_of_sops() {
 #[test]
 fn the_indent_of_the_policy_decides_the_layout() {
     let sandbox = alice();
-    sandbox.write(".sops.yaml", "stores: {yaml: {indent: 2}, json: {indent: 2}}\n");
+    sandbox.write(
+        ".sops.yaml",
+        "stores: {yaml: {indent: 2}, json: {indent: 2}}\n",
+    );
     for (name, extension) in [("y26-indent2", "yaml"), ("j09-indent2", "json")] {
         let file = format!("{name}.enc.{extension}");
         let source = std::fs::read_to_string(fixture("sops").join(&file)).expect("a vector");
         sandbox.write(&file, source);
-        let expected = std::fs::read(fixture(&format!("sops/{name}.dec.{extension}"))).expect("a vector");
-        sandbox.stax(["secrets", "decrypt", &file]).ok().prints_exactly(&expected);
-        sandbox.sops(["decrypt", &file]).ok().prints_exactly(&expected);
+        let expected =
+            std::fs::read(fixture(&format!("sops/{name}.dec.{extension}"))).expect("a vector");
+        sandbox
+            .stax(["secrets", "decrypt", &file])
+            .ok()
+            .prints_exactly(&expected);
+        sandbox
+            .sops(["decrypt", &file])
+            .ok()
+            .prints_exactly(&expected);
     }
 }
 
@@ -146,16 +162,25 @@ fn a_split_data_key_is_refused_or_opened_but_never_half() {
 fn a_text_with_a_leading_tab_is_not_lost_as_sops_loses_it() {
     let (output, _) = decrypt(&alice(), "y29-tab-dataloss", "yaml");
     let output = output.ok();
-    let plain = std::fs::read_to_string(fixture("sops/y29-tab-dataloss.plain.yaml")).expect("the input");
+    let plain =
+        std::fs::read_to_string(fixture("sops/y29-tab-dataloss.plain.yaml")).expect("the input");
     assert_eq!(meaning(&output.stdout), meaning(&plain), "{output}");
 }
 
 #[test]
 fn textconv_shows_the_values_of_nested_documents() {
     let sandbox = alice();
-    for (name, value) in [("y08-nested.enc.yaml", "a"), ("y09-k8s-secret.enc.yaml", "stringData")] {
+    for (name, value) in [
+        ("y08-nested.enc.yaml", "a"),
+        ("y09-k8s-secret.enc.yaml", "stringData"),
+    ] {
         let path = fixture("sops").join(name);
-        let output = sandbox.stax(["git".as_ref(), "textconv".as_ref(), path.as_os_str()]).ok();
-        output.prints(value).prints("#stax ").hides("ENC[AES256_GCM");
+        let output = sandbox
+            .stax(["git".as_ref(), "textconv".as_ref(), path.as_os_str()])
+            .ok();
+        output
+            .prints(value)
+            .prints("#stax ")
+            .hides("ENC[AES256_GCM");
     }
 }

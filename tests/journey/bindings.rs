@@ -10,7 +10,9 @@ fn committed(vault: &str) -> Sandbox {
     let sandbox = Sandbox::with_store();
     sandbox.write(VAULT, vault);
     sandbox.git(["add", "--all"]).ok();
-    sandbox.git(["commit", "--no-verify", "-qm", "bindings"]).ok();
+    sandbox
+        .git(["commit", "--no-verify", "-qm", "bindings"])
+        .ok();
     sandbox
 }
 
@@ -26,21 +28,41 @@ fn fields_of_version_2_are_kept_by_whatever_writes_the_file() {
         "files": [{"path": "infra/secrets/prod.enc.yaml", "env": "production"}],
         "vars": [{"key": "PORT"}], "keys": [{"key": "DATABASE_URL", "type": "string", "required": true}]}"#;
     let sandbox = committed(two);
-    sandbox.stax(["secrets", "verify"]).ok().prints("no finding");
-    sandbox.stax(["secrets", "init", "--env", "staging"]).ok().hides("whoever works here");
+    sandbox
+        .stax(["secrets", "verify"])
+        .ok()
+        .prints("no finding");
+    sandbox
+        .stax(["secrets", "init", "--env", "staging"])
+        .ok()
+        .hides("whoever works here");
     let text = sandbox.read(VAULT);
     assert!(
-        text.starts_with("{\n  \"version\": 2,\n  \"stax\": \"0.2\",\n  \"backend\": \"sops-age\","),
+        text.starts_with(
+            "{\n  \"version\": 2,\n  \"stax\": \"0.2\",\n  \"backend\": \"sops-age\","
+        ),
         "{text}"
     );
-    assert!(text.contains("  \"vars\": [\n    {\"key\": \"PORT\"}\n  ],"), "{text}");
-    assert!(text.contains("{\"key\": \"DATABASE_URL\", \"type\": \"string\", \"required\": true}"), "{text}");
+    assert!(
+        text.contains("  \"vars\": [\n    {\"key\": \"PORT\"}\n  ],"),
+        "{text}"
+    );
+    assert!(
+        text.contains("{\"key\": \"DATABASE_URL\", \"type\": \"string\", \"required\": true}"),
+        "{text}"
+    );
     assert!(text.contains("staging.enc.yaml"), "{text}");
     sandbox.commit_all("staging");
-    sandbox.stax(["secrets", "get", "PORT", "-e", "production"]).ok().prints_exactly("5432\n");
+    sandbox
+        .stax(["secrets", "get", "PORT", "-e", "production"])
+        .ok()
+        .prints_exactly("5432\n");
 
     let one = committed(&two.replace("\"version\": 2", "\"version\": 1"));
-    one.get("PORT").exits(2).one_error().says("`vars` is a field of version 2, and the file says version 1");
+    one.get("PORT")
+        .exits(2)
+        .one_error()
+        .says("`vars` is a field of version 2, and the file says version 1");
 }
 
 #[test]
@@ -48,16 +70,34 @@ fn of_a_newer_version_the_hook_judges_what_it_knows_and_says_so() {
     let sandbox = newer();
     sandbox.write("notes.txt", "x\n");
     sandbox.git(["add", "notes.txt"]).ok();
-    sandbox.git(["commit", "-qm", "unrelated"]).ok().hides("error").hides("stax:");
+    sandbox
+        .git(["commit", "-qm", "unrelated"])
+        .ok()
+        .hides("error")
+        .hides("stax:");
 
     let text = sandbox.read(PROD);
     sandbox.put_in_clear(PROD, "STRIPE_SECRET_KEY", LEAK);
-    sandbox.git(["commit", "-qam", "leak"]).exits(1).shows("error[F04 plaintext]").shows(NEEDS).hides(LEAK);
+    sandbox
+        .git(["commit", "-qam", "leak"])
+        .exits(1)
+        .shows("error[F04 plaintext]")
+        .shows(NEEDS)
+        .hides(LEAK);
     sandbox.write(PROD, text);
     sandbox.sops(["set", PROD, "[\"PORT\"]", "6543"]).ok();
-    sandbox.git(["commit", "-qam", "honest"]).ok().shows(NEEDS).shows("which may not be all");
+    sandbox
+        .git(["commit", "-qam", "honest"])
+        .ok()
+        .shows(NEEDS)
+        .shows("which may not be all");
 
-    sandbox.write(VAULT, sandbox.read(VAULT).replace("\"shape\": {}", "\"shape\": {\"of\": 1}"));
+    sandbox.write(
+        VAULT,
+        sandbox
+            .read(VAULT)
+            .replace("\"shape\": {}", "\"shape\": {\"of\": 1}"),
+    );
     sandbox
         .git(["commit", "-qam", "bindings"])
         .exits(1)
@@ -85,7 +125,11 @@ fn of_a_newer_version_verify_fails_and_commands_name_both_versions() {
         let said = sandbox.stax(args).exits(2);
         said.one_error().says(&format!("{VAULT}: {NEEDS}"));
     }
-    sandbox.stax_with(["secrets", "set", "PORT"], "1\n").exits(2).one_error().says(NEEDS);
+    sandbox
+        .stax_with(["secrets", "set", "PORT"], "1\n")
+        .exits(2)
+        .one_error()
+        .says(NEEDS);
     sandbox.git(["diff", "HEAD~"]).ok().hides("ENC[");
     sandbox.stax(["secrets", "status"]).ok().prints(NEEDS);
 }
@@ -108,14 +152,21 @@ fn a_guard_that_meets_a_newer_version_still_knows_what_is_bound() {
     sandbox.write("plain.enc.yaml", "a: 1\n");
     sandbox.git(["add", "plain.enc.yaml"]).ok();
     sandbox.put_in_clear(PROD, "STRIPE_SECRET_KEY", LEAK);
-    sandbox.git(["add", PROD]).exits(128).shows("`STRIPE_SECRET_KEY` is in clear").hides(LEAK);
+    sandbox
+        .git(["add", PROD])
+        .exits(128)
+        .shows("`STRIPE_SECRET_KEY` is in clear")
+        .hides(LEAK);
 }
 
 #[test]
 fn a_renamed_file_keeps_its_environment_and_a_binding_can_end() {
     let sandbox = Sandbox::with_store();
     let new = "infra/secrets/production.enc.yaml";
-    sandbox.stax(["vault", "link", "--env", "production", new]).exits(2).one_error();
+    sandbox
+        .stax(["vault", "link", "--env", "production", new])
+        .exits(2)
+        .one_error();
     sandbox.write("other.enc.yaml", sandbox.read(PROD));
     sandbox
         .stax(["vault", "link", "--env", "production", "other.enc.yaml"])
@@ -123,15 +174,35 @@ fn a_renamed_file_keeps_its_environment_and_a_binding_can_end() {
         .says("stax vault unlink infra/secrets/prod.enc.yaml");
     sandbox.git(["mv", PROD, new]).ok();
     let before = sandbox.read(VAULT);
-    sandbox.stax(["vault", "link", "--env", "production", new, "--dry-run"]).ok();
+    sandbox
+        .stax(["vault", "link", "--env", "production", new, "--dry-run"])
+        .ok();
     assert_eq!(sandbox.read(VAULT), before);
-    sandbox.stax(["vault", "link", "--env", "production", new]).ok();
+    sandbox
+        .stax(["vault", "link", "--env", "production", new])
+        .ok();
     assert_eq!(sandbox.read(VAULT), before.replace(PROD, new));
     sandbox.get("PORT").ok().prints_exactly("5432\n");
 
-    sandbox.stax(["vault", "unlink", "other.enc.yaml"]).exits(1).one_error();
-    sandbox.stax(["vault", "unlink", new, "--dry-run"]).ok().prints("would take");
-    sandbox.stax(["vault", "unlink", new]).ok().prints("production");
-    assert!(!sandbox.read(VAULT).contains("production"), "{}", sandbox.read(VAULT));
-    sandbox.stax(["secrets", "get", "PORT", "-f", new]).ok().prints_exactly("5432\n");
+    sandbox
+        .stax(["vault", "unlink", "other.enc.yaml"])
+        .exits(1)
+        .one_error();
+    sandbox
+        .stax(["vault", "unlink", new, "--dry-run"])
+        .ok()
+        .prints("would take");
+    sandbox
+        .stax(["vault", "unlink", new])
+        .ok()
+        .prints("production");
+    assert!(
+        !sandbox.read(VAULT).contains("production"),
+        "{}",
+        sandbox.read(VAULT)
+    );
+    sandbox
+        .stax(["secrets", "get", "PORT", "-f", new])
+        .ok()
+        .prints_exactly("5432\n");
 }

@@ -1,4 +1,5 @@
-//! What scripts hold on to: the shape of every `--json` (`schema` 1, which only grows), and the exit codes.
+//! What scripts hold on to: the shape of every `--json` (`schema` 1, which only grows), and the
+//! exit codes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -15,11 +16,15 @@ fn add_shape(found: &mut BTreeSet<String>, path: &str, value: &Value) {
         Value::Number(_) => "number",
         Value::String(_) => "string",
         Value::Array(entries) => {
-            entries.iter().for_each(|entry| add_shape(found, &format!("{path}[]"), entry));
+            entries
+                .iter()
+                .for_each(|entry| add_shape(found, &format!("{path}[]"), entry));
             "list"
         }
         Value::Object(fields) => {
-            fields.iter().for_each(|(name, value)| add_shape(found, &format!("{path}.{name}"), value));
+            fields
+                .iter()
+                .for_each(|(name, value)| add_shape(found, &format!("{path}.{name}"), value));
             "object"
         }
     };
@@ -31,17 +36,34 @@ fn eventful() -> Sandbox {
     let sandbox = Sandbox::with_store();
     sandbox.stax(["secrets", "init", "--env", "staging"]).ok();
     for key in ["DATABASE_URL", "STRIPE_SECRET_KEY", "EXTRA"] {
-        sandbox.stax_with(["secrets", "set", key, "-e", "staging"], format!("{CANARY}\n")).ok();
+        sandbox
+            .stax_with(
+                ["secrets", "set", key, "-e", "staging"],
+                format!("{CANARY}\n"),
+            )
+            .ok();
     }
-    sandbox.stax_with(["secrets", "set", "EMPTY", "-e", "staging", "--empty"], "").ok();
+    sandbox
+        .stax_with(["secrets", "set", "EMPTY", "-e", "staging", "--empty"], "")
+        .ok();
     sandbox.commit_all("staging");
     let ravi = sandbox.person("ravi");
-    let add = ["secrets", "add-recipient", &ravi.key(), "--name", "Ravi <ravi@example.com>", "--role", "sre"];
+    let add = [
+        "secrets",
+        "add-recipient",
+        &ravi.key(),
+        "--name",
+        "Ravi <ravi@example.com>",
+        "--role",
+        "sre",
+    ];
     sandbox.stax(add.iter().chain(&["--all"])).ok();
     sandbox.commit_all("ravi joins");
     sandbox.stax(["secrets", "remove-recipient", "ravi"]).ok();
     sandbox.commit_all("ravi leaves");
-    sandbox.stax_with(["secrets", "set", "PORT", "-e", "production"], "6543\n").ok();
+    sandbox
+        .stax_with(["secrets", "set", "PORT", "-e", "production"], "6543\n")
+        .ok();
     sandbox.write("notes.txt", format!("the key is {CANARY}\n"));
     sandbox.git(["add", "notes.txt"]).ok();
     sandbox
@@ -50,13 +72,29 @@ fn eventful() -> Sandbox {
 /// Every command that prints JSON; `1` is a negative answer.
 const COMMANDS: [(&str, &[&str], i32); 13] = [
     ("allow", &["allow", "--json"], 0),
-    ("blame", &["secrets", "blame", "--json", "-e", "production"], 0),
-    ("compare", &["secrets", "compare", "--json", "production", "staging"], 1),
+    (
+        "blame",
+        &["secrets", "blame", "--json", "-e", "production"],
+        0,
+    ),
+    (
+        "compare",
+        &["secrets", "compare", "--json", "production", "staging"],
+        1,
+    ),
     ("diff", &["secrets", "diff", "--json"], 0),
-    ("explain", &["secrets", "verify", "--explain", "F04", "--json"], 0),
+    (
+        "explain",
+        &["secrets", "verify", "--explain", "F04", "--json"],
+        0,
+    ),
     ("exposure", &["secrets", "exposure", "--json"], 1),
     ("history", &["secrets", "history", "--json"], 0),
-    ("list", &["secrets", "list", "--json", "--age", "-e", "production"], 0),
+    (
+        "list",
+        &["secrets", "list", "--json", "--age", "-e", "production"],
+        0,
+    ),
     ("log", &["secrets", "log", "--json", "-e", "production"], 0),
     ("recipients", &["secrets", "recipients", "--json"], 0),
     ("scan", &["secrets", "scan", "--json"], 1),
@@ -92,9 +130,15 @@ fn every_json_has_the_shape_that_was_promised() {
         let known = fs::read_to_string(&file).expect("a recorded shape");
         let known: BTreeSet<String> = known.lines().map(str::to_owned).collect();
         let lost: Vec<&String> = known.difference(&found).collect();
-        assert!(lost.is_empty(), "{name} no longer prints, and scripts read it: {lost:#?}");
+        assert!(
+            lost.is_empty(),
+            "{name} no longer prints, and scripts read it: {lost:#?}"
+        );
         let new: Vec<&String> = found.difference(&known).collect();
-        assert!(new.is_empty(), "{name} prints more; record it with STAX_WRITE_SHAPES=1: {new:#?}");
+        assert!(
+            new.is_empty(),
+            "{name} prints more; record it with STAX_WRITE_SHAPES=1: {new:#?}"
+        );
     }
 }
 
@@ -103,7 +147,9 @@ fn commands_in(help: &str) -> Vec<String> {
     let list = help.lines().skip_while(|line| *line != "Commands:").skip(1);
     let list = list.take_while(|line| !line.is_empty());
     let names = list.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
-    names.filter_map(|line| line.split_whitespace().next().map(str::to_owned)).collect()
+    names
+        .filter_map(|line| line.split_whitespace().next().map(str::to_owned))
+        .collect()
 }
 
 #[test]
@@ -112,7 +158,10 @@ fn no_command_with_json_is_forgotten() {
     let known: BTreeSet<String> = COMMANDS
         .iter()
         .map(|(_, args, _)| {
-            args.iter().take_while(|word| !word.starts_with('-')).copied().collect::<Vec<_>>()
+            args.iter()
+                .take_while(|word| !word.starts_with('-'))
+                .copied()
+                .collect::<Vec<_>>()
         })
         .map(|words| words[..words.len().min(2)].join(" "))
         .collect();
@@ -124,10 +173,16 @@ fn no_command_with_json_is_forgotten() {
         let help = sandbox.stax([&top, "--help"]).ok().stdout;
         let mut words = vec![vec![top.clone()]];
         words.extend(
-            commands_in(&help).into_iter().filter(|name| name != "help").map(|name| vec![top.clone(), name]),
+            commands_in(&help)
+                .into_iter()
+                .filter(|name| name != "help")
+                .map(|name| vec![top.clone(), name]),
         );
         for words in words {
-            let help = sandbox.stax(words.iter().map(String::as_str).chain(["--help"])).ok().stdout;
+            let help = sandbox
+                .stax(words.iter().map(String::as_str).chain(["--help"]))
+                .ok()
+                .stdout;
             if help.contains("--json") {
                 found.insert(words.join(" "));
             }
@@ -143,26 +198,96 @@ fn exit_codes_mean_what_the_manual_says() {
     sandbox.put_in_clear(PROD, "PORT", "canary-in-clear");
     let half = sandbox.read(PROD);
     sandbox.write(PROD, &leak);
-    let mac = leak.replacen("mac: ENC[AES256_GCM,data:", "mac: ENC[AES256_GCM,data:AAAA", 1);
+    let mac = leak.replacen(
+        "mac: ENC[AES256_GCM,data:",
+        "mac: ENC[AES256_GCM,data:AAAA",
+        1,
+    );
     assert_ne!(mac, leak);
     let keyless = sandbox.keyless();
     let outside = sandbox.at(sandbox.place());
     let on = ["-e", "production"];
     let table: [(&str, i32, &crate::support::Person, &str, &[&str]); 17] = [
-        ("done", 0, &sandbox, &leak, &["secrets", "get", "PORT", on[0], on[1]]),
-        ("no finding", 0, &sandbox, &leak, &["secrets", "verify", "--keyless"]),
+        (
+            "done",
+            0,
+            &sandbox,
+            &leak,
+            &["secrets", "get", "PORT", on[0], on[1]],
+        ),
+        (
+            "no finding",
+            0,
+            &sandbox,
+            &leak,
+            &["secrets", "verify", "--keyless"],
+        ),
         ("a finding", 1, &sandbox, &half, &["secrets", "verify"]),
         ("a leak elsewhere", 1, &sandbox, &leak, &["secrets", "scan"]),
-        ("no such key", 1, &sandbox, &leak, &["secrets", "get", "NONE", on[0], on[1]]),
-        ("values differ", 1, &sandbox, &leak, &["secrets", "diff", "--exit-code"]),
-        ("a word that is none", 2, &sandbox, &leak, &["secrets", "nonesuch"]),
-        ("no such environment", 2, &sandbox, &leak, &["secrets", "get", "PORT", "-e", "none"]),
+        (
+            "no such key",
+            1,
+            &sandbox,
+            &leak,
+            &["secrets", "get", "NONE", on[0], on[1]],
+        ),
+        (
+            "values differ",
+            1,
+            &sandbox,
+            &leak,
+            &["secrets", "diff", "--exit-code"],
+        ),
+        (
+            "a word that is none",
+            2,
+            &sandbox,
+            &leak,
+            &["secrets", "nonesuch"],
+        ),
+        (
+            "no such environment",
+            2,
+            &sandbox,
+            &leak,
+            &["secrets", "get", "PORT", "-e", "none"],
+        ),
         ("no repository", 2, &outside, &leak, &["secrets", "verify"]),
-        ("no such range", 2, &sandbox, &leak, &["secrets", "verify", "--range", "none..HEAD"]),
-        ("no identity", 3, &keyless, &leak, &["secrets", "get", "PORT", on[0], on[1]]),
-        ("no identity to write", 3, &keyless, &leak, &["secrets", "rotate", on[0], on[1]]),
-        ("a broken MAC", 4, &sandbox, &mac, &["secrets", "get", "PORT", on[0], on[1]]),
-        ("a broken MAC, judged", 1, &sandbox, &mac, &["secrets", "verify"]),
+        (
+            "no such range",
+            2,
+            &sandbox,
+            &leak,
+            &["secrets", "verify", "--range", "none..HEAD"],
+        ),
+        (
+            "no identity",
+            3,
+            &keyless,
+            &leak,
+            &["secrets", "get", "PORT", on[0], on[1]],
+        ),
+        (
+            "no identity to write",
+            3,
+            &keyless,
+            &leak,
+            &["secrets", "rotate", on[0], on[1]],
+        ),
+        (
+            "a broken MAC",
+            4,
+            &sandbox,
+            &mac,
+            &["secrets", "get", "PORT", on[0], on[1]],
+        ),
+        (
+            "a broken MAC, judged",
+            1,
+            &sandbox,
+            &mac,
+            &["secrets", "verify"],
+        ),
         (
             "a program that is none",
             127,
@@ -177,7 +302,13 @@ fn exit_codes_mean_what_the_manual_says() {
             &leak,
             &["secrets", "exec", on[0], on[1], "--", "./notes.txt"],
         ),
-        ("its own code", 7, &sandbox, &leak, &["secrets", "exec", on[0], on[1], "--", "sh", "-c", "exit 7"]),
+        (
+            "its own code",
+            7,
+            &sandbox,
+            &leak,
+            &["secrets", "exec", on[0], on[1], "--", "sh", "-c", "exit 7"],
+        ),
     ];
     for (what, code, person, text, args) in table {
         sandbox.write(PROD, text);

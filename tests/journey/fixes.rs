@@ -1,5 +1,5 @@
-//! Every rule of verify with a repository that breaks it: the command behind `fix:` is run there and the finding is gone,
-//! or the line says what only a person can do.
+//! Every rule of verify with a repository that breaks it: the command behind `fix:` is run there
+//! and the finding is gone, or the line says what only a person can do.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -97,7 +97,9 @@ fn tried(row: &Row) -> Result<(), String> {
 /// Each line of the finding that is a command, until nothing of the rule is left but notices.
 fn run(person: &Person, row: &Row, finding: &Value) -> Result<(), String> {
     let then = finding["then"].as_array().into_iter().flatten();
-    let lines = std::iter::once(&finding["fix"]).chain(then).filter_map(Value::as_str);
+    let lines = std::iter::once(&finding["fix"])
+        .chain(then)
+        .filter_map(Value::as_str);
     let commands: Vec<String> = lines.map(typed).filter(|line| is_command(line)).collect();
     let mut ran = String::new();
     for command in &commands {
@@ -107,32 +109,52 @@ fn run(person: &Person, row: &Row, finding: &Value) -> Result<(), String> {
             return Err(format!("the fix fails: {ran}"));
         }
     }
-    person.sh("git add -A; git diff --cached --quiet || git commit -q --no-verify -m fixed").ok();
+    person
+        .sh("git add -A; git diff --cached --quiet || git commit -q --no-verify -m fixed")
+        .ok();
     let after = verify(person, row);
-    let left: Vec<Value> =
-        of_rule(&after, row.rule).into_iter().filter(|it| it["severity"] != "notice").collect();
+    let left: Vec<Value> = of_rule(&after, row.rule)
+        .into_iter()
+        .filter(|it| it["severity"] != "notice")
+        .collect();
     match left.as_slice() {
         [] if !commands.is_empty() => Ok(()),
         _ => Err(format!("is still found: {left:?}\n{ran}")),
     }
 }
 
-/// What a person types: less the remark behind it, and with what they know in the place of each `…`.
+/// What a person types: less the remark behind it, and with what they know in the place of each
+/// `…`.
 fn typed(line: &str) -> String {
-    line.split("   (").next().unwrap_or_default().replace("--name …", "--name Somebody").replace('…', "known")
+    line.split("   (")
+        .next()
+        .unwrap_or_default()
+        .replace("--name …", "--name Somebody")
+        .replace('…', "known")
 }
 
 fn is_command(line: &str) -> bool {
-    ["stax ", "git ", "perl "].iter().any(|program| line.starts_with(program))
+    ["stax ", "git ", "perl "]
+        .iter()
+        .any(|program| line.starts_with(program))
 }
 
 fn verify(person: &Person, row: &Row) -> Output {
     person.git(["add", "--intent-to-add", "--all"]);
-    person.stax(["secrets", "verify", "--format", "json"].iter().chain(row.verify)).exits_with_one_of(&[0, 1])
+    person
+        .stax(
+            ["secrets", "verify", "--format", "json"]
+                .iter()
+                .chain(row.verify),
+        )
+        .exits_with_one_of(&[0, 1])
 }
 
 fn of_rule(output: &Output, rule: &str) -> Vec<Value> {
     let json = output.clone().json();
     let findings = json["findings"].as_array().cloned().unwrap_or_default();
-    findings.into_iter().filter(|finding| finding["rule"] == rule).collect()
+    findings
+        .into_iter()
+        .filter(|finding| finding["rule"] == rule)
+        .collect()
 }

@@ -7,27 +7,50 @@ use crate::support::{PROD, Sandbox};
 /// Seals a text with the real sops, whatever the name of its file says.
 fn seal(sandbox: &Sandbox, path: &str, format: &str, text: &str) {
     sandbox.write(path, text);
-    sandbox.sops(["encrypt", "-i", "--input-type", format, "--output-type", format, path]).ok();
+    sandbox
+        .sops([
+            "encrypt",
+            "-i",
+            "--input-type",
+            format,
+            "--output-type",
+            format,
+            path,
+        ])
+        .ok();
 }
 
 fn general() -> Sandbox {
     let sandbox = Sandbox::new();
-    sandbox.write(".sops.yaml", format!("creation_rules:\n  - age: {}\n", sandbox.key()));
+    sandbox.write(
+        ".sops.yaml",
+        format!("creation_rules:\n  - age: {}\n", sandbox.key()),
+    );
     sandbox
 }
 
 #[test]
 fn status_names_the_files_that_no_environment_is_bound_to() {
     let sandbox = Sandbox::with_store();
-    sandbox.write(".sops.yaml", sandbox.read(".sops.yaml") + &format!("  - age: {}\n", sandbox.key()));
-    seal(&sandbox, "k8s/api.sops.yaml", "yaml", "token: canary-1\npin: canary-2\n");
+    sandbox.write(
+        ".sops.yaml",
+        sandbox.read(".sops.yaml") + &format!("  - age: {}\n", sandbox.key()),
+    );
+    seal(
+        &sandbox,
+        "k8s/api.sops.yaml",
+        "yaml",
+        "token: canary-1\npin: canary-2\n",
+    );
     sandbox.commit_all("a manifest");
     seal(&sandbox, "later.yaml.enc", "yaml", "token: canary-3\n");
     let broken = sandbox.read("k8s/api.sops.yaml").replace("pin:", "token:");
     sandbox.write("broken.yaml", broken);
     let output = sandbox.stax(["secrets", "status"]).ok().hides("canary");
     output
-        .prints(&format!("  • {PROD} [env=production]  3 keys, readable by Ana Silva\n"))
+        .prints(&format!(
+            "  • {PROD} [env=production]  3 keys, readable by Ana Silva\n"
+        ))
         .prints("  • broken.yaml [not bound]  cannot be read: line 2: ")
         .prints("  • k8s/api.sops.yaml [not bound]  2 keys, readable by Ana Silva\n")
         .prints("  • later.yaml.enc [not bound, not in git]  1 key, readable by Ana Silva\n");
@@ -37,7 +60,13 @@ fn status_names_the_files_that_no_environment_is_bound_to() {
         .as_array()
         .into_iter()
         .flatten()
-        .map(|file| (text(&file["path"]), file["state"].as_str(), file["keys"].as_u64()))
+        .map(|file| {
+            (
+                text(&file["path"]),
+                file["state"].as_str(),
+                file["keys"].as_u64(),
+            )
+        })
         .collect();
     assert_eq!(
         told,
@@ -56,17 +85,32 @@ fn text(value: &Value) -> &str {
 #[test]
 fn the_only_file_needs_no_name_where_nothing_is_bound() {
     let sandbox = general();
-    sandbox.stax(["secrets", "list"]).exits(2).says("no environment is bound here");
+    sandbox
+        .stax(["secrets", "list"])
+        .exits(2)
+        .says("no environment is bound here");
     seal(&sandbox, "deploy/s.yaml", "yaml", "TOKEN: canary-1\n");
     sandbox.commit_all("one");
     sandbox.stax(["secrets", "list"]).ok().prints("TOKEN");
     sandbox.stax(["secrets", "log"]).ok().prints("TOKEN");
-    sandbox.stax(["secrets", "get", "TOKEN"]).ok().prints("canary-1");
+    sandbox
+        .stax(["secrets", "get", "TOKEN"])
+        .ok()
+        .prints("canary-1");
     // only a bound file is an environment
-    sandbox.stax(["secrets", "list", "-e", "production"]).exits(2).says("no environment is bound here");
-    sandbox.stax(["secrets", "export"]).exits(2).says("deploy/s.yaml is not bound to an environment");
+    sandbox
+        .stax(["secrets", "list", "-e", "production"])
+        .exits(2)
+        .says("no environment is bound here");
+    sandbox
+        .stax(["secrets", "export"])
+        .exits(2)
+        .says("deploy/s.yaml is not bound to an environment");
     seal(&sandbox, "other.yaml", "yaml", "TOKEN: canary-2\n");
-    sandbox.stax(["secrets", "list"]).exits(2).says("no environment is bound here");
+    sandbox
+        .stax(["secrets", "list"])
+        .exits(2)
+        .says("no environment is bound here");
 }
 
 #[test]
@@ -76,10 +120,30 @@ fn a_document_is_read_by_its_content_whatever_its_name_says() {
     sandbox.write(".gitattributes", "*.enc -text diff=stax merge=stax\n");
     seal(&sandbox, "s.yaml.enc", "yaml", "a: canary-1\nb: canary-2\n");
     sandbox.commit_all("one");
-    sandbox.stax_with(["secrets", "set", "a", "-f", "s.yaml.enc"], "canary-after\n").ok();
-    sandbox.git(["diff"]).ok().prints("-a: canary-1\n").prints("+a: canary-after\n").hides("ENC[");
-    sandbox.stax(["secrets", "get", "b", "-f", "s.yaml.enc"]).ok().prints("canary-2");
-    let sealed = sandbox.sops(["decrypt", "--input-type", "yaml", "--output-type", "yaml", "s.yaml.enc"]);
+    sandbox
+        .stax_with(
+            ["secrets", "set", "a", "-f", "s.yaml.enc"],
+            "canary-after\n",
+        )
+        .ok();
+    sandbox
+        .git(["diff"])
+        .ok()
+        .prints("-a: canary-1\n")
+        .prints("+a: canary-after\n")
+        .hides("ENC[");
+    sandbox
+        .stax(["secrets", "get", "b", "-f", "s.yaml.enc"])
+        .ok()
+        .prints("canary-2");
+    let sealed = sandbox.sops([
+        "decrypt",
+        "--input-type",
+        "yaml",
+        "--output-type",
+        "yaml",
+        "s.yaml.enc",
+    ]);
     assert_eq!(sealed.ok().stdout, "a: canary-after\nb: canary-2\n");
 }
 
@@ -91,10 +155,17 @@ fn a_merge_reads_documents_by_their_content() {
     seal(&sandbox, "s.yaml.enc", "yaml", "a: canary-1\nb: canary-2\n");
     sandbox.commit_all("one");
     sandbox.git(["switch", "-q", "-c", "other"]).ok();
-    sandbox.stax_with(["secrets", "set", "a", "-f", "s.yaml.enc"], "canary-other\n").ok();
+    sandbox
+        .stax_with(
+            ["secrets", "set", "a", "-f", "s.yaml.enc"],
+            "canary-other\n",
+        )
+        .ok();
     sandbox.commit_all("a");
     sandbox.git(["switch", "-q", "-"]).ok();
-    sandbox.stax_with(["secrets", "set", "b", "-f", "s.yaml.enc"], "canary-here\n").ok();
+    sandbox
+        .stax_with(["secrets", "set", "b", "-f", "s.yaml.enc"], "canary-here\n")
+        .ok();
     sandbox.commit_all("b");
     sandbox.git(["merge", "-q", "--no-edit", "other"]).ok();
     let clear = sandbox.stax(["secrets", "decrypt", "s.yaml.enc"]).ok();
@@ -106,21 +177,43 @@ fn a_merge_reads_documents_by_their_content() {
 fn what_verify_judges_a_removal_changes() {
     let sandbox = general();
     let bob = sandbox.person("bob");
-    sandbox.write(".sops.yaml", format!("creation_rules:\n  - age: {},{}\n", sandbox.key(), bob.key()));
+    sandbox.write(
+        ".sops.yaml",
+        format!(
+            "creation_rules:\n  - age: {},{}\n",
+            sandbox.key(),
+            bob.key()
+        ),
+    );
     seal(&sandbox, "escaped.json", "json", "{\"a\": \"canary-1\"}");
-    let escaped = sandbox.read("escaped.json").replace("\"sops\"", "\"\\u0073ops\"");
+    let escaped = sandbox
+        .read("escaped.json")
+        .replace("\"sops\"", "\"\\u0073ops\"");
     sandbox.write("escaped.json", escaped);
     // the metadata stand first, and far more than a window of text behind them
     let many: String = (0..400).map(|at| format!("k{at}: v{at}\n")).collect();
     seal(&sandbox, "first", "yaml", &many);
     let text = sandbox.read("first");
     let (values, block) = text.split_once("sops:\n").expect("a block");
-    sandbox.write("first", format!("sops:\n{block}{values}# the end\n{}", "# plain words\n".repeat(2_000)));
+    sandbox.write(
+        "first",
+        format!(
+            "sops:\n{block}{values}# the end\n{}",
+            "# plain words\n".repeat(2_000)
+        ),
+    );
     sandbox.commit_all("two");
-    let judged = sandbox.stax(["secrets", "verify", "--keyless", "--json"]).json();
+    let judged = sandbox
+        .stax(["secrets", "verify", "--keyless", "--json"])
+        .json();
     assert_eq!(judged["files"], 2, "{judged}");
     let status = sandbox.stax(["secrets", "status", "--json"]).ok().json();
-    let found: Vec<&str> = status["unbound"].as_array().into_iter().flatten().map(text_of).collect();
+    let found: Vec<&str> = status["unbound"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(text_of)
+        .collect();
     assert_eq!(found, ["escaped.json", "first"]);
 }
 
@@ -134,5 +227,8 @@ fn scan_looks_for_the_values_of_a_file_that_git_does_not_know_yet() {
     sandbox.commit_all("a policy");
     seal(&sandbox, "new.yaml", "yaml", "TOKEN: canary1a2b3c1\n");
     sandbox.write("leak.txt", "canary1a2b3c1\n");
-    sandbox.stax(["secrets", "scan"]).exits(1).prints("the value of TOKEN (new.yaml) stands in leak.txt\n");
+    sandbox
+        .stax(["secrets", "scan"])
+        .exits(1)
+        .prints("the value of TOKEN (new.yaml) stands in leak.txt\n");
 }

@@ -7,7 +7,9 @@ const LEAK: &str = "canary-in-clear";
 fn guarded() -> Sandbox {
     let sandbox = Sandbox::with_store();
     let output = sandbox.stax(["secrets", "install", "--guard"]).ok();
-    output.prints("a guard: `git add` refuses secrets in clear").shows("git needs stax for these files");
+    output
+        .prints("a guard: `git add` refuses secrets in clear")
+        .shows("git needs stax for these files");
     sandbox
 }
 
@@ -29,12 +31,18 @@ fn a_value_in_clear_is_refused_before_it_is_an_object() {
         &["stash"],
     ];
     for args in table {
-        let output = sandbox.git(args).shows("stax: ").shows("`STRIPE_SECRET_KEY` is in clear").hides(LEAK);
+        let output = sandbox
+            .git(args)
+            .shows("stax: ")
+            .shows("`STRIPE_SECRET_KEY` is in clear")
+            .hides(LEAK);
         assert_ne!(output.code, 0);
         output.shows("hint: stax secrets encrypt -i infra/secrets/prod.enc.yaml, or: git restore");
     }
     // what editors do to stage a part of a file
-    let output = sandbox.sh(&format!("git hash-object -w --stdin --path {PROD} < {PROD}"));
+    let output = sandbox.sh(&format!(
+        "git hash-object -w --stdin --path {PROD} < {PROD}"
+    ));
     assert_ne!(output.shows("is in clear").code, 0);
     assert!(!objects(&sandbox).contains(LEAK));
     sandbox.git(["status", "--short"]).ok().prints(PROD);
@@ -49,7 +57,11 @@ fn a_value_in_clear_is_refused_before_it_is_an_object() {
 fn a_whole_file_in_clear_is_refused_where_it_is_known_to_be_secret() {
     let sandbox = guarded();
     sandbox.write(PROD, format!("STRIPE_SECRET_KEY: {LEAK}\n"));
-    sandbox.git(["add", PROD]).exits(128).shows("the whole file is in clear").hides(LEAK);
+    sandbox
+        .git(["add", PROD])
+        .exits(128)
+        .shows("the whole file is in clear")
+        .hides(LEAK);
     sandbox.git(["restore", PROD]).ok();
 
     // one that was sealed before, and one that a rule of the policy names
@@ -57,11 +69,19 @@ fn a_whole_file_in_clear_is_refused_where_it_is_known_to_be_secret() {
     let policy = sandbox.read(".sops.yaml") + &format!("  - path_regex: ^k8s/\n    age: {key}\n");
     sandbox.write(".sops.yaml", policy);
     sandbox.write("k8s/db.sops.yaml", format!("password: {LEAK}\n"));
-    sandbox.git(["add", "k8s"]).exits(128).shows("k8s/db.sops.yaml: the whole file is in clear");
-    sandbox.stax(["secrets", "encrypt", "-i", "k8s/db.sops.yaml"]).ok();
+    sandbox
+        .git(["add", "k8s"])
+        .exits(128)
+        .shows("k8s/db.sops.yaml: the whole file is in clear");
+    sandbox
+        .stax(["secrets", "encrypt", "-i", "k8s/db.sops.yaml"])
+        .ok();
     sandbox.git(["add", "."]).ok();
     sandbox.write("k8s/db.sops.yaml", format!("password: {LEAK}\n"));
-    sandbox.git(["add", "k8s"]).exits(128).shows("the whole file is in clear");
+    sandbox
+        .git(["add", "k8s"])
+        .exits(128)
+        .shows("the whole file is in clear");
     assert!(!objects(&sandbox).contains(LEAK));
     // nobody calls this one secret, and the policy itself is no secret
     sandbox.write("notes.enc.yaml", "a: 1\n");
@@ -71,13 +91,22 @@ fn a_whole_file_in_clear_is_refused_where_it_is_known_to_be_secret() {
 #[test]
 fn a_file_that_a_nearer_policy_names_is_refused_as_one_that_the_root_names() {
     let sandbox = guarded();
-    let rule = format!("creation_rules:\n  - path_regex: \\.yaml$\n    age: {}\n", sandbox.key());
+    let rule = format!(
+        "creation_rules:\n  - path_regex: \\.yaml$\n    age: {}\n",
+        sandbox.key()
+    );
     sandbox.write("team/.sops.yaml", rule);
     sandbox.write("team/db.sops.yaml", format!("password: {LEAK}\n"));
-    sandbox.git(["add", "team"]).exits(128).shows("team/db.sops.yaml: the whole file is in clear");
+    sandbox
+        .git(["add", "team"])
+        .exits(128)
+        .shows("team/db.sops.yaml: the whole file is in clear");
     // what cannot be read may name it
     sandbox.write("team/.sops.yaml", "creation_rules: [\n");
-    sandbox.git(["add", "team/db.sops.yaml"]).exits(128).shows("the whole file is in clear");
+    sandbox
+        .git(["add", "team/db.sops.yaml"])
+        .exits(128)
+        .shows("the whole file is in clear");
     assert!(!objects(&sandbox).contains(LEAK));
 }
 
@@ -100,7 +129,10 @@ fn everything_honest_goes_in_and_out_as_it_is() {
     assert_eq!(sandbox.bytes("bytes.enc.json"), b"\xff\0\xfe\r\n");
     sandbox.git(["status", "--short"]).ok().prints_exactly("");
     sandbox.get("STRIPE_SECRET_KEY").ok().prints(CANARY);
-    sandbox.stax(["secrets", "status"]).ok().prints("diff and merge drivers, guard, hooks");
+    sandbox
+        .stax(["secrets", "status"])
+        .ok()
+        .prints("diff and merge drivers, guard, hooks");
     let status = sandbox.stax(["secrets", "status", "--json"]).ok().json();
     assert_eq!(status["git"]["guard"], true);
 }
@@ -108,20 +140,44 @@ fn everything_honest_goes_in_and_out_as_it_is() {
 #[test]
 fn it_comes_out_again_without_a_trace_and_leaves_other_filters_alone() {
     let sandbox = Sandbox::with_store();
-    sandbox.write(".gitattributes", sandbox.read(".gitattributes") + "lfs.enc.json filter=lfs\n");
+    sandbox.write(
+        ".gitattributes",
+        sandbox.read(".gitattributes") + "lfs.enc.json filter=lfs\n",
+    );
     sandbox.write("lfs.enc.json", "{}\n");
     sandbox.commit_all("another filter");
     sandbox.write(".git/info/attributes", "*.txt text");
     let before = sandbox.read(".git/config");
     let output = sandbox.stax(["secrets", "install", "--guard"]).ok();
     output.shows("lfs.enc.json has another filter and is not guarded");
-    sandbox.git(["check-attr", "filter", "lfs.enc.json"]).ok().prints(": filter: lfs");
-    sandbox.git(["check-attr", "filter", PROD]).ok().prints(": filter: stax");
-    sandbox.git(["check-attr", "filter", ".sops.yaml"]).ok().prints(": filter: unspecified");
-    let once = (sandbox.read(".git/config"), sandbox.read(".git/info/attributes"));
+    sandbox
+        .git(["check-attr", "filter", "lfs.enc.json"])
+        .ok()
+        .prints(": filter: lfs");
+    sandbox
+        .git(["check-attr", "filter", PROD])
+        .ok()
+        .prints(": filter: stax");
+    sandbox
+        .git(["check-attr", "filter", ".sops.yaml"])
+        .ok()
+        .prints(": filter: unspecified");
+    let once = (
+        sandbox.read(".git/config"),
+        sandbox.read(".git/info/attributes"),
+    );
     sandbox.stax(["secrets", "install", "--guard"]).ok();
-    assert_eq!(once, (sandbox.read(".git/config"), sandbox.read(".git/info/attributes")));
-    sandbox.stax(["secrets", "uninstall"]).ok().prints("removed    guard; diff driver; merge driver");
+    assert_eq!(
+        once,
+        (
+            sandbox.read(".git/config"),
+            sandbox.read(".git/info/attributes")
+        )
+    );
+    sandbox
+        .stax(["secrets", "uninstall"])
+        .ok()
+        .prints("removed    guard; diff driver; merge driver");
     assert_eq!(sandbox.read(".git/info/attributes"), "*.txt text");
     sandbox.stax(["secrets", "install"]).ok();
     assert_eq!(sandbox.read(".git/config"), before);
@@ -135,8 +191,20 @@ fn without_stax_git_says_so_and_loses_nothing() {
     sandbox.write(".git/config", config);
     let nowhere = sandbox.with("PATH", "/usr/local/bin:/usr/bin:/bin");
     let output = nowhere.git(["add", PROD]);
-    assert_ne!(output.shows("stax: not found, and this clone is guarded").code, 0);
-    let without = ["-c", "filter.stax.process=", "-c", "filter.stax.required=false", "add", PROD];
+    assert_ne!(
+        output
+            .shows("stax: not found, and this clone is guarded")
+            .code,
+        0
+    );
+    let without = [
+        "-c",
+        "filter.stax.process=",
+        "-c",
+        "filter.stax.required=false",
+        "add",
+        PROD,
+    ];
     nowhere.git(without).ok();
     sandbox.stax(["secrets", "install", "--guard"]).ok();
     sandbox.git(["commit", "-qm", "honest"]).ok();
@@ -147,18 +215,27 @@ fn without_stax_git_says_so_and_loses_nothing() {
 fn an_old_version_in_clear_can_be_looked_at() {
     let sandbox = Sandbox::with_store();
     sandbox.put_in_clear(PROD, "STRIPE_SECRET_KEY", LEAK);
-    sandbox.git(["commit", "--no-verify", "-qam", "long ago"]).ok();
+    sandbox
+        .git(["commit", "--no-verify", "-qam", "long ago"])
+        .ok();
     sandbox.stax(["secrets", "encrypt", "-i", PROD]).ok();
     sandbox.git(["commit", "-qam", "sealed"]).ok();
     sandbox.stax(["secrets", "install", "--guard"]).ok();
     sandbox.git(["checkout", "-q", "HEAD~"]).ok();
-    for args in [&["status", "--short"][..], &["diff", "--stat"], &["stash"], &["add", "--all"]] {
+    for args in [
+        &["status", "--short"][..],
+        &["diff", "--stat"],
+        &["stash"],
+        &["add", "--all"],
+    ] {
         // as old as the index or older, so that git has to read it
         sandbox.sh(&format!("touch {PROD}")).ok();
         sandbox.git(args).ok().hides("stax: ");
     }
     sandbox.git(["checkout", "-q", "main"]).ok();
-    sandbox.git(["rebase", "-q", "--force-rebase", "--root"]).ok();
+    sandbox
+        .git(["rebase", "-q", "--force-rebase", "--root"])
+        .ok();
     sandbox.git(["status", "--short"]).ok().prints_exactly("");
     // and another one is as new as ever
     sandbox.put_in_clear(PROD, "DATABASE_URL", LEAK);
@@ -171,13 +248,29 @@ fn what_a_diff_shows_is_not_stored_and_blame_is_told_the_way() {
     let sandbox = guarded();
     let output = sandbox.git(["blame", PROD]).exits(128).hides(CANARY);
     let hint = format!("hint: git blame HEAD -- {PROD}");
-    output.shows("this is what a diff shows, and not the file").shows(&hint);
-    sandbox.git(["blame", "HEAD", "--", PROD]).ok().prints(CANARY);
-    sandbox.git(["blame", "--no-textconv", PROD]).ok().prints("ENC[");
-    sandbox.keyless().git(["blame", "HEAD", "--", PROD]).ok().hides(CANARY);
+    output
+        .shows("this is what a diff shows, and not the file")
+        .shows(&hint);
+    sandbox
+        .git(["blame", "HEAD", "--", PROD])
+        .ok()
+        .prints(CANARY);
+    sandbox
+        .git(["blame", "--no-textconv", PROD])
+        .ok()
+        .prints("ENC[");
+    sandbox
+        .keyless()
+        .git(["blame", "HEAD", "--", PROD])
+        .ok()
+        .hides(CANARY);
     // what VS Code and lazygit do with a part of a diff
-    let store = format!("git show --textconv HEAD:{PROD} | git hash-object -w --stdin --path {PROD}");
-    assert_ne!(sandbox.sh(&store).shows("this is what a diff shows").code, 0);
+    let store =
+        format!("git show --textconv HEAD:{PROD} | git hash-object -w --stdin --path {PROD}");
+    assert_ne!(
+        sandbox.sh(&store).shows("this is what a diff shows").code,
+        0
+    );
     assert!(!objects(&sandbox).contains(CANARY));
 }
 
@@ -191,7 +284,10 @@ fn a_patch_for_the_index_goes_by_and_the_hook_sees_it() {
     sandbox.stax(["secrets", "install", "--guard"]).ok();
     for way in ["--index", "--cached"] {
         sandbox.git(["apply", way, "leak.patch"]).ok();
-        sandbox.git(["commit", "-qm", "wip"]).exits(1).shows("error[F04 plaintext]");
+        sandbox
+            .git(["commit", "-qm", "wip"])
+            .exits(1)
+            .shows("error[F04 plaintext]");
         sandbox.git(["reset", "-q", "--hard"]).ok();
         sandbox.stax(["secrets", "scrub"]).ok().prints("removed ");
         assert!(!objects(&sandbox).contains(LEAK));
@@ -204,26 +300,41 @@ fn in_doubt_it_refuses() {
     let sealed = sandbox.read(PROD);
     // which values are in clear cannot be told
     sandbox.write(PROD, format!("NEW: \"{LEAK}\n{sealed}"));
-    sandbox.git(["add", PROD]).exits(128).shows("so what is in clear is unknown").hides(LEAK);
+    sandbox
+        .git(["add", PROD])
+        .exits(128)
+        .shows("so what is in clear is unknown")
+        .hides(LEAK);
     // both sides of a merge are the business of the hook
-    sandbox.write(PROD, format!("<<<<<<< ours\n=======\n>>>>>>> theirs\n{sealed}"));
+    sandbox.write(
+        PROD,
+        format!("<<<<<<< ours\n=======\n>>>>>>> theirs\n{sealed}"),
+    );
     sandbox.git(["add", PROD]).ok();
     sandbox.git(["reset", "-q", "--hard"]).ok();
 
     sandbox.write(".stax/vault.json", "{");
     sandbox.write("new.enc.yaml", format!("A: {LEAK}\n"));
-    sandbox.git(["add", "new.enc.yaml"]).exits(128).shows(".stax/vault.json cannot be read");
+    sandbox
+        .git(["add", "new.enc.yaml"])
+        .exits(128)
+        .shows(".stax/vault.json cannot be read");
     sandbox.git(["add", PROD]).ok();
     sandbox.git(["restore", ".stax/vault.json"]).ok();
     sandbox.write(".sops.yaml", "creation_rules: [");
     sandbox.write("db.enc.yaml", format!("A: {LEAK}\n"));
-    sandbox.git(["add", "db.enc.yaml"]).exits(128).shows("the whole file is in clear");
+    sandbox
+        .git(["add", "db.enc.yaml"])
+        .exits(128)
+        .shows("the whole file is in clear");
     assert!(!objects(&sandbox).contains(LEAK));
 }
 
 /// What verify finds, without a key.
 fn findings(sandbox: &Sandbox) -> Vec<String> {
-    let found = sandbox.stax(["secrets", "verify", "--keyless", "--json"]).json();
+    let found = sandbox
+        .stax(["secrets", "verify", "--keyless", "--json"])
+        .json();
     let found = found["findings"].as_array().expect("findings").clone();
     found
         .iter()
@@ -240,28 +351,53 @@ fn a_secret_that_a_command_of_stax_adds_is_guarded_at_once() {
     let key = sandbox.key();
     let policy = sandbox.read(".sops.yaml") + &format!("  - path_regex: ^certs/\n    age: {key}\n");
     sandbox.write(".sops.yaml", policy);
-    for (name, text) in [("certs/a.yaml", "A: one\n"), ("certs/b c.json", "{\"B\": \"two\"}\n")] {
+    for (name, text) in [
+        ("certs/a.yaml", "A: one\n"),
+        ("certs/b c.json", "{\"B\": \"two\"}\n"),
+    ] {
         sandbox.write(name, text);
         let output = sandbox.stax(["secrets", "encrypt", "-i", name]).ok();
-        output.shows(&format!("the guard of this clone sees {name} as well from now on"));
+        output.shows(&format!(
+            "the guard of this clone sees {name} as well from now on"
+        ));
     }
     sandbox.write("certs/plain", "three\n");
-    sandbox.stax(["secrets", "encrypt", "-o", "certs/c", "certs/plain"]).ok().shows("sees certs/c as well");
+    sandbox
+        .stax(["secrets", "encrypt", "-o", "certs/c", "certs/plain"])
+        .ok()
+        .shows("sees certs/c as well");
     sandbox.commit_all("more secrets");
     for name in ["certs/a.yaml", "certs/b c.json", "certs/c"] {
-        sandbox.git(["check-attr", "filter", name]).ok().prints("filter: stax");
+        sandbox
+            .git(["check-attr", "filter", name])
+            .ok()
+            .prints("filter: stax");
         sandbox.write(name, LEAK);
-        sandbox.git(["add", name]).exits(128).shows("the whole file is in clear");
+        sandbox
+            .git(["add", name])
+            .exits(128)
+            .shows("the whole file is in clear");
         sandbox.git(["restore", name]).ok();
     }
-    let output = sandbox.stax(["vault", "link", "--env", "staging", "certs/a.yaml"]).ok();
+    let output = sandbox
+        .stax(["vault", "link", "--env", "staging", "certs/a.yaml"])
+        .ok();
     output.hides("the guard of this clone");
     let init = ["secrets", "init", "--env", "ci", "--file", "ci/values.json"];
-    sandbox.stax(init).ok().shows("the guard of this clone sees ci/values.json as well");
-    let left: Vec<String> = findings(&sandbox).into_iter().filter(|one| one.starts_with("G06")).collect();
+    sandbox
+        .stax(init)
+        .ok()
+        .shows("the guard of this clone sees ci/values.json as well");
+    let left: Vec<String> = findings(&sandbox)
+        .into_iter()
+        .filter(|one| one.starts_with("G06"))
+        .collect();
     assert_eq!(left, Vec::<String>::new());
     sandbox.stax(["secrets", "uninstall"]).ok();
-    sandbox.stax(["secrets", "encrypt", "-o", "certs/d", "certs/plain"]).ok().hides("guard");
+    sandbox
+        .stax(["secrets", "encrypt", "-o", "certs/d", "certs/plain"])
+        .ok()
+        .hides("guard");
     assert!(!sandbox.path(".git/info/attributes").exists());
 }
 
@@ -269,7 +405,10 @@ fn a_secret_that_a_command_of_stax_adds_is_guarded_at_once() {
 fn what_the_guard_does_not_see_is_told() {
     let sandbox = guarded();
     // no file that is committed switches it off
-    sandbox.write(".gitattributes", sandbox.read(".gitattributes") + "* -filter\n*.enc.yaml !filter\n");
+    sandbox.write(
+        ".gitattributes",
+        sandbox.read(".gitattributes") + "* -filter\n*.enc.yaml !filter\n",
+    );
     sandbox.write("infra/.gitattributes", "* -filter\n");
     sandbox.put_in_clear(PROD, "STRIPE_SECRET_KEY", LEAK);
     sandbox.git(["add", PROD]).exits(128);
@@ -280,24 +419,31 @@ fn what_the_guard_does_not_see_is_told() {
     sandbox.write("certs/a.yaml", sandbox.read(PROD));
     sandbox.git(["add", "certs"]).ok();
     let unseen = |sandbox: &Sandbox| {
-        findings(sandbox).into_iter().filter(|one| one.starts_with("G06")).collect::<Vec<_>>()
+        findings(sandbox)
+            .into_iter()
+            .filter(|one| one.starts_with("G06"))
+            .collect::<Vec<_>>()
     };
     assert_eq!(
         unseen(&sandbox),
         ["G06 the guard of this clone does not see certs/a.yaml: `git add` takes it in clear"]
     );
-    sandbox.stax(["secrets", "verify"]).prints("fix: stax secrets install --guard");
+    sandbox
+        .stax(["secrets", "verify"])
+        .prints("fix: stax secrets install --guard");
     sandbox.stax(["secrets", "install", "--guard"]).ok();
     assert_eq!(unseen(&sandbox), Vec::<String>::new());
     let own = sandbox.read(".git/info/attributes") + "# mine\ninfra/** -filter\n";
     let line = own.lines().count();
     sandbox.write(".git/info/attributes", own);
     let output = sandbox.stax(["secrets", "verify"]);
-    output
-        .prints("infra/** -filter")
-        .prints(&format!("take `filter` out of line {line} of .git/info/attributes"));
+    output.prints("infra/** -filter").prints(&format!(
+        "take `filter` out of line {line} of .git/info/attributes"
+    ));
     let status = sandbox.stax(["secrets", "status"]).ok();
-    status.prints(&format!("✗ guard: it does not see {PROD}: line {line} of .git/info/attributes decides"));
+    status.prints(&format!(
+        "✗ guard: it does not see {PROD}: line {line} of .git/info/attributes decides"
+    ));
     let status = sandbox.stax(["secrets", "status", "--json"]).ok().json();
     assert_eq!(status["git"]["unguarded"][0], PROD);
 }

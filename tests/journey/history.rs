@@ -1,13 +1,20 @@
-//! `stax secrets verify` reads the commit log: who still holds a data key, and which commit did what.
+//! `stax secrets verify` reads the commit log: who still holds a data key, and which commit did
+//! what.
 
 use crate::support::{Output, Person, Sandbox};
 
 const FILE: &str = "secrets/prod.enc.yaml";
 
 fn policy(people: &[(&str, &Person)]) -> String {
-    let anchors: String = people.iter().map(|(name, who)| format!("  - &{name} {}\n", who.key())).collect();
+    let anchors: String = people
+        .iter()
+        .map(|(name, who)| format!("  - &{name} {}\n", who.key()))
+        .collect();
     let list: Vec<String> = people.iter().map(|(name, _)| format!("*{name}")).collect();
-    format!("keys:\n{anchors}creation_rules:\n  - path_regex: ^secrets/\n    age: [{}]\n", list.join(", "))
+    format!(
+        "keys:\n{anchors}creation_rules:\n  - path_regex: ^secrets/\n    age: [{}]\n",
+        list.join(", ")
+    )
 }
 
 /// A repository of sops alone: ana and bob, then bob leaves by `sops updatekeys`.
@@ -22,7 +29,9 @@ fn left_by_updatekeys() -> (Sandbox, Person) {
     sandbox.write(".sops.yaml", policy(&[("ana", &sandbox)]));
     sandbox.sops(["updatekeys", "-y", FILE]).ok();
     sandbox.commit_all("bob leaves");
-    sandbox.sops(["set", FILE, r#"["STRIPE_KEY"]"#, r#""sk_live_1""#]).ok();
+    sandbox
+        .sops(["set", FILE, r#"["STRIPE_KEY"]"#, r#""sk_live_1""#])
+        .ok();
     sandbox.commit_all("a new key");
     (sandbox, bob)
 }
@@ -36,7 +45,9 @@ fn a_former_recipient_who_still_reads_is_named_without_a_key() {
     let (sandbox, bob) = left_by_updatekeys();
     let output = verify(&sandbox.keyless()).exits(1);
     output
-        .prints("error[K05 stale-data-key]: bob can still read 1 file, less than a day after removal")
+        .prints(
+            "error[K05 stale-data-key]: bob can still read 1 file, less than a day after removal",
+        )
         .prints("data key kept; set since: STRIPE_KEY")
         .prints(&format!("who: {}, named in .sops.yaml at ", bob.key()))
         .prints("fix: stax secrets rotate secrets/prod.enc.yaml")
@@ -45,7 +56,9 @@ fn a_former_recipient_who_still_reads_is_named_without_a_key() {
     let old = sandbox.git(["show", &format!("HEAD~2:{FILE}")]).ok().stdout;
     let new = sandbox.read(FILE);
     bob.write("both.yaml", crate::support::graft(&new, &old));
-    bob.sops(["decrypt", "--ignore-mac", "both.yaml"]).ok().prints("sk_live_1");
+    bob.sops(["decrypt", "--ignore-mac", "both.yaml"])
+        .ok()
+        .prints("sk_live_1");
 }
 
 #[test]
@@ -54,9 +67,13 @@ fn a_rotation_heals_it_and_a_revert_brings_it_back() {
     sandbox.stax(["secrets", "rotate", FILE]).ok();
     verify(&sandbox).exits(0);
     sandbox.commit_all("rotate");
-    verify(&sandbox.keyless()).exits(0).prints("1 file, 4 commits: no finding");
+    verify(&sandbox.keyless())
+        .exits(0)
+        .prints("1 file, 4 commits: no finding");
     sandbox.git(["revert", "--no-edit", "HEAD"]).ok();
-    verify(&sandbox.keyless()).exits(1).prints("K05 stale-data-key");
+    verify(&sandbox.keyless())
+        .exits(1)
+        .prints("K05 stale-data-key");
 }
 
 #[test]
@@ -110,24 +127,42 @@ fn a_range_finds_what_its_end_hides() {
     sandbox.write(FILE, &sealed);
     sandbox.commit_all("as before");
     verify(&sandbox.keyless()).exits(0);
-    let output = sandbox.keyless().stax(["secrets", "verify", "--range", "base..HEAD"]).exits(1);
+    let output = sandbox
+        .keyless()
+        .stax(["secrets", "verify", "--range", "base..HEAD"])
+        .exits(1);
     output
         .prints("F04 plaintext")
         .prints("in commit ")
         .prints("oops")
         .prints(", 2 commits: ")
         .hides("canary-in-clear");
-    sandbox.keyless().stax(["secrets", "verify", "--range", "HEAD~1..HEAD"]).exits(0);
+    sandbox
+        .keyless()
+        .stax(["secrets", "verify", "--range", "HEAD~1..HEAD"])
+        .exits(0);
     sandbox
         .keyless()
         .stax(["secrets", "verify", "--history"])
         .exits(1)
         .prints("oops")
         .prints("notice[D12 guard-changed]: changed in ");
-    let by_env = sandbox.keyless().with("PRE_COMMIT_FROM_REF", "base").with("PRE_COMMIT_TO_REF", "HEAD");
-    by_env.stax(["secrets", "verify", "--range"]).exits(1).prints("oops");
-    sandbox.stax(["secrets", "verify", "--range"]).exits(2).one_error();
-    let unknown = sandbox.stax(["secrets", "verify", "--range", "nothing..HEAD"]).exits(2).one_error();
+    let by_env = sandbox
+        .keyless()
+        .with("PRE_COMMIT_FROM_REF", "base")
+        .with("PRE_COMMIT_TO_REF", "HEAD");
+    by_env
+        .stax(["secrets", "verify", "--range"])
+        .exits(1)
+        .prints("oops");
+    sandbox
+        .stax(["secrets", "verify", "--range"])
+        .exits(2)
+        .one_error();
+    let unknown = sandbox
+        .stax(["secrets", "verify", "--range", "nothing..HEAD"])
+        .exits(2)
+        .one_error();
     unknown.says("git knows no revision `nothing`");
 }
 
@@ -137,26 +172,54 @@ fn a_value_changed_without_the_key_is_found_in_its_commit() {
     sandbox.stax(["secrets", "rotate", FILE]).ok();
     sandbox.commit_all("rotate");
     let text = sandbox.read(FILE);
-    let line = text.lines().find(|line| line.starts_with("PORT: ")).expect("the port").to_owned();
-    sandbox.write(FILE, text.replace(&line, &line.replace("type:int", "type:str")));
+    let line = text
+        .lines()
+        .find(|line| line.starts_with("PORT: "))
+        .expect("the port")
+        .to_owned();
+    sandbox.write(
+        FILE,
+        text.replace(&line, &line.replace("type:int", "type:str")),
+    );
     sandbox.commit_all("only the type");
-    let output = sandbox.keyless().stax(["secrets", "verify", "--range", "HEAD~1..HEAD"]).exits(1);
-    output.prints("D09 type-changed").prints("`PORT`").prints("only the type");
+    let output = sandbox
+        .keyless()
+        .stax(["secrets", "verify", "--range", "HEAD~1..HEAD"])
+        .exits(1);
+    output
+        .prints("D09 type-changed")
+        .prints("`PORT`")
+        .prints("only the type");
     sandbox.write(FILE, text.replace(&line, ""));
     sandbox.commit_all("one key less");
-    let output = sandbox.keyless().stax(["secrets", "verify", "--range", "HEAD~1..HEAD"]).exits(1);
-    output.prints("D11 mac-unchanged").prints("`PORT` was deleted without the data key");
+    let output = sandbox
+        .keyless()
+        .stax(["secrets", "verify", "--range", "HEAD~1..HEAD"])
+        .exits(1);
+    output
+        .prints("D11 mac-unchanged")
+        .prints("`PORT` was deleted without the data key");
 }
 
 #[test]
 fn a_shallow_clone_says_that_it_cannot_know() {
     let (sandbox, _) = left_by_updatekeys();
     let url = format!("file://{}", sandbox.path("").display());
-    sandbox.git(["clone", "--quiet", "--depth", "1", &url, "../shallow"]).ok();
+    sandbox
+        .git(["clone", "--quiet", "--depth", "1", &url, "../shallow"])
+        .ok();
     let shallow = sandbox.at(sandbox.path("../shallow")).keyless();
-    verify(&shallow).exits(0).says("this clone holds not all history").says("fetch-depth: 0");
-    shallow.stax(["secrets", "verify", "--require-history"]).exits(1);
-    shallow.stax(["secrets", "verify", "--range", "HEAD~1..HEAD"]).exits(2).one_error();
+    verify(&shallow)
+        .exits(0)
+        .says("this clone holds not all history")
+        .says("fetch-depth: 0");
+    shallow
+        .stax(["secrets", "verify", "--require-history"])
+        .exits(1);
+    shallow
+        .stax(["secrets", "verify", "--range", "HEAD~1..HEAD"])
+        .exits(2)
+        .one_error();
 }
 
 #[test]
@@ -191,7 +254,10 @@ fn an_old_file_and_another_file_in_its_place_are_told() {
     sandbox.write(prod, &first);
     sandbox.commit_all("the old file");
     let range = ["secrets", "verify", "--keyless", "--range", "HEAD~1..HEAD"];
-    sandbox.stax(range).ok().prints("notice[D06 old-token]: `PORT`");
+    sandbox
+        .stax(range)
+        .ok()
+        .prints("notice[D06 old-token]: `PORT`");
     // anybody who knows the public keys can do this
     sandbox.write(prod, "STRIPE_SECRET_KEY: sk_live_mine\n");
     sandbox.sops(["encrypt", "-i", prod]).ok();
@@ -203,7 +269,10 @@ fn an_old_file_and_another_file_in_its_place_are_told() {
 fn a_range_looks_at_every_path_that_was_ever_secret() {
     // no rule names the path, and at the end the file is gone or has another name
     let sandbox = Sandbox::new();
-    sandbox.write(".sops.yaml", format!("creation_rules:\n  - age: {}\n", sandbox.key()));
+    sandbox.write(
+        ".sops.yaml",
+        format!("creation_rules:\n  - age: {}\n", sandbox.key()),
+    );
     sandbox.write("config/prod.yaml", "PASSWORD: canary-in-clear\nHOST: db\n");
     sandbox.sops(["encrypt", "-i", "config/prod.yaml"]).ok();
     sandbox.commit_all("sealed");
@@ -221,12 +290,16 @@ fn a_range_looks_at_every_path_that_was_ever_secret() {
     for script in leaks {
         sandbox.git(["reset", "--quiet", "--hard", "base"]).ok();
         let ana = sandbox.with("SOPS", crate::support::real_sops::path());
-        let prelude =
-            "set -e; decrypt() { \"$SOPS\" decrypt \"$1\"; }; c() { git add -A; git commit -qm oops; }";
+        let prelude = "set -e; decrypt() { \"$SOPS\" decrypt \"$1\"; }; c() { git add -A; git commit -qm oops; }";
         ana.sh(&format!("{prelude}; {script}")).ok();
         for args in [&["--range", "base..HEAD"][..], &["--history"]] {
             let all = [&["secrets", "verify", "--keyless"], args].concat();
-            sandbox.stax(all).exits(1).prints("in commit ").prints("oops").hides("canary-in-clear");
+            sandbox
+                .stax(all)
+                .exits(1)
+                .prints("in commit ")
+                .prints("oops")
+                .hides("canary-in-clear");
         }
     }
 }
@@ -249,14 +322,21 @@ fn a_new_branch_is_judged_by_what_the_server_lacks() {
 fn a_removal_is_blamed_on_its_commit_also_behind_a_merge() {
     let (sandbox, bob) = left_by_updatekeys();
     let removal = sandbox.git(["rev-parse", "--short=7", "HEAD~1"]).stdout;
-    sandbox.git(["checkout", "--quiet", "-b", "side", "HEAD~2"]).ok();
+    sandbox
+        .git(["checkout", "--quiet", "-b", "side", "HEAD~2"])
+        .ok();
     sandbox.sops(["set", FILE, r#"["SIDE"]"#, r#""x""#]).ok();
     sandbox.commit_all("on the side, with bob");
     sandbox.git(["checkout", "--quiet", "-"]).ok();
     sandbox.git(["checkout", "--quiet", "main"]).ok();
-    sandbox.git(["merge", "--quiet", "-s", "ours", "--no-edit", "side"]).ok();
+    sandbox
+        .git(["merge", "--quiet", "-s", "ours", "--no-edit", "side"])
+        .ok();
     let output = verify(&sandbox.keyless()).exits(1);
-    output.prints(removal.trim()).prints("set since: STRIPE_KEY\n").hides("not committed yet");
+    output
+        .prints(removal.trim())
+        .prints("set since: STRIPE_KEY\n")
+        .hides("not committed yet");
     drop(bob);
 }
 
@@ -265,16 +345,30 @@ fn a_rename_beside_the_removal_hides_nothing() {
     let (sandbox, bob) = left_by_updatekeys();
     sandbox.stax(["secrets", "rotate", FILE]).ok();
     sandbox.commit_all("rotate");
-    sandbox.write(".sops.yaml", format!("creation_rules:\n  - age: {},{}\n", sandbox.key(), bob.key()));
+    sandbox.write(
+        ".sops.yaml",
+        format!(
+            "creation_rules:\n  - age: {},{}\n",
+            sandbox.key(),
+            bob.key()
+        ),
+    );
     sandbox.write("c/a.yaml", "A: 1\n");
     sandbox.sops(["encrypt", "-i", "c/a.yaml"]).ok();
     sandbox.commit_all("a file under a rule for everything");
-    sandbox.write(".sops.yaml", format!("creation_rules:\n  - age: {}\n", sandbox.key()));
+    sandbox.write(
+        ".sops.yaml",
+        format!("creation_rules:\n  - age: {}\n", sandbox.key()),
+    );
     sandbox.git(["mv", "c/a.yaml", "c/b.yaml"]).ok();
     sandbox.sops(["updatekeys", "-y", "c/b.yaml"]).ok();
     sandbox.git(["add", "--all"]).ok();
-    let staged = sandbox.stax(["secrets", "verify", "--keyless", "--staged"]).exits(1);
+    let staged = sandbox
+        .stax(["secrets", "verify", "--keyless", "--staged"])
+        .exits(1);
     staged.prints("c/b.yaml  has the data key of c/a.yaml");
     sandbox.commit_all("a better name, without bob");
-    verify(&sandbox.keyless()).exits(1).prints("c/b.yaml  has the data key of c/a.yaml");
+    verify(&sandbox.keyless())
+        .exits(1)
+        .prints("c/b.yaml  has the data key of c/a.yaml");
 }

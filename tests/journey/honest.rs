@@ -1,5 +1,5 @@
-//! What honest people do with sops, stax and git, mixed: no rule calls it an error, neither at the end
-//! nor in any commit.
+//! What honest people do with sops, stax and git, mixed: no rule calls it an error, neither at the
+//! end nor in any commit.
 
 use std::fmt::Write as _;
 
@@ -11,9 +11,15 @@ fn store() -> (Sandbox, Person) {
     sandbox.key();
     let bob = sandbox.person("bob");
     let (ana, two) = (sandbox.key(), bob.key());
-    sandbox.write(".sops.yaml", format!("creation_rules:\n  - path_regex: ^s/\n    age: {ana},{two}\n"));
+    sandbox.write(
+        ".sops.yaml",
+        format!("creation_rules:\n  - path_regex: ^s/\n    age: {ana},{two}\n"),
+    );
     sandbox.write("s/a.yaml", "# flat\nA: one\nB: 2\nC: three\n");
-    sandbox.write("s/k.yaml", "kind: Secret\nmetadata: {name: k}\nstringData:\n  p: x # why\n  q: [y, z]\n");
+    sandbox.write(
+        "s/k.yaml",
+        "kind: Secret\nmetadata: {name: k}\nstringData:\n  p: x # why\n  q: [y, z]\n",
+    );
     for file in ["s/a.yaml", "s/k.yaml"] {
         sandbox.sops(["encrypt", "-i", file]).ok();
     }
@@ -24,29 +30,59 @@ fn store() -> (Sandbox, Person) {
 /// A name and the commands; `c` commits everything.
 const HISTORIES: [(&str, &str); 34] = [
     ("nothing happens", "true"),
-    ("sops sets a value", "sops set s/a.yaml '[\"A\"]' '\"new\"'; c"),
-    ("stax sets a value", "printf new | stax secrets set -f s/a.yaml A; c"),
+    (
+        "sops sets a value",
+        "sops set s/a.yaml '[\"A\"]' '\"new\"'; c",
+    ),
+    (
+        "stax sets a value",
+        "printf new | stax secrets set -f s/a.yaml A; c",
+    ),
     (
         "both set values in turn",
         "sops set s/a.yaml '[\"A\"]' '\"n\"'; c; printf m | stax secrets set -f s/a.yaml B --type str; c; sops set s/k.yaml '[\"stringData\"][\"p\"]' '\"n\"'; c",
     ),
-    ("sops sets the same value again", "sops set s/a.yaml '[\"A\"]' '\"one\"'; c_maybe"),
+    (
+        "sops sets the same value again",
+        "sops set s/a.yaml '[\"A\"]' '\"one\"'; c_maybe",
+    ),
     (
         "a type changes", // the MAC does not cover the type: within one second sops writes the same again
         "sleep 1.1; sops set s/a.yaml '[\"B\"]' '\"2\"'; c",
     ),
-    ("a value is removed", "sops unset s/a.yaml '[\"C\"]'; c; stax secrets unset -f s/a.yaml B; c"),
+    (
+        "a value is removed",
+        "sops unset s/a.yaml '[\"C\"]'; c; stax secrets unset -f s/a.yaml B; c",
+    ),
     (
         "a nested value is removed",
         "stax secrets unset -f s/k.yaml stringData.q[0]; c; sops unset s/k.yaml '[\"stringData\"][\"q\"]'; c",
     ),
-    ("an edit by sops", "EDITOR=\"sed -i s/one/uno/\" sops s/a.yaml; c"),
-    ("an edit by stax", "EDITOR=\"sed -i s/one/uno/\" stax secrets edit -f s/a.yaml; c"),
-    ("only a comment changes", "EDITOR=\"sed -i s/flat/plain/\" stax secrets edit -f s/a.yaml; c"),
+    (
+        "an edit by sops",
+        "EDITOR=\"sed -i s/one/uno/\" sops s/a.yaml; c",
+    ),
+    (
+        "an edit by stax",
+        "EDITOR=\"sed -i s/one/uno/\" stax secrets edit -f s/a.yaml; c",
+    ),
+    (
+        "only a comment changes",
+        "EDITOR=\"sed -i s/flat/plain/\" stax secrets edit -f s/a.yaml; c",
+    ),
     ("a rotation by sops", "sops rotate -i s/a.yaml; c"),
-    ("a rotation by stax", "stax secrets rotate s/a.yaml s/k.yaml; c"),
-    ("updatekeys without a change", "sops updatekeys -y s/a.yaml; c_maybe"),
-    ("somebody joins by sops", "carol_joins; sops updatekeys -y s/a.yaml; sops updatekeys -y s/k.yaml; c"),
+    (
+        "a rotation by stax",
+        "stax secrets rotate s/a.yaml s/k.yaml; c",
+    ),
+    (
+        "updatekeys without a change",
+        "sops updatekeys -y s/a.yaml; c_maybe",
+    ),
+    (
+        "somebody joins by sops",
+        "carol_joins; sops updatekeys -y s/a.yaml; sops updatekeys -y s/k.yaml; c",
+    ),
     (
         "somebody joins, the files follow a commit later",
         "carol_joins; c; sops updatekeys -y s/a.yaml; sops updatekeys -y s/k.yaml; c",
@@ -55,7 +91,10 @@ const HISTORIES: [(&str, &str); 34] = [
         "somebody leaves by rotation",
         "bob_leaves; for f in s/*.yaml; do sops updatekeys -y $f; sops rotate -i $f; done; c",
     ),
-    ("somebody leaves by stax", "stax secrets remove-recipient \"$BOB\"; c"),
+    (
+        "somebody leaves by stax",
+        "stax secrets remove-recipient \"$BOB\"; c",
+    ),
     (
         "somebody leaves and comes back",
         "cp .sops.yaml old; bob_leaves; for f in s/*.yaml; do sops updatekeys -y $f; done; git add .sops.yaml s; git commit -qm out; mv old .sops.yaml; for f in s/*.yaml; do sops updatekeys -y $f; done; c",
@@ -76,12 +115,18 @@ const HISTORIES: [(&str, &str); 34] = [
         "a revert of a value",
         "sops set s/a.yaml '[\"A\"]' '\"n\"'; c; git revert --no-edit -q HEAD 2>/dev/null || git revert --no-edit HEAD",
     ),
-    ("a revert of a rotation", "sops rotate -i s/a.yaml; c; git revert --no-edit HEAD"),
+    (
+        "a revert of a rotation",
+        "sops rotate -i s/a.yaml; c; git revert --no-edit HEAD",
+    ),
     (
         "a cherry-pick",
         "git checkout -qb side; sops set s/a.yaml '[\"A\"]' '\"n\"'; c; git checkout -q main; echo x > notes; c; git cherry-pick side",
     ),
-    ("a rename", "git mv s/a.yaml s/b.yaml; c; sops set s/b.yaml '[\"A\"]' '\"n\"'; c"),
+    (
+        "a rename",
+        "git mv s/a.yaml s/b.yaml; c; sops set s/b.yaml '[\"A\"]' '\"n\"'; c",
+    ),
     (
         "another layout",
         "sed -i 's/^    /  /' s/k.yaml; c; sops set s/k.yaml '[\"stringData\"][\"p\"]' '\"n\"'; c",

@@ -7,9 +7,16 @@ pub const LEAK: &str = "canary-in-clear";
 /// A store whose `main` is on a bare `origin`.
 fn with_origin() -> Sandbox {
     let sandbox = Sandbox::with_store();
-    sandbox.git(["init", "--quiet", "--bare", "../origin.git"]).ok();
-    sandbox.git(["remote", "add", "origin", "../origin.git"]).ok();
-    sandbox.git(["push", "--quiet", "--set-upstream", "origin", "main"]).ok().hides("stax");
+    sandbox
+        .git(["init", "--quiet", "--bare", "../origin.git"])
+        .ok();
+    sandbox
+        .git(["remote", "add", "origin", "../origin.git"])
+        .ok();
+    sandbox
+        .git(["push", "--quiet", "--set-upstream", "origin", "main"])
+        .ok()
+        .hides("stax");
     sandbox
 }
 
@@ -35,7 +42,9 @@ pub fn commit_notes(person: &Person, text: &str) {
 }
 
 fn revision(person: &Person, name: &str) -> String {
-    person.git(["rev-parse", "--verify", "--quiet", name]).stdout
+    person
+        .git(["rev-parse", "--verify", "--quiet", name])
+        .stdout
 }
 
 #[track_caller]
@@ -43,7 +52,12 @@ fn judged(output: Output, is_good: bool, refused: &str) {
     if is_good {
         output.ok().hides("error").hides(refused).hides("canary");
     } else {
-        output.exits(1).shows("error[F04 plaintext]").shows(refused).hides(LEAK).hides("panicked");
+        output
+            .exits(1)
+            .shows("error[F04 plaintext]")
+            .shows(refused)
+            .hides(LEAK)
+            .hides("panicked");
     }
 }
 
@@ -78,7 +92,11 @@ fn a_merge_is_checked_before_it_is_committed() {
         commit_unseen(&sandbox, is_good);
         sandbox.git(["switch", "-q", "main"]).ok();
         commit_notes(&sandbox, "main\n");
-        judged(sandbox.git(["merge", "-q", "--no-edit", "side"]), is_good, "commit refused");
+        judged(
+            sandbox.git(["merge", "-q", "--no-edit", "side"]),
+            is_good,
+            "commit refused",
+        );
         assert_eq!(revision(&sandbox, "MERGE_HEAD").is_empty(), is_good);
     }
 }
@@ -95,7 +113,11 @@ fn a_merge_with_a_conflict_is_checked_at_its_commit() {
         sandbox.git(["merge", "-q", "side"]).exits(1);
         sandbox.write("notes.txt", "both\n");
         sandbox.git(["add", "notes.txt"]).ok();
-        judged(sandbox.git(["commit", "-q", "--no-edit"]), is_good, "commit refused");
+        judged(
+            sandbox.git(["commit", "-q", "--no-edit"]),
+            is_good,
+            "commit refused",
+        );
     }
 }
 
@@ -133,7 +155,10 @@ fn unseen_ways() -> [(&'static str, Way); 5] {
         }),
         ("am", |ana, is_good| {
             commit_unseen(ana, is_good);
-            ana.sh("git format-patch -q -1 --no-textconv --stdout > ../p && git reset -q --hard HEAD~").ok();
+            ana.sh(
+                "git format-patch -q -1 --no-textconv --stdout > ../p && git reset -q --hard HEAD~",
+            )
+            .ok();
             ana.git(["am", "-q", "../p"]).ok();
         }),
     ]
@@ -186,7 +211,11 @@ fn what_a_later_commit_seals_was_published_all_the_same() {
     sandbox.git(["commit", "-qam", "sealed"]).ok();
     let output = sandbox.git(["push", "--quiet"]);
     let output = output.shows("note: a later commit does not take back");
-    judged(output, false, "push refused: 2 errors in 1 file, 2 commits looked at; nothing was sent");
+    judged(
+        output,
+        false,
+        "push refused: 2 errors in 1 file, 2 commits looked at; nothing was sent",
+    );
 }
 
 #[test]
@@ -195,19 +224,38 @@ fn what_the_remote_has_stops_no_push() {
     commit_unseen(&sandbox, false);
     sandbox.git(["push", "--quiet", "--no-verify"]).ok();
     commit_notes(&sandbox, "unrelated\n");
-    sandbox.git(["push", "--quiet"]).ok().hides("error").hides("stax");
-    sandbox.git(["push", "--quiet", "origin", "main:refs/heads/other"]).ok().hides("stax");
+    sandbox
+        .git(["push", "--quiet"])
+        .ok()
+        .hides("error")
+        .hides("stax");
+    sandbox
+        .git(["push", "--quiet", "origin", "main:refs/heads/other"])
+        .ok()
+        .hides("stax");
     // nothing that is new
-    sandbox.git(["push", "--quiet", "origin", ":other"]).ok().hides("stax");
+    sandbox
+        .git(["push", "--quiet", "origin", ":other"])
+        .ok()
+        .hides("stax");
     sandbox.git(["push"]).ok().hides("stax");
     // a tag of no commit, and one of what the remote has
     let blob = revision(&sandbox, "HEAD:notes.txt");
     sandbox.git(["tag", "blob", blob.trim()]).ok();
     sandbox.git(["tag", "seen"]).ok();
-    sandbox.git(["push", "--quiet", "--tags"]).ok().hides("stax");
+    sandbox
+        .git(["push", "--quiet", "--tags"])
+        .ok()
+        .hides("stax");
     // another remote has none of it
-    sandbox.git(["init", "--quiet", "--bare", "../public.git"]).ok();
-    judged(sandbox.git(["push", "--quiet", "../public.git", "main"]), false, "push refused");
+    sandbox
+        .git(["init", "--quiet", "--bare", "../public.git"])
+        .ok();
+    judged(
+        sandbox.git(["push", "--quiet", "../public.git", "main"]),
+        false,
+        "push refused",
+    );
 }
 
 #[test]
@@ -217,15 +265,28 @@ fn a_push_finds_a_private_key_and_a_file_that_lost_its_encryption() {
     sandbox.write("notes/key.txt", &key);
     sandbox.git(["add", "--all"]).ok();
     sandbox.git(["commit", "--no-verify", "-qm", "wip"]).ok();
-    let refused = sandbox.git(["push", "--quiet"]).exits(1).shows("G05").shows("push refused");
-    let secret = key.lines().last().and_then(|line| line.strip_prefix("AGE-SECRET-KEY-1")).expect("a key");
+    let refused = sandbox
+        .git(["push", "--quiet"])
+        .exits(1)
+        .shows("G05")
+        .shows("push refused");
+    let secret = key
+        .lines()
+        .last()
+        .and_then(|line| line.strip_prefix("AGE-SECRET-KEY-1"))
+        .expect("a key");
     refused.hides(secret);
 
     let sandbox = with_origin();
     let plain = sandbox.sops(["decrypt", PROD]).ok().stdout;
     sandbox.write(PROD, plain);
     sandbox.git(["commit", "--no-verify", "-qam", "wip"]).ok();
-    sandbox.git(["push", "--quiet"]).exits(1).shows(PROD).shows("push refused").hides(CANARY);
+    sandbox
+        .git(["push", "--quiet"])
+        .exits(1)
+        .shows(PROD)
+        .shows("push refused")
+        .hides(CANARY);
 }
 
 #[test]
@@ -235,7 +296,9 @@ fn a_shallow_clone_pushes_what_it_can_judge() {
         commit_notes(&sandbox, "more history\n");
         sandbox.git(["push", "-q"]).ok();
         let url = format!("file://{}", sandbox.place().join("origin.git").display());
-        sandbox.git(["clone", "-q", "--depth", "1", &url, "../shallow"]).ok();
+        sandbox
+            .git(["clone", "-q", "--depth", "1", &url, "../shallow"])
+            .ok();
         let shallow = sandbox.at(sandbox.place().join("shallow"));
         shallow.stax(["secrets", "install"]).ok();
         commit_notes(&shallow, "nothing secret\n");
@@ -257,7 +320,10 @@ fn a_conflict_that_a_rebase_went_past_is_not_pushed() {
     sandbox.git(["rebase", "-q", "main", "side"]).exits(1);
     assert!(sandbox.read(PROD).contains("stax-conflict PORT"));
     sandbox.git(["add", PROD]).ok();
-    sandbox.with("GIT_EDITOR", "true").git(["rebase", "--continue"]).ok();
+    sandbox
+        .with("GIT_EDITOR", "true")
+        .git(["rebase", "--continue"])
+        .ok();
     sandbox
         .git(["push", "-q", "origin", "side"])
         .exits(1)
@@ -271,7 +337,11 @@ fn a_push_needs_no_key_and_no_work_tree_in_order() {
     let sandbox = with_origin();
     commit_unseen(&sandbox, false);
     sandbox.git(["restore", "--source=HEAD~", PROD]).ok();
-    judged(sandbox.keyless().git(["push", "--quiet"]), false, "push refused");
+    judged(
+        sandbox.keyless().git(["push", "--quiet"]),
+        false,
+        "push refused",
+    );
     let below = sandbox.at(sandbox.path("infra"));
     judged(below.git(["push", "--quiet"]), false, "push refused");
 }
@@ -298,14 +368,24 @@ fn a_verbose_commit_leaves_no_diff_behind() {
         sandbox.git(["config", name, value]).ok();
         let ana = verbose(&sandbox);
         change(&sandbox, true);
-        for args in [["commit", "-qav"].as_slice(), &["commit", "-q", "--amend", "-v", "-v"]] {
+        for args in [
+            ["commit", "-qav"].as_slice(),
+            &["commit", "-q", "--amend", "-v", "-v"],
+        ] {
             ana.git(args).ok();
-            let shown = std::fs::read_to_string(ana.home.join("shown")).expect("what the editor saw");
+            let shown =
+                std::fs::read_to_string(ana.home.join("shown")).expect("what the editor saw");
             assert!(shown.contains("diff --git "), "{shown}");
             let left = sandbox.read(".git/COMMIT_EDITMSG");
             assert!(left.starts_with("a subject\n"), "{left}");
-            assert!(!left.contains("diff --git") && !left.contains("canary"), "{left}");
-            let told = sandbox.git(["log", "-1", "--format=%B"]).ok().prints("a subject\n");
+            assert!(
+                !left.contains("diff --git") && !left.contains("canary"),
+                "{left}"
+            );
+            let told = sandbox
+                .git(["log", "-1", "--format=%B"])
+                .ok()
+                .prints("a subject\n");
             told.hides("diff --git");
         }
     }
@@ -319,8 +399,13 @@ fn a_message_keeps_what_its_author_wrote() {
     sandbox.write("../message", &message);
     commit_notes(&sandbox, "x\n");
     sandbox.write("notes.txt", "y\n");
-    sandbox.git(["commit", "-qa", "--cleanup=verbatim", "-F", "../message"]).ok();
-    sandbox.git(["log", "-1", "--format=%B"]).ok().prints_exactly(format!("{message}\n"));
+    sandbox
+        .git(["commit", "-qa", "--cleanup=verbatim", "-F", "../message"])
+        .ok();
+    sandbox
+        .git(["log", "-1", "--format=%B"])
+        .ok()
+        .prints_exactly(format!("{message}\n"));
 }
 
 #[test]
@@ -335,14 +420,22 @@ fn a_bare_path_finds_stax_and_a_stranger_is_not_believed() {
     // stax moved
     for name in ["pre-commit", "pre-merge-commit", "pre-push", "commit-msg"] {
         let path = format!(".git/hooks/{name}");
-        let text = sandbox.read(&path).replace(env!("CARGO_BIN_EXE_stax"), "/nowhere/stax");
+        let text = sandbox
+            .read(&path)
+            .replace(env!("CARGO_BIN_EXE_stax"), "/nowhere/stax");
         sandbox.write(&path, text);
     }
     judged(sandbox.git(["push", "-q"]), false, "push refused");
     let stranger = sandbox.place().join("strange/stax");
-    sandbox.write("../strange/stax", "#!/bin/sh\necho \"$@\" >> \"$0.log\"\necho a stranger\n");
+    sandbox.write(
+        "../strange/stax",
+        "#!/bin/sh\necho \"$@\" >> \"$0.log\"\necho a stranger\n",
+    );
     sandbox.sh("chmod +x ../strange/stax").ok();
-    let path = format!("{}:/usr/local/bin:/usr/bin:/bin", stranger.parent().expect("a folder").display());
+    let path = format!(
+        "{}:/usr/local/bin:/usr/bin:/bin",
+        stranger.parent().expect("a folder").display()
+    );
     for lost in [bare.clone(), sandbox.with("PATH", path)] {
         let refused = lost.git(["push", "-q"]).exits(1);
         let lines: Vec<&str> = refused.stderr.lines().collect();
@@ -351,10 +444,14 @@ fn a_bare_path_finds_stax_and_a_stranger_is_not_believed() {
             "{refused}"
         );
         assert!(lines[1].starts_with("error: failed to push"), "{refused}");
-        lost.git(["commit", "-q", "--allow-empty", "-m", "x"]).exits(1).shows("stax: not found");
+        lost.git(["commit", "-q", "--allow-empty", "-m", "x"])
+            .exits(1)
+            .shows("stax: not found");
         // the hook of the message stops nothing
         sandbox.sh("mv .git/hooks/pre-commit pre-commit").ok();
-        lost.git(["commit", "-q", "--allow-empty", "-m", "x"]).ok().hides("stax");
+        lost.git(["commit", "-q", "--allow-empty", "-m", "x"])
+            .ok()
+            .hides("stax");
         sandbox.sh("mv pre-commit .git/hooks/pre-commit").ok();
     }
     let asked = std::fs::read_to_string(stranger.with_extension("log")).expect("its log");
@@ -367,20 +464,48 @@ fn linked_work_trees_submodules_and_separate_git_folders_are_guarded() {
     sandbox.git(["worktree", "add", "-q", "../linked"]).ok();
     let linked = sandbox.at(sandbox.place().join("linked"));
     linked.stax(["secrets", "install"]).ok();
-    assert!(linked.git(["rev-parse", "--git-path", "hooks"]).ok().stdout.contains("/repo/.git/hooks"));
+    assert!(
+        linked
+            .git(["rev-parse", "--git-path", "hooks"])
+            .ok()
+            .stdout
+            .contains("/repo/.git/hooks")
+    );
     guarded(&linked);
 
     let outer = sandbox.at(sandbox.place().join("outer"));
     std::fs::create_dir(&outer.dir).expect("a folder");
     outer.git(["init", "-q"]).ok();
-    outer.git(["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", "../repo", "inner"]).ok();
+    outer
+        .git([
+            "-c",
+            "protocol.file.allow=always",
+            "submodule",
+            "--quiet",
+            "add",
+            "../repo",
+            "inner",
+        ])
+        .ok();
     let inner = outer.at(outer.path("inner"));
-    inner.stax(["secrets", "install"]).ok().prints("hooks pre-commit");
+    inner
+        .stax(["secrets", "install"])
+        .ok()
+        .prints("hooks pre-commit");
     assert!(outer.path(".git/modules/inner/hooks/pre-push").exists());
     assert!(!outer.path(".git/hooks/pre-push").exists());
     guarded(&inner);
 
-    sandbox.git(["clone", "-q", "--separate-git-dir", "../apart.git", "../origin.git", "../apart"]).ok();
+    sandbox
+        .git([
+            "clone",
+            "-q",
+            "--separate-git-dir",
+            "../apart.git",
+            "../origin.git",
+            "../apart",
+        ])
+        .ok();
     let apart = sandbox.at(sandbox.place().join("apart"));
     apart.stax(["secrets", "install"]).ok();
     assert!(sandbox.path("../apart.git/hooks/commit-msg").exists());
@@ -388,11 +513,18 @@ fn linked_work_trees_submodules_and_separate_git_folders_are_guarded() {
     // from elsewhere, as scripts do
     change(&apart, false);
     let there = ["--git-dir=../apart.git", "--work-tree=../apart"];
-    judged(sandbox.git(there.iter().chain(&["commit", "-qam", "wip"])), false, "commit refused");
+    judged(
+        sandbox.git(there.iter().chain(&["commit", "-qam", "wip"])),
+        false,
+        "commit refused",
+    );
 
     let bare = sandbox.at(sandbox.place().join("origin.git"));
     for command in ["install", "uninstall"] {
-        bare.stax(["secrets", command]).exits(2).one_error().says("is a bare repository");
+        bare.stax(["secrets", command])
+            .exits(2)
+            .one_error()
+            .says("is a bare repository");
     }
 }
 
@@ -400,14 +532,29 @@ fn linked_work_trees_submodules_and_separate_git_folders_are_guarded() {
 #[track_caller]
 fn guarded(person: &Person) {
     change(person, false);
-    judged(person.git(["commit", "-qam", "wip"]), false, "commit refused");
-    judged(person.git(["commit", "-qm", "wip", PROD]), false, "commit refused");
+    judged(
+        person.git(["commit", "-qam", "wip"]),
+        false,
+        "commit refused",
+    );
+    judged(
+        person.git(["commit", "-qm", "wip", PROD]),
+        false,
+        "commit refused",
+    );
     person.git(["commit", "--no-verify", "-qam", "wip"]).ok();
-    judged(person.git(["push", "-q", "origin", "HEAD:refs/heads/new"]), false, "push refused");
+    judged(
+        person.git(["push", "-q", "origin", "HEAD:refs/heads/new"]),
+        false,
+        "push refused",
+    );
     person.git(["reset", "-q", "--hard", "HEAD~"]).ok();
     change(person, true);
     person.git(["commit", "-qam", "honest"]).ok().hides("stax");
-    person.git(["push", "-q", "origin", "HEAD:refs/heads/new"]).ok().hides("stax");
+    person
+        .git(["push", "-q", "origin", "HEAD:refs/heads/new"])
+        .ok()
+        .hides("stax");
     person.git(["push", "-q", "origin", ":new"]).ok();
     person.git(["reset", "-q", "--hard", "HEAD~"]).ok();
 }

@@ -1,5 +1,5 @@
-//! `stax git textconv` over whatever a folder can hold: it ends well, in time, says nothing on stderr, and prints
-//! nothing only for nothing.
+//! `stax git textconv` over whatever a folder can hold: it ends well, in time, says nothing on
+//! stderr, and prints nothing only for nothing.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -33,14 +33,23 @@ fn converted(sandbox: &Sandbox, name: &str, bytes: &[u8]) -> Vec<u8> {
     sandbox.write(name, bytes);
     let output = sandbox.stax(["git", "textconv", name]).ok();
     assert!(output.stderr.is_empty(), "{output}");
-    assert_eq!(output.bytes.is_empty(), bytes.is_empty(), "{name}, {} bytes", bytes.len());
+    assert_eq!(
+        output.bytes.is_empty(),
+        bytes.is_empty(),
+        "{name}, {} bytes",
+        bytes.len()
+    );
     output.bytes
 }
 
 /// The same where nothing can be understood: the bytes as they are.
 #[track_caller]
 fn as_it_is(sandbox: &Sandbox, name: &str, bytes: &[u8]) {
-    assert!(converted(sandbox, name, bytes) == bytes, "{name}, {} bytes", bytes.len());
+    assert!(
+        converted(sandbox, name, bytes) == bytes,
+        "{name}, {} bytes",
+        bytes.len()
+    );
 }
 
 fn document(name: &str) -> Vec<u8> {
@@ -50,7 +59,10 @@ fn document(name: &str) -> Vec<u8> {
 #[test]
 fn what_is_no_document_is_printed_as_it_is() {
     let sandbox = with_key();
-    let utf16: Vec<u8> = "\u{feff}a: 1\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let utf16: Vec<u8> = "\u{feff}a: 1\n"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
     let table: [&[u8]; 14] = [
         b"",
         b"x",
@@ -68,7 +80,9 @@ fn what_is_no_document_is_printed_as_it_is() {
         b"-----BEGIN AGE ENCRYPTED FILE-----\n",
     ];
     for (name, _) in DOCUMENTS {
-        table.iter().for_each(|bytes| as_it_is(&sandbox, name, bytes));
+        table
+            .iter()
+            .for_each(|bytes| as_it_is(&sandbox, name, bytes));
     }
 }
 
@@ -82,8 +96,19 @@ fn a_document_under_any_name_is_printed() {
             assert!(is_shown || name != right, "{fixture} as {name}");
         }
     }
-    let dotted = ["enc.yaml", ".enc.yaml", "-.yaml", "a b.yaml", "ü.yaml", "x.YAML", "x.enc.yaml.orig", "x"];
-    dotted.iter().for_each(|name| drop(converted(&sandbox, name, &document("y01-flat.enc.yaml"))));
+    let dotted = [
+        "enc.yaml",
+        ".enc.yaml",
+        "-.yaml",
+        "a b.yaml",
+        "ü.yaml",
+        "x.YAML",
+        "x.enc.yaml.orig",
+        "x",
+    ];
+    dotted
+        .iter()
+        .for_each(|name| drop(converted(&sandbox, name, &document("y01-flat.enc.yaml"))));
 }
 
 #[test]
@@ -94,12 +119,26 @@ fn marks_line_ends_and_conflicts_do_not_empty_a_document() {
         let other = [b"\xef\xbb\xbf".as_slice(), &text].concat();
         converted(&sandbox, name, &other);
         converted(&sandbox, name, &[&text, b"\0".as_slice()].concat());
-        converted(&sandbox, name, &String::from_utf8_lossy(&text).replace('\n', "\r\n").into_bytes());
-        let utf16: Vec<u8> =
-            String::from_utf8_lossy(&text).encode_utf16().flat_map(u16::to_be_bytes).collect();
+        converted(
+            &sandbox,
+            name,
+            &String::from_utf8_lossy(&text)
+                .replace('\n', "\r\n")
+                .into_bytes(),
+        );
+        let utf16: Vec<u8> = String::from_utf8_lossy(&text)
+            .encode_utf16()
+            .flat_map(u16::to_be_bytes)
+            .collect();
         as_it_is(&sandbox, name, &utf16);
         for middle in ["=======\n", "||||||| base\n=======\n"] {
-            let parts = [b"<<<<<<< ours\n", text.as_slice(), middle.as_bytes(), &text, b">>>>>>> theirs\n"];
+            let parts = [
+                b"<<<<<<< ours\n",
+                text.as_slice(),
+                middle.as_bytes(),
+                &text,
+                b">>>>>>> theirs\n",
+            ];
             as_it_is(&sandbox, name, &parts.concat());
         }
     }
@@ -110,7 +149,9 @@ fn a_document_may_end_anywhere() {
     let sandbox = with_key();
     for (name, fixture) in DOCUMENTS {
         let text = document(fixture);
-        (1..text.len()).step_by(97).for_each(|end| drop(converted(&sandbox, name, &text[..end])));
+        (1..text.len())
+            .step_by(97)
+            .for_each(|end| drop(converted(&sandbox, name, &text[..end])));
     }
 }
 
@@ -118,7 +159,9 @@ fn a_document_may_end_anywhere() {
 fn places(count: usize, below: usize) -> impl Iterator<Item = usize> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     std::iter::repeat_with(move || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(state >> 33).expect("31 bits") % below
     })
     .take(count)
@@ -156,7 +199,9 @@ fn a_hostile_document_ends_too() {
     for folder in ["yaml", "dotenv"] {
         for entry in fs::read_dir(fixture("fuzz").join(folder)).expect("what the fuzzer found") {
             let bytes = fs::read(entry.expect("an entry").path()).expect("an input");
-            DOCUMENTS.iter().for_each(|(name, _)| drop(converted(&sandbox, name, &bytes)));
+            DOCUMENTS
+                .iter()
+                .for_each(|(name, _)| drop(converted(&sandbox, name, &bytes)));
         }
     }
 }
@@ -164,7 +209,9 @@ fn a_hostile_document_ends_too() {
 #[test]
 fn what_is_too_large_for_a_document_is_printed_as_it_is() {
     let sandbox = with_key();
-    let mut noise: Vec<u8> = places(1 << 16, 256).map(|byte| u8::try_from(byte).expect("a byte")).collect();
+    let mut noise: Vec<u8> = places(1 << 16, 256)
+        .map(|byte| u8::try_from(byte).expect("a byte"))
+        .collect();
     while noise.len() < HUGE {
         noise.extend_from_within(..);
     }
@@ -200,17 +247,26 @@ fn what_is_no_file_is_one_line() {
         output.prints_exactly("#stax this file cannot be read\n");
     }
     // root reads it all the same
-    fs::set_permissions(sandbox.path("secret.yaml"), fs::Permissions::from_mode(0o000))
-        .expect("no permission");
+    fs::set_permissions(
+        sandbox.path("secret.yaml"),
+        fs::Permissions::from_mode(0o000),
+    )
+    .expect("no permission");
     let output = sandbox.stax(["git", "textconv", "secret.yaml"]).ok();
-    assert!(output.stderr.is_empty() && !output.bytes.is_empty(), "{output}");
+    assert!(
+        output.stderr.is_empty() && !output.bytes.is_empty(),
+        "{output}"
+    );
 }
 
 #[test]
 fn a_file_that_is_named_like_an_option_is_shown_as_any_other() {
     for name in ["-q", "--help", "-C", "--color", "--", "--version", "-"] {
         let sandbox = Sandbox::with_store();
-        sandbox.write(".gitattributes", sandbox.read(".gitattributes") + "/-* diff=stax\n");
+        sandbox.write(
+            ".gitattributes",
+            sandbox.read(".gitattributes") + "/-* diff=stax\n",
+        );
         sandbox.write(name, "one\n");
         sandbox.git(["add", "--all"]).ok();
         sandbox.write(name, "two\n");
@@ -225,7 +281,13 @@ fn without_a_repository_or_a_home_it_prints_as_well() {
     sandbox.take_key("alice");
     let text = document("y01-flat.enc.yaml");
     converted(&sandbox, "x.enc.yaml", &text);
-    let lost = sandbox.with("HOME", "/nowhere").with("XDG_CONFIG_HOME", "/nowhere").with("CI", "1");
+    let lost = sandbox
+        .with("HOME", "/nowhere")
+        .with("XDG_CONFIG_HOME", "/nowhere")
+        .with("CI", "1");
     let output = lost.stax(["git", "textconv", "x.enc.yaml"]).ok();
-    output.prints("B ~").hides("ENC[").prints("#stax data key unknown");
+    output
+        .prints("B ~")
+        .hides("ENC[")
+        .prints("#stax data key unknown");
 }

@@ -1,4 +1,5 @@
-//! What stax keeps of the log changes no answer: cold, warm and without it, also after the log has moved on.
+//! What stax keeps of the log changes no answer: cold, warm and without it, also after the log has
+//! moved on.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -12,9 +13,9 @@ use crate::support::{Person, Sandbox, fixture};
 const COMMITS: usize = 1_100;
 const SECRET: &str = "apps/app3/settings.yaml";
 
-/// A log for `git fast-import`: manifests under a rule that names them all, and now and then a document, which
-/// changes, is in clear for a while, is broken, goes, comes from a file that no rule names, or goes while a
-/// manifest comes.
+/// A log for `git fast-import`: manifests under a rule that names them all, and now and then a
+/// document, which changes, is in clear for a while, is broken, goes, comes from a file that no
+/// rule names, or goes while a manifest comes.
 struct Log {
     text: String,
     document: String,
@@ -23,12 +24,21 @@ struct Log {
 
 impl Log {
     fn new() -> Self {
-        let document = fs::read_to_string(fixture("sops/y37-after-unset.enc.yaml")).expect("a document");
-        Self { text: String::new(), document, number: 0 }
+        let document =
+            fs::read_to_string(fixture("sops/y37-after-unset.enc.yaml")).expect("a document");
+        Self {
+            text: String::new(),
+            document,
+            number: 0,
+        }
     }
 
     fn file(&mut self, path: &str, content: &str) {
-        let _ = writeln!(self.text, "M 100644 inline {path}\ndata {}\n{content}", content.len());
+        let _ = writeln!(
+            self.text,
+            "M 100644 inline {path}\ndata {}\n{content}",
+            content.len()
+        );
     }
 
     fn sealed(&mut self, path: &str, note: usize) {
@@ -39,10 +49,20 @@ impl Log {
     fn commit(&mut self, branch: &str, from: &str) {
         self.number += 1;
         let time = 1_500_000_000 + self.number * 60;
-        let _ = writeln!(self.text, "commit refs/heads/{branch}\nmark :{}", self.number);
-        let _ = writeln!(self.text, "committer Ana <ana@example.com> {time} +0000\ndata 7\nchange\n{from}");
+        let _ = writeln!(
+            self.text,
+            "commit refs/heads/{branch}\nmark :{}",
+            self.number
+        );
+        let _ = writeln!(
+            self.text,
+            "committer Ana <ana@example.com> {time} +0000\ndata 7\nchange\n{from}"
+        );
         let number = self.number;
-        self.file(&format!("apps/app{}/values.yaml", number % 40), &format!("replicas: {number}\n"));
+        self.file(
+            &format!("apps/app{}/values.yaml", number % 40),
+            &format!("replicas: {number}\n"),
+        );
         match number % 53 {
             1 => self.file(".sops.yaml", &policy(number)),
             7 => self.sealed(SECRET, number),
@@ -59,7 +79,9 @@ impl Log {
                 self.text.push_str("D elsewhere/two.yaml\n");
                 self.file(&format!("apps/new{number}/values.yaml"), "replicas: 1\n");
             }
-            41 => self.text.push_str("M 120000 inline apps/app3/link.yaml\ndata 8\nsops: [\n\n"),
+            41 => self
+                .text
+                .push_str("M 120000 inline apps/app3/link.yaml\ndata 8\nsops: [\n\n"),
             _ => {}
         }
     }
@@ -80,8 +102,12 @@ impl Log {
     fn import(&mut self, into: &Sandbox) {
         let marks = into.path(".git/marks").display().to_string();
         let arguments = ["fast-import", "--quiet", "--force"].map(str::to_owned);
-        let more = [format!("--import-marks-if-exists={marks}"), format!("--export-marks={marks}")];
-        into.run("git", arguments.iter().chain(&more), self.text.as_bytes()).ok();
+        let more = [
+            format!("--import-marks-if-exists={marks}"),
+            format!("--export-marks={marks}"),
+        ];
+        into.run("git", arguments.iter().chain(&more), self.text.as_bytes())
+            .ok();
         self.text.clear();
         into.git(["reset", "--quiet", "--hard", "main"]).ok();
     }
@@ -96,11 +122,25 @@ fn policy(number: usize) -> String {
 fn told(who: &Person, kept: Option<&str>) -> (String, usize) {
     let repo = Repo::discover(&who.dir).expect("a repository");
     repo.keep_walks(|| Some([5; 32].into()));
-    let span = Span { tips: repo.ref_tips().expect("the references"), ..Span::default() };
+    let span = Span {
+        tips: repo.ref_tips().expect("the references"),
+        ..Span::default()
+    };
     let wanted = |path: &str| path.starts_with("apps/");
-    let history = History::load(&repo, &span, &wanted, kept, &mut Snapshots::new(&repo)).expect("a history");
-    let History { versions, removals, commits, is_partial, central, unreadable, .. } = &history;
-    let said = format!("{commits} {is_partial} {versions:#?}\n{removals:#?}\n{central:#?}\n{unreadable:#?}");
+    let history =
+        History::load(&repo, &span, &wanted, kept, &mut Snapshots::new(&repo)).expect("a history");
+    let History {
+        versions,
+        removals,
+        commits,
+        is_partial,
+        central,
+        unreadable,
+        ..
+    } = &history;
+    let said = format!(
+        "{commits} {is_partial} {versions:#?}\n{removals:#?}\n{central:#?}\n{unreadable:#?}"
+    );
     (said, history.walked.len())
 }
 
@@ -138,13 +178,21 @@ fn what_never_was_a_document_is_left_out_and_nothing_else() {
     log.grow(COMMITS);
     log.import(&sandbox);
     let (all, walked) = told(&sandbox, None);
-    for found in ["elsewhere/one.yaml", "elsewhere/two.yaml", "apps/app5/one.yaml", "expected node content"] {
+    for found in [
+        "elsewhere/one.yaml",
+        "elsewhere/two.yaml",
+        "apps/app5/one.yaml",
+        "expected node content",
+    ] {
         assert!(all.contains(found), "no {found}");
     }
     let (cold, kept) = told(&sandbox, Some("apps"));
     assert!(cold == all, "the first answer differs");
     assert!(kept * 3 < walked, "{kept} of {walked} commits");
-    assert!(told(&sandbox, Some("apps")) == (all.clone(), kept), "the second answer differs");
+    assert!(
+        told(&sandbox, Some("apps")) == (all.clone(), kept),
+        "the second answer differs"
+    );
     let folder = sandbox.path(".git/stax/history");
     for entry in fs::read_dir(&folder).expect("what is kept").flatten() {
         let bytes = fs::read(entry.path()).expect("a file");
@@ -169,12 +217,24 @@ fn kept_answers_are_those_of_git_also_when_the_log_moves_on() {
     sandbox.git(["branch", "-D", "--quiet", "side"]).ok();
     agree(&sandbox, "deleted branches");
     sandbox.git(["reset", "--quiet", "--hard", "main~20"]).ok();
-    sandbox.git(["reflog", "expire", "--expire=now", "--all"]).ok();
-    sandbox.git(["-c", "gc.writeCommitGraph=true", "gc", "--quiet", "--prune=now"]).ok();
+    sandbox
+        .git(["reflog", "expire", "--expire=now", "--all"])
+        .ok();
+    sandbox
+        .git([
+            "-c",
+            "gc.writeCommitGraph=true",
+            "gc",
+            "--quiet",
+            "--prune=now",
+        ])
+        .ok();
     agree(&sandbox, "gc");
     let shallow = sandbox.person("ravi").at(sandbox.place().join("shallow"));
     let source = format!("file://{}", sandbox.dir.display());
     let target = shallow.dir.display().to_string();
-    sandbox.git(["clone", "--quiet", "--depth=200", &source, &target]).ok();
+    sandbox
+        .git(["clone", "--quiet", "--depth=200", &source, &target])
+        .ok();
     agree(&shallow, "a shallow clone");
 }

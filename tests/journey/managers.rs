@@ -1,4 +1,5 @@
-//! The real hook managers: what `install` prints is pasted as it stands, and then every commit and push is judged.
+//! The real hook managers: what `install` prints is pasted as it stands, and then every commit and
+//! push is judged.
 
 use std::fs;
 
@@ -65,11 +66,17 @@ fn obey(ana: &Person, said: &Output) {
             ana.sh(command).ok();
             continue;
         }
-        let Some((order, place, text)) = order(line) else { continue };
+        let Some((order, place, text)) = order(line) else {
+            continue;
+        };
         let mut text = text.map(|text| text.to_owned() + "\n").unwrap_or_default();
         let is_script = lines.peek().is_some_and(|line| *line == "refs=$(cat)");
         if text.is_empty() && is_script {
-            text = lines.by_ref().take(8).map(|line| line.to_owned() + "\n").collect();
+            text = lines
+                .by_ref()
+                .take(8)
+                .map(|line| line.to_owned() + "\n")
+                .collect();
         }
         while let Some(line) = lines.next_if(|line| line.starts_with("  ") || line.is_empty()) {
             text += &format!("{}\n", line.strip_prefix("  ").unwrap_or_default());
@@ -92,8 +99,9 @@ fn order(line: &str) -> Option<(&str, &str, Option<&str>)> {
     };
     (order.starts_with("add ") || order.starts_with("write")).then_some(())?;
     let place = &head[head.len() - place.len() - 1..];
-    let place =
-        [", which", ", beside"].iter().fold(place, |place, end| place.split(end).next().unwrap_or(place));
+    let place = [", which", ", beside"]
+        .iter()
+        .fold(place, |place, end| place.split(end).next().unwrap_or(place));
     Some((order, place, text))
 }
 
@@ -125,7 +133,11 @@ fn beside(old: &str, snippet: &str) -> String {
 
 #[track_caller]
 fn refused(output: Output) {
-    output.exits(1).shows("error[F04 plaintext]").hides(LEAK).hides("panicked");
+    output
+        .exits(1)
+        .shows("error[F04 plaintext]")
+        .hides(LEAK)
+        .hides("panicked");
 }
 
 /// Everything that git lets a hook see.
@@ -146,7 +158,8 @@ fn is_guarded(ana: &Person) {
     // all of it, to a remote that has nothing
     ana.git(["init", "-q", "--bare", "../empty.git"]).ok();
     refused(ana.git(["push", "-q", "../empty.git", "main"]));
-    ana.git(["push", "-q", "../empty.git", "HEAD~:refs/heads/main"]).ok();
+    ana.git(["push", "-q", "../empty.git", "HEAD~:refs/heads/main"])
+        .ok();
     ana.git(["reset", "-q", "--hard", "HEAD~"]).ok();
 
     ana.git(["switch", "-qc", "side"]).ok();
@@ -158,11 +171,17 @@ fn is_guarded(ana: &Person) {
     ana.git(["merge", "--abort"]).ok();
 
     change(ana, true);
-    ana.git(["commit", "-qam", "honest"]).ok().shows("own-hook-ran").hides("canary");
+    ana.git(["commit", "-qam", "honest"])
+        .ok()
+        .shows("own-hook-ran")
+        .hides("canary");
     ana.set("PORT", "7777").ok();
     verbose(ana).git(["commit", "-qav"]).ok();
     let left = ana.read(".git/COMMIT_EDITMSG");
-    assert!(left.starts_with("a subject\n") && !left.contains("diff --git"), "{left}");
+    assert!(
+        left.starts_with("a subject\n") && !left.contains("diff --git"),
+        "{left}"
+    );
     ana.git(["push", "-q"]).ok().hides("canary");
     ana.git(["switch", "-qc", "fine"]).ok();
     ana.set("PORT", "8888").ok();
@@ -176,29 +195,52 @@ fn is_guarded(ana: &Person) {
 #[track_caller]
 fn lives_with(manager: &Manager) {
     let (_sandbox, ana) = managed(manager);
-    NAMES.iter().for_each(|name| assert_eq!(state(&ana, name), "foreign"));
-    let said = ana.stax(["secrets", "install"]).ok().shows(manager.name).shows("`git push` is not checked");
+    NAMES
+        .iter()
+        .for_each(|name| assert_eq!(state(&ana, name), "foreign"));
+    let said = ana
+        .stax(["secrets", "install"])
+        .ok()
+        .shows(manager.name)
+        .shows("`git push` is not checked");
     assert_eq!(ana.read(manager.file), manager.text);
     obey(&ana, &said);
-    NAMES.iter().for_each(|name| assert_eq!(state(&ana, name), "chained", "{}", ana.read(manager.file)));
+    NAMES
+        .iter()
+        .for_each(|name| assert_eq!(state(&ana, name), "chained", "{}", ana.read(manager.file)));
     ana.commit_all("chore: stax checks");
     ana.git(["push", "-q"]).ok();
     // said once, it is not said again
-    ana.stax(["secrets", "install"]).ok().hides("add ").hides("not checked").prints("called by your hooks");
+    ana.stax(["secrets", "install"])
+        .ok()
+        .hides("add ")
+        .hides("not checked")
+        .prints("called by your hooks");
     is_guarded(&ana);
 
     let files = ana.read(manager.file);
-    let number =
-        files.lines().position(|line| line.contains("stax secrets verify --staged")).expect("a line") + 1;
-    let said = ana.stax(["secrets", "uninstall"]).ok().prints("removed    diff driver; merge driver\n");
-    said.shows(&format!("{} calls stax in line {number}", ana.path(manager.file).display()));
+    let number = files
+        .lines()
+        .position(|line| line.contains("stax secrets verify --staged"))
+        .expect("a line")
+        + 1;
+    let said = ana
+        .stax(["secrets", "uninstall"])
+        .ok()
+        .prints("removed    diff driver; merge driver\n");
+    said.shows(&format!(
+        "{} calls stax in line {number}",
+        ana.path(manager.file).display()
+    ));
     assert_eq!(ana.read(manager.file), files);
     ana.sh(manager.stop).ok();
     ana.sh(
         "git rm -rqf lefthook.yml .pre-commit-config.yaml prek.toml .husky --ignore-unmatch; rm -rf .husky",
     )
     .ok();
-    ana.stax(["secrets", "install"]).ok().prints("hooks pre-commit, pre-merge-commit, pre-push, commit-msg");
+    ana.stax(["secrets", "install"])
+        .ok()
+        .prints("hooks pre-commit, pre-merge-commit, pre-push, commit-msg");
     ana.git(["commit", "-qm", "chore: without a manager"]).ok();
     change(&ana, false);
     refused(ana.git(["commit", "-qam", "wip"]));
@@ -241,7 +283,14 @@ fn what_install_prints_is_a_whole_configuration() {
         let ana = with_manager(&sandbox, name);
         if name == "prek" {
             // what pre-commit reads prek reads as well: the hooks tell whose they are
-            ana.write(file, if file.ends_with("toml") { "repos = []" } else { "repos: []" });
+            ana.write(
+                file,
+                if file.ends_with("toml") {
+                    "repos = []"
+                } else {
+                    "repos: []"
+                },
+            );
             ana.sh("prek install").ok();
         }
         ana.write(file, "");
@@ -249,7 +298,9 @@ fn what_install_prints_is_a_whole_configuration() {
         obey(&ana, &said);
         let config = ana.read(file);
         println!("{file}\n{config}");
-        NAMES.iter().for_each(|name| assert_eq!(state(&ana, name), "chained", "{config}"));
+        NAMES
+            .iter()
+            .for_each(|name| assert_eq!(state(&ana, name), "chained", "{config}"));
         ana.commit_all("chore: stax checks");
         ana.git(["push", "-q"]).ok();
         change(&ana, false);
@@ -270,12 +321,17 @@ fn of_two_managers_the_one_that_git_runs_is_told_and_the_other_named() {
         let (_sandbox, ana) = managed(runs);
         ana.write(idle.file, idle.text);
         let said = ana.stax(["secrets", "install"]).ok();
-        said.shows(&format!("{name} runs the hooks of")).shows(&format!("{} is there too", idle.file));
+        said.shows(&format!("{name} runs the hooks of"))
+            .shows(&format!("{} is there too", idle.file));
     }
     let (_sandbox, ana) = managed(&HUSKY);
     ana.write("lefthook.yml", LEFTHOOK.text);
-    let said = ana.stax(["secrets", "install"]).ok().shows("husky runs the hooks of");
-    said.shows("lefthook.yml is there too").hides("lefthook install");
+    let said = ana
+        .stax(["secrets", "install"])
+        .ok()
+        .shows("husky runs the hooks of");
+    said.shows("lefthook.yml is there too")
+        .hides("lefthook install");
 }
 
 #[test]
@@ -283,7 +339,12 @@ fn of_a_push_of_several_branches_pre_commit_tells_of_one_and_install_says_so() {
     for (manager, name) in [(&PRE_COMMIT, "pre-commit"), (&PREK, "prek")] {
         let (_sandbox, ana) = managed(manager);
         let said = ana.stax(["secrets", "install"]).ok();
-        obey(&ana, &said.shows(&format!("of a push of several branches {name} hands on the first")));
+        obey(
+            &ana,
+            &said.shows(&format!(
+                "of a push of several branches {name} hands on the first"
+            )),
+        );
         ana.commit_all("chore: stax checks");
         ana.git(["push", "-q"]).ok();
         ana.git(["branch", "other"]).ok();
@@ -307,7 +368,10 @@ fn with_lfs(sandbox: &Sandbox) -> Person {
     fs::create_dir(&folder).expect("a folder");
     fs::rename(script, folder.join("git-lfs")).expect("a program");
     let path = std::env::var("PATH").unwrap_or_default();
-    let stax = std::path::Path::new(env!("CARGO_BIN_EXE_stax")).parent().expect("its folder").display();
+    let stax = std::path::Path::new(env!("CARGO_BIN_EXE_stax"))
+        .parent()
+        .expect("its folder")
+        .display();
     sandbox.with("PATH", format!("{}:{stax}:{path}", folder.display()))
 }
 
@@ -316,16 +380,23 @@ fn lfs_gets_its_list(ana: &Person) {
     change(ana, false);
     ana.git(["commit", "--no-verify", "-qam", "wip"]).ok();
     refused(ana.git(["push", "-q"]));
-    assert!(!ana.home.join("lfs-args").exists(), "git lfs uploads what is not pushed");
+    assert!(
+        !ana.home.join("lfs-args").exists(),
+        "git lfs uploads what is not pushed"
+    );
     ana.git(["reset", "-q", "--hard", "HEAD~"]).ok();
     ana.set("PORT", "6543").ok();
     ana.git(["commit", "-qam", "honest"]).ok();
     let id = |name: &str| ana.git(["rev-parse", name]).ok().stdout.trim().to_owned();
     let (new, old) = (id("HEAD"), id("origin/main"));
     ana.git(["push", "-q"]).ok();
-    let told = |name: &str| fs::read_to_string(ana.home.join(name)).expect("what git lfs was given");
+    let told =
+        |name: &str| fs::read_to_string(ana.home.join(name)).expect("what git lfs was given");
     assert_eq!(told("lfs-args"), "pre-push origin ../origin.git\n");
-    assert_eq!(told("lfs-stdin"), format!("refs/heads/main {new} refs/heads/main {old}\n"));
+    assert_eq!(
+        told("lfs-stdin"),
+        format!("refs/heads/main {new} refs/heads/main {old}\n")
+    );
     // nothing to push
     ana.git(["push", "-q"]).ok();
     assert_eq!(told("lfs-stdin"), "");
@@ -337,7 +408,9 @@ fn the_hook_of_git_lfs_gets_its_list_behind_our_block() {
     let ana = with_lfs(&sandbox);
     ana.write(".git/hooks/pre-push", LFS);
     ana.sh("chmod +x .git/hooks/pre-push").ok();
-    ana.stax(["secrets", "install"]).ok().prints("a block in your hooks pre-push");
+    ana.stax(["secrets", "install"])
+        .ok()
+        .prints("a block in your hooks pre-push");
     lfs_gets_its_list(&ana);
     ana.stax(["secrets", "uninstall"]).ok();
     assert_eq!(ana.read(".git/hooks/pre-push"), LFS);
@@ -350,12 +423,20 @@ fn the_hook_of_git_lfs_gets_its_list_in_a_folder_of_scripts_too() {
         let ana = with_lfs(&sandbox);
         ana.git(["config", "core.hooksPath", "scripts"]).ok();
         ana.write("scripts/pre-push", LFS.replace("#!/bin/sh", shell));
-        ana.write("scripts/pre-commit", format!("{shell}\necho own-hook-ran\n"));
+        ana.write(
+            "scripts/pre-commit",
+            format!("{shell}\necho own-hook-ran\n"),
+        );
         ana.sh("chmod +x scripts/*").ok();
-        let said = ana.stax(["secrets", "install"]).ok().shows("which reads the references as well");
+        let said = ana
+            .stax(["secrets", "install"])
+            .ok()
+            .shows("which reads the references as well");
         obey(&ana, &said);
         ana.git(["add", "--all"]).ok();
-        ana.git(["commit", "-qm", "chore: hooks"]).ok().shows("own-hook-ran");
+        ana.git(["commit", "-qm", "chore: hooks"])
+            .ok()
+            .shows("own-hook-ran");
         ana.git(["push", "-q"]).ok();
         fs::remove_file(ana.home.join("lfs-args")).expect("what the first push noted");
         lfs_gets_its_list(&ana);
@@ -373,7 +454,11 @@ fn our_hook_counts_where_a_manager_moved_it_aside_and_runs_it() {
         ana.write(manager.file, manager.text);
         ana.sh(manager.start).ok();
         ana.commit_all("chore: hooks");
-        assert!(ana.path(".git/hooks/pre-commit.legacy").exists(), "{} moved nothing", manager.name);
+        assert!(
+            ana.path(".git/hooks/pre-commit.legacy").exists(),
+            "{} moved nothing",
+            manager.name
+        );
         assert_eq!(state(&ana, "pre-commit"), "chained");
         let status = ana.stax(["secrets", "status"]).ok();
         status
@@ -396,12 +481,20 @@ fn the_advised_line_stops_a_script_that_gets_no_block() {
     for first in ["#!/bin/sh -f\n", ""] {
         let sandbox = without_hooks();
         for name in NAMES {
-            sandbox.write(&format!(".git/hooks/{name}"), format!("{first}echo own-hook-ran >&2\nexit 0\n"));
+            sandbox.write(
+                &format!(".git/hooks/{name}"),
+                format!("{first}echo own-hook-ran >&2\nexit 0\n"),
+            );
         }
         sandbox.sh("chmod +x .git/hooks/*").ok();
-        let said = sandbox.stax(["secrets", "install"]).ok().shows("is not stax's and was left alone");
+        let said = sandbox
+            .stax(["secrets", "install"])
+            .ok()
+            .shows("is not stax's and was left alone");
         obey(&sandbox, &said);
-        NAMES.iter().for_each(|name| assert_eq!(state(&sandbox, name), "chained"));
+        NAMES
+            .iter()
+            .for_each(|name| assert_eq!(state(&sandbox, name), "chained"));
         is_guarded(&sandbox);
     }
     let sandbox = without_hooks();

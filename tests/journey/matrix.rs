@@ -1,5 +1,6 @@
-//! What git commands show of a secret file, to whom, and how they end: with a key, without one, over a damaged
-//! file, and where stax is missing. The rows are what is tested and what `docs/git.md` says.
+//! What git commands show of a secret file, to whom, and how they end: with a key, without one,
+//! over a damaged file, and where stax is missing. The rows are what is tested and what
+//! `docs/git.md` says.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -25,11 +26,16 @@ enum State {
     Missing,
 }
 
-/// The store with the canary; `other` gives it another value, `main` gives it `OLD`, the work tree `NEW`.
-/// A line with `REST` comes to `zz.txt` behind it each time.
+/// The store with the canary; `other` gives it another value, `main` gives it `OLD`, the work tree
+/// `NEW`. A line with `REST` comes to `zz.txt` behind it each time.
 fn repository(state: State) -> (Sandbox, Person) {
     let sandbox = Sandbox::with_store();
-    let append = |line: &str| sandbox.write("zz.txt", format!("{}{REST} {line}\n", sandbox.read("zz.txt")));
+    let append = |line: &str| {
+        sandbox.write(
+            "zz.txt",
+            format!("{}{REST} {line}\n", sandbox.read("zz.txt")),
+        )
+    };
     let commit = |value: &str, branch: &str| {
         sandbox.set("STRIPE_SECRET_KEY", value).ok();
         append(branch);
@@ -44,8 +50,20 @@ fn repository(state: State) -> (Sandbox, Person) {
     if state == State::Damaged {
         // one that a merge left, and one that a full disk left
         let text = sandbox.read(PROD);
-        sandbox.write(PROD, format!("<<<<<<< ours\n{text}=======\n{text}>>>>>>> theirs\n"));
-        sandbox.git(["commit", "--quiet", "--no-verify", "--all", "--amend", "--no-edit"]).ok();
+        sandbox.write(
+            PROD,
+            format!("<<<<<<< ours\n{text}=======\n{text}>>>>>>> theirs\n"),
+        );
+        sandbox
+            .git([
+                "commit",
+                "--quiet",
+                "--no-verify",
+                "--all",
+                "--amend",
+                "--no-edit",
+            ])
+            .ok();
         sandbox.write(PROD, &text[..700]);
     } else {
         sandbox.set("STRIPE_SECRET_KEY", NEW).ok();
@@ -62,8 +80,15 @@ fn repository(state: State) -> (Sandbox, Person) {
 /// The drivers and hooks of a stax that is gone since.
 fn without_stax(sandbox: &Sandbox) -> Person {
     let copy = sandbox.place().join("stax");
-    // by a child: a file that this process has open for writing is inherited by what another test starts meanwhile
-    sandbox.run("cp", [env!("CARGO_BIN_EXE_stax").as_ref(), copy.as_os_str()], b"").ok();
+    // by a child: a file that this process has open for writing is inherited by what another test
+    // starts meanwhile
+    sandbox
+        .run(
+            "cp",
+            [env!("CARGO_BIN_EXE_stax").as_ref(), copy.as_os_str()],
+            b"",
+        )
+        .ok();
     sandbox.run(&copy, ["secrets", "install"], b"").ok();
     fs::remove_file(&copy).expect("the copy");
     sandbox.with("PATH", std::env::var_os("PATH").unwrap_or_default())
@@ -71,8 +96,7 @@ fn without_stax(sandbox: &Sandbox) -> Person {
 
 /// Editors that show what git shows them, and then do what people do.
 fn with_editors(person: &Person) -> Person {
-    let done =
-        r#"cat "$1"; { echo subject; cat "$1"; } > "$HOME/new"; cat "$HOME/new" > "$1"; rm "$HOME/new""#;
+    let done = r#"cat "$1"; { echo subject; cat "$1"; } > "$HOME/new"; cat "$HOME/new" > "$1"; rm "$HOME/new""#;
     person
         .with("EDITOR_DONE", person.script(done))
         .with("EDITOR_IDLE", person.script(r#"cat "$1""#))
@@ -87,7 +111,11 @@ fn check(row: &Row, cell: &Cell, person: &Person, place: &Path) -> Vec<String> {
     if !row.before.is_empty() {
         there.sh(&format!("set -e\n{}", words(row.before))).ok();
     }
-    let editor = if row.editor.is_empty() { "" } else { "GIT_EDITOR=$" };
+    let editor = if row.editor.is_empty() {
+        ""
+    } else {
+        "GIT_EDITOR=$"
+    };
     let command = format!("{editor}{} {}", row.editor, words(row.command));
     // to each hunk that a command may ask for
     let output = there.run("sh", ["-c", &command], "n\n".repeat(50).as_bytes());
@@ -97,11 +125,20 @@ fn check(row: &Row, cell: &Cell, person: &Person, place: &Path) -> Vec<String> {
             wrong.push(format!("`{}` {}: {what}", row.command, row.when));
         }
     };
-    expect(output.code == cell.code, format!("exit code {}, not {}\n{output}", output.code, cell.code));
-    expect(shows == cell.shows, format!("shows {shows:?}, not {:?}\n{output}", cell.shows));
+    expect(
+        output.code == cell.code,
+        format!("exit code {}, not {}\n{output}", output.code, cell.code),
+    );
+    expect(
+        shows == cell.shows,
+        format!("shows {shows:?}, not {:?}\n{output}", cell.shows),
+    );
     let lost = cell.shows != Shows::NOTHING && row.is_whole() && !output.stdout.contains(REST);
     expect(!lost, format!("lost what stands behind the file\n{output}"));
-    expect(!output.stderr.contains("fatal"), format!("git stopped\n{output}"));
+    expect(
+        !output.stderr.contains("fatal"),
+        format!("git stopped\n{output}"),
+    );
     if !row.only_reads() {
         wrong.extend(left_behind(&there));
     }
@@ -111,14 +148,21 @@ fn check(row: &Row, cell: &Cell, person: &Person, place: &Path) -> Vec<String> {
 /// Where a value is left: in a file, or in an object.
 fn left_behind(person: &Person) -> Vec<String> {
     let holds = |path: &Path| fs::read(path).is_ok_and(|bytes| contains(&bytes, b"canary-"));
-    let files = [&person.dir, &person.home.join("tmp")].map(|place| files_beneath(place)).concat();
-    let mut left: Vec<_> =
-        files.iter().filter(|path| holds(path)).map(|path| path.display().to_string()).collect();
+    let files = [&person.dir, &person.home.join("tmp")]
+        .map(|place| files_beneath(place))
+        .concat();
+    let mut left: Vec<_> = files
+        .iter()
+        .filter(|path| holds(path))
+        .map(|path| path.display().to_string())
+        .collect();
     let objects = person.sh("git cat-file --batch-all-objects --batch").ok();
     if contains(&objects.bytes, b"canary-") {
         left.push(format!("an object of {}", person.dir.display()));
     }
-    left.iter().map(|place| format!("a value is left in {place}")).collect()
+    left.iter()
+        .map(|place| format!("a value is left in {place}"))
+        .collect()
 }
 
 /// What stands in the output.
@@ -142,14 +186,30 @@ fn every_row(state: State) {
     assert!(sandbox.read(PROD).contains("STRIPE_SECRET_KEY: ENC["));
     let mut wrong = Vec::new();
     for (number, row) in rows::ALL.iter().flat_map(|(_, rows)| *rows).enumerate() {
-        let place = if row.only_reads() { "repo".to_owned() } else { format!("copy-{number}") };
+        let place = if row.only_reads() {
+            "repo".to_owned()
+        } else {
+            format!("copy-{number}")
+        };
         if !row.only_reads() {
-            sandbox.run("cp", ["-a", ".", &format!("../{place}")], b"").ok();
+            sandbox
+                .run("cp", ["-a", ".", &format!("../{place}")], b"")
+                .ok();
         }
-        wrong.extend(check(row, row.cell(state), &person, &sandbox.place().join(place)));
+        wrong.extend(check(
+            row,
+            row.cell(state),
+            &person,
+            &sandbox.place().join(place),
+        ));
     }
     wrong.extend(left_behind(&person));
-    assert!(wrong.is_empty(), "{} are wrong\n{}", wrong.len(), wrong.join("\n\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} are wrong\n{}",
+        wrong.len(),
+        wrong.join("\n\n")
+    );
 }
 
 #[test]
@@ -180,7 +240,10 @@ fn the_git_page_is_up_to_date() {
         fs::write(path, page()).expect("docs/git.md");
     }
     let text = fs::read_to_string(path).unwrap_or_default();
-    assert!(text == page(), "docs/git.md is old; run: STAX_WRITE_DOCS=1 cargo test git_page");
+    assert!(
+        text == page(),
+        "docs/git.md is old; run: STAX_WRITE_DOCS=1 cargo test git_page"
+    );
 }
 
 fn page() -> String {
@@ -189,7 +252,12 @@ fn page() -> String {
         let _ = writeln!(page, "| **{title}** | | | | | |");
         for row in *rows {
             let comma = if row.when.is_empty() { "" } else { ", " };
-            let _ = write!(page, "| `{}`{comma}{} ", row.command.replace('|', "\\|"), row.when);
+            let _ = write!(
+                page,
+                "| `{}`{comma}{} ",
+                row.command.replace('|', "\\|"),
+                row.when
+            );
             for state in [State::Key, State::Keyless, State::Damaged, State::Missing] {
                 let _ = write!(page, "| {} ", row.cell(state).text());
             }
@@ -204,7 +272,9 @@ fn page() -> String {
 #[test]
 fn a_row_cannot_hold_by_accident() {
     let says = |stdout: &str| {
-        let output = std::process::Command::new("printf").args(["%s", stdout]).output();
+        let output = std::process::Command::new("printf")
+            .args(["%s", stdout])
+            .output();
         shown(&Output::new(String::new(), output.expect("printf")))
     };
     assert_eq!(says(CANARY), Shows::VALUES);

@@ -9,7 +9,8 @@ use rexpect::session::{PtySession, spawn_command};
 
 use crate::support::{CANARY, PROD, Person, Sandbox};
 
-/// A program of this name, first in the PATH, that writes down how it was called and then runs `script`.
+/// A program of this name, first in the PATH, that writes down how it was called and then runs
+/// `script`.
 fn program(person: &Person, name: &str, script: &str) -> Person {
     let bin = person.home.join("bin");
     fs::create_dir_all(&bin).expect("a folder of programs");
@@ -33,7 +34,10 @@ fn notes(person: &Person) -> String {
 /// The words behind the name of the program, less the file.
 fn words(person: &Person) -> String {
     let notes = notes(person);
-    let words: Vec<&str> = notes.lines().filter_map(|line| line.strip_prefix("word ")).collect();
+    let words: Vec<&str> = notes
+        .lines()
+        .filter_map(|line| line.strip_prefix("word "))
+        .collect();
     words[..words.len() - 1].join(" ")
 }
 
@@ -59,10 +63,18 @@ fn vim_is_told_after_its_own_settings_to_keep_nothing() {
         ("gvim", format!("{VIM} -f")),
         (&format!("{}/vi", bin.display()), VIM.to_owned()),
     ] {
-        person.with("EDITOR", editor).stax(["secrets", "edit"]).ok().hides("may keep");
+        person
+            .with("EDITOR", editor)
+            .stax(["secrets", "edit"])
+            .ok()
+            .hides("may keep");
         assert_eq!(words(&person), added, "{editor}");
         assert!(notes(&person).contains("\nquiet"), "{editor}");
-        assert_eq!(sandbox.holders_of(CANARY), Vec::<PathBuf>::new(), "{editor}");
+        assert_eq!(
+            sandbox.holders_of(CANARY),
+            Vec::<PathBuf>::new(),
+            "{editor}"
+        );
     }
 }
 
@@ -80,16 +92,38 @@ fn a_vi_that_is_no_vim_gets_no_words_that_it_does_not_know() {
 #[test]
 fn nano_emacs_and_those_that_cannot_be_told() {
     let sandbox = Sandbox::with_store();
-    let person =
-        program(&sandbox, "nano", "cp \"$last\" \"$TMPDIR/x\"; cp \"$last\" \"$XDG_DATA_HOME/search\"");
-    person.with("VISUAL", "nano -B").stax(["secrets", "edit"]).ok();
-    assert!(words(&person).starts_with("-B -I -w -E -T 2 --backupdir=/"), "{}", words(&person));
-    let person = program(&person, "emacs", "grep -q kill-emacs-hook \"$STAX_EDIT/quiet.el\" || exit 9");
-    person.with("SOPS_EDITOR", "emacs -nw").stax(["secrets", "edit"]).ok();
+    let person = program(
+        &sandbox,
+        "nano",
+        "cp \"$last\" \"$TMPDIR/x\"; cp \"$last\" \"$XDG_DATA_HOME/search\"",
+    );
+    person
+        .with("VISUAL", "nano -B")
+        .stax(["secrets", "edit"])
+        .ok();
+    assert!(
+        words(&person).starts_with("-B -I -w -E -T 2 --backupdir=/"),
+        "{}",
+        words(&person)
+    );
+    let person = program(
+        &person,
+        "emacs",
+        "grep -q kill-emacs-hook \"$STAX_EDIT/quiet.el\" || exit 9",
+    );
+    person
+        .with("SOPS_EDITOR", "emacs -nw")
+        .stax(["secrets", "edit"])
+        .ok();
     assert!(words(&person).starts_with("-nw -l /") && words(&person).ends_with("/quiet.el"));
-    for (name, what) in [("emacsclient", "the running Emacs"), ("code", "its local history")] {
+    for (name, what) in [
+        ("emacsclient", "the running Emacs"),
+        ("code", "its local history"),
+    ] {
         let person = program(&person, name, "exit 0").with("EDITOR", format!("{name} --wait"));
-        let told = format!("note: {name} may keep a copy of the text ({what}), which stax cannot switch off");
+        let told = format!(
+            "note: {name} may keep a copy of the text ({what}), which stax cannot switch off"
+        );
         person.stax(["secrets", "edit"]).ok().says(&told);
         assert_eq!(words(&person), "--wait");
         // a server is found by the variables of its user
@@ -110,9 +144,15 @@ fn stax_writes_no_core_file_and_its_programs_may() {
     person.sh(&format!("{wide}; stax secrets edit")).ok();
     let notes = notes(&person);
     assert!(notes.contains(&format!("\ncore {own}")), "{own}: {notes}");
-    let limit = notes.lines().find(|line| line.starts_with("Max core file size")).expect("the limit of stax");
+    let limit = notes
+        .lines()
+        .find(|line| line.starts_with("Max core file size"))
+        .expect("the limit of stax");
     assert_eq!(limit.split_whitespace().nth(4), Some("0"), "{limit}");
-    person.sh(&format!("{wide}; stax secrets exec -- sh -c 'ulimit -c'")).ok().prints_exactly(&own);
+    person
+        .sh(&format!("{wide}; stax secrets exec -- sh -c 'ulimit -c'"))
+        .ok()
+        .prints_exactly(&own);
 }
 
 fn at_a_terminal(person: &Person, script: &str) -> PtySession {
@@ -133,11 +173,18 @@ fn prompted(person: &Person, before: &str, after: &str) -> PtySession {
 fn a_signal_at_the_hidden_prompt_leaves_a_terminal_that_shows_what_is_typed() {
     let sandbox = Sandbox::with_store();
     for (key, name) in [('c', "INT"), ('\\', "QUIT")] {
-        let mut terminal = prompted(&sandbox, &format!("stty echo; trap : {name};"), "stty -a; echo over");
+        let mut terminal = prompted(
+            &sandbox,
+            &format!("stty echo; trap : {name};"),
+            "stty -a; echo over",
+        );
         terminal.send("canary-half").expect("half a value");
         terminal.send_control(key).expect("a signal");
         let seen = terminal.exp_string("over").expect("the shell goes on");
-        assert!(seen.contains(" echo ") && !seen.contains("-echo "), "{name}: {seen}");
+        assert!(
+            seen.contains(" echo ") && !seen.contains("-echo "),
+            "{name}: {seen}"
+        );
         assert!(!seen.contains("canary-half"), "{name}: {seen}");
     }
     sandbox.get("NEW").exits(1);
@@ -147,12 +194,21 @@ fn a_signal_at_the_hidden_prompt_leaves_a_terminal_that_shows_what_is_typed() {
 fn several_lines_at_the_prompt_are_refused_and_reach_no_shell() {
     let sandbox = Sandbox::with_store();
     let pasted = "-----BEGIN KEY-----\rMIIBVgIBADANBg\r-----END KEY-----";
-    for text in [format!("{pasted}\r"), pasted.to_owned(), format!("\r{pasted}\r")] {
+    for text in [
+        format!("{pasted}\r"),
+        pasted.to_owned(),
+        format!("\r{pasted}\r"),
+    ] {
         let mut terminal = prompted(&sandbox, "", "read -r line; echo \"[$line]\"");
         terminal.send(&text).expect("a paste");
         terminal.flush().expect("a paste");
-        let seen = terminal.exp_string("--from-file PATH").expect("the other ways");
-        assert!(seen.contains("more were pasted; nothing was stored"), "{seen}");
+        let seen = terminal
+            .exp_string("--from-file PATH")
+            .expect("the other ways");
+        assert!(
+            seen.contains("more were pasted; nothing was stored"),
+            "{seen}"
+        );
         assert!(seen.contains("| stax secrets set NEW; or"), "{seen}");
         terminal.send_line("typed").expect("a line for the shell");
         terminal.exp_string("[typed]").expect("only what was typed");
@@ -166,14 +222,28 @@ fn nothing_typed_and_nothing_piped_is_no_value() {
     let before = sandbox.bytes(PROD);
     sandbox.write("nothing.txt", "");
     let hint = "hint: if that is meant: stax secrets set STRIPE_SECRET_KEY --empty\n";
-    sandbox.sh("false | stax secrets set STRIPE_SECRET_KEY").exits(2).says("is empty").says(hint);
-    sandbox.sh("echo | stax secrets set STRIPE_SECRET_KEY").exits(2).says(hint);
-    sandbox.stax(["secrets", "set", "PORT", "--from-file", "nothing.txt"]).exits(2).says("is empty");
+    sandbox
+        .sh("false | stax secrets set STRIPE_SECRET_KEY")
+        .exits(2)
+        .says("is empty")
+        .says(hint);
+    sandbox
+        .sh("echo | stax secrets set STRIPE_SECRET_KEY")
+        .exits(2)
+        .says(hint);
+    sandbox
+        .stax(["secrets", "set", "PORT", "--from-file", "nothing.txt"])
+        .exits(2)
+        .says("is empty");
     let mut terminal = prompted(&sandbox, "", "");
     terminal.send_line("").expect("Enter");
-    terminal.exp_string("is empty; nothing was changed").expect("an error");
+    terminal
+        .exp_string("is empty; nothing was changed")
+        .expect("an error");
     assert_eq!(before, sandbox.bytes(PROD));
-    sandbox.stax(["secrets", "set", "STRIPE_SECRET_KEY", "--empty"]).ok();
+    sandbox
+        .stax(["secrets", "set", "STRIPE_SECRET_KEY", "--empty"])
+        .ok();
     sandbox.get("STRIPE_SECRET_KEY").ok().prints_exactly("\n");
 }
 
@@ -183,8 +253,14 @@ fn an_import_empties_no_value_unasked() {
     let before = sandbox.bytes(PROD);
     sandbox.write(".env.example", "STRIPE_SECRET_KEY=\nNEW=1\n");
     let import = ["secrets", "import", ".env.example"];
-    sandbox.stax(import).exits(2).says("`STRIPE_SECRET_KEY` would become empty; if that is meant: --empty");
-    sandbox.sh("false | stax secrets import -").ok().says("nothing changed");
+    sandbox
+        .stax(import)
+        .exits(2)
+        .says("`STRIPE_SECRET_KEY` would become empty; if that is meant: --empty");
+    sandbox
+        .sh("false | stax secrets import -")
+        .ok()
+        .says("nothing changed");
     assert_eq!(before, sandbox.bytes(PROD));
     sandbox.stax(import.iter().chain(&["--empty"])).ok();
     sandbox.get("STRIPE_SECRET_KEY").ok().prints_exactly("\n");
@@ -193,9 +269,19 @@ fn an_import_empties_no_value_unasked() {
 #[test]
 fn an_agent_sees_masks_in_a_diff_and_what_it_asks_for() {
     let sandbox = Sandbox::with_store();
-    for name in ["CLINE_ACTIVE", "AUGMENT_AGENT", "COPILOT_CLI", "OPENCODE_CLIENT", "ROO_ACTIVE"] {
+    for name in [
+        "CLINE_ACTIVE",
+        "AUGMENT_AGENT",
+        "COPILOT_CLI",
+        "OPENCODE_CLIENT",
+        "ROO_ACTIVE",
+    ] {
         let agent = sandbox.with(name, "true");
-        agent.git(["log", "-p"]).ok().prints("STRIPE_SECRET_KEY").hides(CANARY);
+        agent
+            .git(["log", "-p"])
+            .ok()
+            .prints("STRIPE_SECRET_KEY")
+            .hides(CANARY);
         agent.get("STRIPE_SECRET_KEY").ok().prints(CANARY);
     }
     sandbox.git(["log", "-p"]).ok().prints(CANARY);
@@ -211,15 +297,28 @@ fn letters_that_nobody_sees_are_escaped_in_every_output() {
     let shown = "A\\u{e0100}B\\u{ad}\\u{3164}\\u{34f}C\\u{200d}";
     let log = author.stax(["secrets", "log"]).ok().prints(shown);
     log.hides("\u{3164}").hides("\u{ad}").hides("\u{e0100}");
-    let json = author.stax(["secrets", "log", "--json"]).ok().prints("\\u3164").hides("\u{3164}");
-    assert!(json.hides("\u{34f}").json().to_string().contains(hidden), "the JSON says the same name");
+    let json = author
+        .stax(["secrets", "log", "--json"])
+        .ok()
+        .prints("\\u3164")
+        .hides("\u{3164}");
+    assert!(
+        json.hides("\u{34f}").json().to_string().contains(hidden),
+        "the JSON says the same name"
+    );
     author.stax(["secrets", "blame"]).ok().hides("\u{3164}");
     // a key and a value of a document, in a diff and in findings
     author.write(PROD, format!("K\u{115f}: {hidden}\n{}", author.read(PROD)));
     author.git(["add", PROD]).ok();
     for format in ["text", "json", "sarif", "github"] {
-        let found = author.stax(["secrets", "verify", "--format", format]).exits(1);
+        let found = author
+            .stax(["secrets", "verify", "--format", format])
+            .exits(1);
         found.prints("115f").hides("\u{115f}").hides("\u{3164}");
     }
-    author.git(["diff", "--cached"]).ok().prints("3164").hides("\u{3164}");
+    author
+        .git(["diff", "--cached"])
+        .ok()
+        .prints("3164")
+        .hides("\u{3164}");
 }

@@ -41,13 +41,21 @@ fn installed(person: &Person, shell: &str) -> bool {
 #[test]
 fn every_value_survives_eval_in_every_shell() {
     let sandbox = hostile();
-    let names: String = (0..HOSTILE.len()).map(|number| format!(" \"$K{number}\"")).collect();
+    let names: String = (0..HOSTILE.len())
+        .map(|number| format!(" \"$K{number}\""))
+        .collect();
     let script = format!("eval \"$(stax secrets export)\" && printf '%s\\0'{names}");
-    let expected: Vec<u8> = HOSTILE.iter().flat_map(|value| [value.as_bytes(), b"\0"].concat()).collect();
+    let expected: Vec<u8> = HOSTILE
+        .iter()
+        .flat_map(|value| [value.as_bytes(), b"\0"].concat())
+        .collect();
     assert!(installed(&sandbox, "bash"), "install bash to run the tests");
     for shell in ["sh", "bash", "dash", "zsh", "ksh"] {
         if installed(&sandbox, shell) {
-            sandbox.run(shell, ["-c", &script], b"").ok().prints_exactly(&expected);
+            sandbox
+                .run(shell, ["-c", &script], b"")
+                .ok()
+                .prints_exactly(&expected);
         }
     }
     assert!(!sandbox.path("pwned").exists());
@@ -64,9 +72,12 @@ fn exported_values_reach_child_processes() {
 #[test]
 fn numbers_and_booleans_are_written_plainly() {
     let sandbox = Sandbox::initialised();
-    for (key, value, kind) in
-        [("N", "1000000", "int"), ("F", "1500000.5", "float"), ("T", "true", "bool"), ("S", "yes", "string")]
-    {
+    for (key, value, kind) in [
+        ("N", "1000000", "int"),
+        ("F", "1500000.5", "float"),
+        ("T", "true", "bool"),
+        ("S", "yes", "string"),
+    ] {
         let output = match kind {
             "string" => sandbox.set(key, value),
             kind => sandbox.set_typed(key, value, kind),
@@ -74,13 +85,18 @@ fn numbers_and_booleans_are_written_plainly() {
         output.ok();
     }
     let script = "eval \"$(stax secrets export)\"; echo \"$N $F $T $S\"";
-    sandbox.sh(script).ok().prints_exactly("1000000 1500000.5 true yes\n");
+    sandbox
+        .sh(script)
+        .ok()
+        .prints_exactly("1000000 1500000.5 true yes\n");
 }
 
 #[test]
 fn dotenv_export_gives_one_line_a_key() {
     let sandbox = Sandbox::with_store();
-    let output = sandbox.stax(["secrets", "export", "--format", "dotenv"]).ok();
+    let output = sandbox
+        .stax(["secrets", "export", "--format", "dotenv"])
+        .ok();
     assert_eq!(output.stdout.lines().count(), 3, "{output}");
     output.prints("STRIPE_SECRET_KEY=").prints(CANARY);
 }
@@ -108,7 +124,11 @@ fn names_that_load_code_are_refused_when_set() {
     let before = sandbox.bytes(PROD);
     for name in LOADER_NAMES {
         for value in ["canary-evil.so", ""] {
-            let output = sandbox.set(name, value).exits(2).one_error().hides("canary");
+            let output = sandbox
+                .set(name, value)
+                .exits(2)
+                .one_error()
+                .hides("canary");
             output.says(&format!("if you mean it: stax allow env {name}"));
         }
     }
@@ -118,33 +138,60 @@ fn names_that_load_code_are_refused_when_set() {
 #[test]
 fn names_of_credentials_pass() {
     let sandbox = Sandbox::with_store();
-    let names = ["GITHUB_CLIENT_SECRET", "SSH_PRIVATE_KEY", "KUBECONFIG", "HTTPS_PROXY", "GITHUB_TOKEN"];
+    let names = [
+        "GITHUB_CLIENT_SECRET",
+        "SSH_PRIVATE_KEY",
+        "KUBECONFIG",
+        "HTTPS_PROXY",
+        "GITHUB_TOKEN",
+    ];
     for name in names {
         sandbox.set(name, "x").ok();
     }
     let output = sandbox.stax(["secrets", "export"]).ok();
-    names.iter().fold(output, |output, name| output.prints(name));
+    names
+        .iter()
+        .fold(output, |output, name| output.prints(name));
 }
 
 #[test]
 fn a_loader_name_written_by_another_tool_stops_the_whole_export() {
     let sandbox = Sandbox::with_store();
-    sandbox.sops(["set", PROD, r#"["LD_PRELOAD"]"#, r#""canary-evil.so""#]).ok();
+    sandbox
+        .sops(["set", PROD, r#"["LD_PRELOAD"]"#, r#""canary-evil.so""#])
+        .ok();
     for format in ["shell", "dotenv"] {
-        let output = sandbox.stax(["secrets", "export", "--format", format]).fails().one_error();
+        let output = sandbox
+            .stax(["secrets", "export", "--format", format])
+            .fails()
+            .one_error();
         output.says("stax allow env LD_PRELOAD").hides(CANARY);
     }
-    sandbox.stax(["secrets", "exec", "--", "true"]).fails().one_error().says("LD_PRELOAD");
+    sandbox
+        .stax(["secrets", "exec", "--", "true"])
+        .fails()
+        .one_error()
+        .says("LD_PRELOAD");
     sandbox.stax(["allow", "env", "LD_PRELOAD"]).ok();
-    sandbox.stax(["secrets", "export"]).ok().prints("LD_PRELOAD").prints(CANARY);
+    sandbox
+        .stax(["secrets", "export"])
+        .ok()
+        .prints("LD_PRELOAD")
+        .prints(CANARY);
 }
 
 #[test]
 fn a_name_that_is_no_variable_stops_the_whole_export() {
     for name in ["A-B", "1A", "A B", "A;touch pwned", "A=$(touch pwned)", "é"] {
         let sandbox = Sandbox::with_store();
-        sandbox.sops(["set", PROD, &format!(r#"["{name}"]"#), r#""x""#]).ok();
-        sandbox.stax(["secrets", "export"]).fails().one_error().hides(CANARY);
+        sandbox
+            .sops(["set", PROD, &format!(r#"["{name}"]"#), r#""x""#])
+            .ok();
+        sandbox
+            .stax(["secrets", "export"])
+            .fails()
+            .one_error()
+            .hides(CANARY);
         sandbox.sh("eval \"$(stax secrets export)\"");
         assert!(!sandbox.path("pwned").exists(), "{name}");
     }
@@ -154,25 +201,46 @@ fn a_name_that_is_no_variable_stops_the_whole_export() {
 fn a_damaged_file_exports_nothing() {
     let sandbox = Sandbox::with_store();
     let text = sandbox.read(PROD);
-    let without: Vec<&str> = text.lines().filter(|line| !line.starts_with("PORT:")).collect();
+    let without: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.starts_with("PORT:"))
+        .collect();
     sandbox.write(PROD, without.join("\n") + "\n");
-    sandbox.stax(["secrets", "export"]).exits(4).one_error().hides(CANARY);
-    sandbox.stax(["secrets", "exec", "--", "sh", "-c", "echo ran"]).exits(4).hides("ran\n").hides(CANARY);
+    sandbox
+        .stax(["secrets", "export"])
+        .exits(4)
+        .one_error()
+        .hides(CANARY);
+    sandbox
+        .stax(["secrets", "exec", "--", "sh", "-c", "echo ran"])
+        .exits(4)
+        .hides("ran\n")
+        .hides(CANARY);
 }
 
 #[test]
 fn exec_gives_the_values_to_the_command_and_ends_as_it_ends() {
     let sandbox = Sandbox::with_store();
     let exec = |command: &[&str]| sandbox.stax([&["secrets", "exec", "--"], command].concat());
-    exec(&["printenv", "STRIPE_SECRET_KEY"]).ok().prints_exactly(format!("{CANARY}\n"));
+    exec(&["printenv", "STRIPE_SECRET_KEY"])
+        .ok()
+        .prints_exactly(format!("{CANARY}\n"));
     exec(&["sh", "-c", "exit 7"]).exits(7);
     exec(&["sh", "-c", "kill -TERM $$"]).exits(128 + 15);
     exec(&["sh", "-c", "kill -KILL $$"]).exits(128 + 9);
-    exec(&["no-such-command-anywhere"]).exits(127).one_error().hides(CANARY);
+    exec(&["no-such-command-anywhere"])
+        .exits(127)
+        .one_error()
+        .hides(CANARY);
     sandbox.write("not-executable", "text");
-    exec(&["./not-executable"]).exits(126).one_error().hides(CANARY);
+    exec(&["./not-executable"])
+        .exits(126)
+        .one_error()
+        .hides(CANARY);
     exec(&["/"]).exits(126).one_error();
-    exec(&["printf", "%s|", "a b", "", "$X", "--help"]).ok().prints_exactly("a b||$X|--help|");
+    exec(&["printf", "%s|", "a b", "", "$X", "--help"])
+        .ok()
+        .prints_exactly("a b||$X|--help|");
 }
 
 #[test]
@@ -192,15 +260,24 @@ fn exec_replaces_the_process_and_hands_stdin_through() {
 fn children_do_not_see_the_identity() {
     let sandbox = Sandbox::with_store();
     let key = std::fs::read_to_string(sandbox.key_file()).expect("the key file");
-    let secret = key.lines().find(|line| line.starts_with("AGE-SECRET-KEY-1")).expect("a key").to_string();
+    let secret = key
+        .lines()
+        .find(|line| line.starts_with("AGE-SECRET-KEY-1"))
+        .expect("a key")
+        .to_string();
     let file = sandbox.key_file();
     let people = [
         sandbox.keyless().with("SOPS_AGE_KEY", &secret),
         sandbox.keyless().with("SOPS_AGE_KEY_FILE", &file),
-        sandbox.keyless().with("SOPS_AGE_KEY_CMD", format!("cat {}", file.display())),
+        sandbox
+            .keyless()
+            .with("SOPS_AGE_KEY_CMD", format!("cat {}", file.display())),
     ];
     for person in people {
-        let output = person.stax(["secrets", "exec", "--", "env"]).ok().prints(CANARY);
+        let output = person
+            .stax(["secrets", "exec", "--", "env"])
+            .ok()
+            .prints(CANARY);
         output.hides("SOPS_AGE_KEY").hides(&secret);
         let marker = person.home.join("seen");
         let editor = person.editing(&format!("env > {}", marker.display()));
@@ -214,19 +291,28 @@ fn children_do_not_see_the_identity() {
 fn an_identity_command_runs_once_and_without_a_shell() {
     let sandbox = Sandbox::with_store();
     let log = sandbox.home.join("calls");
-    let script = sandbox.script(&format!("echo \"$SOPS_AGE_RECIPIENT\" >> {}; cat \"$1\"", log.display()));
+    let script = sandbox.script(&format!(
+        "echo \"$SOPS_AGE_RECIPIENT\" >> {}; cat \"$1\"",
+        log.display()
+    ));
     let command = format!("{} '{}'", script.display(), sandbox.key_file().display());
     let person = sandbox.keyless().with("SOPS_AGE_KEY_CMD", command);
     person.get("STRIPE_SECRET_KEY").ok().prints(CANARY);
     let calls = std::fs::read_to_string(&log).expect("it ran");
     assert_eq!(calls, format!("{}\n", sandbox.key()));
     // under git the command runs only when its user allows it
-    sandbox.git(["config", "--local", "stax.useCommand", "true"]).ok();
+    sandbox
+        .git(["config", "--local", "stax.useCommand", "true"])
+        .ok();
     person.git(["show"]).ok().hides(CANARY);
     assert_eq!(std::fs::read_to_string(&log).expect("it ran"), calls);
     person.stax(["allow", "command"]).ok();
     person.git(["show"]).ok().prints(CANARY);
     let shell = format!("cat {}; touch pwned", sandbox.key_file().display());
-    sandbox.keyless().with("SOPS_AGE_KEY_CMD", shell).get("PORT").exits(3);
+    sandbox
+        .keyless()
+        .with("SOPS_AGE_KEY_CMD", shell)
+        .get("PORT")
+        .exits(3);
     assert!(!sandbox.path("pwned").exists());
 }

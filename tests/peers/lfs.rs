@@ -10,8 +10,12 @@ fn a_push_brings_the_objects_of_git_lfs() {
     sandbox.write("large.bin", [7; 2000]);
     sandbox.commit_all("feat: a large file");
     let remote = sandbox.place().join("remote.git");
-    sandbox.git(["init", "--quiet", "--bare", remote.to_str().unwrap()]).ok();
-    sandbox.git(["remote", "add", "origin", remote.to_str().unwrap()]).ok();
+    sandbox
+        .git(["init", "--quiet", "--bare", remote.to_str().unwrap()])
+        .ok();
+    sandbox
+        .git(["remote", "add", "origin", remote.to_str().unwrap()])
+        .ok();
     sandbox.git(["push", "origin", "main"]).ok();
     assert_eq!(files_beneath(&remote.join("lfs")).len(), 1);
 }

@@ -1,5 +1,6 @@
-//! The editors themselves, each with settings of its user that keep all they can: nothing of a value stays
-//! outside the private folder. `tests/peers/run` installs them where it can; without one its test fails.
+//! The editors themselves, each with settings of its user that keep all they can: nothing of a
+//! value stays outside the private folder. `tests/peers/run` installs them where it can; without
+//! one its test fails.
 
 mod lfs;
 mod readers;
@@ -68,8 +69,11 @@ const INIT: &str = r#"
 (add-hook 'emacs-startup-hook (lambda () (setq make-backup-files t create-lockfiles t)))
 "#;
 
-const VIM_KEYS: [&str; 3] =
-    ["ggOTYPED: canary-typed-9876\x1b", "/canary-hunter2\ryy/TYPED\ryyp\"ayydd", ":wq\r"];
+const VIM_KEYS: [&str; 3] = [
+    "ggOTYPED: canary-typed-9876\x1b",
+    "/canary-hunter2\ryy/TYPED\ryyp\"ayydd",
+    ":wq\r",
+];
 
 const VIM: Editor = Editor {
     name: "vim",
@@ -80,7 +84,10 @@ const VIM: Editor = Editor {
 };
 const NVIM: Editor = Editor {
     name: "nvim",
-    settings: &[(".config/nvim/init.vim", VIMRC), (".config/nvim/plugin/late.vim", SHADA)],
+    settings: &[
+        (".config/nvim/init.vim", VIMRC),
+        (".config/nvim/plugin/late.vim", SHADA),
+    ],
     ..VIM
 };
 const NANO: Editor = Editor {
@@ -102,13 +109,24 @@ impl Editor {
     /// Ana's home with the settings, and stax at a terminal with the file on the screen.
     fn open(&self, sandbox: &Sandbox, arguments: &str) -> PtySession {
         let there = sandbox.sh(&format!("command -v {}", self.name)).stdout;
-        assert!(!there.is_empty(), "{} is not installed; tests/peers/run installs it", self.name);
+        assert!(
+            !there.is_empty(),
+            "{} is not installed; tests/peers/run installs it",
+            self.name
+        );
         // the same under the same name, and its process id can be told
         let bin = sandbox.home.join("bin");
         fs::create_dir_all(&bin).expect("a folder of programs");
-        let wrapped = format!("echo $$ > \"$HOME/editor.pid\"; exec {} \"$@\"", there.trim());
+        let wrapped = format!(
+            "echo $$ > \"$HOME/editor.pid\"; exec {} \"$@\"",
+            there.trim()
+        );
         fs::rename(sandbox.script(&wrapped), bin.join(self.name)).expect("the program");
-        let path = format!("{}:{}", bin.display(), sandbox.sh("printf %s \"$PATH\"").stdout);
+        let path = format!(
+            "{}:{}",
+            bin.display(),
+            sandbox.sh("printf %s \"$PATH\"").stdout
+        );
         fs::create_dir_all(sandbox.home.join("keep")).expect("a folder that keeps all");
         for (path, text) in self.settings {
             let path = sandbox.home.join(path);
@@ -116,7 +134,10 @@ impl Editor {
             fs::write(path, text).expect("the settings");
         }
         let editor = format!("{}{arguments}", self.name);
-        let person: Person = sandbox.with("EDITOR", editor).with("TERM", "xterm").with("PATH", path);
+        let person: Person = sandbox
+            .with("EDITOR", editor)
+            .with("TERM", "xterm")
+            .with("PATH", path);
         let mut command = person.command(env!("CARGO_BIN_EXE_stax"));
         command.args(["secrets", "edit"]);
         let mut terminal = spawn_command(command, Some(60_000)).expect("a terminal");
@@ -135,7 +156,11 @@ fn type_in(terminal: &mut PtySession, keys: &str) {
 #[track_caller]
 fn nothing_stays(sandbox: &Sandbox, when: &str) {
     for value in [CANARY, TYPED] {
-        assert_eq!(sandbox.holders_of(value), Vec::<PathBuf>::new(), "{when}: {value}");
+        assert_eq!(
+            sandbox.holders_of(value),
+            Vec::<PathBuf>::new(),
+            "{when}: {value}"
+        );
     }
 }
 
@@ -145,7 +170,9 @@ fn edits_and_leaves_nothing(editor: &Editor, arguments: &str) {
     for keys in [editor.insert, editor.wander, editor.save] {
         type_in(&mut terminal, keys);
     }
-    terminal.exp_eof().unwrap_or_else(|error| panic!("{}{arguments} does not end: {error}", editor.name));
+    terminal
+        .exp_eof()
+        .unwrap_or_else(|error| panic!("{}{arguments} does not end: {error}", editor.name));
     drop(terminal);
     sandbox.get("TYPED").ok().prints(TYPED);
     nothing_stays(&sandbox, &format!("{}{arguments}", editor.name));

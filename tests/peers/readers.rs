@@ -1,4 +1,5 @@
-//! What `export` writes, read by the programs that it is for. `tests/peers/run` installs those of npm and PyPI.
+//! What `export` writes, read by the programs that it is for. `tests/peers/run` installs those of
+//! npm and PyPI.
 
 use std::path::{Path, PathBuf};
 
@@ -24,7 +25,12 @@ fn tools() -> PathBuf {
 fn store() -> Sandbox {
     let sandbox = Sandbox::initialised();
     for (number, value) in VALUES.iter().enumerate() {
-        sandbox.stax_with(["secrets", "set", &format!("V{number}")], format!("{value}\n")).ok();
+        sandbox
+            .stax_with(
+                ["secrets", "set", &format!("V{number}")],
+                format!("{value}\n"),
+            )
+            .ok();
     }
     sandbox
 }
@@ -43,9 +49,19 @@ fn shells_read_every_value_and_run_none() {
     let sandbox = store();
     let all: Vec<usize> = (0..VALUES.len()).collect();
     for shell in ["bash -c", "dash -c", "zsh -c"] {
-        reads(&sandbox, shell, r#"'eval "$(stax -q secrets export)"; printf %s "$NAME"'"#, &all);
+        reads(
+            &sandbox,
+            shell,
+            r#"'eval "$(stax -q secrets export)"; printf %s "$NAME"'"#,
+            &all,
+        );
     }
-    reads(&sandbox, "fish -c", r#"'stax -q secrets export | source; printf %s "$NAME"'"#, &all);
+    reads(
+        &sandbox,
+        "fish -c",
+        r#"'stax -q secrets export | source; printf %s "$NAME"'"#,
+        &all,
+    );
     assert!(!sandbox.path("ran").exists());
 }
 
@@ -55,21 +71,36 @@ fn readers_of_dotenv_agree_on_what_is_written_or_it_is_refused() {
     let mut written = Vec::new();
     for number in 0..VALUES.len() {
         let one = Sandbox::initialised();
-        one.stax_with(["secrets", "set", "A"], format!("{}\n", VALUES[number])).ok();
+        one.stax_with(["secrets", "set", "A"], format!("{}\n", VALUES[number]))
+            .ok();
         let output = one.stax(["secrets", "export", "--format", "dotenv"]);
         if output.code == 0 {
             written.push(number);
-            sandbox.write(&format!("{number}.env"), output.stdout.replacen("A=", &format!("V{number}="), 1));
+            sandbox.write(
+                &format!("{number}.env"),
+                output.stdout.replacen("A=", &format!("V{number}="), 1),
+            );
         } else {
-            output.exits(2).says("the value of `A`").says("stax secrets exec");
+            output
+                .exits(2)
+                .says("the value of `A`")
+                .says("stax secrets exec");
         }
     }
     assert!(written.len() >= 7, "{written:?}");
-    let (python, modules) = (tools().join("python/bin/python"), tools().join("node_modules/dotenv"));
+    let (python, modules) = (
+        tools().join("python/bin/python"),
+        tools().join("node_modules/dotenv"),
+    );
     for number in written {
         let file = format!("{number}.env");
         let of = |script: &str| script.replace("FILE", &file);
-        reads(&sandbox, "bash -c", &of(r#"'. ./FILE; printf %s "$NAME"'"#), &[number]);
+        reads(
+            &sandbox,
+            "bash -c",
+            &of(r#"'. ./FILE; printf %s "$NAME"'"#),
+            &[number],
+        );
         reads(
             &sandbox,
             "node",
@@ -84,6 +115,11 @@ fn readers_of_dotenv_agree_on_what_is_written_or_it_is_refused() {
             &[number],
         );
         let pip = format!("{} -c 'import sys, dotenv;", python.display());
-        reads(&sandbox, &pip, &of(r#"sys.stdout.write(dotenv.dotenv_values("FILE")["NAME"])'"#), &[number]);
+        reads(
+            &sandbox,
+            &pip,
+            &of(r#"sys.stdout.write(dotenv.dotenv_values("FILE")["NAME"])'"#),
+            &[number],
+        );
     }
 }

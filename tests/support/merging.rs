@@ -1,4 +1,5 @@
-//! Documents with data keys by number, and their merges: for the tables of `sops-document`'s merge and for the oracle.
+//! Documents with data keys by number, and their merges: for the tables of `sops-document`'s merge
+//! and for the oracle.
 
 use super::*;
 
@@ -6,15 +7,24 @@ pub(super) fn sealing<T>(key: &DataKey, call: impl FnOnce(&mut SealContext<'_>) 
     let mut state = 1_u64;
     let mut random = |buffer: &mut [u8]| {
         for byte in buffer {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             *byte = (state >> 56) as u8;
         }
     };
-    call(&mut SealContext { key, now: "2026-01-02T03:04:05Z", random: &mut random })
+    call(&mut SealContext {
+        key,
+        now: "2026-01-02T03:04:05Z",
+        random: &mut random,
+    })
 }
 
 pub(super) fn wrapped() -> Vec<WrappedKey> {
-    vec![WrappedKey { recipient: "age1first".into(), enc: "armor\n".into() }]
+    vec![WrappedKey {
+        recipient: "age1first".into(),
+        enc: "armor\n".into(),
+    }]
 }
 
 pub(super) fn key(number: u8) -> DataKey {
@@ -23,9 +33,14 @@ pub(super) fn key(number: u8) -> DataKey {
 
 pub(super) fn version(format: Format, clear: &str, number: u8) -> Cleartext {
     let stanzas = wrapped();
-    let text = sealing(&key(number), |context| seal(format, clear, &Terms::of(&stanzas), context));
+    let text = sealing(&key(number), |context| {
+        seal(format, clear, &Terms::of(&stanzas), context)
+    });
     let text = text.unwrap_or_else(|error| panic!("{error}: {clear}"));
-    Document::parse(format, &text).unwrap().open(&key(number)).unwrap()
+    Document::parse(format, &text)
+        .unwrap()
+        .open(&key(number))
+        .unwrap()
 }
 
 /// Merges under the data key that the numbers ask for, and opens the result again.
@@ -47,11 +62,17 @@ pub(super) fn merge(
     };
     let stanzas = wrapped();
     let wrapped = (number != keys[1]).then_some(Wrapped::Whole(&stanzas));
-    let sides = SidesWithKey { is_ours: number == keys[1], is_theirs: number == keys[2] };
+    let sides = SidesWithKey {
+        is_ours: number == keys[1],
+        is_theirs: number == keys[2],
+    };
     let text = sealing(&key(number), |context| merged.seal(sides, wrapped, context));
-    let text =
-        text.unwrap_or_else(|error| panic!("{error}\n--- base\n{o:?}\n--- ours\n{a}\n--- theirs\n{b}"));
-    let opened = Document::parse(format, &text).unwrap().open(&key(number)).unwrap();
+    let text = text
+        .unwrap_or_else(|error| panic!("{error}\n--- base\n{o:?}\n--- ours\n{a}\n--- theirs\n{b}"));
+    let opened = Document::parse(format, &text)
+        .unwrap()
+        .open(&key(number))
+        .unwrap();
     (opened, merged.changes)
 }
 

@@ -22,8 +22,17 @@ const OFFERS: [&str; 4] = ["fix: ", "hint: ", "next: ", "undo: "];
 
 impl fmt::Display for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { call, code, stdout, stderr, .. } = self;
-        write!(f, "{call}\n--- exit code {code}\n--- stdout\n{stdout}\n--- stderr\n{stderr}\n---")
+        let Self {
+            call,
+            code,
+            stdout,
+            stderr,
+            ..
+        } = self;
+        write!(
+            f,
+            "{call}\n--- exit code {code}\n--- stdout\n{stdout}\n--- stderr\n{stderr}\n---"
+        )
     }
 }
 
@@ -32,7 +41,9 @@ impl Output {
         let status = output.status;
         let output = Self {
             call,
-            code: status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(127)),
+            code: status
+                .code()
+                .unwrap_or_else(|| 128 + status.signal().unwrap_or(127)),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
             bytes: output.stdout,
@@ -41,15 +52,20 @@ impl Output {
         output
     }
 
-    /// Each command behind `fix:`, `hint:`, `next:` and `undo:` is one of this stax, whatever test made it print that.
+    /// Each command behind `fix:`, `hint:`, `next:` and `undo:` is one of this stax, whatever test
+    /// made it print that.
     fn offers_what_can_be_typed(&self) {
         let mut is_offer = false;
         for line in self.stdout.lines().chain(self.stderr.lines()) {
             let text = line.trim_start();
-            is_offer =
-                OFFERS.iter().any(|label| text.starts_with(label)) || is_offer && line.starts_with("   ");
+            is_offer = OFFERS.iter().any(|label| text.starts_with(label))
+                || is_offer && line.starts_with("   ");
             let refused = if is_offer { refused(text) } else { Vec::new() };
-            assert!(refused.is_empty(), "cannot be typed: {}\n{self}", refused.join(", "));
+            assert!(
+                refused.is_empty(),
+                "cannot be typed: {}\n{self}",
+                refused.join(", ")
+            );
         }
     }
 
@@ -67,28 +83,40 @@ impl Output {
 
     #[track_caller]
     pub fn exits_with_one_of(self, codes: &[i32]) -> Self {
-        assert!(codes.contains(&self.code), "expected one of the exit codes {codes:?}\n{self}");
+        assert!(
+            codes.contains(&self.code),
+            "expected one of the exit codes {codes:?}\n{self}"
+        );
         self
     }
 
     /// It failed in an ordinary way: a code, not a panic and not a signal.
     #[track_caller]
     pub fn fails(self) -> Self {
-        assert!((1..=4).contains(&self.code), "expected an ordinary failure\n{self}");
+        assert!(
+            (1..=4).contains(&self.code),
+            "expected an ordinary failure\n{self}"
+        );
         self
     }
 
     /// stdout holds the text.
     #[track_caller]
     pub fn prints(self, text: &str) -> Self {
-        assert!(self.stdout.contains(text), "expected {text:?} on stdout\n{self}");
+        assert!(
+            self.stdout.contains(text),
+            "expected {text:?} on stdout\n{self}"
+        );
         self
     }
 
     /// stderr holds the text.
     #[track_caller]
     pub fn says(self, text: &str) -> Self {
-        assert!(self.stderr.contains(text), "expected {text:?} on stderr\n{self}");
+        assert!(
+            self.stderr.contains(text),
+            "expected {text:?} on stderr\n{self}"
+        );
         self
     }
 
@@ -113,14 +141,21 @@ impl Output {
     pub fn prints_exactly(self, bytes: impl AsRef<[u8]>) -> Self {
         let expected = bytes.as_ref();
         let shown = String::from_utf8_lossy(expected);
-        assert!(self.bytes == expected, "expected exactly {shown:?} on stdout\n{self}");
+        assert!(
+            self.bytes == expected,
+            "expected exactly {shown:?} on stdout\n{self}"
+        );
         self
     }
 
     /// Exactly one line of stderr begins with `error:`, and stdout is empty.
     #[track_caller]
     pub fn one_error(self) -> Self {
-        let errors = self.stderr.lines().filter(|line| line.starts_with("error:")).count();
+        let errors = self
+            .stderr
+            .lines()
+            .filter(|line| line.starts_with("error:"))
+            .count();
         assert_eq!(errors, 1, "expected one `error:` line\n{self}");
         assert!(!self.stderr.contains("panicked"), "it panicked\n{self}");
         assert!(self.bytes.is_empty(), "expected nothing on stdout\n{self}");

@@ -4,8 +4,8 @@
 use sops_document::age::{lint, lint_part, parse_identities, unwrap};
 use sops_document::tree::{Comment, Leaf, Visit};
 use sops_document::{
-    Cleartext, DataKey, Document, Format, Indent, Layout, Path, Scalar, SealContext, Terms, Token, Tree,
-    WrappedKey, seal,
+    Cleartext, DataKey, Document, Format, Indent, Layout, Path, Scalar, SealContext, Terms, Token,
+    Tree, WrappedKey, seal,
 };
 use stax::policy::config::Config;
 use stax::policy::roster::Roster;
@@ -37,18 +37,27 @@ fn key() -> DataKey {
 }
 
 fn wrapped() -> Vec<WrappedKey> {
-    vec![WrappedKey { recipient: "age1first".into(), enc: "armor\n".into() }]
+    vec![WrappedKey {
+        recipient: "age1first".into(),
+        enc: "armor\n".into(),
+    }]
 }
 
 fn with<T>(call: impl FnOnce(&mut SealContext<'_>) -> T) -> T {
     let mut state = 1_u64;
     let mut random = |buffer: &mut [u8]| {
         for byte in buffer {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             *byte = (state >> 56) as u8;
         }
     };
-    call(&mut SealContext { key: &key(), now: "2026-01-02T03:04:05Z", random: &mut random })
+    call(&mut SealContext {
+        key: &key(),
+        now: "2026-01-02T03:04:05Z",
+        random: &mut random,
+    })
 }
 
 /// Paths and values. sops prints the float 1 as `1` and -0 as `-0`, so the type is left out.
@@ -69,17 +78,32 @@ fn values(tree: &Tree) -> Vec<(String, Option<Vec<u8>>)> {
 /// What is printed reads back as the same values.
 fn printed(format: Format, text: &str, indent: Indent) {
     let Ok(tree) = format.parse(text) else { return };
-    let printed = format.emit(&tree, indent).expect("what was read can be printed");
-    let again = format.parse(&printed).unwrap_or_else(|error| panic!("{error} in {printed:?}"));
+    let printed = format
+        .emit(&tree, indent)
+        .expect("what was read can be printed");
+    let again = format
+        .parse(&printed)
+        .unwrap_or_else(|error| panic!("{error} in {printed:?}"));
     assert_eq!(values(&tree), values(&again), "{printed:?}");
 }
 
 pub fn yaml(data: &[u8]) {
-    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
     for columns in [2, 4] {
-        printed(Format::Yaml, text, Indent { yaml: Some(columns), json: None });
+        printed(
+            Format::Yaml,
+            text,
+            Indent {
+                yaml: Some(columns),
+                json: None,
+            },
+        );
     }
-    let Ok(tree) = Format::Yaml.parse(text) else { return };
+    let Ok(tree) = Format::Yaml.parse(text) else {
+        return;
+    };
     if tree.has_alias {
         let written = Format::Yaml.without_aliases(text, &tree);
         if let Ok(again) = Format::Yaml.parse(&written) {
@@ -90,19 +114,27 @@ pub fn yaml(data: &[u8]) {
 
 /// Comments and duplicate names are excluded by its grammar.
 pub fn json(data: &[u8]) {
-    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
     printed(Format::Json, text, Indent::default());
 }
 
 pub fn dotenv(data: &[u8]) {
-    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
     printed(Format::Dotenv, text, Indent::default());
 }
 
 /// `ini.v1` loses some values that it reads; those that it can hold come back from a sealed file.
 pub fn ini(data: &[u8]) {
-    let Ok(text) = std::str::from_utf8(data) else { return };
-    let Ok(tree) = Format::Ini.parse(text) else { return };
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let Ok(tree) = Format::Ini.parse(text) else {
+        return;
+    };
     let mut holds = true;
     tree.walk(&mut |_, visit| {
         if let Visit::Leaf(_, leaf) = visit {
@@ -116,7 +148,9 @@ pub fn ini(data: &[u8]) {
 
 /// One text for each token.
 pub fn token(data: &[u8]) {
-    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
     if let Ok(token) = Token::parse(text) {
         assert_eq!(token.to_string(), text);
         assert!(token.open(&key(), "A:").is_err());
@@ -138,7 +172,9 @@ impl Layout for Masked {
 
 /// A document of a stranger, in every format: read, judged, shown, and never opened by another key.
 pub fn metadata(data: &[u8]) {
-    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
     for (format, path) in [
         (Format::Yaml, "a.enc.yaml"),
         (Format::Json, "a.enc.json"),
@@ -146,10 +182,19 @@ pub fn metadata(data: &[u8]) {
         (Format::Ini, "a.enc.ini"),
         (Format::Binary, "a.enc"),
     ] {
-        let Ok(document) = Document::parse(format, text) else { continue };
-        assert!(document.open(&key()).is_err(), "{format:?} opens with a wrong key");
+        let Ok(document) = Document::parse(format, text) else {
+            continue;
+        };
+        assert!(
+            document.open(&key()).is_err(),
+            "{format:?} opens with a wrong key"
+        );
         if let Ok(clear) = document.open_unverified(&key()) {
-            let _ = (clear.layout(), clear.layout_with(&Masked), clear.emit(Indent::default()));
+            let _ = (
+                clear.layout(),
+                clear.layout_with(&Masked),
+                clear.emit(Indent::default()),
+            );
             let _ = with(|context| clear.set(&Path::key("new"), Scalar::str("x"), true, context));
             let _ = with(|context| clear.unset(&Path::key("a"), context));
             let _ = with(|context| clear.rotate(&wrapped(), context));
@@ -163,17 +208,39 @@ pub fn metadata(data: &[u8]) {
     }
 }
 
-/// The facts of one tree, apart by a byte that is in no text: a policy, a table of people, a nested policy, and files
-/// that are bound and not in turn. Two looks find the same, and no finding is worse than its rule says.
+/// The facts of one tree, apart by a byte that is in no text: a policy, a table of people, a nested
+/// policy, and files that are bound and not in turn. Two looks find the same, and no finding is
+/// worse than its rule says.
 pub fn judged(data: &[u8]) {
     let mut parts = data.split(|byte| *byte == 0xff);
-    let mut text = || parts.next().and_then(|part| String::from_utf8(part.to_vec()).ok());
+    let mut text = || {
+        parts
+            .next()
+            .and_then(|part| String::from_utf8(part.to_vec()).ok())
+    };
     let (policy, roster, nested) = (text(), text(), text());
-    let others = nested.map(|text| OtherPolicy { path: "b/.sops.yaml".into(), text: Some(text) });
-    let names = ["a.enc.yaml", "b/c.enc.json", "b/d.enc.env", "e.yaml", "f.ini", "g"];
-    let files = names.iter().zip(parts).enumerate().map(|(at, (name, part))| {
-        TreeFile::general(FileFacts::read(name, at % 2 == 0, Some(part)), Some(0o100_644))
+    let others = nested.map(|text| OtherPolicy {
+        path: "b/.sops.yaml".into(),
+        text: Some(text),
     });
+    let names = [
+        "a.enc.yaml",
+        "b/c.enc.json",
+        "b/d.enc.env",
+        "e.yaml",
+        "f.ini",
+        "g",
+    ];
+    let files = names
+        .iter()
+        .zip(parts)
+        .enumerate()
+        .map(|(at, (name, part))| {
+            TreeFile::general(
+                FileFacts::read(name, at % 2 == 0, Some(part)),
+                Some(0o100_644),
+            )
+        });
     let now = "2026-01-02T03:04:05Z".parse().expect("a time");
     let facts = Facts {
         policy,
@@ -186,17 +253,27 @@ pub fn judged(data: &[u8]) {
     assert!(found == judge(&facts));
     for finding in found {
         assert!(finding.severity <= finding.rule.severity(), "{finding:?}");
-        assert!(finding.each().iter().all(|one| one.rule == finding.rule && one.parts.is_empty()));
+        assert!(
+            finding
+                .each()
+                .iter()
+                .all(|one| one.rule == finding.rule && one.parts.is_empty())
+        );
     }
 }
 
 /// The header of an age file, as it stands in a document.
 pub fn header(data: &[u8]) {
-    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
     let alice = parse_identities(ALICE).expect("a key file").remove(0);
     let (recipient, enc) = text.split_once('\n').unwrap_or(("", text));
     for (recipient, enc) in [("age1first", text), (recipient, enc)] {
-        let entry = WrappedKey { recipient: recipient.into(), enc: enc.into() };
+        let entry = WrappedKey {
+            recipient: recipient.into(),
+            enc: enc.into(),
+        };
         let _ = (lint(&entry), lint_part(&entry), unwrap(&entry, &alice));
     }
 }
@@ -204,26 +281,43 @@ pub fn header(data: &[u8]) {
 /// The three files that say who may read what.
 pub fn policy(data: &[u8]) {
     const KEY: &str = "age147zy7f5juz43arn96sadlx2ftg2ulshsvplc8l3q68570w9t69fsmy4d78";
-    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
     if let Ok(vault) = Vault::parse(text) {
-        assert_eq!(Vault::parse(&vault.render()).map(|again| again.render()).ok(), Some(vault.render()));
+        assert_eq!(
+            Vault::parse(&vault.render())
+                .map(|again| again.render())
+                .ok(),
+            Some(vault.render())
+        );
     }
     if let Ok(roster) = Roster::parse(text) {
         assert_eq!(roster.render(), text);
     }
-    let Ok((config, _)) = Config::parse(text) else { return };
+    let Ok((config, _)) = Config::parse(text) else {
+        return;
+    };
     let _ = config.rule_for("infra/secrets/prod.enc.yaml");
     for rule in 0..config.rules.len().min(3) {
         if let Ok(with) = config.with_recipient(&[rule], KEY, Some("Ana")) {
             let (again, _) = Config::parse(&with).expect("what was written is read back");
             assert!(again.rules[rule].recipients().contains(&KEY));
         }
-        let old = config.rules[rule].recipients().first().map(|old| (*old).to_owned());
+        let old = config.rules[rule]
+            .recipients()
+            .first()
+            .map(|old| (*old).to_owned());
         if let Some(old) = old
             && let Ok(without) = config.without_recipient(&[rule], &old)
         {
             let (again, _) = Config::parse(&without).expect("what was written is read back");
-            assert!(again.rules.get(rule).is_none_or(|rule| !rule.recipients().contains(&old.as_str())));
+            assert!(
+                again
+                    .rules
+                    .get(rule)
+                    .is_none_or(|rule| !rule.recipients().contains(&old.as_str()))
+            );
         }
     }
     if let Ok(with) = config.with_rule("^new/", KEY, None) {
@@ -233,9 +327,19 @@ pub fn policy(data: &[u8]) {
 
 /// The first byte chooses the format, the rest is a clear text.
 pub fn roundtrip(data: &[u8]) {
-    let Some((first, rest)) = data.split_first() else { return };
-    let Ok(text) = std::str::from_utf8(rest) else { return };
-    let formats = [Format::Yaml, Format::Json, Format::Dotenv, Format::Ini, Format::Binary];
+    let Some((first, rest)) = data.split_first() else {
+        return;
+    };
+    let Ok(text) = std::str::from_utf8(rest) else {
+        return;
+    };
+    let formats = [
+        Format::Yaml,
+        Format::Json,
+        Format::Dotenv,
+        Format::Ini,
+        Format::Binary,
+    ];
     let scalar = match first / 8 % 4 {
         0 => Scalar::str("new\nlines"),
         1 => Scalar::Int(-5),
@@ -245,29 +349,43 @@ pub fn roundtrip(data: &[u8]) {
     sealed_and_opened(formats[usize::from(*first) % 8 % 5], text, &scalar);
 }
 
-/// Sealed, it opens to the same values; shown and saved, it stays as it is; one new value changes its
-/// own line, the time and the MAC.
+/// Sealed, it opens to the same values; shown and saved, it stays as it is; one new value changes
+/// its own line, the time and the MAC.
 fn sealed_and_opened(format: Format, clear: &str, scalar: &Scalar) {
     let wrapped = wrapped();
-    let Ok(text) = with(|context| seal(format, clear, &Terms::of(&wrapped), context)) else { return };
+    let Ok(text) = with(|context| seal(format, clear, &Terms::of(&wrapped), context)) else {
+        return;
+    };
     let document = Document::parse(format, &text).expect("what was sealed is a document");
-    assert!(document.open(&DataKey::new([1; 32])).is_err(), "another key opens it");
+    assert!(
+        document.open(&DataKey::new([1; 32])).is_err(),
+        "another key opens it"
+    );
     let opened = document.open(&key()).expect("what was sealed opens");
     if format == Format::Binary {
-        assert_eq!(opened.payload().expect("a payload").as_slice(), clear.as_bytes());
+        assert_eq!(
+            opened.payload().expect("a payload").as_slice(),
+            clear.as_bytes()
+        );
     } else {
         let before = values(&format.parse(clear).expect("it was sealed"));
         assert_eq!(before, values(opened.tree()), "{text}");
     }
     let layout = opened.layout();
-    assert_eq!(with(|context| opened.reseal(&layout, context)).expect("a no-op"), None);
+    assert_eq!(
+        with(|context| opened.reseal(&layout, context)).expect("a no-op"),
+        None
+    );
     if format != Format::Binary && !layout.is_empty() {
         let commented = match format {
             Format::Json => layout.to_string() + "\n",
             _ => format!("# new\n{}", layout.as_str()),
         };
         if let Ok(Some(resealed)) = with(|context| opened.reseal(&commented, context)) {
-            let again = Document::parse(format, &resealed).expect("resealed").open(&key()).expect("opens");
+            let again = Document::parse(format, &resealed)
+                .expect("resealed")
+                .open(&key())
+                .expect("opens");
             assert_eq!(values(opened.tree()), values(again.tree()));
         }
     }
@@ -276,7 +394,9 @@ fn sealed_and_opened(format: Format, clear: &str, scalar: &Scalar) {
 
 fn change_one(opened: &Cleartext, text: &str, scalar: &Scalar) {
     let leaves = opened.tree().leaves();
-    let Some((path, node, _)) = leaves.last() else { return };
+    let Some((path, node, _)) = leaves.last() else {
+        return;
+    };
     let lines = text[node.span.clone()].lines().count().max(1);
     let Ok(Some(changed)) = with(|context| opened.set(path, scalar.clone(), true, context)) else {
         return;
@@ -284,11 +404,19 @@ fn change_one(opened: &Cleartext, text: &str, scalar: &Scalar) {
     let kept: std::collections::HashSet<&str> = changed.lines().collect();
     let gone = text.lines().filter(|line| !kept.contains(line)).count();
     // every document repeats the metadata
-    assert!(gone <= lines + 2 * opened.tree().documents.len(), "{gone} lines changed:\n{text}\n{changed}");
-    let again =
-        Document::parse(opened.document().format(), &changed).expect("set").open(&key()).expect("opens");
+    assert!(
+        gone <= lines + 2 * opened.tree().documents.len(),
+        "{gone} lines changed:\n{text}\n{changed}"
+    );
+    let again = Document::parse(opened.document().format(), &changed)
+        .expect("set")
+        .open(&key())
+        .expect("opens");
     let others = |tree: &Tree| -> Vec<(String, Option<Vec<u8>>)> {
-        values(tree).into_iter().filter(|(other, _)| *other != path.to_string()).collect()
+        values(tree)
+            .into_iter()
+            .filter(|(other, _)| *other != path.to_string())
+            .collect()
     };
     assert_eq!(others(opened.tree()), others(again.tree()));
 }

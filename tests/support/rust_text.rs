@@ -8,10 +8,18 @@ pub(crate) fn code_only(text: &str) -> String {
     while at < bytes.len() {
         let end = skipped_end(bytes, at);
         if end > at {
-            out.extend(bytes[at..end].iter().map(|b| if *b == b'\n' { '\n' } else { ' ' }));
+            out.extend(
+                bytes[at..end]
+                    .iter()
+                    .map(|b| if *b == b'\n' { '\n' } else { ' ' }),
+            );
             at = end;
         } else {
-            out.push(if bytes[at].is_ascii() { char::from(bytes[at]) } else { '_' });
+            out.push(if bytes[at].is_ascii() {
+                char::from(bytes[at])
+            } else {
+                '_'
+            });
             at += 1;
         }
     }
@@ -35,7 +43,9 @@ fn skipped_end(bytes: &[u8], at: usize) -> usize {
     if starts_word && rest[0] == b'r' && rest.get(1 + hashes) == Some(&b'"') {
         let close = [b"\"".as_slice(), &vec![b'#'; hashes]].concat();
         let body = at + 2 + hashes;
-        let found = bytes[body..].windows(close.len()).position(|window| window == close);
+        let found = bytes[body..]
+            .windows(close.len())
+            .position(|window| window == close);
         return found.map_or(bytes.len(), |n| body + n + close.len());
     }
     // a lifetime has no closing quote two characters on
@@ -86,9 +96,18 @@ fn line_of(code: &str, at: usize) -> usize {
 pub(crate) fn without_tests(code: &str) -> String {
     let mut code = code.to_string();
     while let Some(start) = code.find("#[cfg(test)]") {
-        let open = code[start..].find(['{', ';']).map_or(code.len(), |n| start + n);
-        let end = if code[open..].starts_with('{') { closing(&code, open) } else { open };
-        let blank: String = code[start..end].chars().map(|c| if c == '\n' { c } else { ' ' }).collect();
+        let open = code[start..]
+            .find(['{', ';'])
+            .map_or(code.len(), |n| start + n);
+        let end = if code[open..].starts_with('{') {
+            closing(&code, open)
+        } else {
+            open
+        };
+        let blank: String = code[start..end]
+            .chars()
+            .map(|c| if c == '\n' { c } else { ' ' })
+            .collect();
         code.replace_range(start..end, &blank);
     }
     code
@@ -148,7 +167,10 @@ fn group_heads(group: &str, offset: usize, code: &str) -> Vec<(usize, String)> {
 }
 
 fn word_at(text: &str) -> String {
-    text.bytes().take_while(|b| is_word(*b)).map(char::from).collect()
+    text.bytes()
+        .take_while(|b| is_word(*b))
+        .map(char::from)
+        .collect()
 }
 
 /// The lines where the name stands as a word of its own.
@@ -158,10 +180,34 @@ pub(crate) fn mentions(code: &str, name: &str) -> Vec<usize> {
         let before = at == 0 || !is_word(bytes[at - 1]);
         before && !bytes.get(at + name.len()).is_some_and(|b| is_word(*b))
     };
-    code.match_indices(name).filter(|(at, _)| alone(*at)).map(|(at, _)| line_of(code, at)).collect()
+    code.match_indices(name)
+        .filter(|(at, _)| alone(*at))
+        .map(|(at, _)| line_of(code, at))
+        .collect()
 }
 
-/// Line, name and length in lines of every function with a body.
+/// Signs of several characters that are one token.
+const SIGNS: [&str; 12] = [
+    "::", "->", "=>", "..=", "..", "&&", "||", "==", "!=", "<=", ">=", "+=",
+];
+
+/// Words and signs. Literals are blanked, so that a table of texts weighs little.
+pub(crate) fn tokens(code: &str) -> usize {
+    let mut count = 0;
+    let mut rest = code.trim_start();
+    while let Some(first) = rest.chars().next() {
+        let word = word_at(rest).len();
+        let sign = SIGNS
+            .iter()
+            .find(|sign| rest.starts_with(**sign))
+            .map_or(first.len_utf8(), |sign| sign.len());
+        rest = rest[if word > 0 { word } else { sign }..].trim_start();
+        count += 1;
+    }
+    count
+}
+
+/// Line, name and tokens of every function with a body.
 pub(crate) fn functions(code: &str) -> Vec<(usize, String, usize)> {
     let mut found = Vec::new();
     for (at, _) in code.match_indices("fn ") {
@@ -169,13 +215,51 @@ pub(crate) fn functions(code: &str) -> Vec<(usize, String, usize)> {
             continue;
         }
         let name = word_at(&code[at + 3..]);
-        let Some(open) = code[at..].find(['{', ';']).map(|n| at + n) else { continue };
+        let Some(open) = code[at..].find(['{', ';']).map(|n| at + n) else {
+            continue;
+        };
         if !name.is_empty() && code[open..].starts_with('{') {
-            let (first, last) = (line_of(code, at), line_of(code, closing(code, open)));
-            found.push((first, name, last - first + 1));
+            found.push((
+                line_of(code, at),
+                name,
+                tokens(&code[at..closing(code, open)]),
+            ));
         }
     }
     found
+}
+
+/// The names of types, traits and aliases that the code defines.
+pub(crate) fn type_names(code: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for line in code.lines() {
+        let mut words = line
+            .split_whitespace()
+            .skip_while(|word| word.starts_with("pub") || *word == "in");
+        // `pub(in crate::verify) struct`
+        let mut first = words.next();
+        while first.is_some_and(|word| word.ends_with(')') && !word.starts_with('#')) {
+            first = words.next();
+        }
+        if let (Some("struct" | "enum" | "type" | "trait" | "union"), Some(name)) =
+            (first, words.next())
+        {
+            found.push(word_at(name));
+        }
+    }
+    found
+}
+
+#[test]
+fn words_and_signs_are_counted() {
+    for (text, expected) in [
+        ("", 0),
+        ("fn f() {}", 6),
+        ("a::b(c_1, &d)?;  x", 12),
+        ("a => b..=c", 5),
+    ] {
+        assert_eq!(tokens(text), expected, "{text}");
+    }
 }
 
 #[test]

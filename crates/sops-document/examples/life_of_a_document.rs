@@ -12,12 +12,17 @@ const CLEAR: &str = "# who pays\nAPI_KEY: hunter2\nports:\n    - 8080\n";
 
 pub fn main() -> Result<(), Box<dyn Error>> {
     let (ana, bob) = (Identity::generate(), Identity::generate());
-    let mut random = |buffer: &mut [u8]| getrandom::fill(buffer).expect("the system gives random bytes");
+    let mut random =
+        |buffer: &mut [u8]| getrandom::fill(buffer).expect("the system gives random bytes");
 
     // seal: a fresh data key, wrapped to ana
     let key = DataKey::generate(&mut random);
     let to_ana = age::wrap(&key, &[ana.recipient()]);
-    let mut context = SealContext { key: &key, now: "2026-01-02T03:04:05Z", random: &mut random };
+    let mut context = SealContext {
+        key: &key,
+        now: "2026-01-02T03:04:05Z",
+        random: &mut random,
+    };
     let first = seal(Format::Yaml, CLEAR, &Terms::of(&to_ana), &mut context)?;
 
     // open: ana's identity gives the data key, and the data key every value
@@ -27,10 +32,23 @@ pub fn main() -> Result<(), Box<dyn Error>> {
     assert_eq!(opened.layout().as_str(), CLEAR);
 
     // edit: one value is one line, beside `lastmodified` and `mac`
-    let mut context = SealContext { key: &key, now: "2026-02-03T04:05:06Z", random: &mut random };
-    let second = opened.set(&Path::key("API_KEY"), Scalar::str("hunter3"), false, &mut context)?;
+    let mut context = SealContext {
+        key: &key,
+        now: "2026-02-03T04:05:06Z",
+        random: &mut random,
+    };
+    let second = opened.set(
+        &Path::key("API_KEY"),
+        Scalar::str("hunter3"),
+        false,
+        &mut context,
+    )?;
     let second = second.ok_or("the value was there already")?;
-    let changed = first.lines().zip(second.lines()).filter(|(old, new)| old != new).count();
+    let changed = first
+        .lines()
+        .zip(second.lines())
+        .filter(|(old, new)| old != new)
+        .count();
     assert_eq!(changed, 3);
 
     // rewrap: bob reads too, under the same data key
@@ -41,7 +59,11 @@ pub fn main() -> Result<(), Box<dyn Error>> {
     // rotate: ana leaves, so every value gets a key that she never had
     let new_key = DataKey::generate(&mut random);
     let to_bob = age::wrap(&new_key, &[bob.recipient()]);
-    let mut context = SealContext { key: &new_key, now: "2026-03-04T05:06:07Z", random: &mut random };
+    let mut context = SealContext {
+        key: &new_key,
+        now: "2026-03-04T05:06:07Z",
+        random: &mut random,
+    };
     let last = third.open(&key)?.rotate(&to_bob, &mut context)?;
 
     let last = Document::parse(Format::Yaml, &last)?;

@@ -26,13 +26,19 @@ use crate::{DataKey, WrappedKey};
 /// (lines of 64 columns, LF, a final LF).
 #[must_use]
 pub fn wrap(key: &DataKey, recipients: &[Recipient]) -> Vec<WrappedKey> {
-    recipients.iter().map(|recipient| wrap_bytes(key.bytes(), recipient)).collect()
+    recipients
+        .iter()
+        .map(|recipient| wrap_bytes(key.bytes(), recipient))
+        .collect()
 }
 
 /// The same for one part of a split data key, for the readers of one key group.
 #[must_use]
 pub fn wrap_part(part: &KeyShare, recipients: &[Recipient]) -> Vec<WrappedKey> {
-    recipients.iter().map(|recipient| wrap_bytes(part.bytes(), recipient)).collect()
+    recipients
+        .iter()
+        .map(|recipient| wrap_bytes(part.bytes(), recipient))
+        .collect()
 }
 
 fn wrap_bytes(plain: &[u8], recipient: &Recipient) -> WrappedKey {
@@ -43,7 +49,8 @@ fn wrap_bytes(plain: &[u8], recipient: &Recipient) -> WrappedKey {
 }
 
 fn seal(plain: &[u8], recipient: &Recipient) -> Result<String, EncryptError> {
-    let encryptor = Encryptor::with_recipients(std::iter::once(recipient.key() as &dyn ::age::Recipient))?;
+    let encryptor =
+        Encryptor::with_recipients(std::iter::once(recipient.key() as &dyn ::age::Recipient))?;
     let armor = ArmoredWriter::wrap_output(Vec::new(), Format::AsciiArmor)?;
     let mut writer = encryptor.wrap_output(armor)?;
     writer.write_all(plain)?;
@@ -88,23 +95,29 @@ fn unwrap_bytes<const LEN: usize>(
 ) -> Result<Zeroizing<[u8; LEN]>, UnwrapError> {
     let malformed = |_| UnwrapError::Malformed;
     let mut file = Vec::with_capacity(wrapped.enc.len());
-    ArmoredReader::new(wrapped.enc.as_bytes()).read_to_end(&mut file).map_err(malformed)?;
+    ArmoredReader::new(wrapped.enc.as_bytes())
+        .read_to_end(&mut file)
+        .map_err(malformed)?;
     let stanzas = lint::count_stanzas(&file);
     if stanzas > MAX_STANZAS {
         return Err(UnwrapError::ManyStanzas(stanzas));
     }
     let decryptor = Decryptor::new_buffered(file.as_slice()).map_err(|_| UnwrapError::Malformed)?;
-    let reader =
-        decryptor.decrypt(std::iter::once(identity.key() as &dyn ::age::Identity)).map_err(|error| {
-            match error {
-                DecryptError::NoMatchingKeys => UnwrapError::NotForThisIdentity,
-                _ => UnwrapError::Malformed,
-            }
+    let reader = decryptor
+        .decrypt(std::iter::once(identity.key() as &dyn ::age::Identity))
+        .map_err(|error| match error {
+            DecryptError::NoMatchingKeys => UnwrapError::NotForThisIdentity,
+            _ => UnwrapError::Malformed,
         })?;
     // one byte more than a key, so that a longer file is seen without reading it
     let mut plain = Zeroizing::new(Vec::with_capacity(LEN + 1));
-    reader.take(LEN as u64 + 1).read_to_end(&mut plain).map_err(malformed)?;
-    <[u8; LEN]>::try_from(plain.as_slice()).map(Zeroizing::new).map_err(|_| UnwrapError::Length)
+    reader
+        .take(LEN as u64 + 1)
+        .read_to_end(&mut plain)
+        .map_err(malformed)?;
+    <[u8; LEN]>::try_from(plain.as_slice())
+        .map(Zeroizing::new)
+        .map_err(|_| UnwrapError::Length)
 }
 
 #[cfg(test)]
@@ -124,8 +137,13 @@ pub(crate) mod tests {
         let mut found: Vec<WrappedKey> = Vec::new();
         for line in document.lines() {
             if let Some(label) = line.strip_prefix("        - recipient: ") {
-                found.push(WrappedKey { recipient: label.to_owned(), enc: String::new() });
-            } else if let (Some(text), Some(last)) = (line.strip_prefix("            "), found.last_mut()) {
+                found.push(WrappedKey {
+                    recipient: label.to_owned(),
+                    enc: String::new(),
+                });
+            } else if let (Some(text), Some(last)) =
+                (line.strip_prefix("            "), found.last_mut())
+            {
                 last.enc.push_str(text);
                 last.enc.push('\n');
             }
@@ -134,7 +152,9 @@ pub(crate) mod tests {
     }
 
     fn three() -> Vec<WrappedKey> {
-        stanzas(include_str!("../../../fixtures/sops/y24-three-recipients.enc.yaml"))
+        stanzas(include_str!(
+            "../../../fixtures/sops/y24-three-recipients.enc.yaml"
+        ))
     }
 
     #[test]
@@ -161,9 +181,16 @@ pub(crate) mod tests {
         assert_eq!(wrapped.len(), 2);
         for (entry, identity) in wrapped.iter().zip(&identities) {
             assert_eq!(entry.recipient, identity.recipient().to_string());
-            assert!(entry.enc.ends_with("-----END AGE ENCRYPTED FILE-----\n") && !entry.enc.contains('\r'));
+            assert!(
+                entry.enc.ends_with("-----END AGE ENCRYPTED FILE-----\n")
+                    && !entry.enc.contains('\r')
+            );
             assert!(unwrap(entry, identity).unwrap() == key);
-            assert!(matches!(lint(entry), Ok(Lint::X25519 { stanzas: 2, .. })), "{:?}", lint(entry));
+            assert!(
+                matches!(lint(entry), Ok(Lint::X25519 { stanzas: 2, .. })),
+                "{:?}",
+                lint(entry)
+            );
         }
     }
 
@@ -172,21 +199,32 @@ pub(crate) mod tests {
         let alice = identity(ALICE);
         for length in [0, 16, 31, 33, 100] {
             let text = ::age::encrypt_and_armor(alice.recipient().key(), &vec![1; length]).unwrap();
-            let wrapped = WrappedKey { recipient: String::new(), enc: text };
-            assert!(matches!(unwrap(&wrapped, &alice), Err(UnwrapError::Length)), "{length}");
+            let wrapped = WrappedKey {
+                recipient: String::new(),
+                enc: text,
+            };
+            assert!(
+                matches!(unwrap(&wrapped, &alice), Err(UnwrapError::Length)),
+                "{length}"
+            );
         }
     }
 
     /// An age file whose header repeats this line and body before those that are there.
     fn stretched(good: &WrappedKey, stanza: &str, times: usize) -> WrappedKey {
         let mut file = Vec::new();
-        ArmoredReader::new(good.enc.as_bytes()).read_to_end(&mut file).unwrap();
+        ArmoredReader::new(good.enc.as_bytes())
+            .read_to_end(&mut file)
+            .unwrap();
         let start = file.iter().position(|byte| *byte == b'\n').unwrap() + 1;
         let header = stanza.repeat(times).into_bytes();
         file.splice(start..start, header);
         let mut writer = ArmoredWriter::wrap_output(Vec::new(), Format::AsciiArmor).unwrap();
         writer.write_all(&file).unwrap();
-        WrappedKey { enc: String::from_utf8(writer.finish().unwrap()).unwrap(), ..good.clone() }
+        WrappedKey {
+            enc: String::from_utf8(writer.finish().unwrap()).unwrap(),
+            ..good.clone()
+        }
     }
 
     #[test]
@@ -199,11 +237,20 @@ pub(crate) mod tests {
             assert_eq!(unwrap(&stretched(&good, stanza, 0), &alice).err(), None);
             for (times, lint_says) in [(16, 17), (4_000, 4_001)] {
                 let bomb = stretched(&good, stanza, times);
-                assert_eq!(unwrap(&bomb, &alice).err(), Some(UnwrapError::ManyStanzas(times + 1)));
+                assert_eq!(
+                    unwrap(&bomb, &alice).err(),
+                    Some(UnwrapError::ManyStanzas(times + 1))
+                );
                 assert_eq!(lint(&bomb), Err(HeaderFault::ManyStanzas(lint_says)));
                 // also in an armor that only a lax reader takes
-                let lax = WrappedKey { enc: bomb.enc.replace('\n', "\r\n"), ..bomb };
-                assert_eq!(unwrap(&lax, &alice).err(), Some(UnwrapError::ManyStanzas(times + 1)));
+                let lax = WrappedKey {
+                    enc: bomb.enc.replace('\n', "\r\n"),
+                    ..bomb
+                };
+                assert_eq!(
+                    unwrap(&lax, &alice).err(),
+                    Some(UnwrapError::ManyStanzas(times + 1))
+                );
             }
         }
     }
@@ -215,12 +262,20 @@ pub(crate) mod tests {
         for enc in [
             String::new(),
             "hello".to_owned(),
-            good.enc.replace("YWdlLWVuY3J5cHRpb24", "YWdlLWVuY3J5cHRpb25"),
+            good.enc
+                .replace("YWdlLWVuY3J5cHRpb24", "YWdlLWVuY3J5cHRpb25"),
             good.enc.replace("dNg==", "dNQ=="),
             good.enc[..200].to_owned(),
         ] {
-            let wrapped = WrappedKey { enc, ..good.clone() };
-            assert!(matches!(unwrap(&wrapped, &alice), Err(UnwrapError::Malformed)), "{}", wrapped.enc);
+            let wrapped = WrappedKey {
+                enc,
+                ..good.clone()
+            };
+            assert!(
+                matches!(unwrap(&wrapped, &alice), Err(UnwrapError::Malformed)),
+                "{}",
+                wrapped.enc
+            );
         }
     }
 }

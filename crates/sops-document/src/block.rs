@@ -42,7 +42,10 @@ pub(crate) const THRESHOLD: &str = "shamir_threshold";
 impl NewBlock<'_> {
     /// Fields after the stanzas, in the order of sops.
     pub(crate) fn fields(&self) -> Vec<(&'static str, String)> {
-        let mut fields = vec![("lastmodified", self.lastmodified.to_owned()), ("mac", self.mac.clone())];
+        let mut fields = vec![
+            ("lastmodified", self.lastmodified.to_owned()),
+            ("mac", self.mac.clone()),
+        ];
         fields.extend(self.selector.map(|selector| {
             let (rule, text) = selector.field();
             (rule, text.to_owned())

@@ -9,22 +9,26 @@ use crate::tree::{Entry, Item, Node, SyntaxError, Tree, Value};
 pub(crate) fn duplicate(items: &[Item]) -> Option<(&str, &Range<usize>)> {
     let mut names = HashSet::with_capacity(items.len());
     items.iter().find_map(|item| match item {
-        Item::Entry(Entry { key: Some(key), key_span, .. }) if !names.insert(key.as_str()) => {
-            Some((key.as_str(), key_span))
-        }
+        Item::Entry(Entry {
+            key: Some(key),
+            key_span,
+            ..
+        }) if !names.insert(key.as_str()) => Some((key.as_str(), key_span)),
         _ => None,
     })
 }
 
-/// What the paths of all values of a tree may take up: bytes, with a share for each step. A long key
-/// above many values costs its length once a value.
+/// What the paths of all values of a tree may take up: bytes, with a share for each step. A long
+/// key above many values costs its length once a value.
 ///
 /// # Errors
 /// [`SyntaxError`] when a text asks for far more than its own length.
 pub(crate) fn check_paths(source: &str, tree: &Tree) -> Result<(), SyntaxError> {
     const STEP: usize = 32;
     fn cost(node: &Node, path: usize) -> usize {
-        let (Value::Map(items) | Value::List(items)) = &node.value else { return path };
+        let (Value::Map(items) | Value::List(items)) = &node.value else {
+            return path;
+        };
         items.iter().fold(path, |sum, item| match item {
             Item::Entry(entry) => {
                 let length = entry.key.as_ref().map_or(0, String::len) + STEP;
@@ -34,9 +38,15 @@ pub(crate) fn check_paths(source: &str, tree: &Tree) -> Result<(), SyntaxError> 
         })
     }
     let most = (16 << 20) + source.len().saturating_mul(16);
-    let all = tree.documents.iter().fold(0, |sum: usize, root| sum.saturating_add(cost(root, 0)));
+    let all = tree
+        .documents
+        .iter()
+        .fold(0, |sum: usize, root| sum.saturating_add(cost(root, 0)));
     if all > most {
-        return Err(SyntaxError { line: 1, what: "values whose paths are out of all proportion".into() });
+        return Err(SyntaxError {
+            line: 1,
+            what: "values whose paths are out of all proportion".into(),
+        });
     }
     Ok(())
 }

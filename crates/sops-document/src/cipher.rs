@@ -30,7 +30,10 @@ impl DataKey {
 
     #[must_use]
     pub fn new(bytes: [u8; 32]) -> Self {
-        Self { bytes, expanded: OnceLock::new() }
+        Self {
+            bytes,
+            expanded: OnceLock::new(),
+        }
     }
 
     /// A fresh key from the given source of randomness.
@@ -46,7 +49,8 @@ impl DataKey {
     }
 
     fn gcm(&self) -> &Gcm {
-        self.expanded.get_or_init(|| Box::new(Gcm::new((&self.bytes).into())))
+        self.expanded
+            .get_or_init(|| Box::new(Gcm::new((&self.bytes).into())))
     }
 
     /// A hash that tells whether two files have one key, and nothing else of it.
@@ -61,7 +65,11 @@ impl DataKey {
 
 impl PartialEq for DataKey {
     fn eq(&self, other: &Self) -> bool {
-        let difference = self.bytes.iter().zip(&other.bytes).fold(0, |sum, (a, b)| sum | (a ^ b));
+        let difference = self
+            .bytes
+            .iter()
+            .zip(&other.bytes)
+            .fold(0, |sum, (a, b)| sum | (a ^ b));
         difference == 0
     }
 }
@@ -148,10 +156,13 @@ impl Token {
         Self::written(text).map_or_else(|| Self::judge(text), Ok)
     }
 
-    /// The written form by the lengths that iv and tag have; anything else is left to [`Self::judge`]. No field can hold
-    /// the name of the next: none of its signs is one of base64.
+    /// The written form by the lengths that iv and tag have; anything else is left to
+    /// [`Self::judge`]. No field can hold the name of the next: none of its signs is one of base64.
     fn written(text: &str) -> Option<Self> {
-        let (fields, kind) = text.strip_prefix(PREFIX)?.strip_suffix(']')?.rsplit_once(",type:")?;
+        let (fields, kind) = text
+            .strip_prefix(PREFIX)?
+            .strip_suffix(']')?
+            .rsplit_once(",type:")?;
         let (fields, tag) = cut(fields, TAG_LEN)?;
         let (fields, iv) = cut(fields.strip_suffix(",tag:")?, IV_LEN)?;
         let mut token = Self {
@@ -168,7 +179,11 @@ impl Token {
     /// The same at leisure, with what is wrong.
     fn judge(text: &str) -> Result<Self, TokenError> {
         let Some(rest) = text.strip_prefix(PREFIX) else {
-            return Err(if text.starts_with("ENC[") { TokenError::Malformed } else { TokenError::Clear });
+            return Err(if text.starts_with("ENC[") {
+                TokenError::Malformed
+            } else {
+                TokenError::Clear
+            });
         };
         let rest = rest.strip_suffix(']').ok_or(TokenError::Malformed)?;
         let (data, rest) = rest.split_once(",iv:").ok_or(TokenError::Malformed)?;
@@ -199,9 +214,16 @@ impl Token {
         text
     }
 
-    /// Encrypts under a fresh iv. `aad` is the path rule of the format, or `lastmodified` for the MAC.
+    /// Encrypts under a fresh iv. `aad` is the path rule of the format, or `lastmodified` for the
+    /// MAC.
     #[must_use]
-    pub fn seal(key: &DataKey, kind: TokenType, plain: &[u8], aad: &str, random: Random<'_>) -> Self {
+    pub fn seal(
+        key: &DataKey,
+        kind: TokenType,
+        plain: &[u8],
+        aad: &str,
+        random: Random<'_>,
+    ) -> Self {
         let mut iv = [0; 32];
         random(&mut iv);
         let mut data = plain.to_vec();
@@ -209,7 +231,12 @@ impl Token {
             .gcm()
             .encrypt_inout_detached(&Nonce::from(iv), aad.as_bytes(), data.as_mut_slice().into())
             .expect("a value is far below the 64 GiB limit of GCM");
-        Self { data, iv, tag: tag.into(), kind }
+        Self {
+            data,
+            iv,
+            tag: tag.into(),
+            kind,
+        }
     }
 
     /// Decrypts and authenticates.

@@ -1,5 +1,5 @@
-//! What differs between two versions of a document, key by key. Works on opened documents and on locked
-//! ones: where a value is not known, its token is compared.
+//! What differs between two versions of a document, key by key. Works on opened documents and on
+//! locked ones: where a value is not known, its token is compared.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -29,7 +29,8 @@ pub struct Change {
 /// What differs in the values of two versions. The order of keys is no difference.
 #[derive(Clone, Debug, Default)]
 pub struct Differences {
-    /// What is gone, as the old version orders it; then what changed and what is new, as the new one does.
+    /// What is gone, as the old version orders it; then what changed and what is new, as the new
+    /// one does.
     pub changes: Vec<Change>,
     /// Comments that only one version has.
     pub old_comments: Vec<SeenValue>,
@@ -59,21 +60,39 @@ impl SeenValue {
     fn of(leaf: &Leaf) -> Self {
         let (scalar, token) = (&leaf.scalar, &leaf.token);
         if let Some(token) = token {
-            return Self { scalar: Some(scalar.clone()), token: Some(Token::clone(token)) };
+            return Self {
+                scalar: Some(scalar.clone()),
+                token: Some(Token::clone(token)),
+            };
         }
         match scalar.as_text().and_then(|text| Token::parse(text).ok()) {
-            Some(token) => Self { scalar: None, token: Some(token) },
-            None => Self { scalar: Some(scalar.clone()), token: None },
+            Some(token) => Self {
+                scalar: None,
+                token: Some(token),
+            },
+            None => Self {
+                scalar: Some(scalar.clone()),
+                token: None,
+            },
         }
     }
 
     fn of_comment(comment: &Comment) -> Self {
         if let Some(token) = &comment.token {
-            return Self { scalar: Some(Scalar::str(&comment.text)), token: Some(Token::clone(token)) };
+            return Self {
+                scalar: Some(Scalar::str(&comment.text)),
+                token: Some(Token::clone(token)),
+            };
         }
         match Token::parse(&comment.text) {
-            Ok(token) => Self { scalar: None, token: Some(token) },
-            Err(_) => Self { scalar: Some(Scalar::str(&comment.text)), token: None },
+            Ok(token) => Self {
+                scalar: None,
+                token: Some(token),
+            },
+            Err(_) => Self {
+                scalar: Some(Scalar::str(&comment.text)),
+                token: None,
+            },
         }
     }
 
@@ -92,7 +111,10 @@ impl SeenValue {
     pub fn bytes(&self) -> usize {
         match (&self.token, &self.scalar) {
             (Some(token), _) => token.data.len(),
-            (None, scalar) => scalar.as_ref().and_then(Scalar::plaintext).map_or(0, |plain| plain.len()),
+            (None, scalar) => scalar
+                .as_ref()
+                .and_then(Scalar::plaintext)
+                .map_or(0, |plain| plain.len()),
         }
     }
 
@@ -137,9 +159,16 @@ struct ValuesInOrder {
 
 impl ValuesInOrder {
     fn of(tree: &Tree) -> Self {
-        let mut side = Self { order: Vec::new(), values: HashMap::new(), comments: Vec::new() };
+        let mut side = Self {
+            order: Vec::new(),
+            values: HashMap::new(),
+            comments: Vec::new(),
+        };
         for (number, document) in tree.documents.iter().enumerate() {
-            let one = Tree { documents: vec![document.clone()], ..Tree::default() };
+            let one = Tree {
+                documents: vec![document.clone()],
+                ..Tree::default()
+            };
             one.walk(&mut |path, visit| match visit {
                 Visit::Leaf(_, leaf) => {
                     let address = (number, path.clone());
@@ -159,12 +188,26 @@ impl ValuesInOrder {
 pub fn values(tree: &Tree) -> BTreeMap<String, SeenValue> {
     let named = |(address, known): (Address, SeenValue)| {
         let (document, path) = address;
-        (Change { path, document, old: None, new: None }.address(), known)
+        (
+            Change {
+                path,
+                document,
+                old: None,
+                new: None,
+            }
+            .address(),
+            known,
+        )
     };
-    ValuesInOrder::of(tree).values.into_iter().map(named).collect()
+    ValuesInOrder::of(tree)
+        .values
+        .into_iter()
+        .map(named)
+        .collect()
 }
 
-/// Compares two trees; an empty one stands for a version that is not there. Lists are compared by position.
+/// Compares two trees; an empty one stands for a version that is not there. Lists are compared by
+/// position.
 #[must_use]
 pub fn compare(old: &Tree, new: &Tree) -> Differences {
     let (old, new) = (ValuesInOrder::of(old), ValuesInOrder::of(new));
@@ -175,17 +218,31 @@ pub fn compare(old: &Tree, new: &Tree) -> Differences {
         old: old.cloned(),
         new: new.cloned(),
     };
-    let gone = old.order.iter().filter(|address| !new.values.contains_key(*address));
-    found.changes.extend(gone.map(|address| change(address, old.values.get(address), None)));
+    let gone = old
+        .order
+        .iter()
+        .filter(|address| !new.values.contains_key(*address));
+    found
+        .changes
+        .extend(gone.map(|address| change(address, old.values.get(address), None)));
     for address in &new.order {
         let (before, after) = (old.values.get(address), new.values.get(address));
-        if let (Some(SeenValue { token: Some(one), .. }), Some(SeenValue { token: Some(other), .. })) =
-            (before, after)
+        if let (
+            Some(SeenValue {
+                token: Some(one), ..
+            }),
+            Some(SeenValue {
+                token: Some(other), ..
+            }),
+        ) = (before, after)
         {
             found.sealed += 1;
             found.renewed += usize::from(one != other);
         }
-        if !before.zip(after).is_some_and(|(before, after)| before.is_same(after)) {
+        if !before
+            .zip(after)
+            .is_some_and(|(before, after)| before.is_same(after))
+        {
             found.changes.push(change(address, before, after));
         }
     }
@@ -210,30 +267,52 @@ fn only_in_one(mut old: Vec<SeenValue>, new: Vec<SeenValue>) -> (Vec<SeenValue>,
 #[must_use]
 pub fn access(old: Option<&Document>, new: Option<&Document>) -> Access {
     let names = |document: Option<&Document>| -> Vec<String> {
-        let stanzas = document.map(|document| document.metadata().age.as_slice()).unwrap_or_default();
+        let stanzas = document
+            .map(|document| document.metadata().age.as_slice())
+            .unwrap_or_default();
         let mut seen = BTreeSet::new();
         let names = stanzas.iter().map(|stanza| stanza.recipient.clone());
         names.filter(|name| seen.insert(name.clone())).collect()
     };
     let (before, after) = (names(old), names(new));
     let mut found = Access {
-        added: after.iter().filter(|name| !before.contains(name)).cloned().collect(),
-        removed: before.iter().filter(|name| !after.contains(name)).cloned().collect(),
+        added: after
+            .iter()
+            .filter(|name| !before.contains(name))
+            .cloned()
+            .collect(),
+        removed: before
+            .iter()
+            .filter(|name| !after.contains(name))
+            .cloned()
+            .collect(),
         ..Access::default()
     };
-    let (Some(old), Some(new)) = (old, new) else { return found };
-    let known: HashSet<&str> = old.metadata().age.iter().map(|stanza| stanza.enc.as_str()).collect();
+    let (Some(old), Some(new)) = (old, new) else {
+        return found;
+    };
+    let known: HashSet<&str> = old
+        .metadata()
+        .age
+        .iter()
+        .map(|stanza| stanza.enc.as_str())
+        .collect();
     let stanzas = &new.metadata().age;
     found.stanzas = stanzas.len();
-    found.renewed = stanzas.iter().filter(|stanza| !known.contains(stanza.enc.as_str())).count();
+    found.renewed = stanzas
+        .iter()
+        .filter(|stanza| !known.contains(stanza.enc.as_str()))
+        .count();
     found.new_mac = old.metadata().mac != new.metadata().mac;
     let rule = |document: &Document| {
         let (field, text) = document.metadata().selector.field();
         format!("{field}: {text}")
     };
     found.rule = Some((rule(old), rule(new))).filter(|(old, new)| old != new);
-    let is_same_otherwise =
-        found.renewed == 0 && found.rule.is_none() && found.added.is_empty() && found.removed.is_empty();
+    let is_same_otherwise = found.renewed == 0
+        && found.rule.is_none()
+        && found.added.is_empty()
+        && found.removed.is_empty();
     found.other = is_same_otherwise
         && old.lasting_metadata() != new.lasting_metadata()
         && old.lasting_fields() != new.lasting_fields();
@@ -258,9 +337,13 @@ mod tests {
     fn seal(node: &mut crate::tree::Node, key: u8, is_open: bool) {
         match &mut node.value {
             Value::Leaf(leaf) => {
-                let Some(kind) = leaf.scalar.token_type() else { return };
+                let Some(kind) = leaf.scalar.token_type() else {
+                    return;
+                };
                 let plain = leaf.scalar.plaintext().unwrap();
-                let token = Token::seal(&DataKey::new([key; 32]), kind, &plain, "", &mut |iv| iv.fill(key));
+                let token = Token::seal(&DataKey::new([key; 32]), kind, &plain, "", &mut |iv| {
+                    iv.fill(key)
+                });
                 if is_open {
                     leaf.token = Some(Box::new(token));
                 } else {
@@ -276,7 +359,11 @@ mod tests {
     }
 
     fn told(found: &Differences) -> Vec<String> {
-        found.changes.iter().map(|change| format!("{} {}", change.verb(), change.address())).collect()
+        found
+            .changes
+            .iter()
+            .map(|change| format!("{} {}", change.verb(), change.address()))
+            .collect()
     }
 
     #[test]
@@ -286,15 +373,36 @@ mod tests {
             ("a: 1\n", "a: 2\n", &["changed a"]),
             ("a: 1\n", "a: '1'\n", &["changed a"]),
             ("a: 1\nb: 2\n", "b: 2\nc: 3\n", &["removed a", "added c"]),
-            ("m:\n  x: 1\n", "m:\n  y: 1\n", &["removed m.x", "added m.y"]),
-            ("l: [a, b]\n", "l: [a, c, d]\n", &["changed l[1]", "added l[2]"]),
-            ("a: 1\n---\na: 1\n", "a: 1\n---\na: 2\n", &["changed a (document 2)"]),
+            (
+                "m:\n  x: 1\n",
+                "m:\n  y: 1\n",
+                &["removed m.x", "added m.y"],
+            ),
+            (
+                "l: [a, b]\n",
+                "l: [a, c, d]\n",
+                &["changed l[1]", "added l[2]"],
+            ),
+            (
+                "a: 1\n---\na: 1\n",
+                "a: 1\n---\na: 2\n",
+                &["changed a (document 2)"],
+            ),
             ("a: ''\n", "a: null\n", &["changed a"]),
             ("", "a: 1\n", &["added a"]),
         ] {
-            let tree =
-                |text: &str, key| if text.is_empty() { Tree::default() } else { sealed(text, key, true) };
-            assert_eq!(told(&compare(&tree(old, 1), &tree(new, 2))), expected, "{old} {new}");
+            let tree = |text: &str, key| {
+                if text.is_empty() {
+                    Tree::default()
+                } else {
+                    sealed(text, key, true)
+                }
+            };
+            assert_eq!(
+                told(&compare(&tree(old, 1), &tree(new, 2))),
+                expected,
+                "{old} {new}"
+            );
         }
     }
 
@@ -316,8 +424,15 @@ mod tests {
     #[test]
     fn one_opened_side_is_enough_to_see_that_nothing_changed() {
         let text = "a: 1\n";
-        assert!(compare(&sealed(text, 1, true), &sealed(text, 1, false)).changes.is_empty());
-        assert_eq!(told(&compare(&sealed(text, 1, true), &sealed(text, 2, false))), ["changed a"]);
+        assert!(
+            compare(&sealed(text, 1, true), &sealed(text, 1, false))
+                .changes
+                .is_empty()
+        );
+        assert_eq!(
+            told(&compare(&sealed(text, 1, true), &sealed(text, 2, false))),
+            ["changed a"]
+        );
     }
 
     #[test]
@@ -326,15 +441,31 @@ mod tests {
         let found = compare(&sealed("a: x\n", 1, true), &clear);
         assert_eq!(told(&found), ["changed a"]);
         assert!(found.changes[0].new.as_ref().unwrap().token.is_none());
-        assert_eq!(found.changes[0].old.as_ref().unwrap().token.as_ref().unwrap().kind, TokenType::Str);
+        assert_eq!(
+            found.changes[0]
+                .old
+                .as_ref()
+                .unwrap()
+                .token
+                .as_ref()
+                .unwrap()
+                .kind,
+            TokenType::Str
+        );
     }
 
     #[test]
     fn comments_are_compared_as_a_heap() {
         let tree = |text: &str| Format::Yaml.parse(text).unwrap();
-        let found = compare(&tree("# one\na: 1\n# two\nb: 2\n"), &tree("# two\na: 1\n# three\nb: 2\n"));
+        let found = compare(
+            &tree("# one\na: 1\n# two\nb: 2\n"),
+            &tree("# two\na: 1\n# three\nb: 2\n"),
+        );
         let texts = |comments: &[SeenValue]| -> Vec<String> {
-            comments.iter().map(|c| c.scalar.as_ref().unwrap().as_text().unwrap().to_owned()).collect()
+            comments
+                .iter()
+                .map(|c| c.scalar.as_ref().unwrap().as_text().unwrap().to_owned())
+                .collect()
         };
         assert_eq!(
             (texts(&found.old_comments), texts(&found.new_comments)),
@@ -349,8 +480,10 @@ mod tests {
         let same = access(Some(&document), Some(&document));
         assert_eq!((same.stanzas, same.renewed, same.other), (1, 0, false));
         let fields = "    unencrypted_suffix: _unencrypted\n    version: 3.11.0\n";
-        let formatted =
-            text.replace(fields, "    version: \"3.11.0\"\n\n    unencrypted_suffix: _unencrypted\n");
+        let formatted = text.replace(
+            fields,
+            "    version: \"3.11.0\"\n\n    unencrypted_suffix: _unencrypted\n",
+        );
         assert_ne!(formatted, text);
         let formatted = Document::parse(Format::Yaml, &formatted).unwrap();
         assert!(!access(Some(&document), Some(&formatted)).other);
@@ -358,9 +491,13 @@ mod tests {
         let newer = Document::parse(Format::Yaml, &newer).unwrap();
         assert!(access(Some(&document), Some(&newer)).other);
         let label = &document.metadata().age[0].recipient;
-        let other = Document::parse(Format::Yaml, &text.replace(label.as_str(), "age1other")).unwrap();
+        let other =
+            Document::parse(Format::Yaml, &text.replace(label.as_str(), "age1other")).unwrap();
         let found = access(Some(&document), Some(&other));
-        assert_eq!((found.added, found.removed), (vec!["age1other".to_owned()], vec![label.clone()]));
+        assert_eq!(
+            (found.added, found.removed),
+            (vec!["age1other".to_owned()], vec![label.clone()])
+        );
         let fresh = access(None, Some(&document));
         assert_eq!((fresh.added.len(), fresh.removed.len()), (1, 0));
     }

@@ -65,7 +65,8 @@ impl Document {
             Err(offset) => return Err(at(offset, APPENDED.into())),
         };
         syntax.check_shape(&tree)?;
-        let metadata = Metadata::read(syntax, &node).map_err(|fault| at(fault.offset, fault.what))?;
+        let metadata =
+            Metadata::read(syntax, &node).map_err(|fault| at(fault.offset, fault.what))?;
         for document in &mut tree.documents {
             list_comments(source, document);
         }
@@ -107,34 +108,53 @@ impl Document {
 
     /// The text as an edit meets it; `tree` is the opened one.
     pub(crate) fn page<'a>(&'a self, tree: &'a Tree) -> Page<'a> {
-        Page { source: &self.source, tree, block: &self.block, metadata: &self.metadata }
+        Page {
+            source: &self.source,
+            tree,
+            block: &self.block,
+            metadata: &self.metadata,
+        }
     }
 
     /// The text of the metadata less MAC and time, which change with every value.
     #[must_use]
     pub fn lasting_metadata(&self) -> String {
         let spans = &self.metadata.spans;
-        let changing: Vec<&Range<usize>> =
-            [&spans.mac, &spans.lastmodified].into_iter().flatten().map(|node| &node.span).collect();
+        let changing: Vec<&Range<usize>> = [&spans.mac, &spans.lastmodified]
+            .into_iter()
+            .flatten()
+            .map(|node| &node.span)
+            .collect();
         let mut text = String::new();
         for range in &self.block.cut {
             let bytes = self.source[range.clone()].char_indices();
-            let lasting =
-                bytes.filter(|(at, _)| !changing.iter().any(|span| span.contains(&(range.start + at))));
+            let lasting = bytes.filter(|(at, _)| {
+                !changing
+                    .iter()
+                    .any(|span| span.contains(&(range.start + at)))
+            });
             text.extend(lasting.map(|(_, c)| c));
         }
         text
     }
 
-    /// What the metadata says less MAC and time, as sorted addresses and values: neither the format nor the order of
-    /// the fields tells.
+    /// What the metadata says less MAC and time, as sorted addresses and values: neither the format
+    /// nor the order of the fields tells.
     #[must_use]
     pub(crate) fn lasting_fields(&self) -> Vec<(String, Vec<u8>)> {
         let tree = self.format.parse(&self.source);
         let block = tree.ok().and_then(|mut tree| {
-            self.format.syntax().take_block(&self.source, &mut tree).ok().flatten().map(|(node, _)| node)
+            self.format
+                .syntax()
+                .take_block(&self.source, &mut tree)
+                .ok()
+                .flatten()
+                .map(|(node, _)| node)
         });
-        let block = Tree { documents: block.into_iter().collect(), ..Tree::default() };
+        let block = Tree {
+            documents: block.into_iter().collect(),
+            ..Tree::default()
+        };
         let mut fields: Vec<(String, Vec<u8>)> = facts(&block)
             .into_iter()
             .filter(|(path, ..)| !["mac", "lastmodified"].contains(&path.as_str()))
@@ -144,10 +164,13 @@ impl Document {
         fields
     }
 
-    /// A search among the lines, whoever asks however often: a hostile text has a finding on every line.
+    /// A search among the lines, whoever asks however often: a hostile text has a finding on every
+    /// line.
     #[must_use]
     pub fn line_of(&self, offset: usize) -> usize {
-        self.lines.get_or_init(|| tree::Lines::of(&self.source)).at(offset)
+        self.lines
+            .get_or_init(|| tree::Lines::of(&self.source))
+            .at(offset)
     }
 }
 
@@ -162,7 +185,8 @@ impl Cleartext {
         &self.tree
     }
 
-    /// The same file, whose paths lead into one of its documents, counted from 0; `None` when there are fewer.
+    /// The same file, whose paths lead into one of its documents, counted from 0; `None` when there
+    /// are fewer.
     #[must_use]
     pub fn in_document(&self, number: usize) -> Option<Self> {
         let mut clear = self.clone();
@@ -179,7 +203,14 @@ impl Cleartext {
     #[must_use]
     pub fn payload(&self) -> Option<Zeroizing<Vec<u8>>> {
         let name = self.document.format.traits().only_value?;
-        self.tree.documents.first()?.get(name)?.node.leaf()?.scalar.plaintext()
+        self.tree
+            .documents
+            .first()?
+            .get(name)?
+            .node
+            .leaf()?
+            .scalar
+            .plaintext()
     }
 
     /// The same in another format; `None` where that cannot hold it.
@@ -193,7 +224,9 @@ impl Cleartext {
         // one object, or one list of lines, is one document
         let is_one = self.tree.documents.len() == 1 || format == Format::Yaml;
         let can_hold = !format.is_whole() && is_text && is_one;
-        let text = can_hold.then(|| format.emit(&self.tree, indent)).flatten()?;
+        let text = can_hold
+            .then(|| format.emit(&self.tree, indent))
+            .flatten()?;
         Some(Zeroizing::new(text.into_bytes()))
     }
 
@@ -208,11 +241,15 @@ impl Cleartext {
 }
 
 fn without_white_space(bytes: &[u8]) -> Vec<u8> {
-    bytes.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect()
+    bytes
+        .iter()
+        .copied()
+        .filter(|byte| !byte.is_ascii_whitespace())
+        .collect()
 }
 
-/// Where sops finds metadata under a name that is not `sops`, and that name. It reads the metadata of the
-/// first document.
+/// Where sops finds metadata under a name that is not `sops`, and that name. It reads the metadata
+/// of the first document.
 fn disguised(syntax: &dyn Syntax, tree: &Tree) -> Option<(usize, String)> {
     tree.documents.first()?.entries().find_map(|entry| {
         let key = entry.key.as_deref()?;
@@ -226,12 +263,16 @@ fn list_comments(source: &str, node: &mut Node) {
     let is_list = matches!(node.value, Value::List(_));
     // the dash stands behind the item before
     let mut floor = node.span.start;
-    let (Value::Map(items) | Value::List(items)) = &mut node.value else { return };
+    let (Value::Map(items) | Value::List(items)) = &mut node.value else {
+        return;
+    };
     for item in items {
         let Item::Entry(entry) = item else { continue };
         let before = std::mem::replace(&mut floor, entry.span.end).min(entry.span.start);
         let text = if is_list { entry.node.text() } else { None };
-        match text.filter(|text| Token::parse(text).is_ok_and(|token| token.kind == TokenType::Comment)) {
+        match text
+            .filter(|text| Token::parse(text).is_ok_and(|token| token.kind == TokenType::Comment))
+        {
             Some(text) => {
                 let dash = source[before..entry.span.start].rfind('-');
                 let start = dash.map_or(entry.span.start, |dash| before + dash);
@@ -250,7 +291,8 @@ fn list_comments(source: &str, node: &mut Node) {
 
 /// sops writes the whole block into every document and reads only the first: a document with
 /// another block, or with none, was put there by somebody else.
-const APPENDED: &str = "a document whose `sops` block is not that of the first: it was not written by SOPS";
+const APPENDED: &str =
+    "a document whose `sops` block is not that of the first: it was not written by SOPS";
 
 #[cfg(test)]
 mod tests {
@@ -267,10 +309,16 @@ mod tests {
             (Format::Yaml, "A: x\n<<: [{B: 1}, {<<: {sops: {}}}]\n", 2),
         ] {
             let error = Document::parse(format, text).unwrap_err();
-            let DocumentError::Metadata { line: found, what } = error else { panic!("{text}: {error:?}") };
-            assert!(found == line && what.contains("sops reads"), "{text}: {found}: {what}");
+            let DocumentError::Metadata { line: found, what } = error else {
+                panic!("{text}: {error:?}")
+            };
+            assert!(
+                found == line && what.contains("sops reads"),
+                "{text}: {found}: {what}"
+            );
         }
-        let base64 = Document::parse(Format::Yaml, "A: x\n!!binary \"c29wcw==\": {}\n").unwrap_err();
+        let base64 =
+            Document::parse(Format::Yaml, "A: x\n!!binary \"c29wcw==\": {}\n").unwrap_err();
         assert!(matches!(base64, DocumentError::Syntax(_)), "{base64:?}");
     }
 
@@ -283,7 +331,11 @@ mod tests {
             (Format::Yaml, "base: &b {a: 1}\nx:\n  <<: *b\n  sops: {}\n"),
             (Format::Dotenv, "SOPS=1\n"),
         ] {
-            assert_eq!(Document::parse(format, text).unwrap_err(), DocumentError::NotSops, "{text}");
+            assert_eq!(
+                Document::parse(format, text).unwrap_err(),
+                DocumentError::NotSops,
+                "{text}"
+            );
         }
     }
 }

@@ -1,11 +1,12 @@
-//! A document without its keys of other kinds: neither sops nor gpg is needed for that, because neither MAC nor values
-//! speak of them.
+//! A document without its keys of other kinds: neither sops nor gpg is needed for that, because
+//! neither MAC nor values speak of them.
 
 use crate::document::Document;
 use crate::error::DocumentError;
 
 impl Document {
-    /// The same text less every key that is not of age. What stands in key groups stays: the data key is split there.
+    /// The same text less every key that is not of age. What stands in key groups stays: the data
+    /// key is split there.
     ///
     /// # Errors
     /// When what is left is not read as the same document.
@@ -18,7 +19,10 @@ impl Document {
             }
             let mut text = now.source.to_string();
             // from the back: every document repeats the block
-            ranges.into_iter().rev().for_each(|range| text.replace_range(range, ""));
+            ranges
+                .into_iter()
+                .rev()
+                .for_each(|range| text.replace_range(range, ""));
             now = Self::parse(now.format, &text)?;
         }
         Ok(now)

@@ -17,8 +17,8 @@ use crate::syntax::Gap;
 use crate::tree::{Entry, Leaf, Node, Path, Scalar, Step, Style, Tree, Value};
 
 impl Cleartext {
-    /// Sets one value, and makes the maps and lists around it where they are missing; `None` when it has
-    /// this type and value already.
+    /// Sets one value, and makes the maps and lists around it where they are missing; `None` when
+    /// it has this type and value already.
     ///
     /// # Errors
     /// [`EditError`]; `Clear` unless `allow_clear`.
@@ -32,9 +32,9 @@ impl Cleartext {
         self.set_values(&[(path.clone(), scalar)], allow_clear, context)
     }
 
-    /// Sets several values at different paths; `None` when all of them are there already. None of them may
-    /// be left in clear, and where there are several, what is new has to be an entry of a map or list that
-    /// exists.
+    /// Sets several values at different paths; `None` when all of them are there already. None of
+    /// them may be left in clear, and where there are several, what is new has to be an entry of a
+    /// map or list that exists.
     ///
     /// # Errors
     /// [`EditError`] of the first value that cannot be set.
@@ -57,7 +57,9 @@ impl Cleartext {
             return Err(EditError::Reserved(first.to_owned()));
         }
         check_places(self.tree())?;
-        syntax.check_value(scalar).map_err(|what| EditError::Value(path.clone(), what))
+        syntax
+            .check_value(scalar)
+            .map_err(|what| EditError::Value(path.clone(), what))
     }
 
     fn set_values(
@@ -72,7 +74,10 @@ impl Cleartext {
             self.check_set(path, scalar)?;
             let place = self.place(path)?;
             if values.len() > 1 && place.makes_containers(path) {
-                return Err(EditError::Value(path.clone(), "is new, and so is what it stands in"));
+                return Err(EditError::Value(
+                    path.clone(),
+                    "is new, and so is what it stands in",
+                ));
             }
             self.put(&mut tree, path, scalar, &place);
             places.push(place);
@@ -85,7 +90,11 @@ impl Cleartext {
                 let (name, text) = self.document().metadata().selector.field();
                 return Err(EditError::Clear(path.clone(), format!("{name}: {text}")));
             }
-            let value = New { path, scalar, selected };
+            let value = New {
+                path,
+                scalar,
+                selected,
+            };
             edits.extend(self.edit_at(&value, place, context)?);
         }
         if edits.is_empty() {
@@ -97,7 +106,10 @@ impl Cleartext {
     fn put(&self, tree: &mut Tree, path: &Path, scalar: &Scalar, place: &SetTarget<'_>) {
         match place {
             SetTarget::Below { depth, .. } => {
-                self.document().format().syntax().put(tree, path, *depth, scalar);
+                self.document()
+                    .format()
+                    .syntax()
+                    .put(tree, path, *depth, scalar);
             }
             SetTarget::Value(..) => {
                 let root = tree.documents.get_mut(home(self.tree(), path));
@@ -127,7 +139,10 @@ impl Cleartext {
                 (None, Value::List(_)) => {
                     let length = container.entries().count();
                     if *step != Step::Index(length) {
-                        return Err(EditError::Index { path: path.clone(), length });
+                        return Err(EditError::Index {
+                            path: path.clone(),
+                            length,
+                        });
                     }
                     return below(container, path, depth);
                 }
@@ -140,21 +155,32 @@ impl Cleartext {
         Err(missing())
     }
 
-    /// Those of the values that the rule of the file encrypts, with the number of their document; comments
-    /// considered.
-    fn selections<'v>(&self, tree: &Tree, values: &'v [(Path, Scalar)]) -> HashSet<(usize, &'v Path)> {
-        let wanted: HashMap<&Path, &'v Path> = values.iter().map(|(path, _)| (path, path)).collect();
+    /// Those of the values that the rule of the file encrypts, with the number of their document;
+    /// comments considered.
+    fn selections<'v>(
+        &self,
+        tree: &Tree,
+        values: &'v [(Path, Scalar)],
+    ) -> HashSet<(usize, &'v Path)> {
+        let wanted: HashMap<&Path, &'v Path> =
+            values.iter().map(|(path, _)| (path, path)).collect();
         let mut found = HashSet::new();
         for (number, document) in tree.documents.iter().enumerate() {
-            let mut one = Tree { documents: vec![document.clone()], ..Tree::default() };
-            self.document().metadata().selector.walk(&mut one, &mut |path, met, selected| {
-                if let Some(path) = wanted.get(path)
-                    && selected
-                    && matches!(met, Selected::Leaf(..))
-                {
-                    found.insert((number, *path));
-                }
-            });
+            let mut one = Tree {
+                documents: vec![document.clone()],
+                ..Tree::default()
+            };
+            self.document()
+                .metadata()
+                .selector
+                .walk(&mut one, &mut |path, met, selected| {
+                    if let Some(path) = wanted.get(path)
+                        && selected
+                        && matches!(met, Selected::Leaf(..))
+                    {
+                        found.insert((number, *path));
+                    }
+                });
         }
         found
     }
@@ -177,16 +203,29 @@ impl Cleartext {
             }
             SetTarget::Below { container, depth } => {
                 let syntax = document.format().syntax();
-                let (page, gap) = (document.page(self.tree()), Gap { container, path: value.path, depth });
+                let (page, gap) = (
+                    document.page(self.tree()),
+                    Gap {
+                        container,
+                        path: value.path,
+                        depth,
+                    },
+                );
                 let text = self.stored(value, syntax.style_in(&page, &gap), context);
                 let edit = syntax.insert(&page, &gap, &text);
-                edit.map(Some).map_err(|what| EditError::Value(value.path.clone(), what))
+                edit.map(Some)
+                    .map_err(|what| EditError::Value(value.path.clone(), what))
             }
         }
     }
 
     /// A value as it stands in the file: a token where the selector says so.
-    fn stored(&self, value: &New<'_>, style: Style, context: &mut SealContext<'_>) -> Zeroizing<String> {
+    fn stored(
+        &self,
+        value: &New<'_>,
+        style: Style,
+        context: &mut SealContext<'_>,
+    ) -> Zeroizing<String> {
         let syntax = self.document().format().syntax();
         match (value.scalar.token_type(), value.scalar.plaintext()) {
             (Some(kind), Some(plain)) if value.selected => {
@@ -200,7 +239,11 @@ impl Cleartext {
     fn replacement(&self, span: &Range<usize>, style: Style, text: &str) -> Edit {
         let source = self.document().source();
         let range = token_range(source, span, style);
-        let lead = self.document().format().syntax().lead(&source[range.clone()]);
+        let lead = self
+            .document()
+            .format()
+            .syntax()
+            .lead(&source[range.clone()]);
         let comment = header_comment(source, span, style);
         (range, Zeroizing::new(format!("{lead}{text}{comment}")))
     }
@@ -231,8 +274,14 @@ impl SetTarget<'_> {
 
 /// A new list starts with its first item.
 fn below<'a>(container: &'a Node, path: &Path, depth: usize) -> Result<SetTarget<'a>, EditError> {
-    if path.0[depth + 1..].iter().any(|step| matches!(step, Step::Index(index) if *index > 0)) {
-        return Err(EditError::Index { path: path.clone(), length: 0 });
+    if path.0[depth + 1..]
+        .iter()
+        .any(|step| matches!(step, Step::Index(index) if *index > 0))
+    {
+        return Err(EditError::Index {
+            path: path.clone(),
+            length: 0,
+        });
     }
     Ok(SetTarget::Below { container, depth })
 }

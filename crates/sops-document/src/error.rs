@@ -19,7 +19,11 @@ pub enum DocumentError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OpenFault {
     #[error("line {line}: `{path}` {what}")]
-    Value { line: usize, path: String, what: String },
+    Value {
+        line: usize,
+        path: String,
+        what: String,
+    },
     #[error(
         "the MAC does not match: without the data key, values were changed, deleted or put in another order"
     )]

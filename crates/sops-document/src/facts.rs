@@ -32,7 +32,11 @@ fn add_facts(document: &Node, facts: &mut Vec<Fact>) {
             ));
         }
         Visit::Comment(comment) => {
-            facts.push((String::new(), COMMENT, Zeroizing::new(comment.text.as_bytes().to_vec())));
+            facts.push((
+                String::new(),
+                COMMENT,
+                Zeroizing::new(comment.text.as_bytes().to_vec()),
+            ));
         }
         // a document without values may hold comments or nothing
         Visit::Empty(_) if path.0.is_empty() => {}
@@ -44,11 +48,16 @@ fn add_facts(document: &Node, facts: &mut Vec<Fact>) {
 /// depends on the lines around it, and a token has one line where a text had several.
 pub(crate) fn same(left: &[Fact], right: &[Fact]) -> bool {
     let comments = |facts: &[Fact]| {
-        let mut comments: Vec<Fact> = facts.iter().filter(|fact| fact.1 == COMMENT).cloned().collect();
+        let mut comments: Vec<Fact> = facts
+            .iter()
+            .filter(|fact| fact.1 == COMMENT)
+            .cloned()
+            .collect();
         comments.sort_by(|a, b| a.2.cmp(&b.2));
         comments
     };
-    left == right || (values(left.to_vec()) == values(right.to_vec()) && comments(left) == comments(right))
+    left == right
+        || (values(left.to_vec()) == values(right.to_vec()) && comments(left) == comments(right))
 }
 
 /// Without the comments.
@@ -61,7 +70,12 @@ const COMMENT: &str = "comment";
 
 /// Parses and opens what is about to be written: every value must be there, encrypted where the
 /// selector says so (a clear one does not open), under a valid MAC.
-pub(crate) fn read_back(format: Format, text: &str, key: &DataKey, expected: &Tree) -> Result<(), SealError> {
+pub(crate) fn read_back(
+    format: Format,
+    text: &str,
+    key: &DataKey,
+    expected: &Tree,
+) -> Result<(), SealError> {
     let clear = Document::parse(format, text)?.open(key)?;
     if clear.tree().reads_as(expected) || same(&facts(clear.tree()), &facts(expected)) {
         return Ok(());

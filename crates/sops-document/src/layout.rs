@@ -74,7 +74,12 @@ fn masked(document: &Document, tree: &Tree, show: &dyn Layout) -> Zeroizing<Stri
             }
         }
     });
-    Zeroizing::new(document.format.emit(&tree, Indent::default()).unwrap_or_default())
+    Zeroizing::new(
+        document
+            .format
+            .emit(&tree, Indent::default())
+            .unwrap_or_default(),
+    )
 }
 
 fn render(document: &Document, tree: &Tree, show: &dyn Layout) -> Zeroizing<String> {
@@ -102,14 +107,22 @@ fn render(document: &Document, tree: &Tree, show: &dyn Layout) -> Zeroizing<Stri
         }
         Visit::Empty(_) => {}
     });
-    edits.extend(document.block.cut.iter().map(|range| (range.clone(), Zeroizing::default())));
+    edits.extend(
+        document
+            .block
+            .cut
+            .iter()
+            .map(|range| (range.clone(), Zeroizing::default())),
+    );
     splice(source, edits)
 }
 
 /// A file that is one value, without its envelope.
 fn whole_text(tree: &Tree, show: &dyn Layout) -> Zeroizing<String> {
     let leaves = tree.leaves();
-    let Some((path, _, leaf)) = leaves.first() else { return Zeroizing::default() };
+    let Some((path, _, leaf)) = leaves.first() else {
+        return Zeroizing::default();
+    };
     let text = show.value(path, leaf).map(Zeroizing::new);
     text.unwrap_or_else(|| {
         let plain = leaf.scalar.plaintext().unwrap_or_default();

@@ -13,9 +13,9 @@
 //! | compare | [`compare::compare`], [`compare::access`] |
 //! | lint | [`age::lint`]: whether a stanza is what its label says; [`Document::misread`]: what sops reads otherwise |
 //!
-//! [`Document::parse`] reads an encrypted text without a key. [`Document::open`] decrypts every value,
-//! checks the MAC and gives a [`Cleartext`], which remembers the token that each value came from.
-//! From there on bytes are spliced, never re-printed: one changed value changes its own line,
+//! [`Document::parse`] reads an encrypted text without a key. [`Document::open`] decrypts every
+//! value, checks the MAC and gives a [`Cleartext`], which remembers the token that each value came
+//! from. From there on bytes are spliced, never re-printed: one changed value changes its own line,
 //! `lastmodified` and `mac`. Every text that is handed out for writing was parsed and opened again
 //! and says exactly what was meant.
 //!

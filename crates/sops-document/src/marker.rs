@@ -1,6 +1,7 @@
 //! The line that a merge leaves on top of a file while keys of it are open: `# stax-conflict KEY…`.
 //!
-//! It is a comment in clear, so sops opens the file, and no hook, no CI and no reader passes over it.
+//! It is a comment in clear, so sops opens the file, and no hook, no CI and no reader passes over
+//! it.
 
 use crate::syntax::format::Format;
 
@@ -12,14 +13,19 @@ pub const WORD: &str = "stax-conflict";
 pub fn mark(format: Format, text: &str, keys: &[String]) -> Option<String> {
     let sign = format.traits().comment_signs.first()?;
     let keys: Vec<String> = keys.iter().map(|key| quoted(key)).collect();
-    let (bom, rest) = text.split_at(if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 });
+    let (bom, rest) = text.split_at(if text.starts_with('\u{feff}') {
+        '\u{feff}'.len_utf8()
+    } else {
+        0
+    });
     Some(format!("{bom}{sign} {WORD} {}\n{rest}", keys.join(" ")))
 }
 
 /// The text without such lines, and the keys that they name; `None` where there is no such line.
 #[must_use]
 pub fn unmark(text: &str) -> Option<(String, Vec<String>)> {
-    let (mut keys, mut rest, mut is_marked) = (Vec::new(), String::with_capacity(text.len()), false);
+    let (mut keys, mut rest, mut is_marked) =
+        (Vec::new(), String::with_capacity(text.len()), false);
     for line in text.split_inclusive('\n') {
         match names(line) {
             Some(names) => {
@@ -51,11 +57,16 @@ pub fn text_markers(text: &str) -> Option<usize> {
         let sign = sign.to_string().repeat(7);
         text.lines().position(|line| line.starts_with(&sign))
     };
-    first('=').and(first('>')).and(first('<')).map(|position| position + 1)
+    first('=')
+        .and(first('>'))
+        .and(first('<'))
+        .map(|position| position + 1)
 }
 
 fn names(line: &str) -> Option<Vec<String>> {
-    let comment = line.trim_start_matches('\u{feff}').strip_prefix(['#', ';'])?;
+    let comment = line
+        .trim_start_matches('\u{feff}')
+        .strip_prefix(['#', ';'])?;
     if !is_marker(comment) {
         return None;
     }
@@ -82,7 +93,11 @@ fn quoted(key: &str) -> String {
             out.push(c);
         } else {
             let mut units = [0; 2];
-            out.extend(c.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")));
+            out.extend(
+                c.encode_utf16(&mut units)
+                    .iter()
+                    .map(|unit| format!("\\u{unit:04x}")),
+            );
         }
     }
     out + "'"
@@ -106,15 +121,27 @@ mod tests {
 
     #[test]
     fn the_names_of_the_line_read_back_whatever_they_hold() {
-        let keys: Vec<String> =
-            ["A", "a.b[0]", r#"["x y"].z"#, "quo'te", "ключ", "e\u{202e}vil", "line\nbreak", ""]
-                .map(str::to_owned)
-                .to_vec();
+        let keys: Vec<String> = [
+            "A",
+            "a.b[0]",
+            r#"["x y"].z"#,
+            "quo'te",
+            "ключ",
+            "e\u{202e}vil",
+            "line\nbreak",
+            "",
+        ]
+        .map(str::to_owned)
+        .to_vec();
         for format in [Format::Yaml, Format::Dotenv, Format::Ini] {
             let text = mark(format, "A=1\n", &keys).unwrap();
             assert_eq!(text.lines().count(), 2, "{text}");
             assert!(text.is_ascii(), "{text}");
-            assert_eq!(unmark(&text), Some(("A=1\n".to_owned(), keys.clone())), "{text}");
+            assert_eq!(
+                unmark(&text),
+                Some(("A=1\n".to_owned(), keys.clone())),
+                "{text}"
+            );
         }
         assert_eq!(mark(Format::Json, "{}", &keys), None);
         assert_eq!(unmark("# a stax-conflict in words\nA=1\n"), None);

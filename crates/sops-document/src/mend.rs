@@ -1,4 +1,5 @@
-//! A document that somebody edited by hand: values in clear where tokens belong, or a MAC that no longer holds.
+//! A document that somebody edited by hand: values in clear where tokens belong, or a MAC that no
+//! longer holds.
 
 use crate::context::SealContext;
 use crate::document::{Cleartext, Document};
@@ -17,16 +18,22 @@ impl Document {
     #[must_use]
     pub fn has_plaintext(&self) -> bool {
         let (mut tree, mut found) = (Tree::clone(&self.tree), false);
-        self.metadata.selector.walk(&mut tree, &mut |_, met, selected| {
-            let Selected::Leaf(leaf, _) = met else { return };
-            let is_clear = !leaf.scalar.as_text().is_some_and(|text| text.starts_with("ENC["));
-            found |= selected && is_clear && leaf.scalar.token_type().is_some();
-        });
+        self.metadata
+            .selector
+            .walk(&mut tree, &mut |_, met, selected| {
+                let Selected::Leaf(leaf, _) = met else { return };
+                let is_clear = !leaf
+                    .scalar
+                    .as_text()
+                    .is_some_and(|text| text.starts_with("ENC["));
+                found |= selected && is_clear && leaf.scalar.token_type().is_some();
+            });
         found
     }
 
-    /// Seals what is in clear and should not be, and nothing else; `None` when nothing is. The MAC is
-    /// new: it cannot vouch for what was there before, so the caller says which keys were sealed.
+    /// Seals what is in clear and should not be, and nothing else; `None` when nothing is. The MAC
+    /// is new: it cannot vouch for what was there before, so the caller says which keys were
+    /// sealed.
     ///
     /// # Errors
     /// A token that does not authenticate, or a result that does not read back.
@@ -43,31 +50,44 @@ impl Document {
         let mut sealed = Vec::new();
         let mut fault = None;
         let mut mac = Mac::new(self.metadata.mac_only_encrypted);
-        self.metadata.selector.walk(&mut tree, &mut |path, met, selected| {
-            let Selected::Leaf(leaf, span) = met else { return };
-            let is_clear = !leaf.scalar.as_text().is_some_and(|text| text.starts_with("ENC["));
-            match leaf.scalar.token_type().filter(|_| selected) {
-                Some(kind) if is_clear => {
-                    let plain = leaf.scalar.plaintext().unwrap_or_default();
-                    let token = context.token(kind, &plain, &path.aad());
-                    edits.push(token_edit(self.format.syntax(), &self.source, &span, leaf.style, &token));
-                    sealed.push(path.clone());
+        self.metadata
+            .selector
+            .walk(&mut tree, &mut |path, met, selected| {
+                let Selected::Leaf(leaf, span) = met else {
+                    return;
+                };
+                let is_clear = !leaf
+                    .scalar
+                    .as_text()
+                    .is_some_and(|text| text.starts_with("ENC["));
+                match leaf.scalar.token_type().filter(|_| selected) {
+                    Some(kind) if is_clear => {
+                        let plain = leaf.scalar.plaintext().unwrap_or_default();
+                        let token = context.token(kind, &plain, &path.aad());
+                        edits.push(token_edit(
+                            self.format.syntax(),
+                            &self.source,
+                            &span,
+                            leaf.style,
+                            &token,
+                        ));
+                        sealed.push(path.clone());
+                    }
+                    Some(_) => {
+                        let opened = open_leaf(leaf, path, context.key);
+                        fault = fault.take().or_else(|| {
+                            let what = opened.err()?.to_string();
+                            Some(OpenFault::Value {
+                                line: self.line_of(span.start),
+                                path: path.to_string(),
+                                what,
+                            })
+                        });
+                    }
+                    None => {}
                 }
-                Some(_) => {
-                    let opened = open_leaf(leaf, path, context.key);
-                    fault = fault.take().or_else(|| {
-                        let what = opened.err()?.to_string();
-                        Some(OpenFault::Value {
-                            line: self.line_of(span.start),
-                            path: path.to_string(),
-                            what,
-                        })
-                    });
-                }
-                None => {}
-            }
-            mac.feed(&leaf.scalar, selected);
-        });
+                mac.feed(&leaf.scalar, selected);
+            });
         if let Some(fault) = fault {
             return Err(fault.into());
         }
@@ -82,14 +102,18 @@ impl Document {
 }
 
 impl Cleartext {
-    /// The same text under a new MAC and a new time, whatever the old one says: the caller has compared every value
-    /// with a version whose MAC holds.
+    /// The same text under a new MAC and a new time, whatever the old one says: the caller has
+    /// compared every value with a version whose MAC holds.
     ///
     /// # Errors
     /// A result that does not read back; metadata without `mac` or `lastmodified`.
     pub fn renew_mac(&self, context: &mut SealContext<'_>) -> Result<String, SealError> {
         let (document, tree) = (self.document(), self.tree());
-        let text = splice(&document.source, document.stamp(self.mac_of(tree), context)?).to_string();
+        let text = splice(
+            &document.source,
+            document.stamp(self.mac_of(tree), context)?,
+        )
+        .to_string();
         read_back(document.format, &text, context.key, tree)?;
         Ok(text)
     }

@@ -1,7 +1,8 @@
 //! Three versions of a document become one, in memory: base (O), ours (A) and theirs (B).
 //!
-//! [`access`] says who reads the result and under which data key; [`values`] merges what it holds, key by
-//! key, in the layout of ours; [`Merged::seal`] encrypts it and reads it back. Nothing here knows git.
+//! [`access`] says who reads the result and under which data key; [`values`] merges what it holds,
+//! key by key, in the layout of ours; [`Merged::seal`] encrypts it and reads it back. Nothing here
+//! knows git.
 
 mod access;
 mod comments;
@@ -35,8 +36,8 @@ use unmergeable::TOO_MUCH;
 
 /// Merges the values of three versions; without a base whatever differs in both is a conflict.
 ///
-/// `placeholder` is for a base that git itself makes of several: there a conflict must equal neither side,
-/// so that the merge above it sees one too.
+/// `placeholder` is for a base that git itself makes of several: there a conflict must equal
+/// neither side, so that the merge above it sees one too.
 ///
 /// # Errors
 /// [`Unmergeable`] where only the text can be merged.
@@ -54,12 +55,17 @@ pub fn values<'a>(
     }
     let (shown_ours, shown_theirs) = (show(ours)?, show(theirs)?);
     let shown_base = base.map(show).transpose()?;
-    let mut count: Vec<usize> = vec![shown_ours.tree.documents.len(), shown_theirs.tree.documents.len()];
+    let mut count: Vec<usize> = vec![
+        shown_ours.tree.documents.len(),
+        shown_theirs.tree.documents.len(),
+    ];
     count.extend(shown_base.as_ref().map(|base| base.tree.documents.len()));
     // an empty text has no document
     count.retain(|count| *count > 0);
     if count.iter().any(|number| *number != count[0]) {
-        return Err(Unmergeable::Shape("the sides hold another number of documents"));
+        return Err(Unmergeable::Shape(
+            "the sides hold another number of documents",
+        ));
     }
     let mut edits = Edits::new(&shown_ours, &shown_theirs);
     let changes = walk(shown_base.as_ref(), &mut edits);
@@ -93,7 +99,11 @@ pub fn settle<'a>(
     let (shown_ours, shown_theirs) = (show(ours)?, show(theirs)?);
     let mut edits = Edits::new(&shown_ours, &shown_theirs);
     for path in paths {
-        let place = |tree: &Tree| tree.documents.iter().position(|root| root.find(&path.0).is_some());
+        let place = |tree: &Tree| {
+            tree.documents
+                .iter()
+                .position(|root| root.find(&path.0).is_some())
+        };
         let document = place(&shown_theirs.tree).or_else(|| place(&shown_ours.tree));
         edits.take(document.unwrap_or(0), path);
     }
@@ -101,24 +111,44 @@ pub fn settle<'a>(
     if edits.overflows() {
         return Err(Unmergeable::Shape(TOO_MUCH));
     }
-    Ok(finish(&edits, KeyChanges { theirs: paths.to_vec(), ..KeyChanges::default() }))
+    Ok(finish(
+        &edits,
+        KeyChanges {
+            theirs: paths.to_vec(),
+            ..KeyChanges::default()
+        },
+    ))
 }
 
 fn show(clear: &Cleartext) -> Result<Shown<'_>, Unmergeable> {
-    Shown::of(clear).ok_or(Unmergeable::Shape("a version with YAML aliases is merged as text"))
+    Shown::of(clear).ok_or(Unmergeable::Shape(
+        "a version with YAML aliases is merged as text",
+    ))
 }
 
 fn walk(base: Option<&Shown<'_>>, edits: &mut Edits<'_, '_>) -> KeyChanges {
     let mut changes = KeyChanges::default();
-    let empty = Node { span: 0..0, value: Value::Map(Vec::new()) };
-    let count = edits.ours.tree.documents.len().max(edits.theirs.tree.documents.len());
+    let empty = Node {
+        span: 0..0,
+        value: Value::Map(Vec::new()),
+    };
+    let count = edits
+        .ours
+        .tree
+        .documents
+        .len()
+        .max(edits.theirs.tree.documents.len());
     let (ours, theirs) = (edits.ours, edits.theirs);
     let (our_roots, their_roots) = (&ours.tree.documents, &theirs.tree.documents);
     for document in 0..count {
         let ours = our_roots.get(document).unwrap_or(&empty);
         let theirs = their_roots.get(document).unwrap_or(&empty);
         let base = base.and_then(|base| base.tree.documents.get(document));
-        let mut walk = DecideWalk { edits, document, changes: &mut changes };
+        let mut walk = DecideWalk {
+            edits,
+            document,
+            changes: &mut changes,
+        };
         walk.map(base, ours, theirs, &mut Path::default());
     }
     changes
@@ -133,10 +163,17 @@ fn put_placeholders(
         let mut bytes = [0; 16];
         random(&mut bytes);
         let text = base16ct::lower::encode_string(&bytes);
-        let root = edits.ours.tree.documents.iter().position(|root| root.find(&path.0).is_some());
+        let root = edits
+            .ours
+            .tree
+            .documents
+            .iter()
+            .position(|root| root.find(&path.0).is_some());
         let scalar = Scalar::str(&format!("{} {text}", marker::WORD));
         if !root.is_some_and(|document| edits.put(document, path, &scalar)) {
-            return Err(Unmergeable::Shape("the merged bases conflict in more than a value"));
+            return Err(Unmergeable::Shape(
+                "the merged bases conflict in more than a value",
+            ));
         }
     }
     Ok(())
@@ -146,16 +183,41 @@ fn finish<'a>(edits: &Edits<'_, 'a>, changes: KeyChanges) -> Merged<'a> {
     let (ours, theirs) = (edits.ours.clear, edits.theirs.clear);
     let format = ours.document().format();
     let spliced = (!edits.is_unsafe).then(|| edits.text());
-    let printed = || format.emit(&edits.tree, sealing::indent_of(&edits.ours.text)).map(Zeroizing::new);
-    let texts = if edits.is_changed { spliced.into_iter().chain(printed()).collect() } else { Vec::new() };
+    let printed = || {
+        format
+            .emit(&edits.tree, sealing::indent_of(&edits.ours.text))
+            .map(Zeroizing::new)
+    };
+    let texts = if edits.is_changed {
+        spliced.into_iter().chain(printed()).collect()
+    } else {
+        Vec::new()
+    };
     let expected = Meaning::of(&edits.tree);
-    Merged { ours, theirs, changes, texts, payload: None, expected, is_changed: edits.is_changed }
+    Merged {
+        ours,
+        theirs,
+        changes,
+        texts,
+        payload: None,
+        expected,
+        is_changed: edits.is_changed,
+    }
 }
 
 /// A file that is one value of this name.
-fn whole<'a>(name: &str, base: Option<&Cleartext>, ours: &'a Cleartext, theirs: &'a Cleartext) -> Merged<'a> {
+fn whole<'a>(
+    name: &str,
+    base: Option<&Cleartext>,
+    ours: &'a Cleartext,
+    theirs: &'a Cleartext,
+) -> Merged<'a> {
     let data = vec![Path::key(name)];
-    let (o, a, b) = (base.and_then(Cleartext::payload), ours.payload(), theirs.payload());
+    let (o, a, b) = (
+        base.and_then(Cleartext::payload),
+        ours.payload(),
+        theirs.payload(),
+    );
     let mut changes = KeyChanges::default();
     if a == b {
         return of_payload(ours, theirs, ours, changes);

@@ -12,7 +12,13 @@ use crate::tree::{Entry, Node, Scalar};
 
 pub(crate) mod types;
 
-const SCALARS: [&str; 5] = ["lastmodified", "mac", "version", "mac_only_encrypted", "shamir_threshold"];
+const SCALARS: [&str; 5] = [
+    "lastmodified",
+    "mac",
+    "version",
+    "mac_only_encrypted",
+    "shamir_threshold",
+];
 
 /// One entry of the `sops.age` list: a label that nobody authenticates, and an armored age file
 /// that holds the 32 bytes of the data key.
@@ -69,11 +75,20 @@ pub(crate) struct Spans {
 
 impl Spans {
     pub(crate) fn of(block: &Node) -> Self {
-        let groups = block.get("key_groups").map(group_entries).unwrap_or_default();
-        let lists: Vec<Entry> =
-            groups.into_iter().filter_map(|group| group.node.get("age").cloned()).collect();
+        let groups = block
+            .get("key_groups")
+            .map(group_entries)
+            .unwrap_or_default();
+        let lists: Vec<Entry> = groups
+            .into_iter()
+            .filter_map(|group| group.node.get("age").cloned())
+            .collect();
         Self {
-            age: if lists.is_empty() { block.get("age").cloned().into_iter().collect() } else { lists },
+            age: if lists.is_empty() {
+                block.get("age").cloned().into_iter().collect()
+            } else {
+                lists
+            },
             lastmodified: block.get("lastmodified").map(|entry| entry.node.clone()),
             mac: block.get("mac").map(|entry| entry.node.clone()),
         }
@@ -93,14 +108,22 @@ impl Metadata {
         if !block.is_map() {
             return Err(fault(block.span.start, "`sops` is not a map".into()));
         }
-        let text = |name: &str| block.get(name).and_then(|entry| field_text(&entry.node)).unwrap_or_default();
+        let text = |name: &str| {
+            block
+                .get(name)
+                .and_then(|entry| field_text(&entry.node))
+                .unwrap_or_default()
+        };
         let (selector, selector_is_written) = selector(block)?;
         let version = text("version");
         if version.ends_with('\r') {
             return Err(fault(block.span.start, CRLF.into()));
         }
         if !is_version(&version) {
-            return Err(fault(block.span.start, "`sops.version` is missing or not MAJOR.MINOR.PATCH".into()));
+            return Err(fault(
+                block.span.start,
+                "`sops.version` is missing or not MAJOR.MINOR.PATCH".into(),
+            ));
         }
         let (groups, mut foreign) = key_groups(block)?;
         let age = match block.get("age") {
@@ -114,9 +137,17 @@ impl Metadata {
             _ => groups.iter().flat_map(|group| group.age.clone()).collect(),
         };
         let threshold = threshold(block, groups.len())?;
-        let names = block.entries().filter_map(|entry| Some((entry.key.as_deref()?, entry)));
-        let in_groups = block.get("key_groups").map(group_entries).unwrap_or_default();
-        let others = in_groups.into_iter().flat_map(|group| other_keys(&group.node)).chain(other_keys(block));
+        let names = block
+            .entries()
+            .filter_map(|entry| Some((entry.key.as_deref()?, entry)));
+        let in_groups = block
+            .get("key_groups")
+            .map(group_entries)
+            .unwrap_or_default();
+        let others = in_groups
+            .into_iter()
+            .flat_map(|group| other_keys(&group.node))
+            .chain(other_keys(block));
         let others = others.collect();
         let mut unknown = strange_in_stanzas(block);
         for (name, entry) in names {
@@ -152,9 +183,17 @@ impl Metadata {
 
 /// A stanza has a label and an armored file; what stands beside them no reader looks at.
 fn strange_in_stanzas(block: &Node) -> Vec<String> {
-    let groups = block.get("key_groups").map(group_entries).unwrap_or_default();
-    let lists = groups.into_iter().filter_map(|group| group.node.get("age")).chain(block.get("age"));
-    let fields = lists.flat_map(|list| list.node.entries()).flat_map(|stanza| stanza.node.entries());
+    let groups = block
+        .get("key_groups")
+        .map(group_entries)
+        .unwrap_or_default();
+    let lists = groups
+        .into_iter()
+        .filter_map(|group| group.node.get("age"))
+        .chain(block.get("age"));
+    let fields = lists
+        .flat_map(|list| list.node.entries())
+        .flat_map(|stanza| stanza.node.entries());
     let mut names: Vec<String> = fields
         .filter_map(|field| field.key.as_deref())
         .filter(|name| !["recipient", "enc"].contains(name))
@@ -170,28 +209,58 @@ fn holds_entries(entry: &Entry) -> bool {
 
 fn group_entries(list: &Entry) -> Vec<&Entry> {
     let mut entries: Vec<&Entry> = list.node.entries().collect();
-    entries.sort_by_key(|entry| entry.key.as_deref().and_then(|key| key.parse::<usize>().ok()));
+    entries.sort_by_key(|entry| {
+        entry
+            .key
+            .as_deref()
+            .and_then(|key| key.parse::<usize>().ok())
+    });
     entries
 }
 
 /// The groups, and the foreign key sources in them.
 fn key_groups(block: &Node) -> Result<(Vec<KeyGroup>, Vec<String>), MetadataFault> {
     let (mut groups, mut foreign) = (Vec::new(), Vec::new());
-    let Some(list) = block.get("key_groups") else { return Ok((groups, foreign)) };
+    let Some(list) = block.get("key_groups") else {
+        return Ok((groups, foreign));
+    };
     for (position, entry) in group_entries(list).into_iter().enumerate() {
-        let fault = |what: &str| MetadataFault { offset: entry.span.start, what: what.to_owned() };
-        if entry.key.as_ref().is_some_and(|key| *key != position.to_string()) {
-            return Err(fault("the entries of `sops.key_groups` are not counted from 0"));
+        let fault = |what: &str| MetadataFault {
+            offset: entry.span.start,
+            what: what.to_owned(),
+        };
+        if entry
+            .key
+            .as_ref()
+            .is_some_and(|key| *key != position.to_string())
+        {
+            return Err(fault(
+                "the entries of `sops.key_groups` are not counted from 0",
+            ));
         }
         let age = entry.node.get("age");
-        let stanzas = age.map(|age| wrapped_keys(&age.node)).transpose()?.unwrap_or_default();
-        let names = KEY_SOURCES.into_iter().filter(|name| entry.node.get(name).is_some_and(holds_entries));
-        let group = KeyGroup { age: stanzas, foreign: names.map(str::to_owned).collect() };
+        let stanzas = age
+            .map(|age| wrapped_keys(&age.node))
+            .transpose()?
+            .unwrap_or_default();
+        let names = KEY_SOURCES
+            .into_iter()
+            .filter(|name| entry.node.get(name).is_some_and(holds_entries));
+        let group = KeyGroup {
+            age: stanzas,
+            foreign: names.map(str::to_owned).collect(),
+        };
         if group.age.is_empty() && group.foreign.is_empty() {
             return Err(fault("a key group without keys"));
         }
-        foreign
-            .extend(group.foreign.iter().filter(|name| !foreign.contains(name)).cloned().collect::<Vec<_>>());
+        foreign.extend(
+            group
+                .foreign
+                .iter()
+                .filter(|name| !foreign.contains(name))
+                .cloned()
+                .collect::<Vec<_>>(),
+        );
         groups.push(group);
     }
     Ok((groups, foreign))
@@ -212,7 +281,10 @@ fn threshold(block: &Node, groups: usize) -> Result<usize, MetadataFault> {
         Some(number) if (2..=groups).contains(&number) && groups < 256 => Ok(number),
         _ => {
             let what = format!("`sops.shamir_threshold` is not a number from 2 to {groups}");
-            Err(MetadataFault { offset: entry.span.start, what })
+            Err(MetadataFault {
+                offset: entry.span.start,
+                what,
+            })
         }
     }
 }
@@ -220,13 +292,20 @@ fn threshold(block: &Node, groups: usize) -> Result<usize, MetadataFault> {
 fn selector(block: &Node) -> Result<(Selector, bool), MetadataFault> {
     let mut found = None;
     for name in Selector::FIELDS {
-        let Some(entry) = block.get(name) else { continue };
+        let Some(entry) = block.get(name) else {
+            continue;
+        };
         let offset = entry.span.start;
         let text = field_text(&entry.node).unwrap_or_default();
-        let rule = Selector::from_field(name, &text)
-            .map_err(|error| MetadataFault { offset, what: error.to_string() })?;
+        let rule = Selector::from_field(name, &text).map_err(|error| MetadataFault {
+            offset,
+            what: error.to_string(),
+        })?;
         if rule.is_some() && found.is_some() {
-            return Err(MetadataFault { offset, what: format!("`{name}` beside another selector") });
+            return Err(MetadataFault {
+                offset,
+                what: format!("`{name}` beside another selector"),
+            });
         }
         found = rule.or(found);
     }
@@ -238,12 +317,25 @@ fn wrapped_keys(list: &Node) -> Result<Vec<WrappedKey>, MetadataFault> {
     let mut keys = Vec::new();
     let mut entries: Vec<&Entry> = list.entries().collect();
     // dotenv sorts `list_10` before `list_2`
-    entries.sort_by_key(|entry| entry.key.as_deref().and_then(|key| key.parse::<usize>().ok()));
+    entries.sort_by_key(|entry| {
+        entry
+            .key
+            .as_deref()
+            .and_then(|key| key.parse::<usize>().ok())
+    });
     for entry in entries {
-        let field = |name: &str| entry.node.get(name).and_then(|entry| field_text(&entry.node));
+        let field = |name: &str| {
+            entry
+                .node
+                .get(name)
+                .and_then(|entry| field_text(&entry.node))
+        };
         let (Some(recipient), Some(enc)) = (field("recipient"), field("enc")) else {
             let what = "an entry of `sops.age` without `recipient` or `enc`".into();
-            return Err(MetadataFault { offset: entry.span.start, what });
+            return Err(MetadataFault {
+                offset: entry.span.start,
+                what,
+            });
         };
         keys.push(WrappedKey { recipient, enc });
     }
@@ -254,7 +346,9 @@ fn wrapped_keys(list: &Node) -> Result<Vec<WrappedKey>, MetadataFault> {
 fn is_version(text: &str) -> bool {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let parts: Vec<&str> = text.splitn(3, '.').collect();
-    let [major, minor, rest] = parts.as_slice() else { return false };
+    let [major, minor, rest] = parts.as_slice() else {
+        return false;
+    };
     let patch = rest.split(['-', '+']).next().unwrap_or_default();
     is_number(major) && is_number(minor) && is_number(patch)
 }

@@ -13,7 +13,8 @@ pub struct Misread {
     pub line: usize,
     /// What is there and what sops makes of it; no value.
     pub what: String,
-    /// It does not open the document, or reads other metadata; else it opens it and reads another value.
+    /// It does not open the document, or reads other metadata; else it opens it and reads another
+    /// value.
     pub is_refused: bool,
 }
 
@@ -29,10 +30,17 @@ impl Document {
     /// What sops refuses or reads otherwise here; no key is needed.
     #[must_use]
     pub fn misread(&self) -> Vec<Misread> {
-        let values = self.format.syntax().oddities(&self.source, &self.tree, &self.metadata.selector);
+        let values =
+            self.format
+                .syntax()
+                .oddities(&self.source, &self.tree, &self.metadata.selector);
         let all = self.metadata.oddities.iter().cloned().chain(values);
-        all.map(|odd| Misread { line: self.line_of(odd.offset), what: odd.what, is_refused: odd.is_refused })
-            .collect()
+        all.map(|odd| Misread {
+            line: self.line_of(odd.offset),
+            what: odd.what,
+            is_refused: odd.is_refused,
+        })
+        .collect()
     }
 }
 
@@ -58,7 +66,11 @@ mod tests {
 
     fn misread(format: Format, source: &str) -> Vec<(usize, bool)> {
         let document = Document::parse(format, source).unwrap();
-        document.misread().iter().map(|odd| (odd.line, odd.is_refused)).collect()
+        document
+            .misread()
+            .iter()
+            .map(|odd| (odd.line, odd.is_refused))
+            .collect()
     }
 
     #[test]
@@ -75,20 +87,30 @@ mod tests {
             ("kms: {}", Some(true)),
             ("kms: ''", Some(true)),
             ("kms: []", None),
-            ("pgp: [{created_at: '2026-01-31T12:00:00Z', fp: [x]}]", Some(true)),
+            (
+                "pgp: [{created_at: '2026-01-31T12:00:00Z', fp: [x]}]",
+                Some(true),
+            ),
             ("pgp: [x]", Some(true)),
             ("pgp: [~]", None),
             ("pgp: [{fp: A}]", Some(true)),
             ("pgp: [{fp: A, created_at: yesterday}]", Some(true)),
             ("pgp: [{fp: A, created_at: 2026-01-31T12:00:00Z}]", None),
-            ("kms: [{arn: a, created_at: '2026-01-31T12:00:00.5+01:00', context: {a: b}}]", None),
-            ("kms: [{arn: a, created_at: '2026-01-31T12:00:00Z', context: {a: [b]}}]", Some(true)),
+            (
+                "kms: [{arn: a, created_at: '2026-01-31T12:00:00.5+01:00', context: {a: b}}]",
+                None,
+            ),
+            (
+                "kms: [{arn: a, created_at: '2026-01-31T12:00:00Z', context: {a: [b]}}]",
+                Some(true),
+            ),
             ("key_groups: []", None),
             ("encrypted_suffix: [x]", Some(true)),
             ("unencrypted_suffix: 5", Some(true)),
         ] {
             let source = format!("sops:\n  version: 3.11.0\n  {field}\n");
-            let expected: Vec<(usize, bool)> = expected.into_iter().map(|refused| (3, refused)).collect();
+            let expected: Vec<(usize, bool)> =
+                expected.into_iter().map(|refused| (3, refused)).collect();
             assert_eq!(misread(Format::Yaml, &source), expected, "{field}");
         }
         for (field, expected) in [
@@ -101,7 +123,8 @@ mod tests {
             ("\"age\": {}", Some(true)),
         ] {
             let source = format!("{{\"sops\": {{\"version\": \"3.11.0\",\n{field}}}}}\n");
-            let expected: Vec<(usize, bool)> = expected.into_iter().map(|refused| (2, refused)).collect();
+            let expected: Vec<(usize, bool)> =
+                expected.into_iter().map(|refused| (2, refused)).collect();
             assert_eq!(misread(Format::Json, &source), expected, "{field}");
         }
         for (field, expected) in [
@@ -114,7 +137,8 @@ mod tests {
             ("pgp__list_0__map_fp=x", Some(true)),
         ] {
             let source = format!("sops_version=3.11.0\nsops_{field}\n");
-            let expected: Vec<(usize, bool)> = expected.into_iter().map(|refused| (2, refused)).collect();
+            let expected: Vec<(usize, bool)> =
+                expected.into_iter().map(|refused| (2, refused)).collect();
             assert_eq!(misread(Format::Dotenv, &source), expected, "{field}");
         }
     }
@@ -130,7 +154,11 @@ mod tests {
             ("clear:\n  - x\n  #\n", vec![]),
             ("data:\n  a: ENC[x]\n  #\n", vec![]),
         ] {
-            assert_eq!(misread(Format::Yaml, &format!("{values}{SOPS}")), expected, "{values}");
+            assert_eq!(
+                misread(Format::Yaml, &format!("{values}{SOPS}")),
+                expected,
+                "{values}"
+            );
         }
         let json = "{\"a_unencrypted\": 9007199254740993,\n\"b_unencrypted\": 9007199254740992,\n\"sops\": {\"version\": \"3.11.0\"}}";
         assert_eq!(misread(Format::Json, json), [(1, true)]);

@@ -38,23 +38,41 @@ impl Document {
             fault = self.locked_item(&tree);
         }
         let mut mac = Mac::new(self.metadata.mac_only_encrypted);
-        self.metadata.selector.walk(&mut tree, &mut |path, met, selected| {
-            let Selected::Leaf(leaf, span) = met else { return };
-            let Some(scalar) = sealed.next() else { return };
-            let opened = if selected && fault.is_none() { opened(scalar, path, key) } else { Ok(None) };
-            match opened {
-                Ok(Some((scalar, token))) => (leaf.scalar, leaf.token) = (scalar, Some(Box::new(token))),
-                Ok(None) => leaf.scalar = scalar.clone(),
-                Err(error) => {
-                    let (line, path) = (self.line_of(span.start), path.to_string());
-                    fault = Some(OpenFault::Value { line, path, what: error.to_string() });
+        self.metadata
+            .selector
+            .walk(&mut tree, &mut |path, met, selected| {
+                let Selected::Leaf(leaf, span) = met else {
+                    return;
+                };
+                let Some(scalar) = sealed.next() else { return };
+                let opened = if selected && fault.is_none() {
+                    opened(scalar, path, key)
+                } else {
+                    Ok(None)
+                };
+                match opened {
+                    Ok(Some((scalar, token))) => {
+                        (leaf.scalar, leaf.token) = (scalar, Some(Box::new(token)))
+                    }
+                    Ok(None) => leaf.scalar = scalar.clone(),
+                    Err(error) => {
+                        let (line, path) = (self.line_of(span.start), path.to_string());
+                        fault = Some(OpenFault::Value {
+                            line,
+                            path,
+                            what: error.to_string(),
+                        });
+                    }
                 }
-            }
-            mac.feed(&leaf.scalar, selected);
-        });
+                mac.feed(&leaf.scalar, selected);
+            });
         match fault {
             Some(fault) => Err(fault),
-            None => Ok(Cleartext { document: self.clone(), tree, mac: mac.check(key, &self.metadata) }),
+            None => Ok(Cleartext {
+                document: self.clone(),
+                tree,
+                mac: mac.check(key, &self.metadata),
+            }),
         }
     }
 
@@ -70,7 +88,11 @@ impl Document {
             {
                 let what = "holds a comment that does not authenticate".into();
                 let line = self.line_of(comment.span.end);
-                fault = Some(OpenFault::Value { line, path: path.to_string(), what });
+                fault = Some(OpenFault::Value {
+                    line,
+                    path: path.to_string(),
+                    what,
+                });
             }
         });
         fault
@@ -88,8 +110,13 @@ pub(crate) enum ValueFault {
     Type(TokenType),
 }
 
-/// What stands in an encrypted slot, and its token; `None` for null and the empty string, which are never encrypted.
-fn opened(scalar: &Scalar, path: &Path, key: &DataKey) -> Result<Option<(Scalar, Token)>, ValueFault> {
+/// What stands in an encrypted slot, and its token; `None` for null and the empty string, which are
+/// never encrypted.
+fn opened(
+    scalar: &Scalar,
+    path: &Path,
+    key: &DataKey,
+) -> Result<Option<(Scalar, Token)>, ValueFault> {
     if matches!(scalar, Scalar::Null) || scalar.is_empty_str() {
         return Ok(None);
     }
@@ -108,10 +135,12 @@ pub(crate) fn open_leaf(leaf: &mut Leaf, path: &Path, key: &DataKey) -> Result<(
 }
 
 /// A comment behind a `#` that does not decrypt stays as it is: comments are not authenticated, and
-/// sops only warns. Its container decides the additional data; where two readers may disagree on the
-/// container, the ones around it are tried too.
+/// sops only warns. Its container decides the additional data; where two readers may disagree on
+/// the container, the ones around it are tried too.
 pub(crate) fn open_comments(node: &mut Node, path: &mut Path, key: &DataKey) {
-    let (Value::Map(items) | Value::List(items)) = &mut node.value else { return };
+    let (Value::Map(items) | Value::List(items)) = &mut node.value else {
+        return;
+    };
     let mut index = 0;
     for item in items {
         match item {
@@ -127,8 +156,12 @@ pub(crate) fn open_comments(node: &mut Node, path: &mut Path, key: &DataKey) {
 }
 
 fn open_comment(comment: &mut Comment, path: &Path, key: &DataKey) {
-    let Ok(token) = Token::parse(&comment.text) else { return };
-    let containers = (0..=path.0.len()).rev().map(|depth| Path(path.0[..depth].to_vec()));
+    let Ok(token) = Token::parse(&comment.text) else {
+        return;
+    };
+    let containers = (0..=path.0.len())
+        .rev()
+        .map(|depth| Path(path.0[..depth].to_vec()));
     for container in containers {
         if let Ok(plain) = token.open(key, &container.comment_aad())
             && let Ok(text) = std::str::from_utf8(&plain)

@@ -3,7 +3,8 @@
 use crate::tree::{Node, Scalar};
 
 /// Field names of the SOPS format besides `age`, selectors and the four scalars.
-pub(crate) const KEY_SOURCES: [&str; 6] = ["kms", "gcp_kms", "hckms", "azure_kv", "hc_vault", "pgp"];
+pub(crate) const KEY_SOURCES: [&str; 6] =
+    ["kms", "gcp_kms", "hckms", "azure_kv", "hc_vault", "pgp"];
 
 /// One entry of `pgp`, `kms`, `gcp_kms`, `hckms`, `azure_kv` or `hc_vault`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,10 +43,17 @@ pub fn reader(kind: &str, id: &str) -> String {
 pub(crate) fn other_keys(block: &Node) -> Vec<OtherKey> {
     let mut keys = Vec::new();
     for kind in KEY_SOURCES {
-        let Some(list) = block.get(kind) else { continue };
+        let Some(list) = block.get(kind) else {
+            continue;
+        };
         for entry in list.node.entries() {
-            let field =
-                |name: &str| entry.node.get(name).and_then(|it| field_text(&it.node)).unwrap_or_default();
+            let field = |name: &str| {
+                entry
+                    .node
+                    .get(name)
+                    .and_then(|it| field_text(&it.node))
+                    .unwrap_or_default()
+            };
             let trimmed = |name: &str| field(name).trim_matches('/').to_owned();
             let id = match kind {
                 "kms" => field("arn"),
@@ -64,7 +72,12 @@ pub(crate) fn other_keys(block: &Node) -> Vec<OtherKey> {
                 "azure_kv" => format!("{id}/{}", field("version")),
                 _ => id.clone(),
             };
-            keys.push(OtherKey { kind, id, written, enc: field("enc") });
+            keys.push(OtherKey {
+                kind,
+                id,
+                written,
+                enc: field("enc"),
+            });
         }
     }
     keys
@@ -85,7 +98,12 @@ mod tests {
 
     fn readers(format: Format, source: &str) -> Vec<String> {
         let document = Document::parse(format, source).unwrap();
-        document.metadata().others.iter().map(super::OtherKey::reader).collect()
+        document
+            .metadata()
+            .others
+            .iter()
+            .map(super::OtherKey::reader)
+            .collect()
     }
 
     #[test]
@@ -106,8 +124,12 @@ mod tests {
             "pgp FBC7B9E2A4F9289AC0C1D4843D16CEE4A27381B4",
             "pgp AB12",
         ];
-        assert_eq!(readers(Format::Yaml, &yaml.replace("0xAB12", "'0xAB12'")), expected);
-        let env = "sops_version=3.11.0\nsops_pgp__list_0__map_fp=AB12\nsops_pgp__list_0__map_enc=e\n";
+        assert_eq!(
+            readers(Format::Yaml, &yaml.replace("0xAB12", "'0xAB12'")),
+            expected
+        );
+        let env =
+            "sops_version=3.11.0\nsops_pgp__list_0__map_fp=AB12\nsops_pgp__list_0__map_enc=e\n";
         assert_eq!(readers(Format::Dotenv, env), ["pgp AB12"]);
         // in key groups as well
         let groups = "{\"sops\": {\"version\": \"3.11.0\", \"key_groups\": [{\"pgp\": [{\"fp\": \"AB12\", \"enc\": \"e\"}]}, {\"kms\": [{\"arn\": \"arn:x\", \"enc\": \"e\"}]}]}}";

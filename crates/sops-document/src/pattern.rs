@@ -1,9 +1,10 @@
 //! Regular expressions as sops understands them: Go's RE2 syntax, run by Rust's `regex`.
 //!
-//! sops drops the error of a crypt rule that does not compile and then writes plaintext, so a pattern
-//! is accepted only when it surely selects the same text in both engines. Every pattern is re-spelled:
-//! classes become explicit sets, literals become code points, and nothing of the original text reaches
-//! the other engine unread. Source of the rules: Go `regexp/syntax` with the flags of `regexp.Compile`.
+//! sops drops the error of a crypt rule that does not compile and then writes plaintext, so a
+//! pattern is accepted only when it surely selects the same text in both engines. Every pattern is
+//! re-spelled: classes become explicit sets, literals become code points, and nothing of the
+//! original text reaches the other engine unread. Source of the rules: Go `regexp/syntax` with the
+//! flags of `regexp.Compile`.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -20,8 +21,8 @@ const MAX_PROGRAM_BYTES: usize = 1 << 22;
 const MAX_NESTING: u32 = 64;
 /// Go's limit, for one count and for the product of nested counts.
 const MAX_REPEAT: u32 = 1000;
-/// What is shorter (bytes), has fewer groups in one another and repeats nothing by a number fits the limits of the
-/// program for sure.
+/// What is shorter (bytes), has fewer groups in one another and repeats nothing by a number fits
+/// the limits of the program for sure.
 const SHORT: usize = 256;
 const SHALLOW: usize = 8;
 /// So many patterns are remembered, those of the largest policy, and so many bytes of them.
@@ -33,8 +34,8 @@ thread_local! {
     static READ: RefCell<HashMap<String, Arc<Program>>> = RefCell::default();
 }
 
-/// What the other engine reads, compiled when the first text is matched: a policy has hundreds of patterns, and most
-/// commands match none of them.
+/// What the other engine reads, compiled when the first text is matched: a policy has hundreds of
+/// patterns, and most commands match none of them.
 struct Program {
     translated: String,
     compiled: OnceLock<Regex>,
@@ -46,7 +47,10 @@ impl Program {
             return Ok(regex);
         }
         let mut builder = RegexBuilder::new(&self.translated);
-        let regex = builder.size_limit(MAX_PROGRAM_BYTES).nest_limit(MAX_NESTING).build()?;
+        let regex = builder
+            .size_limit(MAX_PROGRAM_BYTES)
+            .nest_limit(MAX_NESTING)
+            .build()?;
         Ok(self.compiled.get_or_init(|| regex))
     }
 }
@@ -71,22 +75,37 @@ impl Pattern {
     /// Reads a pattern of Go's RE2 syntax.
     ///
     /// # Errors
-    /// [`PatternError`] for what Go refuses, for what the two engines would read differently, and for
-    /// patterns above 32 KiB, 64 levels or 4 MiB of compiled program.
+    /// [`PatternError`] for what Go refuses, for what the two engines would read differently, and
+    /// for patterns above 32 KiB, 64 levels or 4 MiB of compiled program.
     pub fn compile(text: &str) -> Result<Self, PatternError> {
-        let at = |position: usize, reason: &str| PatternError { position, reason: reason.to_owned() };
+        let at = |position: usize, reason: &str| PatternError {
+            position,
+            reason: reason.to_owned(),
+        };
         if text.len() > MAX_BYTES {
-            return Err(at(1, "longer than 32 KiB, which is the most that stax reads"));
+            return Err(at(
+                1,
+                "longer than 32 KiB, which is the most that stax reads",
+            ));
         }
         if let Some(program) = READ.with_borrow(|known| known.get(text).cloned()) {
-            return Ok(Self { text: text.to_owned(), program });
+            return Ok(Self {
+                text: text.to_owned(),
+                program,
+            });
         }
         let mut translator = Translator::new(text);
         if let Err(Refused(reason)) = translator.pattern() {
-            return Err(PatternError { position: translator.position.max(1), reason });
+            return Err(PatternError {
+                position: translator.position.max(1),
+                reason,
+            });
         }
         let is_small = text.len() <= SHORT && translator.is_plain;
-        let program = Arc::new(Program { translated: translator.out, compiled: OnceLock::new() });
+        let program = Arc::new(Program {
+            translated: translator.out,
+            compiled: OnceLock::new(),
+        });
         if !is_small {
             program.regex().map_err(|error| match error {
                 regex::Error::CompiledTooBig(_) => at(1, "too big when compiled"),
@@ -100,7 +119,10 @@ impl Pattern {
             }
             known.insert(text.to_owned(), program.clone());
         });
-        Ok(Self { text: text.to_owned(), program })
+        Ok(Self {
+            text: text.to_owned(),
+            program,
+        })
     }
 
     /// The pattern that matches exactly this path: `^…$` with everything special escaped as Go's
@@ -123,7 +145,10 @@ impl Pattern {
     /// Never: what may not compile was compiled when it was read.
     #[must_use]
     pub fn is_match(&self, text: &str) -> bool {
-        self.program.regex().expect("a small pattern compiles").is_match(text)
+        self.program
+            .regex()
+            .expect("a small pattern compiles")
+            .is_match(text)
     }
 
     #[must_use]
@@ -242,7 +267,11 @@ impl Translator {
                 _ => self.literal(character),
             }
         }
-        if self.groups.len() == 1 { Ok(()) } else { refuse("a group that is not closed") }
+        if self.groups.len() == 1 {
+            Ok(())
+        } else {
+            refuse("a group that is not closed")
+        }
     }
 
     fn literal(&mut self, character: char) {
@@ -321,10 +350,14 @@ impl Translator {
         let mut text = String::from("(?");
         let mut off = false;
         loop {
-            let Some(flag) = self.take() else { return refuse("a group that is not closed") };
+            let Some(flag) = self.take() else {
+                return refuse("a group that is not closed");
+            };
             let missing = text == "(?" || text.ends_with('-');
             match flag {
-                'i' | 'm' | 's' | 'U' if text.contains(flag) => return refuse("a flag given twice"),
+                'i' | 'm' | 's' | 'U' if text.contains(flag) => {
+                    return refuse("a flag given twice");
+                }
                 'i' | 'm' | 's' | 'U' => text.push(flag),
                 '-' if !off => {
                     off = true;
@@ -364,9 +397,14 @@ impl Translator {
 
     /// `{n}`, `{n,}`, `{n,m}`; any other brace is a literal in Go.
     fn brace(&mut self) -> Parsed {
-        let rest: String = self.input[self.position..].iter().take_while(|c| **c != '}').collect();
+        let rest: String = self.input[self.position..]
+            .iter()
+            .take_while(|c| **c != '}')
+            .collect();
         let closed = self.peek(rest.chars().count()) == Some('}');
-        let (least, most) = rest.split_once(',').map_or((rest.as_str(), None), |(a, b)| (a, Some(b)));
+        let (least, most) = rest
+            .split_once(',')
+            .map_or((rest.as_str(), None), |(a, b)| (a, Some(b)));
         let most_is_count = most.is_none_or(|most| most.is_empty() || is_count(most));
         if !closed || !is_count(least) || !most_is_count {
             self.literal('{');
@@ -385,7 +423,9 @@ impl Translator {
     }
 
     fn escape(&mut self) -> Parsed {
-        let Some(character) = self.take() else { return refuse("a backslash at the end") };
+        let Some(character) = self.take() else {
+            return refuse("a backslash at the end");
+        };
         match character {
             'A' | 'z' => {
                 self.out.extend(['\\', character]);
@@ -424,7 +464,8 @@ impl Translator {
         }
     }
 
-    /// An escape that stands for one character, in or outside of a class; its letter is already taken.
+    /// An escape that stands for one character, in or outside of a class; its letter is already
+    /// taken.
     fn escaped_literal(&mut self, character: char) -> Parsed<char> {
         Ok(match character {
             'a' => '\u{7}',
@@ -446,7 +487,9 @@ impl Translator {
             loop {
                 match self.take() {
                     Some('}') => break,
-                    Some(digit) if digit.is_ascii_hexdigit() && digits.len() < 8 => digits.push(digit),
+                    Some(digit) if digit.is_ascii_hexdigit() && digits.len() < 8 => {
+                        digits.push(digit)
+                    }
                     _ => return refuse(r"a bad `\x{…}`"),
                 }
             }
@@ -457,7 +500,9 @@ impl Translator {
                 return refuse(r"`\x` without two hexadecimal digits");
             }
         }
-        let character = u32::from_str_radix(&digits, 16).ok().and_then(char::from_u32);
+        let character = u32::from_str_radix(&digits, 16)
+            .ok()
+            .and_then(char::from_u32);
         character.map_or_else(|| refuse(r"`\x` of what is not a character"), Ok)
     }
 }

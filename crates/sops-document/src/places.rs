@@ -11,7 +11,10 @@ pub(crate) fn home(tree: &Tree, path: &Path) -> usize {
         return 0;
     }
     let known = |document: &Node| {
-        (1..=path.0.len()).rev().find(|length| document.find(&path.0[..*length]).is_some()).unwrap_or(0)
+        (1..=path.0.len())
+            .rev()
+            .find(|length| document.find(&path.0[..*length]).is_some())
+            .unwrap_or(0)
     };
     let depths: Vec<usize> = tree.documents.iter().map(known).collect();
     let most = depths.iter().copied().max().unwrap_or(0);
@@ -33,18 +36,29 @@ pub(crate) fn is_at(entry: &Entry, index: usize, step: &Step) -> bool {
 }
 
 pub(crate) fn entry_at<'a>(node: &'a Node, wanted: &Step) -> Option<&'a Entry> {
-    node.entries().enumerate().find(|(index, entry)| is_at(entry, *index, wanted)).map(|(_, entry)| entry)
+    node.entries()
+        .enumerate()
+        .find(|(index, entry)| is_at(entry, *index, wanted))
+        .map(|(_, entry)| entry)
 }
 
 pub(crate) fn entry_mut<'a>(node: &'a mut Node, steps: &[Step]) -> Option<&'a mut Entry> {
     let (first, rest) = steps.split_first()?;
-    let (Value::Map(items) | Value::List(items)) = &mut node.value else { return None };
+    let (Value::Map(items) | Value::List(items)) = &mut node.value else {
+        return None;
+    };
     let entries = items.iter_mut().filter_map(|item| match item {
         Item::Entry(entry) => Some(entry),
         Item::Comment(_) => None,
     });
-    let (_, entry) = entries.enumerate().find(|(index, entry)| is_at(entry, *index, first))?;
-    if rest.is_empty() { Some(entry) } else { entry_mut(&mut entry.node, rest) }
+    let (_, entry) = entries
+        .enumerate()
+        .find(|(index, entry)| is_at(entry, *index, first))?;
+    if rest.is_empty() {
+        Some(entry)
+    } else {
+        entry_mut(&mut entry.node, rest)
+    }
 }
 
 /// The container that the last step of a path is taken in.
@@ -70,24 +84,37 @@ pub(crate) fn put_below(tree: &mut Tree, path: &Path, depth: usize, scalar: &Sca
     };
     let home = home(tree, path);
     let home_root = tree.documents.get_mut(home);
-    if let Some(Node { value: Value::Map(items) | Value::List(items), .. }) =
-        home_root.and_then(|root| container_mut(root, &path.0[..depth]))
+    if let Some(Node {
+        value: Value::Map(items) | Value::List(items),
+        ..
+    }) = home_root.and_then(|root| container_mut(root, &path.0[..depth]))
     {
         items.push(new_entry(key, value));
     }
 }
 
 pub(crate) fn new_entry(key: Option<String>, value: Value) -> Item {
-    Item::Entry(Entry { key, span: 0..0, key_span: 0..0, node: Node { span: 0..0, value } })
+    Item::Entry(Entry {
+        key,
+        span: 0..0,
+        key_span: 0..0,
+        node: Node { span: 0..0, value },
+    })
 }
 
 pub(crate) fn new_leaf(scalar: &Scalar) -> Value {
-    Value::Leaf(Leaf { scalar: scalar.clone(), style: Style::Plain, token: None })
+    Value::Leaf(Leaf {
+        scalar: scalar.clone(),
+        style: Style::Plain,
+        token: None,
+    })
 }
 
 /// Takes the entry of a name out of a map.
 pub(crate) fn take_entry(document: &mut Node, key: &str) -> Option<Entry> {
-    let Value::Map(items) = &mut document.value else { return None };
+    let Value::Map(items) = &mut document.value else {
+        return None;
+    };
     let position = items
         .iter()
         .position(|item| matches!(item, Item::Entry(entry) if entry.key.as_deref() == Some(key)))?;

@@ -19,7 +19,11 @@ impl Cleartext {
     ///
     /// # Errors
     /// [`SealError`]; the line is one of the edited text.
-    pub fn reseal(&self, edited: &str, context: &mut SealContext<'_>) -> Result<Option<String>, SealError> {
+    pub fn reseal(
+        &self,
+        edited: &str,
+        context: &mut SealContext<'_>,
+    ) -> Result<Option<String>, SealError> {
         if self.document().format().is_whole() {
             return self.reseal_payload(edited.as_bytes(), context);
         }
@@ -35,10 +39,16 @@ impl Cleartext {
         let mut cipher = Cipher::new(self.tokens(&shown), context);
         let only_encrypted = metadata.mac_only_encrypted;
         let sealed = cipher.values(format, &edited, &tree, &metadata.selector, only_encrypted)?;
-        let text = format.syntax().with_block(&sealed.body, &self.block_text())?;
+        let text = format
+            .syntax()
+            .with_block(&sealed.body, &self.block_text())?;
         let text = cipher.comments(format, &sealed.body.text, text)?;
         let same_values = facts(&shown) == facts(&tree);
-        let text = if same_values { text } else { stamp(format, &text, sealed.mac, context)? };
+        let text = if same_values {
+            text
+        } else {
+            stamp(format, &text, sealed.mac, context)?
+        };
         read_back(format, &text, context.key, &sealed.expected)?;
         Ok(Some(text))
     }
@@ -52,12 +62,18 @@ impl Cleartext {
         clear: &[u8],
         context: &mut SealContext<'_>,
     ) -> Result<Option<String>, SealError> {
-        let name = self.document().format().traits().only_value.unwrap_or_default();
+        let name = self
+            .document()
+            .format()
+            .traits()
+            .only_value
+            .unwrap_or_default();
         let scalar = Scalar::Str(Zeroizing::new(clear.to_vec()));
-        self.set(&Path::key(name), scalar, false, context).map_err(|error| match error {
-            EditError::Seal(error) => error,
-            error => SealError::ReadBack(error.to_string()),
-        })
+        self.set(&Path::key(name), scalar, false, context)
+            .map_err(|error| match error {
+                EditError::Seal(error) => error,
+                error => SealError::ReadBack(error.to_string()),
+            })
     }
 
     /// What is shown and the token behind it, so that an untouched value is found again even where
@@ -93,6 +109,9 @@ impl Cleartext {
     /// The metadata as it stands in the (first) document.
     pub(crate) fn block_text(&self) -> String {
         let document = self.document();
-        document.format().syntax().block_text(document.source(), document.tree(), &document.block)
+        document
+            .format()
+            .syntax()
+            .block_text(document.source(), document.tree(), &document.block)
     }
 }

@@ -1,4 +1,5 @@
-//! Other recipients for the same values: around the same data key, or with every value under a new one.
+//! Other recipients for the same values: around the same data key, or with every value under a new
+//! one.
 
 use crate::cipher::TokenType;
 use crate::context::SealContext;
@@ -27,7 +28,14 @@ impl Cleartext {
         let syntax = format.syntax();
         let mut edits: Vec<Edit> = Vec::new();
         self.tree().walk(&mut |path, visit| match visit {
-            Visit::Leaf(node, Leaf { scalar, style, token: Some(_) }) => {
+            Visit::Leaf(
+                node,
+                Leaf {
+                    scalar,
+                    style,
+                    token: Some(_),
+                },
+            ) => {
                 if let (Some(kind), Some(plain)) = (scalar.token_type(), scalar.plaintext()) {
                     let token = context.token(kind, &plain, &path.aad());
                     edits.push((node.span.clone(), token_text(syntax, &token, *style)));
@@ -36,7 +44,12 @@ impl Cleartext {
             Visit::Comment(comment) if comment.token.is_some() => {
                 let (aad, plain) = (path.comment_aad(), comment.text.as_bytes());
                 let token = context.token(TokenType::Comment, plain, &aad);
-                edits.push(comment_edit(syntax, document.source(), &comment.span, &token));
+                edits.push(comment_edit(
+                    syntax,
+                    document.source(),
+                    &comment.span,
+                    &token,
+                ));
             }
             _ => {}
         });
@@ -61,6 +74,10 @@ impl Document {
             && again.metadata().groups.len() == self.metadata().groups.len()
             && again.metadata().mac == self.metadata().mac
             && facts(again.tree()) == facts(self.tree());
-        if same { Ok(text.to_string()) } else { Err(SealError::ReadBack("recipients".into())) }
+        if same {
+            Ok(text.to_string())
+        } else {
+            Err(SealError::ReadBack("recipients".into()))
+        }
     }
 }

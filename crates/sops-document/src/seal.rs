@@ -58,12 +58,18 @@ pub fn seal(
     context: &mut SealContext<'_>,
 ) -> Result<String, SealError> {
     if terms.wrapped.leaves_out_everybody() {
-        return Err(SealError::Unsupported("without a recipient nobody could open the document"));
+        return Err(SealError::Unsupported(
+            "without a recipient nobody could open the document",
+        ));
     }
     // no rule selects in a file that is one value: all of it is encrypted
     let every_value = Selector::default();
     let is_whole = format.is_whole();
-    let selector = if is_whole { &every_value } else { &terms.selector };
+    let selector = if is_whole {
+        &every_value
+    } else {
+        &terms.selector
+    };
     let mac_only_encrypted = terms.mac_only_encrypted && !is_whole;
     let indent = terms.indent.filter(|_| is_whole);
     let (clear, tree) = parse_clear(format, clear.as_ref(), indent)?;
@@ -91,13 +97,21 @@ pub fn seal(
 ///
 /// # Errors
 /// As [`seal`].
-pub fn empty(format: Format, terms: &Terms<'_>, context: &mut SealContext<'_>) -> Result<String, SealError> {
+pub fn empty(
+    format: Format,
+    terms: &Terms<'_>,
+    context: &mut SealContext<'_>,
+) -> Result<String, SealError> {
     seal(format, format.traits().empty, terms, context)
 }
 
 /// sops takes a rule that selects nothing at its word and writes every secret in clear.
 fn check_selection(tree: &Tree, sealed: &SealedText, selector: &Selector) -> Result<(), SealError> {
-    let holds_values = || tree.scalars().iter().any(|scalar| scalar.token_type().is_some());
+    let holds_values = || {
+        tree.scalars()
+            .iter()
+            .any(|scalar| scalar.token_type().is_some())
+    };
     if sealed.count > 0 || !holds_values() {
         return Ok(());
     }
@@ -106,7 +120,8 @@ fn check_selection(tree: &Tree, sealed: &SealedText, selector: &Selector) -> Res
 }
 
 impl Cleartext {
-    /// The text with these edits, and with comments, time and MAC brought up to date, read back; `tree` is what it says.
+    /// The text with these edits, and with comments, time and MAC brought up to date, read back;
+    /// `tree` is what it says.
     pub(crate) fn finish(
         &self,
         mut edits: Vec<Edit>,
@@ -145,8 +160,8 @@ pub(crate) fn check_places(tree: &Tree) -> Result<(), SealError> {
     Ok(())
 }
 
-/// The text to seal and its tree. Aliases are written out, as sops does it: each copy is encrypted for
-/// its own path.
+/// The text to seal and its tree. Aliases are written out, as sops does it: each copy is encrypted
+/// for its own path.
 pub(crate) fn parse_clear(
     format: Format,
     clear: &[u8],
@@ -156,10 +171,18 @@ pub(crate) fn parse_clear(
     let syntax = format.syntax();
     for document in &tree.documents {
         let mut entries = document.entries();
-        let reserved = entries.find(|entry| entry.key.as_ref().is_some_and(|key| syntax.is_reserved(key)));
+        let reserved = entries.find(|entry| {
+            entry
+                .key
+                .as_ref()
+                .is_some_and(|key| syntax.is_reserved(key))
+        });
         if let Some(entry) = reserved {
             let line = line_of(&text, entry.span.start);
-            return Err(SealError::Reserved { line, key: entry.key.clone().unwrap_or_default() });
+            return Err(SealError::Reserved {
+                line,
+                key: entry.key.clone().unwrap_or_default(),
+            });
         }
     }
     if let Some((offset, what)) = syntax.lost(&tree) {
@@ -171,7 +194,9 @@ pub(crate) fn parse_clear(
     let text = format.without_aliases(&text, &tree);
     let written = format.parse(&text)?;
     if written.has_alias || values(facts(&written)) != values(facts(&tree)) {
-        return Err(SealError::Unsupported("an alias that cannot be written out: write out its value"));
+        return Err(SealError::Unsupported(
+            "an alias that cannot be written out: write out its value",
+        ));
     }
     Ok((text, written))
 }
@@ -187,14 +212,23 @@ pub(crate) fn stamp(
 }
 
 /// The same with a MAC that is there.
-pub(crate) fn restamp(format: Format, text: &str, time: &str, mac: &Token) -> Result<String, SealError> {
+pub(crate) fn restamp(
+    format: Format,
+    text: &str,
+    time: &str,
+    mac: &Token,
+) -> Result<String, SealError> {
     let edits = Document::parse(format, text)?.restamp(time, mac)?;
     Ok(splice(text, edits).to_string())
 }
 
 impl Document {
     /// The edits that write a new MAC and its time.
-    pub(crate) fn stamp(&self, mac: Mac, context: &mut SealContext<'_>) -> Result<Vec<Edit>, SealError> {
+    pub(crate) fn stamp(
+        &self,
+        mac: Mac,
+        context: &mut SealContext<'_>,
+    ) -> Result<Vec<Edit>, SealError> {
         self.restamp(context.now, &mac.seal(context))
     }
 
@@ -209,8 +243,14 @@ impl Document {
             let (Some(old_time), Some(old_mac)) = (&spans.lastmodified, &spans.mac) else {
                 return Err(SealError::ReadBack("no `mac` or `lastmodified`".into()));
             };
-            edits.push((old_time.span.clone(), syntax.inline(&Scalar::str(time), style(&old_time.value))));
-            edits.push((old_mac.span.clone(), token_text(syntax, mac, style(&old_mac.value))));
+            edits.push((
+                old_time.span.clone(),
+                syntax.inline(&Scalar::str(time), style(&old_time.value)),
+            ));
+            edits.push((
+                old_mac.span.clone(),
+                token_text(syntax, mac, style(&old_mac.value)),
+            ));
         }
         Ok(edits)
     }

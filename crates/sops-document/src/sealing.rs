@@ -47,13 +47,18 @@ pub(crate) struct SealedText {
 
 /// One document of entries on lines of their own, up to the end of the text.
 fn is_one_block(source: &str, tree: &Tree) -> bool {
-    let [root] = tree.documents.as_slice() else { return false };
+    let [root] = tree.documents.as_slice() else {
+        return false;
+    };
     let is_flow = source[root.span.start..].starts_with('{');
     !is_flow && root.entries().next().is_some() && tree.ends == [source.len()]
 }
 
 impl<'a, 'c> Cipher<'a, 'c> {
-    pub(crate) fn new(known: HashMap<Key, Vec<(Token, Scalar)>>, context: &'a mut SealContext<'c>) -> Self {
+    pub(crate) fn new(
+        known: HashMap<Key, Vec<(Token, Scalar)>>,
+        context: &'a mut SealContext<'c>,
+    ) -> Self {
         Self { known, context }
     }
 
@@ -76,8 +81,15 @@ impl<'a, 'c> Cipher<'a, 'c> {
                     let check = format.check_value(&leaf.scalar).and(check_tag(tree, &span));
                     fault = fault.or(check.err().map(|what| (span.start, what)));
                     let (token, known) = self.token(path, kind, &leaf.scalar);
-                    leaf.scalar = known.unwrap_or_else(|| std::mem::replace(&mut leaf.scalar, Scalar::Null));
-                    edits.push(token_edit(format.syntax(), source, &span, leaf.style, &token));
+                    leaf.scalar =
+                        known.unwrap_or_else(|| std::mem::replace(&mut leaf.scalar, Scalar::Null));
+                    edits.push(token_edit(
+                        format.syntax(),
+                        source,
+                        &span,
+                        leaf.style,
+                        &token,
+                    ));
                 }
                 mac.feed(&leaf.scalar, selected);
             }
@@ -85,18 +97,39 @@ impl<'a, 'c> Cipher<'a, 'c> {
         });
         if let Some((offset, what)) = fault {
             let line = line_of(source, offset);
-            return Err(SealError::Value { line, what: what.into() });
+            return Err(SealError::Value {
+                line,
+                what: what.into(),
+            });
         }
         let count = edits.len();
-        let body = Body { text: splice(source, edits), is_one_block: is_one_block(source, tree) };
-        Ok(SealedText { body, mac, expected, count })
+        let body = Body {
+            text: splice(source, edits),
+            is_one_block: is_one_block(source, tree),
+        };
+        Ok(SealedText {
+            body,
+            mac,
+            expected,
+            count,
+        })
     }
 
     /// Encrypts the comments of a document that is complete otherwise. Only there it is certain in
     /// which container sops will see each of them.
     /// `body` is the text without its metadata: where no comment can be in it, nothing is parsed.
-    pub(crate) fn comments(&mut self, format: Format, body: &str, text: String) -> Result<String, SealError> {
-        if !format.traits().comment_signs.iter().any(|sign| body.contains(*sign)) {
+    pub(crate) fn comments(
+        &mut self,
+        format: Format,
+        body: &str,
+        text: String,
+    ) -> Result<String, SealError> {
+        if !format
+            .traits()
+            .comment_signs
+            .iter()
+            .any(|sign| body.contains(*sign))
+        {
             return Ok(text);
         }
         let text = text.as_str();
@@ -104,18 +137,21 @@ impl<'a, 'c> Cipher<'a, 'c> {
         let mut tree = Tree::clone(&document.tree);
         let mut edits: Vec<Edit> = Vec::new();
         let mut is_hidden = false;
-        document.metadata.selector.walk(&mut tree, &mut |path, met, selected| {
-            if let Selected::Comment(comment) = met
+        document
+            .metadata
+            .selector
+            .walk(&mut tree, &mut |path, met, selected| {
+                if let Selected::Comment(comment) = met
                 && selected
                 && !comment.text.is_empty()
                 // encrypted, nobody would see that a merge is open
                 && !is_marker(&comment.text)
-            {
-                let token = self.comment(path, &comment.text);
-                is_hidden |= document.metadata.selector.takes_for_clear(&token);
-                edits.push((comment.span.clone(), comment_token(format.syntax(), &token)));
-            }
-        });
+                {
+                    let token = self.comment(path, &comment.text);
+                    is_hidden |= document.metadata.selector.takes_for_clear(&token);
+                    edits.push((comment.span.clone(), comment_token(format.syntax(), &token)));
+                }
+            });
         if is_hidden {
             return Err(SealError::Unsupported(
                 "`unencrypted_comment_regex` also matches encrypted comments: choose a longer pattern",
@@ -124,7 +160,8 @@ impl<'a, 'c> Cipher<'a, 'c> {
         Ok(splice(text, edits).to_string())
     }
 
-    /// A token, and where it is known already the value that it holds: showing it may have lost something.
+    /// A token, and where it is known already the value that it holds: showing it may have lost
+    /// something.
     fn token(&mut self, path: &Path, kind: TokenType, scalar: &Scalar) -> (Token, Option<Scalar>) {
         let aad = path.aad();
         let plain = scalar.plaintext().unwrap_or_default();
@@ -144,7 +181,8 @@ impl<'a, 'c> Cipher<'a, 'c> {
         if let Some((token, _)) = self.known.get_mut(&key).and_then(Vec::pop) {
             return token;
         }
-        self.context.token(TokenType::Comment, text.as_bytes(), &aad)
+        self.context
+            .token(TokenType::Comment, text.as_bytes(), &aad)
     }
 }
 
@@ -158,8 +196,8 @@ fn check_tag(tree: &Tree, span: &Range<usize>) -> Result<(), &'static str> {
     }
 }
 
-/// Seals again the comments that an edit moved into another container, of which sops takes the path.
-/// `opened` is the tree before the edit, its comments in clear.
+/// Seals again the comments that an edit moved into another container, of which sops takes the
+/// path. `opened` is the tree before the edit, its comments in clear.
 pub(crate) fn rehome(
     format: Format,
     text: &str,
@@ -168,7 +206,12 @@ pub(crate) fn rehome(
 ) -> Result<String, SealError> {
     let mut known: HashMap<Token, Zeroizing<String>> = HashMap::new();
     opened.walk(&mut |_, visit| {
-        if let Visit::Comment(Comment { text, token: Some(token), .. }) = visit {
+        if let Visit::Comment(Comment {
+            text,
+            token: Some(token),
+            ..
+        }) = visit
+        {
             known.insert(Token::clone(token), text.clone());
         }
     });
@@ -178,10 +221,17 @@ pub(crate) fn rehome(
     let document = Document::parse(format, text)?;
     let mut edits: Vec<Edit> = Vec::new();
     document.tree.walk(&mut |path, visit| {
-        let Visit::Comment(comment) = visit else { return };
-        let Ok(token) = Token::parse(&comment.text) else { return };
+        let Visit::Comment(comment) = visit else {
+            return;
+        };
+        let Ok(token) = Token::parse(&comment.text) else {
+            return;
+        };
         let aad = path.comment_aad();
-        if let Some(plain) = known.get(&token).filter(|_| token.open(context.key, &aad).is_err()) {
+        if let Some(plain) = known
+            .get(&token)
+            .filter(|_| token.open(context.key, &aad).is_err())
+        {
             let token = context.token(TokenType::Comment, plain.as_bytes(), &aad);
             edits.push(comment_edit(format.syntax(), text, &comment.span, &token));
         }
@@ -208,9 +258,18 @@ pub(crate) fn token_edit(
 }
 
 /// The edit that puts a token where a comment stood; in a list of YAML it is an item.
-pub(crate) fn comment_edit(syntax: &dyn Syntax, source: &str, span: &Range<usize>, token: &Token) -> Edit {
+pub(crate) fn comment_edit(
+    syntax: &dyn Syntax,
+    source: &str,
+    span: &Range<usize>,
+    token: &Token,
+) -> Edit {
     let is_item = source[span.clone()].starts_with('-');
-    let text = if is_item { Zeroizing::new(format!("- {token}")) } else { comment_token(syntax, token) };
+    let text = if is_item {
+        Zeroizing::new(format!("- {token}"))
+    } else {
+        comment_token(syntax, token)
+    };
     (span.clone(), text)
 }
 
@@ -218,8 +277,8 @@ fn comment_token(syntax: &dyn Syntax, token: &Token) -> Zeroizing<String> {
     syntax.comment(&token.to_string()).unwrap_or_default()
 }
 
-/// ` # comment` behind the `|` or `>` of a block scalar, or behind the tag or the anchor of a scalar that
-/// starts on a later line.
+/// ` # comment` behind the `|` or `>` of a block scalar, or behind the tag or the anchor of a
+/// scalar that starts on a later line.
 pub(crate) fn header_comment<'a>(source: &'a str, span: &Range<usize>, style: Style) -> &'a str {
     let text = &source[span.clone()];
     let header = text.lines().next().unwrap_or_default();
@@ -247,10 +306,14 @@ pub(crate) fn token_range(source: &str, span: &Range<usize>, style: Style) -> Ra
     let text = &source[span.clone()];
     let header = text.lines().next().unwrap_or_default();
     let length = if header.contains('+') {
-        text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text)).len()
+        text.strip_suffix('\n')
+            .map_or(text, |text| text.strip_suffix('\r').unwrap_or(text))
+            .len()
     } else {
         let written = text.trim_end_matches(['\n', '\r', ' ']).len();
-        text[written..].find(['\n', '\r']).map_or(text.len(), |at| written + at)
+        text[written..]
+            .find(['\n', '\r'])
+            .map_or(text.len(), |at| written + at)
     };
     span.start..span.start + length
 }

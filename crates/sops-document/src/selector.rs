@@ -47,7 +47,10 @@ impl Selector {
     /// The reason why a pattern is not read as Go would read it. sops takes such a pattern as "no
     /// match" and leaves secrets in clear.
     pub fn from_field(name: &str, text: &str) -> Result<Option<Self>, SelectorError> {
-        let of_field = |error| SelectorError { field: name.to_owned(), error };
+        let of_field = |error| SelectorError {
+            field: name.to_owned(),
+            error,
+        };
         let pattern = || Pattern::compile(text).map_err(of_field);
         if text.is_empty() {
             return Ok(None);
@@ -88,21 +91,27 @@ impl Selector {
         self.selects_below(path.keys().any(|key| self.names(key)))
     }
 
-    /// Whether the values below a key, or behind a comment, that the rule names are encrypted, or the
-    /// others.
+    /// Whether the values below a key, or behind a comment, that the rule names are encrypted, or
+    /// the others.
     fn selects_below(&self, is_named: bool) -> bool {
         match self {
-            Self::EncryptedSuffix(_) | Self::EncryptedRegex(_) | Self::EncryptedCommentRegex(_) => is_named,
-            Self::UnencryptedSuffix(_) | Self::UnencryptedRegex(_) | Self::UnencryptedCommentRegex(_) => {
-                !is_named
+            Self::EncryptedSuffix(_) | Self::EncryptedRegex(_) | Self::EncryptedCommentRegex(_) => {
+                is_named
             }
+            Self::UnencryptedSuffix(_)
+            | Self::UnencryptedRegex(_)
+            | Self::UnencryptedCommentRegex(_) => !is_named,
         }
     }
 
     fn names(&self, key: &str) -> bool {
         match self {
-            Self::UnencryptedSuffix(suffix) | Self::EncryptedSuffix(suffix) => key.ends_with(suffix),
-            Self::UnencryptedRegex(pattern) | Self::EncryptedRegex(pattern) => pattern.is_match(key),
+            Self::UnencryptedSuffix(suffix) | Self::EncryptedSuffix(suffix) => {
+                key.ends_with(suffix)
+            }
+            Self::UnencryptedRegex(pattern) | Self::EncryptedRegex(pattern) => {
+                pattern.is_match(key)
+            }
             Self::UnencryptedCommentRegex(_) | Self::EncryptedCommentRegex(_) => false,
         }
     }
@@ -121,7 +130,8 @@ impl Selector {
         matches!(self, Self::EncryptedCommentRegex(pattern) if pattern.is_match(&comment.text))
     }
 
-    /// Whether an encrypted comment would mark what follows as clear: sops refuses to write such a file.
+    /// Whether an encrypted comment would mark what follows as clear: sops refuses to write such a
+    /// file.
     pub(super) fn takes_for_clear(&self, comment: &Token) -> bool {
         matches!(self, Self::UnencryptedCommentRegex(pattern) if pattern.is_match(&comment.to_string()))
     }
@@ -144,7 +154,11 @@ impl Selector {
         let span = node.span.clone();
         let items = match &mut node.value {
             Value::Leaf(leaf) => {
-                return visit(path, Selected::Leaf(leaf, span), self.selects_below(is_named));
+                return visit(
+                    path,
+                    Selected::Leaf(leaf, span),
+                    self.selects_below(is_named),
+                );
             }
             Value::Map(items) | Value::List(items) => items,
         };

@@ -1,7 +1,8 @@
-//! Shamir's secret sharing as sops splits a data key over key groups (the layout of HashiCorp Vault).
+//! Shamir's secret sharing as sops splits a data key over key groups (the layout of HashiCorp
+//! Vault).
 //!
-//! Each byte of the key is the value at 0 of a polynomial over GF(2^8) with AES's modulus. A part is
-//! the 32 values at one `x`, then `x` itself. No table and no branch depends on a secret byte.
+//! Each byte of the key is the value at 0 of a polynomial over GF(2^8) with AES's modulus. A part
+//! is the 32 values at one `x`, then `x` itself. No table and no branch depends on a secret byte.
 
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
@@ -46,13 +47,19 @@ pub enum PartsError {
 /// # Panics
 /// Unless `2 <= threshold <= count <= 255`.
 pub fn split(key: &DataKey, count: usize, threshold: usize, random: Random<'_>) -> Vec<KeyShare> {
-    assert!(2 <= threshold && threshold <= count && count <= 255, "no such split");
+    assert!(
+        2 <= threshold && threshold <= count && count <= 255,
+        "no such split"
+    );
     let mut parts: Vec<KeyShare> = (0..count).map(|_| KeyShare([0; KeyShare::LEN])).collect();
     let mut higher = Zeroizing::new(vec![0; threshold - 1]);
     for (position, byte) in key.bytes().iter().enumerate() {
         random(&mut higher);
         for (x, part) in (1..=u8::MAX).zip(&mut parts) {
-            let sum = higher.iter().rev().fold(0, |sum, factor| times(sum, x) ^ factor);
+            let sum = higher
+                .iter()
+                .rev()
+                .fold(0, |sum, factor| times(sum, x) ^ factor);
             part.0[position] = times(sum, x) ^ byte;
             part.0[DataKey::LEN] = x;
         }
@@ -68,8 +75,9 @@ pub fn combine(parts: &[&KeyShare]) -> Result<DataKey, PartsError> {
     if parts.len() < 2 {
         return Err(PartsError::TooFew);
     }
-    let twice =
-        |(position, part): (usize, &&KeyShare)| parts[..position].iter().any(|other| other.x() == part.x());
+    let twice = |(position, part): (usize, &&KeyShare)| {
+        parts[..position].iter().any(|other| other.x() == part.x())
+    };
     if parts.iter().enumerate().any(twice) {
         return Err(PartsError::Twice);
     }
@@ -79,7 +87,10 @@ pub fn combine(parts: &[&KeyShare]) -> Result<DataKey, PartsError> {
     let mut key = Zeroizing::new([0; DataKey::LEN]);
     for part in parts {
         // Lagrange's basis at 0, the same for every byte
-        let others = parts.iter().map(|other| other.x()).filter(|x| *x != part.x());
+        let others = parts
+            .iter()
+            .map(|other| other.x())
+            .filter(|x| *x != part.x());
         let basis = others.fold(1, |basis, x| times(basis, times(x, inverse(x ^ part.x()))));
         for (sum, y) in key.iter_mut().zip(&part.0) {
             *sum ^= times(*y, basis);
@@ -114,7 +125,10 @@ mod tests {
 
     #[test]
     fn the_field_is_that_of_aes() {
-        assert_eq!((times(0x53, 0xca), times(0x57, 0x83), times(0x80, 2)), (1, 0xc1, 0x1b));
+        assert_eq!(
+            (times(0x53, 0xca), times(0x57, 0x83), times(0x80, 2)),
+            (1, 0xc1, 0x1b)
+        );
         for a in 1..=u8::MAX {
             assert_eq!(times(a, inverse(a)), 1, "{a}");
         }
@@ -125,8 +139,14 @@ mod tests {
         let part = |x: u8| KeyShare::new([x; KeyShare::LEN]);
         assert_eq!(combine(&[]).err(), Some(PartsError::TooFew));
         assert_eq!(combine(&[&part(1)]).err(), Some(PartsError::TooFew));
-        assert_eq!(combine(&[&part(1), &part(2), &part(1)]).err(), Some(PartsError::Twice));
-        assert_eq!(combine(&[&part(1), &part(0)]).err(), Some(PartsError::Origin));
+        assert_eq!(
+            combine(&[&part(1), &part(2), &part(1)]).err(),
+            Some(PartsError::Twice)
+        );
+        assert_eq!(
+            combine(&[&part(1), &part(0)]).err(),
+            Some(PartsError::Origin)
+        );
     }
 
     proptest! {

@@ -29,7 +29,9 @@ pub(crate) fn whole_lines(source: &str, span: &Range<usize>) -> Range<usize> {
     if span.end > start && source[..span.end].ends_with('\n') {
         return start..span.end;
     }
-    let end = source[span.end..].find('\n').map_or(source.len(), |newline| span.end + newline + 1);
+    let end = source[span.end..]
+        .find('\n')
+        .map_or(source.len(), |newline| span.end + newline + 1);
     start..end
 }
 
@@ -38,17 +40,27 @@ pub(crate) fn next_line(source: &str, end: usize) -> usize {
     if source[..end].ends_with('\n') {
         return end;
     }
-    source[end..].find('\n').map_or(source.len(), |at| end + at + 1)
+    source[end..]
+        .find('\n')
+        .map_or(source.len(), |at| end + at + 1)
 }
 
 /// A text that ends its last line.
 pub(crate) fn with_break(text: &str) -> String {
-    if text.is_empty() || text.ends_with('\n') { text.to_owned() } else { format!("{text}\n") }
+    if text.is_empty() || text.ends_with('\n') {
+        text.to_owned()
+    } else {
+        format!("{text}\n")
+    }
 }
 
 /// New lines with the breaks that a text has.
 pub(crate) fn with_breaks_of(source: &str, lines: String) -> String {
-    if source.contains("\r\n") { lines.replace('\n', "\r\n") } else { lines }
+    if source.contains("\r\n") {
+        lines.replace('\n', "\r\n")
+    } else {
+        lines
+    }
 }
 
 /// The blanks and tabs that a text starts with.

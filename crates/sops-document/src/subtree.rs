@@ -14,8 +14,7 @@ use crate::tree::{Leaf, Node, Path, Scalar, Tree, Value};
 /// What stands in a new place until the map or list does.
 const PLACEHOLDER: &str = "placeholder";
 
-const WHOLE_FLOAT: &str =
-    "holds a number like 1.0, or one beyond 64 bits, which would be read as another one: set it as text";
+const WHOLE_FLOAT: &str = "holds a number like 1.0, or one beyond 64 bits, which would be read as another one: set it as text";
 
 impl Format {
     /// A map or list as sops prints it; `None` where the format has none by itself.
@@ -27,15 +26,21 @@ impl Format {
         let text = match &node.value {
             Value::Leaf(_) => return None,
             Value::List(_) if node.entries().next().is_none() => "[]\n".to_owned(),
-            _ => self.emit(&Tree { documents: vec![node.clone()], ..Tree::default() }, indent)?,
+            _ => self.emit(
+                &Tree {
+                    documents: vec![node.clone()],
+                    ..Tree::default()
+                },
+                indent,
+            )?,
         };
         Some(Zeroizing::new(text))
     }
 }
 
 impl Cleartext {
-    /// Puts a map or list at a path; `None` when the same one is there already. What is equal in it keeps its token,
-    /// comments in what it replaces go.
+    /// Puts a map or list at a path; `None` when the same one is there already. What is equal in it
+    /// keeps its token, comments in what it replaces go.
     ///
     /// # Errors
     /// [`EditError`]; `Clear` unless `allow_clear`.
@@ -48,7 +53,10 @@ impl Cleartext {
     ) -> Result<Option<String>, EditError> {
         let format = self.document().format();
         if !format.has_types() {
-            return Err(EditError::Value(path.clone(), "this format holds no maps and lists"));
+            return Err(EditError::Value(
+                path.clone(),
+                "this format holds no maps and lists",
+            ));
         }
         if has_whole_float(node) {
             return Err(EditError::Value(path.clone(), WHOLE_FLOAT));
@@ -61,9 +69,14 @@ impl Cleartext {
         }
         let layout = self.layout();
         let edited = self.with_node(&layout, path, node)?;
-        let text = self.reseal(&edited, context)?.unwrap_or_else(|| self.document().source().to_owned());
+        let text = self
+            .reseal(&edited, context)?
+            .unwrap_or_else(|| self.document().source().to_owned());
         let opened = self.opened_again(&text, context)?;
-        let found = opened.tree().find(path).filter(|found| found.node.means(node));
+        let found = opened
+            .tree()
+            .find(path)
+            .filter(|found| found.node.means(node));
         let found = found.ok_or_else(|| SealError::ReadBack("a value differs".into()))?;
         match first_in_clear(&mut path.clone(), &found.node).filter(|_| !allow_clear) {
             Some(clear) => {
@@ -83,9 +96,12 @@ impl Cleartext {
         context: &mut SealContext<'_>,
     ) -> Result<String, EditError> {
         let missing = || EditError::Missing(path.clone());
-        let text = self.set(path, Scalar::str(PLACEHOLDER), true, context)?.ok_or_else(missing)?;
+        let text = self
+            .set(path, Scalar::str(PLACEHOLDER), true, context)?
+            .ok_or_else(missing)?;
         let made = self.opened_again(&text, context)?;
-        made.set_node(path, node, allow_clear, context)?.ok_or_else(missing)
+        made.set_node(path, node, allow_clear, context)?
+            .ok_or_else(missing)
     }
 
     /// A text that follows from this one, its paths in the same document.
@@ -97,7 +113,12 @@ impl Cleartext {
     }
 
     /// The clear text with a map or list in place of the value at a path.
-    fn with_node(&self, layout: &str, path: &Path, node: &Node) -> Result<Zeroizing<String>, EditError> {
+    fn with_node(
+        &self,
+        layout: &str,
+        path: &Path,
+        node: &Node,
+    ) -> Result<Zeroizing<String>, EditError> {
         let missing = || EditError::Missing(path.clone());
         let format = self.document().format();
         let mut shown = format.parse(layout).map_err(SealError::from)?;
@@ -109,7 +130,9 @@ impl Cleartext {
             _ => &root.find(parents).ok_or_else(missing)?.node,
         };
         let entry = root.find(&path.0).ok_or_else(missing)?;
-        let edit = format.syntax().replace_node(layout, parent, entry, path.0.len(), node);
+        let edit = format
+            .syntax()
+            .replace_node(layout, parent, entry, path.0.len(), node);
         Ok(splice(layout, vec![edit.ok_or_else(missing)?]))
     }
 }

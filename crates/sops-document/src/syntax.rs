@@ -1,6 +1,6 @@
-//! A file format is an object: how its texts are read and printed, how a value is put into one and taken
-//! out, and where the metadata stands. [`Format::syntax`](format::Format::syntax) is the one place that
-//! chooses it; nobody else asks which format it is.
+//! A file format is an object: how its texts are read and printed, how a value is put into one and
+//! taken out, and where the metadata stands. [`Format::syntax`](format::Format::syntax) is the one
+//! place that chooses it; nobody else asks which format it is.
 
 pub(crate) mod binary;
 pub(crate) mod braces;
@@ -40,7 +40,8 @@ pub struct FormatTraits {
     pub title: &'static str,
     /// As sops calls it in `--input-type`.
     pub word: &'static str,
-    /// The ends of file names behind which sops expects it; none for what it takes every other file for.
+    /// The ends of file names behind which sops expects it; none for what it takes every other file
+    /// for.
     pub suffixes: &'static [&'static str],
     /// The end of the name of a new file.
     pub new_suffix: &'static str,
@@ -63,8 +64,8 @@ pub struct FormatTraits {
 /// Encrypted values that have no metadata yet.
 pub(crate) struct Body {
     pub(crate) text: Zeroizing<String>,
-    /// One document of entries on lines of their own, up to the end of the text: encryption changes values and nothing
-    /// of that, so the text need not be parsed to know it.
+    /// One document of entries on lines of their own, up to the end of the text: encryption changes
+    /// values and nothing of that, so the text need not be parsed to know it.
     pub(crate) is_one_block: bool,
 }
 
@@ -101,7 +102,11 @@ pub(crate) trait Syntax: Sync {
     fn emit(&self, tree: &Tree, indent: Indent) -> Option<String>;
 
     /// What is to be sealed: its text, with the place of each value.
-    fn read(&self, clear: &[u8], _: Option<usize>) -> Result<(Zeroizing<String>, Tree), SyntaxError> {
+    fn read(
+        &self,
+        clear: &[u8],
+        _: Option<usize>,
+    ) -> Result<(Zeroizing<String>, Tree), SyntaxError> {
         let text = text(clear)?;
         let tree = self.parse(&text)?;
         Ok((text, tree))
@@ -122,7 +127,8 @@ pub(crate) trait Syntax: Sync {
         Ok(())
     }
 
-    /// How sops takes a field of the metadata that is to hold a kind; as Go's decoder of JSON takes it.
+    /// How sops takes a field of the metadata that is to hold a kind; as Go's decoder of JSON takes
+    /// it.
     fn reading(&self, kind: Kind, node: &Node) -> TypeReading {
         let is_same = match (kind, &node.value) {
             (_, Value::Leaf(leaf)) if leaf.scalar == Scalar::Null => true,
@@ -132,7 +138,11 @@ pub(crate) trait Syntax: Sync {
             (Kind::Map, Value::Map(_)) | (Kind::List, Value::List(_)) => true,
             _ => false,
         };
-        if is_same { TypeReading::Same } else { TypeReading::Refused }
+        if is_same {
+            TypeReading::Same
+        } else {
+            TypeReading::Refused
+        }
     }
 
     /// The text with every alias written out.
@@ -158,7 +168,8 @@ pub(crate) trait Syntax: Sync {
         self.inline(&leaf.scalar, leaf.style)
     }
 
-    /// A token where a value of this style stood: quoted as it was, so that the author's quotes come back.
+    /// A token where a value of this style stood: quoted as it was, so that the author's quotes
+    /// come back.
     fn token(&self, token: String, _: Style) -> String {
         token
     }
@@ -184,11 +195,16 @@ pub(crate) trait Syntax: Sync {
         self.traits().is_always_flow
     }
 
-    /// Takes the metadata out of a tree: its node, and the bytes to cut. The error is where a further
-    /// document does not repeat it.
-    fn take_block(&self, source: &str, tree: &mut Tree) -> Result<Option<(Node, MetadataBlock)>, usize>;
+    /// Takes the metadata out of a tree: its node, and the bytes to cut. The error is where a
+    /// further document does not repeat it.
+    fn take_block(
+        &self,
+        source: &str,
+        tree: &mut Tree,
+    ) -> Result<Option<(Node, MetadataBlock)>, usize>;
 
-    /// Whether sops, unlike a reader that compares names as they stand, finds its metadata in this entry.
+    /// Whether sops, unlike a reader that compares names as they stand, finds its metadata in this
+    /// entry.
     fn disguises_metadata(&self, _key: &str, _: &Node) -> bool {
         false
     }
@@ -207,12 +223,18 @@ pub(crate) trait Syntax: Sync {
     /// Encrypted values with a new block, whose form follows the text it joins.
     fn with_new_block(&self, body: &Body, block: &NewBlock<'_>) -> Result<String, SealError>;
 
-    /// The edits that replace the stanzas of a document, or of one key group, and touch nothing else.
-    fn replace_age(&self, source: &str, entry: &Entry, group: Option<usize>, age: &[WrappedKey])
-    -> Vec<Edit>;
+    /// The edits that replace the stanzas of a document, or of one key group, and touch nothing
+    /// else.
+    fn replace_age(
+        &self,
+        source: &str,
+        entry: &Entry,
+        group: Option<usize>,
+        age: &[WrappedKey],
+    ) -> Vec<Edit>;
 
-    /// The bytes of the first field in each document, or of the first line of one, that holds keys of
-    /// another kind than age.
+    /// The bytes of the first field in each document, or of the first line of one, that holds keys
+    /// of another kind than age.
     fn first_of_others(&self, source: &str) -> Vec<Range<usize>>;
 
     /// The style of a value that is put into a gap.
@@ -225,12 +247,12 @@ pub(crate) trait Syntax: Sync {
         put_below(tree, path, depth, scalar);
     }
 
-    /// The edit that puts `text` into a gap: behind the entries of its container, at the top level right
-    /// before the metadata, as sops puts it.
+    /// The edit that puts `text` into a gap: behind the entries of its container, at the top level
+    /// right before the metadata, as sops puts it.
     fn insert(&self, page: &Page<'_>, gap: &Gap<'_>, text: &str) -> Result<Edit, &'static str>;
 
-    /// The edit of a clear text that puts a map or list in place of a value `depth` levels down; `None` where the
-    /// format holds none.
+    /// The edit of a clear text that puts a map or list in place of a value `depth` levels down;
+    /// `None` where the format holds none.
     fn replace_node(
         &self,
         _source: &str,
@@ -243,7 +265,11 @@ pub(crate) trait Syntax: Sync {
     }
 
     /// The edit that takes an entry out; `None` where it is no value to this format.
-    fn remove(&self, page: &Page<'_>, found: &EntryInContext<'_>) -> Result<Option<Edit>, &'static str>;
+    fn remove(
+        &self,
+        page: &Page<'_>,
+        found: &EntryInContext<'_>,
+    ) -> Result<Option<Edit>, &'static str>;
 }
 
 /// Clear bytes as text.
@@ -251,8 +277,14 @@ fn text(clear: &[u8]) -> Result<Zeroizing<String>, SyntaxError> {
     match std::str::from_utf8(clear) {
         Ok(text) => Ok(Zeroizing::new(text.to_owned())),
         Err(error) => {
-            let breaks = clear[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
-            Err(SyntaxError { line: breaks + 1, what: "not UTF-8".into() })
+            let breaks = clear[..error.valid_up_to()]
+                .iter()
+                .filter(|byte| **byte == b'\n')
+                .count();
+            Err(SyntaxError {
+                line: breaks + 1,
+                what: "not UTF-8".into(),
+            })
         }
     }
 }

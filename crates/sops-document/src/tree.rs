@@ -95,7 +95,9 @@ impl Node {
             (Value::Map(a), Value::Map(b)) | (Value::List(a), Value::List(b)) => {
                 a.len() == b.len()
                     && a.iter().zip(b).all(|pair| match pair {
-                        (Item::Entry(a), Item::Entry(b)) => a.key == b.key && a.node.reads_as(&b.node),
+                        (Item::Entry(a), Item::Entry(b)) => {
+                            a.key == b.key && a.node.reads_as(&b.node)
+                        }
                         (Item::Comment(a), Item::Comment(b)) => a.text == b.text,
                         _ => false,
                     })
@@ -120,23 +122,33 @@ impl Node {
         let value = match &self.value {
             Value::Map(map) => Value::Map(items(map)),
             Value::List(list) => Value::List(items(list)),
-            Value::Leaf(leaf) => Value::Leaf(Leaf { scalar: Scalar::Null, style: leaf.style, token: None }),
+            Value::Leaf(leaf) => Value::Leaf(Leaf {
+                scalar: Scalar::Null,
+                style: leaf.style,
+                token: None,
+            }),
         };
-        Self { span: self.span.clone(), value }
+        Self {
+            span: self.span.clone(),
+            value,
+        }
     }
 
     fn add_scalars<'a>(&'a self, scalars: &mut Vec<&'a Scalar>) {
         match &self.value {
             Value::Leaf(leaf) => scalars.push(&leaf.scalar),
             Value::Map(_) | Value::List(_) => {
-                self.entries().for_each(|entry| entry.node.add_scalars(scalars));
+                self.entries()
+                    .for_each(|entry| entry.node.add_scalars(scalars));
             }
         }
     }
 
     /// Whether a comment stands anywhere below.
     pub(crate) fn has_comment(&self) -> bool {
-        let (Value::Map(items) | Value::List(items)) = &self.value else { return false };
+        let (Value::Map(items) | Value::List(items)) = &self.value else {
+            return false;
+        };
         items.iter().any(|item| match item {
             Item::Comment(_) => true,
             Item::Entry(entry) => entry.node.has_comment(),
@@ -156,7 +168,8 @@ impl Node {
 
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Entry> {
-        self.entries().find(|entry| entry.key.as_deref() == Some(key))
+        self.entries()
+            .find(|entry| entry.key.as_deref() == Some(key))
     }
 
     #[must_use]
@@ -178,10 +191,16 @@ impl Node {
         let (first, rest) = steps.split_first()?;
         let entry = match first {
             Step::Key(key) => self.get(key)?,
-            Step::Index(index) if matches!(self.value, Value::List(_)) => self.entries().nth(*index)?,
+            Step::Index(index) if matches!(self.value, Value::List(_)) => {
+                self.entries().nth(*index)?
+            }
             Step::Index(_) => return None,
         };
-        if rest.is_empty() { Some(entry) } else { entry.node.find(rest) }
+        if rest.is_empty() {
+            Some(entry)
+        } else {
+            entry.node.find(rest)
+        }
     }
 
     /// Whether both say the same, wherever and however it is written.
@@ -203,7 +222,9 @@ impl Node {
     /// Where the last comment below this node ends.
     #[must_use]
     pub fn last_comment(&self) -> Option<usize> {
-        let (Value::Map(items) | Value::List(items)) = &self.value else { return None };
+        let (Value::Map(items) | Value::List(items)) = &self.value else {
+            return None;
+        };
         let end = |item: &Item| match item {
             Item::Comment(comment) => Some(comment.span.end),
             Item::Entry(entry) => entry.node.last_comment(),
@@ -296,23 +317,33 @@ impl Tree {
     pub(crate) fn without_values(&self) -> Self {
         let documents = self.documents.iter().map(Node::without_values).collect();
         let (ends, tagged) = (self.ends.clone(), self.tagged.clone());
-        Self { documents, ends, has_alias: self.has_alias, tagged, home: self.home }
+        Self {
+            documents,
+            ends,
+            has_alias: self.has_alias,
+            tagged,
+            home: self.home,
+        }
     }
 
     /// Every value in file order.
     pub(crate) fn scalars(&self) -> Vec<&Scalar> {
         let mut scalars = Vec::new();
-        self.documents.iter().for_each(|document| document.add_scalars(&mut scalars));
+        self.documents
+            .iter()
+            .for_each(|document| document.add_scalars(&mut scalars));
         scalars
     }
 
-    /// Whether both say the same in the same order, comments included: enough for [`Self::walk`] to meet the same.
+    /// Whether both say the same in the same order, comments included: enough for [`Self::walk`] to
+    /// meet the same.
     pub(crate) fn reads_as(&self, other: &Self) -> bool {
         let (ours, theirs) = (&self.documents, &other.documents);
         ours.len() == theirs.len() && ours.iter().zip(theirs).all(|(a, b)| a.reads_as(b))
     }
 
-    /// Depth first, in file order, over all documents. The path of a comment is that of its container.
+    /// Depth first, in file order, over all documents. The path of a comment is that of its
+    /// container.
     pub fn walk<'a>(&'a self, visit: &mut dyn FnMut(&Path, Visit<'a>)) {
         for document in &self.documents {
             document.walk(visit);
@@ -324,7 +355,10 @@ impl Tree {
     pub fn find(&self, path: &Path) -> Option<&Entry> {
         match self.home {
             Some(home) => self.documents.get(home)?.find(&path.0),
-            None => self.documents.iter().find_map(|document| document.find(&path.0)),
+            None => self
+                .documents
+                .iter()
+                .find_map(|document| document.find(&path.0)),
         }
     }
 
@@ -379,7 +413,10 @@ pub struct SyntaxError {
 
 impl SyntaxError {
     pub(crate) fn at(source: &str, offset: usize, what: impl Into<String>) -> Self {
-        Self { line: line_of(source, offset), what: what.into() }
+        Self {
+            line: line_of(source, offset),
+            what: what.into(),
+        }
     }
 }
 
@@ -387,7 +424,11 @@ impl SyntaxError {
 #[must_use]
 pub fn line_of(source: &str, offset: usize) -> usize {
     let end = offset.min(source.len());
-    source.as_bytes()[..end].iter().filter(|byte| **byte == b'\n').count() + 1
+    source.as_bytes()[..end]
+        .iter()
+        .filter(|byte| **byte == b'\n')
+        .count()
+        + 1
 }
 
 /// The lines of a text, for whoever asks for many of them: each costs a search instead of a count.
@@ -418,7 +459,11 @@ mod tests {
 
     #[test]
     fn paths_print_unambiguously_and_give_the_sops_aad() {
-        let path = Path(vec![Step::Key("a".into()), Step::Index(2), Step::Key("b.c".into())]);
+        let path = Path(vec![
+            Step::Key("a".into()),
+            Step::Index(2),
+            Step::Key("b.c".into()),
+        ]);
         assert_eq!(path.to_string(), r#"a[2]["b.c"]"#);
         assert_eq!(path.aad(), "a:b.c:");
         assert_eq!(Path::default().comment_aad(), ":");

@@ -25,7 +25,11 @@ impl Cleartext {
     ///
     /// # Errors
     /// As [`Self::unset`], for the first that cannot be removed.
-    pub fn unset_all(&self, paths: &[Path], context: &mut SealContext<'_>) -> Result<String, EditError> {
+    pub fn unset_all(
+        &self,
+        paths: &[Path],
+        context: &mut SealContext<'_>,
+    ) -> Result<String, EditError> {
         match paths {
             [] => return Ok(self.document().source().to_owned()),
             [path] => return self.unset(path, context),
@@ -42,7 +46,11 @@ impl Cleartext {
     }
 
     /// What is written is read back, so a text that does not come out right is an error here.
-    fn unset_at_once(&self, paths: &[Path], context: &mut SealContext<'_>) -> Result<String, EditError> {
+    fn unset_at_once(
+        &self,
+        paths: &[Path],
+        context: &mut SealContext<'_>,
+    ) -> Result<String, EditError> {
         let mut tree = self.tree().clone();
         let mut edits = Vec::new();
         for path in paths {
@@ -71,9 +79,18 @@ impl Cleartext {
         }
         let entry = entry_at(parent, last).ok_or_else(missing)?;
         let document = self.document();
-        let found = EntryInContext { path, owner, parent, entry };
-        let edit = document.format().syntax().remove(&document.page(self.tree()), &found);
-        edit.map_err(|what| EditError::Value(path.clone(), what))?.ok_or_else(missing)
+        let found = EntryInContext {
+            path,
+            owner,
+            parent,
+            entry,
+        };
+        let edit = document
+            .format()
+            .syntax()
+            .remove(&document.page(self.tree()), &found);
+        edit.map_err(|what| EditError::Value(path.clone(), what))?
+            .ok_or_else(missing)
     }
 }
 
@@ -82,13 +99,24 @@ fn take(tree: &mut Tree, steps: &[Step], lines: &Range<usize>) {
     for document in &mut tree.documents {
         drop_comments(document, lines);
     }
-    let Some((last, parents)) = steps.split_last() else { return };
+    let Some((last, parents)) = steps.split_last() else {
+        return;
+    };
     let home = home(tree, &Path(steps.to_vec()));
-    let parent = tree.documents.get_mut(home).and_then(|root| container_mut(root, parents));
-    if let Some(Node { value: Value::Map(items) | Value::List(items), .. }) = parent {
+    let parent = tree
+        .documents
+        .get_mut(home)
+        .and_then(|root| container_mut(root, parents));
+    if let Some(Node {
+        value: Value::Map(items) | Value::List(items),
+        ..
+    }) = parent
+    {
         let mut index = 0;
         items.retain(|item| {
-            let Item::Entry(entry) = item else { return true };
+            let Item::Entry(entry) = item else {
+                return true;
+            };
             let keep = step(entry, index) != *last;
             index += 1;
             keep
@@ -97,7 +125,9 @@ fn take(tree: &mut Tree, steps: &[Step], lines: &Range<usize>) {
 }
 
 fn drop_comments(node: &mut Node, lines: &Range<usize>) {
-    let (Value::Map(items) | Value::List(items)) = &mut node.value else { return };
+    let (Value::Map(items) | Value::List(items)) = &mut node.value else {
+        return;
+    };
     items.retain_mut(|item| match item {
         Item::Comment(comment) => !lines.contains(&comment.span.start),
         Item::Entry(entry) => {

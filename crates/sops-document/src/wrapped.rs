@@ -55,7 +55,9 @@ pub(crate) fn age_edits(document: &Document, wrapped: Wrapped<'_>) -> Result<Vec
     let mut edits = Vec::new();
     for spans in document.blocks() {
         if is_split != (groups.len() > 1) || lists.len() != spans.age.len() {
-            return Err(SealError::Unsupported("a file without an `age` list there cannot be re-wrapped"));
+            return Err(SealError::Unsupported(
+                "a file without an `age` list there cannot be re-wrapped",
+            ));
         }
         for (position, (entry, stanzas)) in spans.age.iter().zip(lists).enumerate() {
             let group = is_split.then_some(position);

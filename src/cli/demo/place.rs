@@ -55,10 +55,18 @@ impl DemoFolder {
         let folder = own.parent().unwrap_or(Path::new("/")).to_owned();
         let inherited = std::env::var_os("PATH").unwrap_or_default();
         let folders = std::iter::once(folder).chain(std::env::split_paths(&inherited));
-        let path = std::env::join_paths(folders).map_err(|error| Failure::usage(error.to_string()))?;
+        let path =
+            std::env::join_paths(folders).map_err(|error| Failure::usage(error.to_string()))?;
         let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-        let removed = names.filter(|name| !INHERITED.contains(&name.as_str())).collect();
-        Ok(Self { root, temporary, path, removed })
+        let removed = names
+            .filter(|name| !INHERITED.contains(&name.as_str()))
+            .collect();
+        Ok(Self {
+            root,
+            temporary,
+            path,
+            removed,
+        })
     }
 
     /// Where it stays, when it was to be kept.
@@ -75,7 +83,9 @@ impl DemoFolder {
     }
 
     pub fn key_file(&self, who: DemoPerson) -> Result<String, Failure> {
-        Ok(fs::read_to_string(home(&self.root, who).join(".config/sops/age/keys.txt"))?)
+        Ok(fs::read_to_string(
+            home(&self.root, who).join(".config/sops/age/keys.txt"),
+        )?)
     }
 
     pub fn public_key(&self, who: DemoPerson) -> Result<String, Failure> {
@@ -97,11 +107,21 @@ impl DemoFolder {
             ("GIT_TERMINAL_PROMPT", OsStr::new("0")),
         ];
         let remove: Vec<&str> = self.removed.iter().map(String::as_str).collect();
-        let argv = ["sh".to_owned(), "-c".to_owned(), format!("exec 2>&1\n{line}")];
-        let environment = ChildEnvironment { add: &add, remove: &remove };
+        let argv = [
+            "sh".to_owned(),
+            "-c".to_owned(),
+            format!("exec 2>&1\n{line}"),
+        ];
+        let environment = ChildEnvironment {
+            add: &add,
+            remove: &remove,
+        };
         let output = run_command(&argv, &self.root.join("repo"), environment, TIMEOUT)
             .map_err(|error| Failure::no(error.to_string()))?;
-        Ok((String::from_utf8_lossy(&output.stdout).into_owned(), output.status.success()))
+        Ok((
+            String::from_utf8_lossy(&output.stdout).into_owned(),
+            output.status.success(),
+        ))
     }
 }
 

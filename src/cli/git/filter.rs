@@ -1,5 +1,6 @@
-//! `stax git filter`: the guard of `install --guard`. git hands it every guarded file on its way into the object
-//! store and out again; none is changed, and what holds a secret in clear does not go in.
+//! `stax git filter`: the guard of `install --guard`. git hands it every guarded file on its way
+//! into the object store and out again; none is changed, and what holds a secret in clear does not
+//! go in.
 
 mod protocol;
 
@@ -42,7 +43,11 @@ impl Args {
         let guard = FilterGuard::default();
         let answer = |command: FilterCommand, path: &str, bytes: &[u8]| {
             trace::step("filter", || {
-                let way = if command == FilterCommand::Smudge { "out" } else { "in" };
+                let way = if command == FilterCommand::Smudge {
+                    "out"
+                } else {
+                    "in"
+                };
                 format!("{way} {path}, {} bytes", bytes.len())
             });
             if command == FilterCommand::Smudge {
@@ -63,8 +68,8 @@ impl Args {
     }
 }
 
-/// Lets git ask about what a new `.stax/vault.json` binds. With a repository of its own: git writes the index while
-/// this process runs, and the guard looks at it when the first file comes.
+/// Lets git ask about what a new `.stax/vault.json` binds. With a repository of its own: git writes
+/// the index while this process runs, and the guard looks at it when the first file comes.
 fn learn(vault: &[u8], ui: &Ui) {
     if let Ok(repo) = Repo::from_env() {
         guard::cover_bound(&repo, vault, ui);
@@ -80,7 +85,10 @@ struct Refusal {
 
 impl Refusal {
     fn clear(why: impl Into<String>) -> Self {
-        Self { why: why.into(), is_shown: false }
+        Self {
+            why: why.into(),
+            is_shown: false,
+        }
     }
 }
 
@@ -113,7 +121,10 @@ impl Around {
     fn read() -> Option<Self> {
         let workspace = Workspace::over(Repo::from_env().ok()?, Caller::Git);
         let files = |vault: Vault| vault.files.into_iter().map(|file| file.path).collect();
-        let bound = workspace.bindings().ok().map(|vault| vault.map(files).unwrap_or_default());
+        let bound = workspace
+            .bindings()
+            .ok()
+            .map(|vault| vault.map(files).unwrap_or_default());
         Some(Self { workspace, bound })
     }
 
@@ -123,13 +134,16 @@ impl Around {
 
     /// What git had before, in the index or else in HEAD.
     fn before(&self, path: &str) -> Option<Vec<u8>> {
-        self.stored(path).or_else(|| self.workspace.repo().ok()?.head_blob(path).ok().flatten())
+        self.stored(path)
+            .or_else(|| self.workspace.repo().ok()?.head_blob(path).ok().flatten())
     }
 
     /// A policy that cannot be read may name it.
     fn is_named(&self, path: &str) -> bool {
         let is_ruled = || match self.workspace.governing(path, false) {
-            Ok(governing) => governing.is_some_and(|governing| governing.rule().path_regex.is_some()),
+            Ok(governing) => {
+                governing.is_some_and(|governing| governing.rule().path_regex.is_some())
+            }
             Err(_) => true,
         };
         says_secret(path) && is_ruled()
@@ -143,13 +157,19 @@ impl FilterGuard {
         }
         let around = self.around.get_or_init(Around::read).as_ref();
         let why = Self::judge(around, path, bytes)?;
-        // an older version in clear that is checked out: git compares it with what it has, and stores nothing
-        let is_stored = around.and_then(|around| around.stored(path)).is_some_and(|stored| stored == bytes);
+        // an older version in clear that is checked out: git compares it with what it has, and
+        // stores nothing
+        let is_stored = around
+            .and_then(|around| around.stored(path))
+            .is_some_and(|stored| stored == bytes);
         if is_stored {
             return None;
         }
         Some(match std::str::from_utf8(bytes).is_ok_and(is_shown) {
-            true => Refusal { why: "this is what a diff shows, and not the file".to_owned(), is_shown: true },
+            true => Refusal {
+                why: "this is what a diff shows, and not the file".to_owned(),
+                is_shown: true,
+            },
             false => Refusal::clear(why),
         })
     }
@@ -159,36 +179,59 @@ impl FilterGuard {
         let managed = bound.is_some_and(|bound| bound.contains(path));
         let file = FileFacts::read(path, managed, Some(bytes));
         if let FileContent::Document(_) = &file.content {
-            return named(&plaintext(&file).iter().filter_map(|one| one.key.clone()).collect::<Vec<_>>());
+            return named(
+                &plaintext(&file)
+                    .iter()
+                    .filter_map(|one| one.key.clone())
+                    .collect::<Vec<_>>(),
+            );
         }
         if looks_sealed(bytes) {
             // half a merge holds both sides, and the hook judges it
-            let FileContent::Broken { line, what, .. } = &file.content else { return None };
-            let was_document =
-                || around.and_then(|around| around.before(path)).is_some_and(|old| is_document(path, &old));
+            let FileContent::Broken { line, what, .. } = &file.content else {
+                return None;
+            };
+            let was_document = || {
+                around
+                    .and_then(|around| around.before(path))
+                    .is_some_and(|old| is_document(path, &old))
+            };
             let is_damaged = !has_markers(bytes) && (managed || was_document());
-            return is_damaged.then(|| format!("line {line}: {what}, so what is in clear is unknown"));
+            return is_damaged
+                .then(|| format!("line {line}: {what}, so what is in clear is unknown"));
         }
         let Some(around) = around else {
-            return Some("what is secret here is unknown: stax cannot read this repository".to_owned());
+            return Some(
+                "what is secret here is unknown: stax cannot read this repository".to_owned(),
+            );
         };
         if around.bound.is_none() {
-            return Some(format!("what is secret here is unknown: {VAULT} cannot be read"));
+            return Some(format!(
+                "what is secret here is unknown: {VAULT} cannot be read"
+            ));
         }
         let is_secret = managed
             || around.before(path).is_some_and(|old| looks_sealed(&old))
-            || around.is_named(path) && Plain::read(path, bytes, &Selector::default()).line.is_some();
+            || around.is_named(path)
+                && Plain::read(path, bytes, &Selector::default())
+                    .line
+                    .is_some();
         is_secret.then(|| "the whole file is in clear".to_owned())
     }
 }
 
 fn is_document(path: &str, bytes: &[u8]) -> bool {
-    matches!(FileContent::read(path, false, Some(bytes)), FileContent::Document(_))
+    matches!(
+        FileContent::read(path, false, Some(bytes)),
+        FileContent::Document(_)
+    )
 }
 
 /// Whether git, or stax, left both sides of a merge in it.
 fn has_markers(bytes: &[u8]) -> bool {
-    bytes.split(|byte| *byte == b'\n').any(|line| line.starts_with(b"<<<<<<< "))
+    bytes
+        .split(|byte| *byte == b'\n')
+        .any(|line| line.starts_with(b"<<<<<<< "))
 }
 
 /// ``A`, `B` and 3 more are in clear``

@@ -39,7 +39,10 @@ impl Args {
                 // a name need not be UTF-8, and only the object names count
                 let mut lines = Vec::new();
                 std::io::stdin().read_to_end(&mut lines)?;
-                let remote = self.args.first().map(|name| name.to_string_lossy().into_owned());
+                let remote = self
+                    .args
+                    .first()
+                    .map(|name| name.to_string_lossy().into_owned());
                 let remote = remote.unwrap_or_default();
                 let judged = push::in_hook(&remote, &String::from_utf8_lossy(&lines), ui)?;
                 if judged == ExitCode::SUCCESS {
@@ -52,7 +55,10 @@ impl Args {
                 if let Some(file) = self.args.first().map(Path::new)
                     && let Err(error) = message::drop_diff(file)
                 {
-                    ui.warning(format!("{}: {error}; a diff may be left in it", file.display()));
+                    ui.warning(format!(
+                        "{}: {error}; a diff may be left in it",
+                        file.display()
+                    ));
                 }
                 Ok(ExitCode::SUCCESS)
             }

@@ -1,6 +1,8 @@
-//! `stax git merge`: the merge driver. It ends with 0 only when the file is merged and valid, else with 1.
+//! `stax git merge`: the merge driver. It ends with 0 only when the file is merged and valid, else
+//! with 1.
 //!
-//! Everything happens in memory; what is written is encrypted, or the text merge that git itself makes.
+//! Everything happens in memory; what is written is encrypted, or the text merge that git itself
+//! makes.
 
 mod text;
 
@@ -59,8 +61,18 @@ impl Args {
         std::panic::set_hook(Box::new(|_| {}));
         trace::step("merge", || self.path.clone());
         let is_merged = self.contained(ui, || self.drive(ui));
-        trace::step("merge", || format!("{}: {}", self.path, if is_merged { "merged" } else { "open" }));
-        Ok(if is_merged { ExitCode::SUCCESS } else { Exit::No.into() })
+        trace::step("merge", || {
+            format!(
+                "{}: {}",
+                self.path,
+                if is_merged { "merged" } else { "open" }
+            )
+        });
+        Ok(if is_merged {
+            ExitCode::SUCCESS
+        } else {
+            Exit::No.into()
+        })
     }
 
     /// Whether it is merged; after a panic it is not, and markers say so.
@@ -78,14 +90,21 @@ impl Args {
         repo.iter().for_each(Repo::let_git_fetch);
         let read = |path: &Path| {
             let is_small = fs::metadata(path).is_ok_and(|meta| meta.len() <= MAX_FILE as u64);
-            fs::read(path).ok().filter(|_| is_small).and_then(|bytes| String::from_utf8(bytes).ok())
+            fs::read(path)
+                .ok()
+                .filter(|_| is_small)
+                .and_then(|bytes| String::from_utf8(bytes).ok())
         };
-        let (Some(base), Some(ours), Some(theirs)) = (read(&self.base), read(&self.ours), read(&self.theirs))
+        let (Some(base), Some(ours), Some(theirs)) =
+            (read(&self.base), read(&self.ours), read(&self.theirs))
         else {
             self.as_text(ui, "a version is no text, or too large");
             return false;
         };
-        if ![&base, &ours, &theirs].into_iter().any(|text| is_sealed(text)) {
+        if ![&base, &ours, &theirs]
+            .into_iter()
+            .any(|text| is_sealed(text))
+        {
             let conflicts = text::as_git(self, &[]);
             if conflicts.is_none() {
                 text::merge(self);
@@ -100,11 +119,20 @@ impl Args {
             theirs: &theirs,
         };
         let keyring = keyring(repo.as_ref(), Caller::Git);
-        let approved = repo.as_ref().map(|repo| self.approved(repo)).unwrap_or_default();
+        let approved = repo
+            .as_ref()
+            .map(|repo| self.approved(repo))
+            .unwrap_or_default();
         let outcome = match merge(&keyring, versions, self.circumstances(&approved)) {
             Ok(outcome) => outcome,
             Err(AsText::Tampered(side, what)) => {
-                self.as_text(ui, &format!("{} is not authentic: {what}", self.side(side, repo.as_ref())));
+                self.as_text(
+                    ui,
+                    &format!(
+                        "{} is not authentic: {what}",
+                        self.side(side, repo.as_ref())
+                    ),
+                );
                 return self.keep(repo.as_ref(), versions, Vec::new());
             }
             Err(AsText::NotSops(side, what)) => {
@@ -153,11 +181,22 @@ impl Args {
 
     /// Remembers what is open, and says that it is.
     fn keep(&self, repo: Option<&Repo>, versions: MergeVersions<'_>, keys: Vec<String>) -> bool {
-        let Some(repo) = repo.filter(|_| !self.is_virtual()) else { return false };
+        let Some(repo) = repo.filter(|_| !self.is_virtual()) else {
+            return false;
+        };
         let name = |text: &str| repo.blob_name(text.as_bytes()).ok();
         if let (Some(ours), Some(theirs)) = (name(versions.ours), name(versions.theirs)) {
-            let blobs = Blobs { base: versions.base.and_then(name), ours, theirs };
-            let conflict = Conflict { path: self.path.clone(), keys, blobs, settled: Vec::new() };
+            let blobs = Blobs {
+                base: versions.base.and_then(name),
+                ours,
+                theirs,
+            };
+            let conflict = Conflict {
+                path: self.path.clone(),
+                keys,
+                blobs,
+                settled: Vec::new(),
+            };
             // without it the three versions are in the index until the next `git add`
             let _ = conflicts::keep(repo, &conflict, self.other());
         }
@@ -174,14 +213,20 @@ impl Args {
     ) {
         let changes = &outcome.changes;
         let mut parts = Vec::new();
-        for (paths, side) in [(&changes.ours, MergeSide::Ours), (&changes.theirs, MergeSide::Theirs)] {
+        for (paths, side) in [
+            (&changes.ours, MergeSide::Ours),
+            (&changes.theirs, MergeSide::Theirs),
+        ] {
             if !paths.is_empty() {
                 let names: Vec<String> = paths.iter().map(ToString::to_string).collect();
                 parts.push(format!("{} ({})", shown(&names), self.side(side, repo)));
             }
         }
         let merged = match outcome.whole {
-            Some(side) => format!("values of {} as they are, without a key", self.side(side, repo)),
+            Some(side) => format!(
+                "values of {} as they are, without a key",
+                self.side(side, repo)
+            ),
             None if parts.is_empty() => "no value changed".into(),
             None => format!("merged {}", parts.join(", ")),
         };
@@ -191,19 +236,39 @@ impl Args {
             .filter(|(_, who)| !who.is_empty())
             .map(|(what, who)| format!("; {what}{}", shown(&who)))
             .collect();
-        let fresh = if outcome.is_fresh { "; new data key, every value re-encrypted" } else { "" };
-        let conflict = if open.is_empty() { String::new() } else { format!("; conflict: {}", shown(open)) };
+        let fresh = if outcome.is_fresh {
+            "; new data key, every value re-encrypted"
+        } else {
+            ""
+        };
+        let conflict = if open.is_empty() {
+            String::new()
+        } else {
+            format!("; conflict: {}", shown(open))
+        };
         self.say(ui, &format!("{merged}{readers}{fresh}{conflict}"));
         if !outcome.returned.is_empty() {
             let returned = shown(&outcome.returned);
-            self.say(ui, &format!("the revert would give access back to {returned}; it did not"));
+            self.say(
+                ui,
+                &format!("the revert would give access back to {returned}; it did not"),
+            );
         }
         if !outcome.unapproved.is_empty() {
-            let (who, side) = (shown(&outcome.unapproved), self.side(MergeSide::Theirs, repo));
-            self.say(ui, &format!("{side} adds {who}, whom no .sops.yaml names; not wrapped to them"));
+            let (who, side) = (
+                shown(&outcome.unapproved),
+                self.side(MergeSide::Theirs, repo),
+            );
+            self.say(
+                ui,
+                &format!("{side} adds {who}, whom no .sops.yaml names; not wrapped to them"),
+            );
         }
         if outcome.is_empty {
-            self.say(ui, "together the sides remove every recipient; those of ours stay");
+            self.say(
+                ui,
+                "together the sides remove every recipient; those of ours stay",
+            );
         }
     }
 
@@ -232,7 +297,11 @@ impl Args {
 
     fn circumstances<'a>(&self, approved: &'a [String]) -> Circumstances<'a> {
         let undoes = known(&self.theirs_label).map(|label| label.starts_with("parent of "));
-        Circumstances { undoes, is_virtual: self.is_virtual(), approved }
+        Circumstances {
+            undoes,
+            is_virtual: self.is_virtual(),
+            approved,
+        }
     }
 
     /// Whether git merges two merge bases into one.
@@ -252,7 +321,9 @@ impl Args {
             MergeSide::Theirs => (&self.theirs_label, "theirs"),
         };
         match known(label) {
-            Some("HEAD") => repo.and_then(Repo::head_branch).unwrap_or_else(|| "HEAD".into()),
+            Some("HEAD") => repo
+                .and_then(Repo::head_branch)
+                .unwrap_or_else(|| "HEAD".into()),
             Some(label) => label.to_owned(),
             None => otherwise.into(),
         }
@@ -260,7 +331,9 @@ impl Args {
 
     /// What the open keys are bound to.
     fn other(&self) -> Other {
-        let Some(label) = known(&self.theirs_label) else { return Other::Unknown };
+        let Some(label) = known(&self.theirs_label) else {
+            return Other::Unknown;
+        };
         if label == "Stashed changes" {
             return Other::Stash;
         }
@@ -280,8 +353,8 @@ impl Args {
     }
 }
 
-/// The document with its line of open keys; `None` where the format has no comments, or where the line
-/// would change what is encrypted.
+/// The document with its line of open keys; `None` where the format has no comments, or where the
+/// line would change what is encrypted.
 fn marked(format: Format, text: &str, open: &[String]) -> Option<String> {
     let marked = marker::mark(format, text, open)?;
     let parse = |text: &str| sops_document::Document::parse(format, text).ok();
@@ -289,17 +362,29 @@ fn marked(format: Format, text: &str, open: &[String]) -> Option<String> {
     let meaning = |tree: &tree::Tree| -> Vec<(String, Vec<u8>)> {
         let leaves = tree.leaves().into_iter();
         leaves
-            .map(|(path, _, leaf)| (path.to_string(), leaf.scalar.plaintext().unwrap_or_default().to_vec()))
+            .map(|(path, _, leaf)| {
+                (
+                    path.to_string(),
+                    leaf.scalar.plaintext().unwrap_or_default().to_vec(),
+                )
+            })
             .collect()
     };
-    let by_comment = before.metadata().selector.field().0.ends_with("comment_regex");
+    let by_comment = before
+        .metadata()
+        .selector
+        .field()
+        .0
+        .ends_with("comment_regex");
     (meaning(before.tree()) == meaning(after.tree()) && !by_comment).then_some(marked)
 }
 
-/// Attributes of all repositories name files that are none of ours, and git merges those as ever. What was once
-/// sealed has its metadata or tokens.
+/// Attributes of all repositories name files that are none of ours, and git merges those as ever.
+/// What was once sealed has its metadata or tokens.
 fn is_sealed(text: &str) -> bool {
-    ["sops", "ENC["].iter().any(|word| mentions(text.as_bytes(), word.as_bytes()))
+    ["sops", "ENC["]
+        .iter()
+        .any(|word| mentions(text.as_bytes(), word.as_bytes()))
 }
 
 /// A label, where git knows them: before 2.44 it hands on the sign itself.
@@ -338,7 +423,11 @@ mod tests {
         assert_eq!(fs::read_to_string(&args.ours).expect("ours"), "A: ours\n");
         assert!(!args.contained(&ui, || panic!("inside")));
         let text = fs::read_to_string(&args.ours).expect("ours");
-        for part in ["<<<<<<< HEAD\nA: ours\n", "A: base\n=======\nA: theirs\n", ">>>>>>> side\n"] {
+        for part in [
+            "<<<<<<< HEAD\nA: ours\n",
+            "A: base\n=======\nA: theirs\n",
+            ">>>>>>> side\n",
+        ] {
             assert!(text.contains(part), "{text}");
         }
     }

@@ -42,7 +42,9 @@ impl Args {
 }
 
 fn print(path: &Path, ui: &Ui) -> io::Result<()> {
-    let Ok((bytes, rest)) = read(path) else { return ui.bytes(b"#stax this file cannot be read\n") };
+    let Ok((bytes, rest)) = read(path) else {
+        return ui.bytes(b"#stax this file cannot be read\n");
+    };
     if let Some(mut rest) = rest {
         ui.bytes(&bytes)?;
         io::copy(&mut rest, &mut io::stdout().lock())?;
@@ -50,7 +52,11 @@ fn print(path: &Path, ui: &Ui) -> io::Result<()> {
     }
     let shown = contained(|| convert(path, &bytes));
     trace::step("textconv", || {
-        let how = if shown.is_some() { "as a document" } else { "as it is" };
+        let how = if shown.is_some() {
+            "as a document"
+        } else {
+            "as it is"
+        };
         format!("{}, {} bytes: {how}", path.display(), bytes.len())
     });
     match shown {
@@ -61,7 +67,10 @@ fn print(path: &Path, ui: &Ui) -> io::Result<()> {
 
 /// A conversion that panics, or that says nothing of a file, is none.
 fn contained(convert: impl FnOnce() -> Option<Zeroizing<String>>) -> Option<Zeroizing<String>> {
-    catch_unwind(AssertUnwindSafe(convert)).ok().flatten().filter(|text| !text.is_empty())
+    catch_unwind(AssertUnwindSafe(convert))
+        .ok()
+        .flatten()
+        .filter(|text| !text.is_empty())
 }
 
 /// The bytes up to the largest document, and the file when it goes on.
@@ -72,7 +81,9 @@ fn read(path: &Path) -> io::Result<(Vec<u8>, Option<File>)> {
     }
     let mut file = File::open(path)?;
     let mut bytes = Vec::new();
-    file.by_ref().take(MAX_FILE as u64 + 1).read_to_end(&mut bytes)?;
+    file.by_ref()
+        .take(MAX_FILE as u64 + 1)
+        .read_to_end(&mut bytes)?;
     let rest = (bytes.len() > MAX_FILE).then_some(file);
     Ok((bytes, rest))
 }
@@ -85,11 +96,16 @@ fn convert(path: &Path, bytes: &[u8]) -> Option<Zeroizing<String>> {
         .map(|repo| Workspace::over(repo, Caller::Git))
         .or_else(|_| Workspace::open(Some(path), Caller::Git))
         .ok();
-    let holders = workspace.as_ref().map(Workspace::holders).unwrap_or_default();
+    let holders = workspace
+        .as_ref()
+        .map(Workspace::holders)
+        .unwrap_or_default();
     let name = |recipient: &str| holders.name(recipient).map(str::to_owned);
     let viewer = Viewer::of_process(workspace.as_ref());
     let show = viewer.show();
-    let opened = workspace.as_ref().and_then(|workspace| workspace.open_past(path, &document));
+    let opened = workspace
+        .as_ref()
+        .and_then(|workspace| workspace.open_past(path, &document));
     trace::step("textconv", || match &opened {
         None => format!("{}: no data key", path.display()),
         Some((_, Ok(_))) => format!("{}: opened", path.display()),

@@ -28,7 +28,8 @@ pub struct Args {
     /// The public key, `age1…`, or the name of one that .sops.yaml or recipients.md knows
     #[arg(value_name = "KEY")]
     recipient: String,
-    /// Who that is, for recipients.md: `Ravi <ravi@example.com>`; of somebody who returns, as it was
+    /// Who that is, for recipients.md: `Ravi <ravi@example.com>`; of somebody who returns, as it
+    /// was
     #[arg(long)]
     name: Option<String>,
     /// What for: owner, engineer, ci, …
@@ -66,7 +67,10 @@ impl Args {
         }
         let rules = people.rules(&self.scope, &candidates)?;
         self.remember(ui, people, key)?;
-        let name = self.name.clone().or_else(|| people.holders.name(key).map(str::to_owned));
+        let name = self
+            .name
+            .clone()
+            .or_else(|| people.holders.name(key).map(str::to_owned));
         let after = policies_with(people, &rules, key, name.as_deref())?;
         let mut writes = Vec::new();
         for (old, new) in people.inventory.policies.readable.iter().zip(&after) {
@@ -89,7 +93,13 @@ impl Args {
             return Ok(None);
         }
         self.tell(ui, people, &rules, &writes, &planned, key);
-        people.warn_missing(ui, rules.iter().map(|at| (*at, &after[at.policy].rules[at.rule])), key);
+        people.warn_missing(
+            ui,
+            rules
+                .iter()
+                .map(|at| (*at, &after[at.policy].rules[at.rule])),
+            key,
+        );
         people.note_left_out(ui, key);
         if self.dry_run {
             ui.note("dry run: nothing was written");
@@ -98,15 +108,22 @@ impl Args {
         if !self.rotate {
             note_older_versions(ui, people, &planned, key)?;
         }
-        let message = format!("chore(secrets): add {} to {}", people.name(key), people.labels(&rules));
+        let message = format!(
+            "chore(secrets): add {} to {}",
+            people.name(key),
+            people.labels(&rules)
+        );
         ui.next(&people.finish(ui, &writes, &message)?);
         Ok(Some(ExitCode::SUCCESS))
     }
 
-    /// The key of somebody whom the policy or the table names already. What is neither key nor name may be
-    /// a secret key by mistake, so it is not repeated.
+    /// The key of somebody whom the policy or the table names already. What is neither key nor name
+    /// may be a secret key by mistake, so it is not repeated.
     fn known(&self, people: &People, error: &RecipientError) -> Result<Recipient, Failure> {
-        match people.holders.resolve(&self.recipient, people.holders.keys()) {
+        match people
+            .holders
+            .resolve(&self.recipient, people.holders.keys())
+        {
             Ok(key) => parse_recipient(&key),
             Err(WhoError::Nobody(_)) => Err(Failure::usage(format!("KEY: {error}"))),
             Err(ambiguous) => Err(Failure::usage(ambiguous.to_string())),
@@ -119,15 +136,18 @@ impl Args {
             return Ok(());
         }
         if let Some(KeyName { name, role, how }) = people.formerly(key)? {
-            ui.note(format!("{} is {name}, {how}; another name: --name NAME", short_key(key)));
+            ui.note(format!(
+                "{} is {name}, {how}; another name: --name NAME",
+                short_key(key)
+            ));
             self.name = Some(name);
             self.role.get_or_insert(role);
         }
         Ok(())
     }
 
-    /// The row in recipients.md. A row that is there stays: `recipients --set-name` changes it. Where
-    /// nothing is bound and there is no table, the name that the policy gives is enough.
+    /// The row in recipients.md. A row that is there stays: `recipients --set-name` changes it.
+    /// Where nothing is bound and there is no table, the name that the policy gives is enough.
     fn row(
         &self,
         people: &mut People,
@@ -139,17 +159,29 @@ impl Args {
             return Ok(None);
         }
         let name = name.ok_or_else(|| {
-            Failure::usage("this key has no name in recipients.md yet").hint("give one with --name NAME")
+            Failure::usage("this key has no name in recipients.md yet")
+                .hint("give one with --name NAME")
         })?;
-        let has_table = people.workspace.read(ROSTER)?.is_some() || people.workspace.vault()?.is_some();
+        let has_table =
+            people.workspace.read(ROSTER)?.is_some() || people.workspace.vault()?.is_some();
         let is_named = Holders::over(&people.roster, after).name(key).is_some();
         let role = self.role.clone().unwrap_or_default();
         if !has_table && is_named && role.is_empty() {
             return Ok(None);
         }
-        let onboarded = people.since(key).map_or_else(today, |since| since.date.clone());
-        let row = RosterRow { recipient: key.to_owned(), name, role, onboarded };
-        people.roster.add_row(row).map_err(|error| Failure::usage(error.to_string()))?;
+        let onboarded = people
+            .since(key)
+            .map_or_else(today, |since| since.date.clone());
+        let row = RosterRow {
+            recipient: key.to_owned(),
+            name,
+            role,
+            onboarded,
+        };
+        people
+            .roster
+            .add_row(row)
+            .map_err(|error| Failure::usage(error.to_string()))?;
         roster_write(&people.workspace, &people.roster).map(Some)
     }
 
@@ -160,7 +192,11 @@ impl Args {
         rules: &[RuleAt],
         key: &str,
     ) -> Result<Vec<Rewrapped>, Failure> {
-        let keys = if self.rotate { DataKeyChange::New } else { DataKeyChange::Keep };
+        let keys = if self.rotate {
+            DataKeyChange::New
+        } else {
+            DataKeyChange::Keep
+        };
         let mut files = Vec::new();
         for at in rules {
             let rule = &after[at.policy].rules[at.rule];
@@ -181,13 +217,23 @@ impl Args {
         planned: &[Rewrapped],
         key: &str,
     ) {
-        let role = people.roster.get(key).map_or("", |(_, row)| row.role.as_str());
-        let role = if role.is_empty() { String::new() } else { format!(", {role}") };
+        let role = people
+            .roster
+            .get(key)
+            .map_or("", |(_, row)| row.role.as_str());
+        let role = if role.is_empty() {
+            String::new()
+        } else {
+            format!(", {role}")
+        };
         let values: usize = planned.iter().map(|file| file.values).sum();
         let (what, values) = (people.labels(rules), count(values, "key"));
         let name = people.name(key);
         if planned.is_empty() && people.rules_name(rules, key) {
-            ui.mark("+", format!("{name}{role}: a row in {ROSTER}; they read {what} as before"));
+            ui.mark(
+                "+",
+                format!("{name}{role}: a row in {ROSTER}; they read {what} as before"),
+            );
         } else {
             ui.mark("+", format!("{name}{role}: can read {what} ({values})"));
         }
@@ -196,7 +242,13 @@ impl Args {
             match planned.iter().find(|file| file.target.path == path) {
                 Some(file) => {
                     let fresh = if self.rotate { "new data key, " } else { "" };
-                    ui.mark("~", format!("{path} ({fresh}wrapped to {})", people.shorts(&file.readers)));
+                    ui.mark(
+                        "~",
+                        format!(
+                            "{path} ({fresh}wrapped to {})",
+                            people.shorts(&file.readers)
+                        ),
+                    );
                 }
                 None => ui.mark("~", path),
             }
@@ -212,20 +264,41 @@ fn policies_with(
     name: Option<&str>,
 ) -> Result<Vec<Config>, Failure> {
     let one = |(policy, file): (usize, &PolicyFile)| {
-        let own: Vec<usize> = rules.iter().filter(|at| at.policy == policy).map(|at| at.rule).collect();
+        let own: Vec<usize> = rules
+            .iter()
+            .filter(|at| at.policy == policy)
+            .map(|at| at.rule)
+            .collect();
         let text = file.config.with_recipient(&own, key, name);
         let config = text.and_then(|text| Config::parse(&text).map(|(config, _)| config));
         config.map_err(|error| Failure::usage(format!("{}: {error}", file.path)))
     };
-    people.inventory.policies.readable.iter().enumerate().map(one).collect()
+    people
+        .inventory
+        .policies
+        .readable
+        .iter()
+        .enumerate()
+        .map(one)
+        .collect()
 }
 
-fn note_older_versions(ui: &Ui, people: &People, planned: &[Rewrapped], key: &str) -> Result<(), Failure> {
-    let paths: Vec<&str> = planned.iter().map(|file| file.target.path.as_str()).collect();
+fn note_older_versions(
+    ui: &Ui,
+    people: &People,
+    planned: &[Rewrapped],
+    key: &str,
+) -> Result<(), Failure> {
+    let paths: Vec<&str> = planned
+        .iter()
+        .map(|file| file.target.path.as_str())
+        .collect();
     let repo = people.workspace.repo()?;
     let walk = repo.changes_of(&repo.head_span()?, &paths)?;
     let oldest = paths.iter().filter_map(|path| walk.versions(path).last());
-    let first = oldest.map(|(commit, _)| super::people::Since::from(commit)).min();
+    let first = oldest
+        .map(|(commit, _)| super::people::Since::from(commit))
+        .min();
     if let Some(first) = first {
         let name = people.short(key);
         ui.note(format!(

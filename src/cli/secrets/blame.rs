@@ -12,8 +12,8 @@ use crate::ledger::Blame;
 
 /// Who gave each key the value that it has
 ///
-/// The commit that set the value of today; a re-encryption under another data key changes none, which only a
-/// key can tell: without one the line says since when it is not sure.
+/// The commit that set the value of today; a re-encryption under another data key changes none,
+/// which only a key can tell: without one the line says since when it is not sure.
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -50,21 +50,35 @@ impl Args {
             ui.json(&json!({"schema": 1, "file": target.path, "env": target.env, "keys": keys}))?;
             return Ok(ExitCode::SUCCESS);
         }
-        let author =
-            |(_, blame): &(String, Option<Blame<'_>>)| blame.map_or(0, |it| it.origin.author.chars().count());
-        let width = found.iter().map(author).max().unwrap_or(0).max(NOT_YET.len());
+        let author = |(_, blame): &(String, Option<Blame<'_>>)| {
+            blame.map_or(0, |it| it.origin.author.chars().count())
+        };
+        let width = found
+            .iter()
+            .map(author)
+            .max()
+            .unwrap_or(0)
+            .max(NOT_YET.len());
         for (key, blame) in &found {
             let Some(blame) = blame else {
                 ui.one_line(format!("{:7} {:10}  {NOT_YET:width$}  {key}", "-", "-"));
                 continue;
             };
             let unsure = blame.unsure.map_or_else(String::new, |origin| {
-                format!("   re-encrypted in {}: only a key can tell whether it changed", origin.short())
+                format!(
+                    "   re-encrypted in {}: only a key can tell whether it changed",
+                    origin.short()
+                )
             });
             let author = &blame.origin.author;
-            ui.one_line(format!("{}  {author:width$}  {key}{unsure}", commit_and_date(blame.origin)));
+            ui.one_line(format!(
+                "{}  {author:width$}  {key}{unsure}",
+                commit_and_date(blame.origin)
+            ));
         }
-        let has_doubts = found.iter().any(|(_, blame)| blame.is_some_and(|blame| blame.unsure.is_some()));
+        let has_doubts = found
+            .iter()
+            .any(|(_, blame)| blame.is_some_and(|blame| blame.unsure.is_some()));
         note_depth(ui, &register, has_doubts);
         Ok(ExitCode::SUCCESS)
     }

@@ -18,7 +18,10 @@ pub(super) fn look(repo: &Repo, facts: &Facts) -> Result<ThisClone, Failure> {
         .collect();
     let (has_diff, has_merge) = install::drivers_of(repo)?;
     let mut unserved = Vec::new();
-    for (name, shown, is_there) in [("diff", "diff=stax", has_diff), ("merge", "merge=stax", has_merge)] {
+    for (name, shown, is_there) in [
+        ("diff", "diff=stax", has_diff),
+        ("merge", "merge=stax", has_merge),
+    ] {
         let asks = |path: &&str| repo.is_for_stax(path, name).unwrap_or(false);
         unserved.extend((!is_there && paths.iter().any(asks)).then_some(shown));
     }
@@ -30,8 +33,8 @@ pub(super) fn look(repo: &Repo, facts: &Facts) -> Result<ThisClone, Failure> {
     })
 }
 
-/// The files that a guard in this clone does not see. One that another filter has, such as git-lfs, is none of them:
-/// `install --guard` says so.
+/// The files that a guard in this clone does not see. One that another filter has, such as git-lfs,
+/// is none of them: `install --guard` says so.
 pub(super) fn unguarded<'a>(
     repo: &Repo,
     paths: impl Iterator<Item = &'a str>,
@@ -41,9 +44,13 @@ pub(super) fn unguarded<'a>(
         return Ok(found);
     }
     for path in paths {
-        if !matches!(repo.attribute_in_quotes(path, "filter")?, Attribute::Value(_)) {
+        if !matches!(
+            repo.attribute_in_quotes(path, "filter")?,
+            Attribute::Value(_)
+        ) {
             // over any other file the block of the guard wins, once it names the path
-            let own = switch(repo, path, "filter")?.filter(|line| line.file.ends_with("info/attributes"));
+            let own =
+                switch(repo, path, "filter")?.filter(|line| line.file.ends_with("info/attributes"));
             found.push((path.to_owned(), own));
         }
     }
@@ -53,14 +60,17 @@ pub(super) fn unguarded<'a>(
 pub(super) fn on_path(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let folders = std::env::split_paths(&path).filter(|folder| folder.is_absolute());
-    folders.map(|folder| folder.join(name)).find(|file| file.is_file())
+    folders
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file())
 }
 
-/// Another program called stax. It is never started: every stax holds the text of its hooks, and a script that
-/// hands its arguments on may well lead to one.
+/// Another program called stax. It is never started: every stax holds the text of its hooks, and a
+/// script that hands its arguments on may well lead to one.
 pub(super) fn stranger() -> Option<String> {
     let found = on_path("stax")?;
-    let is_this = || Some(found.canonicalize().ok()? == std::env::current_exe().ok()?.canonicalize().ok()?);
+    let is_this =
+        || Some(found.canonicalize().ok()? == std::env::current_exe().ok()?.canonicalize().ok()?);
     if is_this().unwrap_or(false) {
         return None;
     }

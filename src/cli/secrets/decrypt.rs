@@ -39,11 +39,21 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
-        let only_prints =
-            !self.in_place && self.output.as_ref().is_none_or(|output| output.as_os_str() == "-");
-        let which = Which { file: self.alone.or(self.which.file), ..self.which };
+        let only_prints = !self.in_place
+            && self
+                .output
+                .as_ref()
+                .is_none_or(|output| output.as_os_str() == "-");
+        let which = Which {
+            file: self.alone.or(self.which.file),
+            ..self.which
+        };
         let file = which.file.as_deref();
-        let place = if file.is_some_and(is_stream) && !self.in_place { self.output.as_deref() } else { file };
+        let place = if file.is_some_and(is_stream) && !self.in_place {
+            self.output.as_deref()
+        } else {
+            file
+        };
         let workspace = match only_prints {
             true => Workspace::open_to_read(file, Caller::Person)?,
             false => open_to_write(ui, place, Caller::Person, false)?,
@@ -56,9 +66,14 @@ impl Args {
             false => workspace.target_to_read(which.env.as_deref(), file)?,
         };
         let opened = workspace.opened(&target)?;
-        let text = printed(&workspace, &opened.clear, self.output_type.map(Format::from));
-        let text =
-            text.ok_or_else(|| Failure::usage(format!("{}: cannot be printed in this format", target.path)))?;
+        let text = printed(
+            &workspace,
+            &opened.clear,
+            self.output_type.map(Format::from),
+        );
+        let text = text.ok_or_else(|| {
+            Failure::usage(format!("{}: cannot be printed in this format", target.path))
+        })?;
         let output = match &self.output {
             Some(output) if output.as_os_str() != "-" => {
                 workspace.write_in_clear(output, text.to_vec())?;
@@ -74,12 +89,18 @@ impl Args {
             }
         };
         let output = output.display();
-        ui.note(format!("{output} is in clear; seal it again with: stax secrets encrypt -i {output}"));
+        ui.note(format!(
+            "{output} is in clear; seal it again with: stax secrets encrypt -i {output}"
+        ));
         Ok(ExitCode::SUCCESS)
     }
 }
 
-fn printed(workspace: &Workspace, clear: &Cleartext, format: Option<Format>) -> Option<Zeroizing<Vec<u8>>> {
+fn printed(
+    workspace: &Workspace,
+    clear: &Cleartext,
+    format: Option<Format>,
+) -> Option<Zeroizing<Vec<u8>>> {
     match format {
         Some(format) => clear.emit_as(format, indent(workspace)),
         None => clear.emit(indent(workspace)),
@@ -88,7 +109,12 @@ fn printed(workspace: &Workspace, clear: &Cleartext, format: Option<Format>) -> 
 
 /// `stores` of the policy; a policy that cannot be read does not stand between a reader and a file.
 fn indent(workspace: &Workspace) -> Indent {
-    let Ok(Some(policy)) = workspace.policy() else { return Indent::default() };
+    let Ok(Some(policy)) = workspace.policy() else {
+        return Indent::default();
+    };
     let columns = |indent: Option<i64>| indent.and_then(|columns| usize::try_from(columns).ok());
-    Indent { yaml: columns(policy.stores.yaml_indent), json: columns(policy.stores.json_indent) }
+    Indent {
+        yaml: columns(policy.stores.yaml_indent),
+        json: columns(policy.stores.json_indent),
+    }
 }

@@ -20,17 +20,19 @@ use file::FilePair;
 
 /// What changed in the secrets, key by key, between any two states git knows
 ///
-/// REVS are those of `git diff`: nothing compares the index with the work tree, --staged HEAD with the
-/// index, A commit A with the work tree, `A B` and `A..B` two commits, `A...B` what B changed since it left
-/// A. For each SOPS file that differs it prints the keys that are new (`+`), gone (`-`) or changed (both),
-/// recipients with their names, the data key and a bad MAC. The order of keys is no difference.
+/// REVS are those of `git diff`: nothing compares the index with the work tree, --staged HEAD with
+/// the index, A commit A with the work tree, `A B` and `A..B` two commits, `A...B` what B changed
+/// since it left A. For each SOPS file that differs it prints the keys that are new (`+`), gone
+/// (`-`) or changed (both), recipients with their names, the data key and a bad MAC. The order of
+/// keys is no difference.
 ///
-/// With a key at hand that asks nobody it prints values, masked in CI, for coding agents and by `git config
-/// stax.diff masked`, as `git diff` does. Without one it prints types, lengths and fingerprints, and says in
-/// one line when everything was re-encrypted. A file that is SOPS on one side only is named and never shown;
-/// one that cannot be read is named with the reason.
+/// With a key at hand that asks nobody it prints values, masked in CI, for coding agents and by
+/// `git config stax.diff masked`, as `git diff` does. Without one it prints types, lengths and
+/// fingerprints, and says in one line when everything was re-encrypted. A file that is SOPS on one
+/// side only is named and never shown; one that cannot be read is named with the reason.
 ///
-/// Exit codes: 0, or 1 when something differs under --exit-code; 2 for a revision git does not know.
+/// Exit codes: 0, or 1 when something differs under --exit-code; 2 for a revision git does not
+/// know.
 #[derive(clap::Args)]
 pub struct Args {
     /// At most two revisions, or A..B, or A...B
@@ -65,12 +67,26 @@ impl Args {
         let viewer = Viewer::of_process(Some(&workspace));
         let holders = workspace.holders();
         if self.json {
-            let files: Vec<_> = pairs.iter().map(|pair| json::of(pair, viewer.show(), &holders)).collect();
-            ui.json(&json!({"schema": 1, "old": asked.old_name, "new": asked.new_name, "files": files}))?;
+            let files: Vec<_> = pairs
+                .iter()
+                .map(|pair| json::of(pair, viewer.show(), &holders))
+                .collect();
+            ui.json(
+                &json!({"schema": 1, "old": asked.old_name, "new": asked.new_name, "files": files}),
+            )?;
         } else {
-            let printer = text::Printer { ui, show: viewer.show(), holders: &holders, asked: &asked };
+            let printer = text::Printer {
+                ui,
+                show: viewer.show(),
+                holders: &holders,
+                asked: &asked,
+            };
             printer.print(&pairs);
         }
-        Ok(if self.exit_code && !pairs.is_empty() { Exit::No.into() } else { ExitCode::SUCCESS })
+        Ok(if self.exit_code && !pairs.is_empty() {
+            Exit::No.into()
+        } else {
+            ExitCode::SUCCESS
+        })
     }
 }

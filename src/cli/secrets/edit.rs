@@ -38,7 +38,8 @@ impl Args {
         let folder = PrivateDir::create()?;
         let name = target.path.rsplit('/').next().unwrap_or("secrets.yaml");
         let shown = opened.clear.payload();
-        let shown = shown.unwrap_or_else(|| Zeroizing::new(opened.clear.layout().as_bytes().to_vec()));
+        let shown =
+            shown.unwrap_or_else(|| Zeroizing::new(opened.clear.layout().as_bytes().to_vec()));
         let file = folder.write(name, &shown)?;
         loop {
             // at a terminal Ctrl-C is the editor's; without one it is meant for us
@@ -46,11 +47,16 @@ impl Args {
             let status = editor.open(ui, &folder, &file)?;
             drop(held);
             if !status.success() {
-                return Err(Failure::usage(format!("the editor ended with {status}; nothing was changed")));
+                return Err(Failure::usage(format!(
+                    "the editor ended with {status}; nothing was changed"
+                )));
             }
             let text = folder.read(name, MAX_FILE)?;
             if text.is_empty() && !shown.is_empty() {
-                let what = format!("{}: the editor left an empty file; nothing was changed", target.path);
+                let what = format!(
+                    "{}: the editor left an empty file; nothing was changed",
+                    target.path
+                );
                 let way = format!("to remove a value: stax secrets unset KEY{}", which.typed());
                 return Err(Failure::usage(what).hint(way));
             }
@@ -68,7 +74,9 @@ impl Args {
             let Some(sealed) = sealed else {
                 ui.note(format!("{}: nothing changed", target.path));
                 if let Some(command) = editor.with_wait() {
-                    ui.hint(format!("an editor that opens a window has to wait for it: {command}"));
+                    ui.hint(format!(
+                        "an editor that opens a window has to wait for it: {command}"
+                    ));
                 }
                 return Ok(ExitCode::SUCCESS);
             };
@@ -80,14 +88,21 @@ impl Args {
     }
 }
 
-fn seal(workspace: &Workspace, opened: &Opened, text: Zeroizing<Vec<u8>>) -> Result<Option<String>, Failure> {
+fn seal(
+    workspace: &Workspace,
+    opened: &Opened,
+    text: Zeroizing<Vec<u8>>,
+) -> Result<Option<String>, Failure> {
     let Target { path, .. } = &opened.target;
     let seal_error = |error: sops_document::SealError| Failure::usage(format!("{path}: {error}"));
     if opened.clear.payload().is_some() {
-        return sealing(&opened.key, |context| opened.clear.reseal_payload(&text, context))
-            .map_err(seal_error);
+        return sealing(&opened.key, |context| {
+            opened.clear.reseal_payload(&text, context)
+        })
+        .map_err(seal_error);
     }
-    let text = std::str::from_utf8(&text).map_err(|_| Failure::usage(format!("{path}: not UTF-8 text")))?;
+    let text = std::str::from_utf8(&text)
+        .map_err(|_| Failure::usage(format!("{path}: not UTF-8 text")))?;
     if let Ok(tree) = opened.clear.document().format().parse(text) {
         values::check_managed(workspace, &opened.target, &tree)?;
     }
@@ -96,7 +111,12 @@ fn seal(workspace: &Workspace, opened: &Opened, text: Zeroizing<Vec<u8>>) -> Res
 
 /// When somebody else changed the file meanwhile, the edited version is kept, encrypted, beside the
 /// repository's own files.
-fn save(ui: &Ui, workspace: &Workspace, opened: &Opened, sealed: String) -> Result<ExitCode, Failure> {
+fn save(
+    ui: &Ui,
+    workspace: &Workspace,
+    opened: &Opened,
+    sealed: String,
+) -> Result<ExitCode, Failure> {
     let path = &opened.target.path;
     match workspace.save(&[workspace.replace(opened, sealed.clone())]) {
         Ok(()) => {
@@ -110,14 +130,16 @@ fn save(ui: &Ui, workspace: &Workspace, opened: &Opened, sealed: String) -> Resu
                 Exit::No,
                 format!("{path} changed while you edited; your version was not saved over it"),
             )
-            .hint(format!("your version is kept, encrypted: stax secrets decrypt {kept}")))
+            .hint(format!(
+                "your version is kept, encrypted: stax secrets decrypt {kept}"
+            )))
         }
         Err(error) => {
             let failure = Failure::from(error);
             match keep(workspace, path, sealed) {
-                Ok(kept) => {
-                    Err(failure.hint(format!("your version is kept, encrypted: stax secrets decrypt {kept}")))
-                }
+                Ok(kept) => Err(failure.hint(format!(
+                    "your version is kept, encrypted: stax secrets decrypt {kept}"
+                ))),
                 Err(_) => Err(failure.hint("your version could not be kept either")),
             }
         }
@@ -127,5 +149,8 @@ fn save(ui: &Ui, workspace: &Workspace, opened: &Opened, sealed: String) -> Resu
 fn keep(workspace: &Workspace, path: &str, sealed: String) -> Result<String, Failure> {
     let stamp = crate::workspace::now().replace([':', '-'], "");
     let name = path.rsplit('/').next().unwrap_or("secrets.yaml");
-    Ok(workspace.keep(&format!("edits/{stamp}.{name}"), sealed.into_bytes())?.display().to_string())
+    Ok(workspace
+        .keep(&format!("edits/{stamp}.{name}"), sealed.into_bytes())?
+        .display()
+        .to_string())
 }

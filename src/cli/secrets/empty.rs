@@ -1,5 +1,6 @@
-//! Empty values. SOPS neither encrypts nor authenticates them, so that anybody who can push could have put one there:
-//! only those that an exception of `.stax/vault.json` names are handed to programs.
+//! Empty values. SOPS neither encrypts nor authenticates them, so that anybody who can push could
+//! have put one there: only those that an exception of `.stax/vault.json` names are handed to
+//! programs.
 
 use sops_document::Path;
 
@@ -14,13 +15,26 @@ const WHY: &str = "empty on purpose";
 
 /// Whether the repository says that a value is empty on purpose.
 pub fn is_meant(vault: Option<&Vault>, path: &str, key: &str) -> bool {
-    vault.is_some_and(|vault| vault.allow.iter().any(|allow| covers(allow, RuleId::F04E, path, Some(key))))
+    vault.is_some_and(|vault| {
+        vault
+            .allow
+            .iter()
+            .any(|allow| covers(allow, RuleId::F04E, path, Some(key)))
+    })
 }
 
-/// After a write: says so in `.stax/vault.json` of keys that were just set empty, and takes it back for those that no
-/// longer are. An exception that outlived its value would let somebody else empty it.
-pub fn settle(ui: &Ui, workspace: &Workspace, target: &Target, set_empty: &[String]) -> Result<(), Failure> {
-    let (Some(_), Some(mut vault)) = (&target.env, workspace.vault()?) else { return Ok(()) };
+/// After a write: says so in `.stax/vault.json` of keys that were just set empty, and takes it back
+/// for those that no longer are. An exception that outlived its value would let somebody else empty
+/// it.
+pub fn settle(
+    ui: &Ui,
+    workspace: &Workspace,
+    target: &Target,
+    set_empty: &[String],
+) -> Result<(), Failure> {
+    let (Some(_), Some(mut vault)) = (&target.env, workspace.vault()?) else {
+        return Ok(());
+    };
     if set_empty.is_empty() && !vault.allow.iter().any(|allow| is_own(allow, &target.path)) {
         return Ok(());
     }
@@ -28,9 +42,13 @@ pub fn settle(ui: &Ui, workspace: &Workspace, target: &Target, set_empty: &[Stri
     let document = workspace.document(target)?;
     let is_empty = |key: &str| {
         let entry = document.tree().find(&Path::key(key));
-        entry.and_then(|entry| entry.node.leaf()).is_some_and(|leaf| leaf.scalar.is_empty_str())
+        entry
+            .and_then(|entry| entry.node.leaf())
+            .is_some_and(|leaf| leaf.scalar.is_empty_str())
     };
-    vault.allow.retain(|allow| !is_own(allow, &target.path) || allow.key.as_deref().is_some_and(is_empty));
+    vault
+        .allow
+        .retain(|allow| !is_own(allow, &target.path) || allow.key.as_deref().is_some_and(is_empty));
     let mut added = Vec::new();
     for key in set_empty.iter().filter(|key| is_empty(key)) {
         if !is_meant(Some(&vault), &target.path, key) {
@@ -44,17 +62,27 @@ pub fn settle(ui: &Ui, workspace: &Workspace, target: &Target, set_empty: &[Stri
     vault::save(ui, workspace, &[workspace.plan(VAULT, vault.render())?])?;
     if !added.is_empty() {
         let names = added.join(", ");
-        ui.note(format!("{VAULT}: an exception for F04E says that {names} is empty on purpose"));
+        ui.note(format!(
+            "{VAULT}: an exception for F04E says that {names} is empty on purpose"
+        ));
     }
     Ok(())
 }
 
 /// One that stax wrote.
 fn is_own(allow: &Allow, path: &str) -> bool {
-    allow.key.as_deref().is_some_and(|key| *allow == exception(path, key))
+    allow
+        .key
+        .as_deref()
+        .is_some_and(|key| *allow == exception(path, key))
 }
 
 fn exception(path: &str, key: &str) -> Allow {
     let (rule, path, key) = ("F04E".to_owned(), path.to_owned(), Some(key.to_owned()));
-    Allow { rule, path, key, why: WHY.to_owned() }
+    Allow {
+        rule,
+        path,
+        key,
+        why: WHY.to_owned(),
+    }
 }

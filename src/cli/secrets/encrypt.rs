@@ -26,9 +26,10 @@ const MAX_GROUPS: usize = 255;
 
 /// Encrypt a plaintext file, or the plaintext values of a SOPS file
 ///
-/// YAML, JSON, dotenv and INI by their suffix; any other file is sealed whole. Recipients and rule come
-/// from .sops.yaml, by the name of the file that is written. A file that is a SOPS document already, whatever its
-/// name, keeps its readers, its data key and every token: only plaintext values that it should encrypt are sealed.
+/// YAML, JSON, dotenv and INI by their suffix; any other file is sealed whole. Recipients and rule
+/// come from .sops.yaml, by the name of the file that is written. A file that is a SOPS document
+/// already, whatever its name, keeps its readers, its data key and every token: only plaintext
+/// values that it should encrypt are sealed.
 #[derive(clap::Args)]
 pub struct Args {
     file: PathBuf,
@@ -42,9 +43,15 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
-        let only_prints =
-            !self.in_place && self.output.as_ref().is_none_or(|output| output.as_os_str() == "-");
-        let kept = self.output.as_deref().filter(|output| output.as_os_str() != "-");
+        let only_prints = !self.in_place
+            && self
+                .output
+                .as_ref()
+                .is_none_or(|output| output.as_os_str() == "-");
+        let kept = self
+            .output
+            .as_deref()
+            .filter(|output| output.as_os_str() != "-");
         let (workspace, target) = self.open(ui, kept, only_prints)?;
         let kept = kept.and_then(|output| workspace.relative(output).ok());
         let before = workspace.read(&target.path)?.unwrap_or_default();
@@ -76,7 +83,12 @@ impl Args {
             }
             None if self.in_place => {
                 let path = target.path.clone().into();
-                workspace.save(&[Write { path, before: Some(before), after: sealed.into(), mode: None }])?;
+                workspace.save(&[Write {
+                    path,
+                    before: Some(before),
+                    after: sealed.into(),
+                    mode: None,
+                }])?;
                 if let Ok(repo) = workspace.repo() {
                     guard::cover(repo, &target.path, ui);
                 }
@@ -89,7 +101,12 @@ impl Args {
 
 impl Args {
     /// A text that comes by a pipe goes by the name of the file that is written.
-    fn open(&self, ui: &Ui, kept: Option<&Path>, only_prints: bool) -> Result<(Workspace, Target), Failure> {
+    fn open(
+        &self,
+        ui: &Ui,
+        kept: Option<&Path>,
+        only_prints: bool,
+    ) -> Result<(Workspace, Target), Failure> {
         if !is_stream(&self.file) {
             let workspace = open_to_write(ui, Some(&self.file), Caller::Person, only_prints)?;
             let target = workspace.target(None, Some(&self.file))?;
@@ -101,20 +118,29 @@ impl Args {
         };
         let workspace = open_to_write(ui, Some(kept), Caller::Person, false)?;
         let path = workspace.relative(kept)?;
-        let env = workspace.vault()?.and_then(|vault| vault.env_for_path(&path).map(str::to_owned));
+        let env = workspace
+            .vault()?
+            .and_then(|vault| vault.env_for_path(&path).map(str::to_owned));
         workspace.give(&path, &self.file)?;
         Ok((workspace, Target { path, env }))
     }
 
     /// The format goes by the name, so the result must be named like what it was made of.
     fn check_name(&self, path: &str) -> Result<(), Failure> {
-        let Some(output) = self.output.as_ref().filter(|output| output.as_os_str() != "-") else {
+        let Some(output) = self
+            .output
+            .as_ref()
+            .filter(|output| output.as_os_str() != "-")
+        else {
             return Ok(());
         };
         if output.to_str().map(Format::of_path) == Some(Format::of_path(path)) {
             return Ok(());
         }
-        let what = format!("{}: by its name sops would read another format", output.display());
+        let what = format!(
+            "{}: by its name sops would read another format",
+            output.display()
+        );
         Err(Failure::usage(what).hint(format!("end it as {path} ends")))
     }
 }
@@ -152,7 +178,9 @@ fn document(path: &str, bytes: &[u8]) -> Result<Option<Document>, Failure> {
     match (FileContent::read(path, false, Some(bytes)), named) {
         (FileContent::Document(found), _) => Ok(Some(*found)),
         // a template that only looks like a document is a file like any other
-        (_, Some(Err(DocumentError::Syntax(_)))) if !mentions(bytes, b"ENC[AES256_GCM,") => Ok(None),
+        (_, Some(Err(DocumentError::Syntax(_)))) if !mentions(bytes, b"ENC[AES256_GCM,") => {
+            Ok(None)
+        }
         (_, None | Some(Ok(_) | Err(DocumentError::NotSops))) => Ok(None),
         (_, Some(Err(error))) => Err(Failure::usage(format!("{path}: {error}"))),
     }
@@ -164,7 +192,10 @@ fn note_readers(ui: &Ui, workspace: &Workspace, target: &Target, document: &Docu
         workspace.check_recipients(target, document)
     {
         ui.warning(format!("{error}: it keeps its own"));
-        ui.hint(format!("to change them: stax secrets updatekeys {}", shell_words::quote(&target.path)));
+        ui.hint(format!(
+            "to change them: stax secrets updatekeys {}",
+            shell_words::quote(&target.path)
+        ));
     }
 }
 
@@ -175,7 +206,10 @@ fn half_clear(
     document: &Document,
 ) -> Result<Option<String>, Failure> {
     if !document.has_plaintext() {
-        ui.note(format!("{}: nothing is plaintext that should be encrypted", target.path));
+        ui.note(format!(
+            "{}: nothing is plaintext that should be encrypted",
+            target.path
+        ));
         return Ok(None);
     }
     note_readers(ui, workspace, target, document);
@@ -193,14 +227,22 @@ fn half_clear(
 /// Nobody shall read a file because of where a copy of it stood.
 fn refuse_other_readers(workspace: &Workspace, source: &str, kept: &str) -> Result<(), Failure> {
     let readers = |path: &str| -> Result<_, Failure> {
-        let is_bound = workspace.vault()?.is_some_and(|vault| vault.env_for_path(path).is_some());
-        Ok(workspace.governing(path, is_bound)?.map(|governing| governing.rule().readers()))
+        let is_bound = workspace
+            .vault()?
+            .is_some_and(|vault| vault.env_for_path(path).is_some());
+        Ok(workspace
+            .governing(path, is_bound)?
+            .map(|governing| governing.rule().readers()))
     };
     match (readers(source)?, readers(kept)?) {
         (Some(of_source), Some(of_kept)) if of_source != of_kept => {
             let (from, to) = (shell_words::quote(source), shell_words::quote(kept));
-            Err(Failure::usage(format!("{source} and {kept} are governed by rules with different readers"))
-                .hint(format!("for the readers of {kept}: stax secrets encrypt - -o {to} < {from}")))
+            Err(Failure::usage(format!(
+                "{source} and {kept} are governed by rules with different readers"
+            ))
+            .hint(format!(
+                "for the readers of {kept}: stax secrets encrypt - -o {to} < {from}"
+            )))
         }
         _ => Ok(()),
     }
@@ -216,11 +258,15 @@ fn ungoverned(workspace: &Workspace, path: &str) -> Failure {
         return Failure::usage(what).hint(format!("mv {MISNAMED_POLICY} {POLICY}"));
     }
     let root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
-    let above = root.ancestors().skip(1).find(|folder| folder.join(POLICY).is_file());
+    let above = root
+        .ancestors()
+        .skip(1)
+        .find(|folder| folder.join(POLICY).is_file());
     if let Some(above) = above.filter(|_| workspace.repo().is_err()) {
         let above = above.display();
-        let what =
-            format!("no rule governs {path}: outside of git the {POLICY} in {above} does not count here");
+        let what = format!(
+            "no rule governs {path}: outside of git the {POLICY} in {above} does not count here"
+        );
         return Failure::usage(what).hint(format!("make it a repository: git init {above}"));
     }
     Failure::usage(format!("no rule of {POLICY} governs {path}"))
@@ -235,7 +281,9 @@ fn whole(
     clear: &[u8],
 ) -> Result<String, Failure> {
     let path = kept.unwrap_or(&target.path);
-    let is_bound = workspace.vault()?.is_some_and(|vault| vault.env_for_path(path).is_some());
+    let is_bound = workspace
+        .vault()?
+        .is_some_and(|vault| vault.env_for_path(path).is_some());
     let Some(governing) = workspace.governing(path, is_bound)? else {
         return Err(ungoverned(workspace, path));
     };
@@ -247,9 +295,15 @@ fn whole(
     }
     let readers = readers(rule).map_err(|what| Failure::usage(format!("{place}: {what}")))?;
     if readers.iter().any(Vec::is_empty) {
-        let what = if readers.len() > 1 { "a key group of this rule" } else { "this rule" };
-        return Err(Failure::usage(format!("{place}: {what} names no recipient"))
-            .hint("nobody could open the file; nothing was written"));
+        let what = if readers.len() > 1 {
+            "a key group of this rule"
+        } else {
+            "this rule"
+        };
+        return Err(
+            Failure::usage(format!("{place}: {what} names no recipient"))
+                .hint("nobody could open the file; nothing was written"),
+        );
     }
     let selector = match &rule.crypt {
         Some(crypt) => Selector::from_field(crypt.field, &crypt.value)
@@ -276,15 +330,24 @@ fn whole(
 fn readers(rule: &CreationRule) -> Result<ReaderGroups, String> {
     let groups = rule.groups.len();
     // without a number, or with 0, every group is needed
-    let number = rule.shamir_threshold.filter(|number| *number != 0 && groups > 1);
-    let is_in_range = |number: i64| usize::try_from(number).is_ok_and(|it| (2..=groups).contains(&it));
+    let number = rule
+        .shamir_threshold
+        .filter(|number| *number != 0 && groups > 1);
+    let is_in_range =
+        |number: i64| usize::try_from(number).is_ok_and(|it| (2..=groups).contains(&it));
     if number.is_some_and(|number| !is_in_range(number)) {
-        return Err(format!("`shamir_threshold` is not a number from 2 to {groups}"));
+        return Err(format!(
+            "`shamir_threshold` is not a number from 2 to {groups}"
+        ));
     }
     if groups > MAX_GROUPS {
         return Err(format!("more than {MAX_GROUPS} key groups"));
     }
-    let parse = |keys: Vec<&str>| keys.into_iter().map(str::parse).collect::<Result<Vec<_>, _>>();
+    let parse = |keys: Vec<&str>| {
+        keys.into_iter()
+            .map(str::parse)
+            .collect::<Result<Vec<_>, _>>()
+    };
     let lists = people::readers::lists(rule, groups > 1);
     let lists = lists.into_iter().map(parse).collect::<Result<_, _>>();
     lists.map_err(|error: RecipientError| error.to_string())

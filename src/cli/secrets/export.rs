@@ -13,13 +13,14 @@ use crate::environment::shell::{self, ExportError};
 
 /// Print all values for a shell or a dotenv file
 ///
-/// All or nothing: one value that cannot be exported, or one name that changes what programs run, and nothing is
-/// printed. Booleans are in lower case, numbers without exponent.
+/// All or nothing: one value that cannot be exported, or one name that changes what programs run,
+/// and nothing is printed. Booleans are in lower case, numbers without exponent.
 ///
-/// Left out with a line: an empty value, unless `.stax/vault.json` has an exception for it (`set --empty` and
-/// `import` write one), because SOPS does not authenticate it; and a name that points programs at a proxy,
-/// certificates or configuration (`HTTPS_PROXY`, `KUBECONFIG`) and came after the first export of this clone, until
-/// `stax allow env NAME`. In CI, whose clones are new, the latter pass with a note.
+/// Left out with a line: an empty value, unless `.stax/vault.json` has an exception for it (`set
+/// --empty` and `import` write one), because SOPS does not authenticate it; and a name that points
+/// programs at a proxy, certificates or configuration (`HTTPS_PROXY`, `KUBECONFIG`) and came after
+/// the first export of this clone, until `stax allow env NAME`. In CI, whose clones are new, the
+/// latter pass with a note.
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -49,14 +50,22 @@ impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
         let (workspace, target) = self.which.into_which().open()?;
         let opened = workspace.opened(&target)?;
-        whose::say(ui, &workspace, &target.path, opened.clear.document().source());
+        whose::say(
+            ui,
+            &workspace,
+            &target.path,
+            opened.clear.document().source(),
+        );
         let mut out = Zeroizing::new(String::new());
-        for (name, value) in variables(ui, &workspace, &target, opened.clear.tree(), Door::Export)? {
+        for (name, value) in variables(ui, &workspace, &target, opened.clear.tree(), Door::Export)?
+        {
             let line = match self.format {
                 ExportFormat::Shell => shell::export_line(&name, &value),
                 ExportFormat::Dotenv => shell::dotenv_line(&name, &value),
             };
-            out.push_str(&Zeroizing::new(line.map_err(|error| refused(&target.path, &error))?));
+            out.push_str(&Zeroizing::new(
+                line.map_err(|error| refused(&target.path, &error))?,
+            ));
         }
         ui.bytes(out.as_bytes())?;
         Ok(ExitCode::SUCCESS)

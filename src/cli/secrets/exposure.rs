@@ -16,11 +16,13 @@ use crate::workspace::register::Register;
 
 /// Which values somebody could ever decrypt, and which of them must still be replaced
 ///
-/// Everybody who was named by one version of a file knows its data key, and reads every version under it: on
-/// any branch, under older names, and in copies. Each value is exposed, replaced, accepted (`allow` with
-/// rule K06 in .stax/vault.json), unknown, or present: in a file that they read today, as a rule says. Across two
-/// data keys only a key can tell that a value was replaced. Keys that share a mail or a name are one person, unless WHO
-/// is a key. Without WHO it is about everybody who was removed, and begins with a line for each. Exit codes: 0 nothing is exposed, 1 something is.
+/// Everybody who was named by one version of a file knows its data key, and reads every version
+/// under it: on any branch, under older names, and in copies. Each value is exposed, replaced,
+/// accepted (`allow` with rule K06 in .stax/vault.json), unknown, or present: in a file that they
+/// read today, as a rule says. Across two data keys only a key can tell that a value was replaced.
+/// Keys that share a mail or a name are one person, unless WHO is a key. Without WHO it is about
+/// everybody who was removed, and begins with a line for each. Exit codes: 0 nothing is exposed, 1
+/// something is.
 #[derive(clap::Args)]
 pub struct Args {
     /// A key, a unique prefix of one, a name or a mail
@@ -72,7 +74,9 @@ impl Args {
         let names = PeopleNames(workspace.names_of(&register.history)?);
         let vault = workspace.vault()?;
         let exceptions = Exceptions::of_head(&workspace)?;
-        let people = with_ledger(&register, &exceptions, &workspace, &|ledger| self.people(ledger, &names))?;
+        let people = with_ledger(&register, &exceptions, &workspace, &|ledger| {
+            self.people(ledger, &names)
+        })?;
         warn_gaps(ui, &register.history);
         warn_from_index(ui, &register);
         let is_of_all = self.who.is_none();
@@ -92,14 +96,20 @@ impl Args {
         let count = count(&people);
         note_depth(ui, &register, count.unknown > 0);
         note_groups(ui, &register, &people);
-        let is_open =
-            count.exposed > 0 || (self.strict && (count.unknown > 0 || !register.history.is_complete()));
-        Ok(if is_open { Exit::No.into() } else { ExitCode::SUCCESS })
+        let is_open = count.exposed > 0
+            || (self.strict && (count.unknown > 0 || !register.history.is_complete()));
+        Ok(if is_open {
+            Exit::No.into()
+        } else {
+            ExitCode::SUCCESS
+        })
     }
 
     fn people(&self, ledger: &Ledger<'_>, names: &PeopleNames) -> Result<Vec<Person>, Failure> {
         let Some(who) = &self.who else {
-            let all = ledger.former(&|one, other| names.is_one(one, other)).into_iter();
+            let all = ledger
+                .former(&|one, other| names.is_one(one, other))
+                .into_iter();
             return Ok(all.map(|(keys, files)| Person { keys, files }).collect());
         };
         let versions = ledger.versions.iter().map(|version| &version.snapshot);
@@ -109,7 +119,10 @@ impl Args {
             .map(String::as_str)
             .collect();
         let keys = names.resolve_person(who, ever.into_iter().collect())?;
-        Ok(vec![Person { files: ledger.exposure(&keys), keys }])
+        Ok(vec![Person {
+            files: ledger.exposure(&keys),
+            keys,
+        }])
     }
 }
 
@@ -120,7 +133,10 @@ fn note_groups(ui: &Ui, register: &Register, people: &[Person]) {
         document.is_some_and(|(_, document)| document.metadata().threshold > 1)
     };
     let files = people.iter().flat_map(|person| &person.files);
-    let split: BTreeSet<&str> = files.map(|file| file.path.as_str()).filter(|path| is_split(path)).collect();
+    let split: BTreeSet<&str> = files
+        .map(|file| file.path.as_str())
+        .filter(|path| is_split(path))
+        .collect();
     for path in split {
         ui.note(format!(
             "{path} needs keys of several groups: whoever holds one of them counts as a reader here"
@@ -142,7 +158,11 @@ struct Count {
 
 fn count<'p>(people: impl IntoIterator<Item = &'p Person>) -> Count {
     let mut count = Count::default();
-    for item in people.into_iter().flat_map(|person| &person.files).flat_map(|file| &file.items) {
+    for item in people
+        .into_iter()
+        .flat_map(|person| &person.files)
+        .flat_map(|file| &file.items)
+    {
         count.all += 1;
         match &item.state {
             ValueState::Present => count.present += 1,

@@ -15,12 +15,13 @@ use crate::workspace::Caller;
 
 /// Print one value, as it is or as it was
 ///
-/// Prints the value and a newline on stdout, and nothing else; a map or a list as its file has it. With --at it is
-/// the value of a commit: a version from before you could read the file opens too, as long as the file still has
-/// the data key that it had then. A value or a MAC that does not authenticate is never printed.
+/// Prints the value and a newline on stdout, and nothing else; a map or a list as its file has it.
+/// With --at it is the value of a commit: a version from before you could read the file opens too,
+/// as long as the file still has the data key that it had then. A value or a MAC that does not
+/// authenticate is never printed.
 ///
-/// Exit codes: 0 printed, 1 no such key (or no such file in that revision), 2 no such revision, 3 no
-/// identity opens it, 4 it does not authenticate.
+/// Exit codes: 0 printed, 1 no such key (or no such file in that revision), 2 no such revision, 3
+/// no identity opens it, 4 it does not authenticate.
 #[derive(clap::Args)]
 pub struct Args {
     /// A key, or a path into nested values: a.b, ["a"]["b"], or a name that `list` prints
@@ -56,16 +57,27 @@ impl Args {
     /// A map or a list in the format of its file, without the final newline.
     fn printed(&self, node: &Node, format: Format) -> Result<Zeroizing<Vec<u8>>, Failure> {
         let text = format.emit_node(node, Indent::default());
-        let text = text.ok_or_else(|| Failure::usage(format!("`{}` is a section, not a value", self.key)))?;
-        Ok(Zeroizing::new(text.trim_end_matches('\n').as_bytes().to_vec()))
+        let text = text
+            .ok_or_else(|| Failure::usage(format!("`{}` is a section, not a value", self.key)))?;
+        Ok(Zeroizing::new(
+            text.trim_end_matches('\n').as_bytes().to_vec(),
+        ))
     }
 
     fn present(&self, ui: &Ui) -> Result<(Node, Format), Failure> {
         let (workspace, target) = self.which.open()?;
         let opened = workspace.opened(&target)?;
-        whose::say(ui, &workspace, &target.path, opened.clear.document().source());
+        whose::say(
+            ui,
+            &workspace,
+            &target.path,
+            opened.clear.document().source(),
+        );
         let (clear, path) = values::locate(&self.key, &opened.clear)?;
-        let entry = clear.tree().find(&path).ok_or_else(|| self.which.lacks(&path))?;
+        let entry = clear
+            .tree()
+            .find(&path)
+            .ok_or_else(|| self.which.lacks(&path))?;
         Ok((entry.node.clone(), clear.document().format()))
     }
 

@@ -18,9 +18,10 @@ use block::HistoryBlock;
 
 /// Who could read what, since when: every recipient that came or went, by which commit
 ///
-/// Read from `.sops.yaml` and from the metadata of the files themselves, over every branch that was merged; no
-/// key is needed. `(policy only)` is somebody whom the policy names and the file does not, `(file only)` the
-/// other way round. A silent key at hand tells a new data key for sure. Newest first. Names and dates are what the commits claim; signatures are checked by git.
+/// Read from `.sops.yaml` and from the metadata of the files themselves, over every branch that was
+/// merged; no key is needed. `(policy only)` is somebody whom the policy names and the file does
+/// not, `(file only)` the other way round. A silent key at hand tells a new data key for sure.
+/// Newest first. Names and dates are what the commits claim; signatures are checked by git.
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -38,14 +39,20 @@ impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
         let workspace = Workspace::open(self.which.file.as_deref(), self.keys.caller())?;
         let only = if self.which.env.is_some() || self.which.file.is_some() {
-            Some(workspace.target(self.which.env.as_deref(), self.which.file.as_deref())?.path)
+            Some(
+                workspace
+                    .target(self.which.env.as_deref(), self.which.file.as_deref())?
+                    .path,
+            )
         } else {
             None
         };
         let stories = workspace.stories(only.as_deref(), self.keys.depth())?;
         if stories.stories.is_empty() {
-            return Err(Failure::no("no SOPS file and no rule of a .sops.yaml is here")
-                .hint("stax secrets init --env production"));
+            return Err(
+                Failure::no("no SOPS file and no rule of a .sops.yaml is here")
+                    .hint("stax secrets init --env production"),
+            );
         }
         let names = PeopleNames(workspace.names_of(&stories.history)?);
         let blocks = HistoryBlock::all(&stories.stories);
@@ -62,9 +69,15 @@ impl Args {
             block.print(ui, &names, self.window);
         }
         print_labels(ui, &stories);
-        let commits = blocks.iter().flat_map(|block| &block.rows).map(|row| row.origin.commit.as_str());
+        let commits = blocks
+            .iter()
+            .flat_map(|block| &block.rows)
+            .map(|row| row.origin.commit.as_str());
         let commits = commits.collect::<std::collections::BTreeSet<_>>().len();
-        ui.note(format!("names and dates are what the commits claim; {}", signed.summary(commits)));
+        ui.note(format!(
+            "names and dates are what the commits claim; {}",
+            signed.summary(commits)
+        ));
         Ok(ExitCode::SUCCESS)
     }
 }

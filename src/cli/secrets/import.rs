@@ -22,17 +22,18 @@ use source::{Given, SourceFormat};
 
 /// Take all values of a plain .env, JSON or YAML file into the store, in one write
 ///
-/// FILE is a plain `.env` as people write it, a flat `.json` or a flat `.yaml`; `-` is stdin. Nothing is ever
-/// expanded: `$2a$10$…` stays what it is. What readers of .env disagree about is refused with its line, never
-/// quoted. An existing key keeps its type where the text fits it, a new one is a string; JSON and YAML keep
-/// their types.
+/// FILE is a plain `.env` as people write it, a flat `.json` or a flat `.yaml`; `-` is stdin.
+/// Nothing is ever expanded: `$2a$10$…` stays what it is. What readers of .env disagree about is
+/// refused with its line, never quoted. An existing key keeps its type where the text fits it, a
+/// new one is a string; JSON and YAML keep their types.
 ///
-/// Prints what is new (`+`), changed (`~`) and removed (`-`) with types and lengths, never a value. All or
-/// nothing: every name and value is checked as `set` does before anything is written, and all that is wrong is
-/// listed at once. Nothing changes where all values are there already. The plain file stays: remove it.
+/// Prints what is new (`+`), changed (`~`) and removed (`-`) with types and lengths, never a value.
+/// All or nothing: every name and value is checked as `set` does before anything is written, and
+/// all that is wrong is listed at once. Nothing changes where all values are there already. The
+/// plain file stays: remove it.
 ///
-/// Exit codes: 0 done, 2 refused (nothing was written), 3 no identity opens the store, 4 it does not
-/// authenticate.
+/// Exit codes: 0 done, 2 refused (nothing was written), 3 no identity opens the store, 4 it does
+/// not authenticate.
 #[derive(clap::Args)]
 pub struct Args {
     /// The plain file; `-` is stdin
@@ -58,12 +59,17 @@ impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
         let given = self.read(ui)?;
         if self.prune && given.is_empty() {
-            return Err(Failure::usage("there are no values to import, and --prune would remove every key")
-                .hint("if that is meant: stax secrets unset KEY"));
+            return Err(Failure::usage(
+                "there are no values to import, and --prune would remove every key",
+            )
+            .hint("if that is meant: stax secrets unset KEY"));
         }
         let (workspace, target) = self.which.open_to_write(ui, self.dry_run)?;
-        let names =
-            if target.env.is_some() { AllowedNames::of(&workspace)? } else { AllowedNames::default() };
+        let names = if target.env.is_some() {
+            AllowedNames::of(&workspace)?
+        } else {
+            AllowedNames::default()
+        };
         let mut plan = ImportPlan::default();
         let changed = values::update(&workspace, &target, self.dry_run, &mut |opened| {
             plan = ImportPlan::of(opened, &given, self.how(), &names)?;
@@ -87,7 +93,10 @@ impl Args {
     }
 
     fn how(&self) -> ImportOptions {
-        ImportOptions { prune: self.prune, empty: self.empty }
+        ImportOptions {
+            prune: self.prune,
+            empty: self.empty,
+        }
     }
 
     fn is_stdin(&self) -> bool {
@@ -95,27 +104,42 @@ impl Args {
     }
 
     fn read(&self, ui: &Ui) -> Result<Vec<Given>, Failure> {
-        let name = if self.is_stdin() { "stdin".into() } else { self.source.display().to_string() };
+        let name = if self.is_stdin() {
+            "stdin".into()
+        } else {
+            self.source.display().to_string()
+        };
         let failed = |what: &dyn std::fmt::Display| Failure::usage(format!("{name}: {what}"));
         let bytes = if self.is_stdin() {
             if std::io::stdin().is_terminal() {
-                return Err(Failure::usage("stdin is a terminal").hint("pipe it: … | stax secrets import -"));
+                return Err(Failure::usage("stdin is a terminal")
+                    .hint("pipe it: … | stax secrets import -"));
             }
             ui.read_value("")?
         } else {
-            let size = std::fs::metadata(&self.source).map_err(|error| failed(&error))?.len();
+            let size = std::fs::metadata(&self.source)
+                .map_err(|error| failed(&error))?
+                .len();
             if size > MAX_FILE as u64 {
                 return Err(failed(&"larger than 32 MiB"));
             }
             Zeroizing::new(std::fs::read(&self.source).map_err(|error| failed(&error))?)
         };
         let text = std::str::from_utf8(&bytes).map_err(|_| failed(&"not UTF-8 text"))?;
-        let format = self.format.unwrap_or_else(|| SourceFormat::of(&self.source));
+        let format = self
+            .format
+            .unwrap_or_else(|| SourceFormat::of(&self.source));
         let given = source::read(format, &name, text)?;
-        let expanded: Vec<&str> =
-            given.iter().filter(|one| one.looks_expanded).map(|one| one.name.as_str()).collect();
+        let expanded: Vec<&str> = given
+            .iter()
+            .filter(|one| one.looks_expanded)
+            .map(|one| one.name.as_str())
+            .collect();
         if !expanded.is_empty() {
-            ui.note(format!("taken as it stands, nothing is expanded: {}", expanded.join(", ")));
+            ui.note(format!(
+                "taken as it stands, nothing is expanded: {}",
+                expanded.join(", ")
+            ));
         }
         Ok(given)
     }
@@ -125,14 +149,18 @@ impl Args {
         if self.is_stdin() {
             return;
         }
-        let Ok(path) = workspace.relative(&self.source) else { return };
+        let Ok(path) = workspace.relative(&self.source) else {
+            return;
+        };
         let word = quoted(&self.source.to_string_lossy());
         if repo.is_tracked(&path).unwrap_or(false) {
             ui.warning(format!(
                 "{path} holds these values in clear and git tracks it: git rm {word}; what was committed, replace at its source"
             ));
         } else if !repo.is_ignored(&path).unwrap_or(false) {
-            ui.warning(format!("{path} still lies there in clear and git does not ignore it: rm {word}"));
+            ui.warning(format!(
+                "{path} still lies there in clear and git does not ignore it: rm {word}"
+            ));
         }
     }
 }

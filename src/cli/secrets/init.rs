@@ -27,8 +27,8 @@ const FOLDER: &str = "infra/secrets/";
 ///
 /// Writes policy, binding, an empty SOPS file, the list of recipients, `.envrc` and the lines in
 /// `.gitattributes` together or not at all, then installs the git drivers and hooks of this clone.
-/// What somebody else wrote keeps every byte: a rule, a line or a block is added beside it. A second
-/// run changes nothing.
+/// What somebody else wrote keeps every byte: a rule, a line or a block is added beside it. A
+/// second run changes nothing.
 #[derive(clap::Args)]
 pub struct Args {
     /// The environment, such as production, development or staging
@@ -79,10 +79,18 @@ impl Args {
         let path = self.path(&workspace)?;
         let format = Format::of_path(&path);
         if !format.is_flat() {
-            return Err(Failure::usage(format!("{path}: a secret file ends in .yaml, .json or .env")));
+            return Err(Failure::usage(format!(
+                "{path}: a secret file ends in .yaml, .json or .env"
+            )));
         }
         let owner = || self.owner(&workspace, repo);
-        let order = Order { workspace: &workspace, env: &self.env, path: &path, format, owner: &owner };
+        let order = Order {
+            workspace: &workspace,
+            env: &self.env,
+            path: &path,
+            format,
+            owner: &owner,
+        };
         let plan = order.plan()?;
         refuse_ignored(repo, &plan.writes)?;
         if self.dry_run {
@@ -108,7 +116,11 @@ impl Args {
         if let Some(file) = &self.file {
             // a file that is bound already may be named as stax prints it
             let is_bound = |path: &&str| {
-                workspace.vault().ok().flatten().is_some_and(|vault| vault.env_for_path(path).is_some())
+                workspace
+                    .vault()
+                    .ok()
+                    .flatten()
+                    .is_some_and(|vault| vault.env_for_path(path).is_some())
             };
             return match file.to_str().filter(is_bound) {
                 Some(path) => Ok(path.to_owned()),
@@ -116,7 +128,9 @@ impl Args {
             };
         }
         let vault = workspace.vault()?;
-        let bound = vault.as_ref().and_then(|vault| vault.file_for_env(&self.env));
+        let bound = vault
+            .as_ref()
+            .and_then(|vault| vault.file_for_env(&self.env));
         if let (Some(bound), None) = (bound, self.format) {
             return Ok(bound.path.clone());
         }
@@ -136,12 +150,19 @@ impl Args {
         };
         let name = match &self.name {
             Some(name) => name.clone(),
-            None => repo.user()?.map(|(name, mail)| format!("{name} <{mail}>")).ok_or_else(|| {
-                Failure::usage("git has no user.name and user.email to tell whose key this is")
-                    .hint("add: --name \"Name <mail>\"")
-            })?,
+            None => repo
+                .user()?
+                .map(|(name, mail)| format!("{name} <{mail}>"))
+                .ok_or_else(|| {
+                    Failure::usage("git has no user.name and user.email to tell whose key this is")
+                        .hint("add: --name \"Name <mail>\"")
+                })?,
         };
-        Ok(FirstReader { recipient, name, role: self.role.clone() })
+        Ok(FirstReader {
+            recipient,
+            name,
+            role: self.role.clone(),
+        })
     }
 
     fn show(&self, ui: &Ui, workspace: &Workspace, plan: &InitPlan, verb: &str) {
@@ -151,7 +172,11 @@ impl Args {
             self.show_owner(ui, workspace, plan);
             let (new, old): (Vec<&Write>, Vec<&Write>) =
                 plan.writes.iter().partition(|write| write.before.is_none());
-            let changed = if self.dry_run { "would change" } else { "changed" };
+            let changed = if self.dry_run {
+                "would change"
+            } else {
+                "changed"
+            };
             for (verb, writes) in [(verb, new), (changed, old)] {
                 if !writes.is_empty() {
                     ui.line(format!("{verb:10} {}", braced(&writes)));
@@ -169,7 +194,11 @@ impl Args {
         {
             ui.line(format!("{:10} {key}  from {source}", "identity"));
         }
-        let own = workspace.repo().map_err(Failure::from).and_then(|repo| self.owner(workspace, repo)).ok();
+        let own = workspace
+            .repo()
+            .map_err(Failure::from)
+            .and_then(|repo| self.owner(workspace, repo))
+            .ok();
         for recipient in &plan.recipients {
             match &own {
                 Some(own) if own.recipient == *recipient => {
@@ -186,8 +215,13 @@ impl Args {
                 "{key} has no row in infra/secrets/recipients.md: add one, so that people know whose it is"
             ));
         }
-        let own = self.recipient.clone().or_else(|| own_key(workspace).ok().map(|(_, key)| key));
-        if let Some(own) = own.filter(|own| !plan.recipients.is_empty() && !plan.recipients.contains(own)) {
+        let own = self
+            .recipient
+            .clone()
+            .or_else(|| own_key(workspace).ok().map(|(_, key)| key));
+        if let Some(own) =
+            own.filter(|own| !plan.recipients.is_empty() && !plan.recipients.contains(own))
+        {
             ui.warning(format!(
                 "the rule in .sops.yaml does not name {own}, so that key does not open the new file"
             ));
@@ -202,23 +236,41 @@ impl Args {
         if plan.writes.is_empty() {
             return;
         }
-        let which = if first { String::new() } else { format!(" -e {}", self.env) };
-        let message =
-            if first { "bootstrap encrypted store".to_owned() } else { format!("add {}", self.env) };
+        let which = if first {
+            String::new()
+        } else {
+            format!(" -e {}", self.env)
+        };
+        let message = if first {
+            "bootstrap encrypted store".to_owned()
+        } else {
+            format!("add {}", self.env)
+        };
         let mut next = Vec::new();
         if !plan.adopts {
-            next.push(format!("stax secrets set{which} DATABASE_URL      # hidden prompt"));
+            next.push(format!(
+                "stax secrets set{which} DATABASE_URL      # hidden prompt"
+            ));
         }
-        let here = std::env::current_dir().and_then(|here| here.canonicalize()).ok();
+        let here = std::env::current_dir()
+            .and_then(|here| here.canonicalize())
+            .ok();
         if here != workspace.root().canonicalize().ok() {
             let root = workspace.root().to_string_lossy();
-            next.push(format!("cd {}      # the paths are from the top", shell_words::quote(&root)));
+            next.push(format!(
+                "cd {}      # the paths are from the top",
+                shell_words::quote(&root)
+            ));
         }
         next.extend([
             format!("git add {}", added(&plan.writes).join(" ")),
             format!("git commit -m \"chore(secrets): {message}\""),
         ]);
-        if plan.writes.iter().any(|write| write.path.as_os_str() == ".envrc") {
+        if plan
+            .writes
+            .iter()
+            .any(|write| write.path.as_os_str() == ".envrc")
+        {
             next.push("direnv allow".to_owned());
         }
         ui.next(&next);
@@ -228,11 +280,15 @@ impl Args {
 /// The first key of the first source that holds one, and how the source is shown.
 fn own_key(workspace: &Workspace) -> Result<(String, Recipient), Failure> {
     let found = workspace.keyring.first_source();
-    let own = found.and_then(|(source, keys)| keys.into_iter().next().map(|key| (source.to_string(), key)));
+    let own = found
+        .and_then(|(source, keys)| keys.into_iter().next().map(|key| (source.to_string(), key)));
     own.ok_or_else(|| {
         let failure = Failure::new(Exit::Locked, "there is no age identity here to encrypt to");
         let tried = workspace.keyring.survey().into_iter().filter_map(|tried| {
-            tried.outcome.err().map(|error| format!("tried: {}, which {error}", tried.source))
+            tried
+                .outcome
+                .err()
+                .map(|error| format!("tried: {}, which {error}", tried.source))
         });
         let failure = tried.fold(failure, Failure::detail);
         let mend = mend_source(&workspace.keyring.survey());
@@ -250,7 +306,10 @@ fn refuse_ignored(repo: &Repo, writes: &[Write]) -> Result<(), Failure> {
             return Err(Failure::usage(format!(
                 "git ignores {path}, so it would never be committed; nothing was written"
             ))
-            .hint(format!("see which line does it: git check-ignore -v {}", shell_words::quote(&path))));
+            .hint(format!(
+                "see which line does it: git check-ignore -v {}",
+                shell_words::quote(&path)
+            )));
         }
     }
     Ok(())
@@ -259,9 +318,13 @@ fn refuse_ignored(repo: &Repo, writes: &[Write]) -> Result<(), Failure> {
 /// Paths for people: those of the secrets folder in one brace.
 fn braced(writes: &[&Write]) -> String {
     let paths = writes.iter().map(|write| write.path.to_string_lossy());
-    let (inside, mut shown): (Vec<String>, Vec<String>) =
-        paths.map(std::borrow::Cow::into_owned).partition(|path| path.starts_with(FOLDER));
-    let names: Vec<&str> = inside.iter().filter_map(|path| path.strip_prefix(FOLDER)).collect();
+    let (inside, mut shown): (Vec<String>, Vec<String>) = paths
+        .map(std::borrow::Cow::into_owned)
+        .partition(|path| path.starts_with(FOLDER));
+    let names: Vec<&str> = inside
+        .iter()
+        .filter_map(|path| path.strip_prefix(FOLDER))
+        .collect();
     match names.as_slice() {
         [] => {}
         [name] => shown.push(format!("{FOLDER}{name}")),
@@ -275,8 +338,11 @@ fn added(writes: &[Write]) -> Vec<String> {
     let mut paths: Vec<String> = Vec::new();
     for write in writes {
         let path = write.path.to_string_lossy();
-        let path =
-            if path.starts_with(FOLDER) { FOLDER.into() } else { shell_words::quote(&path).into_owned() };
+        let path = if path.starts_with(FOLDER) {
+            FOLDER.into()
+        } else {
+            shell_words::quote(&path).into_owned()
+        };
         if !paths.contains(&path) {
             paths.push(path);
         }

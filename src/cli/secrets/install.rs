@@ -27,18 +27,21 @@ use texts::{Author, Driver};
 
 /// Install the diff and merge drivers and the hooks into this clone
 ///
-/// Repeat it after moving stax or the clone. A shell script of somebody else that is a hook already gets a
-/// marked block behind its first line and runs on; any other hook, and those of a hook manager, are left
-/// alone, and the lines to add are printed. `stax secrets uninstall` takes all of it out again.
+/// Repeat it after moving stax or the clone. A shell script of somebody else that is a hook already
+/// gets a marked block behind its first line and runs on; any other hook, and those of a hook
+/// manager, are left alone, and the lines to add are printed. `stax secrets uninstall` takes all of
+/// it out again.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Only the drivers, in your own git configuration and attributes: for every repository, changing none
+    /// Only the drivers, in your own git configuration and attributes: for every repository,
+    /// changing none
     #[arg(long, conflicts_with = "guard")]
     global: bool,
-    /// Also refuse secrets in clear at `git add`, by a filter that git requires in this clone. While one
-    /// stands in the work tree `git diff`, `git stash` and `git blame` of that file end too; without stax
-    /// git neither adds nor checks out these files. `git blame` of a guarded file wants a revision:
-    /// `git blame HEAD -- FILE`. What is moved to a name that no policy knows is not guarded there
+    /// Also refuse secrets in clear at `git add`, by a filter that git requires in this clone.
+    /// While one stands in the work tree `git diff`, `git stash` and `git blame` of that file end
+    /// too; without stax git neither adds nor checks out these files. `git blame` of a guarded file
+    /// wants a revision: `git blame HEAD -- FILE`. What is moved to a name that no policy knows is
+    /// not guarded there
     #[arg(long)]
     guard: bool,
 }
@@ -80,17 +83,23 @@ impl Installed {
         let hooks = (!own.is_empty()).then(|| format!("hooks {own}"));
         let parts: Vec<String> = said(&self.drivers).into_iter().chain(hooks).collect();
         if !parts.is_empty() {
-            ui.line(format!("installed  {}   (this clone only)", parts.join("; ")));
+            ui.line(format!(
+                "installed  {}   (this clone only)",
+                parts.join("; ")
+            ));
         }
-        for (what, hook) in
-            [("a block in your hooks", Hook::Inserted), ("called by your hooks", Hook::Chained)]
-        {
+        for (what, hook) in [
+            ("a block in your hooks", Hook::Inserted),
+            ("called by your hooks", Hook::Chained),
+        ] {
             let names = self.hooks.listed(|one| *one == hook);
             if !names.is_empty() {
                 ui.line(format!("{:10} {what} {names}", ""));
             }
         }
-        self.left.iter().for_each(|(driver, author)| left(ui, *driver, *author, "--local"));
+        self.left
+            .iter()
+            .for_each(|(driver, author)| left(ui, *driver, *author, "--local"));
         let newer = self.hooks.listed(|hook| *hook == Hook::Newer);
         if !newer.is_empty() {
             ui.warning(format!("hooks of a newer stax were left alone: {newer}"));
@@ -114,20 +123,26 @@ fn left(ui: &Ui, driver: Driver, author: Author, level: &str) {
     if author == Author::Newer {
         return ui.warning(format!("{name} is that of a newer stax and was left alone"));
     }
-    ui.warning(format!("{name} is no command that stax wrote and was left alone"));
+    ui.warning(format!(
+        "{name} is no command that stax wrote and was left alone"
+    ));
     let again = if level == "--global" { " --global" } else { "" };
     ui.hint(format!(
         "to have stax's in its place: git config {level} --unset-all {name} && stax secrets install{again}"
     ));
 }
 
-/// Takes a driver out of a configuration and says what of its section stays; whether anything was taken out.
+/// Takes a driver out of a configuration and says what of its section stays; whether anything was
+/// taken out.
 pub(super) fn taken(ui: &Ui, config: &dyn GitConfigFile, driver: Driver) -> Result<bool, Failure> {
     match take_out(config, driver)? {
         Taken::Nothing => Ok(false),
         Taken::Left(author) => {
-            let whose =
-                if author == Author::Newer { "that of a newer stax" } else { "no command that stax wrote" };
+            let whose = if author == Author::Newer {
+                "that of a newer stax"
+            } else {
+                "no command that stax wrote"
+            };
             ui.warning(format!("{} is {whose} and was left alone", driver.name()));
             Ok(false)
         }
@@ -141,9 +156,14 @@ pub(super) fn taken(ui: &Ui, config: &dyn GitConfigFile, driver: Driver) -> Resu
 }
 
 fn report(guard: &guard::InstalledGuard, ui: &Ui) {
-    ui.line(format!("{:10} a guard: `git add` refuses secrets in clear", ""));
+    ui.line(format!(
+        "{:10} a guard: `git add` refuses secrets in clear",
+        ""
+    ));
     for path in &guard.left_out {
-        ui.warning(format!("{path} has another filter and is not guarded; `git commit` still checks it"));
+        ui.warning(format!(
+            "{path} has another filter and is not guarded; `git commit` still checks it"
+        ));
     }
     ui.note(
         "git needs stax for these files from now on, also for a checkout; `stax secrets uninstall` ends that",
@@ -164,7 +184,11 @@ pub(in crate::cli) fn install(repo: &Repo) -> Result<Installed, Failure> {
     if guard::is_ours(repo)? {
         put(&Local(repo), Driver::Filter, &program)?;
     }
-    Ok(Installed { hooks: Hooks::install(repo, &program)?, drivers, left })
+    Ok(Installed {
+        hooks: Hooks::install(repo, &program)?,
+        drivers,
+        left,
+    })
 }
 
 /// Whether git calls stax for diffs and for merges in this clone, and what its hooks are.
@@ -176,14 +200,22 @@ pub(in crate::cli) fn state(repo: &Repo) -> Result<(bool, bool, Hooks), Failure>
 /// Whether git calls stax for diffs and for merges in this clone.
 pub(in crate::cli) fn drivers_of(repo: &Repo) -> Result<(bool, bool), Failure> {
     let calls = |name: &str, command: &str| -> Result<bool, Failure> {
-        Ok(repo.config_string(name)?.is_some_and(|text| text.contains(command)))
+        Ok(repo
+            .config_string(name)?
+            .is_some_and(|text| text.contains(command)))
     };
-    Ok((calls(Driver::Textconv.name(), "git textconv")?, calls(Driver::Merge.name(), "git merge ")?))
+    Ok((
+        calls(Driver::Textconv.name(), "git textconv")?,
+        calls(Driver::Merge.name(), "git merge ")?,
+    ))
 }
 
 fn program() -> Result<String, Failure> {
     let path = std::env::current_exe()?;
     path.into_os_string().into_string().map_err(|path| {
-        Failure::usage(format!("git cannot be told of `{}`: its path is not UTF-8", path.display()))
+        Failure::usage(format!(
+            "git cannot be told of `{}`: its path is not UTF-8",
+            path.display()
+        ))
     })
 }

@@ -1,5 +1,5 @@
-//! A change of several files that a crash cut off: finished before a command that writes judges anything, told by
-//! those that read.
+//! A change of several files that a crash cut off: finished before a command that writes judges
+//! anything, told by those that read.
 
 use std::path::Path;
 
@@ -18,7 +18,11 @@ pub(super) const FINISH: &str = "stax secrets resolve";
 
 impl Which {
     /// The same as [`Which::open`], for a command that writes.
-    pub(super) fn open_to_write(&self, ui: &Ui, dry_run: bool) -> Result<(Workspace, Target), Failure> {
+    pub(super) fn open_to_write(
+        &self,
+        ui: &Ui,
+        dry_run: bool,
+    ) -> Result<(Workspace, Target), Failure> {
         let workspace = open_to_write(ui, self.file.as_deref(), Caller::Person, dry_run)?;
         let target = self.target(&workspace)?;
         if let Some(default) = self.default(&workspace)? {
@@ -28,7 +32,8 @@ impl Which {
     }
 }
 
-/// Opens the workspace for a command that writes, and says where git calls another version of stax here.
+/// Opens the workspace for a command that writes, and says where git calls another version of stax
+/// here.
 pub(in crate::cli) fn open_to_write(
     ui: &Ui,
     file: Option<&Path>,
@@ -40,7 +45,8 @@ pub(in crate::cli) fn open_to_write(
     Ok(workspace)
 }
 
-/// The same for a command that installs drivers and hooks anyway. A dry run writes nothing, so it only tells.
+/// The same for a command that installs drivers and hooks anyway. A dry run writes nothing, so it
+/// only tells.
 pub(super) fn open_to_install(
     ui: &Ui,
     file: Option<&Path>,
@@ -48,7 +54,10 @@ pub(super) fn open_to_install(
     dry_run: bool,
 ) -> Result<Workspace, Failure> {
     if file.is_some_and(is_stream) {
-        return Err(Failure::usage("what comes by a pipe has no place to be written to").hint("name a file"));
+        return Err(
+            Failure::usage("what comes by a pipe has no place to be written to")
+                .hint("name a file"),
+        );
     }
     let workspace = Workspace::open(file, caller)?;
     if dry_run {
@@ -61,23 +70,34 @@ pub(super) fn open_to_install(
 
 /// Finishes what was cut off, and says so.
 pub(in crate::cli) fn settle(ui: &Ui, workspace: &Workspace) -> Result<(), Failure> {
-    let Some(mut found) = workspace.repair(false)? else { return Ok(()) };
+    let Some(mut found) = workspace.repair(false)? else {
+        return Ok(());
+    };
     if found.fate == Fate::Asked {
-        ui.warning(format!("{}, and nothing proves that your stax wrote {}", text(&found), journal(&found)));
+        ui.warning(format!(
+            "{}, and nothing proves that your stax wrote {}",
+            text(&found),
+            journal(&found)
+        ));
         if !ui.confirm("finish it?") {
             return Err(unproven(&found));
         }
-        let Some(done) = workspace.repair(true)? else { return Ok(()) };
+        let Some(done) = workspace.repair(true)? else {
+            return Ok(());
+        };
         found = done;
     }
     match found.fate {
         Fate::Newer => {
-            return Err(Failure::usage(format!("{}; {}", text(&found), outcome(&found)))
-                .hint(format!("with that stax: {FINISH}")));
+            return Err(
+                Failure::usage(format!("{}; {}", text(&found), outcome(&found)))
+                    .hint(format!("with that stax: {FINISH}")),
+            );
         }
-        Fate::Finished => {
-            ui.warning(format!("a command was cut off here; finished its change of {}", names(&found)))
-        }
+        Fate::Finished => ui.warning(format!(
+            "a command was cut off here; finished its change of {}",
+            names(&found)
+        )),
         _ => ui.warning(format!("{}; {}", text(&found), outcome(&found))),
     }
     Ok(())
@@ -92,7 +112,13 @@ pub(in crate::cli) fn mention(ui: &Ui, workspace: &Workspace) -> Result<(), Fail
 /// The same for a report.
 pub(super) fn note(workspace: &Workspace) -> Result<Option<String>, Failure> {
     let found = workspace.interrupted()?;
-    Ok(found.map(|found| format!("{}; {} (`{FINISH}` does no more)", text(&found), outcome(&found))))
+    Ok(found.map(|found| {
+        format!(
+            "{}; {} (`{FINISH}` does no more)",
+            text(&found),
+            outcome(&found)
+        )
+    }))
 }
 
 /// `a command was cut off here: .sops.yaml is changed, a.enc.yaml is not`
@@ -124,15 +150,24 @@ pub(super) fn outcome(found: &Interrupted) -> String {
             "it cannot be finished, since files were changed in between: see `git diff`".to_owned()
         }
         Fate::Asked => {
-            format!("nothing proves who wrote {}, so stax asks before it finishes it", journal(found))
+            format!(
+                "nothing proves who wrote {}, so stax asks before it finishes it",
+                journal(found)
+            )
         }
         Fate::SetAside => format!("stax does nothing that {} says", journal(found)),
-        Fate::Newer => format!("it has to finish {}, and this one writes nothing before", journal(found)),
+        Fate::Newer => format!(
+            "it has to finish {}, and this one writes nothing before",
+            journal(found)
+        ),
     }
 }
 
 pub(super) fn json(found: &Interrupted) -> Value {
-    let files = found.files.iter().map(|(path, is_done)| json!({"path": path, "changed": is_done}));
+    let files = found
+        .files
+        .iter()
+        .map(|(path, is_done)| json!({"path": path, "changed": is_done}));
     let fate = match found.fate {
         Fate::Finished => "finished",
         Fate::Dropped => "dropped",
@@ -144,7 +179,11 @@ pub(super) fn json(found: &Interrupted) -> Value {
 }
 
 fn names(found: &Interrupted) -> String {
-    let paths: Vec<String> = found.files.iter().map(|(path, _)| path.display().to_string()).collect();
+    let paths: Vec<String> = found
+        .files
+        .iter()
+        .map(|(path, _)| path.display().to_string())
+        .collect();
     paths.join(", ")
 }
 

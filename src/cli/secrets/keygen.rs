@@ -20,15 +20,24 @@ impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
         let keyring = keyring(None, Caller::Person);
         let Some(path) = keyring.standard_file() else {
-            return Err(Failure::usage("there is no home folder for a key file: HOME is not set"));
+            return Err(Failure::usage(
+                "there is no home folder for a key file: HOME is not set",
+            ));
         };
         let identity = Identity::generate();
         create_key_file(path, &identity, &now()).map_err(|error| {
             let exists = matches!(error, KeyFileError::Exists(_));
             let failure = Failure::usage(error.to_string());
-            if exists { failure.hint("your public key: stax secrets pubkey") } else { failure }
+            if exists {
+                failure.hint("your public key: stax secrets pubkey")
+            } else {
+                failure
+            }
         })?;
-        ui.note(format!("wrote {} (0600); keep a copy in a safe place", path.display()));
+        ui.note(format!(
+            "wrote {} (0600); keep a copy in a safe place",
+            path.display()
+        ));
         ui.line(identity.recipient().to_string());
         Ok(ExitCode::SUCCESS)
     }

@@ -1,4 +1,5 @@
-//! What the commands about the commit log share: which keys to use, spans of time, and what is not known.
+//! What the commands about the commit log share: which keys to use, spans of time, and what is not
+//! known.
 
 use std::collections::BTreeMap;
 
@@ -34,7 +35,11 @@ impl KeyUse {
 
     /// Only who demands a key is asked for one.
     pub(super) fn caller(self) -> Caller {
-        if self.with_key { Caller::Person } else { Caller::Git }
+        if self.with_key {
+            Caller::Person
+        } else {
+            Caller::Git
+        }
     }
 }
 
@@ -55,7 +60,9 @@ pub(super) struct LogWindow {
 impl LogWindow {
     /// Of what is newest first, in the order that was asked for.
     pub(super) fn of<'a, T>(&self, rows: &'a [T], seconds: impl Fn(&T) -> i64) -> Vec<&'a T> {
-        let kept = rows.iter().filter(|row| self.since.is_none_or(|since| seconds(row) >= since));
+        let kept = rows
+            .iter()
+            .filter(|row| self.since.is_none_or(|since| seconds(row) >= since));
         let mut kept: Vec<&T> = kept.take(self.max_count.unwrap_or(usize::MAX)).collect();
         if self.reverse {
             kept.reverse();
@@ -67,10 +74,15 @@ impl LogWindow {
 /// What the log cannot tell is said, never passed over.
 pub(super) fn warn_gaps(ui: &Ui, history: &History) {
     for version in history.unreadable.iter().take(SHOWN) {
-        ui.warning(one_line(&format!("not readable as a SOPS document, so passed over: {version}")));
+        ui.warning(one_line(&format!(
+            "not readable as a SOPS document, so passed over: {version}"
+        )));
     }
     if history.unreadable.len() > SHOWN {
-        ui.warning(format!("and {} more versions that are not readable", history.unreadable.len() - SHOWN));
+        ui.warning(format!(
+            "and {} more versions that are not readable",
+            history.unreadable.len() - SHOWN
+        ));
     }
     if history.is_partial {
         ui.warning("this clone holds not all history: what is older than its edge is unknown");
@@ -89,7 +101,9 @@ fn one_line(text: &str) -> String {
 pub(super) fn warn_from_index(ui: &Ui, register: &Register) {
     for path in register.from_index.iter().take(SHOWN) {
         let path = one_line(path);
-        ui.warning(format!("{path} is missing or not readable in the work tree: judged as the index has it"));
+        ui.warning(format!(
+            "{path} is missing or not readable in the work tree: judged as the index has it"
+        ));
     }
 }
 
@@ -102,7 +116,9 @@ pub(super) fn note_depth(ui: &Ui, register: &Register, has_doubts: bool) {
     match (reading.opened, reading.locked) {
         _ if !has_doubts => {}
         (1.., 0) => {}
-        (0, _) => ui.note("no key used: across two data keys nobody can tell whether a value changed"),
+        (0, _) => {
+            ui.note("no key used: across two data keys nobody can tell whether a value changed")
+        }
         (_, locked) => ui.note(format!(
             "no key at hand opens {}: what changed across them nobody can tell",
             super::verify::count(locked, "older data key")
@@ -128,19 +144,25 @@ pub(super) fn moment(text: &str) -> Result<i64, String> {
 /// `90d`, `12h`, `2 weeks`, `3 months`, `1y` back from now; in seconds.
 pub(super) fn span(text: &str) -> Result<i64, String> {
     let Some(span) = back_from_now(text) else {
-        return Err(format!("`{text}` is no date and no span like 90d, 12h or 2w"));
+        return Err(format!(
+            "`{text}` is no date and no span like 90d, 12h or 2w"
+        ));
     };
     Ok(span.as_secs())
 }
 
-/// Months and years are those of the calendar before now. `3m` is refused: people write it for months as well.
+/// Months and years are those of the calendar before now. `3m` is refused: people write it for
+/// months as well.
 fn back_from_now(text: &str) -> Option<jiff::SignedDuration> {
     let span: jiff::Span = text.trim().parse().ok()?;
     if span.is_negative() || span.get_minutes() != 0 || span.get_seconds() != 0 {
         return None;
     }
     let now = jiff::Timestamp::now();
-    let then = now.to_zoned_datetime(jiff::tz::TimeZone::UTC).checked_sub(span).ok()?;
+    let then = now
+        .to_zoned_datetime(jiff::tz::TimeZone::UTC)
+        .checked_sub(span)
+        .ok()?;
     Some(now.duration_since(then.timestamp()))
 }
 
@@ -221,7 +243,11 @@ impl PeopleNames {
     }
 
     /// The keys of the one whom WHO means.
-    pub(super) fn resolve_person(&self, who: &str, keys: Vec<&str>) -> Result<Vec<String>, Failure> {
+    pub(super) fn resolve_person(
+        &self,
+        who: &str,
+        keys: Vec<&str>,
+    ) -> Result<Vec<String>, Failure> {
         resolve_person(who, &self.named(keys)).map_err(unknown)
     }
 
@@ -241,20 +267,35 @@ mod tests {
 
     #[test]
     fn spans_are_read_as_people_write_them() {
-        for (text, seconds) in
-            [("90d", 7_776_000), ("12 hours", 43_200), ("2w", 1_209_600), ("1d 1h", 90_000)]
-        {
+        for (text, seconds) in [
+            ("90d", 7_776_000),
+            ("12 hours", 43_200),
+            ("2w", 1_209_600),
+            ("1d 1h", 90_000),
+        ] {
             assert_eq!(span(text), Ok(seconds), "{text}");
         }
         assert!(span("1y").is_ok_and(|seconds| [365, 366].contains(&(seconds / 86_400))));
-        for text in ["", "d", "90", "-3d", "3m", "3 days ago", "90 fortnights", "99999999999999999d"] {
+        for text in [
+            "",
+            "d",
+            "90",
+            "-3d",
+            "3m",
+            "3 days ago",
+            "90 fortnights",
+            "99999999999999999d",
+        ] {
             assert!(span(text).is_err(), "{text}");
         }
         assert_eq!(moment("2026-01-01"), Ok(1_767_225_600));
         assert_eq!(moment("2026-01-01T00:00:01Z"), Ok(1_767_225_601));
         for text in ["90d", "90 days ago"] {
             let now = jiff::Timestamp::now().as_second();
-            assert!(moment(text).is_ok_and(|time| (0..5).contains(&(now - time - 7_776_000))), "{text}");
+            assert!(
+                moment(text).is_ok_and(|time| (0..5).contains(&(now - time - 7_776_000))),
+                "{text}"
+            );
         }
         assert!(moment("yesterday").is_err());
     }

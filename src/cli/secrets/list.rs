@@ -66,14 +66,30 @@ impl Args {
                     value
                 })
                 .collect();
-            ui.json(&json!({"schema": 1, "file": target.path, "env": target.env, "values": values}))?;
+            ui.json(
+                &json!({"schema": 1, "file": target.path, "env": target.env, "values": values}),
+            )?;
             return Ok(ExitCode::SUCCESS);
         }
-        let width = rows.iter().map(|row| row.key.chars().count()).max().unwrap_or(0);
+        let width = rows
+            .iter()
+            .map(|row| row.key.chars().count())
+            .max()
+            .unwrap_or(0);
         for row in &rows {
-            let clear = if row.encrypted || row.bytes == 0 { "" } else { "  in clear" };
-            let age = row.age.as_ref().map_or_else(String::new, |age| format!("  {}", age.told()));
-            ui.one_line(format!("{:width$}  {:5}  {:>5} B{clear}{age}", row.key, row.kind, row.bytes));
+            let clear = if row.encrypted || row.bytes == 0 {
+                ""
+            } else {
+                "  in clear"
+            };
+            let age = row
+                .age
+                .as_ref()
+                .map_or_else(String::new, |age| format!("  {}", age.told()));
+            ui.one_line(format!(
+                "{:width$}  {:5}  {:>5} B{clear}{age}",
+                row.key, row.kind, row.bytes
+            ));
         }
         if rows.is_empty() {
             ui.note(format!("{} holds no values", target.path));
@@ -95,13 +111,20 @@ fn add_ages(
     let found = register.blame_of_today(&target.path);
     let at = |origin: &Origin| (origin.seconds, origin.short().to_owned());
     for row in rows {
-        let blame = found.iter().find(|(key, _)| *key == row.key).map(|(_, blame)| *blame);
+        let blame = found
+            .iter()
+            .find(|(key, _)| *key == row.key)
+            .map(|(_, blame)| *blame);
         row.age = blame.map(|blame| Age {
             set: blame.map(|blame| at(blame.origin)),
-            unsure: blame.and_then(|blame| blame.unsure).map(|origin| at(origin)),
+            unsure: blame
+                .and_then(|blame| blame.unsure)
+                .map(|origin| at(origin)),
         });
     }
-    let has_doubts = found.iter().any(|(_, blame)| blame.is_some_and(|blame| blame.unsure.is_some()));
+    let has_doubts = found
+        .iter()
+        .any(|(_, blame)| blame.is_some_and(|blame| blame.unsure.is_some()));
     note_depth(ui, &register, has_doubts);
     Ok(())
 }
@@ -127,12 +150,22 @@ fn rows(document: &Document) -> Vec<ListedKey> {
         .as_text()
         .map(Token::parse)
     {
-        Some(Ok(token)) => {
-            ListedKey { key, kind: token.kind.name(), bytes: token.data.len(), encrypted: true, age: None }
-        }
+        Some(Ok(token)) => ListedKey {
+            key,
+            kind: token.kind.name(),
+            bytes: token.data.len(),
+            encrypted: true,
+            age: None,
+        },
         _ => {
             let bytes = leaf.scalar.plaintext().unwrap_or_default().len();
-            ListedKey { key, kind: leaf.scalar.type_name(), bytes, encrypted: false, age: None }
+            ListedKey {
+                key,
+                kind: leaf.scalar.type_name(),
+                bytes,
+                encrypted: false,
+                age: None,
+            }
         }
     };
     crate::ledger::named_leaves(document).map(row).collect()

@@ -8,7 +8,9 @@ use sops_document::{Path, Tree};
 use zeroize::Zeroizing;
 
 use super::Which;
-use super::ledger::{KeyUse, LogWindow, PeopleNames, commit_and_date, note_depth, origin_json, warn_gaps};
+use super::ledger::{
+    KeyUse, LogWindow, PeopleNames, commit_and_date, note_depth, origin_json, warn_gaps,
+};
 use super::values::{parse_path, plain_text, shape};
 use crate::cli::failure::Failure;
 use crate::cli::show::{Show, Viewer};
@@ -19,10 +21,11 @@ use crate::workspace::register::Register;
 
 /// What happened to each value: by whom, in which commit
 ///
-/// Newest first. `+` a new key, `~` another value, `-` a key that went, `=` a value that was encrypted anew
-/// under another data key. Without a key a changed token within one data key is a changed value, and across
-/// two nobody can tell; with a silent key at hand stax sees through rotations. Side branches and older names
-/// of the file belong to it. Names and dates are what the commits claim.
+/// Newest first. `+` a new key, `~` another value, `-` a key that went, `=` a value that was
+/// encrypted anew under another data key. Without a key a changed token within one data key is a
+/// changed value, and across two nobody can tell; with a silent key at hand stax sees through
+/// rotations. Side branches and older names of the file belong to it. Names and dates are what the
+/// commits claim.
 #[derive(clap::Args)]
 pub struct Args {
     /// Only what happened to this key
@@ -51,15 +54,22 @@ impl Args {
         let steps = line(&history.versions, &history.removals, &target.path);
         let mut log = key_log(&steps, &register.epochs, &register.reading.insight);
         if log.is_empty() {
-            return Err(Failure::no(format!("no commit holds {} as a SOPS document", target.path)));
+            return Err(Failure::no(format!(
+                "no commit holds {} as a SOPS document",
+                target.path
+            )));
         }
         if let Some(key) = &self.key {
             let key = &meant(key, &log);
-            log.iter_mut().for_each(|entry| entry.keys.retain(|event| event.key == *key));
+            log.iter_mut()
+                .for_each(|entry| entry.keys.retain(|event| event.key == *key));
             log.retain(|entry| !entry.keys.is_empty());
             if log.is_empty() {
-                return Err(Failure::no(format!("no commit of {} has a key `{key}`", target.path))
-                    .hint(format!("see the names: stax secrets log{}", self.which.typed())));
+                return Err(
+                    Failure::no(format!("no commit of {} has a key `{key}`", target.path)).hint(
+                        format!("see the names: stax secrets log{}", self.which.typed()),
+                    ),
+                );
             }
         }
         let log = self.window.of(&log, |entry| entry.origin().seconds);
@@ -83,24 +93,46 @@ impl Args {
         names: &PeopleNames,
         viewer: Option<Viewer>,
     ) {
-        let width = log.iter().map(|entry| entry.origin().author.chars().count()).max().unwrap_or(0);
+        let width = log
+            .iter()
+            .map(|entry| entry.origin().author.chars().count())
+            .max()
+            .unwrap_or(0);
         for entry in log {
             let origin = entry.origin();
-            let what = if self.key.is_some() { of_key(entry) } else { of_file(entry, names) };
-            ui.one_line(format!("{}  {:width$}  {what}", commit_and_date(origin), origin.author));
+            let what = if self.key.is_some() {
+                of_key(entry)
+            } else {
+                of_file(entry, names)
+            };
+            ui.one_line(format!(
+                "{}  {:width$}  {what}",
+                commit_and_date(origin),
+                origin.author
+            ));
             if let Some(viewer) = &viewer {
-                entry.keys.iter().for_each(|event| values(ui, event, &register.reading, viewer.show()));
+                entry
+                    .keys
+                    .iter()
+                    .for_each(|event| values(ui, event, &register.reading, viewer.show()));
             }
         }
         let is_unsure = |event: &KeyEvent| event.event == KeyEventKind::Reencrypted { same: None };
-        note_depth(ui, register, log.iter().any(|entry| entry.keys.iter().any(is_unsure)));
+        note_depth(
+            ui,
+            register,
+            log.iter().any(|entry| entry.keys.iter().any(is_unsure)),
+        );
     }
 }
 
 /// The name that the log has for what the user typed: a key with a dot may be typed as it is.
 fn meant(typed: &str, log: &[KeyLogEntry<'_>]) -> String {
     let literal = Path::key(typed).to_string();
-    if log.iter().any(|entry| entry.keys.iter().any(|event| event.key == literal)) {
+    if log
+        .iter()
+        .any(|entry| entry.keys.iter().any(|event| event.key == literal))
+    {
         return literal;
     }
     parse_path(typed, &Tree::default()).map_or_else(|_| typed.to_owned(), |path| path.to_string())
@@ -120,9 +152,12 @@ fn values(ui: &Ui, event: &KeyEvent, reading: &Reading, show: Show<'_>) {
             continue;
         };
         let plain = scalar.plaintext().unwrap_or_default();
-        let path = parse_path(&event.key, &Tree::default()).unwrap_or_else(|_| Path::key(&event.key));
+        let path =
+            parse_path(&event.key, &Tree::default()).unwrap_or_else(|_| Path::key(&event.key));
         let text = match show {
-            Show::Values => Zeroizing::new(String::from_utf8_lossy(&plain_text(scalar)).into_owned()),
+            Show::Values => {
+                Zeroizing::new(String::from_utf8_lossy(&plain_text(scalar)).into_owned())
+            }
             _ => Zeroizing::new(
                 show.mask(&path, scalar.type_name(), &plain)
                     .unwrap_or_else(|| format!("«{}»", shape(scalar))),
@@ -159,8 +194,16 @@ fn of_file(entry: &KeyLogEntry<'_>, names: &PeopleNames) -> String {
         ("+", keys(&|event| *event == KeyEventKind::Added), ""),
         ("~", keys(&|event| *event == KeyEventKind::Changed), ""),
         ("-", keys(&|event| *event == KeyEventKind::Removed), ""),
-        ("~", keys(&|event| *event == KeyEventKind::Sealed), " now encrypted"),
-        ("~", keys(&|event| *event == KeyEventKind::Unsealed), " now in clear"),
+        (
+            "~",
+            keys(&|event| *event == KeyEventKind::Sealed),
+            " now encrypted",
+        ),
+        (
+            "~",
+            keys(&|event| *event == KeyEventKind::Unsealed),
+            " now in clear",
+        ),
     ] {
         if !keys.is_empty() {
             parts.push(format!("{sign} {}{tail}", few(&keys)));
@@ -168,7 +211,10 @@ fn of_file(entry: &KeyLogEntry<'_>, names: &PeopleNames) -> String {
     }
     let again = keys(&|event| matches!(event, KeyEventKind::Reencrypted { .. })).len();
     if again > 0 {
-        let same = entry.keys.iter().all(|event| event.event != KeyEventKind::Reencrypted { same: None });
+        let same = entry
+            .keys
+            .iter()
+            .all(|event| event.event != KeyEventKind::Reencrypted { same: None });
         let same = if same { ", same values" } else { "" };
         parts.push(format!("= {again} of {} re-encrypted{same}", entry.values));
     }
@@ -186,14 +232,21 @@ fn of_file(entry: &KeyLogEntry<'_>, names: &PeopleNames) -> String {
         }
     }
     if parts.is_empty() {
-        parts.push(if entry.step.version.is_none() { "- the file".into() } else { "no value".into() });
+        parts.push(if entry.step.version.is_none() {
+            "- the file".into()
+        } else {
+            "no value".into()
+        });
     }
     format!("{}{}", parts.join("; "), name(entry))
 }
 
 /// Where the file came from.
 fn name(entry: &KeyLogEntry<'_>) -> String {
-    entry.step.source.map_or_else(String::new, |source| format!("; came from {}", source.path))
+    entry
+        .step
+        .source
+        .map_or_else(String::new, |source| format!("; came from {}", source.path))
 }
 
 /// Keys that one line names.
@@ -201,8 +254,17 @@ const FEW: usize = 6;
 
 fn few(keys: &[&str]) -> String {
     let more = keys.len().saturating_sub(FEW);
-    let shown = keys.iter().take(FEW).copied().collect::<Vec<_>>().join(", ");
-    if more > 0 { format!("{shown} and {more} more") } else { shown }
+    let shown = keys
+        .iter()
+        .take(FEW)
+        .copied()
+        .collect::<Vec<_>>()
+        .join(", ");
+    if more > 0 {
+        format!("{shown} and {more} more")
+    } else {
+        shown
+    }
 }
 
 fn entry_json(entry: &KeyLogEntry<'_>) -> serde_json::Value {

@@ -19,18 +19,30 @@ pub struct AllowedNames {
 impl AllowedNames {
     pub fn of(workspace: &Workspace) -> Result<Self, Failure> {
         let store = Store::of(workspace.repo()?).map_err(WorkspaceError::from)?;
-        let others = store.of_others(ConsentKind::Env).map_err(WorkspaceError::from)?;
-        Ok(Self { allowed: workspace.allowed_names()?, unheard: workspace.unheard()?, others })
+        let others = store
+            .of_others(ConsentKind::Env)
+            .map_err(WorkspaceError::from)?;
+        Ok(Self {
+            allowed: workspace.allowed_names()?,
+            unheard: workspace.unheard()?,
+            others,
+        })
     }
 
     /// Refuses a name in a file, before its value is looked at.
     pub fn check(&self, path: &str, name: &str) -> Result<(), Failure> {
-        let Err(error) = check_name(name, &self.allowed) else { return Ok(()) };
+        let Err(error) = check_name(name, &self.allowed) else {
+            return Ok(());
+        };
         let mut failure = Failure::usage(format!("{path}: {error}"));
-        let is_about =
-            |unheard: &&Unheard| unheard.name == settings::SettingName::AllowEnv && unheard.value == name;
+        let is_about = |unheard: &&Unheard| {
+            unheard.name == settings::SettingName::AllowEnv && unheard.value == name
+        };
         if let Some(unheard) = self.unheard.iter().find(is_about) {
-            failure = failure.hint(format!("the repository's own `{}` does not count", unheard.setting()));
+            failure = failure.hint(format!(
+                "the repository's own `{}` does not count",
+                unheard.setting()
+            ));
         }
         if let Some((_, root)) = self.others.iter().find(|(other, _)| other == name) {
             failure = failure.hint(another(root));

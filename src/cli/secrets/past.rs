@@ -26,7 +26,10 @@ impl Which {
         let workspace = Workspace::open(self.file.as_deref(), caller)?;
         if let Some(file) = &self.file {
             // a folder that is gone has no canonical name
-            let path = workspace.relative(file).ok().or_else(|| file.to_str().map(str::to_owned));
+            let path = workspace
+                .relative(file)
+                .ok()
+                .or_else(|| file.to_str().map(str::to_owned));
             if let Some(path) = path.filter(|path| matches!(workspace.read(path), Ok(None))) {
                 return Ok((workspace, Target { path, env: None }));
             }
@@ -43,16 +46,28 @@ impl PastVersion {
         let path = &target.path;
         let commit = repo.commit_named(revision)?;
         let Some(bytes) = repo.blob_at(commit, path)? else {
-            return Err(Failure::no(format!("{path} does not exist in {revision} ({})", commit.short()))
-                .hint(format!("it may have had another name then: git log --follow -- {}", quoted(path))));
+            return Err(Failure::no(format!(
+                "{path} does not exist in {revision} ({})",
+                commit.short()
+            ))
+            .hint(format!(
+                "it may have had another name then: git log --follow -- {}",
+                quoted(path)
+            )));
         };
         let there = |error: &dyn std::fmt::Display| {
-            Failure::usage(format!("{path} in {revision} ({}): {error}", commit.short()))
+            Failure::usage(format!(
+                "{path} in {revision} ({}): {error}",
+                commit.short()
+            ))
         };
         let format = inventory::format_of(path, &bytes);
         let text = String::from_utf8(bytes).map_err(|_| there(&"not UTF-8 text"))?;
         let document = Document::parse(format, &text).map_err(|error| there(&error))?;
-        let fault = |fault: &OpenFault| Failure { exit: Exit::Integrity, ..there(fault) };
+        let fault = |fault: &OpenFault| Failure {
+            exit: Exit::Integrity,
+            ..there(fault)
+        };
         let clear = match workspace.open_past(std::path::Path::new(path), &document) {
             Some((_, Ok(clear))) => match clear.mac() {
                 MacState::Ok => clear,
@@ -71,7 +86,12 @@ impl PastVersion {
             }
         };
         let date = date(repo.author_time(commit)?.seconds);
-        Ok(Self { commit: commit.short(), date, path: path.clone(), clear })
+        Ok(Self {
+            commit: commit.short(),
+            date,
+            path: path.clone(),
+            clear,
+        })
     }
 
     pub fn format(&self) -> Format {
@@ -86,7 +106,9 @@ impl PastVersion {
 
     /// The value that a key had; `None` when it did not exist.
     pub fn value(&self, key: &str) -> Result<Option<Scalar>, Failure> {
-        let Some(node) = self.node(key)? else { return Ok(None) };
+        let Some(node) = self.node(key)? else {
+            return Ok(None);
+        };
         match node.leaf() {
             Some(leaf) => Ok(Some(leaf.scalar.clone())),
             None => Err(Failure::usage(format!(
@@ -98,7 +120,10 @@ impl PastVersion {
 
     /// What to say of a key that the version lacks.
     pub fn lacks(&self, key: &str) -> Failure {
-        Failure::no(format!("`{key}` does not exist in {} of {} ({})", self.path, self.commit, self.date))
+        Failure::no(format!(
+            "`{key}` does not exist in {} of {} ({})",
+            self.path, self.commit, self.date
+        ))
     }
 }
 

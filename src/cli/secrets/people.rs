@@ -48,7 +48,8 @@ impl Scope {
     }
 }
 
-/// The policies, the table of people, the SOPS files of the work tree and the history of the policies.
+/// The policies, the table of people, the SOPS files of the work tree and the history of the
+/// policies.
 pub(super) struct People {
     pub workspace: Workspace,
     pub roster: Roster,
@@ -69,13 +70,21 @@ pub(super) struct Since {
 
 impl Since {
     pub(super) fn of(origin: &Origin) -> Self {
-        Self { date: date(origin.seconds), commit: origin.short().to_owned(), away: Vec::new() }
+        Self {
+            date: date(origin.seconds),
+            commit: origin.short().to_owned(),
+            away: Vec::new(),
+        }
     }
 }
 
 impl From<&Commit> for Since {
     fn from(commit: &Commit) -> Self {
-        Self { date: date(commit.author_time.seconds), commit: commit.id.short(), away: Vec::new() }
+        Self {
+            date: date(commit.author_time.seconds),
+            commit: commit.id.short(),
+            away: Vec::new(),
+        }
     }
 }
 
@@ -92,7 +101,11 @@ pub(super) fn today() -> String {
 impl People {
     /// Files that somebody typed count although git ignores them.
     pub(super) fn open(files: &[&Path]) -> Result<Self, Failure> {
-        Self::over(Workspace::open(files.first().copied(), Caller::Person)?, files)?.with_policy()
+        Self::over(
+            Workspace::open(files.first().copied(), Caller::Person)?,
+            files,
+        )?
+        .with_policy()
     }
 
     /// The same for a command that writes.
@@ -102,7 +115,10 @@ impl People {
 
     /// The same where no policy may be: a file of no rule has readers too.
     pub(super) fn without_policy(ui: &Ui, files: &[&Path], dry_run: bool) -> Result<Self, Failure> {
-        Self::over(open_to_write(ui, files.first().copied(), Caller::Person, dry_run)?, files)
+        Self::over(
+            open_to_write(ui, files.first().copied(), Caller::Person, dry_run)?,
+            files,
+        )
     }
 
     fn with_policy(self) -> Result<Self, Failure> {
@@ -114,11 +130,23 @@ impl People {
     }
 
     fn over(workspace: Workspace, files: &[&Path]) -> Result<Self, Failure> {
-        let named = files.iter().map(|file| workspace.relative(file)).collect::<Result<Vec<_>, _>>()?;
+        let named = files
+            .iter()
+            .map(|file| workspace.relative(file))
+            .collect::<Result<Vec<_>, _>>()?;
         let (roster, inventory) = (workspace.roster()?, workspace.inventory(&named)?);
         let since = onboarded(&workspace)?;
-        let holders = Holders::over(&roster, inventory.policies.readable.iter().map(|file| &*file.config));
-        Ok(Self { workspace, roster, holders, inventory, since })
+        let holders = Holders::over(
+            &roster,
+            inventory.policies.readable.iter().map(|file| &*file.config),
+        );
+        Ok(Self {
+            workspace,
+            roster,
+            holders,
+            inventory,
+            since,
+        })
     }
 
     /// The name by table or policy, else the key.
@@ -137,17 +165,25 @@ impl People {
     }
 
     pub(super) fn shorts(&self, keys: &[Recipient]) -> String {
-        keys.iter().map(|key| self.short(key.as_str())).collect::<Vec<_>>().join(", ")
+        keys.iter()
+            .map(|key| self.short(key.as_str()))
+            .collect::<Vec<_>>()
+            .join(", ")
     }
 
-    /// The one whom WHO means, among policy, table and file labels, then those who ever were in the policy.
+    /// The one whom WHO means, among policy, table and file labels, then those who ever were in the
+    /// policy.
     pub(super) fn resolve(&self, who: &str) -> Result<String, Failure> {
-        self.holders.resolve(who, self.known(who).iter().map(String::as_str)).map_err(nobody)
+        self.holders
+            .resolve(who, self.known(who).iter().map(String::as_str))
+            .map_err(nobody)
     }
 
     /// The same where one person may have several keys.
     pub(super) fn resolve_person(&self, who: &str) -> Result<Vec<String>, Failure> {
-        self.holders.resolve_person(who, self.known(who).iter().map(String::as_str)).map_err(nobody)
+        self.holders
+            .resolve_person(who, self.known(who).iter().map(String::as_str))
+            .map_err(nobody)
     }
 
     /// Every key that WHO may mean.
@@ -157,8 +193,19 @@ impl People {
         keys.extend(rules().flat_map(|rule| &rule.others).map(String::as_str));
         keys.extend(self.roster.rows().map(|(_, row)| row.recipient.as_str()));
         keys.extend(self.inventory.files.iter().flat_map(SecretFile::labels));
-        keys.extend(self.inventory.obstacles.iter().flat_map(|it| &it.labels).map(String::as_str));
-        let others: Vec<String> = self.inventory.files.iter().flat_map(SecretFile::others).collect();
+        keys.extend(
+            self.inventory
+                .obstacles
+                .iter()
+                .flat_map(|it| &it.labels)
+                .map(String::as_str),
+        );
+        let others: Vec<String> = self
+            .inventory
+            .files
+            .iter()
+            .flat_map(SecretFile::others)
+            .collect();
         keys.extend(others.iter().map(String::as_str));
         // only a whole key reaches into the past
         if let Some((key, _)) = self.since.get_key_value(&person(who)) {
@@ -166,19 +213,27 @@ impl People {
         }
         // one reader may be spelled in several ways; the policy's comes first
         let mut seen = BTreeSet::new();
-        keys.into_iter().filter(|key| seen.insert(person(key))).map(str::to_owned).collect()
+        keys.into_iter()
+            .filter(|key| seen.insert(person(key)))
+            .map(str::to_owned)
+            .collect()
     }
 
-    /// How somebody was called who is no longer named, by the last table or policy of the log that did.
+    /// How somebody was called who is no longer named, by the last table or policy of the log that
+    /// did.
     pub(super) fn formerly(&self, key: &str) -> Result<Option<KeyName>, Failure> {
         let repo = self.workspace.repo()?;
         let walk = repo.changes_of(&repo.head_span()?, &[ROSTER, POLICY])?;
         for path in [ROSTER, POLICY] {
             for (commit, change) in walk.versions(path) {
                 let Some(blob) = change.new else { continue };
-                let Ok(text) = repo.old_blob(blob.id) else { continue };
+                let Ok(text) = repo.old_blob(blob.id) else {
+                    continue;
+                };
                 let at = format!(" at {}", commit.id.short());
-                if let Some(named) = named_in(path, &String::from_utf8_lossy(&text), &at).remove(key) {
+                if let Some(named) =
+                    named_in(path, &String::from_utf8_lossy(&text), &at).remove(key)
+                {
                     return Ok(Some(named));
                 }
             }
@@ -187,24 +242,43 @@ impl People {
     }
 
     pub(super) fn governed(&self, rule: RuleAt) -> impl Iterator<Item = &SecretFile> {
-        self.inventory.files.iter().filter(move |file| file.rule == Some(rule))
+        self.inventory
+            .files
+            .iter()
+            .filter(move |file| file.rule == Some(rule))
     }
 
     /// Rules that govern a file, also one that cannot follow.
     pub(super) fn governing(&self) -> BTreeSet<RuleAt> {
-        let obstacles = self.inventory.obstacles.iter().filter_map(|obstacle| obstacle.rule);
-        self.inventory.files.iter().filter_map(|file| file.rule).chain(obstacles).collect()
+        let obstacles = self
+            .inventory
+            .obstacles
+            .iter()
+            .filter_map(|obstacle| obstacle.rule);
+        self.inventory
+            .files
+            .iter()
+            .filter_map(|file| file.rule)
+            .chain(obstacles)
+            .collect()
     }
 
     /// What people call a rule: its environments, else its file, else how many files.
     pub(super) fn label(&self, at: RuleAt) -> String {
         let files: Vec<&SecretFile> = self.governed(at).collect();
-        let envs: Vec<&str> = files.iter().filter_map(|file| file.target.env.as_deref()).collect();
+        let envs: Vec<&str> = files
+            .iter()
+            .filter_map(|file| file.target.env.as_deref())
+            .collect();
         match files.as_slice() {
             _ if !envs.is_empty() => envs.join(", "),
             [one] => one.target.path.clone(),
             [] => {
-                format!("{} line {}", self.inventory.policies.file(at).path, self.inventory.rule(at).line)
+                format!(
+                    "{} line {}",
+                    self.inventory.policies.file(at).path,
+                    self.inventory.rule(at).line
+                )
             }
             several => format!("{} files", several.len()),
         }
@@ -212,11 +286,17 @@ impl People {
 
     /// Whether these rules name somebody as they are.
     pub(super) fn rules_name(&self, rules: &[RuleAt], key: &str) -> bool {
-        rules.iter().all(|at| self.inventory.rule(*at).readers().contains(&person(key)))
+        rules
+            .iter()
+            .all(|at| self.inventory.rule(*at).readers().contains(&person(key)))
     }
 
     pub(super) fn labels(&self, rules: &[RuleAt]) -> String {
-        rules.iter().map(|rule| self.label(*rule)).collect::<Vec<_>>().join(", ")
+        rules
+            .iter()
+            .map(|rule| self.label(*rule))
+            .collect::<Vec<_>>()
+            .join(", ")
     }
 
     /// The rule of a path, whether or not something stands there.
@@ -227,9 +307,15 @@ impl People {
     }
 
     /// The rules that a command is about: named ones, or the only one that comes into question.
-    pub(super) fn rules(&self, scope: &Scope, candidates: &BTreeSet<RuleAt>) -> Result<Vec<RuleAt>, Failure> {
+    pub(super) fn rules(
+        &self,
+        scope: &Scope,
+        candidates: &BTreeSet<RuleAt>,
+    ) -> Result<Vec<RuleAt>, Failure> {
         if scope.is_named() {
-            let target = self.workspace.target(scope.env.as_deref(), scope.file.as_deref())?;
+            let target = self
+                .workspace
+                .target(scope.env.as_deref(), scope.file.as_deref())?;
             let found = self.rule_of(&target.path)?.map(|rule| vec![rule]);
             return found.ok_or_else(|| Failure::usage(format!("no rule governs {}", target.path)));
         }
@@ -239,16 +325,22 @@ impl People {
         }
         let mut failure =
             Failure::usage("several rules come into question; name one with -e or -f, or --all");
-        let in_question = |file: &&SecretFile| file.rule.is_some_and(|rule| candidates.contains(&rule));
+        let in_question =
+            |file: &&SecretFile| file.rule.is_some_and(|rule| candidates.contains(&rule));
         for file in self.inventory.files.iter().filter(in_question) {
-            let env = file.target.env.as_ref().map(|env| format!("  (-e {env})")).unwrap_or_default();
+            let env = file
+                .target
+                .env
+                .as_ref()
+                .map(|env| format!("  (-e {env})"))
+                .unwrap_or_default();
             failure = failure.detail(format!("{}{env}", file.target.path));
         }
         Err(failure)
     }
 
-    /// Plans every file or refuses them all: files of these rules that cannot follow are an error before anything
-    /// is planned.
+    /// Plans every file or refuses them all: files of these rules that cannot follow are an error
+    /// before anything is planned.
     pub(super) fn plan(
         &self,
         rules: &[RuleAt],
@@ -264,7 +356,11 @@ impl People {
             }
         }
         let others = self.inventory.obstacles.iter();
-        obstacles.extend(others.filter(|it| it.rule.is_some_and(|rule| rules.contains(&rule))).cloned());
+        obstacles.extend(
+            others
+                .filter(|it| it.rule.is_some_and(|rule| rules.contains(&rule)))
+                .cloned(),
+        );
         if obstacles.is_empty() {
             return Ok(planned);
         }
@@ -272,11 +368,20 @@ impl People {
     }
 
     /// Those of the policy whom a file does not know.
-    pub(super) fn missing<'a>(&self, rule: &'a CreationRule, file: &SecretFile, but: &str) -> Vec<&'a str> {
-        rule.recipients().into_iter().filter(|key| !file.names(key) && *key != but).collect()
+    pub(super) fn missing<'a>(
+        &self,
+        rule: &'a CreationRule,
+        file: &SecretFile,
+        but: &str,
+    ) -> Vec<&'a str> {
+        rule.recipients()
+            .into_iter()
+            .filter(|key| !file.names(key) && *key != but)
+            .collect()
     }
 
-    /// Whoever reads a file and is not in its rule would get the new data key, or lose the file, by the way.
+    /// Whoever reads a file and is not in its rule would get the new data key, or lose the file, by
+    /// the way.
     pub(super) fn refuse_strangers(
         &self,
         rule: &CreationRule,
@@ -285,23 +390,44 @@ impl People {
     ) -> Result<(), Failure> {
         let wanted = rule.recipients();
         let is_known = |label: &&str| wanted.iter().any(|key| same_key(key, label));
-        let Some(stranger) = file.labels().into_iter().find(|label| !is_known(label)) else { return Ok(()) };
+        let Some(stranger) = file.labels().into_iter().find(|label| !is_known(label)) else {
+            return Ok(());
+        };
         let path = &file.target.path;
-        let message = format!("{path} is readable by {}, who is not in the policy", self.name(stranger));
-        Err(Failure::usage(message)
-            .hint(format!("{first}stax secrets updatekeys {}", shell_words::quote(path))))
+        let message = format!(
+            "{path} is readable by {}, who is not in the policy",
+            self.name(stranger)
+        );
+        Err(Failure::usage(message).hint(format!(
+            "{first}stax secrets updatekeys {}",
+            shell_words::quote(path)
+        )))
     }
 
     /// Files that no rule governs follow no rule; who joins a rule does not read them.
     pub(super) fn note_left_out(&self, ui: &Ui, key: &str) {
-        let loose = self.inventory.files.iter().filter(|file| file.rule.is_none() && !file.names(key));
+        let loose = self
+            .inventory
+            .files
+            .iter()
+            .filter(|file| file.rule.is_none() && !file.names(key));
         for file in loose {
             let path = &file.target.path;
-            ui.note(format!("no rule governs {path}, so {} cannot read it", self.short(key)));
+            ui.note(format!(
+                "no rule governs {path}, so {} cannot read it",
+                self.short(key)
+            ));
         }
-        let loose = self.inventory.obstacles.iter().filter(|obstacle| obstacle.rule.is_none());
+        let loose = self
+            .inventory
+            .obstacles
+            .iter()
+            .filter(|obstacle| obstacle.rule.is_none());
         for obstacle in loose {
-            ui.warning(format!("{}: {}; not changed", obstacle.path, obstacle.cause));
+            ui.warning(format!(
+                "{}: {}; not changed",
+                obstacle.path, obstacle.cause
+            ));
         }
     }
 
@@ -330,7 +456,8 @@ fn nobody(error: WhoError) -> Failure {
 }
 
 pub(super) fn parse_recipient(key: &str) -> Result<Recipient, Failure> {
-    key.parse().map_err(|error| Failure::usage(format!("a recipient of the policy: {error}")))
+    key.parse()
+        .map_err(|error| Failure::usage(format!("a recipient of the policy: {error}")))
 }
 
 impl From<ConfigError> for Failure {
@@ -344,15 +471,20 @@ pub(super) fn roster_write(workspace: &Workspace, roster: &Roster) -> Result<Wri
     Ok(workspace.plan(ROSTER, roster.render())?)
 }
 
-/// The first commit in which each recipient is in a policy, and when they were away since; old policies that
-/// do not parse are passed over.
+/// The first commit in which each recipient is in a policy, and when they were away since; old
+/// policies that do not parse are passed over.
 pub(super) fn onboarded(workspace: &Workspace) -> Result<BTreeMap<String, Since>, Failure> {
     let moments = workspace.policy_moments()?;
-    let ever = moments.iter().filter_map(|moment| moment.now.policy.as_ref()).flatten();
+    let ever = moments
+        .iter()
+        .filter_map(|moment| moment.now.policy.as_ref())
+        .flatten();
     let mut since = BTreeMap::new();
     for key in ever.collect::<BTreeSet<_>>() {
         let intervals = intervals(&moments, key, true);
-        let Some(first) = intervals.first() else { continue };
+        let Some(first) = intervals.first() else {
+            continue;
+        };
         let mut found = Since::of(&first.from);
         for (before, after) in intervals.iter().zip(intervals.iter().skip(1)) {
             if let Some(until) = &before.until {
@@ -370,11 +502,20 @@ fn refused(obstacles: Vec<Obstacle>, several_rules: bool) -> Failure {
         Cause::Integrity(_) => Exit::Integrity,
         _ => Exit::Usage,
     };
-    let mut failure = Failure::new(exit, "nothing was written, because not every file can follow");
-    for Obstacle { path, cause, steps, .. } in obstacles {
+    let mut failure = Failure::new(
+        exit,
+        "nothing was written, because not every file can follow",
+    );
+    for Obstacle {
+        path, cause, steps, ..
+    } in obstacles
+    {
         failure = failure.detail(format!("{path}: {cause}"));
         if let Cause::Locked { readers, .. } = cause {
-            failure = failure.hint(format!("{} can run the same command for {path}", readers.join(" or ")));
+            failure = failure.hint(format!(
+                "{} can run the same command for {path}",
+                readers.join(" or ")
+            ));
         }
         failure = steps.into_iter().fold(failure, Failure::hint);
     }

@@ -24,7 +24,9 @@ impl Args {
                 }
             }
             let mend = mend_source(&keyring.survey());
-            return Err(failure.hint(mend.unwrap_or_else(|| "make one: stax secrets keygen".to_owned())));
+            return Err(
+                failure.hint(mend.unwrap_or_else(|| "make one: stax secrets keygen".to_owned()))
+            );
         };
         for open in keyring.open_files() {
             ui.warning(open.to_string());

@@ -21,7 +21,8 @@ pub struct Args {
     /// Change the name of a key in recipients.md
     #[arg(long, num_args = 2, value_names = ["KEY", "NAME"], conflicts_with = "json")]
     set_name: Option<Vec<String>>,
-    /// Write the row of a key that the policy or a file names into recipients.md; nobody's access changes
+    /// Write the row of a key that the policy or a file names into recipients.md; nobody's access
+    /// changes
     #[arg(long, value_name = "KEY", requires = "name", conflicts_with_all = ["json", "set_name"])]
     set: Option<String>,
     /// Whose key it is: `Ravi <ravi@example.com>`
@@ -37,8 +38,13 @@ impl Args {
         if let Some([who, name]) = self.set_name.as_deref() {
             let mut people = People::open_to_write(ui, &[], false)?;
             let key = people.resolve(who)?;
-            people.roster.rename(&key, name).map_err(|error| Failure::usage(error.to_string()))?;
-            people.workspace.save(&[roster_write(&people.workspace, &people.roster)?])?;
+            people
+                .roster
+                .rename(&key, name)
+                .map_err(|error| Failure::usage(error.to_string()))?;
+            people
+                .workspace
+                .save(&[roster_write(&people.workspace, &people.roster)?])?;
             return Ok(ExitCode::SUCCESS);
         }
         if let Some((who, name)) = self.set.as_deref().zip(self.name.as_deref()) {
@@ -46,10 +52,20 @@ impl Args {
         }
         let people = People::open(&[])?;
         mention(ui, &people.workspace)?;
-        let rules: Vec<(RuleAt, Vec<RecipientRow>)> =
-            people.inventory.rules().map(|rule| (rule, readers(&people, rule))).collect();
-        for reader in rules.iter().flat_map(|(_, readers)| readers).filter(|reader| reader.is_late) {
-            ui.warning(format!("recipients.md is later than the commit log for {}", reader.name));
+        let rules: Vec<(RuleAt, Vec<RecipientRow>)> = people
+            .inventory
+            .rules()
+            .map(|rule| (rule, readers(&people, rule)))
+            .collect();
+        for reader in rules
+            .iter()
+            .flat_map(|(_, readers)| readers)
+            .filter(|reader| reader.is_late)
+        {
+            ui.warning(format!(
+                "recipients.md is later than the commit log for {}",
+                reader.name
+            ));
         }
         if people.workspace.repo()?.is_shallow() {
             ui.warning("this clone holds not all history: dates are not older than its edge");
@@ -68,11 +84,18 @@ impl Args {
 
 /// Rules with the same readers stand together.
 fn same_readers(rules: &[(RuleAt, Vec<RecipientRow>)]) -> Vec<(&[RecipientRow], Vec<RuleAt>)> {
-    let keys =
-        |readers: &[RecipientRow]| readers.iter().map(|reader| reader.key.clone()).collect::<BTreeSet<_>>();
+    let keys = |readers: &[RecipientRow]| {
+        readers
+            .iter()
+            .map(|reader| reader.key.clone())
+            .collect::<BTreeSet<_>>()
+    };
     let mut groups: Vec<(&[RecipientRow], Vec<RuleAt>)> = Vec::new();
     for (rule, readers) in rules {
-        match groups.iter_mut().find(|(known, _)| keys(known) == keys(readers)) {
+        match groups
+            .iter_mut()
+            .find(|(known, _)| keys(known) == keys(readers))
+        {
             Some((_, rules)) => rules.push(*rule),
             None => groups.push((readers, vec![*rule])),
         }
@@ -94,7 +117,11 @@ fn title(people: &People, rules: &[RuleAt]) -> String {
     }
     let left = names.len().saturating_sub(SHOWN);
     names.truncate(SHOWN);
-    let more = if left > 0 { format!(" and {}", count(left, "more file")) } else { String::new() };
+    let more = if left > 0 {
+        format!(" and {}", count(left, "more file"))
+    } else {
+        String::new()
+    };
     names.join(", ") + &more
 }
 
@@ -108,13 +135,22 @@ fn set_row(ui: &Ui, who: &str, name: &str, role: Option<&str>) -> Result<ExitCod
     let written = match people.roster.get(&key) {
         Some(_) => people.roster.change(&key, name, role),
         None => {
-            let onboarded = people.since(&key).map_or_else(today, |since| since.date.clone());
+            let onboarded = people
+                .since(&key)
+                .map_or_else(today, |since| since.date.clone());
             let (name, role) = (name.to_owned(), role.unwrap_or_default().to_owned());
-            people.roster.add_row(RosterRow { recipient: key, name, role, onboarded })
+            people.roster.add_row(RosterRow {
+                recipient: key,
+                name,
+                role,
+                onboarded,
+            })
         }
     };
     written.map_err(|error| Failure::usage(error.to_string()))?;
-    people.workspace.save(&[roster_write(&people.workspace, &people.roster)?])?;
+    people
+        .workspace
+        .save(&[roster_write(&people.workspace, &people.roster)?])?;
     ui.note(format!("{ROSTER}: the row of {name}"));
     Ok(ExitCode::SUCCESS)
 }
@@ -140,8 +176,13 @@ fn readers(people: &People, rule: RuleAt) -> Vec<RecipientRow> {
     let reader = |key: &str| {
         let row = people.roster.get(key).map(|(_, row)| row);
         let since = people.since(key);
-        let claimed = row.map(|row| row.onboarded.clone()).filter(|date| !date.is_empty());
-        let onboarded = since.map(|since| since.date.clone()).or(claimed.clone()).unwrap_or_else(today);
+        let claimed = row
+            .map(|row| row.onboarded.clone())
+            .filter(|date| !date.is_empty());
+        let onboarded = since
+            .map(|since| since.date.clone())
+            .or(claimed.clone())
+            .unwrap_or_else(today);
         RecipientRow {
             key: key.to_owned(),
             name: people.name(key),
@@ -151,7 +192,11 @@ fn readers(people: &People, rule: RuleAt) -> Vec<RecipientRow> {
             commit: since.map(|since| since.commit.to_string()),
             away: since
                 .map(|since| {
-                    since.away.iter().map(|(from, to)| (from.date.clone(), to.date.clone())).collect()
+                    since
+                        .away
+                        .iter()
+                        .map(|(from, to)| (from.date.clone(), to.date.clone()))
+                        .collect()
                 })
                 .unwrap_or_default(),
             has_name: people.holders.name(key).is_some(),
@@ -160,23 +205,45 @@ fn readers(people: &People, rule: RuleAt) -> Vec<RecipientRow> {
     // who stands in two key groups is one reader
     let mut seen = BTreeSet::new();
     let rule = people.inventory.rule(rule);
-    let all = rule.recipients().into_iter().chain(rule.others.iter().map(String::as_str));
+    let all = rule
+        .recipients()
+        .into_iter()
+        .chain(rule.others.iter().map(String::as_str));
     all.filter(|key| seen.insert(*key)).map(reader).collect()
 }
 
 fn table(ui: &Ui, readers: &[RecipientRow]) {
     let width = |text: &dyn Fn(&RecipientRow) -> &str, title: &str| {
-        let widest = readers.iter().map(|reader| text(reader).chars().count()).max().unwrap_or(0);
+        let widest = readers
+            .iter()
+            .map(|reader| text(reader).chars().count())
+            .max()
+            .unwrap_or(0);
         widest.max(title.len())
     };
     let name = width(&|reader| &reader.name, "Name");
     let role = width(&|reader| &reader.role, "Role");
-    ui.line(format!("  {:name$}  {:role$}  {:10}  Key", "Name", "Role", "Onboarded"));
+    ui.line(format!(
+        "  {:name$}  {:role$}  {:10}  Key",
+        "Name", "Role", "Onboarded"
+    ));
     for reader in readers {
-        let RecipientRow { name: who, role: what, onboarded, key, away, .. } = reader;
-        ui.line(format!("  {who:name$}  {what:role$}  {onboarded:10}  {key}"));
+        let RecipientRow {
+            name: who,
+            role: what,
+            onboarded,
+            key,
+            away,
+            ..
+        } = reader;
+        ui.line(format!(
+            "  {who:name$}  {what:role$}  {onboarded:10}  {key}"
+        ));
         for (from, to) in away {
-            ui.line(format!("  {:name$}  {:role$}  away from {from} to {to}", "", ""));
+            ui.line(format!(
+                "  {:name$}  {:role$}  away from {from} to {to}",
+                "", ""
+            ));
         }
     }
 }

@@ -22,12 +22,12 @@ use state::OpenConflict;
 
 /// Settle what a merge left open in a secret file
 ///
-/// Without PATH it lists the files in conflict, with PATH the versions of each open key. With --ours,
-/// --theirs or --edit it settles the keys (all open ones when none is named), and stages the file when
-/// nothing is open any more. Exit code 1 while something is open.
+/// Without PATH it lists the files in conflict, with PATH the versions of each open key. With
+/// --ours, --theirs or --edit it settles the keys (all open ones when none is named), and stages
+/// the file when nothing is open any more. Exit code 1 while something is open.
 ///
-/// Like every command that writes it first finishes a change of several files that a crash cut off; without PATH
-/// and without a conflict it does nothing else.
+/// Like every command that writes it first finishes a change of several files that a crash cut off;
+/// without PATH and without a conflict it does nothing else.
 #[derive(clap::Args)]
 pub struct Args {
     /// The file in conflict
@@ -56,7 +56,9 @@ enum Settlement {
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
         let workspace = open_to_write(ui, self.path.as_deref(), Caller::Person, false)?;
-        let Some(path) = &self.path else { return list(ui, &workspace) };
+        let Some(path) = &self.path else {
+            return list(ui, &workspace);
+        };
         let path = workspace.relative(path)?;
         let Some(state) = OpenConflict::load(&workspace, &path)? else {
             return left::settle(ui, &workspace, &path, &self.keys, self.ours);
@@ -72,9 +74,13 @@ impl Args {
         };
         let keys = state.named(&self.keys)?;
         if keys.contains(&RECIPIENTS.to_owned()) && how == Settlement::Side(Choice::Theirs) {
-            return Err(Failure::usage(format!("{path}: a merge gives nobody access back"))
-                .hint(format!("keep the recipients: stax secrets resolve {path} {RECIPIENTS} --ours"))
-                .hint("then, if they shall read it: stax secrets add-recipient age1…"));
+            return Err(
+                Failure::usage(format!("{path}: a merge gives nobody access back"))
+                    .hint(format!(
+                        "keep the recipients: stax secrets resolve {path} {RECIPIENTS} --ours"
+                    ))
+                    .hint("then, if they shall read it: stax secrets add-recipient age1…"),
+            );
         }
         write::settle(ui, &workspace, state, &keys, how)
     }
@@ -91,7 +97,10 @@ fn list(ui: &Ui, workspace: &Workspace) -> Result<ExitCode, Failure> {
         };
         Ok((path, what))
     };
-    let mut files = state::files(workspace)?.into_iter().map(said).collect::<Result<Vec<_>, _>>()?;
+    let mut files = state::files(workspace)?
+        .into_iter()
+        .map(said)
+        .collect::<Result<Vec<_>, _>>()?;
     files.extend(left::lines(workspace, &files)?);
     for (path, what) in &files {
         ui.line(format!("{path}: {what}"));
@@ -104,10 +113,18 @@ fn list(ui: &Ui, workspace: &Workspace) -> Result<ExitCode, Failure> {
     Ok(Exit::No.into())
 }
 
-fn show(ui: &Ui, workspace: &Workspace, state: &OpenConflict, keys: &[String]) -> Result<ExitCode, Failure> {
+fn show(
+    ui: &Ui,
+    workspace: &Workspace,
+    state: &OpenConflict,
+    keys: &[String],
+) -> Result<ExitCode, Failure> {
     let keys = state.named(keys)?;
     sides::print(ui, workspace, state, &keys);
-    ui.hint(format!("name keys and add --ours, --theirs or --edit; {}", until_then(workspace)?));
+    ui.hint(format!(
+        "name keys and add --ours, --theirs or --edit; {}",
+        until_then(workspace)?
+    ));
     Ok(Exit::No.into())
 }
 
@@ -115,7 +132,12 @@ fn show(ui: &Ui, workspace: &Workspace, state: &OpenConflict, keys: &[String]) -
 fn until_then(workspace: &Workspace) -> Result<&'static str, Failure> {
     let repo = workspace.repo()?;
     let (_, _, hooks) = install::state(repo)?;
-    let guards = |name| hooks.found.iter().any(|(found, hook)| *found == name && hook.guards());
+    let guards = |name| {
+        hooks
+            .found
+            .iter()
+            .any(|(found, hook)| *found == name && hook.guards())
+    };
     // git runs no pre-commit there
     let is_checked = !repo.is_rebase() && repo.patch().is_none();
     Ok(if is_checked && guards(HookName::PreCommit) {

@@ -11,14 +11,15 @@ use crate::workspace::{Opened, sealing};
 
 /// Set one value back to what it was in a revision
 ///
-/// Takes the value and its type from that commit and sets it in today's file, under today's data key, like
-/// `set`: one line changes, `lastmodified` and the MAC. It refuses what `set` refuses and changes no byte
-/// where the value is that already. git is not touched: look at it with `git diff`, then commit.
+/// Takes the value and its type from that commit and sets it in today's file, under today's data
+/// key, like `set`: one line changes, `lastmodified` and the MAC. It refuses what `set` refuses and
+/// changes no byte where the value is that already. git is not touched: look at it with `git diff`,
+/// then commit.
 ///
 /// A value that leaked stays leaked: going back to it makes it the value that somebody knows.
 ///
-/// Exit codes: 0 done, 1 the key or the file did not exist then, 2 no such revision, or refused, 3 no
-/// identity opens it, 4 a version does not authenticate.
+/// Exit codes: 0 done, 1 the key or the file did not exist then, 2 no such revision, or refused, 3
+/// no identity opens it, 4 a version does not authenticate.
 #[derive(clap::Args)]
 pub struct Args {
     /// A key, or a path into nested values: a.b, ["a"]["b"], or a name that `list` prints
@@ -39,18 +40,30 @@ impl Args {
         let past = PastVersion::open(&workspace, &target, &self.revision)?;
         let Some(scalar) = past.value(&self.key)? else {
             let known = workspace.document(&target)?;
-            let is_there = known.tree().find(&values::parse_path(&self.key, known.tree())?).is_some();
+            let is_there = known
+                .tree()
+                .find(&values::parse_path(&self.key, known.tree())?)
+                .is_some();
             let failure = past.lacks(&self.key);
-            return Err(if is_there { failure.hint(self.unset()) } else { failure });
+            return Err(if is_there {
+                failure.hint(self.unset())
+            } else {
+                failure
+            });
         };
-        let names =
-            if target.env.is_some() { AllowedNames::of(&workspace)? } else { AllowedNames::default() };
+        let names = if target.env.is_some() {
+            AllowedNames::of(&workspace)?
+        } else {
+            AllowedNames::default()
+        };
         let changed = values::update(&workspace, &target, self.dry_run, &mut |opened: &Opened| {
             let (clear, path) = values::locate(&self.key, &opened.clear)?;
             if target.env.is_some() {
                 values::check_managed_value(&target, &path, &scalar, &names)?;
             }
-            Ok(sealing(&opened.key, |context| clear.set(&path, scalar.clone(), false, context))?)
+            Ok(sealing(&opened.key, |context| {
+                clear.set(&path, scalar.clone(), false, context)
+            })?)
         })?;
         if !self.dry_run {
             empty::settle(ui, &workspace, &target, &[])?;
@@ -66,9 +79,20 @@ impl Args {
 
     /// The command for who wants the key gone.
     fn unset(&self) -> String {
-        let env = self.which.env.as_ref().map(|env| format!(" -e {}", quoted(env)));
-        let file = self.which.file.as_ref().map(|file| format!(" -f {}", quoted(&file.to_string_lossy())));
+        let env = self
+            .which
+            .env
+            .as_ref()
+            .map(|env| format!(" -e {}", quoted(env)));
+        let file = self
+            .which
+            .file
+            .as_ref()
+            .map(|file| format!(" -f {}", quoted(&file.to_string_lossy())));
         let which = env.or(file).unwrap_or_default();
-        format!("to remove it: stax secrets unset {}{which}", quoted(&self.key))
+        format!(
+            "to remove it: stax secrets unset {}{which}",
+            quoted(&self.key)
+        )
     }
 }

@@ -13,8 +13,8 @@ use crate::workspace::wrap::DataKeyChange;
 
 /// New data keys, same values
 ///
-/// Every file of the only rule, and those of no rule, which keep their readers; with several rules name files or a
-/// rule, or say --all.
+/// Every file of the only rule, and those of no rule, which keep their readers; with several rules
+/// name files or a rule, or say --all.
 #[derive(clap::Args)]
 pub struct Args {
     /// Any SOPS files of the work tree
@@ -33,13 +33,23 @@ impl Args {
     }
 
     fn attempt(&self, ui: &Ui) -> Result<Option<ExitCode>, Failure> {
-        let typed: Vec<&Path> = self.files.iter().map(PathBuf::as_path).chain(self.scope.files()).collect();
+        let typed: Vec<&Path> = self
+            .files
+            .iter()
+            .map(PathBuf::as_path)
+            .chain(self.scope.files())
+            .collect();
         let people = People::without_policy(ui, &typed, self.dry_run)?;
         unless_outdated(&people.workspace, self.rotate(ui, &people, &typed))
     }
 
     /// `None`: somebody else wrote first.
-    fn rotate(&self, ui: &Ui, people: &People, typed: &[&Path]) -> Result<Option<ExitCode>, Failure> {
+    fn rotate(
+        &self,
+        ui: &Ui,
+        people: &People,
+        typed: &[&Path],
+    ) -> Result<Option<ExitCode>, Failure> {
         let chosen = self.chosen(people)?;
         if chosen.is_empty() && people.inventory.rules().next().is_none() {
             People::open(typed)?;
@@ -55,12 +65,19 @@ impl Args {
                         file.target.path,
                         people.name(missing)
                     ))
-                    .hint(format!("stax secrets updatekeys {}", shell_words::quote(&file.target.path))));
+                    .hint(format!(
+                        "stax secrets updatekeys {}",
+                        shell_words::quote(&file.target.path)
+                    )));
                 }
             }
             files.push((file, people.readers(rule, file, None, None)));
         }
-        let rules: Vec<RuleAt> = if self.files.is_empty() { self.rules(people)? } else { Vec::new() };
+        let rules: Vec<RuleAt> = if self.files.is_empty() {
+            self.rules(people)?
+        } else {
+            Vec::new()
+        };
         let planned = people.plan(&rules, &files, DataKeyChange::New)?;
         let writes: Vec<_> = planned.iter().map(|file| file.write.clone()).collect();
         if !self.dry_run && !people.workspace.save_unless_changed(&writes)? {
@@ -87,7 +104,9 @@ impl Args {
 
     fn rules(&self, people: &People) -> Result<Vec<RuleAt>, Failure> {
         if self.scope.is_named() {
-            let target = people.workspace.target(self.scope.env.as_deref(), self.scope.file.as_deref())?;
+            let target = people
+                .workspace
+                .target(self.scope.env.as_deref(), self.scope.file.as_deref())?;
             return Ok(people.rule_of(&target.path)?.into_iter().collect());
         }
         people.rules(&self.scope, &people.governing())
@@ -103,15 +122,22 @@ impl Args {
             })
         };
         if !self.files.is_empty() {
-            return self.files.iter().map(|file| one(people.workspace.relative(file)?)).collect();
+            return self
+                .files
+                .iter()
+                .map(|file| one(people.workspace.relative(file)?))
+                .collect();
         }
         let rules = self.rules(people)?;
         if self.scope.is_named() && rules.is_empty() {
-            let target = people.workspace.target(self.scope.env.as_deref(), self.scope.file.as_deref())?;
+            let target = people
+                .workspace
+                .target(self.scope.env.as_deref(), self.scope.file.as_deref())?;
             return Ok(vec![one(target.path)?]);
         }
         let is_loose = |file: &SecretFile| file.rule.is_none() && !self.scope.is_named();
-        let is_chosen = |file: &&SecretFile| file.rule.map_or(is_loose(file), |at| rules.contains(&at));
+        let is_chosen =
+            |file: &&SecretFile| file.rule.map_or(is_loose(file), |at| rules.contains(&at));
         Ok(people.inventory.files.iter().filter(is_chosen).collect())
     }
 }

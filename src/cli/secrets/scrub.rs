@@ -24,15 +24,17 @@ use crate::workspace::{Caller, Workspace};
 
 /// Remove from git's object store what a refused commit left there in clear
 ///
-/// `git add` keeps every version of a file as an object, also where the commit is refused later. Looked at are the
-/// loose blobs that nothing reaches: no reference, no reflog, no stash, no index of any work tree. Removed are
-/// those that hold a value in clear of a SOPS document, a file in clear with the keys of a SOPS file of today, the
-/// text of a diff, a secret key of age, or, where a key opens silently, a value of today. Every other object stays.
+/// `git add` keeps every version of a file as an object, also where the commit is refused later.
+/// Looked at are the loose blobs that nothing reaches: no reference, no reflog, no stash, no index
+/// of any work tree. Removed are those that hold a value in clear of a SOPS document, a file in
+/// clear with the keys of a SOPS file of today, the text of a diff, a secret key of age, or, where
+/// a key opens silently, a value of today. Every other object stays.
 ///
-/// What a reflog, a stash or ORIG_HEAD reaches stays too: `git reflog expire --expire=now --all` and
-/// `git update-ref -d ORIG_HEAD` give up the first and the last. An object in a pack goes with `git gc --prune=now`.
-/// Where another clone borrows the objects of this one (`git clone --shared`, `--reference`), nobody here knows what
-/// it reaches. A copy that was pushed is public: replace the value.
+/// What a reflog, a stash or ORIG_HEAD reaches stays too: `git reflog expire --expire=now --all`
+/// and `git update-ref -d ORIG_HEAD` give up the first and the last. An object in a pack goes with
+/// `git gc --prune=now`. Where another clone borrows the objects of this one (`git clone --shared`,
+/// `--reference`), nobody here knows what it reaches. A copy that was pushed is public: replace the
+/// value.
 #[derive(clap::Args)]
 pub struct Args {
     /// Only name them
@@ -75,14 +77,19 @@ impl Args {
             }
         }
         if removed < clear {
-            ui.note(format!("{} stored again, reached or gone meanwhile", count(clear - removed, "blob")));
+            ui.note(format!(
+                "{} stored again, reached or gone meanwhile",
+                count(clear - removed, "blob")
+            ));
         }
         if removed > 0 || clear == 0 {
             self.close(ui, removed, unreachable.len());
         }
         if let Some(first) = unsure.first() {
             let (number, first) = (count(unsure.len(), "blob"), first.short());
-            ui.note(format!("{number} may be a damaged SOPS document and stays: git cat-file blob {first}"));
+            ui.note(format!(
+                "{number} may be a damaged SOPS document and stays: git cat-file blob {first}"
+            ));
         }
         known.tell_limits(ui, repo, unread);
         Ok(ExitCode::SUCCESS)
@@ -110,10 +117,15 @@ impl Args {
 
 /// A command at work has stored what no index names yet.
 fn refuse_beside_git(repo: &Repo) -> Result<(), Failure> {
-    let Some(lock) = repo.index_lock() else { return Ok(()) };
-    Err(Failure::usage(format!("another git command is at work here: {}", lock.display()))
-        .hint("let it end, then again: stax secrets scrub")
-        .hint("where none is, it died: remove that file"))
+    let Some(lock) = repo.index_lock() else {
+        return Ok(());
+    };
+    Err(Failure::usage(format!(
+        "another git command is at work here: {}",
+        lock.display()
+    ))
+    .hint("let it end, then again: stax secrets scrub")
+    .hint("where none is, it died: remove that file"))
 }
 
 /// What became of one blob.
@@ -138,36 +150,50 @@ struct ComparedWith {
 impl ComparedWith {
     fn read(workspace: &Workspace) -> Result<Self, Failure> {
         let values = workspace.values_of_index(ALL)?;
-        let shapes = workspace.secret_files()?.into_iter().filter_map(DocumentShape::of).collect();
-        Ok(Self { shapes, guard: workspace.guard(&values)?, locked: values.locked.len() })
+        let shapes = workspace
+            .secret_files()?
+            .into_iter()
+            .filter_map(DocumentShape::of)
+            .collect();
+        Ok(Self {
+            shapes,
+            guard: workspace.guard(&values)?,
+            locked: values.locked.len(),
+        })
     }
 
     /// What was not looked at, so that nobody takes silence for an answer.
     fn tell_limits(&self, ui: &Ui, repo: &Repo, unread: usize) {
         if self.locked > 0 {
             let files = count(self.locked, "SOPS file");
-            ui.note(format!("no key here opens {files}, so their values were not looked for"));
+            ui.note(format!(
+                "no key here opens {files}, so their values were not looked for"
+            ));
         }
         if unread > 0 {
             ui.note(format!("{} too large to look at", count(unread, "blob")));
         }
         if repo.has_cruft_pack() {
-            ui.note("git has packed objects that it does not reach, and those stay: git gc --prune=now");
+            ui.note(
+                "git has packed objects that it does not reach, and those stay: git gc --prune=now",
+            );
         }
     }
 
     /// The document of which a text in clear has every encrypted key, and no key that it has not.
     fn shape_of(&self, text: &str) -> Option<&DocumentShape> {
-        let used =
-            Format::ALL.into_iter().filter(|format| self.shapes.iter().any(|shape| shape.format == *format));
-        used.filter_map(|format| Some((format, keys(&format.parse(text).ok()?)))).find_map(
-            |(format, keys)| {
+        let used = Format::ALL
+            .into_iter()
+            .filter(|format| self.shapes.iter().any(|shape| shape.format == *format));
+        used.filter_map(|format| Some((format, keys(&format.parse(text).ok()?))))
+            .find_map(|(format, keys)| {
                 let fits = |shape: &&DocumentShape| {
-                    shape.format == format && shape.encrypted.is_subset(&keys) && keys.is_subset(&shape.all)
+                    shape.format == format
+                        && shape.encrypted.is_subset(&keys)
+                        && keys.is_subset(&shape.all)
                 };
                 self.shapes.iter().find(fits)
-            },
-        )
+            })
     }
 
     fn judge(&self, repo: &Repo, id: ObjectId) -> Result<BlobVerdict, Failure> {
@@ -198,7 +224,9 @@ impl ComparedWith {
         if sniff(bytes).secret_key.is_some() {
             return Some("the secret key of a reader".to_owned());
         }
-        let text = std::str::from_utf8(bytes).ok().filter(|_| !looks_sealed(bytes));
+        let text = std::str::from_utf8(bytes)
+            .ok()
+            .filter(|_| !looks_sealed(bytes));
         if text.is_some_and(is_shown) {
             return Some("what a diff showed".to_owned());
         }
@@ -223,7 +251,12 @@ impl DocumentShape {
     fn of((path, document): (String, Document)) -> Option<Self> {
         let encrypted: BTreeSet<Path> = secret_paths(&document).into_iter().collect();
         let is_keyed = !document.format().is_whole() && !encrypted.is_empty();
-        is_keyed.then(|| Self { path, format: document.format(), all: keys(document.tree()), encrypted })
+        is_keyed.then(|| Self {
+            path,
+            format: document.format(),
+            all: keys(document.tree()),
+            encrypted,
+        })
     }
 }
 

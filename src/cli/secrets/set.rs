@@ -18,8 +18,8 @@ use crate::workspace::{Opened, Target, random, sealing};
 /// Set one value, from a hidden prompt, stdin or a file
 ///
 /// A value never stands in argv. The prompt takes one line; from stdin exactly one final newline is
-/// dropped; --from-file takes the bytes as they are. An empty value needs --empty. An existing value
-/// keeps its type, a new one is a string. --type json takes a map or a list as well.
+/// dropped; --from-file takes the bytes as they are. An empty value needs --empty. An existing
+/// value keeps its type, a new one is a string. --type json takes a map or a list as well.
 #[derive(clap::Args)]
 pub struct Args {
     /// A key, or a path into nested values: a.b, ["a"]["b"], or a name that `list` prints
@@ -51,12 +51,17 @@ pub struct Args {
 impl Args {
     pub fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
         if !self.value.is_empty() || self.key.contains('=') {
-            return Err(Failure::usage("a value never stands in argv, where every process can read it")
-                .hint("type it at the prompt, or pipe it: … | stax secrets set KEY"));
+            return Err(Failure::usage(
+                "a value never stands in argv, where every process can read it",
+            )
+            .hint("type it at the prompt, or pipe it: … | stax secrets set KEY"));
         }
         let (workspace, target) = self.which.open_to_write(ui, self.dry_run)?;
-        let names =
-            if target.env.is_some() { AllowedNames::of(&workspace)? } else { AllowedNames::default() };
+        let names = if target.env.is_some() {
+            AllowedNames::of(&workspace)?
+        } else {
+            AllowedNames::default()
+        };
         if target.env.is_some() {
             // before the prompt: a name that cannot be stored needs no value
             let path = values::parse_path(&self.key, workspace.document(&target)?.tree())?;
@@ -67,10 +72,18 @@ impl Args {
         let changed = values::update(&workspace, &target, self.dry_run, &mut |opened: &Opened| {
             let (clear, path) = values::locate(&self.key, &opened.clear)?;
             let entry = clear.tree().find(&path);
-            let existing = entry.and_then(|entry| entry.node.leaf()).map(|leaf| &leaf.scalar);
+            let existing = entry
+                .and_then(|entry| entry.node.leaf())
+                .map(|leaf| &leaf.scalar);
             let format = clear.document().format();
-            let kind = self.kind.unwrap_or_else(|| values::default_type(format, existing));
-            let news = if entry.is_none() { "new key" } else { "changed" };
+            let kind = self
+                .kind
+                .unwrap_or_else(|| values::default_type(format, existing));
+            let news = if entry.is_none() {
+                "new key"
+            } else {
+                "changed"
+            };
             key = path.to_string();
             if let Some(node) = container(kind, &path, &bytes)? {
                 check_container(&target, &path)?;
@@ -80,22 +93,33 @@ impl Args {
                 })?);
             }
             let is_whole = format.is_whole();
-            let scalar = if is_whole { Scalar::Str(bytes.clone()) } else { kind.read(&path, &bytes)? };
+            let scalar = if is_whole {
+                Scalar::Str(bytes.clone())
+            } else {
+                kind.read(&path, &bytes)?
+            };
             if target.env.is_some() {
                 values::check_managed_value(&target, &path, &scalar, &names)?;
             }
             what = format!("{path} ({news}, {})", values::shape(&scalar));
-            Ok(sealing(&opened.key, |context| clear.set(&path, scalar, self.clear, context))?)
+            Ok(sealing(&opened.key, |context| {
+                clear.set(&path, scalar, self.clear, context)
+            })?)
         })?;
         match (changed, self.dry_run) {
             (true, true) => ui.note(format!("would set {what} in {}", target.path)),
             (true, false) => ui.note(format!("{}: set {what}", target.path)),
-            (false, _) => {
-                ui.note(format!("{}: {} has this value already; nothing changed", target.path, self.key))
-            }
+            (false, _) => ui.note(format!(
+                "{}: {} has this value already; nothing changed",
+                target.path, self.key
+            )),
         }
         if !self.dry_run {
-            let set_empty = if bytes.is_empty() { vec![key] } else { Vec::new() };
+            let set_empty = if bytes.is_empty() {
+                vec![key]
+            } else {
+                Vec::new()
+            };
             empty::settle(ui, &workspace, &target, &set_empty)?;
         }
         Ok(ExitCode::SUCCESS)
@@ -112,11 +136,16 @@ impl Args {
             Some(path) => std::fs::read(path)
                 .map(Zeroizing::new)
                 .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?,
-            None => ui.read_value(&self.key).map_err(|failure| failure.hint(self.other_ways()))?,
+            None => ui
+                .read_value(&self.key)
+                .map_err(|failure| failure.hint(self.other_ways()))?,
         };
         // Enter at the prompt, or a pipe from a program that failed, of which a shell says nothing
         if bytes.is_empty() {
-            let empty = Failure::usage(format!("the value of `{}` is empty; nothing was changed", self.key));
+            let empty = Failure::usage(format!(
+                "the value of `{}` is empty; nothing was changed",
+                self.key
+            ));
             return Err(empty.hint(format!("if that is meant: {} --empty", self.typed())));
         }
         Ok(bytes)
@@ -129,9 +158,16 @@ impl Args {
 
     /// The command as it was typed, less the value.
     fn typed(&self) -> String {
-        let kind = self.kind.map(|kind| format!(" --type {}", kind.name())).unwrap_or_default();
+        let kind = self
+            .kind
+            .map(|kind| format!(" --type {}", kind.name()))
+            .unwrap_or_default();
         let clear = if self.clear { " --clear" } else { "" };
-        format!("stax secrets set {}{}{kind}{clear}", shell_words::quote(&self.key), self.which.typed())
+        format!(
+            "stax secrets set {}{}{kind}{clear}",
+            shell_words::quote(&self.key),
+            self.which.typed()
+        )
     }
 }
 
@@ -141,7 +177,8 @@ fn container(kind: Type, path: &Path, bytes: &[u8]) -> Result<Option<Node>, Fail
         return Ok(None);
     }
     let text = std::str::from_utf8(bytes);
-    let text = text.map_err(|_| Failure::usage(format!("`{path}`: the value is not UTF-8 text")))?;
+    let text =
+        text.map_err(|_| Failure::usage(format!("`{path}`: the value is not UTF-8 text")))?;
     Ok(Some(values::read_json(path, text)?).filter(|node| node.leaf().is_none()))
 }
 
@@ -149,7 +186,10 @@ fn check_container(target: &Target, path: &Path) -> Result<(), Failure> {
     if target.env.is_none() {
         return Ok(());
     }
-    Err(Failure::usage(format!("{}: `{path}`: a bound file is flat, without maps and lists", target.path)))
+    Err(Failure::usage(format!(
+        "{}: `{path}`: a bound file is flat, without maps and lists",
+        target.path
+    )))
 }
 
 /// Letters and digits, each as likely as the others.

@@ -73,7 +73,8 @@ struct StatusReport {
     /// The program that `git diff` runs for every file instead of a driver.
     external_diff: Option<String>,
     has_guard: bool,
-    /// Secret files that are not bound, without the drivers' attributes, and how many secret files there are.
+    /// Secret files that are not bound, without the drivers' attributes, and how many secret files
+    /// there are.
     unmarked: (usize, usize),
     /// Bound files that it does not see, and why.
     unguarded: Vec<(String, Option<SwitchedOff>)>,
@@ -90,14 +91,23 @@ struct StatusReport {
 
 /// The SOPS files of the work tree, for all that is told of them here.
 fn look(workspace: &Workspace) -> Result<Inventory, String> {
-    let tree = workspace.tree(TreeSource::WorkTree).map_err(|error| error.to_string())?;
-    tree.inventory(Extent { is_whole: true, ..Extent::default() }).map_err(|error| error.to_string())
+    let tree = workspace
+        .tree(TreeSource::WorkTree)
+        .map_err(|error| error.to_string())?;
+    tree.inventory(Extent {
+        is_whole: true,
+        ..Extent::default()
+    })
+    .map_err(|error| error.to_string())
 }
 
 /// Where nothing is bound: how many secret files the drivers do not get, and how many there are.
 fn unmarked(repo: &Repo, inventory: &Inventory) -> Result<(usize, usize), Failure> {
     let paths = inventory.files.iter().map(|file| file.target.path.clone());
-    Ok((install::unmarked::among(repo, paths)?.len(), inventory.files.len()))
+    Ok((
+        install::unmarked::among(repo, paths)?.len(),
+        inventory.files.len(),
+    ))
 }
 
 /// git-config(1), `diff.external`: the variable wins.
@@ -125,10 +135,18 @@ impl Args {
 impl StatusReport {
     fn of(workspace: &Workspace, versions: bool) -> Result<Self, Failure> {
         let identity = workspace.keyring.first_source();
-        let broken = if identity.is_some() { Vec::new() } else { workspace.keyring.survey() };
+        let broken = if identity.is_some() {
+            Vec::new()
+        } else {
+            workspace.keyring.survey()
+        };
         let bound = match workspace.vault() {
             Ok(vault) => Ok(vault.map(|vault| {
-                vault.files.into_iter().map(|file| Bound::of(workspace, file.path, file.env)).collect()
+                vault
+                    .files
+                    .into_iter()
+                    .map(|file| Bound::of(workspace, file.path, file.env))
+                    .collect()
             })),
             Err(error) => Err(error.to_string()),
         };
@@ -140,10 +158,14 @@ impl StatusReport {
         let unbound = inventory.map(|inventory| unbound::of(&inventory, &workspace.holders()));
         let (has_driver, has_merge_driver, hooks) = install::state(workspace.repo()?)?;
         let files = bound.iter().flatten().flatten();
-        let unguarded = unguarded(workspace.repo()?, files.map(|file: &Bound| file.path.as_str()))?;
+        let unguarded = unguarded(
+            workspace.repo()?,
+            files.map(|file: &Bound| file.path.as_str()),
+        )?;
         Ok(Self {
             sops: real_sops(versions),
-            identity: identity.map(|(source, keys)| (source, keys.iter().map(ToString::to_string).collect())),
+            identity: identity
+                .map(|(source, keys)| (source, keys.iter().map(ToString::to_string).collect())),
             broken,
             open_files: workspace.keyring.open_files(),
             places: places(workspace),
@@ -169,7 +191,10 @@ impl StatusReport {
     fn print(&self, ui: &Ui) {
         let sops = match &self.sops {
             Some((path, version)) => {
-                let version = version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
+                let version = version
+                    .as_ref()
+                    .map(|version| format!(" {version}"))
+                    .unwrap_or_default();
                 format!("; {path}{version} (not needed)")
             }
             None => String::new(),
@@ -182,7 +207,9 @@ impl StatusReport {
             }
             None => ui.mark("✗", format!("Identity source: none in {}", self.places)),
         }
-        self.open_files.iter().for_each(|open| ui.mark_line("!", open.to_string()));
+        self.open_files
+            .iter()
+            .for_each(|open| ui.mark_line("!", open.to_string()));
         for Tried { source, outcome } in &self.broken {
             if let Err(error) = outcome {
                 ui.line(format!("  • {source} {error}"));
@@ -191,16 +218,24 @@ impl StatusReport {
         match &self.bound {
             Ok(Some(files)) => {
                 ui.mark("✓", format!("Canonical source: git ({VAULT})"));
-                files.iter().for_each(|file| ui.line(format!("  • {}", file.text())));
+                files
+                    .iter()
+                    .for_each(|file| ui.line(format!("  • {}", file.text())));
             }
-            Ok(None) => ui.mark("✗", format!("Canonical source: no {VAULT}, so no environment is bound")),
+            Ok(None) => ui.mark(
+                "✗",
+                format!("Canonical source: no {VAULT}, so no environment is bound"),
+            ),
             Err(error) => ui.mark("✗", format!("Canonical source: {error}")),
         }
         match &self.unbound {
             Ok(files) => unbound::print(ui, files),
             // the bindings cannot be read, and the line above says so
             Err(_) if self.bound.is_err() => {}
-            Err(error) => ui.mark("✗", format!("other SOPS files: nobody could look for them: {error}")),
+            Err(error) => ui.mark(
+                "✗",
+                format!("other SOPS files: nobody could look for them: {error}"),
+            ),
         }
         match &self.interrupted {
             Ok(None) => {}
@@ -208,12 +243,15 @@ impl StatusReport {
                 let (what, then) = (interrupted::text(found), interrupted::outcome(found));
                 ui.mark_line("✗", format!("Interrupted: {what}; {then}"));
             }
-            Err(error) => {
-                ui.mark_line("✗", format!("Interrupted: whether a command was cut off is unknown: {error}"))
-            }
+            Err(error) => ui.mark_line(
+                "✗",
+                format!("Interrupted: whether a command was cut off is unknown: {error}"),
+            ),
         }
         self.print_git(ui);
-        self.conflicts.iter().for_each(|conflict| ui.mark_line("✗", conflict));
+        self.conflicts
+            .iter()
+            .for_each(|conflict| ui.mark_line("✗", conflict));
         self.print_verdict(ui);
         ui.next(&self.next());
     }
@@ -231,29 +269,50 @@ impl StatusReport {
     fn print_git(&self, ui: &Ui) {
         let (driver, diff) = match (self.has_driver, self.has_merge_driver) {
             (true, true) => ("diff and merge drivers", ""),
-            (true, false) => ("diff driver, no merge driver", "; `git merge` leaves a wrong MAC"),
+            (true, false) => (
+                "diff driver, no merge driver",
+                "; `git merge` leaves a wrong MAC",
+            ),
             (false, _) => ("no drivers", "; `git diff` shows ciphertext"),
         };
         let guard = if self.has_guard { ", guard" } else { "" };
         let (hooks, unchecked) = (hooks_text(&self.hooks), self.hooks.gaps());
-        let gap = if unchecked.is_empty() { String::new() } else { format!("; {}", unchecked.join(", ")) };
-        let mark = if diff.is_empty() && gap.is_empty() { "✓" } else { "✗" };
-        ui.mark(mark, format!("git: {driver}{guard}, {hooks} in this clone{diff}{gap}"));
+        let gap = if unchecked.is_empty() {
+            String::new()
+        } else {
+            format!("; {}", unchecked.join(", "))
+        };
+        let mark = if diff.is_empty() && gap.is_empty() {
+            "✓"
+        } else {
+            "✗"
+        };
+        ui.mark(
+            mark,
+            format!("git: {driver}{guard}, {hooks} in this clone{diff}{gap}"),
+        );
         if let (true, Some(program)) = (self.has_driver, &self.external_diff) {
-            let line =
-                format!("diff: {program} is shown instead of the driver; with it: git diff --no-ext-diff");
+            let line = format!(
+                "diff: {program} is shown instead of the driver; with it: git diff --no-ext-diff"
+            );
             ui.mark_line("✗", line);
         }
         if let Some(text) = self.versions.text() {
             ui.mark("✗", format!("git: {text}"));
         }
         if let Some(path) = &self.stranger {
-            ui.mark("✗", format!("PATH: {path} is another program; git calls this stax by its whole path"));
+            ui.mark(
+                "✗",
+                format!("PATH: {path} is another program; git calls this stax by its whole path"),
+            );
         }
         if let Err(error) = &self.unheard {
             ui.mark_line("✗", format!("what you allow here is not known: {error}"));
         }
-        self.unheard.iter().flatten().for_each(|line| ui.mark_line("✗", line.to_string()));
+        self.unheard
+            .iter()
+            .flatten()
+            .for_each(|line| ui.mark_line("✗", line.to_string()));
         for (path, cause) in &self.unguarded {
             let end = cause.as_ref().map_or_else(
                 || "; stax secrets install --guard".to_owned(),
@@ -262,21 +321,34 @@ impl StatusReport {
             ui.mark_line("✗", format!("guard: it does not see {path}{end}"));
         }
         if let (true, (found @ 1.., all)) = (self.has_driver, self.unmarked) {
-            ui.mark("✗", format!(".gitattributes: {}", install::unmarked::said(found, all)));
+            ui.mark(
+                "✗",
+                format!(".gitattributes: {}", install::unmarked::said(found, all)),
+            );
         }
         for file in self.files().iter().filter(|file| !file.has_attribute) {
-            ui.mark("✗", format!(".gitattributes does not give diff=stax to {}", file.path));
+            ui.mark(
+                "✗",
+                format!(".gitattributes does not give diff=stax to {}", file.path),
+            );
         }
     }
 
     fn files(&self) -> &[Bound] {
-        self.bound.as_ref().ok().and_then(Option::as_deref).unwrap_or_default()
+        self.bound
+            .as_ref()
+            .ok()
+            .and_then(Option::as_deref)
+            .unwrap_or_default()
     }
 
     fn next(&self) -> Vec<String> {
         let mut next = Vec::new();
         if matches!(self.interrupted, Ok(Some(_))) {
-            next.push(format!("{}     # finishes what was cut off", interrupted::FINISH));
+            next.push(format!(
+                "{}     # finishes what was cut off",
+                interrupted::FINISH
+            ));
         }
         if matches!(self.bound, Ok(None)) {
             next.push("stax secrets init --env production".to_owned());
@@ -284,7 +356,11 @@ impl StatusReport {
         if !self.has_driver
             || !self.has_merge_driver
             || self.versions.is_older()
-            || self.hooks.found.iter().any(|(_, hook)| hook.is_for_install())
+            || self
+                .hooks
+                .found
+                .iter()
+                .any(|(_, hook)| hook.is_for_install())
         {
             next.push("stax secrets install     # drivers and hooks".to_owned());
         }
@@ -292,22 +368,44 @@ impl StatusReport {
             next.push("stax secrets install     # prints the lines for .gitattributes".to_owned());
         }
         if !self.hooks.foreign().is_empty() {
-            next.push("stax secrets install     # prints what to add to the hooks of others".to_owned());
+            next.push(
+                "stax secrets install     # prints what to add to the hooks of others".to_owned(),
+            );
         }
         next.dedup_by_key(|line| line.split('#').next().map(str::to_owned));
-        if self.verdict.as_ref().is_ok_and(|verdict| !matches!(verdict.line().0, "✓")) {
+        if self
+            .verdict
+            .as_ref()
+            .is_ok_and(|verdict| !matches!(verdict.line().0, "✓"))
+        {
             next.push("stax secrets verify".to_owned());
         }
-        let reader =
-            |file: &Bound| file.content.as_ref().ok().and_then(|(_, readers)| readers.first().cloned());
+        let reader = |file: &Bound| {
+            file.content
+                .as_ref()
+                .ok()
+                .and_then(|(_, readers)| readers.first().cloned())
+        };
         let Some((_, keys)) = &self.identity else {
-            let reader = self.files().iter().find_map(reader).unwrap_or_else(|| "a reader".to_owned());
-            let make = format!("stax secrets keygen      # then send the age1… line it prints to {reader}");
+            let reader = self
+                .files()
+                .iter()
+                .find_map(reader)
+                .unwrap_or_else(|| "a reader".to_owned());
+            let make = format!(
+                "stax secrets keygen      # then send the age1… line it prints to {reader}"
+            );
             next.push(mend_source(&self.broken).unwrap_or(make));
             return next;
         };
-        for file in self.files().iter().filter(|file| file.content.is_ok() && !file.is_open) {
-            let (Some(reader), Some(key)) = (reader(file), keys.first()) else { continue };
+        for file in self
+            .files()
+            .iter()
+            .filter(|file| file.content.is_ok() && !file.is_open)
+        {
+            let (Some(reader), Some(key)) = (reader(file), keys.first()) else {
+                continue;
+            };
             next.push(format!(
                 "ask {reader} to run: stax secrets add-recipient {key} --name … --role … -e {}",
                 file.env
@@ -326,7 +424,10 @@ impl StatusReport {
             .collect();
         // null where nobody could look
         let unheard: Option<Vec<Value>> = self.unheard.as_ref().ok().map(|lines| {
-            lines.iter().map(|line| json!({"setting": line.setting(), "command": line.command()})).collect()
+            lines
+                .iter()
+                .map(|line| json!({"setting": line.setting(), "command": line.command()}))
+                .collect()
         });
         let unguarded: Vec<&String> = self.unguarded.iter().map(|(path, _)| path).collect();
         json!({
@@ -357,16 +458,27 @@ impl StatusReport {
 
 impl Bound {
     fn of(workspace: &Workspace, path: String, env: String) -> Self {
-        let target = Target { path, env: Some(env.clone()) };
+        let target = Target {
+            path,
+            env: Some(env.clone()),
+        };
         let document = workspace.document(&target);
-        let is_open = document.as_ref().is_ok_and(|document| workspace.unlock(&target, document).is_ok());
+        let is_open = document
+            .as_ref()
+            .is_ok_and(|document| workspace.unlock(&target, document).is_ok());
         let content = match &document {
             Ok(document) => Ok((document.tree().leaves().len(), workspace.names(document))),
             Err(error) => Err(error.to_string()),
         };
         let gets_driver = |repo| Repo::is_for_stax(repo, &target.path, "diff").unwrap_or(false);
         let has_attribute = workspace.repo().is_ok_and(gets_driver);
-        Self { path: target.path, env, content, is_open, has_attribute }
+        Self {
+            path: target.path,
+            env,
+            content,
+            is_open,
+            has_attribute,
+        }
     }
 
     fn text(&self) -> String {
@@ -391,10 +503,19 @@ impl Bound {
 fn conflicts(workspace: &Workspace) -> Result<Vec<String>, Failure> {
     let mut told = Vec::new();
     for (path, _) in resolve::state::files(workspace)? {
-        let text = workspace.read_text(&path).ok().flatten().unwrap_or_default();
-        told.push(resolve::whose::conflict(workspace.repo()?, &path, &text).unwrap_or_else(|| {
-            format!("{path} is in conflict, until: stax secrets resolve {}", shell_words::quote(&path))
-        }));
+        let text = workspace
+            .read_text(&path)
+            .ok()
+            .flatten()
+            .unwrap_or_default();
+        told.push(
+            resolve::whose::conflict(workspace.repo()?, &path, &text).unwrap_or_else(|| {
+                format!(
+                    "{path} is in conflict, until: stax secrets resolve {}",
+                    shell_words::quote(&path)
+                )
+            }),
+        );
     }
     Ok(told)
 }
@@ -435,7 +556,12 @@ fn hooks_text(hooks: &Hooks) -> String {
             parts.push(format!("{what} {names}"));
         }
     }
-    parts.extend(hooks.foreign().iter().map(|path| format!("{} does not call stax", path.display())));
+    parts.extend(
+        hooks
+            .foreign()
+            .iter()
+            .map(|path| format!("{} does not call stax", path.display())),
+    );
     parts.join(", ")
 }
 
@@ -448,12 +574,20 @@ fn source_text(source: &SourceName) -> String {
 }
 
 fn places(workspace: &Workspace) -> String {
-    let mut places =
-        vec!["SOPS_AGE_KEY".to_owned(), "SOPS_AGE_KEY_FILE".to_owned(), "SOPS_AGE_KEY_CMD".to_owned()];
+    let mut places = vec![
+        "SOPS_AGE_KEY".to_owned(),
+        "SOPS_AGE_KEY_FILE".to_owned(),
+        "SOPS_AGE_KEY_CMD".to_owned(),
+    ];
     if let Some(file) = workspace.keyring.standard_file() {
         let home = std::env::var_os("HOME");
-        let below = home.as_deref().and_then(|home| file.strip_prefix(Path::new(home)).ok());
-        places.push(below.map_or_else(|| file.display().to_string(), |rest| format!("~/{}", rest.display())));
+        let below = home
+            .as_deref()
+            .and_then(|home| file.strip_prefix(Path::new(home)).ok());
+        places.push(below.map_or_else(
+            || file.display().to_string(),
+            |rest| format!("~/{}", rest.display()),
+        ));
     }
     places.join(", ")
 }
@@ -467,9 +601,19 @@ fn real_sops(versions: bool) -> Option<(String, Option<String>)> {
 
 fn version(program: &str) -> Option<String> {
     let argv = [program, "--version", "--disable-version-check"].map(str::to_owned);
-    let environment = process::ChildEnvironment { add: &[], remove: IDENTITY_VARIABLES };
+    let environment = process::ChildEnvironment {
+        add: &[],
+        remove: IDENTITY_VARIABLES,
+    };
     let output = process::run_command(&argv, Path::new("/"), environment, PATIENCE).ok();
     let output = output.filter(|output| output.status.success())?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    Some(text.lines().next()?.strip_prefix("sops ")?.split(' ').next()?.to_owned())
+    Some(
+        text.lines()
+            .next()?
+            .strip_prefix("sops ")?
+            .split(' ')
+            .next()?
+            .to_owned(),
+    )
 }

@@ -15,8 +15,8 @@ use crate::workspace::{Caller, Workspace};
 
 /// Take the drivers and hooks out of this clone again
 ///
-/// Hooks of others get back every byte. The secrets, the files of the repository and the `stax.*` settings
-/// stay; nothing is checked any more.
+/// Hooks of others get back every byte. The secrets, the files of the repository and the `stax.*`
+/// settings stay; nothing is checked any more.
 #[derive(clap::Args)]
 pub struct Args {
     /// What `install --global` wrote, and nothing of this clone
@@ -85,11 +85,16 @@ fn calls_in(path: &Path) -> Vec<String> {
     let text = std::fs::read(path).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let with = |words: &[&str]| -> Vec<String> {
-        let is =
-            |line: &str| !line.trim_start().starts_with('#') && words.iter().any(|word| line.contains(word));
+        let is = |line: &str| {
+            !line.trim_start().starts_with('#') && words.iter().any(|word| line.contains(word))
+        };
         let lines = text.lines().enumerate().filter(|(_, line)| is(line));
         lines.map(|(number, _)| (number + 1).to_string()).collect()
     };
     let calls = with(&["stax secrets verify", "stax git hook"]);
-    if calls.is_empty() { with(&["stax-verify"]) } else { calls }
+    if calls.is_empty() {
+        with(&["stax-verify"])
+    } else {
+        calls
+    }
 }

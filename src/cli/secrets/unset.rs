@@ -29,19 +29,35 @@ impl Args {
             let (clear, path) = values::locate(&self.key, &opened.clear)?;
             values::check_first(&self.key, &path, &clear)?;
             if clear.tree().find(&path).is_none() {
-                return if self.idempotent { Ok(None) } else { Err(self.which.lacks(&path)) };
+                return if self.idempotent {
+                    Ok(None)
+                } else {
+                    Err(self.which.lacks(&path))
+                };
             }
-            Ok(Some(sealing(&opened.key, |context| clear.unset(&path, context))?))
+            Ok(Some(sealing(&opened.key, |context| {
+                clear.unset(&path, context)
+            })?))
         })?;
         if !changed {
-            ui.note(format!("{}: there is no {}; nothing changed", target.path, self.key));
+            ui.note(format!(
+                "{}: there is no {}; nothing changed",
+                target.path, self.key
+            ));
             return Ok(ExitCode::SUCCESS);
         }
         if !self.dry_run {
             empty::settle(ui, &workspace, &target, &[])?;
         }
-        let verb = if self.dry_run { "would remove" } else { "removed" };
-        ui.note(format!("{}: {verb} {}; older versions in git still hold it", target.path, self.key));
+        let verb = if self.dry_run {
+            "would remove"
+        } else {
+            "removed"
+        };
+        ui.note(format!(
+            "{}: {verb} {}; older versions in git still hold it",
+            target.path, self.key
+        ));
         Ok(ExitCode::SUCCESS)
     }
 }

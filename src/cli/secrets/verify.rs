@@ -29,14 +29,15 @@ pub(in crate::cli) use verify::count;
 
 /// Check policy, recipients and plaintext; without a key, and with one more
 ///
-/// Judges the bound files and every SOPS file of the index. With a key at hand it also checks MACs and
-/// values, and says so. Exit codes: 0 no error, 1 errors found, 2 could not run.
+/// Judges the bound files and every SOPS file of the index. With a key at hand it also checks MACs
+/// and values, and says so. Exit codes: 0 no error, 1 errors found, 2 could not run.
 #[derive(clap::Args, Default)]
 pub struct Args {
     /// Only these files and folders
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// What the next commit would hold; errors only for what it changes, or for the PATHs that are named
+    /// What the next commit would hold; errors only for what it changes, or for the PATHs that are
+    /// named
     #[arg(long)]
     staged: bool,
     /// Every commit of A..B against its parents, and the tree at B; without a value what pre-commit
@@ -49,17 +50,19 @@ pub struct Args {
     /// Fail (1) where the clone holds too little history to tell who knew older data keys
     #[arg(long)]
     require_history: bool,
-    /// Fail too on warnings that an honest change gives as well: keys of services that open a file still (K05),
-    /// values that changed while a whole file was encrypted anew (C04)
+    /// Fail too on warnings that an honest change gives as well: keys of services that open a file
+    /// still (K05), values that changed while a whole file was encrypted anew (C04)
     #[arg(long)]
     strict: bool,
-    /// Fail (1) where there is nothing to verify, or where a file or a submodule with SOPS files was not looked into
+    /// Fail (1) where there is nothing to verify, or where a file or a submodule with SOPS files
+    /// was not looked into
     #[arg(long, conflicts_with = "staged")]
     require_files: bool,
     /// Let the exceptions of this revision count, instead of those of the base of the change
     ///
-    /// An exception in `.stax/vault.json` counts from the base on: of A..B that is A, of a push the default branch of
-    /// the remote as last fetched, of the next commit and of a tree what stands at HEAD.
+    /// An exception in `.stax/vault.json` counts from the base on: of A..B that is A, of a push the
+    /// default branch of the remote as last fetched, of the next commit and of a tree what stands
+    /// at HEAD.
     #[arg(long, value_name = "REV")]
     allow_from: Option<String>,
     /// Fail too where a former recipient could read a value that is still in use
@@ -92,7 +95,9 @@ impl Args {
         }
         // git names the index in the environment of every hook that checks one
         let in_hook = self.staged && std::env::var_os("GIT_INDEX_FILE").is_some();
-        let (report, notes) = self.report(ui).inspect_err(|failure| self.output().announce(failure, ui))?;
+        let (report, notes) = self
+            .report(ui)
+            .inspect_err(|failure| self.output().announce(failure, ui))?;
         output::show_as(&report, self.output(), in_hook, ui)?;
         say(ui, &notes);
         if !in_hook {
@@ -100,9 +105,16 @@ impl Args {
         }
         let is_unknown = self.require_history && report.is_partial;
         if self.with_key && report.is_unproven() {
-            return Err(Failure::new(Exit::No, "no MAC was checked: no file that a key opens authenticates"));
+            return Err(Failure::new(
+                Exit::No,
+                "no MAC was checked: no file that a key opens authenticates",
+            ));
         }
-        Ok(if report.errors() == 0 && !is_unknown { ExitCode::SUCCESS } else { Exit::No.into() })
+        Ok(if report.errors() == 0 && !is_unknown {
+            ExitCode::SUCCESS
+        } else {
+            Exit::No.into()
+        })
     }
 
     /// The report, and what is said behind it.
@@ -119,16 +131,21 @@ impl Args {
         if self.history {
             return Ok(Some("HEAD".into()));
         }
-        let Some(range) = &self.range else { return Ok(None) };
+        let Some(range) = &self.range else {
+            return Ok(None);
+        };
         if !range.is_empty() {
             return Ok(Some(range.clone()));
         }
         let tip = named("PRE_COMMIT_TO_REF").or_else(|| named("PRE_COMMIT_LOCAL_BRANCH"));
         match (named("PRE_COMMIT_FROM_REF"), tip) {
             (Some(from), Some(tip)) => Ok(Some(format!("{from}..{tip}"))),
-            // a branch whose first commit is new to the remote: prek says the end of it, pre-commit its name
+            // a branch whose first commit is new to the remote: prek says the end of it, pre-commit
+            // its name
             (None, Some(tip)) => Ok(Some(tip)),
-            _ => Err(Failure::usage("--range needs A..B, or PRE_COMMIT_FROM_REF and PRE_COMMIT_TO_REF")),
+            _ => Err(Failure::usage(
+                "--range needs A..B, or PRE_COMMIT_FROM_REF and PRE_COMMIT_TO_REF",
+            )),
         }
     }
 
@@ -142,10 +159,19 @@ impl Args {
         let against = match &remote {
             // of all of history the state at its end is judged
             _ if self.history => Against::State,
-            Some(remote) => Against::Remote(PushTarget { remote, branch: &branch, old: &old }),
+            Some(remote) => Against::Remote(PushTarget {
+                remote,
+                branch: &branch,
+                old: &old,
+            }),
             None => Against::Start,
         };
-        Ok(verify::range(&workspace, &span, &against, &self.options(Vec::new()))?)
+        Ok(verify::range(
+            &workspace,
+            &span,
+            &against,
+            &self.options(Vec::new()),
+        )?)
     }
 
     fn options(&self, scope: Vec<String>) -> Options {
@@ -165,11 +191,19 @@ impl Args {
     }
 
     fn output(&self) -> OutputFormat {
-        if self.json { OutputFormat::Json } else { self.format }
+        if self.json {
+            OutputFormat::Json
+        } else {
+            self.format
+        }
     }
 
     fn caller(&self) -> Caller {
-        if self.with_key { Caller::Person } else { Caller::Git }
+        if self.with_key {
+            Caller::Person
+        } else {
+            Caller::Git
+        }
     }
 
     fn work_tree(&self, ui: &Ui) -> Result<Report, Failure> {
@@ -190,15 +224,18 @@ impl Args {
 
     /// Whether somebody works in this clone, so that what it lacks is worth a word.
     fn is_for_a_person(&self) -> bool {
-        matches!(self.output(), OutputFormat::Text | OutputFormat::Json) && !is_ci(std::env::vars_os())
+        matches!(self.output(), OutputFormat::Text | OutputFormat::Json)
+            && !is_ci(std::env::vars_os())
     }
 
     fn scope(&self, workspace: &Workspace) -> Result<Vec<String>, Failure> {
         let relative = |path: &PathBuf| {
-            if path
-                .canonicalize()
-                .is_ok_and(|path| workspace.root().canonicalize().is_ok_and(|root| root == path))
-            {
+            if path.canonicalize().is_ok_and(|path| {
+                workspace
+                    .root()
+                    .canonicalize()
+                    .is_ok_and(|root| root == path)
+            }) {
                 return Ok(String::new());
             }
             Ok(workspace.relative(path)?)
@@ -223,20 +260,32 @@ fn named(name: &str) -> Option<String> {
 
 /// Notes that hold names of the repository.
 fn say(ui: &Ui, notes: &[String]) {
-    notes.iter().for_each(|note| ui.note(Escaped(note).to_string()));
+    notes
+        .iter()
+        .for_each(|note| ui.note(Escaped(note).to_string()));
 }
 
 /// Settings of this repository that its user may believe in.
 fn note_unheard(ui: &Ui) {
     let unheard = Workspace::open(None, Caller::Person).and_then(|workspace| workspace.unheard());
-    unheard.iter().flatten().for_each(|line| ui.note(line.to_string()));
+    unheard
+        .iter()
+        .flatten()
+        .for_each(|line| ui.note(line.to_string()));
 }
 
 /// What a hook runs: the commit that git is about to make, from the index that git names.
 pub(in crate::cli) fn staged_in_hook(ui: &Ui) -> Result<ExitCode, Failure> {
-    let args = Args { staged: true, ..Args::default() };
+    let args = Args {
+        staged: true,
+        ..Args::default()
+    };
     let (report, notes) = args.staged()?;
     output::refuse(&report, ui);
     say(ui, &notes);
-    Ok(if report.errors() == 0 { ExitCode::SUCCESS } else { Exit::No.into() })
+    Ok(if report.errors() == 0 {
+        ExitCode::SUCCESS
+    } else {
+        Exit::No.into()
+    })
 }

@@ -26,6 +26,8 @@ impl MaskKey {
             mac.update(&(part.len() as u64).to_be_bytes());
             mac.update(part);
         }
-        Some(base16ct::lower::encode_string(&mac.finalize().into_bytes()[..4]))
+        Some(base16ct::lower::encode_string(
+            &mac.finalize().into_bytes()[..4],
+        ))
     }
 }

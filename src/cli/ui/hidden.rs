@@ -3,7 +3,9 @@
 use std::io::{self, Write as _};
 use std::thread::JoinHandle;
 
-use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
+use rustix::termios::{
+    LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr,
+};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP};
 use signal_hook::iterator::{Handle, Signals};
 use zeroize::Zeroizing;
@@ -12,8 +14,13 @@ use crate::cli::escape::lines;
 use crate::cli::failure::Failure;
 
 /// A terminal hands on at most this much of one line and drops the rest unseen.
-const MAX_LINE: usize = if cfg!(target_os = "macos") { 1023 } else { 4095 };
-/// How long the rest of a paste may take to follow, in tenths of a second; nobody types the next line so fast.
+const MAX_LINE: usize = if cfg!(target_os = "macos") {
+    1023
+} else {
+    4095
+};
+/// How long the rest of a paste may take to follow, in tenths of a second; nobody types the next
+/// line so fast.
 const PASTE: u8 = 2;
 
 /// One line from the terminal at stdin, without its end.
@@ -33,10 +40,13 @@ pub(super) fn read(prompt: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
     if line.len() >= MAX_LINE {
         return refuse("a terminal cuts a line of this length");
     }
-    Ok(Zeroizing::new(line.trim_end_matches(['\n', '\r']).as_bytes().to_vec()))
+    Ok(Zeroizing::new(
+        line.trim_end_matches(['\n', '\r']).as_bytes().to_vec(),
+    ))
 }
 
-/// The terminal shows nothing of what is typed until this is dropped, or a signal ends or stops the process.
+/// The terminal shows nothing of what is typed until this is dropped, or a signal ends or stops the
+/// process.
 struct Silent {
     before: Termios,
     signals: Handle,
@@ -62,14 +72,21 @@ impl Silent {
                 let _ = write!(io::stderr(), "{prompt}");
             }
         });
-        Ok(Self { before, signals: handle, watch: Some(watch) })
+        Ok(Self {
+            before,
+            signals: handle,
+            watch: Some(watch),
+        })
     }
 
-    /// Whether more than line ends follows at once. It is taken off the terminal, or a shell would run it.
+    /// Whether more than line ends follows at once. It is taken off the terminal, or a shell would
+    /// run it.
     fn swallow_the_rest(&self) -> bool {
         let mut waiting = self.before.clone();
         // not by line: the last of a paste has no end
-        waiting.local_modes.remove(LocalModes::ECHO | LocalModes::ICANON);
+        waiting
+            .local_modes
+            .remove(LocalModes::ECHO | LocalModes::ICANON);
         waiting.special_codes[SpecialCodeIndex::VMIN] = 0;
         waiting.special_codes[SpecialCodeIndex::VTIME] = PASTE;
         if tcsetattr(io::stdin(), OptionalActions::Now, &waiting).is_err() {
@@ -78,7 +95,9 @@ impl Silent {
         let mut bytes = Zeroizing::new([0; 4096]);
         let mut has_more = false;
         while let Ok(read @ 1..) = rustix::io::read(io::stdin(), bytes.as_mut_slice()) {
-            has_more |= bytes[..read].iter().any(|byte| !matches!(byte, b'\n' | b'\r'));
+            has_more |= bytes[..read]
+                .iter()
+                .any(|byte| !matches!(byte, b'\n' | b'\r'));
         }
         has_more
     }

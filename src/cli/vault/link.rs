@@ -16,10 +16,10 @@ use crate::workspace::{Caller, VAULT, Workspace};
 
 /// Bind a SOPS file that is there to an environment
 ///
-/// Writes one line into `.stax/vault.json`, or the whole of it, and nothing else: no policy, no attributes,
-/// no hook. The file itself is not touched and no key is used. Says what verify thinks of the file then. Where the
-/// file that was bound to the environment is gone, such as after `git mv`, the binding moves.
-/// The rest of a store, where it is wanted: stax secrets init --env ENV
+/// Writes one line into `.stax/vault.json`, or the whole of it, and nothing else: no policy, no
+/// attributes, no hook. The file itself is not touched and no key is used. Says what verify thinks
+/// of the file then. Where the file that was bound to the environment is gone, such as after `git
+/// mv`, the binding moves. The rest of a store, where it is wanted: stax secrets init --env ENV
 #[derive(clap::Args)]
 pub struct Args {
     /// What keeps the secrets: SOPS files that are encrypted to age recipients
@@ -80,18 +80,24 @@ impl Args {
             }
             if workspace.read(&bound.path)?.is_some() {
                 let word = shell_words::quote(&bound.path);
-                return Err(Failure::usage(format!("{} is already bound to {}", self.env, bound.path)).hint(
-                    format!("choose another --env, or take that binding out: stax vault unlink {word}"),
-                ));
+                return Err(Failure::usage(format!(
+                    "{} is already bound to {}",
+                    self.env, bound.path
+                ))
+                .hint(format!(
+                    "choose another --env, or take that binding out: stax vault unlink {word}"
+                )));
             }
             vault.rebind(&bound.path, path).map_err(refuse)?;
             return Ok(Some(workspace.plan(VAULT, vault.render())?));
         }
         if let Some(env) = vault.env_for_path(path) {
-            return Err(Failure::usage(format!("{path} is already bound to {env}")).hint(format!(
-                "use -e {env}, or take that binding out: stax vault unlink {}",
-                shell_words::quote(path)
-            )));
+            return Err(
+                Failure::usage(format!("{path} is already bound to {env}")).hint(format!(
+                    "use -e {env}, or take that binding out: stax vault unlink {}",
+                    shell_words::quote(path)
+                )),
+            );
         }
         vault.add(path, &self.env).map_err(refuse)?;
         Ok(Some(workspace.plan(VAULT, vault.render())?))
@@ -100,7 +106,11 @@ impl Args {
     fn close(&self, ui: &Ui, workspace: &Workspace, path: &str) -> Result<(), Failure> {
         let repo = workspace.repo()?;
         let is_known = repo.is_tracked(path)?;
-        let file = if is_known { String::new() } else { format!(" {}", shell_words::quote(path)) };
+        let file = if is_known {
+            String::new()
+        } else {
+            format!(" {}", shell_words::quote(path))
+        };
         let env = &self.env;
         ui.next(&[
             format!("git add {VAULT}{file}"),
@@ -117,23 +127,40 @@ impl Args {
 fn check_file(workspace: &Workspace, path: &str) -> Result<(), Failure> {
     let format = Format::of_path(path);
     if !format.is_flat() {
-        return Err(Failure::usage(format!("{path}: a bound file ends in .yaml, .yml, .json or .env")));
+        return Err(Failure::usage(format!(
+            "{path}: a bound file ends in .yaml, .yml, .json or .env"
+        )));
     }
     let Some(text) = workspace.read_text(path)? else {
-        return Err(Failure::usage(format!("{path} does not exist")).hint("start one: stax secrets init"));
+        return Err(
+            Failure::usage(format!("{path} does not exist")).hint("start one: stax secrets init")
+        );
     };
     let document = match Document::parse(format, &text) {
         Ok(document) => document,
         Err(DocumentError::NotSops) => {
-            return Err(Failure::usage(format!("{path} is not encrypted"))
-                .hint(format!("stax secrets encrypt -i {}", shell_words::quote(path))));
+            return Err(
+                Failure::usage(format!("{path} is not encrypted")).hint(format!(
+                    "stax secrets encrypt -i {}",
+                    shell_words::quote(path)
+                )),
+            );
         }
         Err(error) => return Err(Failure::usage(format!("{path}: {error}"))),
     };
-    let mut entries = document.tree().documents.iter().flat_map(|root| root.entries());
+    let mut entries = document
+        .tree()
+        .documents
+        .iter()
+        .flat_map(|root| root.entries());
     let nested = entries.find(|entry| entry.node.leaf().is_none());
     let Some(entry) = nested else { return Ok(()) };
-    let (key, line) = (entry.key.as_deref().unwrap_or_default(), document.line_of(entry.span.start));
-    Err(Failure::usage(format!("{path}: line {line}: `{key}` is not a single value; a bound file is flat"))
-        .hint("nested files need no binding: verify, edit and diff know them by their metadata"))
+    let (key, line) = (
+        entry.key.as_deref().unwrap_or_default(),
+        document.line_of(entry.span.start),
+    );
+    Err(Failure::usage(format!(
+        "{path}: line {line}: `{key}` is not a single value; a bound file is flat"
+    ))
+    .hint("nested files need no binding: verify, edit and diff know them by their metadata"))
 }

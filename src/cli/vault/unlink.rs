@@ -10,8 +10,8 @@ use crate::workspace::{Caller, VAULT};
 
 /// Take the binding of a file out
 ///
-/// Writes `.stax/vault.json` and nothing else: the file stays as it is, encrypted to whom it was, and verify judges it
-/// as any other SOPS file. The file need not be there any more.
+/// Writes `.stax/vault.json` and nothing else: the file stays as it is, encrypted to whom it was,
+/// and verify judges it as any other SOPS file. The file need not be there any more.
 #[derive(clap::Args)]
 pub struct Args {
     /// A bound file
@@ -37,7 +37,9 @@ impl Args {
         }
         super::save(ui, &workspace, &[workspace.plan(VAULT, vault.render())?])?;
         ui.line(format!("took {path} ({env}) out of {VAULT}"));
-        ui.next(&[format!("git commit -m \"chore(secrets): unbind {env}\" -- {VAULT}")]);
+        ui.next(&[format!(
+            "git commit -m \"chore(secrets): unbind {env}\" -- {VAULT}"
+        )]);
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -1,4 +1,5 @@
-//! Names that programs obey, and where that is written. Upper case; `*` stands for any rest, at either end.
+//! Names that programs obey, and where that is written. Upper case; `*` stands for any rest, at
+//! either end.
 
 use super::Class::{self, Own, Points, Runs};
 
@@ -10,7 +11,11 @@ pub(super) struct NameRow {
 }
 
 const fn row(class: Class, source: &'static str, names: &'static str) -> NameRow {
-    NameRow { class, source, names }
+    NameRow {
+        class,
+        source,
+        names,
+    }
 }
 
 /// The first row that fits decides.
@@ -19,17 +24,33 @@ pub(super) const TABLE: &[NameRow] = &[
     row(Own, "stax, SECURITY.md", "STAX_* RUNNER_SECRETS_KEY"),
     row(Own, "README of getsops/sops", "SOPS_*"),
     // the loader and the C library
-    row(Runs, "ld.so(8)", "LD_* GLIBC_TUNABLES GCONV_PATH GETCONF_DIR LOCPATH NLSPATH MALLOC_TRACE TMPDIR"),
+    row(
+        Runs,
+        "ld.so(8)",
+        "LD_* GLIBC_TUNABLES GCONV_PATH GETCONF_DIR LOCPATH NLSPATH MALLOC_TRACE TMPDIR",
+    ),
     row(Runs, "dyld(1) of macOS", "DYLD_*"),
     row(Runs, "terminfo(5)", "TERMINFO TERMINFO_DIRS TERMCAP"),
-    row(Runs, "environ(7)", "PATH HOME SHELL PWD ENV EDITOR VISUAL PAGER BROWSER"),
+    row(
+        Runs,
+        "environ(7)",
+        "PATH HOME SHELL PWD ENV EDITOR VISUAL PAGER BROWSER",
+    ),
     row(
         Runs,
         "XDG Base Directory Specification",
         "XDG_CONFIG_* XDG_DATA_* XDG_STATE_HOME XDG_CACHE_HOME XDG_RUNTIME_DIR",
     ),
-    row(Runs, "D-Bus Specification, server addresses", "DBUS_SESSION_BUS_ADDRESS DBUS_SYSTEM_BUS_ADDRESS"),
-    row(Runs, "SetEnvironmentVariable of Windows", "PATHEXT COMSPEC PSMODULEPATH"),
+    row(
+        Runs,
+        "D-Bus Specification, server addresses",
+        "DBUS_SESSION_BUS_ADDRESS DBUS_SYSTEM_BUS_ADDRESS",
+    ),
+    row(
+        Runs,
+        "SetEnvironmentVariable of Windows",
+        "PATHEXT COMSPEC PSMODULEPATH",
+    ),
     // shells: start files, prompts (which they expand), how words are found and split
     row(
         Runs,
@@ -37,17 +58,33 @@ pub(super) const TABLE: &[NameRow] = &[
         "BASH_ENV BASH_FUNC_* BASHOPTS SHELLOPTS BASH_LOADABLES_PATH PROMPT_COMMAND PS0 PS1 PS2 PS3 PS4 IFS CDPATH \
          OLDPWD GLOBIGNORE EXECIGNORE FCEDIT OPTIND INPUTRC HISTFILE MAILPATH",
     ),
-    row(Runs, "README of bash-completion", "BASH_COMPLETION_USER_DIR BASH_COMPLETION_USER_FILE"),
-    row(Runs, "zshparam(1)", "ZDOTDIR FPATH MODULE_PATH PROMPT RPROMPT"),
+    row(
+        Runs,
+        "README of bash-completion",
+        "BASH_COMPLETION_USER_DIR BASH_COMPLETION_USER_FILE",
+    ),
+    row(
+        Runs,
+        "zshparam(1)",
+        "ZDOTDIR FPATH MODULE_PATH PROMPT RPROMPT",
+    ),
     row(Runs, "settings of Oh My Zsh", "ZSH ZSH_CUSTOM"),
-    row(Runs, "fish(1), special variables", "FISH_FUNCTION_PATH FISH_COMPLETE_PATH FISH_USER_PATHS"),
+    row(
+        Runs,
+        "fish(1), special variables",
+        "FISH_FUNCTION_PATH FISH_COMPLETE_PATH FISH_USER_PATHS",
+    ),
     // one assignment to a read-only name would end the whole `eval`
     row(
         Runs,
         "bash(1) and zshparam(1), read-only",
         "_ UID EUID GID EGID PPID BASHPID BASH_VERSINFO ZSH_SUBSHELL TTYIDLE ZSH_EVAL_CONTEXT",
     ),
-    row(Runs, "starship.rs/config, custom commands", "STARSHIP_CONFIG"),
+    row(
+        Runs,
+        "starship.rs/config, custom commands",
+        "STARSHIP_CONFIG",
+    ),
     row(Runs, "fzf(1)", "FZF_*"),
     row(Runs, "direnv(1)", "DIRENV_*"),
     row(
@@ -61,8 +98,16 @@ pub(super) const TABLE: &[NameRow] = &[
         "NVM_DIR PYENV_ROOT RBENV_ROOT NODENV_ROOT ASDF_DIR ASDF_DATA_DIR SDKMAN_DIR VOLTA_HOME N_PREFIX",
     ),
     // programs that other programs start, and options they take
-    row(Runs, "a pager, as in git(1), aws help config, gh environment, bat(1)", "*_PAGER MANPAGER"),
-    row(Runs, "options, as in GNU tar (Environment), node(1), the sanitizers of LLVM", "*_OPTIONS"),
+    row(
+        Runs,
+        "a pager, as in git(1), aws help config, gh environment, bat(1)",
+        "*_PAGER MANPAGER",
+    ),
+    row(
+        Runs,
+        "options, as in GNU tar (Environment), node(1), the sanitizers of LLVM",
+        "*_OPTIONS",
+    ),
     row(
         Runs,
         "less(1)",
@@ -72,29 +117,53 @@ pub(super) const TABLE: &[NameRow] = &[
     row(Runs, "bat(1)", "BAT_CONFIG_PATH BAT_CONFIG_DIR BAT_OPTS"),
     row(Runs, "rg(1), --pre", "RIPGREP_CONFIG_PATH"),
     row(Runs, "sudo(8)", "SUDO_EDITOR SUDO_ASKPASS"),
-    row(Runs, "ssh(1), ssh-add(1)", "SSH_ASKPASS SSH_ASKPASS_REQUIRE SSH_SK_PROVIDER SSH_AUTH_SOCK"),
+    row(
+        Runs,
+        "ssh(1), ssh-add(1)",
+        "SSH_ASKPASS SSH_ASKPASS_REQUIRE SSH_SK_PROVIDER SSH_AUTH_SOCK",
+    ),
     row(Runs, "gpg(1)", "GNUPGHOME"),
     row(
         Runs,
         "the manuals of these editors",
         "HGEDITOR SVN_EDITOR KUBE_EDITOR PSQL_EDITOR SYSTEMD_EDITOR GH_EDITOR BUNDLER_EDITOR GEM_EDITOR",
     ),
-    row(Runs, "svnbook, cvs(1), rsync(1)", "SVN_SSH CVS_RSH RSYNC_RSH RSYNC_CONNECT_PROG"),
+    row(
+        Runs,
+        "svnbook, cvs(1), rsync(1)",
+        "SVN_SSH CVS_RSH RSYNC_RSH RSYNC_CONNECT_PROG",
+    ),
     row(
         Runs,
         "vim, starting; emacs, general variables",
         "VIMINIT GVIMINIT EXINIT VIM VIMRUNTIME EMACSLOADPATH",
     ),
-    row(Runs, "wget manual, use_askpass; RFC 1524", "WGETRC SYSTEM_WGETRC MAILCAPS"),
-    row(Runs, "pass(1)", "PASSWORD_STORE_ENABLE_EXTENSIONS PASSWORD_STORE_EXTENSIONS_DIR"),
+    row(
+        Runs,
+        "wget manual, use_askpass; RFC 1524",
+        "WGETRC SYSTEM_WGETRC MAILCAPS",
+    ),
+    row(
+        Runs,
+        "pass(1)",
+        "PASSWORD_STORE_ENABLE_EXTENSIONS PASSWORD_STORE_EXTENSIONS_DIR",
+    ),
     row(
         Runs,
         "manuals of restic, borg and rclone",
         "RESTIC_PASSWORD_COMMAND BORG_PASSCOMMAND BORG_RSH BORG_REMOTE_PATH RCLONE_PASSWORD_COMMAND",
     ),
     row(Runs, "gh environment", "GH_BROWSER GH_PATH"),
-    row(Runs, "psql(1); MySQL C API, plugins", "PSQLRC LIBMYSQL_PLUGIN_DIR LIBMYSQL_PLUGINS"),
-    row(Runs, "kubectl diff; krew; helm", "KUBECTL_EXTERNAL_DIFF KREW_ROOT HELM_PLUGINS HELM_DATA_HOME"),
+    row(
+        Runs,
+        "psql(1); MySQL C API, plugins",
+        "PSQLRC LIBMYSQL_PLUGIN_DIR LIBMYSQL_PLUGINS",
+    ),
+    row(
+        Runs,
+        "kubectl diff; krew; helm",
+        "KUBECTL_EXTERNAL_DIFF KREW_ROOT HELM_PLUGINS HELM_DATA_HOME",
+    ),
     row(
         Runs,
         "Terraform CLI, environment variables",
@@ -147,7 +216,11 @@ pub(super) const TABLE: &[NameRow] = &[
         "pytest, IPython, uv and pre-commit",
         "PYTEST_ADDOPTS PYTEST_PLUGINS IPYTHONDIR VIRTUAL_ENV UV_PYTHON PRE_COMMIT_HOME",
     ),
-    row(Runs, "perlrun(1)", "PERL5OPT PERL5LIB PERL5DB PERL5SHELL PERLLIB"),
+    row(
+        Runs,
+        "perlrun(1)",
+        "PERL5OPT PERL5LIB PERL5DB PERL5SHELL PERLLIB",
+    ),
     row(
         Runs,
         "ruby(1), gem, bundle-config(1), irb(1)",
@@ -159,22 +232,42 @@ pub(super) const TABLE: &[NameRow] = &[
         "CLASSPATH JAVA_HOME JAVA_OPTS CATALINA_OPTS MAVEN_OPTS MAVEN_ARGS GRADLE_OPTS GRADLE_USER_HOME SBT_OPTS \
          ANT_OPTS ANT_ARGS",
     ),
-    row(Runs, "lua(1)", "LUA_INIT LUA_INIT_* LUA_PATH LUA_PATH_* LUA_CPATH LUA_CPATH_*"),
-    row(Runs, "PHP, command line; composer", "PHPRC PHP_INI_SCAN_DIR COMPOSER_HOME"),
+    row(
+        Runs,
+        "lua(1)",
+        "LUA_INIT LUA_INIT_* LUA_PATH LUA_PATH_* LUA_CPATH LUA_CPATH_*",
+    ),
+    row(
+        Runs,
+        "PHP, command line; composer",
+        "PHPRC PHP_INI_SCAN_DIR COMPOSER_HOME",
+    ),
     row(
         Runs,
         "R, Startup; Julia, environment variables",
         "R_PROFILE R_PROFILE_USER R_ENVIRON R_ENVIRON_USER R_LIBS R_LIBS_USER R_HOME JULIA_LOAD_PATH JULIA_DEPOT_PATH",
     ),
-    row(Runs, "tclsh(1), guile(1)", "TCLLIBPATH GUILE_LOAD_PATH GUILE_LOAD_COMPILED_PATH"),
-    row(Runs, "erl(1), elixir(1)", "ERL_FLAGS ERL_AFLAGS ERL_ZFLAGS ERL_LIBS ELIXIR_ERL_OPTIONS"),
+    row(
+        Runs,
+        "tclsh(1), guile(1)",
+        "TCLLIBPATH GUILE_LOAD_PATH GUILE_LOAD_COMPILED_PATH",
+    ),
+    row(
+        Runs,
+        "erl(1), elixir(1)",
+        "ERL_FLAGS ERL_AFLAGS ERL_ZFLAGS ERL_LIBS ELIXIR_ERL_OPTIONS",
+    ),
     row(
         Runs,
         ".NET environment variables",
         "DOTNET_STARTUP_HOOKS DOTNET_ADDITIONAL_DEPS DOTNET_SHARED_STORE DOTNET_ROOT CORECLR_* COR_ENABLE_PROFILING \
          COR_PROFILER* MSBUILDSDKSPATH NUGET_PLUGIN_PATHS NUGET_NETCORE_PLUGIN_PATHS",
     ),
-    row(Runs, "openssl-env(7)", "OPENSSL_CONF OPENSSL_ENGINES OPENSSL_MODULES"),
+    row(
+        Runs,
+        "openssl-env(7)",
+        "OPENSSL_CONF OPENSSL_ENGINES OPENSSL_MODULES",
+    ),
     row(
         Runs,
         "Running GTK Applications; Qt; GStreamer; the Vulkan loader; Mesa",
@@ -198,7 +291,11 @@ pub(super) const TABLE: &[NameRow] = &[
         "cmake-env-variables(7)",
         "CMAKE_TOOLCHAIN_FILE CMAKE_C_COMPILER_LAUNCHER CMAKE_CXX_COMPILER_LAUNCHER CMAKE_PREFIX_PATH",
     ),
-    row(Runs, "ccache(1)", "CCACHE_PREFIX CCACHE_COMPILER CCACHE_PATH CCACHE_CONFIGPATH"),
+    row(
+        Runs,
+        "ccache(1)",
+        "CCACHE_PREFIX CCACHE_COMPILER CCACHE_PATH CCACHE_CONFIGPATH",
+    ),
     row(
         Runs,
         "The Cargo Book, Environment Variables",
@@ -228,7 +325,11 @@ pub(super) const TABLE: &[NameRow] = &[
          PYTHONHTTPSVERIFY PIP_TRUSTED_HOST VAULT_SKIP_VERIFY NOMAD_SKIP_VERIFY CONSUL_HTTP_SSL_VERIFY GOINSECURE \
          GOSUMDB GONOSUMDB GONOSUMCHECK",
     ),
-    row(Runs, "NSS Key Log Format; curl, node and python write it", "SSLKEYLOGFILE"),
+    row(
+        Runs,
+        "NSS Key Log Format; curl, node and python write it",
+        "SSLKEYLOGFILE",
+    ),
     // what only points: at a proxy, at certificates, at configuration
     row(Points, "curl(1), [scheme]_proxy", "*_PROXY"),
     row(
@@ -271,5 +372,9 @@ pub(super) const TABLE: &[NameRow] = &[
         "PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_CONFIG_FILE UV_INDEX_URL UV_EXTRA_INDEX_URL UV_DEFAULT_INDEX UV_CONFIG_FILE \
          NPM_CONFIG_REGISTRY COREPACK_NPM_REGISTRY GOPROXY GONOPROXY GOPRIVATE CARGO_SOURCE_*",
     ),
-    row(Points, "libpq, MySQL, Kerberos", "PGSERVICEFILE PGSYSCONFDIR PGPASSFILE MYSQL_HOME KRB5_CONFIG"),
+    row(
+        Points,
+        "libpq, MySQL, Kerberos",
+        "PGSERVICEFILE PGSYSCONFDIR PGPASSFILE MYSQL_HOME KRB5_CONFIG",
+    ),
 ];

@@ -6,10 +6,14 @@ use super::*;
 
 /// By bits, six at a time.
 fn base64(bytes: &[u8], last: [char; 2], padded: bool) -> String {
-    let bits: Vec<bool> =
-        bytes.iter().flat_map(|byte| (0..8).rev().map(move |at| byte >> at & 1 == 1)).collect();
+    let bits: Vec<bool> = bytes
+        .iter()
+        .flat_map(|byte| (0..8).rev().map(move |at| byte >> at & 1 == 1))
+        .collect();
     let sign = |six: &[bool]| {
-        let number = (0..6).fold(0, |number, at| number * 2 + u32::from(six.get(at) == Some(&true)));
+        let number = (0..6).fold(0, |number, at| {
+            number * 2 + u32::from(six.get(at) == Some(&true))
+        });
         let letter = |from: char, at: u32| char::from_u32(u32::from(from) + at).expect("a letter");
         match number {
             0..26 => letter('A', number),
@@ -26,7 +30,13 @@ fn base64(bytes: &[u8], last: [char; 2], padded: bool) -> String {
 }
 
 fn percent(text: &str, kept: &str, upper: bool, plus: bool) -> String {
-    let code = |byte: u8| if upper { format!("%{byte:02X}") } else { format!("%{byte:02x}") };
+    let code = |byte: u8| {
+        if upper {
+            format!("%{byte:02X}")
+        } else {
+            format!("%{byte:02x}")
+        }
+    };
     let mut out = String::new();
     for c in text.chars() {
         let is_kept = c.is_ascii_alphanumeric() || kept.contains(c);
@@ -41,7 +51,10 @@ fn percent(text: &str, kept: &str, upper: bool, plus: bool) -> String {
 
 /// As a shell of bash reads it, by its own words.
 fn double_quoted(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('"', "\\\"").replace('$', "\\$").replace('`', "\\`")
+    text.replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('$', "\\$")
+        .replace('`', "\\`")
 }
 
 fn encoded(value: &str, before: &str, behind: &str) -> Vec<String> {
@@ -51,7 +64,9 @@ fn encoded(value: &str, before: &str, behind: &str) -> Vec<String> {
         value.replace('\n', "\r\n"),
         serde_json::Value::from(value).to_string(),
         serde_json::json!({"a": [within]}).to_string(),
-        serde_json::Value::from(value).to_string().replace('/', "\\/"),
+        serde_json::Value::from(value)
+            .to_string()
+            .replace('/', "\\/"),
         serde_json::Value::from(serde_json::Value::from(value).to_string()).to_string(),
         format!("'{}'", value.replace('\'', r"'\''")),
         double_quoted(value),

@@ -7,12 +7,13 @@ use super::*;
 use crate::ledger::hand_made::{origin, snapshot};
 use crate::ledger::lineage::{ParentSide, Turn};
 
-/// A name, its parents, and what it holds where that is not what the first parent holds: `path: readers = tokens`,
-/// where `A1` is the token 1 of the key `A`; `path -` where it is gone.
+/// A name, its parents, and what it holds where that is not what the first parent holds: `path:
+/// readers = tokens`, where `A1` is the token 1 of the key `A`; `path -` where it is gone.
 type Graph<'a> = &'a [(&'a str, &'a str, &'a str)];
 type Tree = BTreeMap<String, Rc<Snapshot>>;
 
-/// Two people read two values; Bob is removed with a new data key on `main`, while `side` knows nothing of it.
+/// Two people read two values; Bob is removed with a new data key on `main`, while `side` knows
+/// nothing of it.
 const START: Graph<'_> = &[
     ("base", "", "f: ana bob = A1 B2"),
     ("out", "base", "f: ana = A11 B12"),
@@ -35,12 +36,19 @@ struct Made {
 
 /// What a walk would tell of the graph, children before parents.
 fn made(graph: &[(&str, &str, &str)]) -> Made {
-    let (mut trees, mut behind): (HashMap<String, Tree>, HashMap<String, Vec<String>>) = Default::default();
+    let (mut trees, mut behind): (HashMap<String, Tree>, HashMap<String, Vec<String>>) =
+        Default::default();
     let mut turns = Vec::new();
     for (seconds, (name, parents, changes)) in graph.iter().enumerate() {
         let parents: Vec<&str> = parents.split_whitespace().collect();
-        let mut tree = parents.first().map_or_else(Tree::new, |parent| trees[*parent].clone());
-        for change in changes.split(';').map(str::trim).filter(|change| !change.is_empty()) {
+        let mut tree = parents
+            .first()
+            .map_or_else(Tree::new, |parent| trees[*parent].clone());
+        for change in changes
+            .split(';')
+            .map(str::trim)
+            .filter(|change| !change.is_empty())
+        {
             match change.split_once(": ") {
                 Some((path, text)) => tree.insert(path.to_owned(), version(text)),
                 None => tree.remove(change.trim_end_matches(" -")),
@@ -49,29 +57,52 @@ fn made(graph: &[(&str, &str, &str)]) -> Made {
         let mut older: Vec<String> = parents.iter().map(|parent| (*parent).to_owned()).collect();
         older.extend(parents.iter().flat_map(|parent| behind[*parent].clone()));
         let held = |path: &str| -> Vec<ParentSide> {
-            let side = |it: &&str| ParentSide { commit: (*it).into(), held: trees[*it].get(path).cloned() };
+            let side = |it: &&str| ParentSide {
+                commit: (*it).into(),
+                held: trees[*it].get(path).cloned(),
+            };
             parents.iter().map(side).collect()
         };
         let mut paths: Vec<String> = tree.keys().cloned().collect();
-        paths.extend(parents.iter().flat_map(|parent| trees[*parent].keys().cloned()));
+        paths.extend(
+            parents
+                .iter()
+                .flat_map(|parent| trees[*parent].keys().cloned()),
+        );
         paths.sort();
         paths.dedup();
         for path in paths {
             let (now, sides) = (tree.get(&path).cloned(), held(&path));
             if sides.is_empty() || sides.iter().any(|side| side.held != now) {
                 let origin = origin(name, i64::try_from(seconds).unwrap());
-                turns.insert(0, Turn { path, origin, now, sides });
+                turns.insert(
+                    0,
+                    Turn {
+                        path,
+                        origin,
+                        now,
+                        sides,
+                    },
+                );
             }
         }
         behind.insert((*name).to_owned(), older);
         trees.insert((*name).to_owned(), tree);
     }
-    Made { turns, behind, trees }
+    Made {
+        turns,
+        behind,
+        trees,
+    }
 }
 
 /// What the last commit, and any before it, brought back; and what of it still holds at the end.
 fn told(graph: &[(&str, &str, &str)]) -> Vec<String> {
-    let Made { turns, behind, trees } = made(graph);
+    let Made {
+        turns,
+        behind,
+        trees,
+    } = made(graph);
     let is_behind = |older: &str, newer: &str| behind[newer].iter().any(|name| name == older);
     let lineage = Lineage::new(&turns, &is_behind);
     let returns = Returns::new(&lineage);
@@ -80,16 +111,24 @@ fn told(graph: &[(&str, &str, &str)]) -> Vec<String> {
     let one = |one: &Return| {
         let what = match &one.what {
             Back::Reader { recipient, removal } => {
-                let how = if returns.is_rotated(*removal) { "" } else { ", data key kept" };
+                let how = if returns.is_rotated(*removal) {
+                    ""
+                } else {
+                    ", data key kept"
+                };
                 format!("{recipient}, removed in {}{how}", commit(*removal))
             }
             Back::DataKey { rotation } => format!("the data key before {}", commit(*rotation)),
             Back::Values(values) => {
-                let keys = values.iter().map(|(key, turn)| format!("{key} before {}", commit(*turn)));
+                let keys = values
+                    .iter()
+                    .map(|(key, turn)| format!("{key} before {}", commit(*turn)));
                 keys.collect::<Vec<_>>().join(", ")
             }
         };
-        let open = trees[*head].iter().any(|(path, tip)| returns.open_at(one, head, path, tip).is_some());
+        let open = trees[*head]
+            .iter()
+            .any(|(path, tip)| returns.open_at(one, head, path, tip).is_some());
         let over = if open { "" } else { " (over)" };
         format!("{}: {what}{over}", commit(one.turn))
     };
@@ -99,14 +138,26 @@ fn told(graph: &[(&str, &str, &str)]) -> Vec<String> {
 #[test]
 fn who_comes_back_through_a_merge_and_who_does_not() {
     let cases: [(&str, Graph<'_>, &[&str]); 17] = [
-        ("a merge keeps the old side", &[("m", "side out", "")], &["m: bob, removed in out"]),
+        (
+            "a merge keeps the old side",
+            &[("m", "side out", "")],
+            &["m: bob, removed in out"],
+        ),
         (
             "the same the other way round",
             &[("m", "out side", "f: ana bob = A1 B2")],
             &["m: bob, removed in out"],
         ),
-        ("a merge keeps the side of the removal", &[("m", "out side", "")], &[]),
-        ("the branch takes the removal over", &[("m", "side out", "f: ana = A11 B12")], &[]),
+        (
+            "a merge keeps the side of the removal",
+            &[("m", "out side", "")],
+            &[],
+        ),
+        (
+            "the branch takes the removal over",
+            &[("m", "side out", "f: ana = A11 B12")],
+            &[],
+        ),
         (
             "a merge makes a version that no side has",
             &[("m", "out side", "f: ana bob = A11 B13")],
@@ -114,17 +165,26 @@ fn who_comes_back_through_a_merge_and_who_does_not() {
         ),
         (
             "no side lets him read, and the merge does",
-            &[("in", "side out", "f: ana = A11 B12"), ("m", "out in", "f: ana bob = A11 B12")],
+            &[
+                ("in", "side out", "f: ana = A11 B12"),
+                ("m", "out in", "f: ana bob = A11 B12"),
+            ],
             &["m: bob, removed in out"],
         ),
         (
             "he is added after the removal, and the branch merges that",
-            &[("hired", "out", "f: ana bob = A11 B12"), ("m", "side hired", "f: ana bob = A11 B12")],
+            &[
+                ("hired", "out", "f: ana bob = A11 B12"),
+                ("m", "side hired", "f: ana bob = A11 B12"),
+            ],
             &[],
         ),
         (
             "he is added under a newer data key",
-            &[("hired", "out", "f: ana bob = A21 B22"), ("m", "side hired", "f: ana bob = A21 B22")],
+            &[
+                ("hired", "out", "f: ana bob = A21 B22"),
+                ("m", "side hired", "f: ana bob = A21 B22"),
+            ],
             &[],
         ),
         (
@@ -157,22 +217,34 @@ fn who_comes_back_through_a_merge_and_who_does_not() {
         ),
         (
             "a release branch is merged forward, key by key",
-            &[("fix", "side", "f: ana bob = A3 B2"), ("m", "out fix", "f: ana = A13 B12")],
+            &[
+                ("fix", "side", "f: ana bob = A3 B2"),
+                ("m", "out fix", "f: ana = A13 B12"),
+            ],
             &[],
         ),
         (
             "a release branch is merged forward as it is",
-            &[("fix", "side", "f: ana bob = A3 B2"), ("m", "out fix", "f: ana bob = A3 B2")],
+            &[
+                ("fix", "side", "f: ana bob = A3 B2"),
+                ("m", "out fix", "f: ana bob = A3 B2"),
+            ],
             &["m: bob, removed in out"],
         ),
         (
             "a branch adds somebody who never was there",
-            &[("carol", "side", "f: ana bob carol = A1 B2"), ("m", "out carol", "f: ana carol = A11 B12")],
+            &[
+                ("carol", "side", "f: ana bob carol = A1 B2"),
+                ("m", "out carol", "f: ana carol = A11 B12"),
+            ],
             &[],
         ),
         (
             "a branch from before somebody was added",
-            &[("carol", "out", "f: ana carol = A11 B12"), ("m", "side carol", "f: ana carol = A11 B12")],
+            &[
+                ("carol", "out", "f: ana carol = A11 B12"),
+                ("m", "side carol", "f: ana carol = A11 B12"),
+            ],
             &[],
         ),
         (
@@ -180,7 +252,11 @@ fn who_comes_back_through_a_merge_and_who_does_not() {
             &[("c", "base", "other: x ="), ("m", "side c out", "")],
             &["m: bob, removed in out"],
         ),
-        ("an octopus keeps the removal", &[("c", "base", "other: x ="), ("m", "out c side", "")], &[]),
+        (
+            "an octopus keeps the removal",
+            &[("c", "base", "other: x ="), ("m", "out c side", "")],
+            &[],
+        ),
     ];
     for (name, rest, expected) in cases {
         assert_eq!(told(&[START, rest].concat()), expected, "{name}");
@@ -218,20 +294,33 @@ fn a_return_is_told_once_and_until_it_ends() {
 #[test]
 fn a_commit_with_one_parent_is_judged_by_its_data_key() {
     let cases: [(&str, Graph<'_>, &[&str]); 15] = [
-        ("a revert of the removal", &[("c", "out", "f: ana bob = A1 B2")], &["c: bob, removed in out"]),
+        (
+            "a revert of the removal",
+            &[("c", "out", "f: ana bob = A1 B2")],
+            &["c: bob, removed in out"],
+        ),
         (
             "a change of the old branch is picked as a whole file",
-            &[("fix", "side", "f: ana bob = A3 B2"), ("c", "out", "f: ana bob = A3 B2")],
+            &[
+                ("fix", "side", "f: ana bob = A3 B2"),
+                ("c", "out", "f: ana bob = A3 B2"),
+            ],
             &["c: bob, removed in out"],
         ),
         (
             "the same, taken over under the new data key",
-            &[("fix", "side", "f: ana bob = A3 B2"), ("c", "out", "f: ana = A13 B12")],
+            &[
+                ("fix", "side", "f: ana bob = A3 B2"),
+                ("c", "out", "f: ana = A13 B12"),
+            ],
             &[],
         ),
         (
             "a squash of the old branch",
-            &[("fix", "side", "f: ana bob = A3 B2"), ("c", "out", "f: ana bob = A3 B2; notes: x =")],
+            &[
+                ("fix", "side", "f: ana bob = A3 B2"),
+                ("c", "out", "f: ana bob = A3 B2; notes: x ="),
+            ],
             &["c: bob, removed in out"],
         ),
         (
@@ -244,11 +333,22 @@ fn a_commit_with_one_parent_is_judged_by_its_data_key() {
             &[("c", "out", "g: ana bob = A1 B2")],
             &["c: bob, removed in out"],
         ),
-        ("he is added under the data key of the removal", &[("c", "out", "f: ana bob = A11 B12")], &[]),
-        ("he is added under a newer data key", &[("c", "out", "f: ana bob = A21 B22")], &[]),
+        (
+            "he is added under the data key of the removal",
+            &[("c", "out", "f: ana bob = A11 B12")],
+            &[],
+        ),
+        (
+            "he is added under a newer data key",
+            &[("c", "out", "f: ana bob = A21 B22")],
+            &[],
+        ),
         (
             "a plain rotation is undone",
-            &[("r", "side", "f: ana bob = A21 B22"), ("c", "r", "f: ana bob = A1 B2")],
+            &[
+                ("r", "side", "f: ana bob = A21 B22"),
+                ("c", "r", "f: ana bob = A1 B2"),
+            ],
             &["c: the data key before r"],
         ),
         (
@@ -280,7 +380,10 @@ fn a_commit_with_one_parent_is_judged_by_its_data_key() {
         ),
         (
             "he is back under the data key that a removal kept",
-            &[("x", "side", "f: ana = A1 B2"), ("c", "x", "f: ana bob = A1 B2")],
+            &[
+                ("x", "side", "f: ana = A1 B2"),
+                ("c", "x", "f: ana bob = A1 B2"),
+            ],
             &[],
         ),
         (
@@ -288,7 +391,14 @@ fn a_commit_with_one_parent_is_judged_by_its_data_key() {
             &[("c", "side", "f: ana bob = A3 B2")],
             &[],
         ),
-        ("a value is set back", &[("v", "out", "f: ana = A13 B12"), ("c", "v", "f: ana = A11 B12")], &[]),
+        (
+            "a value is set back",
+            &[
+                ("v", "out", "f: ana = A13 B12"),
+                ("c", "v", "f: ana = A11 B12"),
+            ],
+            &[],
+        ),
     ];
     for (name, rest, expected) in cases {
         assert_eq!(told(&[START, rest].concat()), expected, "{name}");
@@ -305,7 +415,10 @@ fn a_file_is_followed_under_its_names() {
         ),
         (
             "renamed on the branch, and the merge keeps that",
-            &[("mv", "side", "f -; g: ana bob = A1 B2"), ("m", "mv out", "")],
+            &[
+                ("mv", "side", "f -; g: ana bob = A1 B2"),
+                ("m", "mv out", ""),
+            ],
             &["m: bob, removed in out"],
         ),
         (
@@ -334,7 +447,11 @@ fn a_file_is_followed_under_its_names() {
             &[("rm", "out", "f -"), ("m", "side rm", "")],
             &["m: bob, removed in out"],
         ),
-        ("the file was deleted, and nobody was removed", &[("rm", "base", "f -"), ("m", "side rm", "")], &[]),
+        (
+            "the file was deleted, and nobody was removed",
+            &[("rm", "base", "f -"), ("m", "side rm", "")],
+            &[],
+        ),
         (
             "a copy that lets him read stood there before",
             &[
@@ -371,16 +488,30 @@ fn a_value_that_was_replaced_comes_back_by_a_merge() {
         ("side", "base", "notes: x ="),
     ];
     let cases: [(&str, Graph<'_>, &[&str]); 10] = [
-        ("a merge keeps the old value", &[("m", "side set", "")], &["m: A before set"]),
-        ("a merge takes the new value", &[("m", "side set", "f: ana bob = A3 B2")], &[]),
+        (
+            "a merge keeps the old value",
+            &[("m", "side set", "")],
+            &["m: A before set"],
+        ),
+        (
+            "a merge takes the new value",
+            &[("m", "side set", "f: ana bob = A3 B2")],
+            &[],
+        ),
         (
             "a merge of two changes",
-            &[("b", "side", "f: ana bob = A1 B4"), ("m", "b set", "f: ana bob = A3 B4")],
+            &[
+                ("b", "side", "f: ana bob = A1 B4"),
+                ("m", "b set", "f: ana bob = A3 B4"),
+            ],
             &[],
         ),
         (
             "a conflict that takes one of both",
-            &[("b", "side", "f: ana bob = A5 B2"), ("m", "set b", "f: ana bob = A5 B2")],
+            &[
+                ("b", "side", "f: ana bob = A5 B2"),
+                ("m", "set b", "f: ana bob = A5 B2"),
+            ],
             &[],
         ),
         (
@@ -402,13 +533,24 @@ fn a_value_that_was_replaced_comes_back_by_a_merge() {
             &[("m", "side set", ""), ("end", "m", "f: ana bob = A7 B2")],
             &["m: A before set (over)"],
         ),
-        ("a value that was taken away", &[("rm", "side", "f: ana bob = B2"), ("m", "set rm", "")], &[]),
         (
-            "a new value of a branch",
-            &[("b", "side", "f: ana bob = A1 B2 C9"), ("m", "set b", "f: ana bob = A3 B2 C9")],
+            "a value that was taken away",
+            &[("rm", "side", "f: ana bob = B2"), ("m", "set rm", "")],
             &[],
         ),
-        ("a commit sets the old value", &[("c", "set", "f: ana bob = A1 B2")], &[]),
+        (
+            "a new value of a branch",
+            &[
+                ("b", "side", "f: ana bob = A1 B2 C9"),
+                ("m", "set b", "f: ana bob = A3 B2 C9"),
+            ],
+            &[],
+        ),
+        (
+            "a commit sets the old value",
+            &[("c", "set", "f: ana bob = A1 B2")],
+            &[],
+        ),
     ];
     for (name, rest, expected) in cases {
         assert_eq!(told(&[set, rest].concat()), expected, "{name}");

@@ -1,7 +1,9 @@
-//! Anchors and aliases of a policy: the names that authors give to keys, and the places that share them.
+//! Anchors and aliases of a policy: the names that authors give to keys, and the places that share
+//! them.
 //!
-//! The tree repeats what an alias stands for under the span of the alias, so the text at a span tells
-//! the three apart: `*name` is an alias, `&name …` a definition, anything else stands for itself.
+//! The tree repeats what an alias stands for under the span of the alias, so the text at a span
+//! tells the three apart: `*name` is an alias, `&name …` a definition, anything else stands for
+//! itself.
 
 use std::ops::Range;
 
@@ -31,7 +33,12 @@ pub(super) struct Anchors<'t> {
 impl<'t> Anchors<'t> {
     pub(super) fn of(text: &'t str, tree: &'t Tree) -> Self {
         let root = tree.documents.first();
-        let mut anchors = Self { text, root, definitions: Vec::new(), aliases: Vec::new() };
+        let mut anchors = Self {
+            text,
+            root,
+            definitions: Vec::new(),
+            aliases: Vec::new(),
+        };
         for entry in root.iter().flat_map(|root| root.entries()) {
             let section = entry.key.as_deref().unwrap_or_default();
             if let Some(root) = root {
@@ -48,10 +55,22 @@ impl<'t> Anchors<'t> {
             return;
         }
         if let Some(name) = anchor(self.text, node) {
-            self.definitions.push(Definition { name, node, entry, holder, section, in_rules });
+            self.definitions.push(Definition {
+                name,
+                node,
+                entry,
+                holder,
+                section,
+                in_rules,
+            });
         }
         for inner in node.entries() {
-            self.visit(inner, node, inner.key.as_deref().unwrap_or(section), in_rules);
+            self.visit(
+                inner,
+                node,
+                inner.key.as_deref().unwrap_or(section),
+                in_rules,
+            );
         }
     }
 
@@ -61,14 +80,18 @@ impl<'t> Anchors<'t> {
 
     /// Where a name stands as an alias.
     pub(super) fn uses(&self, name: &str) -> impl Iterator<Item = &Range<usize>> {
-        self.aliases.iter().filter(move |(alias, _)| *alias == name).map(|(_, span)| span)
+        self.aliases
+            .iter()
+            .filter(move |(alias, _)| *alias == name)
+            .map(|(_, span)| span)
     }
 
     pub(super) fn is_taken(&self, name: &str) -> bool {
         self.definitions.iter().any(|known| known.name == name) || self.uses(name).next().is_some()
     }
 
-    /// The one definition of a name: a second one would make it a matter of order what an alias means.
+    /// The one definition of a name: a second one would make it a matter of order what an alias
+    /// means.
     pub(super) fn definition(&self, name: &str) -> Option<&Definition<'t>> {
         let mut found = self.definitions.iter().filter(|known| known.name == name);
         let first = found.next()?;
@@ -88,7 +111,8 @@ impl<'t> Anchors<'t> {
         }
     }
 
-    /// The value of a field, also one that `<<` brings. As in sops, the map's own field comes first.
+    /// The value of a field, also one that `<<` brings. As in sops, the map's own field comes
+    /// first.
     pub(super) fn field(&self, map: &'t Node, key: &str) -> Option<&'t Node> {
         let map = self.resolve(map)?;
         if let Some(entry) = map.get(key) {
@@ -98,12 +122,17 @@ impl<'t> Anchors<'t> {
         if merged.is_map() {
             return self.field(merged, key);
         }
-        merged.entries().find_map(|source| self.field(&source.node, key))
+        merged
+            .entries()
+            .find_map(|source| self.field(&source.node, key))
     }
 
     /// The `age` values of a rule or, when it has them, of its key groups; not what a group merges.
     pub(super) fn age_nodes(&self, rule: usize) -> Vec<&'t Node> {
-        self.age_holders(rule).into_iter().filter_map(|holder| self.field(holder, "age")).collect()
+        self.age_holders(rule)
+            .into_iter()
+            .filter_map(|holder| self.field(holder, "age"))
+            .collect()
     }
 
     /// The same with what the groups merge, and what that merges.
@@ -112,19 +141,38 @@ impl<'t> Anchors<'t> {
         let mut next = 0;
         while let Some(holder) = holders.get(next) {
             let merged = self.field(holder, "merge");
-            holders.extend(merged.iter().flat_map(|merged| merged.entries()).map(|entry| &entry.node));
+            holders.extend(
+                merged
+                    .iter()
+                    .flat_map(|merged| merged.entries())
+                    .map(|entry| &entry.node),
+            );
             next += 1;
         }
-        holders.into_iter().filter_map(|holder| self.field(holder, "age")).collect()
+        holders
+            .into_iter()
+            .filter_map(|holder| self.field(holder, "age"))
+            .collect()
     }
 
     pub(super) fn age_holders(&self, rule: usize) -> Vec<&'t Node> {
-        let rules = self.root.and_then(|root| self.field(root, "creation_rules"));
-        let Some(rule) = rules.and_then(|rules| rules.entries().nth(rule)) else { return Vec::new() };
+        let rules = self
+            .root
+            .and_then(|root| self.field(root, "creation_rules"));
+        let Some(rule) = rules.and_then(|rules| rules.entries().nth(rule)) else {
+            return Vec::new();
+        };
         let groups = self.field(&rule.node, "key_groups");
-        let holders: Vec<&'t Node> =
-            groups.iter().flat_map(|groups| groups.entries()).map(|e| &e.node).collect();
-        if holders.is_empty() { vec![&rule.node] } else { holders }
+        let holders: Vec<&'t Node> = groups
+            .iter()
+            .flat_map(|groups| groups.entries())
+            .map(|e| &e.node)
+            .collect();
+        if holders.is_empty() {
+            vec![&rule.node]
+        } else {
+            holders
+        }
     }
 }
 
@@ -134,7 +182,9 @@ fn is_name(c: char) -> bool {
 
 /// The name of an alias.
 pub(super) fn alias<'t>(text: &'t str, node: &Node) -> Option<&'t str> {
-    text.get(node.span.clone())?.strip_prefix('*').filter(|name| name.chars().all(is_name))
+    text.get(node.span.clone())?
+        .strip_prefix('*')
+        .filter(|name| name.chars().all(is_name))
 }
 
 /// The name that a node gets by an anchor, before or behind a tag.
@@ -150,7 +200,9 @@ fn anchor<'t>(text: &'t str, node: &Node) -> Option<&'t str> {
 
 /// The span of a node without its anchor; a comment may stand between the two.
 pub(super) fn body(text: &str, node: &Node) -> Option<Range<usize>> {
-    let Some(name) = text.get(node.span.clone())?.strip_prefix('&') else { return Some(node.span.clone()) };
+    let Some(name) = text.get(node.span.clone())?.strip_prefix('&') else {
+        return Some(node.span.clone());
+    };
     let mut rest = name.trim_start_matches(is_name).trim_start();
     while rest.starts_with('#') {
         rest = rest.split_once('\n')?.1.trim_start();
@@ -158,26 +210,44 @@ pub(super) fn body(text: &str, node: &Node) -> Option<Range<usize>> {
     Some(node.span.end - rest.len()..node.span.end)
 }
 
-/// A legal anchor for a person or a machine, in the manner of the other anchors, that nobody has yet.
+/// A legal anchor for a person or a machine, in the manner of the other anchors, that nobody has
+/// yet.
 ///
 /// `Ravi Patel <ravi@example.com>` becomes `ravi_patel`, a lone mail its part before the `@`.
 pub(super) fn invent(anchors: &Anchors<'_>, name: Option<&str>, recipient: &str) -> String {
     let name = name.unwrap_or_default();
     let person = name.split('<').next().unwrap_or_default().trim();
-    let person = if person.is_empty() { name.trim_matches(['<', '>', ' ']) } else { person };
+    let person = if person.is_empty() {
+        name.trim_matches(['<', '>', ' '])
+    } else {
+        person
+    };
     let person = person.split('@').next().unwrap_or_default();
     let has_dash = |name: &str| name.contains('-') && !name.contains('_');
-    let gap = if anchors.definitions().any(|known| has_dash(known.name)) { "-" } else { "_" };
+    let gap = if anchors.definitions().any(|known| has_dash(known.name)) {
+        "-"
+    } else {
+        "_"
+    };
     let folded: String = person.to_lowercase().chars().map(fold).collect();
-    let words: Vec<&str> =
-        folded.split(|c: char| !c.is_ascii_alphanumeric()).filter(|w| !w.is_empty()).collect();
+    let words: Vec<&str> = folded
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .filter(|w| !w.is_empty())
+        .collect();
     let mut base = words.join(gap);
     if base.is_empty() {
-        let tail: String = recipient.chars().filter(char::is_ascii_alphanumeric).skip(4).take(6).collect();
+        let tail: String = recipient
+            .chars()
+            .filter(char::is_ascii_alphanumeric)
+            .skip(4)
+            .take(6)
+            .collect();
         base = format!("key{gap}{tail}");
     }
     let numbered = (2..).map(|number| format!("{base}{gap}{number}"));
-    let free = std::iter::once(base.clone()).chain(numbered).find(|name| !anchors.is_taken(name));
+    let free = std::iter::once(base.clone())
+        .chain(numbered)
+        .find(|name| !anchors.is_taken(name));
     free.unwrap_or(base)
 }
 

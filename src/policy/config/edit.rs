@@ -1,5 +1,6 @@
-//! Edits of `.sops.yaml`: bytes are spliced, everything else stays. What was written is read back and
-//! must say exactly what was meant; where that is not sure, the error names the line to change by hand.
+//! Edits of `.sops.yaml`: bytes are spliced, everything else stays. What was written is read back
+//! and must say exactly what was meant; where that is not sure, the error names the line to change
+//! by hand.
 
 use sops_document::age::is_other_kind;
 use sops_document::tree::{Node, line_of};
@@ -12,13 +13,24 @@ use super::{Config, ConfigError, CreationRule};
 use crate::policy::roster::is_unprintable;
 
 /// Lists below `keys:` in which a person is looked for when a rule takes from several.
-const PEOPLE: [&str; 8] = ["users", "user", "people", "admins", "admin", "team", "humans", "developers"];
+const PEOPLE: [&str; 8] = [
+    "users",
+    "user",
+    "people",
+    "admins",
+    "admin",
+    "team",
+    "humans",
+    "developers",
+];
 
 impl Config {
-    /// The text with one more recipient at the end of each of these rules; unchanged when they have it.
+    /// The text with one more recipient at the end of each of these rules; unchanged when they have
+    /// it.
     ///
-    /// The author's manner decides how: in a list of aliases the key gets an anchor beside the others,
-    /// made of the name, unless it has one; a comment with the name where the other items have one.
+    /// The author's manner decides how: in a list of aliases the key gets an anchor beside the
+    /// others, made of the name, unless it has one; a comment with the name where the other items
+    /// have one.
     ///
     /// # Errors
     /// [`ConfigError`] when the layout cannot be changed safely; it says what to write where.
@@ -39,17 +51,27 @@ impl Config {
             match wanted[rule].groups.len() {
                 0 => wanted[rule].age.push((recipient.to_owned(), 0)),
                 1 => wanted[rule].groups[0].push((recipient.to_owned(), 0)),
-                _ => return Err(by_hand(old.line, &format!("choose a key group and add `{recipient}`"))),
+                _ => {
+                    return Err(by_hand(
+                        old.line,
+                        &format!("choose a key group and add `{recipient}`"),
+                    ));
+                }
             }
             missing.push(rule);
         }
-        let Some(first) = missing.first() else { return Ok(self.text.clone()) };
+        let Some(first) = missing.first() else {
+            return Ok(self.text.clone());
+        };
         let line = self.rules[*first].line;
         let name = name.map(|name| check_comment(name, line)).transpose()?;
         let mut text = self.text.clone();
         for rule in &missing {
             let now = Self::parse(&text)?.0;
-            let has_it = now.rules.get(*rule).is_some_and(|rule| rule.recipients().contains(&recipient));
+            let has_it = now
+                .rules
+                .get(*rule)
+                .is_some_and(|rule| rule.recipients().contains(&recipient));
             // two rules may share one list
             if !has_it {
                 // a line of the text in between would mean nothing to its author
@@ -61,27 +83,43 @@ impl Config {
         self.read_back(text, &wanted, by_hand(line, &task))
     }
 
-    fn append(&self, rule: usize, recipient: &str, name: Option<&str>) -> Result<String, ConfigError> {
+    fn append(
+        &self,
+        rule: usize,
+        recipient: &str,
+        name: Option<&str>,
+    ) -> Result<String, ConfigError> {
         let line = self.rules[rule].line;
         let task = format!("add `- {recipient}` to the rule in line {line}");
         let tree = yaml::parse_policy(&self.text)?;
         let anchors = Anchors::of(&self.text, &tree);
         let nodes = anchors.age_nodes(rule);
-        let [node] = nodes.as_slice() else { return Err(by_hand(line, &task)) };
+        let [node] = nodes.as_slice() else {
+            return Err(by_hand(line, &task));
+        };
         let refused = || by_hand(line_of(&self.text, node.span.start), &task);
-        let ListReference { item, mut splices } = anchors.reference(node, node.span.end, recipient, name)?;
-        let new = Addition { recipient, item: &item, name };
+        let ListReference { item, mut splices } =
+            anchors.reference(node, node.span.end, recipient, name)?;
+        let new = Addition {
+            recipient,
+            item: &item,
+            name,
+        };
         splices.push(layout::append(&self.text, node, &new).ok_or_else(refused)?);
         Ok(layout::apply_all(&self.text, splices))
     }
 
-    /// The text without a recipient of these rules, wherever they name it. An anchor below `keys:` goes
-    /// with the last alias of it; one that stands in a rule moves to its next alias.
+    /// The text without a recipient of these rules, wherever they name it. An anchor below `keys:`
+    /// goes with the last alias of it; one that stands in a rule moves to its next alias.
     ///
     /// # Errors
-    /// [`ConfigError`] when it is the last one of a rule or of a key group, or when the layout cannot
-    /// be changed safely; it says what to change where.
-    pub fn without_recipient(&self, rules: &[usize], recipient: &str) -> Result<String, ConfigError> {
+    /// [`ConfigError`] when it is the last one of a rule or of a key group, or when the layout
+    /// cannot be changed safely; it says what to change where.
+    pub fn without_recipient(
+        &self,
+        rules: &[usize],
+        recipient: &str,
+    ) -> Result<String, ConfigError> {
         if is_other_kind(recipient) {
             return self.without_other(rules, recipient);
         }
@@ -93,7 +131,8 @@ impl Config {
             for list in lists.filter(|list| list.iter().any(|(known, _)| known == recipient)) {
                 list.retain(|(known, _)| known != recipient);
                 if list.is_empty() {
-                    let what = format!("`{recipient}` is the only recipient here: add another one first");
+                    let what =
+                        format!("`{recipient}` is the only recipient here: add another one first");
                     return Err(ConfigError::new(line, what));
                 }
             }
@@ -102,10 +141,11 @@ impl Config {
         // aliases stand behind their anchor: from the back they are gone before it is
         for rule in sorted(rules).into_iter().rev() {
             let refused = || self.cannot_remove(rule, recipient);
-            while let Some(now) = Self::parse(&text)
-                .ok()
-                .filter(|(now, _)| now.rules.get(rule).is_some_and(|rule| mentions(rule, recipient)))
-            {
+            while let Some(now) = Self::parse(&text).ok().filter(|(now, _)| {
+                now.rules
+                    .get(rule)
+                    .is_some_and(|rule| mentions(rule, recipient))
+            }) {
                 text = now.0.take(rule, recipient).ok_or_else(refused)?;
             }
         }
@@ -122,16 +162,23 @@ impl Config {
         let tree = yaml::parse_policy(text).ok()?;
         let anchors = Anchors::of(text, &tree);
         anchors.all_age_nodes(rule).into_iter().find_map(|node| {
-            let entry = node
-                .entries()
-                .find(|entry| super::split(entry.node.text().unwrap_or_default()).any(|r| r == recipient));
-            let Some(entry) = entry else { return Some(layout::remove(text, node, recipient)?.apply(text)) };
+            let entry = node.entries().find(|entry| {
+                super::split(entry.node.text().unwrap_or_default()).any(|r| r == recipient)
+            });
+            let Some(entry) = entry else {
+                return Some(layout::remove(text, node, recipient)?.apply(text));
+            };
             // an alias of a string with several keys
-            if let Some(shared) = anchors.behind(&entry.node).filter(|shared| single(shared.node).is_none()) {
+            if let Some(shared) = anchors
+                .behind(&entry.node)
+                .filter(|shared| single(shared.node).is_none())
+            {
                 return Some(layout::remove(text, shared.node, recipient)?.apply(text));
             }
             let mut splices = vec![layout::remove(text, node, recipient)?];
-            let own = anchors.definitions().find(|known| known.node.span == entry.node.span);
+            let own = anchors
+                .definitions()
+                .find(|known| known.node.span == entry.node.span);
             if let Some(own) = own.filter(|_| single(&entry.node).is_some()) {
                 splices.extend(moved(&anchors, own)?);
             }
@@ -147,7 +194,12 @@ impl Config {
     /// With the line of the recipient itself.
     fn cannot_remove(&self, rule: usize, recipient: &str) -> ConfigError {
         let rule = &self.rules[rule];
-        let known = rule.groups.iter().flatten().chain(&rule.age).find(|(known, _)| known == recipient);
+        let known = rule
+            .groups
+            .iter()
+            .flatten()
+            .chain(&rule.age)
+            .find(|(known, _)| known == recipient);
         let task = format!("remove `{recipient}` from the rule in line {}", rule.line);
         by_hand(known.map_or(rule.line, |(_, line)| *line), &task)
     }
@@ -159,14 +211,25 @@ impl Config {
         wanted: &[CreationRule],
         refused: ConfigError,
     ) -> Result<String, ConfigError> {
-        let Ok((config, _)) = Self::parse(&text) else { return Err(refused) };
+        let Ok((config, _)) = Self::parse(&text) else {
+            return Err(refused);
+        };
         if config.rules.len() != wanted.len() || config.stores != self.stores {
             return Err(refused);
         }
-        let wrong = config.rules.iter().zip(wanted).position(|(new, wanted)| !same_meaning(new, wanted));
+        let wrong = config
+            .rules
+            .iter()
+            .zip(wanted)
+            .position(|(new, wanted)| !same_meaning(new, wanted));
         let Some(wrong) = wrong else { return Ok(text) };
-        let untouched = self.rules.get(wrong).filter(|old| same_meaning(old, &wanted[wrong]));
-        let Some(other) = untouched.filter(|_| self.rules.len() == wanted.len()) else { return Err(refused) };
+        let untouched = self
+            .rules
+            .get(wrong)
+            .filter(|old| same_meaning(old, &wanted[wrong]));
+        let Some(other) = untouched.filter(|_| self.rules.len() == wanted.len()) else {
+            return Err(refused);
+        };
         let what = format!(
             "{}: the rule in line {} reads the same list and would change too (--all changes both)",
             refused.what, other.line
@@ -182,7 +245,8 @@ pub(super) struct ListReference {
 }
 
 impl Anchors<'_> {
-    /// How a list that stands, or will stand, before `end` names a recipient in the manner of `model`.
+    /// How a list that stands, or will stand, before `end` names a recipient in the manner of
+    /// `model`.
     pub(super) fn reference(
         &self,
         model: &Node,
@@ -190,7 +254,12 @@ impl Anchors<'_> {
         recipient: &str,
         name: Option<&str>,
     ) -> Result<ListReference, ConfigError> {
-        let as_is = |item: String| Ok(ListReference { item, splices: Vec::new() });
+        let as_is = |item: String| {
+            Ok(ListReference {
+                item,
+                splices: Vec::new(),
+            })
+        };
         let known = self.definitions().find(|known| {
             single(known.node) == Some(recipient)
                 && known.node.span.end <= end
@@ -199,17 +268,29 @@ impl Anchors<'_> {
         if let Some(known) = known {
             return as_is(format!("*{}", known.name));
         }
-        let aliased: Vec<&Definition<'_>> =
-            model.entries().filter_map(|entry| self.behind(&entry.node)).collect();
+        let aliased: Vec<&Definition<'_>> = model
+            .entries()
+            .filter_map(|entry| self.behind(&entry.node))
+            .collect();
         let is_own = |known: &Definition<'_>| known.holder.span == model.span;
         let is_named = aliased.iter().any(|known| known.in_rules) || self.definitions().any(is_own);
         let mut homes: Vec<&Definition<'_>> = Vec::new();
-        for home in aliased.into_iter().filter(|known| !known.in_rules && single(known.node).is_some()) {
-            if !homes.iter().any(|other| other.holder.span == home.holder.span) {
+        for home in aliased
+            .into_iter()
+            .filter(|known| !known.in_rules && single(known.node).is_some())
+        {
+            if !homes
+                .iter()
+                .any(|other| other.holder.span == home.holder.span)
+            {
                 homes.push(home);
             }
         }
-        let people: Vec<_> = homes.iter().filter(|home| PEOPLE.contains(&home.section)).copied().collect();
+        let people: Vec<_> = homes
+            .iter()
+            .filter(|home| PEOPLE.contains(&home.section))
+            .copied()
+            .collect();
         if homes.len() > 1 && people.len() == 1 {
             homes = people;
         }
@@ -219,7 +300,11 @@ impl Anchors<'_> {
             [] if is_named => as_is(definition),
             [] => as_is(recipient.to_owned()),
             [home] => {
-                let new = Addition { recipient, item: &definition, name };
+                let new = Addition {
+                    recipient,
+                    item: &definition,
+                    name,
+                };
                 let refused = || {
                     ConfigError::new(
                         line(home),
@@ -229,8 +314,15 @@ impl Anchors<'_> {
                     )
                 };
                 let splice = layout::append(self.text, home.holder, &new).ok_or_else(refused)?;
-                let alias = definition.split(' ').next().unwrap_or_default().replacen('&', "*", 1);
-                Ok(ListReference { item: alias, splices: vec![splice] })
+                let alias = definition
+                    .split(' ')
+                    .next()
+                    .unwrap_or_default()
+                    .replacen('&', "*", 1);
+                Ok(ListReference {
+                    item: alias,
+                    splices: vec![splice],
+                })
             }
             [first, second, ..] => Err(ConfigError::new(
                 line(first),
@@ -246,18 +338,29 @@ impl Anchors<'_> {
 
 /// What makes the next alias of an anchor its definition; nothing when there is no alias.
 fn moved(anchors: &Anchors<'_>, own: &Definition<'_>) -> Option<Option<Splice>> {
-    let Some(next) = anchors.uses(own.name).min_by_key(|span| span.start) else { return Some(None) };
+    let Some(next) = anchors.uses(own.name).min_by_key(|span| span.start) else {
+        return Some(None);
+    };
     anchors.definition(own.name)?;
     let text = &anchors.text[own.node.span.clone()];
-    (!text.contains('\n')).then(|| Some(Splice { range: next.clone(), insert: text.to_owned() }))
+    (!text.contains('\n')).then(|| {
+        Some(Splice {
+            range: next.clone(),
+            insert: text.to_owned(),
+        })
+    })
 }
 
-/// Takes out anchors outside of the rules that stand for this recipient alone and that nothing reads.
-/// One that cannot be taken out safely stays: it gives nobody access.
+/// Takes out anchors outside of the rules that stand for this recipient alone and that nothing
+/// reads. One that cannot be taken out safely stays: it gives nobody access.
 fn without_anchor(mut text: String, recipient: &str) -> String {
     loop {
-        let Ok((now, _)) = Config::parse(&text) else { return text };
-        let Ok(tree) = yaml::parse_policy(&text) else { return text };
+        let Ok((now, _)) = Config::parse(&text) else {
+            return text;
+        };
+        let Ok(tree) = yaml::parse_policy(&text) else {
+            return text;
+        };
         if now.rules.iter().any(|rule| mentions(rule, recipient)) {
             return text;
         }
@@ -268,7 +371,10 @@ fn without_anchor(mut text: String, recipient: &str) -> String {
                 && anchors.uses(known.name).next().is_none()
         };
         let shorter = anchors.definitions().filter(is_idle).find_map(|known| {
-            let position = known.holder.entries().position(|entry| entry.span == known.entry.span)?;
+            let position = known
+                .holder
+                .entries()
+                .position(|entry| entry.span == known.entry.span)?;
             let is_top = known.holder.get("creation_rules").is_some();
             let splice = layout::remove_entry(&text, known.holder, position).filter(|_| !is_top)?;
             Some(splice.apply(&text)).filter(|text| Config::parse(text).is_ok())
@@ -289,14 +395,31 @@ pub(super) fn sorted(rules: &[usize]) -> Vec<usize> {
 
 /// Whether a rule names a recipient, also where `key_groups` hides it.
 fn mentions(rule: &CreationRule, recipient: &str) -> bool {
-    rule.groups.iter().flatten().chain(&rule.age).any(|(known, _)| known == recipient)
+    rule.groups
+        .iter()
+        .flatten()
+        .chain(&rule.age)
+        .any(|(known, _)| known == recipient)
 }
 
 /// Equal but for the lines.
 fn same_meaning(left: &CreationRule, right: &CreationRule) -> bool {
-    let names = |list: &[(String, usize)]| list.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
-    let groups = |rule: &CreationRule| rule.groups.iter().map(|group| names(group)).collect::<Vec<_>>();
-    let crypt = |rule: &CreationRule| rule.crypt.as_ref().map(|crypt| (crypt.field, crypt.value.clone()));
+    let names = |list: &[(String, usize)]| {
+        list.iter()
+            .map(|(name, _)| name.clone())
+            .collect::<Vec<_>>()
+    };
+    let groups = |rule: &CreationRule| {
+        rule.groups
+            .iter()
+            .map(|group| names(group))
+            .collect::<Vec<_>>()
+    };
+    let crypt = |rule: &CreationRule| {
+        rule.crypt
+            .as_ref()
+            .map(|crypt| (crypt.field, crypt.value.clone()))
+    };
     left.path_regex == right.path_regex
         && names(&left.age) == names(&right.age)
         && groups(left) == groups(right)
@@ -308,22 +431,33 @@ fn same_meaning(left: &CreationRule, right: &CreationRule) -> bool {
 }
 
 pub(super) fn by_hand(line: usize, task: &str) -> ConfigError {
-    ConfigError::new(line, format!("the layout cannot be changed safely: {task} by hand"))
+    ConfigError::new(
+        line,
+        format!("the layout cannot be changed safely: {task} by hand"),
+    )
 }
 
 /// Only what stands for itself in every YAML style.
 pub(super) fn check_recipient(recipient: &str, line: usize) -> Result<(), ConfigError> {
     let starts_well = recipient.starts_with(|c: char| c.is_ascii_alphanumeric());
-    let plain = recipient.chars().all(|c| c.is_ascii_alphanumeric() || " -_+/=@.".contains(c));
+    let plain = recipient
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || " -_+/=@.".contains(c));
     if starts_well && plain && recipient.trim() == recipient && yaml::reads_as_string(recipient) {
         return Ok(());
     }
-    Err(ConfigError::new(line, "a recipient with characters that YAML would read otherwise"))
+    Err(ConfigError::new(
+        line,
+        "a recipient with characters that YAML would read otherwise",
+    ))
 }
 
 pub(super) fn check_comment(name: &str, line: usize) -> Result<&str, ConfigError> {
     if name.chars().any(is_unprintable) {
-        return Err(ConfigError::new(line, "a name is one line of text without control characters"));
+        return Err(ConfigError::new(
+            line,
+            "a name is one line of text without control characters",
+        ));
     }
     Ok(name.trim())
 }

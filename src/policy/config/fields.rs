@@ -1,4 +1,5 @@
-//! The field names that sops 3.11 reads at each level of `.sops.yaml`, and what to say of all others.
+//! The field names that sops 3.11 reads at each level of `.sops.yaml`, and what to say of all
+//! others.
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Level {
@@ -75,7 +76,16 @@ impl Level {
         match self {
             Self::Top => &["creation_rules", "destination_rules", "stores"],
             Self::Rule => RULE,
-            Self::Group => &["age", "merge", "kms", "pgp", "gcp_kms", "hckms", "azure_keyvault", "hc_vault"],
+            Self::Group => &[
+                "age",
+                "merge",
+                "kms",
+                "pgp",
+                "gcp_kms",
+                "hckms",
+                "azure_keyvault",
+                "hc_vault",
+            ],
             Self::Stores => &["yaml", "json", "json_binary", "dotenv", "ini"],
             Self::Store => &["indent"],
         }
@@ -92,11 +102,16 @@ pub(super) fn judge(key: &str, level: Level) -> FieldVerdict {
         return FieldVerdict::Normal;
     }
     let plain = key.to_lowercase().replace(['-', ' ', '.'], "_");
-    let slip = SLIPS.iter().find(|(at, slip, _)| *at == level && *slip == plain);
+    let slip = SLIPS
+        .iter()
+        .find(|(at, slip, _)| *at == level && *slip == plain);
     if let Some((_, _, name)) = slip {
         return FieldVerdict::NearMiss(name);
     }
-    let near = known.iter().map(|name| (distance(&plain, name), name)).min();
+    let near = known
+        .iter()
+        .map(|name| (distance(&plain, name), name))
+        .min();
     if let Some((distance, name)) = near {
         // two letters of a short name make another word
         if distance <= if name.len() < 5 { 1 } else { 2 } {
@@ -104,7 +119,9 @@ pub(super) fn judge(key: &str, level: Level) -> FieldVerdict {
         }
     }
     match level {
-        Level::Top if RULE.contains(&key) => FieldVerdict::Elsewhere("in a rule under `creation_rules`"),
+        Level::Top if RULE.contains(&key) => {
+            FieldVerdict::Elsewhere("in a rule under `creation_rules`")
+        }
         Level::Rule if key == "creation_rules" || key == "stores" => {
             FieldVerdict::Elsewhere("at the top level")
         }

@@ -17,14 +17,21 @@ pub(super) struct Splice {
 
 impl Splice {
     pub(super) fn apply(&self, text: &str) -> String {
-        [&text[..self.range.start], &self.insert, &text[self.range.end..]].concat()
+        [
+            &text[..self.range.start],
+            &self.insert,
+            &text[self.range.end..],
+        ]
+        .concat()
     }
 }
 
 /// Several replacements, which must not overlap.
 pub(super) fn apply_all(text: &str, mut splices: Vec<Splice>) -> String {
     splices.sort_by_key(|splice| std::cmp::Reverse(splice.range.start));
-    splices.iter().fold(text.to_owned(), |text, splice| splice.apply(&text))
+    splices
+        .iter()
+        .fold(text.to_owned(), |text, splice| splice.apply(&text))
 }
 
 /// The line ending of a text: that of its first line.
@@ -41,7 +48,9 @@ pub(super) fn line_start(text: &str, at: usize) -> usize {
 
 /// Behind the line break of the line that holds `at`.
 pub(super) fn next_line(text: &str, at: usize) -> usize {
-    text[at..].find('\n').map_or(text.len(), |found| at + found + 1)
+    text[at..]
+        .find('\n')
+        .map_or(text.len(), |found| at + found + 1)
 }
 
 /// `  - ` when an item of a block list starts its own line.
@@ -52,7 +61,10 @@ pub(super) fn dash<'a>(text: &'a str, item: &Range<usize>) -> Option<&'a str> {
 
 /// The length of the line break at the end of a text.
 fn line_break(text: &str) -> usize {
-    [("\r\n", 2), ("\n", 1)].into_iter().find(|(end, _)| text.ends_with(end)).map_or(0, |(_, length)| length)
+    [("\r\n", 2), ("\n", 1)]
+        .into_iter()
+        .find(|(end, _)| text.ends_with(end))
+        .map_or(0, |(_, length)| length)
 }
 
 /// Adds whole lines, and the line break that the last line of a file may lack.
@@ -63,7 +75,10 @@ pub(super) fn insert_lines(text: &str, at: usize, lines: &str) -> Splice {
     } else {
         lines.to_owned()
     };
-    Splice { range: at..at, insert }
+    Splice {
+        range: at..at,
+        insert,
+    }
 }
 
 /// What stands at the end of a list or string of recipients when one is added.
@@ -94,7 +109,10 @@ pub(super) fn append(text: &str, node: &Node, new: &Addition<'_>) -> Option<Spli
                     ",".into()
                 }
             });
-            Some(Splice { range: last.end..last.end, insert: separator + new.recipient })
+            Some(Splice {
+                range: last.end..last.end,
+                insert: separator + new.recipient,
+            })
         }
         // a tagged node: no author writes one here
         _ => None,
@@ -110,7 +128,10 @@ fn append_line(text: &str, node: &Node, new: &Addition<'_>) -> Option<Splice> {
     let last = spans.last()?;
     let prefix = &text[line_start(text, last.start)..last.start];
     let is_map = node.is_map() && prefix.trim().is_empty();
-    if text[last.clone()].contains('\n') || prefix.contains('\t') || !(is_map || dash(text, last).is_some()) {
+    if text[last.clone()].contains('\n')
+        || prefix.contains('\t')
+        || !(is_map || dash(text, last).is_some())
+    {
         return None;
     }
     let line = format!("{prefix}{}{}", key(node, new)?, new.item);
@@ -138,16 +159,30 @@ fn append_flow(text: &str, node: &Node, new: &Addition<'_>) -> Option<Splice> {
     let places = spans(node);
     let Some(last) = places.last() else {
         let at = body(text, node)?.start + 1;
-        return Some(Splice { range: at..at, insert: new.item.to_owned() });
+        return Some(Splice {
+            range: at..at,
+            insert: new.item.to_owned(),
+        });
     };
-    let quote = text[last.clone()].chars().next().filter(|first| matches!(first, '"' | '\''));
-    let quote = quote.filter(|_| new.item == new.recipient).map(String::from).unwrap_or_default();
+    let quote = text[last.clone()]
+        .chars()
+        .next()
+        .filter(|first| matches!(first, '"' | '\''));
+    let quote = quote
+        .filter(|_| new.item == new.recipient)
+        .map(String::from)
+        .unwrap_or_default();
     let item = format!("{}{quote}{}{quote}", key(node, new)?, new.item);
     let Some(comma) = own_line(text, last) else {
         let separator = separator(text, &places).unwrap_or_else(|| ", ".into());
-        return Some(Splice { range: last.end..last.end, insert: format!("{separator}{item}") });
+        return Some(Splice {
+            range: last.end..last.end,
+            insert: format!("{separator}{item}"),
+        });
     };
-    let name = new.name.filter(|_| Manner::of(text, &places) == Manner::Behind);
+    let name = new
+        .name
+        .filter(|_| Manner::of(text, &places) == Manner::Behind);
     let name = name.map(|name| format!(" # {name}")).unwrap_or_default();
     let end = next_line(text, last.end);
     let indent = &text[line_start(text, last.start)..last.start];
@@ -163,15 +198,19 @@ fn append_flow(text: &str, node: &Node, new: &Addition<'_>) -> Option<Splice> {
 fn own_line(text: &str, item: &Range<usize>) -> Option<bool> {
     let start = line_start(text, item.start);
     let rest = text[item.end..next_line(text, item.end)].trim();
-    let (comma, rest) = rest.strip_prefix(',').map_or((false, rest), |rest| (true, rest.trim_start()));
-    let alone =
-        text[start..item.end].trim() == &text[item.clone()] && (rest.is_empty() || rest.starts_with('#'));
+    let (comma, rest) = rest
+        .strip_prefix(',')
+        .map_or((false, rest), |rest| (true, rest.trim_start()));
+    let alone = text[start..item.end].trim() == &text[item.clone()]
+        && (rest.is_empty() || rest.starts_with('#'));
     (alone && text[item.end..].contains('\n')).then_some(comma)
 }
 
 /// What stands between the last two, when that is one comma and blanks.
 fn separator(text: &str, places: &[Range<usize>]) -> Option<String> {
-    let [.., before, last] = places else { return None };
+    let [.., before, last] = places else {
+        return None;
+    };
     let between = text.get(before.end..last.start)?;
     let plain = between.trim() == ",";
     plain.then(|| between.to_owned())
@@ -182,8 +221,12 @@ fn separator(text: &str, places: &[Range<usize>]) -> Option<String> {
 pub(super) fn remove(text: &str, node: &Node, recipient: &str) -> Option<Splice> {
     match (&node.value, first_byte(text, node)?) {
         (Value::List(_), b'-' | b'[') => {
-            let holds =
-                |entry: &&Entry| entry.node.text().is_some_and(|text| names(text).any(|n| n == recipient));
+            let holds = |entry: &&Entry| {
+                entry
+                    .node
+                    .text()
+                    .is_some_and(|text| names(text).any(|n| n == recipient))
+            };
             let position = node.entries().position(|entry| holds(&entry))?;
             let entry = node.entries().nth(position)?;
             if names(entry.node.text()?).count() > 1 {
@@ -191,7 +234,9 @@ pub(super) fn remove(text: &str, node: &Node, recipient: &str) -> Option<Splice>
             }
             remove_entry(text, node, position)
         }
-        (Value::Leaf(_), first) if !matches!(first, b'*' | b'!') => remove_from_string(text, node, recipient),
+        (Value::Leaf(_), first) if !matches!(first, b'*' | b'!') => {
+            remove_from_string(text, node, recipient)
+        }
         _ => None,
     }
 }
@@ -204,14 +249,24 @@ pub(super) fn remove_entry(text: &str, node: &Node, position: usize) -> Option<S
     if matches!(first_byte(text, node)?, b'[' | b'{') {
         return match own_line(text, span) {
             Some(comma) if spans.len() == 1 || (comma && text[lines.clone()].contains('#')) => {
-                Some(Splice { range: lines, insert: String::new() })
+                Some(Splice {
+                    range: lines,
+                    insert: String::new(),
+                })
             }
-            None if spans.len() == 1 => Some(Splice { range: span.clone(), insert: String::new() }),
+            None if spans.len() == 1 => Some(Splice {
+                range: span.clone(),
+                insert: String::new(),
+            }),
             _ => cut(text, &spans, position),
         };
     }
     let prefix = &text[lines.start..span.start];
-    let is_alone = if node.is_map() { prefix.trim().is_empty() } else { dash(text, span).is_some() };
+    let is_alone = if node.is_map() {
+        prefix.trim().is_empty()
+    } else {
+        dash(text, span).is_some()
+    };
     if !is_alone || text[span.clone()].contains('\n') {
         return None;
     }
@@ -219,13 +274,24 @@ pub(super) fn remove_entry(text: &str, node: &Node, position: usize) -> Option<S
     let start = comment.map_or(lines.start, |(comment, _)| comment.start);
     // a file that ends without a line break goes on doing so
     let is_open = lines.end == text.len() && !text.ends_with('\n');
-    let start = if is_open { start - line_break(&text[..start]) } else { start };
-    Some(Splice { range: start..lines.end, insert: String::new() })
+    let start = if is_open {
+        start - line_break(&text[..start])
+    } else {
+        start
+    };
+    Some(Splice {
+        range: start..lines.end,
+        insert: String::new(),
+    })
 }
 
 fn remove_from_string(text: &str, node: &Node, recipient: &str) -> Option<Splice> {
     let position = names(node.text()?).position(|name| name == recipient)?;
-    cut(text, &places(text, &body(text, node)?, node.text()?)?, position)
+    cut(
+        text,
+        &places(text, &body(text, node)?, node.text()?)?,
+        position,
+    )
 }
 
 /// Takes one place out, with the separator that follows it or, for the last, precedes it.
@@ -237,10 +303,14 @@ fn cut(text: &str, places: &[Range<usize>], position: usize) -> Option<Splice> {
         (None, None) => return None,
     };
     let removed = text.get(range.clone())?;
-    (!removed.contains('#')).then(|| Splice { range, insert: String::new() })
+    (!removed.contains('#')).then(|| Splice {
+        range,
+        insert: String::new(),
+    })
 }
 
-/// Where each recipient of a string stands in the text; only separators and quotes may stand between.
+/// Where each recipient of a string stands in the text; only separators and quotes may stand
+/// between.
 fn places(text: &str, span: &Range<usize>, value: &str) -> Option<Vec<Range<usize>>> {
     let mut cursor = span.start;
     let mut places = Vec::new();
@@ -256,7 +326,8 @@ fn places(text: &str, span: &Range<usize>, value: &str) -> Option<Vec<Range<usiz
 }
 
 fn is_gap(text: &str) -> bool {
-    text.chars().all(|c| c.is_ascii_whitespace() || ",\"'>|-+".contains(c))
+    text.chars()
+        .all(|c| c.is_ascii_whitespace() || ",\"'>|-+".contains(c))
 }
 
 fn names(value: &str) -> impl Iterator<Item = &str> {

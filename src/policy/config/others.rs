@@ -9,16 +9,21 @@ use super::edit::{by_hand, sorted};
 use super::layout::{self, Splice, line_start, next_line};
 use super::{Config, ConfigError, CreationRule};
 
-/// The readers of one field. What has an odd shape gives none: sops refuses it, or knows more than stax.
+/// The readers of one field. What has an odd shape gives none: sops refuses it, or knows more than
+/// stax.
 pub(super) fn readers(field: &str, node: &Node) -> Vec<String> {
-    let Some(kind) = kind_of(field) else { return Vec::new() };
+    let Some(kind) = kind_of(field) else {
+        return Vec::new();
+    };
     let entries: Vec<&Node> = match &node.value {
         Value::List(_) => node.entries().map(|entry| &entry.node).collect(),
         _ => vec![node],
     };
     let ids = entries.into_iter().flat_map(|entry| match &entry.value {
         Value::Map(_) => Vec::from_iter(of_map(kind, entry)),
-        _ => super::split(entry.text().unwrap_or_default()).map(str::to_owned).collect(),
+        _ => super::split(entry.text().unwrap_or_default())
+            .map(str::to_owned)
+            .collect(),
     });
     ids.map(|id| reader(kind, &plain(kind, &id))).collect()
 }
@@ -48,12 +53,15 @@ fn of_map(kind: &str, node: &Node) -> Option<String> {
     }
 }
 
-/// An id without what the file keeps in fields of their own: the role of AWS, the version of a key of Azure.
+/// An id without what the file keeps in fields of their own: the role of AWS, the version of a key
+/// of Azure.
 fn plain(kind: &str, id: &str) -> String {
     match kind {
         "kms" => id.split("+arn:").next().unwrap_or(id).to_owned(),
         "azure_kv" => {
-            let Some((vault, key)) = id.split_once("/keys/") else { return id.to_owned() };
+            let Some((vault, key)) = id.split_once("/keys/") else {
+                return id.to_owned();
+            };
             format!("{vault}/keys/{}", key.split('/').next().unwrap_or(key))
         }
         "hc_vault" => id.trim_matches('/').to_owned(),
@@ -76,8 +84,13 @@ impl Config {
             }
             rule.others.retain(|other| other != who);
             let others = rule.others.clone();
-            let has_more = |kind: &str| others.iter().any(|other| other.split(' ').next() == Some(kind));
-            rule.other_keys.retain(|field| kind_of(field).is_none_or(has_more));
+            let has_more = |kind: &str| {
+                others
+                    .iter()
+                    .any(|other| other.split(' ').next() == Some(kind))
+            };
+            rule.other_keys
+                .retain(|field| kind_of(field).is_none_or(has_more));
             if rule.recipients().is_empty() && rule.others.is_empty() {
                 let what = format!("`{who}` is the only recipient here: add another one first");
                 return Err(ConfigError::new(line, what));
@@ -88,13 +101,20 @@ impl Config {
             let refused = || by_hand(self.rules[at].line, &format!("remove `{who}`"));
             loop {
                 let now = Self::parse(&text)?.0;
-                if !now.rules.get(at).is_some_and(|rule| rule.others.iter().any(|other| other == who)) {
+                if !now
+                    .rules
+                    .get(at)
+                    .is_some_and(|rule| rule.others.iter().any(|other| other == who))
+                {
                     break;
                 }
                 text = now.take_other(at, who).ok_or_else(refused)?;
             }
         }
-        let line = rules.first().and_then(|at| self.rules.get(*at)).map_or(1, |rule| rule.line);
+        let line = rules
+            .first()
+            .and_then(|at| self.rules.get(*at))
+            .map_or(1, |rule| rule.line);
         self.read_back(text, &wanted, by_hand(line, &format!("remove `{who}`")))
     }
 
@@ -124,11 +144,15 @@ impl Config {
 /// One of several ids.
 fn without_id(text: &str, field: &str, node: &Node, who: &str) -> Option<Splice> {
     let kind = kind_of(field)?;
-    let position = node.entries().position(|entry| readers(field, &entry.node) == [who]);
+    let position = node
+        .entries()
+        .position(|entry| readers(field, &entry.node) == [who]);
     if let (Value::List(_), Some(position)) = (&node.value, position) {
         return layout::remove_entry(text, node, position);
     }
-    let holder = node.entries().find(|entry| readers(field, &entry.node).iter().any(|other| other == who));
+    let holder = node
+        .entries()
+        .find(|entry| readers(field, &entry.node).iter().any(|other| other == who));
     let string = holder.map_or(node, |entry| &entry.node).text()?;
     let id = super::split(string).find(|id| reader(kind, &plain(kind, id)) == who)?;
     layout::remove(text, node, id)
@@ -142,14 +166,23 @@ fn without_field(text: &str, holder: &Node, position: usize) -> Option<Splice> {
         return layout::remove_entry(text, holder, position);
     }
     let start = line_start(text, field.key_span.start);
-    let end =
-        if text[..field.span.end].ends_with('\n') { field.span.end } else { next_line(text, field.span.end) };
+    let end = if text[..field.span.end].ends_with('\n') {
+        field.span.end
+    } else {
+        next_line(text, field.span.end)
+    };
     if text[start..field.key_span.start].trim().is_empty() {
-        return Some(Splice { range: start..end, insert: String::new() });
+        return Some(Splice {
+            range: start..end,
+            insert: String::new(),
+        });
     }
     let next = entries.get(position + 1)?.key_span.start;
     let is_bare = !text[field.span.end..next].contains('#');
-    is_bare.then(|| Splice { range: field.key_span.start..next, insert: String::new() })
+    is_bare.then(|| Splice {
+        range: field.key_span.start..next,
+        insert: String::new(),
+    })
 }
 
 #[cfg(test)]
@@ -185,14 +218,19 @@ mod tests {
         ];
         for (field, expected) in table {
             let text = format!("creation_rules:\n  - {field}\n");
-            let config = Config::parse(&text).unwrap_or_else(|error| panic!("{text}: {error}")).0;
+            let config = Config::parse(&text)
+                .unwrap_or_else(|error| panic!("{text}: {error}"))
+                .0;
             assert_eq!(config.rules[0].others, expected, "{text}");
         }
     }
 
     #[test]
     fn one_key_goes_and_the_rest_stays_as_it_is_written() {
-        let (a, b) = ("FBC7B9E2A4F9289AC0C1D4843D16CEE4A27381B4", "D7229043384BCC60326C6FB9D8720D957C3D3074");
+        let (a, b) = (
+            "FBC7B9E2A4F9289AC0C1D4843D16CEE4A27381B4",
+            "D7229043384BCC60326C6FB9D8720D957C3D3074",
+        );
         let table = [
             ("  - pgp: <A>\n    age: age1x\n", "  - age: age1x\n"),
             (
@@ -214,11 +252,19 @@ mod tests {
             ),
             ("  - {pgp: <A>, age: age1x}\n", "  - {age: age1x}\n"),
         ];
-        let filled = |text: &str| format!("creation_rules:\n{text}").replace("<A>", a).replace("<B>", b);
+        let filled = |text: &str| {
+            format!("creation_rules:\n{text}")
+                .replace("<A>", a)
+                .replace("<B>", b)
+        };
         for (before, after) in table {
             let config = Config::parse(&filled(before)).unwrap().0;
             let found = config.without_recipient(&[0], &format!("pgp {a}"));
-            assert_eq!(found.as_deref().map_err(ToString::to_string), Ok(filled(after).as_str()), "{before}");
+            assert_eq!(
+                found.as_deref().map_err(ToString::to_string),
+                Ok(filled(after).as_str()),
+                "{before}"
+            );
         }
         let alone = Config::parse(&filled("  - pgp: <A>\n")).unwrap().0;
         assert!(alone.without_recipient(&[0], &format!("pgp {a}")).is_err());

@@ -39,15 +39,17 @@ impl Holder {
 }
 
 impl Config {
-    /// Every text of the policy that stands alone as a key may and has a name, in file order. Names are
-    /// claims of the author: one line, without control characters.
+    /// Every text of the policy that stands alone as a key may and has a name, in file order. Names
+    /// are claims of the author: one line, without control characters.
     #[must_use]
     pub fn holders(&self) -> Vec<Holder> {
         // without a comment and without an anchor nobody has a name
         if memchr::memchr2(b'#', b'&', self.text.as_bytes()).is_none() {
             return Vec::new();
         }
-        let Ok(tree) = yaml::parse_policy(&self.text) else { return Vec::new() };
+        let Ok(tree) = yaml::parse_policy(&self.text) else {
+            return Vec::new();
+        };
         let mut found: Vec<Holder> = Vec::new();
         let mut places: HashMap<String, usize> = HashMap::new();
         let mut note = |recipient: &str, anchor: Option<&str>, remark: Option<&str>| {
@@ -56,7 +58,11 @@ impl Config {
             }
             let position = *places.entry(recipient.to_owned()).or_insert_with(|| {
                 let recipient = recipient.to_owned();
-                found.push(Holder { recipient, anchors: Vec::new(), remark: None });
+                found.push(Holder {
+                    recipient,
+                    anchors: Vec::new(),
+                    remark: None,
+                });
                 found.len() - 1
             });
             found[position].anchors.extend(anchor.map(str::to_owned));
@@ -70,7 +76,9 @@ impl Config {
             }
         }
         for document in &tree.documents {
-            remarks(&self.text, document, &mut |recipient, remark| note(recipient, None, Some(remark)));
+            remarks(&self.text, document, &mut |recipient, remark| {
+                note(recipient, None, Some(remark))
+            });
         }
         found
     }
@@ -87,18 +95,25 @@ fn remarks<'t>(text: &'t str, node: &'t Node, note: &mut dyn FnMut(&'t str, &'t 
     let entries: Vec<_> = node.entries().collect();
     let spans: Vec<Range<usize>> = entries.iter().map(|entry| entry.span.clone()).collect();
     let is_list = matches!(node.value, Value::List(_));
-    let manner = if is_list { Manner::of(text, &spans) } else { Manner::None };
+    let manner = if is_list {
+        Manner::of(text, &spans)
+    } else {
+        Manner::None
+    };
     for entry in entries {
         match single(&entry.node) {
             Some(recipient) => {
                 let above = || above(text, &entry.span).filter(|_| manner == Manner::Above);
-                let comment = behind(text, &entry.span).or_else(|| above().map(|(_, comment)| comment));
+                let comment =
+                    behind(text, &entry.span).or_else(|| above().map(|(_, comment)| comment));
                 if let Some(comment) = comment {
                     note(recipient, comment);
                 }
             }
             // the copies below an alias have its span, not their own
-            None if !text[entry.node.span.clone()].starts_with('*') => remarks(text, &entry.node, note),
+            None if !text[entry.node.span.clone()].starts_with('*') => {
+                remarks(text, &entry.node, note)
+            }
             None => {}
         }
     }
@@ -116,9 +131,13 @@ pub(super) enum Manner {
 
 impl Manner {
     pub(super) fn of(text: &str, items: &[Range<usize>]) -> Self {
-        let is_above =
-            |item: &Range<usize>| above(text, item).is_some() && !text[item.clone()].starts_with('*');
-        let count = items.iter().filter(|item| behind(text, item).is_some()).count();
+        let is_above = |item: &Range<usize>| {
+            above(text, item).is_some() && !text[item.clone()].starts_with('*')
+        };
+        let count = items
+            .iter()
+            .filter(|item| behind(text, item).is_some())
+            .count();
         if count > 0 && count * 2 >= items.len() {
             Self::Behind
         } else if !items.is_empty() && items.iter().all(is_above) {
@@ -143,8 +162,8 @@ fn behind<'a>(text: &'a str, item: &Range<usize>) -> Option<&'a str> {
     name(rest.strip_prefix(',').unwrap_or(rest).trim_start())
 }
 
-/// A comment that is the whole line above an item, in its column, with its range; one of several such
-/// lines is prose.
+/// A comment that is the whole line above an item, in its column, with its range; one of several
+/// such lines is prose.
 pub(super) fn above<'a>(text: &'a str, item: &Range<usize>) -> Option<(Range<usize>, &'a str)> {
     if !has_short_line(text, item) {
         return None;
@@ -155,13 +174,17 @@ pub(super) fn above<'a>(text: &'a str, item: &Range<usize>) -> Option<(Range<usi
     let comment_before = |start: usize| {
         let before = line_start(text, start.checked_sub(1)?);
         let line = &text[before..start];
-        line.trim_start().starts_with('#').then_some((before..start, line))
+        line.trim_start()
+            .starts_with('#')
+            .then_some((before..start, line))
     };
     if !matches!(prefix.trim(), "-" | "") {
         return None;
     }
     let (range, line) = comment_before(start)?;
-    let body = line.strip_prefix(indent).filter(|body| body.starts_with('#'))?;
+    let body = line
+        .strip_prefix(indent)
+        .filter(|body| body.starts_with('#'))?;
     if comment_before(range.start).is_some() {
         return None;
     }
@@ -185,6 +208,8 @@ fn name(comment: &str) -> Option<&str> {
     let good = name.chars().count() <= MAX_CHARS
         && !name.chars().any(is_unprintable)
         && name.contains(char::is_alphanumeric)
-        && !["age1", "AGE-SECRET-KEY", "ssh-", "*", "&"].iter().any(|mark| name.contains(mark));
+        && !["age1", "AGE-SECRET-KEY", "ssh-", "*", "&"]
+            .iter()
+            .any(|mark| name.contains(mark));
     good.then_some(name)
 }

@@ -9,12 +9,16 @@ use super::edit::{ListReference, by_hand, check_comment, check_recipient};
 use super::layout::{self, Splice};
 use super::{Config, ConfigError, CreationRule};
 
-const PREFACE: &str = "# who can read which file; edit with: stax secrets add-recipient, remove-recipient";
+const PREFACE: &str =
+    "# who can read which file; edit with: stax secrets add-recipient, remove-recipient";
 
 /// The `.sops.yaml` of a fresh repository: one rule.
 #[must_use]
 pub fn render_new<S: AsRef<str>>(path_regex: &str, recipients: &[S]) -> String {
-    format!("{PREFACE}\ncreation_rules:\n{}", render_rule(path_regex, recipients))
+    format!(
+        "{PREFACE}\ncreation_rules:\n{}",
+        render_rule(path_regex, recipients)
+    )
 }
 
 /// One rule as an item of `creation_rules`.
@@ -30,7 +34,8 @@ struct RuleShape {
     dash: String,
     /// `{path_regex: …, age: […]}`
     is_flow: bool,
-    /// `key_groups` instead of `age`, and what stands before its item when that has a line of its own.
+    /// `key_groups` instead of `age`, and what stands before its item when that has a line of its
+    /// own.
     group: Option<Option<String>>,
     list: List,
 }
@@ -45,7 +50,12 @@ enum List {
 
 impl Default for RuleShape {
     fn default() -> Self {
-        Self { dash: "  - ".into(), is_flow: false, group: None, list: List::Lines("      - ".into()) }
+        Self {
+            dash: "  - ".into(),
+            is_flow: false,
+            group: None,
+            list: List::Lines("      - ".into()),
+        }
     }
 }
 
@@ -55,26 +65,38 @@ impl RuleShape {
         let text = anchors.text;
         let dash = layout::dash(text, &rule.span)?.to_owned();
         let is_flow = text[rule.span.clone()].starts_with('{');
-        let groups =
-            anchors.field(&rule.node, "key_groups").filter(|groups| groups.entries().next().is_some());
+        let groups = anchors
+            .field(&rule.node, "key_groups")
+            .filter(|groups| groups.entries().next().is_some());
         let item = groups.and_then(|groups| groups.entries().next());
         let holder = item.map_or(&rule.node, |item| &item.node);
         let own = |node: &Node| rule.span.contains(&node.span.start);
         let indent = " ".repeat(dash.len());
         let group = item.map(|item| {
-            let prefix = layout::dash(text, &item.span).filter(|_| own(&item.node) && item.node.is_map());
+            let prefix =
+                layout::dash(text, &item.span).filter(|_| own(&item.node) && item.node.is_map());
             let is_bracket = text[item.span.clone()].starts_with('{');
             prefix.filter(|_| !is_bracket).map(str::to_owned)
         });
         let fallback = match &group {
             Some(Some(prefix)) => format!("{}  - ", " ".repeat(prefix.len())),
-            Some(None) => return Some(Self { dash, is_flow, group, list: List::Brackets }),
+            Some(None) => {
+                return Some(Self {
+                    dash,
+                    is_flow,
+                    group,
+                    list: List::Brackets,
+                });
+            }
             None => format!("{indent}  - "),
         };
         let list = match anchors.field(holder, "age") {
             Some(age) if matches!(age.value, Value::List(_)) => {
                 let start = body(text, age)?.start;
-                let prefix = age.entries().next().and_then(|item| layout::dash(text, &item.span));
+                let prefix = age
+                    .entries()
+                    .next()
+                    .and_then(|item| layout::dash(text, &item.span));
                 match prefix {
                     _ if text[start..].starts_with('[') => List::Brackets,
                     Some(prefix) if own(age) => List::Lines(prefix.to_owned()),
@@ -84,7 +106,12 @@ impl RuleShape {
             Some(_) => List::Text,
             None => List::Lines(fallback),
         };
-        Some(Self { dash, is_flow, group, list })
+        Some(Self {
+            dash,
+            is_flow,
+            group,
+            list,
+        })
     }
 
     fn render(&self, path_regex: &str, items: &[&str], newline: &str) -> String {
@@ -99,9 +126,9 @@ impl RuleShape {
             return format!("{dash}{{path_regex: {path_regex}, {who}}}{newline}");
         }
         let age = match &self.list {
-            List::Lines(prefix) => {
-                items.iter().fold("age:".to_owned(), |list, item| format!("{list}{newline}{prefix}{item}"))
-            }
+            List::Lines(prefix) => items.iter().fold("age:".to_owned(), |list, item| {
+                format!("{list}{newline}{prefix}{item}")
+            }),
             // what an alias or an anchor says cannot be part of a longer string
             List::Text if items.len() == 1 => format!("age: {}", items[0]),
             List::Text | List::Brackets => format!("age: {flow}"),
@@ -117,8 +144,8 @@ impl RuleShape {
 }
 
 impl Config {
-    /// The text with a creation rule for one more recipient, in the manner of the rule before it: behind
-    /// the last one, or before the first one that matches every file.
+    /// The text with a creation rule for one more recipient, in the manner of the rule before it:
+    /// behind the last one, or before the first one that matches every file.
     ///
     /// An earlier rule may still win for the same path: ask [`Config::rule_for`] afterwards.
     ///
@@ -133,12 +160,24 @@ impl Config {
         let end = line_of(&self.text, self.text.len());
         check_recipient(recipient, end)?;
         let name = name.map(|name| check_comment(name, end)).transpose()?;
-        let at = self.rules.iter().position(|rule| rule.path_regex.is_none()).unwrap_or(self.rules.len());
-        let line = self.rules.get(at).or(self.rules.last()).map_or(end, |rule| rule.line);
+        let at = self
+            .rules
+            .iter()
+            .position(|rule| rule.path_regex.is_none())
+            .unwrap_or(self.rules.len());
+        let line = self
+            .rules
+            .get(at)
+            .or(self.rules.last())
+            .map_or(end, |rule| rule.line);
         let refused = by_hand(line, &format!("add a creation rule for `{path_regex}`"));
-        let (splices, is_group) =
-            self.rule_splices(at, path_regex, recipient, name)?.ok_or_else(|| refused.clone())?;
-        let mut rule: CreationRule = Self::parse(&render_new(path_regex, &[recipient]))?.0.rules.remove(0);
+        let (splices, is_group) = self
+            .rule_splices(at, path_regex, recipient, name)?
+            .ok_or_else(|| refused.clone())?;
+        let mut rule: CreationRule = Self::parse(&render_new(path_regex, &[recipient]))?
+            .0
+            .rules
+            .remove(0);
         if is_group {
             rule.groups = vec![std::mem::take(&mut rule.age)];
         }
@@ -147,8 +186,8 @@ impl Config {
         self.read_back(layout::apply_all(&self.text, splices), &wanted, refused)
     }
 
-    /// The text with a copy of a rule in front of it, for one path alone: what the rule says of others may change
-    /// then while it stays as it is for this one.
+    /// The text with a copy of a rule in front of it, for one path alone: what the rule says of
+    /// others may change then while it stays as it is for this one.
     ///
     /// # Errors
     /// [`ConfigError`] when the layout cannot be changed safely.
@@ -156,20 +195,35 @@ impl Config {
         let (regex, line) = (Pattern::exactly(path), self.rule(rule)?.line);
         let refused = by_hand(line, &format!("add a creation rule for `{regex}`"));
         let tree = yaml::parse_policy(&self.text)?;
-        let list = tree.documents.first().and_then(|root| root.get("creation_rules"));
-        let entry = list.and_then(|list| list.node.entries().nth(rule)).ok_or_else(|| refused.clone())?;
+        let list = tree
+            .documents
+            .first()
+            .and_then(|root| root.get("creation_rules"));
+        let entry = list
+            .and_then(|list| list.node.entries().nth(rule))
+            .ok_or_else(|| refused.clone())?;
         let copy = self.copied(entry, &regex).ok_or_else(|| refused.clone())?;
         let mut start = layout::line_start(&self.text, entry.span.start);
         // comments above a rule belong to it
-        let comment =
-            |at: usize| self.text[layout::line_start(&self.text, at - 1)..at].trim_start().starts_with('#');
+        let comment = |at: usize| {
+            self.text[layout::line_start(&self.text, at - 1)..at]
+                .trim_start()
+                .starts_with('#')
+        };
         while start > 0 && comment(start) {
             start = layout::line_start(&self.text, start - 1);
         }
         let mut wanted = self.rules.clone();
-        let own = CreationRule { path_regex: Pattern::compile(&regex).ok(), ..wanted[rule].clone() };
+        let own = CreationRule {
+            path_regex: Pattern::compile(&regex).ok(),
+            ..wanted[rule].clone()
+        };
         wanted.insert(rule, own);
-        self.read_back(layout::insert_lines(&self.text, start, &copy).apply(&self.text), &wanted, refused)
+        self.read_back(
+            layout::insert_lines(&self.text, start, &copy).apply(&self.text),
+            &wanted,
+            refused,
+        )
     }
 
     /// The lines of a rule with another pattern; `None` where it is not sure.
@@ -197,7 +251,8 @@ impl Config {
         Some(copy + newline)
     }
 
-    /// What is written where, and whether the new rule has a key group; `None` where it is not sure.
+    /// What is written where, and whether the new rule has a key group; `None` where it is not
+    /// sure.
     fn rule_splices(
         &self,
         at: usize,
@@ -208,13 +263,20 @@ impl Config {
         let text = self.text.as_str();
         let newline = layout::newline(text);
         let tree = yaml::parse_policy(text)?;
-        let list = tree.documents.first().and_then(|root| root.get("creation_rules"));
+        let list = tree
+            .documents
+            .first()
+            .and_then(|root| root.get("creation_rules"));
         let rules: Vec<&Entry> = list.iter().flat_map(|list| list.node.entries()).collect();
         let anchors = Anchors::of(text, &tree);
         let Some(model) = rules.get(at.saturating_sub(1)) else {
             let rule = RuleShape::default().render(&quoted(path_regex), &[recipient], newline);
             let splice = match list {
-                None => layout::insert_lines(text, text.len(), &format!("creation_rules:{newline}{rule}")),
+                None => layout::insert_lines(
+                    text,
+                    text.len(),
+                    &format!("creation_rules:{newline}{rule}"),
+                ),
                 // `creation_rules:` with nothing behind it
                 Some(list) if list.node.span.is_empty() => {
                     layout::insert_lines(text, layout::next_line(text, list.key_span.end), &rule)
@@ -223,18 +285,30 @@ impl Config {
             };
             return Ok(Some((vec![splice], false)));
         };
-        let Some(mut shape) = RuleShape::of(&anchors, model) else { return Ok(None) };
-        let place =
-            if at < rules.len() { layout::line_start(text, rules[at].span.start) } else { text.len() };
+        let Some(mut shape) = RuleShape::of(&anchors, model) else {
+            return Ok(None);
+        };
+        let place = if at < rules.len() {
+            layout::line_start(text, rules[at].span.start)
+        } else {
+            text.len()
+        };
         let ages = anchors.age_nodes(at.saturating_sub(1));
         let reference = match ages.first() {
             Some(age) => anchors.reference(age, place, recipient, name)?,
-            None => ListReference { item: recipient.to_owned(), splices: Vec::new() },
+            None => ListReference {
+                item: recipient.to_owned(),
+                splices: Vec::new(),
+            },
         };
         if matches!(shape.list, List::Text) && !reference.splices.is_empty() {
             shape.list = List::Brackets;
         }
-        let regex = if shape.is_flow { flow_quoted(path_regex) } else { quoted(path_regex) };
+        let regex = if shape.is_flow {
+            flow_quoted(path_regex)
+        } else {
+            quoted(path_regex)
+        };
         let rule = shape.render(&regex, &[&reference.item], newline);
         let mut splices = reference.splices;
         splices.push(placed(text, &rules, at, rule, &shape.dash));
@@ -246,20 +320,30 @@ impl Config {
 fn placed(text: &str, rules: &[&Entry], at: usize, rule: String, dash: &str) -> Splice {
     let newline = layout::newline(text);
     let is_apart = rules.len() > 1 && {
-        let [.., before, last] = rules else { unreachable!("two rules") };
+        let [.., before, last] = rules else {
+            unreachable!("two rules")
+        };
         let between = &text[before.span.end..layout::line_start(text, last.span.start)];
         between.lines().skip(1).any(|line| line.trim().is_empty())
     };
     if let Some(next) = rules.get(at) {
         let mut start = layout::line_start(text, next.span.start);
         // comments above a rule belong to it
-        while start > 0 && text[layout::line_start(text, start - 1)..start].trim_start().starts_with('#') {
+        while start > 0
+            && text[layout::line_start(text, start - 1)..start]
+                .trim_start()
+                .starts_with('#')
+        {
             start = layout::line_start(text, start - 1);
         }
         let rule = if is_apart { rule + newline } else { rule };
         return layout::insert_lines(text, start, &rule);
     }
-    let rule = if is_apart { format!("{newline}{rule}") } else { rule };
+    let rule = if is_apart {
+        format!("{newline}{rule}")
+    } else {
+        rule
+    };
     let mut end = rules.last().map_or(text.len(), |last| last.span.end);
     if !text[..end].ends_with('\n') {
         end = layout::next_line(text, end);
@@ -269,7 +353,11 @@ fn placed(text: &str, rules: &[&Entry], at: usize, rule: String, dash: &str) -> 
         let body = line.trim_start();
         body.starts_with('#') && line.len() - body.len() > dash.find('-').unwrap_or(0)
     };
-    while text.get(end..).and_then(|rest| rest.lines().next()).is_some_and(is_deeper) {
+    while text
+        .get(end..)
+        .and_then(|rest| rest.lines().next())
+        .is_some_and(is_deeper)
+    {
         end = layout::next_line(text, end);
     }
     layout::insert_lines(text, end, &rule)
@@ -278,9 +366,15 @@ fn placed(text: &str, rules: &[&Entry], at: usize, rule: String, dash: &str) -> 
 /// Plain where any reader takes it for the same string.
 fn quoted(text: &str) -> String {
     let plain = text.starts_with(|c: char| c.is_ascii_alphanumeric() || "^(.\\".contains(c))
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || r"^$\./_-+()|?".contains(c))
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || r"^$\./_-+()|?".contains(c))
         && yaml::reads_as_string(text);
-    if plain { text.to_owned() } else { format!("'{}'", text.replace('\'', "''")) }
+    if plain {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "''"))
+    }
 }
 
 fn flow_quoted(text: &str) -> String {

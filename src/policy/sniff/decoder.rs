@@ -1,5 +1,6 @@
-//! Escapes of JSON and of YAML in double quotes, resolved wherever they stand, and zeros left out: that makes UTF-16
-//! of both orders, with and without a mark, the text that it says, as far as it is ASCII.
+//! Escapes of JSON and of YAML in double quotes, resolved wherever they stand, and zeros left out:
+//! that makes UTF-16 of both orders, with and without a mark, the text that it says, as far as it
+//! is ASCII.
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum DecoderState {
@@ -24,9 +25,11 @@ const OTHER: u8 = b'?';
 
 /// Whether bytes hold an escape that may stand for a letter, or the start of one at their end.
 pub(super) fn is_needed(bytes: &[u8], before: &[u8]) -> bool {
-    let is_telling =
-        |next: Option<&u8>| next.is_none_or(|next| matches!(next, b'u' | b'U' | b'x' | b'\n' | b'\r'));
-    before.last() == Some(&b'\\') || memchr::memchr_iter(b'\\', bytes).any(|at| is_telling(bytes.get(at + 1)))
+    let is_telling = |next: Option<&u8>| {
+        next.is_none_or(|next| matches!(next, b'u' | b'U' | b'x' | b'\n' | b'\r'))
+    };
+    before.last() == Some(&b'\\')
+        || memchr::memchr_iter(b'\\', bytes).any(|at| is_telling(bytes.get(at + 1)))
 }
 
 impl Decoder {
@@ -51,10 +54,15 @@ impl Decoder {
                     out.push(letter(value << 4 | digit));
                     DecoderState::Plain
                 }
-                Some(digit) => DecoderState::Hex { left: left - 1, value: value << 4 | digit },
+                Some(digit) => DecoderState::Hex {
+                    left: left - 1,
+                    value: value << 4 | digit,
+                },
                 None => self.again(OTHER, byte, out),
             },
-            DecoderState::Fold if matches!(byte, b' ' | b'\t' | b'\r' | b'\n') => DecoderState::Fold,
+            DecoderState::Fold if matches!(byte, b' ' | b'\t' | b'\r' | b'\n') => {
+                DecoderState::Fold
+            }
             DecoderState::Fold => {
                 self.state = DecoderState::Plain;
                 self.push(byte, out);

@@ -1,4 +1,5 @@
-//! The fields of version 2. They are read strictly and kept; what acts on them comes with its command.
+//! The fields of version 2. They are read strictly and kept; what acts on them comes with its
+//! command.
 
 use std::collections::BTreeMap;
 
@@ -9,8 +10,8 @@ use super::{Vault, VaultError};
 
 const MAX_TEXT_BYTES: usize = 256;
 
-/// Who must be among the readers of a file, or of every file below a folder (`path` ends with `/`), by the roles of
-/// the roster.
+/// Who must be among the readers of a file, or of every file below a folder (`path` ends with `/`),
+/// by the roles of the roster.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct RequiredReaders {
@@ -162,7 +163,9 @@ impl Vault {
             ("keys", !self.keys.is_empty()),
             ("backends", !self.backends.is_empty()),
         ];
-        fields.into_iter().find_map(|(name, is_there)| is_there.then_some(name))
+        fields
+            .into_iter()
+            .find_map(|(name, is_there)| is_there.then_some(name))
     }
 
     pub(super) fn check_later(&self) -> Result<(), VaultError> {
@@ -172,8 +175,14 @@ impl Vault {
             if readers.roles.is_empty() {
                 return fault("readers", &readers.path, "names no role");
             }
-            readers.roles.iter().try_for_each(|role| one_line("readers", role))?;
-            if self.readers[..position].iter().any(|other| other.path == readers.path) {
+            readers
+                .roles
+                .iter()
+                .try_for_each(|role| one_line("readers", role))?;
+            if self.readers[..position]
+                .iter()
+                .any(|other| other.path == readers.path)
+            {
                 return fault("readers", &readers.path, "stands there twice");
             }
         }
@@ -202,14 +211,23 @@ fn once_each(field: &'static str, names: &[(&String, Option<&str>)]) -> Result<(
 
 /// What people and programs read as one name.
 fn one_line(field: &'static str, text: &str) -> Result<(), VaultError> {
-    let is_good = !text.trim().is_empty() && text.len() <= MAX_TEXT_BYTES && !text.chars().any(is_invisible);
+    let is_good =
+        !text.trim().is_empty() && text.len() <= MAX_TEXT_BYTES && !text.chars().any(is_invisible);
     if is_good {
         Ok(())
     } else {
-        fault(field, text, "is empty, longer than 256 bytes, or more than one line")
+        fault(
+            field,
+            text,
+            "is empty, longer than 256 bytes, or more than one line",
+        )
     }
 }
 
 fn fault(field: &'static str, name: &str, why: &'static str) -> Result<(), VaultError> {
-    Err(VaultError::Later { field, name: name.chars().take(64).collect(), why })
+    Err(VaultError::Later {
+        field,
+        name: name.chars().take(64).collect(),
+        why,
+    })
 }

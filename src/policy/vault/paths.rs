@@ -12,8 +12,14 @@ const MAX_ENV_BYTES: usize = 64;
 pub fn check_env(env: &str) -> Result<(), VaultError> {
     let good = env.len() <= MAX_ENV_BYTES
         && env.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
-        && env.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-');
-    if good { Ok(()) } else { Err(VaultError::Env(env.chars().take(MAX_ENV_BYTES).collect())) }
+        && env
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-');
+    if good {
+        Ok(())
+    } else {
+        Err(VaultError::Env(env.chars().take(MAX_ENV_BYTES).collect()))
+    }
 }
 
 /// A path that means one file beneath the root of the repository, on every system and in git.

@@ -1,4 +1,5 @@
-//! The bytes of a kept walk: names of objects, paths and modes, and an HMAC-SHA-256 of all that at the end.
+//! The bytes of a kept walk: names of objects, paths and modes, and an HMAC-SHA-256 of all that at
+//! the end.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
@@ -15,8 +16,8 @@ const TAG: usize = 32;
 /// In the place of a mode.
 const NOTHING: usize = u32::MAX as usize;
 
-/// What a kept walk is bound to: a key of the user, the repository, and the question in its name. The tips are in
-/// the walk itself.
+/// What a kept walk is bound to: a key of the user, the repository, and the question in its name.
+/// The tips are in the walk itself.
 pub(super) struct Seal {
     pub(super) key: Zeroizing<[u8; 32]>,
     /// The real path of the common folder.
@@ -61,13 +62,22 @@ pub(super) fn bytes(seal: &Seal, tips: &[ObjectId], found: &OrderedWalk) -> Opti
     Some(out.0)
 }
 
-/// `None` for anything but what [`bytes`] wrote under this seal for names of so many bytes. The commits have no names, dates and
-/// messages yet.
-pub(super) fn parse(seal: &Seal, bytes: &[u8], name: usize) -> Option<(Vec<ObjectId>, OrderedWalk)> {
+/// `None` for anything but what [`bytes`] wrote under this seal for names of so many bytes. The
+/// commits have no names, dates and messages yet.
+pub(super) fn parse(
+    seal: &Seal,
+    bytes: &[u8],
+    name: usize,
+) -> Option<(Vec<ObjectId>, OrderedWalk)> {
     let (content, tag) = bytes.split_at_checked(bytes.len().checked_sub(TAG)?)?;
     seal.mac(content)?.verify_slice(tag).ok()?;
-    let mut input = In { rest: content.strip_prefix(head(name))?, name };
-    let tips = (0..input.count()?).map(|_| input.id()).collect::<Option<Vec<_>>>()?;
+    let mut input = In {
+        rest: content.strip_prefix(head(name))?,
+        name,
+    };
+    let tips = (0..input.count()?)
+        .map(|_| input.id())
+        .collect::<Option<Vec<_>>>()?;
     let mut found = OrderedWalk::default();
     found.walk.commits = input.count()?;
     found.skew = input.long()?;
@@ -91,7 +101,8 @@ struct Out(Vec<u8>);
 
 impl Out {
     fn count(&mut self, count: usize) {
-        self.0.extend_from_slice(&u32::try_from(count).unwrap_or(u32::MAX).to_be_bytes());
+        self.0
+            .extend_from_slice(&u32::try_from(count).unwrap_or(u32::MAX).to_be_bytes());
     }
 
     fn long(&mut self, number: i64) {
@@ -148,14 +159,19 @@ impl In<'_> {
         if mode as usize == NOTHING {
             return Some(None);
         }
-        Some(Some(TreeEntry { id: self.id()?, mode }))
+        Some(Some(TreeEntry {
+            id: self.id()?,
+            mode,
+        }))
     }
 
     fn change(&mut self) -> Option<PathChange> {
         let length = self.count()?;
         let path = String::from_utf8(self.take(length)?.to_vec()).ok()?;
         let new = self.entry()?;
-        let old = (0..self.count()?).map(|_| self.entry()).collect::<Option<Vec<_>>>()?;
+        let old = (0..self.count()?)
+            .map(|_| self.entry())
+            .collect::<Option<Vec<_>>>()?;
         Some(PathChange { path, new, old })
     }
 }

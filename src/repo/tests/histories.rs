@@ -1,4 +1,5 @@
-//! Random histories: the walks against `git log`, with and without a commit-graph, whole or damaged.
+//! Random histories: the walks against `git log`, with and without a commit-graph, whole or
+//! damaged.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -10,8 +11,15 @@ use zeroize::Zeroizing;
 use super::*;
 use crate::repo::WalkKey;
 
-const PATHS: [&str; 7] =
-    [".sops.yaml", "a/b.yaml", "a/c/d.yaml", "a.b", "z/dé/ü.yaml", "x/y", "infra/secrets/recipients.md"];
+const PATHS: [&str; 7] = [
+    ".sops.yaml",
+    "a/b.yaml",
+    "a/c/d.yaml",
+    "a.b",
+    "z/dé/ü.yaml",
+    "x/y",
+    "infra/secrets/recipients.md",
+];
 /// Where it is a file, `x/y` is not.
 const CONFLICT: &str = "x";
 
@@ -23,15 +31,18 @@ impl Dice {
     }
 
     pub(super) fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(self.0 >> 33).unwrap() % end
     }
 }
 
 type Tree = BTreeMap<&'static str, usize>;
 
-/// A history that grows: each commit goes on from some of the last ones, with side branches, merges that
-/// choose or mix, criss-cross, octopuses, renames, roots of its own and clocks that go wrong.
+/// A history that grows: each commit goes on from some of the last ones, with side branches, merges
+/// that choose or mix, criss-cross, octopuses, renames, roots of its own and clocks that go wrong.
 pub(super) struct Growth {
     pub dice: Dice,
     pub is_steady: bool,
@@ -41,7 +52,12 @@ pub(super) struct Growth {
 
 impl Growth {
     pub(super) fn new(seed: u64) -> Self {
-        Self { dice: Dice::new(seed), is_steady: false, commits: Vec::new(), clock: 1_700_000_000 }
+        Self {
+            dice: Dice::new(seed),
+            is_steady: false,
+            commits: Vec::new(),
+            clock: 1_700_000_000,
+        }
     }
 
     /// Adds commits to branch `name` of a repository.
@@ -63,7 +79,11 @@ impl Growth {
             let step = [60, 60, 0, -3000][self.dice.below(4).min(self.dice.below(9))];
             self.clock += if self.is_steady { 60 } else { step };
             let who = format!("Ana <ana@example.com> {} +0100", self.clock);
-            let _ = write!(stream, "commit refs/heads/{name}\nmark :{}\nauthor {who}\n", mark + 1);
+            let _ = write!(
+                stream,
+                "commit refs/heads/{name}\nmark :{}\nauthor {who}\n",
+                mark + 1
+            );
             let _ = write!(stream, "committer {who}\ndata 2\nc\n\n");
             for (at, parent) in parents.iter().enumerate() {
                 let word = if at == 0 { "from" } else { "merge" };
@@ -72,7 +92,11 @@ impl Growth {
             stream.push_str("deleteall\n");
             for (path, value) in &tree {
                 let text = value.to_string();
-                let _ = write!(stream, "M 100644 inline {path}\ndata {}\n{text}\n", text.len());
+                let _ = write!(
+                    stream,
+                    "M 100644 inline {path}\ndata {}\n{text}\n",
+                    text.len()
+                );
             }
             self.commits.push(tree);
         }
@@ -81,11 +105,17 @@ impl Growth {
             format!("--import-marks-if-exists={}", marks.display()),
             format!("--export-marks={}", marks.display()),
         );
-        sandbox.git_with(&["fast-import", "--quiet", "--force", &import, &export], stream.as_bytes());
+        sandbox.git_with(
+            &["fast-import", "--quiet", "--force", &import, &export],
+            stream.as_bytes(),
+        );
     }
 
     fn tree(&mut self, parents: &[usize]) -> Tree {
-        let mut tree = parents.first().map(|parent| self.commits[*parent].clone()).unwrap_or_default();
+        let mut tree = parents
+            .first()
+            .map(|parent| self.commits[*parent].clone())
+            .unwrap_or_default();
         for parent in parents.iter().skip(1) {
             for path in PATHS {
                 if self.dice.below(2) == 0 {
@@ -109,7 +139,11 @@ impl Growth {
             }
         }
         if tree.contains_key(CONFLICT) && tree.contains_key("x/y") {
-            tree.remove(if self.dice.below(2) == 0 { CONFLICT } else { "x/y" });
+            tree.remove(if self.dice.below(2) == 0 {
+                CONFLICT
+            } else {
+                "x/y"
+            });
         }
         tree
     }
@@ -132,7 +166,10 @@ impl Sandbox {
         let _ = child.stdin.take().unwrap().write_all(input);
         let output = child.wait_with_output().unwrap();
         assert!(output.status.success(), "git {args:?}");
-        String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+        String::from_utf8(output.stdout)
+            .unwrap()
+            .trim_end()
+            .to_owned()
     }
 }
 
@@ -154,7 +191,9 @@ fn walk(sandbox: &Sandbox) -> CommitWalk {
 /// The walk by a list equals that by a pattern, but for the choices.
 fn assert_same_as_changes(sandbox: &Sandbox, walk: &CommitWalk) {
     let repo = sandbox.open();
-    let all = repo.changes(&repo.head_span().unwrap(), &|path| PATHS.contains(&path)).unwrap();
+    let all = repo
+        .changes(&repo.head_span().unwrap(), &|path| PATHS.contains(&path))
+        .unwrap();
     assert_eq!(all.commits, walk.commits);
     let mut changed = walk.changed.clone();
     changed.iter_mut().for_each(|commit| commit.choices.clear());
@@ -170,20 +209,38 @@ fn every_path_has_the_commits_of_git_log() {
         assert_same_as_changes(&sandbox, &walk);
         for path in PATHS {
             let log = sandbox.git(&["log", "--full-history", "--format=%H", "--", path]);
-            let expected: BTreeSet<ObjectId> = log.lines().map(|line| line.parse().unwrap()).collect();
+            let expected: BTreeSet<ObjectId> =
+                log.lines().map(|line| line.parse().unwrap()).collect();
             let is_told = |commit: &&Commit| {
-                commit.paths.iter().chain(&commit.choices).any(|change| change.path == path)
+                commit
+                    .paths
+                    .iter()
+                    .chain(&commit.choices)
+                    .any(|change| change.path == path)
             };
-            let found: BTreeSet<ObjectId> =
-                walk.changed.iter().filter(is_told).map(|commit| commit.id).collect();
+            let found: BTreeSet<ObjectId> = walk
+                .changed
+                .iter()
+                .filter(is_told)
+                .map(|commit| commit.id)
+                .collect();
             assert_eq!(found, expected, "seed {seed}, {path}");
         }
-        let place = |id: &str| walk.changed.iter().position(|commit| commit.id == id.parse().unwrap());
+        let place = |id: &str| {
+            walk.changed
+                .iter()
+                .position(|commit| commit.id == id.parse().unwrap())
+        };
         for line in sandbox.git(&["log", "--format=%H %P"]).lines() {
             let (child, parents) = line.split_once(' ').unwrap_or((line, ""));
             for parent in parents.split_whitespace() {
                 let (child, parent) = (place(child), place(parent));
-                assert!(child.zip(parent).is_none_or(|(child, parent)| child < parent), "seed {seed}");
+                assert!(
+                    child
+                        .zip(parent)
+                        .is_none_or(|(child, parent)| child < parent),
+                    "seed {seed}"
+                );
             }
         }
     }
@@ -199,8 +256,13 @@ fn two_walks_joined_are_the_walk_for_both_questions() {
         let first = repo.changes(&span, &|path| some.contains(&path)).unwrap();
         let joined = first.join(repo.changes_of(&span, rest).unwrap());
         let told = |walk: &CommitWalk| -> Vec<(ObjectId, Vec<PathChange>)> {
-            let changed = walk.changed.iter().filter(|commit| !commit.paths.is_empty());
-            changed.map(|commit| (commit.id, commit.paths.clone())).collect()
+            let changed = walk
+                .changed
+                .iter()
+                .filter(|commit| !commit.paths.is_empty());
+            changed
+                .map(|commit| (commit.id, commit.paths.clone()))
+                .collect()
         };
         assert_eq!(told(&joined), told(&whole), "seed {seed}");
         let mixed = |commit: &Commit| commit.gone.iter().any(|gone| commit.paths.contains(gone));
@@ -215,16 +277,27 @@ fn a_commit_graph_of_any_kind_changes_nothing() {
     for seed in 10..14 {
         let sandbox = grown(seed, 120);
         let expected = walk(&sandbox);
-        let half = sandbox.git(&["rev-list", "HEAD"]).lines().nth(30).unwrap().to_owned();
+        let half = sandbox
+            .git(&["rev-list", "HEAD"])
+            .lines()
+            .nth(30)
+            .unwrap()
+            .to_owned();
         let variants: [&[&[&str]]; 7] = [
             &[&write, &["--reachable"]],
             &[&write, &["--reachable", "--changed-paths"]],
             &[&version_2, &write, &["--reachable", "--changed-paths"]],
             &[&write, &["--stdin-commits"]],
             &[&write, &["--stdin-commits", "--changed-paths"]],
-            &[&write, &["--stdin-commits", "--split=no-merge", "--changed-paths"]],
+            &[
+                &write,
+                &["--stdin-commits", "--split=no-merge", "--changed-paths"],
+            ],
             // upon the one before: a chain
-            &[&write, &["--reachable", "--split=no-merge", "--changed-paths"]],
+            &[
+                &write,
+                &["--reachable", "--split=no-merge", "--changed-paths"],
+            ],
         ];
         for (at, variant) in variants.iter().enumerate() {
             if at == 0 || !variant.concat().contains(&"--split=no-merge") {
@@ -232,7 +305,10 @@ fn a_commit_graph_of_any_kind_changes_nothing() {
             }
             let _ = fs::remove_file(sandbox.top().join(".git/objects/info/commit-graph"));
             sandbox.git_with(&variant.concat(), half.as_bytes());
-            assert!(graph::Graph::open(&sandbox.open()).is_some_and(|graph| graph.len() > 0), "{at}");
+            assert!(
+                graph::Graph::open(&sandbox.open()).is_some_and(|graph| graph.len() > 0),
+                "{at}"
+            );
             let found = walk(&sandbox);
             assert!(found == expected, "seed {seed}, variant {at}");
             assert_same_as_changes(&sandbox, &found);
@@ -254,7 +330,9 @@ fn survive_damage(sandbox: &Sandbox, other: &Sandbox) {
     let sound = fs::read(&path).unwrap();
     fs::remove_file(&path).unwrap();
     let head = 8 + (usize::from(sound[6]) + 1) * 12;
-    let places = (0..head).chain((head..head + 1024).step_by(37)).chain((0..1024).step_by(100));
+    let places = (0..head)
+        .chain((head..head + 1024).step_by(37))
+        .chain((0..1024).step_by(100));
     for place in places {
         for mask in [1, 0x80, 0xff] {
             let mut bytes = sound.clone();
@@ -304,9 +382,15 @@ fn tips_bases_and_names_are_those_of_git() {
     let tips = repo.ref_tips().unwrap();
     assert_eq!(tips[0], id("HEAD"));
     let expected = BTreeSet::from([id("HEAD"), id("HEAD~1"), id("HEAD~2")]);
-    assert_eq!((tips.len(), tips.into_iter().collect::<BTreeSet<_>>()), (3, expected));
-    let all: Vec<ObjectId> =
-        sandbox.git(&["rev-list", "HEAD"]).lines().map(|id| id.parse().unwrap()).collect();
+    assert_eq!(
+        (tips.len(), tips.into_iter().collect::<BTreeSet<_>>()),
+        (3, expected)
+    );
+    let all: Vec<ObjectId> = sandbox
+        .git(&["rev-list", "HEAD"])
+        .lines()
+        .map(|id| id.parse().unwrap())
+        .collect();
     for pair in all.chunks_exact(2).step_by(4) {
         let names = [pair[0].to_string(), pair[1].to_string()];
         let line = Command::new("git")
@@ -319,7 +403,10 @@ fn tips_bases_and_names_are_those_of_git() {
         let found = repo.merge_bases(pair[0], pair[1]).unwrap();
         assert_eq!(found.into_iter().collect::<BTreeSet<_>>(), expected);
     }
-    sandbox.write(".mailmap", "Ana Silva <ana@new.example> <ana@example.com>\n");
+    sandbox.write(
+        ".mailmap",
+        "Ana Silva <ana@new.example> <ana@example.com>\n",
+    );
     let walk = walk(&sandbox);
     assert_eq!(walk.changed[0].author_email, "ana@new.example");
     assert_eq!(walk.changed[0].author_name, "Ana Silva");
@@ -328,7 +415,10 @@ fn tips_bases_and_names_are_those_of_git() {
 /// Moves a branch to an ancestor of HEAD; HEAD may be a root.
 fn go_back(sandbox: &Sandbox, branch: &str, steps: usize) {
     let line = sandbox.git(&["rev-list", "--first-parent", "HEAD"]);
-    let target = line.lines().nth(steps).unwrap_or_else(|| line.lines().next().unwrap());
+    let target = line
+        .lines()
+        .nth(steps)
+        .unwrap_or_else(|| line.lines().next().unwrap());
     sandbox.git(&["update-ref", &format!("refs/heads/{branch}"), target]);
 }
 
@@ -354,7 +444,10 @@ fn a_kept_walk_gives_the_answer_of_a_fresh_one() {
             }
             let repo = sandbox.open();
             repo.keep_walks(KEY);
-            let all = Span { tips: repo.ref_tips().unwrap(), ..Span::default() };
+            let all = Span {
+                tips: repo.ref_tips().unwrap(),
+                ..Span::default()
+            };
             for span in [repo.head_span().unwrap(), all] {
                 let question = |span: &Span| {
                     if span.is_whole() {
@@ -366,21 +459,40 @@ fn a_kept_walk_gives_the_answer_of_a_fresh_one() {
                 };
                 let question = std::cell::RefCell::new(question);
                 let name = format!("pattern-{}", span.tips.len().min(2));
-                let kept = repo.cached(&span, &name, 0, &|span| (question.borrow_mut())(span)).unwrap();
-                assert!(kept == repo.changes(&span, &is_wanted).unwrap(), "seed {seed}, after {before}");
+                let kept = repo
+                    .cached(&span, &name, 0, &|span| (question.borrow_mut())(span))
+                    .unwrap();
+                assert!(
+                    kept == repo.changes(&span, &is_wanted).unwrap(),
+                    "seed {seed}, after {before}"
+                );
                 let again = repo.cached(&span, &name, 0, &|_| panic!("known")).unwrap();
                 assert_eq!(again, kept);
                 // of what a content filter lets pass
-                let counts = |change: &PathChange| change.new.is_none_or(|new| new.id.bytes()[0] < 128);
+                let counts =
+                    |change: &PathChange| change.new.is_none_or(|new| new.id.bytes()[0] < 128);
                 let ask = |span: &Span| repo.find(span, &is_wanted, &counts);
-                let kept = repo.cached(&span, &format!("{name}-some"), 0, &ask).unwrap();
-                assert!(kept == ask(&span).unwrap().walk, "seed {seed}, after {before}");
-                let kept = repo.cached(&span, "paths", 0, &|span| repo.find_of(span, &PATHS)).unwrap();
-                assert!(kept == repo.changes_of(&span, &PATHS).unwrap(), "seed {seed}, after {before}");
+                let kept = repo
+                    .cached(&span, &format!("{name}-some"), 0, &ask)
+                    .unwrap();
+                assert!(
+                    kept == ask(&span).unwrap().walk,
+                    "seed {seed}, after {before}"
+                );
+                let kept = repo
+                    .cached(&span, "paths", 0, &|span| repo.find_of(span, &PATHS))
+                    .unwrap();
+                assert!(
+                    kept == repo.changes_of(&span, &PATHS).unwrap(),
+                    "seed {seed}, after {before}"
+                );
             }
         }
     }
-    assert!(went_on > 40 && fresh > 20, "{went_on} went on, {fresh} were fresh");
+    assert!(
+        went_on > 40 && fresh > 20,
+        "{went_on} went on, {fresh} were fresh"
+    );
 }
 
 #[test]
@@ -391,14 +503,20 @@ fn what_is_kept_is_private_bounded_and_never_needed() {
     repo.keep_walks(KEY);
     let span = repo.head_span().unwrap();
     let folder = repo.common_dir().join("stax/history");
-    let ask = |name: &str| repo.cached(&span, name, 0, &|span| repo.find_of(span, &PATHS)).unwrap();
+    let ask = |name: &str| {
+        repo.cached(&span, name, 0, &|span| repo.find_of(span, &PATHS))
+            .unwrap()
+    };
     let expected = repo.changes_of(&span, &PATHS).unwrap();
     for number in 0..20 {
         assert_eq!(ask(&format!("q{number}")), expected);
     }
     assert_eq!(fs::read_dir(&folder).unwrap().count(), 16);
     let file = folder.join("q19");
-    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(
+        fs::metadata(&file).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
     let sound = fs::read(&file).unwrap();
     assert!(!String::from_utf8_lossy(&sound).contains("Ana"));
     for place in (0..sound.len()).step_by(11) {
@@ -422,7 +540,10 @@ fn a_walk_counts_only_with_the_key_of_this_user_for_this_repository_and_question
     let span = repo.head_span().unwrap();
     let folder = repo.common_dir().join("stax/history");
     let expected = repo.changes_of(&span, &PATHS).unwrap();
-    let ask = |name: &str| repo.cached(&span, name, 0, &|span| repo.find_of(span, &PATHS)).unwrap();
+    let ask = |name: &str| {
+        repo.cached(&span, name, 0, &|span| repo.find_of(span, &PATHS))
+            .unwrap()
+    };
     let forge = |key: WalkKey, name: &str| {
         repo.keep_walks(key);
         let less = |span: &Span| {
@@ -444,11 +565,17 @@ fn a_walk_counts_only_with_the_key_of_this_user_for_this_repository_and_question
     let elsewhere = grown(71, 40);
     let other = elsewhere.open();
     other.keep_walks(KEY);
-    assert_eq!(other.head_span().unwrap().tips, span.tips, "the same commits");
+    assert_eq!(
+        other.head_span().unwrap().tips,
+        span.tips,
+        "the same commits"
+    );
     let copy = other.common_dir().join("stax/history");
     fs::create_dir_all(&copy).unwrap();
     fs::copy(folder.join("here"), copy.join("here")).unwrap();
-    let there = other.cached(&span, "here", 0, &|span| other.find_of(span, &PATHS)).unwrap();
+    let there = other
+        .cached(&span, "here", 0, &|span| other.find_of(span, &PATHS))
+        .unwrap();
     assert_eq!(there, expected);
 
     // with the right key it counts: the test forges what the product reads

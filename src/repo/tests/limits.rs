@@ -8,10 +8,18 @@ fn index_answers(repo: &Repo) -> String {
     format!(
         "{:#?}",
         (
-            (repo.index_entries().unwrap(), repo.odd_paths().unwrap(), repo.staged_changes().unwrap()),
-            ["a/changed", "promised", "gone", "b/outside"].map(|path| repo.index_blob(path).unwrap()),
+            (
+                repo.index_entries().unwrap(),
+                repo.odd_paths().unwrap(),
+                repo.staged_changes().unwrap()
+            ),
+            ["a/changed", "promised", "gone", "b/outside"]
+                .map(|path| repo.index_blob(path).unwrap()),
             ["a/x.sops.yaml", "b/x.sops.yaml"].map(|path| repo.attribute(path, "diff").unwrap()),
-            (differing(FilesAt::Head, FilesAt::Index), differing(FilesAt::Index, FilesAt::WorkTree)),
+            (
+                differing(FilesAt::Head, FilesAt::Index),
+                differing(FilesAt::Index, FilesAt::WorkTree)
+            ),
             differing(FilesAt::Head, FilesAt::WorkTree),
         )
     )
@@ -20,7 +28,14 @@ fn index_answers(repo: &Repo) -> String {
 /// An index with changes of each kind, beside a folder that stays as it is.
 fn busy() -> Sandbox {
     let sandbox = Sandbox::new();
-    for path in ["a/changed", "a/script", "gone", "b/outside", "b/deep/file", "odd"] {
+    for path in [
+        "a/changed",
+        "a/script",
+        "gone",
+        "b/outside",
+        "b/deep/file",
+        "odd",
+    ] {
         sandbox.write(path, &format!("{path}\n"));
     }
     sandbox.write("b/.gitattributes", "*.sops.yaml diff=stax\n");
@@ -45,7 +60,10 @@ fn change(sandbox: &Sandbox) {
 #[track_caller]
 fn assert_index_holds(sandbox: &Sandbox, extension: &str) {
     let bytes = fs::read(sandbox.top().join(".git/index")).unwrap();
-    assert!(bytes.windows(4).any(|four| four == extension.as_bytes()), "the index has no `{extension}`");
+    assert!(
+        bytes.windows(4).any(|four| four == extension.as_bytes()),
+        "the index has no `{extension}`"
+    );
 }
 
 #[test]
@@ -62,7 +80,10 @@ fn a_split_index_is_read_as_a_whole_one() {
     assert_index_holds(&sandbox, "link");
     let before = fs::read(sandbox.top().join(".git/index")).unwrap();
     assert_eq!(index_answers(&sandbox.open()), expected);
-    assert!(fs::read(sandbox.top().join(".git/index")).unwrap() == before, "the index was written");
+    assert!(
+        fs::read(sandbox.top().join(".git/index")).unwrap() == before,
+        "the index was written"
+    );
 }
 
 #[test]
@@ -89,11 +110,26 @@ fn what_changed_in_the_second_of_a_split_index_is_seen() {
     assert_index_holds(&sandbox, "link");
     // as long as before, and as old as the index: only a look at the file tells
     sandbox.write("a/changed", "other\n");
-    let index = fs::metadata(sandbox.top().join(".git/index")).unwrap().modified().unwrap();
-    let file = fs::File::options().write(true).open(sandbox.top().join("a/changed")).unwrap();
+    let index = fs::metadata(sandbox.top().join(".git/index"))
+        .unwrap()
+        .modified()
+        .unwrap();
+    let file = fs::File::options()
+        .write(true)
+        .open(sandbox.top().join("a/changed"))
+        .unwrap();
     file.set_modified(index).unwrap();
-    let changes = sandbox.open().differing(FilesAt::Index, FilesAt::WorkTree).unwrap();
-    assert_eq!(changes.iter().map(|change| &*change.path).collect::<Vec<_>>(), ["a/changed"]);
+    let changes = sandbox
+        .open()
+        .differing(FilesAt::Index, FilesAt::WorkTree)
+        .unwrap();
+    assert_eq!(
+        changes
+            .iter()
+            .map(|change| &*change.path)
+            .collect::<Vec<_>>(),
+        ["a/changed"]
+    );
 }
 
 #[test]
@@ -107,7 +143,10 @@ fn an_index_that_git_does_not_read_either_is_told_in_its_words() {
     bytes.extend([0; 20]);
     fs::write(&path, bytes).unwrap();
     let error = sandbox.open().index_entries().unwrap_err();
-    assert_eq!(error.to_string(), "git: index uses zzzz extension, which we do not understand");
+    assert_eq!(
+        error.to_string(),
+        "git: index uses zzzz extension, which we do not understand"
+    );
 }
 
 /// All that references say.
@@ -118,18 +157,37 @@ fn reference_answers(sandbox: &Sandbox) -> String {
         &|repo| format!("{:?}", repo.branch_tips().unwrap()),
         &|repo| format!("{:?}", repo.textconv_caches().unwrap()),
         &|repo| {
-            format!("{:?}", repo.ref_tips().unwrap().into_iter().collect::<std::collections::BTreeSet<_>>())
+            format!(
+                "{:?}",
+                repo.ref_tips()
+                    .unwrap()
+                    .into_iter()
+                    .collect::<std::collections::BTreeSet<_>>()
+            )
         },
         &|repo| format!("{:?}", repo.operations()),
         &|repo| {
-            let names = ["HEAD~1", "side", "v1", "origin/main", "stash@{0}", "none", "-q", "--all", ""];
+            let names = [
+                "HEAD~1",
+                "side",
+                "v1",
+                "origin/main",
+                "stash@{0}",
+                "none",
+                "-q",
+                "--all",
+                "",
+            ];
             format!("{:?}", names.map(|name| repo.commit_named(name).ok()))
         },
         &|repo| {
             let (new, old) = (sandbox.git(&["rev-parse", "side"]), "0".repeat(40));
             let mut span = repo.push_span("origin", &[(&new, &old)]).unwrap();
             span.hidden.sort();
-            format!("{span:?} {:?}", repo.beyond(&span.hidden, &span.tips).unwrap().len())
+            format!(
+                "{span:?} {:?}",
+                repo.beyond(&span.hidden, &span.tips).unwrap().len()
+            )
         },
     ];
     all.map(|answer| answer(&repo)).join("\n")
@@ -142,14 +200,24 @@ fn with_references(storage: &str) -> Sandbox {
     sandbox.git(&["tag", "-a", "-m", "v1", "v1", "HEAD~1"]);
     sandbox.git(&["tag", "tree", "HEAD^{tree}"]);
     sandbox.git(&["update-ref", "refs/remotes/origin/main", "HEAD~1"]);
-    sandbox.git(&["symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/main"]);
+    sandbox.git(&[
+        "symbolic-ref",
+        "refs/remotes/origin/HEAD",
+        "refs/remotes/origin/main",
+    ]);
     sandbox.git(&["update-ref", "refs/notes/textconv/stax", "HEAD"]);
     for text in ["3", "4"] {
         sandbox.write("a", text);
         sandbox.git(&["stash", "-q"]);
     }
     let linked = sandbox.home.path().join("linked");
-    sandbox.git(&["worktree", "add", "-q", "--detach", linked.to_str().unwrap()]);
+    sandbox.git(&[
+        "worktree",
+        "add",
+        "-q",
+        "--detach",
+        linked.to_str().unwrap(),
+    ]);
     fs::write(linked.join("a"), "5").unwrap();
     sandbox.git_in(&linked, &["commit", "-q", "-am", "on no branch"]);
     sandbox.git(&["checkout", "-q", "-b", "side"]);
@@ -181,8 +249,14 @@ fn references_in_a_reftable_are_those_that_git_sees() {
 fn a_reftable_without_a_commit_has_a_branch_and_no_head() {
     let sandbox = Sandbox::of(&["--ref-format=reftable"]);
     let repo = sandbox.open();
-    assert_eq!((repo.head_commit().unwrap(), repo.head_branch()), (None, Some("main".to_owned())));
-    assert_eq!((repo.branch_tips().unwrap(), repo.ref_tips().unwrap()), (Vec::new(), Vec::new()));
+    assert_eq!(
+        (repo.head_commit().unwrap(), repo.head_branch()),
+        (None, Some("main".to_owned()))
+    );
+    assert_eq!(
+        (repo.branch_tips().unwrap(), repo.ref_tips().unwrap()),
+        (Vec::new(), Vec::new())
+    );
 }
 
 #[test]
@@ -190,7 +264,10 @@ fn names_of_objects_are_as_long_as_the_repository_makes_them() {
     let sandbox = Sandbox::of(&["--object-format=sha256"]);
     let commit = sandbox.commit("d/a", "1");
     let repo = sandbox.open();
-    assert_eq!((commit.to_string().len(), repo.head_commit().unwrap()), (64, Some(commit)));
+    assert_eq!(
+        (commit.to_string().len(), repo.head_commit().unwrap()),
+        (64, Some(commit))
+    );
     let blob = sandbox.id("HEAD:d/a");
     assert_eq!(repo.blob_name(b"1").unwrap(), blob);
     assert_eq!(repo.entry_at(commit, "d/a").unwrap().unwrap().id, blob);
@@ -201,10 +278,22 @@ fn names_of_objects_are_as_long_as_the_repository_makes_them() {
     other.commit("d/a", "1");
     for (repo, name) in [(&repo, short), (&other.open(), blob)] {
         assert!(matches!(repo.blob(name), Err(RepoError::Missing(_))));
-        assert!(matches!(repo.blob_at(name, "d/a"), Err(RepoError::Missing(_))));
+        assert!(matches!(
+            repo.blob_at(name, "d/a"),
+            Err(RepoError::Missing(_))
+        ));
         let head = repo.head_commit().unwrap().unwrap();
         assert!(repo.parents_of(name).is_err() && repo.merge_bases(name, head).is_err());
-        assert!(repo.changes_of(&Span { tips: vec![name], ..Span::default() }, &["d/a"]).is_err());
+        assert!(
+            repo.changes_of(
+                &Span {
+                    tips: vec![name],
+                    ..Span::default()
+                },
+                &["d/a"]
+            )
+            .is_err()
+        );
         assert!(repo.last_change(name, "d/a").is_err() && repo.author_time(name).is_err());
     }
     other.write(".git/MERGE_HEAD", &format!("{blob}\n"));
@@ -234,7 +323,10 @@ fn extensions_that_change_nothing_here_open_and_others_are_named() {
     ] {
         set(&format!("extensions.{name}"), value);
         assert!(sandbox.open().head_commit().unwrap().is_some(), "{name}");
-        sandbox.write(".git/config", &fs::read_to_string(sandbox.top().join(".git/config")).unwrap());
+        sandbox.write(
+            ".git/config",
+            &fs::read_to_string(sandbox.top().join(".git/config")).unwrap(),
+        );
         fs::write(
             sandbox.top().join(".git/config"),
             "[core]\n\trepositoryformatversion = 1\n[user]\n\tname = Ana\n\temail = ana@example.com\n",
@@ -242,7 +334,9 @@ fn extensions_that_change_nothing_here_open_and_others_are_named() {
         .unwrap();
     }
     set("extensions.unheardof", "true");
-    let Err(error) = Repo::discover(&sandbox.top()) else { panic!("an unknown extension opens") };
+    let Err(error) = Repo::discover(&sandbox.top()) else {
+        panic!("an unknown extension opens")
+    };
     assert_eq!(
         error.to_string(),
         "the repository uses the git extension `extensions.unheardof`, which this git and this stax do not know; \
@@ -266,20 +360,33 @@ fn a_partial_clone_fetches_what_is_named_when_it_may() {
     let blobless = clone("blobless", "--filter=blob:none");
     let repo = Repo::discover(&blobless).unwrap();
     assert!(repo.is_partial() && !sandbox.open().is_partial());
-    let Err(RepoError::Missing(id)) = repo.blob_at(old, "a") else { panic!("it was not missing") };
+    let Err(RepoError::Missing(id)) = repo.blob_at(old, "a") else {
+        panic!("it was not missing")
+    };
     let walk = history(&repo, &["a"]);
     assert!(matches!(repo.old_blob(id), Err(RepoError::Missing(_))));
     repo.let_git_fetch();
     assert_eq!(repo.blob_at(old, "a").unwrap().unwrap(), b"1");
-    assert!(matches!(repo.old_blob(sandbox.id(&format!("{older}:a"))), Err(RepoError::Missing(_))));
+    assert!(matches!(
+        repo.old_blob(sandbox.id(&format!("{older}:a"))),
+        Err(RepoError::Missing(_))
+    ));
     // a walk brings what it names in one go
     assert!(history(&repo, &["a"]) == walk);
-    assert_eq!(repo.old_blob(sandbox.id(&format!("{older}:a"))).unwrap(), b"2");
+    assert_eq!(
+        repo.old_blob(sandbox.id(&format!("{older}:a"))).unwrap(),
+        b"2"
+    );
 
     let treeless = clone("treeless", "--filter=tree:0");
     let repo = Repo::discover(&treeless).unwrap();
-    let error = repo.changes_of(&repo.head_span().unwrap(), &["a"]).unwrap_err();
+    let error = repo
+        .changes_of(&repo.head_span().unwrap(), &["a"])
+        .unwrap_err();
     assert!(matches!(error, RepoError::Treeless(_)), "{error}");
-    sandbox.git_in(&treeless, &["fetch", "-q", "--refetch", "--filter=blob:none"]);
+    sandbox.git_in(
+        &treeless,
+        &["fetch", "-q", "--refetch", "--filter=blob:none"],
+    );
     assert!(history(&Repo::discover(&treeless).unwrap(), &["a"]) == walk);
 }

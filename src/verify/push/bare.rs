@@ -1,4 +1,5 @@
-//! Tags that name a tree or a file instead of a commit: no history leads to it, and whoever fetches reads it.
+//! Tags that name a tree or a file instead of a commit: no history leads to it, and whoever fetches
+//! reads it.
 
 use std::collections::BTreeSet;
 
@@ -28,9 +29,18 @@ pub(super) fn of_tree(
     let (mut findings, _) = base.split(workspace, source, rules::judge(&gathered.facts))?;
     let owners = Owners::new(workspace, source);
     for (path, entry) in new_files(workspace, tree, base)? {
-        if let Some(Traits { secret_key: Some(line), .. }) = objects::traits(workspace, entry)? {
+        if let Some(Traits {
+            secret_key: Some(line),
+            ..
+        }) = objects::traits(workspace, entry)?
+        {
             let place = LeakPlace::Line(line);
-            findings.push(leaked_key(&Leak { path, place, owners: owners.of_blob(entry.id)?, is_new: true }));
+            findings.push(leaked_key(&Leak {
+                path,
+                place,
+                owners: owners.of_blob(entry.id)?,
+                is_new: true,
+            }));
         }
     }
     base.exceptions.take(&mut findings);
@@ -44,7 +54,11 @@ pub(super) fn new_files(
     base: &Base,
 ) -> Result<Vec<(String, TreeEntry)>, VerifyError> {
     let repo = workspace.repo()?;
-    let before = base.tree.map(|tree| repo.files_of(tree)).transpose()?.unwrap_or_default();
+    let before = base
+        .tree
+        .map(|tree| repo.files_of(tree))
+        .transpose()?
+        .unwrap_or_default();
     let known: BTreeSet<ObjectId> = before.into_iter().map(|(_, entry)| entry.id).collect();
     let mut files = repo.files_of(tree)?;
     files.retain(|(_, entry)| !known.contains(&entry.id));
@@ -62,7 +76,12 @@ pub(super) fn of_blob(
     if let Some(line) = traits.secret_key {
         // no tree says who reads here
         let (path, owners) = (name.to_owned(), Vec::new());
-        findings.push(leaked_key(&Leak { path, place: LeakPlace::Line(line), owners, is_new: true }));
+        findings.push(leaked_key(&Leak {
+            path,
+            place: LeakPlace::Line(line),
+            owners,
+            is_new: true,
+        }));
     }
     match workspace.repo()?.blob(blob) {
         Err(RepoError::TooLarge { .. }) if traits.may_be_document() => {

@@ -40,40 +40,63 @@ rules! {
 pub(super) fn check(facts: &Facts) -> Vec<Finding> {
     let broken = facts.vault_fault.iter().map(|fault| {
         let fix = match fault {
-            VaultError::Newer { needs: Some(release), .. } => format!("install stax {release} or later"),
+            VaultError::Newer {
+                needs: Some(release),
+                ..
+            } => format!("install stax {release} or later"),
             VaultError::Newer { needs: None, .. } => "install a newer stax".to_owned(),
             _ => "git restore --source=HEAD .stax/vault.json".to_owned(),
         };
         Finding::error(RuleId::B01, VAULT, fault.to_string()).fix(fix)
     });
-    broken.chain(facts.plain.iter().filter_map(unsealed)).collect()
+    broken
+        .chain(facts.plain.iter().filter_map(unsealed))
+        .collect()
 }
 
-/// A pattern such as `kubernetes/.*\.yaml` names much that was never meant to be secret. It counts where the name says
-/// so, where a credential stands in the file, or where at least half of what the rule names is sealed.
+/// A pattern such as `kubernetes/.*\.yaml` names much that was never meant to be secret. It counts
+/// where the name says so, where a credential stands in the file, or where at least half of what
+/// the rule names is sealed.
 fn unsealed(file: &Plain) -> Option<Finding> {
     let line = file.line.filter(|_| !is_exempt(&file.path))?;
     let says_secret = says_secret(file.path.rsplit('/').next().unwrap_or(&file.path));
     let fix = format!("stax secrets encrypt -i {}", file.path);
     if !file.is_named {
-        let message = "its name says that it is encrypted, and it is not; no rule of the policy names it";
+        let message =
+            "its name says that it is encrypted, and it is not; no rule of the policy names it";
         let fix = format!("name it in .sops.yaml, then: {fix}");
-        return says_secret.then(|| Finding::warning(RuleId::B02, &file.path, message).at(line).fix(fix));
+        return says_secret.then(|| {
+            Finding::warning(RuleId::B02, &file.path, message)
+                .at(line)
+                .fix(fix)
+        });
     }
     let named = "a rule of the policy names this file, and it is not encrypted";
     let finding = match &file.credential {
         _ if says_secret => Finding::error(RuleId::B02, &file.path, named).at(line),
-        Some(Credential { line, key: None }) => {
-            Finding::error(RuleId::B02, &file.path, format!("{named}: it holds a private key")).at(*line)
-        }
-        Some(Credential { line, key: Some(key) }) => {
+        Some(Credential { line, key: None }) => Finding::error(
+            RuleId::B02,
+            &file.path,
+            format!("{named}: it holds a private key"),
+        )
+        .at(*line),
+        Some(Credential {
+            line,
+            key: Some(key),
+        }) => {
             let message = format!("{named}: `{key}` looks like a credential");
-            Finding::error(RuleId::B02, &file.path, message).at(*line).key(key)
+            Finding::error(RuleId::B02, &file.path, message)
+                .at(*line)
+                .key(key)
         }
         None if file.others > 0 && file.sealed * 2 >= file.others => {
             Finding::warning(RuleId::B02, &file.path, named).at(line)
         }
         None => return None,
     };
-    Some(finding.first_words("a rule of the policy names this file, and it is in clear").fix(fix))
+    Some(
+        finding
+            .first_words("a rule of the policy names this file, and it is in clear")
+            .fix(fix),
+    )
 }

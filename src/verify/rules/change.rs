@@ -1,4 +1,5 @@
-//! D03 to D13: a version of a file against those before it, and what a commit changes beside the files.
+//! D03 to D13: a version of a file against those before it, and what a commit changes beside the
+//! files.
 
 pub(in crate::verify) mod old_mac;
 
@@ -144,20 +145,30 @@ const SHOWN: usize = 3;
 /// Commits that a notice names.
 const COMMITS: usize = 5;
 
-/// What no honest writer of SOPS does, and what a reviewer should know. `end`: the file where a range ends.
-pub(in crate::verify) fn odd(change: &FileChanged<'_>, oddity: &Oddity, end: Option<&Snapshot>) -> Finding {
+/// What no honest writer of SOPS does, and what a reviewer should know. `end`: the file where a
+/// range ends.
+pub(in crate::verify) fn odd(
+    change: &FileChanged<'_>,
+    oddity: &Oddity,
+    end: Option<&Snapshot>,
+) -> Finding {
     let path = change.path;
     let error = |rule, message: String| Finding::error(rule, path, message).fix(see(path));
     match oddity {
         Oddity::StaleMac(edits) => old_mac::finding(change, edits, end),
-        Oddity::OtherType { key } => retyped(&Retyped { path: path.to_owned(), key: key.clone() }),
+        Oddity::OtherType { key } => retyped(&Retyped {
+            path: path.to_owned(),
+            key: key.clone(),
+        }),
         Oddity::ReusedIv { key } => {
-            let message = format!("`{key}` changed under the same iv: a damaged token, or a broken writer");
+            let message =
+                format!("`{key}` changed under the same iv: a damaged token, or a broken writer");
             error(RuleId::D10, message)
         }
         Oddity::OtherSelector { before, after } => {
-            let message =
-                format!("the rule of the file changed from `{before}` to `{after}` while its tokens stayed");
+            let message = format!(
+                "the rule of the file changed from `{before}` to `{after}` while its tokens stayed"
+            );
             error(RuleId::D05, message)
         }
         Oddity::KeptStanza { removed } => {
@@ -165,7 +176,11 @@ pub(in crate::verify) fn odd(change: &FileChanged<'_>, oddity: &Oddity, end: Opt
             error(RuleId::D03, message)
         }
         Oddity::OldToken { keys } => {
-            let more = if keys.len() > 1 { format!(" and {} more", keys.len() - 1) } else { String::new() };
+            let more = if keys.len() > 1 {
+                format!(" and {} more", keys.len() - 1)
+            } else {
+                String::new()
+            };
             let words = |what: &str| format!("{what}: the token of an older version is back");
             let each = |key: &String| FindingPart::of_key(key, words(&format!("`{key}`")));
             Finding::notice(RuleId::D06, path, words(&format!("`{}`{more}", keys[0])))
@@ -181,25 +196,46 @@ pub(in crate::verify) fn odd(change: &FileChanged<'_>, oddity: &Oddity, end: Opt
 
 /// Who changed a file is for a person to see, and so is what to restore.
 pub(super) fn see(path: &str) -> String {
-    format!("git log -p -- {}   (who changed it; then restore it)", quote(path))
+    format!(
+        "git log -p -- {}   (who changed it; then restore it)",
+        quote(path)
+    )
 }
 
 fn names(keys: &[String]) -> String {
-    let more = if keys.len() > SHOWN { format!(" and {} more", keys.len() - SHOWN) } else { String::new() };
-    format!("`{}`{more}", keys.iter().take(SHOWN).cloned().collect::<Vec<_>>().join("`, `"))
+    let more = if keys.len() > SHOWN {
+        format!(" and {} more", keys.len() - SHOWN)
+    } else {
+        String::new()
+    };
+    format!(
+        "`{}`{more}",
+        keys.iter()
+            .take(SHOWN)
+            .cloned()
+            .collect::<Vec<_>>()
+            .join("`, `")
+    )
 }
 
 /// D09.
 pub(in crate::verify) fn retyped(one: &Retyped) -> Finding {
     let key = &one.key;
-    let message = format!("`{key}` has another type and the same token: the type is not authenticated");
-    Finding::error(RuleId::D09, &one.path, message).key(key).fix(see(&one.path))
+    let message =
+        format!("`{key}` has another type and the same token: the type is not authenticated");
+    Finding::error(RuleId::D09, &one.path, message)
+        .key(key)
+        .fix(see(&one.path))
 }
 
 /// D12: one notice for a file that decides about the others, with the commits that change it.
 pub(in crate::verify) fn guard_changed(path: &str, commits: &[String]) -> Finding {
     let more = commits.len().saturating_sub(COMMITS);
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let more = if more > 0 {
+        format!(" and {more} more")
+    } else {
+        String::new()
+    };
     let shown = commits[..commits.len().min(COMMITS)].join(", ");
     let message = format!("changed in {shown}{more}: it decides about the other files");
     Finding::notice(RuleId::D12, path, message).fix(format!("git log -p -- {}", quote(path)))
@@ -207,9 +243,19 @@ pub(in crate::verify) fn guard_changed(path: &str, commits: &[String]) -> Findin
 
 /// D12 of an exception that the base does not have.
 pub(in crate::verify) fn new_exception(allow: &Allow) -> Finding {
-    let rule = allow.rule.parse::<RuleId>().map_or_else(|_| allow.rule.clone(), |rule| rule.to_string());
-    let key = allow.key.as_ref().map(|key| format!("`{key}` in ")).unwrap_or_default();
-    let message = format!("a new exception: {rule} of {key}{} ({})", allow.path, allow.why);
+    let rule = allow
+        .rule
+        .parse::<RuleId>()
+        .map_or_else(|_| allow.rule.clone(), |rule| rule.to_string());
+    let key = allow
+        .key
+        .as_ref()
+        .map(|key| format!("`{key}` in "))
+        .unwrap_or_default();
+    let message = format!(
+        "a new exception: {rule} of {key}{} ({})",
+        allow.path, allow.why
+    );
     Finding::notice(RuleId::D12, VAULT, message)
 }
 
@@ -221,11 +267,22 @@ pub(in crate::verify) fn value_returned(
     replaced: &Origin,
     newer: Option<&str>,
 ) -> Finding {
-    let names: Vec<String> = keys.iter().take(SHOWN).map(|key| format!("`{key}`")).collect();
+    let names: Vec<String> = keys
+        .iter()
+        .take(SHOWN)
+        .map(|key| format!("`{key}`"))
+        .collect();
     let more = keys.len().saturating_sub(SHOWN);
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let more = if more > 0 {
+        format!(" and {more} more")
+    } else {
+        String::new()
+    };
     let key = keys.first().copied().unwrap_or_default();
-    let message = format!("{deed} brings back what was replaced: {}{more}", names.join(", "));
+    let message = format!(
+        "{deed} brings back what was replaced: {}{more}",
+        names.join(", ")
+    );
     let finding = Finding::warning(RuleId::D13, path, message).detail(format!(
         "`{key}` was replaced in {} ({})",
         replaced.short(),

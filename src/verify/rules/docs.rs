@@ -1,4 +1,5 @@
-//! What every rule of verify means, printed from its row: `docs/rules.md`, which `--explain` and SARIF tell as well.
+//! What every rule of verify means, printed from its row: `docs/rules.md`, which `--explain` and
+//! SARIF tell as well.
 
 use std::fmt::Write as _;
 
@@ -18,15 +19,28 @@ pub fn markdown() -> String {
         let (id, name, title) = (rule.id, rule.name, cell(rule.title));
         let (bound, general) = (level(rule.bound), level(rule.general));
         let anchor = format!("{id}-{name}").to_lowercase();
-        let _ = writeln!(page, "| [{id}](#{anchor}) | {name} | {bound} | {general} | {title} |");
+        let _ = writeln!(
+            page,
+            "| [{id}](#{anchor}) | {name} | {bound} | {general} | {title} |"
+        );
     }
     for rule in RuleId::all() {
         let (bound, general) = (level(rule.bound), level(rule.general));
-        let (on, allowed) = (judged_on(rule), if rule.may_be_allowed { "yes" } else { "no" });
+        let (on, allowed) = (
+            judged_on(rule),
+            if rule.may_be_allowed { "yes" } else { "no" },
+        );
         let _ = write!(page, "\n## {rule}\n\n{}.\n\n", rule.title);
-        let _ = write!(page, "Bound file: {bound}. Any other SOPS file: {general}. ");
+        let _ = write!(
+            page,
+            "Bound file: {bound}. Any other SOPS file: {general}. "
+        );
         let _ = write!(page, "Judged on: {on}. May be allowed: {allowed}.\n\n");
-        let _ = write!(page, "**Why.** {}\n\n**Example.** {}\n\n**Mend.**\n\n", rule.why, rule.example);
+        let _ = write!(
+            page,
+            "**Why.** {}\n\n**Example.** {}\n\n**Mend.**\n\n",
+            rule.why, rule.example
+        );
         for step in rule.mend {
             let _ = writeln!(page, "- {step}");
         }
@@ -37,7 +51,11 @@ pub fn markdown() -> String {
 /// `tree, key`
 #[must_use]
 pub fn judged_on(rule: RuleId) -> String {
-    rule.on.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    rule.on
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn cell(text: &str) -> String {
@@ -70,12 +88,23 @@ mod tests {
     #[test]
     fn every_row_says_something() {
         for rule in RuleId::all() {
-            assert!(!rule.why.is_empty() && !rule.example.is_empty() && !rule.mend.is_empty(), "{rule}");
-            assert!(rule.bound.is_some() || rule.general.is_some(), "{rule} never speaks");
+            assert!(
+                !rule.why.is_empty() && !rule.example.is_empty() && !rule.mend.is_empty(),
+                "{rule}"
+            );
+            assert!(
+                rule.bound.is_some() || rule.general.is_some(),
+                "{rule} never speaks"
+            );
             assert!(!rule.on.is_empty() && rule.title.len() > 20, "{rule}");
-            let texts = [rule.title, rule.why, rule.example].into_iter().chain(rule.mend.iter().copied());
+            let texts = [rule.title, rule.why, rule.example]
+                .into_iter()
+                .chain(rule.mend.iter().copied());
             for text in texts {
-                assert!(!text.ends_with('.') && !text.contains('\n'), "{rule}: {text}");
+                assert!(
+                    !text.ends_with('.') && !text.contains('\n'),
+                    "{rule}: {text}"
+                );
                 assert_eq!(text.matches('`').count() % 2, 0, "{rule}: {text}");
             }
         }
@@ -85,7 +114,10 @@ mod tests {
     fn the_letter_of_an_id_names_its_family() {
         for family in FAMILIES {
             let letters = family.iter().map(|rule| &rule.id[..1]);
-            assert!(letters.eq(family.iter().map(|_| &family[0].id[..1])), "{family:?}");
+            assert!(
+                letters.eq(family.iter().map(|_| &family[0].id[..1])),
+                "{family:?}"
+            );
         }
     }
 
@@ -112,6 +144,9 @@ mod tests {
             std::fs::write(path, markdown()).expect("docs/rules.md");
         }
         let page = std::fs::read_to_string(path).unwrap_or_default();
-        assert!(page == markdown(), "docs/rules.md is old; run: STAX_WRITE_DOCS=1 cargo test rules_page");
+        assert!(
+            page == markdown(),
+            "docs/rules.md is old; run: STAX_WRITE_DOCS=1 cargo test rules_page"
+        );
     }
 }

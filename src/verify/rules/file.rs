@@ -1,4 +1,5 @@
-//! F01 to F04E and F08: the form of a file and of every value in it. C06: the names in a managed file.
+//! F01 to F04E and F08: the form of a file and of every value in it. C06: the names in a managed
+//! file.
 
 pub(super) mod clear;
 pub(super) mod misread;
@@ -185,14 +186,23 @@ pub(super) fn check(file: &FileFacts, allowed_names: &[String]) -> Vec<Finding> 
         FileContent::OtherFormat if file.managed => {
             error(RuleId::F01, "is neither .yaml, .yml, .json nor .env")
         }
-        FileContent::OtherFormat => {
-            error(RuleId::F01, "is a SOPS document of another format than its name says")
-        }
-        FileContent::Broken { line, is_unmerged: true, .. } => vec![conflict(file).at(*line)],
+        FileContent::OtherFormat => error(
+            RuleId::F01,
+            "is a SOPS document of another format than its name says",
+        ),
+        FileContent::Broken {
+            line,
+            is_unmerged: true,
+            ..
+        } => vec![conflict(file).at(*line)],
         FileContent::Broken { line, what, .. } => vec![broken(file, *line, what)],
         FileContent::Clear => vec![
-            Finding::error(RuleId::F04, &file.path, "the whole file is in clear: it has no SOPS metadata")
-                .fix(format!("stax secrets encrypt -i {}", quote(&file.path))),
+            Finding::error(
+                RuleId::F04,
+                &file.path,
+                "the whole file is in clear: it has no SOPS metadata",
+            )
+            .fix(format!("stax secrets encrypt -i {}", quote(&file.path))),
         ],
         FileContent::Document(document) if file.managed => caps(file, document)
             .into_iter()
@@ -201,9 +211,10 @@ pub(super) fn check(file: &FileFacts, allowed_names: &[String]) -> Vec<Finding> 
             .chain(names(file, document, allowed_names))
             .chain(values(file, document))
             .collect(),
-        FileContent::Document(document) => {
-            misnamed(file, document).into_iter().chain(values(file, document)).collect()
-        }
+        FileContent::Document(document) => misnamed(file, document)
+            .into_iter()
+            .chain(values(file, document))
+            .collect(),
     }
 }
 
@@ -211,12 +222,21 @@ fn missing(file: &FileFacts) -> Finding {
     let path = quote(&file.path);
     let fix = match &file.gone {
         Some(Gone::Moved { env, to }) => {
-            format!("stax vault link --env {} {}   (the binding moves)", quote(env), quote(to))
+            format!(
+                "stax vault link --env {} {}   (the binding moves)",
+                quote(env),
+                quote(to)
+            )
         }
         Some(Gone::Deleted) => format!("git restore --source=HEAD {path}"),
         None => format!("stax vault unlink {path}"),
     };
-    Finding::error(RuleId::F01, &file.path, "is bound in .stax/vault.json but does not exist").fix(fix)
+    Finding::error(
+        RuleId::F01,
+        &file.path,
+        "is bound in .stax/vault.json but does not exist",
+    )
+    .fix(fix)
 }
 
 fn broken(file: &FileFacts, line: usize, what: &str) -> Finding {
@@ -225,7 +245,9 @@ fn broken(file: &FileFacts, line: usize, what: &str) -> Finding {
     match file.has_crlf {
         true => finding
             .fix(format!("perl -pi -e 's/\\r$//' {path}"))
-            .then(format!("so that git leaves it so, in .gitattributes: {path} -text")),
+            .then(format!(
+                "so that git leaves it so, in .gitattributes: {path} -text"
+            )),
         false => finding.fix(see(&file.path)),
     }
 }
@@ -237,7 +259,10 @@ fn misnamed(file: &FileFacts, document: &Document) -> Option<Finding> {
         return None;
     }
     let (found, said) = (found.traits(), said.traits());
-    let message = format!("holds SOPS {}, but by its name sops reads it as {}", found.title, said.title);
+    let message = format!(
+        "holds SOPS {}, but by its name sops reads it as {}",
+        found.title, said.title
+    );
     let word = found.word;
     let fix = format!(
         "give it a name that ends in .{}   (or tell sops every time: --input-type {word} --output-type {word})",
@@ -250,25 +275,40 @@ fn misnamed(file: &FileFacts, document: &Document) -> Option<Finding> {
 fn twins(file: &FileFacts, document: &Document) -> Vec<Finding> {
     let mut seen: BTreeMap<String, &str> = BTreeMap::new();
     let mut findings = Vec::new();
-    for entry in document.tree().documents.iter().flat_map(|root| root.entries()) {
+    for entry in document
+        .tree()
+        .documents
+        .iter()
+        .flat_map(|root| root.entries())
+    {
         let key = entry.key.as_deref().unwrap_or_default();
         if let Some(other) = seen.insert(key.to_lowercase(), key) {
             let message = format!("`{key}` and `{other}` differ only in case");
             let line = document.line_of(entry.span.start);
-            findings.push(Finding::warning(RuleId::F02, &file.path, message).at(line).key(key));
+            findings.push(
+                Finding::warning(RuleId::F02, &file.path, message)
+                    .at(line)
+                    .key(key),
+            );
         }
     }
     findings
 }
 
-/// A program obeys some names when they are merely there, and whoever can write to the repository can add an
-/// empty value without a key. What has no form of a name is F02.
+/// A program obeys some names when they are merely there, and whoever can write to the repository
+/// can add an empty value without a key. What has no form of a name is F02.
 fn names(file: &FileFacts, document: &Document, allowed: &[String]) -> Vec<Finding> {
-    let entries = document.tree().documents.iter().flat_map(|root| root.entries());
+    let entries = document
+        .tree()
+        .documents
+        .iter()
+        .flat_map(|root| root.entries());
     entries
         .filter_map(|entry| {
             let key = entry.key.as_deref().unwrap_or_default();
-            let error = check_name(key, allowed).err().filter(NameError::has_effect)?;
+            let error = check_name(key, allowed)
+                .err()
+                .filter(NameError::has_effect)?;
             let is_empty = entry.node.leaf().is_some_and(|leaf| is_empty(&leaf.scalar));
             let finding = if is_empty {
                 Finding::error(
@@ -290,12 +330,22 @@ fn is_empty(scalar: &Scalar) -> bool {
 
 fn caps(file: &FileFacts, document: &Document) -> Vec<Finding> {
     let tree = document.tree();
-    let keys: usize = tree.documents.iter().map(|root| root.entries().count()).sum();
+    let keys: usize = tree
+        .documents
+        .iter()
+        .map(|root| root.entries().count())
+        .sum();
     [
         (file.size > MAX_SIZE, "is larger than 1 MiB"),
         (keys > MAX_KEYS, "holds more than 4096 keys"),
-        (tree.documents.len() > 1, "holds a second document, which no reader of the first expects"),
-        (tree.has_alias, "holds an alias, so one value stands in two places"),
+        (
+            tree.documents.len() > 1,
+            "holds a second document, which no reader of the first expects",
+        ),
+        (
+            tree.has_alias,
+            "holds an alias, so one value stands in two places",
+        ),
     ]
     .into_iter()
     .filter(|(is_broken, _)| *is_broken)
@@ -304,20 +354,32 @@ fn caps(file: &FileFacts, document: &Document) -> Vec<Finding> {
 }
 
 fn shape(file: &FileFacts, document: &Document) -> Vec<Finding> {
-    let entries = document.tree().documents.iter().flat_map(|root| root.entries());
+    let entries = document
+        .tree()
+        .documents
+        .iter()
+        .flat_map(|root| root.entries());
     entries
         .filter_map(|entry| {
             let key = entry.key.as_deref().unwrap_or_default();
             let message = format!("`{key}` {}", shape_fault(key, entry)?);
             let line = document.line_of(entry.span.start);
-            Some(Finding::error(RuleId::F02, &file.path, message).at(line).key(key))
+            Some(
+                Finding::error(RuleId::F02, &file.path, message)
+                    .at(line)
+                    .key(key),
+            )
         })
         .collect()
 }
 
 fn shape_fault(key: &str, entry: &Entry) -> Option<&'static str> {
-    let Some(leaf) = entry.node.leaf() else { return Some("is not a single value; this file is flat") };
-    let is_name = key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    let Some(leaf) = entry.node.leaf() else {
+        return Some("is not a single value; this file is flat");
+    };
+    let is_name = key
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
         && key.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
     if !is_name {
         return Some("is no name: letters, digits and `_`, no digit first");
@@ -332,7 +394,9 @@ fn shape_fault(key: &str, entry: &Entry) -> Option<&'static str> {
 }
 
 fn value_size(leaf: &Leaf) -> usize {
-    let Some(text) = leaf.scalar.as_text() else { return 0 };
+    let Some(text) = leaf.scalar.as_text() else {
+        return 0;
+    };
     Token::parse(text).map_or(text.len(), |token| token.data.len())
 }
 
@@ -343,27 +407,37 @@ fn values(file: &FileFacts, document: &Document) -> Vec<Finding> {
     let mut empty = Vec::new();
     let mut rest: Option<(RuleId, Vec<FindingPart>)> = None;
     let mut tree = document.tree().clone();
-    document.metadata().selector.walk(&mut tree, &mut |path, met, selected| {
-        let Selected::Leaf(leaf, span) = met else { return };
-        if selected && !file.managed && is_empty(&leaf.scalar) {
-            // an empty file of another format is an empty file
-            empty.extend((!document.format().is_whole()).then(|| path.to_string()));
-        } else if file.managed || selected {
-            let Some(finding) = value(file, path, leaf) else { return };
-            let line = document.line_of(span.start);
-            if findings.len() < MAX_NAMED {
-                findings.push(finding.at(line).key(path.to_string()));
-            } else if finding.severity == Severity::Error {
-                let (_, parts) = rest.get_or_insert((finding.rule, Vec::new()));
-                parts.push(FindingPart {
-                    line: Some(line),
-                    ..FindingPart::of_key(path.to_string(), finding.message)
-                });
+    document
+        .metadata()
+        .selector
+        .walk(&mut tree, &mut |path, met, selected| {
+            let Selected::Leaf(leaf, span) = met else {
+                return;
+            };
+            if selected && !file.managed && is_empty(&leaf.scalar) {
+                // an empty file of another format is an empty file
+                empty.extend((!document.format().is_whole()).then(|| path.to_string()));
+            } else if file.managed || selected {
+                let Some(finding) = value(file, path, leaf) else {
+                    return;
+                };
+                let line = document.line_of(span.start);
+                if findings.len() < MAX_NAMED {
+                    findings.push(finding.at(line).key(path.to_string()));
+                } else if finding.severity == Severity::Error {
+                    let (_, parts) = rest.get_or_insert((finding.rule, Vec::new()));
+                    parts.push(FindingPart {
+                        line: Some(line),
+                        ..FindingPart::of_key(path.to_string(), finding.message)
+                    });
+                }
             }
-        }
-    });
+        });
     let rest = rest.map(|(rule, parts)| {
-        let message = format!("and {} more values that are in clear or malformed", parts.len());
+        let message = format!(
+            "and {} more values that are in clear or malformed",
+            parts.len()
+        );
         Finding::error(rule, &file.path, message).parts(parts)
     });
     findings.extend(rest);
@@ -382,18 +456,23 @@ fn empties(file: &FileFacts, paths: &[String]) -> Option<Finding> {
         ),
     };
     let each = |path: &String| {
-        FindingPart::of_key(path, format!("`{path}` is empty, which SOPS neither encrypts nor authenticates"))
+        FindingPart::of_key(
+            path,
+            format!("`{path}` is empty, which SOPS neither encrypts nor authenticates"),
+        )
     };
     Some(Finding::notice(RuleId::F04E, &file.path, message).parts(paths.iter().map(each)))
 }
 
 fn value(file: &FileFacts, path: &Path, leaf: &Leaf) -> Option<Finding> {
     if is_empty(&leaf.scalar) {
-        // SOPS cannot encrypt it and the MAC does not cover it, so anyone may have put it there; yet an
-        // author may mean it: a warning, unless the name alone has an effect
+        // SOPS cannot encrypt it and the MAC does not cover it, so anyone may have put it there;
+        // yet an author may mean it: a warning, unless the name alone has an effect
         let message = format!("`{path}` is empty, which SOPS neither encrypts nor authenticates");
-        let is_name =
-            path.keys().last().is_none_or(|key| !check_name(key, &[]).is_err_and(|error| error.has_effect()));
+        let is_name = path
+            .keys()
+            .last()
+            .is_none_or(|key| !check_name(key, &[]).is_err_and(|error| error.has_effect()));
         return is_name.then(|| Finding::warning(RuleId::F04E, &file.path, message));
     }
     let text = leaf.scalar.as_text().unwrap_or_default();
@@ -412,17 +491,21 @@ fn malformed(file: &FileFacts, path: &Path, what: &str) -> Finding {
 
 fn in_clear(file: &FileFacts, path: &Path) -> Finding {
     let (key, name) = (path.to_string(), &file.path);
-    Finding::error(RuleId::F04, name, format!("`{key}` is in clear"))
-        .fix(format!("stax secrets encrypt -i {}   (seals only what is clear)", quote(name)))
+    Finding::error(RuleId::F04, name, format!("`{key}` is in clear")).fix(format!(
+        "stax secrets encrypt -i {}   (seals only what is clear)",
+        quote(name)
+    ))
 }
 
-const PUBLISHED: &str = "replace the value at its source: everybody who can fetch this commit can read it";
+const PUBLISHED: &str =
+    "replace the value at its source: everybody who can fetch this commit can read it";
 
 const LOOK: &str = "look at it in that commit: where every value is `ENC[…]` nothing is published, else replace the value at its source";
 
 /// F06.
 fn conflict(file: &FileFacts) -> Finding {
-    let message = "a merge left values unresolved, and the other side of them is lost with a commit";
+    let message =
+        "a merge left values unresolved, and the other side of them is lost with a commit";
     Finding::error(RuleId::F06, &file.path, message)
         .fix(format!("stax secrets resolve {}", quote(&file.path)))
 }
@@ -435,13 +518,15 @@ pub(in crate::verify) fn unreadable(path: &str) -> Finding {
 
 /// The same between the markers of a merge.
 pub(in crate::verify) fn left_by_merge(path: &str) -> Finding {
-    let message = "holds the markers of a merge and cannot be read: a value may be in clear between them";
+    let message =
+        "holds the markers of a merge and cannot be read: a value may be in clear between them";
     Finding::error(RuleId::F01, path, message).fix(LOOK)
 }
 
 /// F01 of what nobody looks into any more.
 pub(in crate::verify) fn grown(path: &str) -> Finding {
-    let why = "was a SOPS document before and is now too large to look into: values may be in plaintext";
+    let why =
+        "was a SOPS document before and is now too large to look into: values may be in plaintext";
     Finding::error(RuleId::F01, path, why)
 }
 
@@ -453,10 +538,20 @@ pub(in crate::verify) fn unjudged(path: &str, why: &str) -> Finding {
 /// F04 of a file that was a SOPS document and holds these values in clear where tokens were.
 pub(in crate::verify) fn opened(path: &str, keys: &[&str]) -> Finding {
     let first = keys.first().copied().unwrap_or_default();
-    let more = if keys.len() > 1 { format!(" and {} more", keys.len() - 1) } else { String::new() };
+    let more = if keys.len() > 1 {
+        format!(" and {} more", keys.len() - 1)
+    } else {
+        String::new()
+    };
     let message = format!("`{first}`{more} is in clear: the file was a SOPS document before");
     let each = |key: &&str| {
-        FindingPart::of_key(*key, format!("`{key}` is in clear: the file was a SOPS document before"))
+        FindingPart::of_key(
+            *key,
+            format!("`{key}` is in clear: the file was a SOPS document before"),
+        )
     };
-    Finding::error(RuleId::F04, path, message).key(first).fix(PUBLISHED).parts(keys.iter().map(each))
+    Finding::error(RuleId::F04, path, message)
+        .key(first)
+        .fix(PUBLISHED)
+        .parts(keys.iter().map(each))
 }

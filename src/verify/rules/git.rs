@@ -1,4 +1,5 @@
-//! G01 to G06: how git treats the files, in the repository and in this clone, and keys that must not be in it.
+//! G01 to G06: how git treats the files, in the repository and in this clone, and keys that must
+//! not be in it.
 
 use crate::policy::policies::folder;
 use crate::policy::sniff::{hide_secret_keys, secret_key_fix};
@@ -84,9 +85,20 @@ rules! {
 
 pub(super) fn check(facts: &Facts) -> Vec<Finding> {
     let leaks = facts.leaks.iter().map(leaked_key);
-    let files = facts.entries.iter().flat_map(|entry| mode(entry).into_iter().chain(drivers(entry)));
-    let links = facts.links.iter().filter_map(|link| self::link(facts, link));
-    leaks.chain(files).chain(links).chain(caches(facts)).chain(caching(facts)).collect()
+    let files = facts
+        .entries
+        .iter()
+        .flat_map(|entry| mode(entry).into_iter().chain(drivers(entry)));
+    let links = facts
+        .links
+        .iter()
+        .filter_map(|link| self::link(facts, link));
+    leaks
+        .chain(files)
+        .chain(links)
+        .chain(caches(facts))
+        .chain(caching(facts))
+        .collect()
 }
 
 /// G05. A path that is the key itself is shown without it.
@@ -111,11 +123,13 @@ pub fn leaked_key_in(path: &str) -> Finding {
     key_of(path, &[], true, &format!("{path} holds "))
 }
 
-/// Of several keys the one that opens most counts. `lead` says where it stands. One that opens nothing yet may be that of
-/// a reader tomorrow, so a change that brings it is refused all the same.
+/// Of several keys the one that opens most counts. `lead` says where it stands. One that opens
+/// nothing yet may be that of a reader tomorrow, so a change that brings it is refused all the
+/// same.
 fn key_of(path: &str, owners: &[Owner], is_new: bool, lead: &str) -> Finding {
     const KEY: &str = "(`AGE-SECRET-KEY-1…`)";
-    let is_harmless = !owners.is_empty() && owners.iter().all(|owner| matches!(owner, Owner::Nobody(_)));
+    let is_harmless =
+        !owners.is_empty() && owners.iter().all(|owner| matches!(owner, Owner::Nobody(_)));
     let rank = |owner: &&Owner| match owner {
         Owner::Reader(_) => 0,
         Owner::Former(_) => 1,
@@ -124,8 +138,12 @@ fn key_of(path: &str, owners: &[Owner], is_new: bool, lead: &str) -> Finding {
     };
     let what = match owners.iter().min_by_key(rank) {
         Some(Owner::Reader(who)) => format!("the secret key of {who} {KEY}"),
-        Some(Owner::Former(who)) => format!("the secret key of {who} {KEY}, who could read files here"),
-        Some(Owner::Nobody(who)) => format!("a secret key {KEY}; {who} is a reader of nothing here"),
+        Some(Owner::Former(who)) => {
+            format!("the secret key of {who} {KEY}, who could read files here")
+        }
+        Some(Owner::Nobody(who)) => {
+            format!("a secret key {KEY}; {who} is a reader of nothing here")
+        }
         Some(Owner::Unknown) | None => format!("a secret key of age {KEY}"),
     };
     let message = format!("{lead}{what}");
@@ -136,8 +154,7 @@ fn key_of(path: &str, owners: &[Owner], is_new: bool, lead: &str) -> Finding {
     finding.first_words(format!("{lead}the secret key of a reader {KEY}"))
 }
 
-const TEST_KEY: &str =
-    "nothing to do where it was made for a test; else never use it, and make another: stax secrets keygen";
+const TEST_KEY: &str = "nothing to do where it was made for a test; else never use it, and make another: stax secrets keygen";
 
 fn mode(entry: &TreeFile) -> Option<Finding> {
     let TreeFile { file, mode, .. } = entry;
@@ -152,7 +169,14 @@ fn mode(entry: &TreeFile) -> Option<Finding> {
 }
 
 fn drivers(entry: &TreeFile) -> Option<Finding> {
-    let Drivers::Asked { diff, merge, switched_off } = &entry.drivers else { return None };
+    let Drivers::Asked {
+        diff,
+        merge,
+        switched_off,
+    } = &entry.drivers
+    else {
+        return None;
+    };
     let file = &entry.file;
     let missing: Vec<&str> = [("diff=stax", diff), ("merge=stax", merge)]
         .into_iter()
@@ -170,20 +194,38 @@ fn drivers(entry: &TreeFile) -> Option<Finding> {
             format!(".gitattributes does not give it {attributes}"),
         );
         // any other name needs quotes or a backslash there
-        let is_plain = file.path.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c));
+        let is_plain = file
+            .path
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c));
         return Some(match is_plain {
-            true => finding.fix(format!("add to .gitattributes: /{} -text diff=stax merge=stax", file.path)),
+            true => finding.fix(format!(
+                "add to .gitattributes: /{} -text diff=stax merge=stax",
+                file.path
+            )),
             false => finding,
         });
     };
-    let message = format!("does not get {attributes}: line {} of {} decides", cause.line, cause.file);
-    let fix = format!("take it out of line {} of {}, or put a line with it below", cause.line, cause.file);
-    Some(Finding::warning(RuleId::G01, &file.path, message).detail(cause.text.clone()).fix(fix))
+    let message = format!(
+        "does not get {attributes}: line {} of {} decides",
+        cause.line, cause.file
+    );
+    let fix = format!(
+        "take it out of line {} of {}, or put a line with it below",
+        cause.line, cause.file
+    );
+    Some(
+        Finding::warning(RuleId::G01, &file.path, message)
+            .detail(cause.text.clone())
+            .fix(fix),
+    )
 }
 
 /// G06.
 pub(in crate::verify) fn in_clone(clone: &InClone) -> Vec<Finding> {
-    let InClone::Asked(clone) = clone else { return Vec::new() };
+    let InClone::Asked(clone) = clone else {
+        return Vec::new();
+    };
     let warning = |message: String| Finding::warning(RuleId::G06, ".git", message);
     let mut findings = Vec::new();
     if !clone.unserved.is_empty() {
@@ -202,7 +244,8 @@ pub(in crate::verify) fn in_clone(clone: &InClone) -> Vec<Finding> {
         findings.push(warning(message).fix("put the folder of this stax in front of it in PATH"));
     }
     for (path, cause) in &clone.unguarded {
-        let message = format!("the guard of this clone does not see {path}: `git add` takes it in clear");
+        let message =
+            format!("the guard of this clone does not see {path}: `git add` takes it in clear");
         findings.push(match cause {
             None => warning(message).fix("stax secrets install --guard"),
             Some(cause) => warning(message).detail(cause.text.clone()).fix(format!(
@@ -214,8 +257,8 @@ pub(in crate::verify) fn in_clone(clone: &InClone) -> Vec<Finding> {
     findings
 }
 
-/// A link to a SOPS file makes sops write where nobody looks; one that leaves the repository brings the
-/// secrets of another one into this (for a bound file F01 says so).
+/// A link to a SOPS file makes sops write where nobody looks; one that leaves the repository brings
+/// the secrets of another one into this (for a bound file F01 says so).
 fn link(facts: &Facts, link: &Link) -> Option<Finding> {
     let is_bound = facts.files().any(|file| file.path == link.path);
     let target = resolve(&link.path, &link.target);
@@ -234,7 +277,10 @@ fn resolve(path: &str, target: &str) -> Option<String> {
     if target.starts_with('/') {
         return None;
     }
-    let mut parts: Vec<&str> = folder(path).split('/').filter(|part| !part.is_empty()).collect();
+    let mut parts: Vec<&str> = folder(path)
+        .split('/')
+        .filter(|part| !part.is_empty())
+        .collect();
     for part in target.split('/') {
         match part {
             "" | "." => {}
@@ -259,7 +305,8 @@ fn caches(facts: &Facts) -> impl Iterator<Item = Finding> {
 
 fn caching(facts: &Facts) -> impl Iterator<Item = Finding> {
     facts.caching.iter().map(|driver| {
-        let message = format!("git is told to keep decrypted text of diff={driver} in its object store");
+        let message =
+            format!("git is told to keep decrypted text of diff={driver} in its object store");
         let fix = format!("git config diff.{driver}.cachetextconv false");
         Finding::error(RuleId::G03, ".git", message).fix(fix)
     })

@@ -1,5 +1,5 @@
-//! K01 to K08: who can read a file. K01: it is encrypted to exactly the recipients of the policy. K02: every wrapped key
-//! is one stanza that fits its label. K03: none is a copy of another.
+//! K01 to K08: who can read a file. K01: it is encrypted to exactly the recipients of the policy.
+//! K02: every wrapped key is one stanza that fits its label. K03: none is a copy of another.
 
 pub(in crate::verify) mod exposed;
 pub(in crate::verify) mod returned;
@@ -156,43 +156,73 @@ pub(super) fn check(
         Some(rule) => findings.extend(recipients(path, managed, document, rule, holders)),
         None => {}
     }
-    findings.extend(rule.into_iter().flat_map(|rule| kinds(path, document, rule)));
+    findings.extend(
+        rule.into_iter()
+            .flat_map(|rule| kinds(path, document, rule)),
+    );
     findings.extend(twice(path, managed, document, holders));
     findings.extend(stanzas(path, document, holders));
     findings
 }
 
-/// K01 in the middle of a range: who comes in one commit and is gone at the end has read everything up to then.
-pub(in crate::verify) fn in_passing(path: &str, who: &str, recipient: &str, origin: &Origin) -> Finding {
-    let message =
-        format!("{who} could read the file in the middle of the range, and knows what it held then");
-    let see = format!("stax secrets exposure {}   (what to replace at its source)", quote(recipient));
+/// K01 in the middle of a range: who comes in one commit and is gone at the end has read everything
+/// up to then.
+pub(in crate::verify) fn in_passing(
+    path: &str,
+    who: &str,
+    recipient: &str,
+    origin: &Origin,
+) -> Finding {
+    let message = format!(
+        "{who} could read the file in the middle of the range, and knows what it held then"
+    );
+    let see = format!(
+        "stax secrets exposure {}   (what to replace at its source)",
+        quote(recipient)
+    );
     let (commit, date, author) = (origin.short(), &origin.date, &origin.author);
     Finding::warning(RuleId::K01, path, message)
         .detail(format!("who: {recipient}"))
-        .in_commit(format!("in commit {commit} of {date}, {author}: {}", origin.summary))
+        .in_commit(format!(
+            "in commit {commit} of {date}, {author}: {}",
+            origin.summary
+        ))
         .fix(see)
 }
 
 /// The one file becomes what its rule says, and nobody reads more than that.
 fn follow_policy(path: &str) -> String {
-    format!("stax secrets updatekeys {}   (the file follows the policy)", quote(path))
+    format!(
+        "stax secrets updatekeys {}   (the file follows the policy)",
+        quote(path)
+    )
 }
 
-/// What a file lacks, nobody reads: in a public history it is most often a policy that the files have not
-/// caught up with yet.
+/// What a file lacks, nobody reads: in a public history it is most often a policy that the files
+/// have not caught up with yet.
 fn missing_severity(managed: bool) -> Severity {
-    if managed { Severity::Error } else { Severity::Warning }
+    if managed {
+        Severity::Error
+    } else {
+        Severity::Warning
+    }
 }
 
 fn stanzas(path: &str, document: &Document, holders: &Holders) -> Vec<Finding> {
     let is_split = !document.metadata().groups.is_empty();
-    let fix = format!("stax secrets rotate {}   (after: git log -p, to see who changed it)", quote(path));
+    let fix = format!(
+        "stax secrets rotate {}   (after: git log -p, to see who changed it)",
+        quote(path)
+    );
     let mut findings = Vec::new();
     let mut shares: BTreeMap<[u8; 32], &str> = BTreeMap::new();
     for stanza in &document.metadata().age {
         let label = stanza.recipient.as_str();
-        match if is_split { lint_part(stanza) } else { lint(stanza) } {
+        match if is_split {
+            lint_part(stanza)
+        } else {
+            lint(stanza)
+        } {
             Err(fault) => {
                 let message = format!("the data key for {} {fault}", holders.labelled(label));
                 findings.push(Finding::error(RuleId::K02, path, message).fix(&fix));
@@ -200,8 +230,9 @@ fn stanzas(path: &str, document: &Document, holders: &Holders) -> Vec<Finding> {
             Ok(Lint::X25519 { share, .. }) => {
                 if let Some(other) = shares.insert(share, label) {
                     let (one, two) = (holders.labelled(other), holders.labelled(label));
-                    let message =
-                        format!("the data keys for {one} and {two} are copies: one of them cannot open");
+                    let message = format!(
+                        "the data keys for {one} and {two} are copies: one of them cannot open"
+                    );
                     findings.push(Finding::error(RuleId::K03, path, message).fix(&fix));
                 }
             }
@@ -228,7 +259,10 @@ fn recipients(
             .cause(format!("{command} {path}"))
     };
     let extra = found.difference(&wanted).map(|key| {
-        let message = format!("encrypted to {} who is not in the policy", holders.labelled(key));
+        let message = format!(
+            "encrypted to {} who is not in the policy",
+            holders.labelled(key)
+        );
         finding(Severity::Error, message, "remove-recipient", key)
     });
     let missing = wanted.difference(&found).map(|key| {
@@ -243,10 +277,17 @@ fn kinds(path: &str, document: &Document, rule: &CreationRule) -> Vec<Finding> {
     // the policy has its own names for two of them
     let in_policy = |kind: &str| match kind {
         "azure_kv" => rule.other_keys.iter().any(|key| key == "azure_keyvault"),
-        "hc_vault" => rule.other_keys.iter().any(|key| key.starts_with("hc_vault")),
+        "hc_vault" => rule
+            .other_keys
+            .iter()
+            .any(|key| key.starts_with("hc_vault")),
         _ => rule.other_keys.iter().any(|key| key == kind),
     };
-    let extra = document.metadata().foreign.iter().filter(|kind| !in_policy(kind));
+    let extra = document
+        .metadata()
+        .foreign
+        .iter()
+        .filter(|kind| !in_policy(kind));
     extra
         .map(|kind| {
             let message = format!("encrypted to keys of `{kind}`, which the policy does not name");
@@ -258,20 +299,37 @@ fn kinds(path: &str, document: &Document, rule: &CreationRule) -> Vec<Finding> {
 /// Key groups share the data key out, so it counts who stands in which.
 fn groups(path: &str, managed: bool, document: &Document, rule: &CreationRule) -> Option<Finding> {
     let sets = |groups: Vec<Vec<&str>>| -> Vec<BTreeSet<String>> {
-        groups.into_iter().map(|keys| keys.into_iter().map(without_comment).collect()).collect()
+        groups
+            .into_iter()
+            .map(|keys| keys.into_iter().map(without_comment).collect())
+            .collect()
     };
     let metadata = document.metadata();
-    let wanted = rule.groups.iter().map(|group| group.iter().map(|(key, _)| key.as_str()).collect());
+    let wanted = rule
+        .groups
+        .iter()
+        .map(|group| group.iter().map(|(key, _)| key.as_str()).collect());
     let found = metadata.groups.iter();
-    let found = found.map(|group| group.age.iter().map(|stanza| stanza.recipient.as_str()).collect());
+    let found = found.map(|group| {
+        group
+            .age
+            .iter()
+            .map(|stanza| stanza.recipient.as_str())
+            .collect()
+    });
     let (wanted, found) = (sets(wanted.collect()), sets(found.collect()));
     if wanted == found && rule.threshold() == metadata.threshold {
         return None;
     }
     // who stands in another group may open with other people than the policy says
-    let is_part = found.len() == wanted.len() && found.iter().zip(&wanted).all(|(f, w)| f.is_subset(w));
+    let is_part =
+        found.len() == wanted.len() && found.iter().zip(&wanted).all(|(f, w)| f.is_subset(w));
     let is_weaker = !is_part || metadata.threshold < rule.threshold();
-    let severity = if is_weaker { Severity::Error } else { missing_severity(managed) };
+    let severity = if is_weaker {
+        Severity::Error
+    } else {
+        missing_severity(managed)
+    };
     let message = "encrypted to other key groups than those of the policy";
     Some(Finding::new(RuleId::K01, severity, path, message).fix(follow_policy(path)))
 }
@@ -290,5 +348,9 @@ fn twice(path: &str, managed: bool, document: &Document, holders: &Holders) -> V
 }
 
 fn labels(document: &Document) -> impl Iterator<Item = &str> {
-    document.metadata().age.iter().map(|stanza| stanza.recipient.as_str())
+    document
+        .metadata()
+        .age
+        .iter()
+        .map(|stanza| stanza.recipient.as_str())
 }

@@ -1,4 +1,5 @@
-//! M01 to M05: the metadata. A managed file is held to what stax writes, any other to what some SOPS wrote.
+//! M01 to M05: the metadata. A managed file is held to what stax writes, any other to what some
+//! SOPS wrote.
 
 use std::collections::BTreeMap;
 use std::str::FromStr as _;
@@ -108,8 +109,10 @@ fn fields(path: &str, document: &Document) -> Vec<Finding> {
     let error = |message: String| Finding::error(RuleId::M01, path, message);
     let nobody = metadata.age.is_empty() && metadata.foreign.is_empty();
     let nobody = nobody.then(|| error("no key opens this file: it has no recipient".into()));
-    let unknown =
-        metadata.unknown.iter().map(|name| error(format!("`sops.{name}` is no field of a SOPS file")));
+    let unknown = metadata
+        .unknown
+        .iter()
+        .map(|name| error(format!("`sops.{name}` is no field of a SOPS file")));
     nobody.into_iter().chain(unknown).collect()
 }
 
@@ -117,7 +120,11 @@ fn managed_fields(path: &str, document: &Document) -> Vec<Finding> {
     let metadata = document.metadata();
     // whether the policy wants them there is for K01 to say
     let foreign = metadata.foreign.iter().map(|name| {
-        Finding::warning(RuleId::M01, path, format!("`sops.{name}` holds keys; only age keys can be checked"))
+        Finding::warning(
+            RuleId::M01,
+            path,
+            format!("`sops.{name}` holds keys; only age keys can be checked"),
+        )
     });
     let split = "`sops.key_groups` splits the data key; a bound file has one list of keys";
     let split = (!metadata.groups.is_empty()).then(|| Finding::error(RuleId::M01, path, split));
@@ -126,7 +133,9 @@ fn managed_fields(path: &str, document: &Document) -> Vec<Finding> {
 
 fn time(document: &Document) -> Option<Timestamp> {
     let text = &document.metadata().lastmodified;
-    Timestamp::from_str(text).ok().filter(|_| text.contains('T'))
+    Timestamp::from_str(text)
+        .ok()
+        .filter(|_| text.contains('T'))
 }
 
 fn undated(path: &str, document: &Document) -> Option<Finding> {
@@ -141,22 +150,38 @@ fn undated(path: &str, document: &Document) -> Option<Finding> {
 /// M04 by the clock.
 pub(super) fn ahead(path: &str, document: &Document, now: Timestamp) -> Option<Finding> {
     let is_ahead = time(document)?.duration_since(now) > SKEW;
-    is_ahead.then(|| Finding::warning(RuleId::M04, path, "`sops.lastmodified` lies more than a day ahead"))
+    is_ahead.then(|| {
+        Finding::warning(
+            RuleId::M04,
+            path,
+            "`sops.lastmodified` lies more than a day ahead",
+        )
+    })
 }
 
-/// sops never applies a changed policy to an old file, so this is for the author to know: one notice a rule.
+/// sops never applies a changed policy to an old file, so this is for the author to know: one
+/// notice a rule.
 pub(super) fn drifts(facts: &Facts, policies: &Policies) -> Vec<Finding> {
     let mut drifted: BTreeMap<(String, usize), Vec<&str>> = BTreeMap::new();
     for file in facts.files().filter(|file| !file.managed) {
-        let Some(document) = file.document() else { continue };
-        let Some((policy, rule)) = policies.rule_for(&file.path, false) else { continue };
+        let Some(document) = file.document() else {
+            continue;
+        };
+        let Some((policy, rule)) = policies.rule_for(&file.path, false) else {
+            continue;
+        };
         let wanted = rule
             .crypt
             .as_ref()
-            .map_or(("unencrypted_suffix", "_unencrypted"), |crypt| (crypt.field, crypt.value.as_str()));
+            .map_or(("unencrypted_suffix", "_unencrypted"), |crypt| {
+                (crypt.field, crypt.value.as_str())
+            });
         // of a file that is one value every rule is to encrypt all
         if !document.format().is_whole() && document.metadata().selector.field() != wanted {
-            drifted.entry((policy, rule.line)).or_default().push(&file.path);
+            drifted
+                .entry((policy, rule.line))
+                .or_default()
+                .push(&file.path);
         }
     }
     let notice = |((policy, line), paths): ((String, usize), Vec<&str>)| {
@@ -169,9 +194,14 @@ pub(super) fn drifts(facts: &Facts, policies: &Policies) -> Vec<Finding> {
             ),
         };
         let each = |path: &&str| {
-            FindingPart::of_file(*path, format!("{path} selects its values otherwise than its rule"))
+            FindingPart::of_file(
+                *path,
+                format!("{path} selects its values otherwise than its rule"),
+            )
         };
-        Finding::notice(RuleId::M05, policy, message).at(line).parts(paths.iter().map(each))
+        Finding::notice(RuleId::M05, policy, message)
+            .at(line)
+            .parts(paths.iter().map(each))
     };
     drifted.into_iter().map(notice).collect()
 }
@@ -181,8 +211,9 @@ fn crypt_rule(path: &str, document: &Document) -> Vec<Finding> {
     let mut findings = Vec::new();
     if !metadata.selector.is_default() {
         let (field, _) = metadata.selector.field();
-        let message =
-            format!("`sops.{field}` leaves values in clear; everything in this file is to be encrypted");
+        let message = format!(
+            "`sops.{field}` leaves values in clear; everything in this file is to be encrypted"
+        );
         findings.push(Finding::error(RuleId::M02, path, message));
     }
     if metadata.mac_only_encrypted {

@@ -1,4 +1,5 @@
-//! P01 to P05: `.sops.yaml` is read strictly and governs every managed file; no other one comes between.
+//! P01 to P05: `.sops.yaml` is read strictly and governs every managed file; no other one comes
+//! between.
 
 use std::collections::BTreeMap;
 
@@ -107,8 +108,14 @@ pub(super) fn check(facts: &Facts, policies: &Policies) -> Vec<Finding> {
             .map(|warning| Finding::warning(RuleId::P01, POLICY, warning.message).at(warning.line)),
     );
     for (position, rule) in config.rules.iter().enumerate() {
-        let governs = |path: &str| config.rule_for(path).is_some_and(|(found, _)| found == position);
-        let is_managed = facts.files().any(|file| file.managed && governs(&file.path));
+        let governs = |path: &str| {
+            config
+                .rule_for(path)
+                .is_some_and(|(found, _)| found == position)
+        };
+        let is_managed = facts
+            .files()
+            .any(|file| file.managed && governs(&file.path));
         findings.extend(recipients(rule, is_managed));
         if is_managed {
             findings.extend(narrow(rule));
@@ -123,17 +130,26 @@ pub(super) fn check(facts: &Facts, policies: &Policies) -> Vec<Finding> {
 fn unreadable(error: &ConfigError, text: &str) -> Finding {
     if let Some(line) = marker::text_markers(text) {
         let fix = format!("keep what is right of both sides, then: git add {POLICY}");
-        return Finding::error(RuleId::P01, POLICY, "holds the markers of a merge").at(line).fix(fix);
+        return Finding::error(RuleId::P01, POLICY, "holds the markers of a merge")
+            .at(line)
+            .fix(fix);
     }
-    let rule = if error.is_pattern { RuleId::P04 } else { RuleId::P01 };
+    let rule = if error.is_pattern {
+        RuleId::P04
+    } else {
+        RuleId::P01
+    };
     Finding::error(rule, POLICY, &error.what).at(error.line)
 }
 
-/// sops takes the policy nearest to the folder where it runs. In a nested one beside a bound file nobody
-/// looks for recipients; elsewhere it is usual.
+/// sops takes the policy nearest to the folder where it runs. In a nested one beside a bound file
+/// nobody looks for recipients; elsewhere it is usual.
 fn others(facts: &Facts) -> Vec<Finding> {
-    let above_bound =
-        |path: &str| facts.files().any(|file| file.managed && file.path.starts_with(folder(path)));
+    let above_bound = |path: &str| {
+        facts
+            .files()
+            .any(|file| file.managed && file.path.starts_with(folder(path)))
+    };
     let finding = |other: &OtherPolicy| {
         if other.text.is_none() {
             let message = "is a link or no text: the policy must be a file of this repository";
@@ -145,11 +161,11 @@ fn others(facts: &Facts) -> Vec<Finding> {
             return Finding::new(RuleId::P02, severity, &other.path, message);
         }
         if above_bound(&other.path) {
-            let message =
-                "sops, started beside a bound file, would read this policy and not that at the root";
+            let message = "sops, started beside a bound file, would read this policy and not that at the root";
             return Finding::error(RuleId::P02, &other.path, message);
         }
-        let message = "a second policy: sops reads it in this folder, and stax judges the files below by it";
+        let message =
+            "a second policy: sops reads it in this folder, and stax judges the files below by it";
         Finding::warning(RuleId::P02, &other.path, message)
     };
     facts.others.iter().map(finding).collect()
@@ -168,40 +184,68 @@ fn misnamed(facts: &Facts) -> Vec<Finding> {
     found.map(finding).collect()
 }
 
-/// P01 for a bound file; for the others one notice, because other tools keep recipients in their own places.
+/// P01 for a bound file; for the others one notice, because other tools keep recipients in their
+/// own places.
 fn ungoverned_files(facts: &Facts, policies: &Policies) -> Vec<Finding> {
-    let Some(config) = policies.root() else { return Vec::new() };
+    let Some(config) = policies.root() else {
+        return Vec::new();
+    };
     let mut findings = Vec::new();
     let mut strangers = Vec::new();
-    for file in facts.files().filter(|file| policies.rule_for(&file.path, file.managed).is_none()) {
+    for file in facts
+        .files()
+        .filter(|file| policies.rule_for(&file.path, file.managed).is_none())
+    {
         if file.managed {
-            findings.push(ungoverned(&file.path, "no rule of .sops.yaml matches this file"));
+            findings.push(ungoverned(
+                &file.path,
+                "no rule of .sops.yaml matches this file",
+            ));
         } else if !config.rules.is_empty() {
             strangers.push(file.path.as_str());
         }
     }
-    let (number, files) =
-        (strangers.len(), if strangers.len() == 1 { "SOPS file is" } else { "SOPS files are" });
+    let (number, files) = (
+        strangers.len(),
+        if strangers.len() == 1 {
+            "SOPS file is"
+        } else {
+            "SOPS files are"
+        },
+    );
     let message = format!("{number} {files} governed by no rule: nothing says who may read them");
     let each = |path: &&str| {
-        FindingPart::of_file(*path, format!("{path} is governed by no rule: nothing says who may read it"))
+        FindingPart::of_file(
+            *path,
+            format!("{path} is governed by no rule: nothing says who may read it"),
+        )
     };
     let notice = || Finding::notice(RuleId::P03, POLICY, message).parts(strangers.iter().map(each));
     findings.extend((number > 0).then(notice));
     findings
 }
 
-/// The first rule that matches decides. For a bound file it is wrong that a broad one stands before the one
-/// made for it; elsewhere the specific before the broad is the idiom, and only worth a line where the readers
-/// differ.
+/// The first rule that matches decides. For a bound file it is wrong that a broad one stands before
+/// the one made for it; elsewhere the specific before the broad is the idiom, and only worth a line
+/// where the readers differ.
 fn order(facts: &Facts, config: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut doubly: BTreeMap<(usize, usize), Vec<&str>> = BTreeMap::new();
-    for file in facts.files().filter(|file| file.managed || file.document().is_some()) {
-        let Some((first, rule)) = config.rule_for(&file.path) else { continue };
-        let is_exact =
-            |rule: &CreationRule| rule.path_regex.as_ref().is_some_and(|found| names_only(found, &file.path));
-        let mut later = config.rules[first + 1..].iter().filter(|rule| rule.matches(&file.path));
+    for file in facts
+        .files()
+        .filter(|file| file.managed || file.document().is_some())
+    {
+        let Some((first, rule)) = config.rule_for(&file.path) else {
+            continue;
+        };
+        let is_exact = |rule: &CreationRule| {
+            rule.path_regex
+                .as_ref()
+                .is_some_and(|found| names_only(found, &file.path))
+        };
+        let mut later = config.rules[first + 1..]
+            .iter()
+            .filter(|rule| rule.matches(&file.path));
         if file.managed && !is_exact(rule) {
             if let Some(own) = config.rules[first + 1..].iter().find(|rule| is_exact(rule)) {
                 let message = format!(
@@ -213,22 +257,39 @@ fn order(facts: &Facts, config: &Config) -> Vec<Finding> {
         } else if !file.managed
             && let Some(other) = later.find(|other| other.recipients() != rule.recipients())
         {
-            doubly.entry((rule.line, other.line)).or_default().push(&file.path);
+            doubly
+                .entry((rule.line, other.line))
+                .or_default()
+                .push(&file.path);
         }
     }
     findings.extend(doubly.into_iter().map(|((line, other), paths)| {
-        let what = if paths.len() == 1 { "1 file".to_owned() } else { format!("{} files", paths.len()) };
-        let of = |line: usize| config.rules.iter().find(|rule| rule.line == line).map_or("", pattern);
+        let what = if paths.len() == 1 {
+            "1 file".to_owned()
+        } else {
+            format!("{} files", paths.len())
+        };
+        let of = |line: usize| {
+            config
+                .rules
+                .iter()
+                .find(|rule| rule.line == line)
+                .map_or("", pattern)
+        };
         let (here, there) = (of(line), of(other));
-        let message =
-            format!("{what} of `{here}` also match `{there}` in line {other}, which names other readers");
+        let message = format!(
+            "{what} of `{here}` also match `{there}` in line {other}, which names other readers"
+        );
         let each = |path: &&str| {
-            let message =
-                format!("{path} matches the rules in lines {line} and {other}, which name other readers");
+            let message = format!(
+                "{path} matches the rules in lines {line} and {other}, which name other readers"
+            );
             FindingPart::of_file(*path, message)
         };
         Finding::notice(RuleId::P03, POLICY, message)
-            .first_words(format!("{what} of this rule also match that in line , which names other readers"))
+            .first_words(format!(
+                "{what} of this rule also match that in line , which names other readers"
+            ))
             .at(line)
             .parts(paths.iter().map(each))
     }));
@@ -237,26 +298,39 @@ fn order(facts: &Facts, config: &Config) -> Vec<Finding> {
 
 /// How a rule is told from the others.
 fn pattern(rule: &CreationRule) -> &str {
-    rule.path_regex.as_ref().map_or("a rule without a pattern", Pattern::as_str)
+    rule.path_regex
+        .as_ref()
+        .map_or("a rule without a pattern", Pattern::as_str)
 }
 
 /// Whether a pattern is `^path$`, escaped or not.
 fn names_only(pattern: &Pattern, path: &str) -> bool {
-    let inner = pattern.as_str().strip_prefix('^').and_then(|rest| rest.strip_suffix('$'));
+    let inner = pattern
+        .as_str()
+        .strip_prefix('^')
+        .and_then(|rest| rest.strip_suffix('$'));
     inner.is_some_and(|inner| inner.replace('\\', "") == path)
 }
 
 /// The rule of a bound file encrypts everything, to age keys in one list.
 fn narrow(rule: &CreationRule) -> Vec<Finding> {
-    let finding =
-        |severity, line, message: String| Finding::new(RuleId::P04, severity, POLICY, message).at(line);
-    let is_default = |field: &str, value: &str| field == "unencrypted_suffix" && value == "_unencrypted";
-    let crypt = rule.crypt.iter().filter(|crypt| !is_default(crypt.field, &crypt.value)).map(|crypt| {
-        let message = format!("`{}` leaves values of a bound file in clear", crypt.field);
-        finding(Severity::Error, crypt.line, message)
-    });
+    let finding = |severity, line, message: String| {
+        Finding::new(RuleId::P04, severity, POLICY, message).at(line)
+    };
+    let is_default =
+        |field: &str, value: &str| field == "unencrypted_suffix" && value == "_unencrypted";
+    let crypt = rule
+        .crypt
+        .iter()
+        .filter(|crypt| !is_default(crypt.field, &crypt.value))
+        .map(|crypt| {
+            let message = format!("`{}` leaves values of a bound file in clear", crypt.field);
+            finding(Severity::Error, crypt.line, message)
+        });
     let mac = "`mac_only_encrypted` leaves clear values of a bound file out of the MAC";
-    let mac = rule.mac_only_encrypted.then(|| finding(Severity::Error, rule.line, mac.into()));
+    let mac = rule
+        .mac_only_encrypted
+        .then(|| finding(Severity::Error, rule.line, mac.into()));
     let split = "`key_groups` splits the data key of a bound file";
     let split = (rule.groups.len() > 1).then(|| finding(Severity::Error, rule.line, split.into()));
     let other = rule.other_keys.iter().map(|kind| {
@@ -266,17 +340,24 @@ fn narrow(rule: &CreationRule) -> Vec<Finding> {
     crypt.chain(mac).chain(split).chain(other).collect()
 }
 
-/// A rule for files that are nowhere is often a slip in its pattern: what it was meant for then falls to
-/// another rule, or to none. Yet rules outlive their files, so it is a warning only where files are bound.
-/// One without a pattern is there for whatever comes.
+/// A rule for files that are nowhere is often a slip in its pattern: what it was meant for then
+/// falls to another rule, or to none. Yet rules outlive their files, so it is a warning only where
+/// files are bound. One without a pattern is there for whatever comes.
 fn idle(facts: &Facts, config: &Config, position: usize) -> Option<Finding> {
     let rule = &config.rules[position];
     let pattern = rule.path_regex.as_ref()?;
-    if config.rules[..position].iter().any(|earlier| earlier.path_regex.is_none()) {
+    if config.rules[..position]
+        .iter()
+        .any(|earlier| earlier.path_regex.is_none())
+    {
         return None;
     }
     let bound = facts.files().map(|file| &file.path);
-    let paths = facts.paths.iter().chain(bound).filter(|path| *path != POLICY);
+    let paths = facts
+        .paths
+        .iter()
+        .chain(bound)
+        .filter(|path| *path != POLICY);
     let mut taken = None;
     for path in paths.filter(|path| pattern.is_match(path)) {
         match config.rule_for(path) {
@@ -286,11 +367,17 @@ fn idle(facts: &Facts, config: &Config, position: usize) -> Option<Finding> {
     }
     let words = |what: &str| match taken {
         Some(line) => {
-            format!("every file that {what} matches falls to an earlier one, such as that in line {line}")
+            format!(
+                "every file that {what} matches falls to an earlier one, such as that in line {line}"
+            )
         }
         None => format!("{what} matches no file of the index"),
     };
-    let severity = if facts.has_vault { Severity::Warning } else { Severity::Notice };
+    let severity = if facts.has_vault {
+        Severity::Warning
+    } else {
+        Severity::Notice
+    };
     let message = words(&format!("the rule `{}`", pattern.as_str()));
     let finding = Finding::new(RuleId::P05, severity, POLICY, message).at(rule.line);
     Some(finding.first_words(words("this rule")))
@@ -298,11 +385,14 @@ fn idle(facts: &Facts, config: &Config, position: usize) -> Option<Finding> {
 
 fn absent(facts: &Facts) -> Vec<Finding> {
     let managed = facts.files().filter(|file| file.managed);
-    managed.map(|file| ungoverned(&file.path, "no .sops.yaml says who may read this file")).collect()
+    managed
+        .map(|file| ungoverned(&file.path, "no .sops.yaml says who may read this file"))
+        .collect()
 }
 
 fn ungoverned(path: &str, message: &str) -> Finding {
-    Finding::error(RuleId::P01, path, message).fix("git log -p -- .sops.yaml   (who took the rule away)")
+    Finding::error(RuleId::P01, path, message)
+        .fix("git log -p -- .sops.yaml   (who took the rule away)")
 }
 
 /// Keys of a kind that stax cannot wrap to are a fault only where stax itself has to write.
@@ -310,8 +400,10 @@ fn recipients(rule: &CreationRule, is_managed: bool) -> Vec<Finding> {
     let all = rule.groups.iter().flatten().chain(&rule.age);
     all.filter_map(|(text, line)| {
         let error = text.parse::<Recipient>().err()?;
-        let is_foreign =
-            matches!(error, RecipientError::PostQuantum | RecipientError::Ssh | RecipientError::Plugin(_));
+        let is_foreign = matches!(
+            error,
+            RecipientError::PostQuantum | RecipientError::Ssh | RecipientError::Plugin(_)
+        );
         // the text may be a secret key by mistake, so only the reason is shown
         (is_managed || !is_foreign)
             .then(|| Finding::error(RuleId::P01, POLICY, format!("recipient: {error}")).at(*line))

@@ -1,5 +1,5 @@
-//! C01 to C07: what a key tells of stanzas, values, the MAC and other files. C05 stands with K04, C06 with the names
-//! of a file.
+//! C01 to C07: what a key tells of stanzas, values, the MAC and other files. C05 stands with K04,
+//! C06 with the names of a file.
 
 use shell_words::quote;
 use sops_document::{MacState, OpenFault};
@@ -141,9 +141,12 @@ pub(super) fn check(file: &FileFacts, cannot_open: bool) -> Option<Finding> {
 fn broken_mac(path: &str) -> Finding {
     let word = quote(path);
     let mut finding = Finding::error(RuleId::C03, path, OpenFault::Mac.to_string())
-        .fix(format!("stax secrets reseal {word}   (shows what differs; refuses where encrypted values do)"))
+        .fix(format!(
+            "stax secrets reseal {word}   (shows what differs; refuses where encrypted values do)"
+        ))
         .then(format!("git log -p -- {word}   (who changed it)"));
-    finding.first_words = Some("the MAC does not match: values were changed without the data key".into());
+    finding.first_words =
+        Some("the MAC does not match: values were changed without the data key".into());
     finding
 }
 
@@ -158,7 +161,10 @@ pub(super) fn stanzas(file: &FileFacts, holders: &Holders) -> Vec<Finding> {
             format!("the data key for {label} is encrypted to {by}")
         }
         StanzaFault::Differs { label } => {
-            format!("the stanza for {} holds another data key", holders.labelled(label))
+            format!(
+                "the stanza for {} holds another data key",
+                holders.labelled(label)
+            )
         }
     };
     let path = &file.path;
@@ -178,13 +184,20 @@ pub(super) fn stanzas(file: &FileFacts, holders: &Holders) -> Vec<Finding> {
 /// C04: the names of values that are others.
 pub(in crate::verify) fn replaced(path: &str, names: &[String]) -> Finding {
     let more = names.len().saturating_sub(SHOWN);
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let more = if more > 0 {
+        format!(" and {more} more")
+    } else {
+        String::new()
+    };
     let quoted = |name: &String| format!("`{name}`");
     let shown: Vec<String> = names.iter().take(SHOWN).map(quoted).collect();
     let shown = shown.join(", ");
     let message = format!("values changed while all of the file was encrypted anew: {shown}{more}");
     let each = |name: &String| {
-        FindingPart::of_key(name, format!("`{name}` changed while all of the file was encrypted anew"))
+        FindingPart::of_key(
+            name,
+            format!("`{name}` changed while all of the file was encrypted anew"),
+        )
     };
     Finding::warning(RuleId::C04, path, message)
         .parts(names.iter().map(each))
@@ -198,7 +211,10 @@ pub(in crate::verify) fn replaced(path: &str, names: &[String]) -> Finding {
 /// C07 of a match in a file.
 pub(in crate::verify) fn leaked(guard: &LeakGuard, path: &str, found: &Match) -> Finding {
     let finding = leaked_value(guard, path, found.value, found.is_password);
-    found.how().into_iter().fold(finding.at(found.line), Finding::detail)
+    found
+        .how()
+        .into_iter()
+        .fold(finding.at(found.line), Finding::detail)
 }
 
 /// C07 of a value wherever it stands in the file.
@@ -220,12 +236,18 @@ pub fn leaked_name(guard: &LeakGuard, path: &str, value: usize) -> Finding {
 /// C07 of every value in a path.
 pub(in crate::verify) fn leaked_names(guard: &LeakGuard, path: &str) -> Vec<Finding> {
     let values = guard.search(path.as_bytes()).values;
-    values.iter().map(|found| leaked_name(guard, path, found.value)).collect()
+    values
+        .iter()
+        .map(|found| leaked_name(guard, path, found.value))
+        .collect()
 }
 
 /// C07 of what a commit or a tag says: all who get it read it.
 pub(in crate::verify) fn leaked_in_text(guard: &LeakGuard, name: &str, found: &Match) -> Finding {
-    let message = format!("{} stands in the text of {name}", guard.told(found.value, found.is_password));
+    let message = format!(
+        "{} stands in the text of {name}",
+        guard.told(found.value, found.is_password)
+    );
     Finding::error(RuleId::C07, ".git", message)
 }
 
@@ -238,11 +260,21 @@ mod tests {
 
     #[test]
     fn a_path_is_shown_without_the_value_that_it_holds() {
-        let name =
-            ValueName { key: "A".into(), file: "f".into(), env: Some("production".into()), is_old: false };
-        let secret = Secret { name, value: b"a1b2c3d4e5".to_vec().into() };
+        let name = ValueName {
+            key: "A".into(),
+            file: "f".into(),
+            env: Some("production".into()),
+            is_old: false,
+        };
+        let secret = Secret {
+            name,
+            value: b"a1b2c3d4e5".to_vec().into(),
+        };
         let guard = LeakGuard::new(&[secret], &BTreeSet::new(), &[]);
         let named = leaked_names(&guard, "dump/a1b2c3d4e5.txt");
-        assert_eq!(named[0].message, "the value of A (production) is in the name of dump/***.txt");
+        assert_eq!(
+            named[0].message,
+            "the value of A (production) is in the name of dump/***.txt"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! What stands around the documents: other policies, files that a policy names, links, keys, git's own copies.
+//! What stands around the documents: other policies, files that a policy names, links, keys, git's
+//! own copies.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,15 +31,19 @@ pub(super) fn add(
 ) -> Result<(), VerifyError> {
     facts.others = others(workspace, source, candidates);
     facts.plain = plain(workspace, source, (wanted, closely), candidates, facts);
-    let links = candidates.iter().filter(|candidate| candidate.is_link() && wanted(&candidate.path));
-    facts.links = links.filter_map(|link| target(workspace, source, &link.path)).collect();
+    let links = candidates
+        .iter()
+        .filter(|candidate| candidate.is_link() && wanted(&candidate.path));
+    facts.links = links
+        .filter_map(|link| target(workspace, source, &link.path))
+        .collect();
     (facts.caches, facts.caching) = caches(workspace, facts)?;
     facts.read_elsewhere = read_elsewhere(workspace, source, candidates, facts);
     Ok(())
 }
 
-/// A hook sees the files that a commit changes. A row of the table that none of them explains may be that of
-/// somebody who still reads another one.
+/// A hook sees the files that a commit changes. A row of the table that none of them explains may
+/// be that of somebody who still reads another one.
 fn read_elsewhere(
     workspace: &Workspace,
     source: TreeSource,
@@ -51,9 +56,13 @@ fn read_elsewhere(
         return found;
     }
     let known: BTreeSet<&str> = facts.files().map(|file| file.path.as_str()).collect();
-    let others = candidates.iter().filter(|it| it.is_regular() && !known.contains(it.path.as_str()));
+    let others = candidates
+        .iter()
+        .filter(|it| it.is_regular() && !known.contains(it.path.as_str()));
     for candidate in others.filter(|candidate| may_be_secret(&candidate.path)) {
-        let Some(bytes) = source.read(workspace, &candidate.path).ok().flatten() else { continue };
+        let Some(bytes) = source.read(workspace, &candidate.path).ok().flatten() else {
+            continue;
+        };
         if looks_sealed(&bytes) {
             let named = rows.iter().filter(|key| mentions(&bytes, key.as_bytes()));
             found.extend(named.cloned());
@@ -64,7 +73,8 @@ fn read_elsewhere(
 
 fn others(workspace: &Workspace, source: TreeSource, candidates: &[Candidate]) -> Vec<OtherPolicy> {
     let is_other = |candidate: &&Candidate| {
-        candidate.path.ends_with("/.sops.yaml") || candidate.path == POLICY && !candidate.is_regular()
+        candidate.path.ends_with("/.sops.yaml")
+            || candidate.path == POLICY && !candidate.is_regular()
     };
     let read = |candidate: &Candidate| {
         let bytes = source.read(workspace, &candidate.path).ok().flatten();
@@ -77,8 +87,8 @@ fn others(workspace: &Workspace, source: TreeSource, candidates: &[Candidate]) -
     candidates.iter().filter(is_other).map(read).collect()
 }
 
-/// Files that are no SOPS documents although a rule with a pattern names them, or their name says so; with what the
-/// other files of the rule are.
+/// Files that are no SOPS documents although a rule with a pattern names them, or their name says
+/// so; with what the other files of the rule are.
 fn plain(
     workspace: &Workspace,
     source: TreeSource,
@@ -90,8 +100,14 @@ fn plain(
     let known: BTreeSet<&str> = facts.files().map(|file| file.path.as_str()).collect();
     let mut named: BTreeMap<(String, usize), Vec<&str>> = BTreeMap::new();
     let mut unnamed = Vec::new();
-    for Candidate { path, .. } in candidates.iter().filter(|it| it.is_regular() && may_be_secret(&it.path)) {
-        match policies.rule_for(path, false).filter(|(_, rule)| rule.path_regex.is_some()) {
+    for Candidate { path, .. } in candidates
+        .iter()
+        .filter(|it| it.is_regular() && may_be_secret(&it.path))
+    {
+        match policies
+            .rule_for(path, false)
+            .filter(|(_, rule)| rule.path_regex.is_some())
+        {
             Some((policy, rule)) => named.entry((policy, rule.line)).or_default().push(path),
             None if says_secret(file_name(path)) => unnamed.push(path.as_str()),
             None => {}
@@ -103,20 +119,32 @@ fn plain(
         let sample = sample(workspace, source, paths, &known);
         for path in paths.iter().filter(|path| is_asked(path)) {
             let neighbours = sample.iter().filter(|(other, _)| other != path);
-            let sealed = neighbours.clone().filter(|(_, is_sealed)| *is_sealed).count();
+            let sealed = neighbours
+                .clone()
+                .filter(|(_, is_sealed)| *is_sealed)
+                .count();
             let others = neighbours.count();
             let is_meant = says_secret(file_name(path)) || others > 0 && sealed * 2 >= others;
             // a rule for all manifests of a cluster names thousands of files
             if !is_meant && !closely(path) {
                 continue;
             }
-            let Some(bytes) = source.read(workspace, path).ok().flatten() else { continue };
+            let Some(bytes) = source.read(workspace, path).ok().flatten() else {
+                continue;
+            };
             if !is_meant && bytes.len() > LARGE {
                 continue;
             }
-            let selector = policies.rule_for(path, false).map(|(_, rule)| rule.selector());
+            let selector = policies
+                .rule_for(path, false)
+                .map(|(_, rule)| rule.selector());
             let plain = Plain::read(path, &bytes, &selector.unwrap_or_default());
-            found.push(Plain { is_named: true, others, sealed, ..plain });
+            found.push(Plain {
+                is_named: true,
+                others,
+                sealed,
+                ..plain
+            });
         }
     }
     for path in unnamed.into_iter().filter(|path| is_asked(path)) {
@@ -144,12 +172,20 @@ fn sample<'a>(
 
 fn target(workspace: &Workspace, source: TreeSource, path: &str) -> Option<Link> {
     // in the work tree a link is never followed; its text stands in the index as well
-    let source = if source == TreeSource::WorkTree { TreeSource::Index } else { source };
+    let source = if source == TreeSource::WorkTree {
+        TreeSource::Index
+    } else {
+        source
+    };
     let bytes = source.read(workspace, path).ok().flatten()?;
-    Some(Link { path: path.to_owned(), target: String::from_utf8(bytes).ok()? })
+    Some(Link {
+        path: path.to_owned(),
+        target: String::from_utf8(bytes).ok()?,
+    })
 }
 
-/// Of the drivers that the SOPS files have: those of which git keeps text, and those of which it will.
+/// Of the drivers that the SOPS files have: those of which git keeps text, and those of which it
+/// will.
 fn caches(workspace: &Workspace, facts: &Facts) -> Result<(Vec<String>, Vec<String>), VerifyError> {
     let repo = workspace.repo()?;
     let (mut kept, mut told) = (repo.textconv_caches()?, repo.caching_drivers()?);

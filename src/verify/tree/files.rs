@@ -1,5 +1,5 @@
-//! Which files of a tree are secret, and which hold the secret key of a reader: told in one pass over each, whatever
-//! its size and name.
+//! Which files of a tree are secret, and which hold the secret key of a reader: told in one pass
+//! over each, whatever its size and name.
 
 use std::collections::BTreeSet;
 
@@ -15,8 +15,8 @@ use crate::verify::facts::{FileFacts, Leak, LeakPlace};
 use crate::verify::source::{Candidate, TreeSource, is_attributes, may_be_secret};
 use crate::workspace::{Workspace, WorkspaceError};
 
-/// What a commit holds under a name that says nothing is read without a reason when it is small, as sealed keys and
-/// tokens are (bytes), or when its name speaks of secrets.
+/// What a commit holds under a name that says nothing is read without a reason when it is small, as
+/// sealed keys and tokens are (bytes), or when its name speaks of secrets.
 const LARGE: usize = 16 << 10;
 
 /// How a tree is looked at.
@@ -48,9 +48,14 @@ impl TreeLook<'_> {
         let is_searched = |path: &str| match self.source {
             // a range is judged by its commits: see `objects`
             TreeSource::Commit(_) => false,
-            _ => changed.as_ref().is_none_or(|changed| changed.contains(path)),
+            _ => changed
+                .as_ref()
+                .is_none_or(|changed| changed.contains(path)),
         };
-        for candidate in candidates.iter().filter(|candidate| (self.wanted)(&candidate.path)) {
+        for candidate in candidates
+            .iter()
+            .filter(|candidate| (self.wanted)(&candidate.path))
+        {
             let is_searched = is_searched(&candidate.path);
             if is_searched && sniff(candidate.path.as_bytes()).secret_key.is_some() {
                 seen.leaks.push(leak(&candidate.path, LeakPlace::Name));
@@ -88,13 +93,16 @@ impl TreeLook<'_> {
                 return Ok(());
             }
         };
-        let Some(traits) = read.traits() else { return Ok(()) };
+        let Some(traits) = read.traits() else {
+            return Ok(());
+        };
         if is_searched && let Some(line) = traits.secret_key {
             seen.leaks.push(leak(path, LeakPlace::Line(line)));
         }
         if is_judged {
             let content = secret(path, is_named, &read, traits);
-            seen.files.extend(content.map(|content| facts(path, content, &read)));
+            seen.files
+                .extend(content.map(|content| facts(path, content, &read)));
         }
         Ok(())
     }
@@ -108,14 +116,19 @@ impl TreeLook<'_> {
         {
             return Ok(false);
         }
-        Ok(self.workspace.repo()?.size_of(id)?.is_none_or(|size| size > LARGE))
+        Ok(self
+            .workspace
+            .repo()?
+            .size_of(id)?
+            .is_none_or(|size| size > LARGE))
     }
 
     /// Paths that the attributes give to stax.
     fn marked<'c>(&self, candidates: &'c [Candidate]) -> Result<BTreeSet<&'c str>, VerifyError> {
         let repo = self.workspace.repo()?;
-        let regular =
-            candidates.iter().filter(|candidate| candidate.is_regular() && (self.wanted)(&candidate.path));
+        let regular = candidates
+            .iter()
+            .filter(|candidate| candidate.is_regular() && (self.wanted)(&candidate.path));
         let paths: Vec<&str> = regular.map(|candidate| candidate.path.as_str()).collect();
         let is_stax = |value: &Attribute| *value == Attribute::Value("stax".into());
         let TreeSource::Commit(commit) = self.source else {
@@ -135,13 +148,23 @@ impl TreeLook<'_> {
         if !self.gives_drivers(candidates)? {
             return Ok(BTreeSet::new());
         }
-        let values = repo.attributes_at(commit, "diff", &paths)?.unwrap_or_default();
-        Ok(paths.into_iter().zip(&values).filter(|(_, value)| is_stax(value)).map(|(path, _)| path).collect())
+        let values = repo
+            .attributes_at(commit, "diff", &paths)?
+            .unwrap_or_default();
+        Ok(paths
+            .into_iter()
+            .zip(&values)
+            .filter(|(_, value)| is_stax(value))
+            .map(|(path, _)| path)
+            .collect())
     }
 
     /// Whether any file of attributes names the driver: git is asked about every path otherwise.
     fn gives_drivers(&self, candidates: &[Candidate]) -> Result<bool, VerifyError> {
-        for candidate in candidates.iter().filter(|candidate| is_attributes(&candidate.path)) {
+        for candidate in candidates
+            .iter()
+            .filter(|candidate| is_attributes(&candidate.path))
+        {
             let text = self.workspace.repo()?.blob(candidate.id);
             if text.is_ok_and(|text| memchr::memmem::find(&text, b"stax").is_some()) {
                 return Ok(true);
@@ -156,14 +179,25 @@ impl TreeLook<'_> {
             return Ok(None);
         }
         let changes = self.workspace.repo()?.staged_changes()?.into_iter();
-        Ok(Some(changes.filter(|change| change.new.is_some()).map(|change| change.path).collect()))
+        Ok(Some(
+            changes
+                .filter(|change| change.new.is_some())
+                .map(|change| change.path)
+                .collect(),
+        ))
     }
 
     fn leak_of_link(&self, path: &str) -> Option<Leak> {
         // in the work tree a link is never followed; its text stands in the index as well
-        let source = if self.source == TreeSource::WorkTree { TreeSource::Index } else { self.source };
+        let source = if self.source == TreeSource::WorkTree {
+            TreeSource::Index
+        } else {
+            self.source
+        };
         let target = source.read(self.workspace, path).ok().flatten()?;
-        sniff(&target).secret_key.map(|_| leak(path, LeakPlace::Target))
+        sniff(&target)
+            .secret_key
+            .map(|_| leak(path, LeakPlace::Target))
     }
 
     /// No rule can name them; they are searched like any other, and a document there is an error.
@@ -171,12 +205,16 @@ impl TreeLook<'_> {
         let repo = self.workspace.repo()?;
         let found: Vec<_> = match self.source {
             TreeSource::Commit(_) => return Ok(()),
-            TreeSource::WorkTree => {
-                repo.odd_entries()?.into_iter().map(|(raw, path, it)| (Some(raw), path, it)).collect()
-            }
-            TreeSource::Index => {
-                repo.staged_at_odd_paths()?.into_iter().map(|(path, it)| (None, path, it)).collect()
-            }
+            TreeSource::WorkTree => repo
+                .odd_entries()?
+                .into_iter()
+                .map(|(raw, path, it)| (Some(raw), path, it))
+                .collect(),
+            TreeSource::Index => repo
+                .staged_at_odd_paths()?
+                .into_iter()
+                .map(|(path, it)| (None, path, it))
+                .collect(),
         };
         for (raw, path, entry) in found {
             if !(self.wanted)(&path) {
@@ -197,9 +235,14 @@ impl TreeLook<'_> {
             };
             let name = sniff(path.as_bytes()).secret_key.map(|_| LeakPlace::Name);
             let place = traits.secret_key.map(LeakPlace::Line);
-            seen.leaks.extend(name.into_iter().chain(place).map(|place| leak(&path, place)));
+            seen.leaks.extend(
+                name.into_iter()
+                    .chain(place)
+                    .map(|place| leak(&path, place)),
+            );
             if entry.is_file() && traits.may_be_document() {
-                seen.files.push(FileFacts::of(&path, false, FileContent::Unjudged(ODD_NAME)));
+                seen.files
+                    .push(FileFacts::of(&path, false, FileContent::Unjudged(ODD_NAME)));
             }
         }
         Ok(())
@@ -208,7 +251,12 @@ impl TreeLook<'_> {
 
 /// Whose it is nobody has asked yet.
 fn leak(path: &str, place: LeakPlace) -> Leak {
-    Leak { path: path.to_owned(), place, owners: Vec::new(), is_new: false }
+    Leak {
+        path: path.to_owned(),
+        place,
+        owners: Vec::new(),
+        is_new: false,
+    }
 }
 
 fn facts(path: &str, content: FileContent, read: &Read) -> FileFacts {
@@ -220,5 +268,8 @@ fn facts(path: &str, content: FileContent, read: &Read) -> FileFacts {
 
 fn has_secret_name(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
-    !name.contains('.') || ["sops", "enc", "secret"].iter().any(|part| name.contains(part))
+    !name.contains('.')
+        || ["sops", "enc", "secret"]
+            .iter()
+            .any(|part| name.contains(part))
 }

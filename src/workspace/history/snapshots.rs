@@ -40,17 +40,20 @@ impl<'a> Snapshots<'a> {
         self.is_partial.get()
     }
 
-    /// Whether a change can matter: it names people, or one side is or may be a document. Most manifests that a
-    /// wide rule names never were one. What is missing or too large may be.
+    /// Whether a change can matter: it names people, or one side is or may be a document. Most
+    /// manifests that a wide rule names never were one. What is missing or too large may be.
     pub(super) fn counts(&self, change: &PathChange) -> bool {
         let mut sides = change.old.iter().flatten().chain(&change.new);
-        names_people(&change.path) || sides.any(|entry| entry.is_file() && self.looks_sealed(entry.id))
+        names_people(&change.path)
+            || sides.any(|entry| entry.is_file() && self.looks_sealed(entry.id))
     }
 
     fn looks_sealed(&self, id: ObjectId) -> bool {
         let known = self.sealed.borrow().get(&id).copied();
         known.unwrap_or_else(|| {
-            let Ok(bytes) = self.repo.old_blob(id) else { return true };
+            let Ok(bytes) = self.repo.old_blob(id) else {
+                return true;
+            };
             let is_sealed = looks_sealed(&bytes);
             self.sealed.borrow_mut().insert(id, is_sealed);
             is_sealed
@@ -62,7 +65,9 @@ impl<'a> Snapshots<'a> {
     /// # Errors
     /// When git cannot read the blob.
     pub fn of(&mut self, path: &str, entry: Option<TreeEntry>) -> Result<Option<Rc<Snapshot>>> {
-        let Some(entry) = entry.filter(TreeEntry::is_file) else { return Ok(None) };
+        let Some(entry) = entry.filter(TreeEntry::is_file) else {
+            return Ok(None);
+        };
         let format = Format::of_path(path);
         if let Some(known) = self.known.get(&(entry.id, format)) {
             return Ok(known.clone());
@@ -104,8 +109,12 @@ impl<'a> Snapshots<'a> {
         }
         let content = FileContent::read(path, false, Some(&bytes));
         if let FileContent::Broken { line, what, .. } = &content {
-            self.broken.borrow_mut().insert(id, format!("line {line}: {what}"));
+            self.broken
+                .borrow_mut()
+                .insert(id, format!("line {line}: {what}"));
         }
-        Ok(content.document().map(|document| Rc::new(Snapshot::of(document))))
+        Ok(content
+            .document()
+            .map(|document| Rc::new(Snapshot::of(document))))
     }
 }

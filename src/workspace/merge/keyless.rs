@@ -12,7 +12,14 @@ use crate::workspace::groups::all_stay;
 /// # Errors
 /// [`AsText::Locked`]: only a key can merge this.
 pub(super) fn merge(documents: &Documents, how: Circumstances<'_>) -> Result<MergeOutcome, AsText> {
-    let Documents { base: Some(base), ours, theirs } = documents else { return Err(AsText::Locked) };
+    let Documents {
+        base: Some(base),
+        ours,
+        theirs,
+    } = documents
+    else {
+        return Err(AsText::Locked);
+    };
     let differs = |side: &Document| rule_difference(side, base).is_some();
     if differs(ours) || differs(theirs) || how.is_virtual {
         return Err(AsText::Locked);
@@ -44,16 +51,23 @@ pub(super) fn merge(documents: &Documents, how: Circumstances<'_>) -> Result<Mer
 /// Values, comments and MAC as in the base, and with the MAC its data key.
 fn is_quiet(base: &Document, side: &Document) -> bool {
     let (a, b) = (base.metadata(), side.metadata());
-    !a.mac.is_empty() && a.mac == b.mac && a.lastmodified == b.lastmodified && words(base) == words(side)
+    !a.mac.is_empty()
+        && a.mac == b.mac
+        && a.lastmodified == b.lastmodified
+        && words(base) == words(side)
 }
 
 fn words(document: &Document) -> Vec<(String, Vec<u8>)> {
     let mut words = Vec::new();
     document.tree().walk(&mut |path, visit| {
         words.push(match visit {
-            Visit::Leaf(_, leaf) => {
-                (path.to_string(), leaf.scalar.plaintext().map(|text| text.to_vec()).unwrap_or_default())
-            }
+            Visit::Leaf(_, leaf) => (
+                path.to_string(),
+                leaf.scalar
+                    .plaintext()
+                    .map(|text| text.to_vec())
+                    .unwrap_or_default(),
+            ),
             Visit::Comment(comment) => (format!("#{path}"), comment.text.as_bytes().to_vec()),
             Visit::Empty(_) => (format!("{path}{{}}"), Vec::new()),
         });
@@ -70,7 +84,9 @@ fn with_keys(base: &Document, busy: &Document, quiet: &Document) -> Option<Strin
     if !has_same_keys(busy, base) || !all_stay(base, quiet) {
         return None;
     }
-    busy.with_keys_of(quiet).ok().map(|document| document.source().to_owned())
+    busy.with_keys_of(quiet)
+        .ok()
+        .map(|document| document.source().to_owned())
 }
 
 /// Each key is wrapped as it was.

@@ -1,5 +1,5 @@
-//! Sides that differ in key groups or in keys of other kinds: where one side left them alone, those of the other are
-//! taken whole.
+//! Sides that differ in key groups or in keys of other kinds: where one side left them alone, those
+//! of the other are taken whole.
 
 use sops_document::DataKey;
 use sops_document::merge::{KeyFrom, MergedAccess, key_difference};
@@ -14,10 +14,13 @@ pub(super) struct UnderOne {
 }
 
 impl Triple {
-    /// Both sides with the same keys; `None` where they have them already, or where both changed them.
+    /// Both sides with the same keys; `None` where they have them already, or where both changed
+    /// them.
     pub(super) fn under_one(&self) -> Result<Option<UnderOne>, AsText> {
         let (ours, theirs) = (self.ours.clear.document(), self.theirs.clear.document());
-        let Some(base) = self.base.as_ref().map(|base| base.clear.document()) else { return Ok(None) };
+        let Some(base) = self.base.as_ref().map(|base| base.clear.document()) else {
+            return Ok(None);
+        };
         if key_difference(ours, theirs).is_none() {
             return Ok(None);
         }
@@ -29,7 +32,9 @@ impl Triple {
             return Ok(None);
         };
         match side {
-            MergeSide::Ours => triple.theirs = self.theirs.with_keys_of(&self.ours, MergeSide::Theirs)?,
+            MergeSide::Ours => {
+                triple.theirs = self.theirs.with_keys_of(&self.ours, MergeSide::Theirs)?
+            }
             _ => triple.ours = self.ours.with_keys_of(&self.theirs, MergeSide::Ours)?,
         }
         Ok(Some(UnderOne { triple, side }))
@@ -43,14 +48,21 @@ impl Triple {
         }
     }
 
-    /// Who reads the result is who is named in the key groups that it has, and its data key is one that nobody else
-    /// could put together.
-    pub(super) fn settle_access(&self, under: &UnderOne, access: &mut MergedAccess) -> Result<(), AsText> {
+    /// Who reads the result is who is named in the key groups that it has, and its data key is one
+    /// that nobody else could put together.
+    pub(super) fn settle_access(
+        &self,
+        under: &UnderOne,
+        access: &mut MergedAccess,
+    ) -> Result<(), AsText> {
         if !access.returned.is_empty() {
-            return Err(AsText::Other("the revert brings back readers of key groups".into()));
+            return Err(AsText::Other(
+                "the revert brings back readers of key groups".into(),
+            ));
         }
         let document = under.triple.ours.clear.document();
-        let is_split = |version: &OpenedVersion| !version.clear.document().metadata().groups.is_empty();
+        let is_split =
+            |version: &OpenedVersion| !version.clear.document().metadata().groups.is_empty();
         let is_split = is_split(&self.ours) || is_split(&self.theirs);
         if is_split {
             access.recipients = labels(document);
@@ -62,7 +74,9 @@ impl Triple {
             KeyFrom::Theirs => &self.theirs.key,
             KeyFrom::Fresh => return Ok(()),
         };
-        let versions = [self.base.as_ref(), Some(&self.ours), Some(&self.theirs)].into_iter().flatten();
+        let versions = [self.base.as_ref(), Some(&self.ours), Some(&self.theirs)]
+            .into_iter()
+            .flatten();
         let mut holders = versions.filter(|version| version.key == *key);
         if !holders.all(|version| stay(version.clear.document(), document)) {
             access.key = KeyFrom::Fresh;
@@ -83,13 +97,21 @@ impl UnderOne {
 
 impl OpenedVersion {
     fn copy(&self) -> Self {
-        Self { key: DataKey::new(*self.key.bytes()), clear: self.clear.clone() }
+        Self {
+            key: DataKey::new(*self.key.bytes()),
+            clear: self.clear.clone(),
+        }
     }
 
     fn with_keys_of(&self, other: &Self, side: MergeSide) -> Result<Self, AsText> {
         let document = self.clear.document().with_keys_of(other.clear.document());
         let document = document.map_err(|error| AsText::Other(error.to_string()))?;
-        let clear = document.open(&self.key).map_err(|fault| AsText::Tampered(side, fault.to_string()))?;
-        Ok(Self { key: DataKey::new(*self.key.bytes()), clear })
+        let clear = document
+            .open(&self.key)
+            .map_err(|fault| AsText::Tampered(side, fault.to_string()))?;
+        Ok(Self {
+            key: DataKey::new(*self.key.bytes()),
+            clear,
+        })
     }
 }

@@ -32,19 +32,32 @@ impl<'w> TouchedPaths<'w> {
                 }
             }
         }
-        Self { walked, by_path, people, origins: RefCell::default() }
+        Self {
+            walked,
+            by_path,
+            people,
+            origins: RefCell::default(),
+        }
     }
 
     /// The next commit, from a place on, that touches the path or who may read it.
     pub(super) fn next(&self, path: &str, from: usize) -> Option<usize> {
-        let first = |places: &[usize]| places.get(places.partition_point(|place| *place < from)).copied();
+        let first = |places: &[usize]| {
+            places
+                .get(places.partition_point(|place| *place < from))
+                .copied()
+        };
         let own = self.by_path.get(path).and_then(|places| first(places));
         own.into_iter().chain(first(&self.people)).min()
     }
 
     pub(super) fn origin(&self, place: usize) -> Rc<Origin> {
         let new = || Rc::new(origin(&self.walked[place]));
-        self.origins.borrow_mut().entry(place).or_insert_with(new).clone()
+        self.origins
+            .borrow_mut()
+            .entry(place)
+            .or_insert_with(new)
+            .clone()
     }
 }
 

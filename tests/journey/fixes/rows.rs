@@ -3,12 +3,13 @@
 use crate::support::Sandbox;
 
 use super::breaks::{
-    another_threshold, groups_no_more, kept_stanza, one_data_key, one_iv, one_key_twice, one_stanza_twice,
-    two_stanzas,
+    another_threshold, groups_no_more, kept_stanza, one_data_key, one_iv, one_key_twice,
+    one_stanza_twice, two_stanzas,
 };
 
 pub(super) enum Way {
-    /// The command is run, and what it changed is committed; nothing of the rule is left but notices.
+    /// The command is run, and what it changed is committed; nothing of the rule is left but
+    /// notices.
     Runs,
     /// What only a person can do; the line holds these words.
     Says(&'static str),
@@ -39,7 +40,13 @@ const fn row(
     verify: &'static [&'static str],
     way: Way,
 ) -> Row {
-    Row { rule, what, breaks, verify, way }
+    Row {
+        rule,
+        what,
+        breaks,
+        verify,
+        way,
+    }
 }
 
 const STATE: &[&str] = &[];
@@ -63,7 +70,13 @@ pub(super) const POLICY: &[Row] = &[
         STATE,
         Says("git log -p -- .sops.yaml"),
     ),
-    row("P02", "a nested policy", Sh("cp .sops.yaml infra/; git add infra"), STATE, Says("--explain P02")),
+    row(
+        "P02",
+        "a nested policy",
+        Sh("cp .sops.yaml infra/; git add infra"),
+        STATE,
+        Says("--explain P02"),
+    ),
     row(
         "P03",
         "a broad rule first",
@@ -101,7 +114,13 @@ pub(super) const POLICY: &[Row] = &[
         STATE,
         Runs,
     ),
-    row("R01", "a reader without a row", Sh("sed -i \"/$ANA/d\" infra/secrets/recipients.md"), STATE, Runs),
+    row(
+        "R01",
+        "a reader without a row",
+        Sh("sed -i \"/$ANA/d\" infra/secrets/recipients.md"),
+        STATE,
+        Runs,
+    ),
     row(
         "R01",
         "a row of nobody",
@@ -116,12 +135,26 @@ pub(super) const POLICY: &[Row] = &[
         STATE,
         Runs,
     ),
-    row("R01", "the table is deleted", Sh("rm infra/secrets/recipients.md"), STATE, Runs),
-    row("R01", "the table never was", Sh("git rm -q infra/secrets/recipients.md; commit"), STATE, Runs),
+    row(
+        "R01",
+        "the table is deleted",
+        Sh("rm infra/secrets/recipients.md"),
+        STATE,
+        Runs,
+    ),
+    row(
+        "R01",
+        "the table never was",
+        Sh("git rm -q infra/secrets/recipients.md; commit"),
+        STATE,
+        Runs,
+    ),
     row(
         "R02",
         "a late date",
-        Sh("sed -i \"s/^\\(| $ANA .* | \\)[0-9-]* |/\\12999-01-01 |/\" infra/secrets/recipients.md"),
+        Sh(
+            "sed -i \"s/^\\(| $ANA .* | \\)[0-9-]* |/\\12999-01-01 |/\" infra/secrets/recipients.md",
+        ),
         STATE,
         Says("into the row of"),
     ),
@@ -143,7 +176,13 @@ pub(super) const FILES: &[Row] = &[
         Runs,
     ),
     row("F01", "a bound file is deleted", Sh("rm $F"), STATE, Runs),
-    row("F01", "a bound file never was", Sh("sed -i 's/prod.enc/never.enc/' .stax/vault.json"), STATE, Runs),
+    row(
+        "F01",
+        "a bound file never was",
+        Sh("sed -i 's/prod.enc/never.enc/' .stax/vault.json"),
+        STATE,
+        Runs,
+    ),
     row(
         "F01",
         "CRLF in dotenv",
@@ -158,10 +197,34 @@ pub(super) const FILES: &[Row] = &[
         STATE,
         Says("git log -p -- infra/secrets/prod.enc.yaml"),
     ),
-    row("F02", "no name", Sh("sed -i '1i MY-KEY: \"\"' $F"), STATE, Says("--explain F02")),
-    row("F03", "text behind a token", Sh("sed -i 's/type:int]/type:int]x/' $F"), STATE, Runs),
-    row("F04", "a value in plaintext", Sh("sed -i 's/^PORT: .*/PORT: 1/' $F"), STATE, Runs),
-    row("F04", "a file in plaintext", Sh("echo 'PORT: 1' > $F"), STATE, Runs),
+    row(
+        "F02",
+        "no name",
+        Sh("sed -i '1i MY-KEY: \"\"' $F"),
+        STATE,
+        Says("--explain F02"),
+    ),
+    row(
+        "F03",
+        "text behind a token",
+        Sh("sed -i 's/type:int]/type:int]x/' $F"),
+        STATE,
+        Runs,
+    ),
+    row(
+        "F04",
+        "a value in plaintext",
+        Sh("sed -i 's/^PORT: .*/PORT: 1/' $F"),
+        STATE,
+        Runs,
+    ),
+    row(
+        "F04",
+        "a file in plaintext",
+        Sh("echo 'PORT: 1' > $F"),
+        STATE,
+        Runs,
+    ),
     row(
         "F04",
         "committed",
@@ -169,7 +232,13 @@ pub(super) const FILES: &[Row] = &[
         RANGE,
         Says("stax secrets encrypt -i"),
     ),
-    row("F04E", "an empty value", Sh("sed -i '1i QUIET: \"\"' $F"), STATE, Says("--explain F04E")),
+    row(
+        "F04E",
+        "an empty value",
+        Sh("sed -i '1i QUIET: \"\"' $F"),
+        STATE,
+        Says("--explain F04E"),
+    ),
     row(
         "F04Z",
         "nothing is encrypted",
@@ -179,7 +248,13 @@ pub(super) const FILES: &[Row] = &[
         STATE,
         Says("--explain F04Z"),
     ),
-    row("F05", "a comment in plaintext", Sh("sed -i '1i # who knows' $F"), STATE, Says("--explain F05")),
+    row(
+        "F05",
+        "a comment in plaintext",
+        Sh("sed -i '1i # who knows' $F"),
+        STATE,
+        Says("--explain F05"),
+    ),
     row(
         "F06",
         "a conflict",
@@ -196,18 +271,60 @@ pub(super) const FILES: &[Row] = &[
         STATE,
         Says("widen the crypt rule"),
     ),
-    row("F08", "metadata that sops cannot read", Sh("metadata '    kms: {}'"), STATE, Says("--explain F08")),
+    row(
+        "F08",
+        "metadata that sops cannot read",
+        Sh("metadata '    kms: {}'"),
+        STATE,
+        Says("--explain F08"),
+    ),
     row("V01", "one iv for all", By(one_iv), STATE, Runs),
 ];
 
 pub(super) const KEYS: &[Row] = &[
-    row("K01", "the policy names one more", Sh("rules \"$(own $ANA,$BOB)\""), STATE, Runs),
-    row("K01", "the file names one more", Sh("sops rotate -i --add-age $BOB $F"), STATE, Runs),
-    row("K01", "another threshold", By(another_threshold), STATE, Runs),
-    row("K01", "another number of groups", By(groups_no_more), STATE, Runs),
+    row(
+        "K01",
+        "the policy names one more",
+        Sh("rules \"$(own $ANA,$BOB)\""),
+        STATE,
+        Runs,
+    ),
+    row(
+        "K01",
+        "the file names one more",
+        Sh("sops rotate -i --add-age $BOB $F"),
+        STATE,
+        Runs,
+    ),
+    row(
+        "K01",
+        "another threshold",
+        By(another_threshold),
+        STATE,
+        Runs,
+    ),
+    row(
+        "K01",
+        "another number of groups",
+        By(groups_no_more),
+        STATE,
+        Runs,
+    ),
     row("K01", "a key twice", By(one_key_twice), STATE, Runs),
-    row("K02", "two stanzas behind a label", By(two_stanzas), STATE, Runs),
-    row("K03", "one stanza under two labels", By(one_stanza_twice), KEYLESS, Runs),
+    row(
+        "K02",
+        "two stanzas behind a label",
+        By(two_stanzas),
+        STATE,
+        Runs,
+    ),
+    row(
+        "K03",
+        "one stanza under two labels",
+        By(one_stanza_twice),
+        KEYLESS,
+        Runs,
+    ),
     row(
         "K04",
         "a copy with other readers",
@@ -217,7 +334,13 @@ pub(super) const KEYS: &[Row] = &[
         STATE,
         Runs,
     ),
-    row("K05", "the data key stayed", Sh("bob_leaves_by_sops"), STATE, Runs),
+    row(
+        "K05",
+        "the data key stayed",
+        Sh("bob_leaves_by_sops"),
+        STATE,
+        Runs,
+    ),
     row(
         "K06",
         "what Bob knows",
@@ -284,7 +407,9 @@ pub(super) const CHANGES: &[Row] = &[
     row(
         "D10",
         "an iv again",
-        Sh("sed -i 's/^PORT: ENC\\[AES256_GCM,data:[^,]*/PORT: ENC[AES256_GCM,data:AAAAAA==/' $F; commit"),
+        Sh(
+            "sed -i 's/^PORT: ENC\\[AES256_GCM,data:[^,]*/PORT: ENC[AES256_GCM,data:AAAAAA==/' $F; commit",
+        ),
         RANGE,
         Says("git log -p -- infra/secrets/prod.enc.yaml"),
     ),
@@ -295,7 +420,13 @@ pub(super) const CHANGES: &[Row] = &[
         RANGE,
         Runs,
     ),
-    row("D11", "another order", Sh("sed -i '1{h;d};2{G}' $F; commit"), RANGE, Runs),
+    row(
+        "D11",
+        "another order",
+        Sh("sed -i '1{h;d};2{G}' $F; commit"),
+        RANGE,
+        Runs,
+    ),
     row(
         "D11",
         "a token is gone",
@@ -319,7 +450,13 @@ pub(super) const CHANGES: &[Row] = &[
         STATE,
         Runs,
     ),
-    row("M01", "an unknown field", Sh("metadata '    backup: x'"), STATE, Says("--explain M01")),
+    row(
+        "M01",
+        "an unknown field",
+        Sh("metadata '    backup: x'"),
+        STATE,
+        Says("--explain M01"),
+    ),
     row(
         "M02",
         "another selector",
@@ -360,10 +497,34 @@ pub(super) const REST: &[Row] = &[
         STATE,
         Says("add to .gitattributes"),
     ),
-    row("G02", "executable", Sh("git update-index --chmod=+x $F"), STATE, Runs),
-    row("G03", "git keeps decrypted text", Sh("git config diff.stax.cachetextconv true"), STATE, Runs),
-    row("G05", "a secret key", Sh("cp $KEYFILE keys.txt; git add keys.txt"), STATE, Says("stax secrets ")),
-    row("G06", "no drivers in the clone", Sh("git config --remove-section merge.stax"), STATE, Runs),
+    row(
+        "G02",
+        "executable",
+        Sh("git update-index --chmod=+x $F"),
+        STATE,
+        Runs,
+    ),
+    row(
+        "G03",
+        "git keeps decrypted text",
+        Sh("git config diff.stax.cachetextconv true"),
+        STATE,
+        Runs,
+    ),
+    row(
+        "G05",
+        "a secret key",
+        Sh("cp $KEYFILE keys.txt; git add keys.txt"),
+        STATE,
+        Says("stax secrets "),
+    ),
+    row(
+        "G06",
+        "no drivers in the clone",
+        Sh("git config --remove-section merge.stax"),
+        STATE,
+        Runs,
+    ),
     row(
         "C01",
         "labels are swapped",
@@ -376,19 +537,35 @@ pub(super) const REST: &[Row] = &[
     row(
         "C02",
         "a token of another key",
-        Sh("t=$(sed -n 's/^STRIPE_SECRET_KEY: //p' $F); sed -i \"s|^DATABASE_URL: .*|DATABASE_URL: $t|\" $F"),
+        Sh(
+            "t=$(sed -n 's/^STRIPE_SECRET_KEY: //p' $F); sed -i \"s|^DATABASE_URL: .*|DATABASE_URL: $t|\" $F",
+        ),
         STATE,
         Says("git log -p -- infra/secrets/prod.enc.yaml"),
     ),
-    row("C03", "another order", Sh("sed -i '1{h;d};2{G}' $F"), STATE, Runs),
+    row(
+        "C03",
+        "another order",
+        Sh("sed -i '1{h;d};2{G}' $F"),
+        STATE,
+        Runs,
+    ),
     row(
         "C04",
         "values of somebody else",
-        Sh("printf 'DATABASE_URL: x\\nSTRIPE_SECRET_KEY: y\\nPORT: 1\\n' > $F; sops encrypt -i $F; commit"),
+        Sh(
+            "printf 'DATABASE_URL: x\\nSTRIPE_SECRET_KEY: y\\nPORT: 1\\n' > $F; sops encrypt -i $F; commit",
+        ),
         RANGE_WITH_KEY,
         Says("git log -p -- infra/secrets/prod.enc.yaml"),
     ),
-    row("C05", "one data key for two files", By(one_data_key), STATE, Runs),
+    row(
+        "C05",
+        "one data key for two files",
+        By(one_data_key),
+        STATE,
+        Runs,
+    ),
     row(
         "C06",
         "a name that programs obey",

@@ -65,7 +65,10 @@ impl Cell {
     }
 
     const fn and(self, other: Self) -> Self {
-        Self { shows: Shows(self.shows.0 | other.shows.0), code: self.code }
+        Self {
+            shows: Shows(self.shows.0 | other.shows.0),
+            code: self.code,
+        }
     }
 
     /// git's own exit code.
@@ -80,7 +83,10 @@ impl Cell {
             (Shows::LENGTHS, "lengths"),
             (Shows::CIPHERTEXT, "ciphertext"),
         ];
-        let words = words.iter().filter(|(one, _)| self.shows.0 & one.0 != 0).map(|(_, word)| *word);
+        let words = words
+            .iter()
+            .filter(|(one, _)| self.shows.0 & one.0 != 0)
+            .map(|(_, word)| *word);
         let mut text = words.collect::<Vec<_>>().join(", ");
         if text.is_empty() {
             "-".clone_into(&mut text);
@@ -107,7 +113,8 @@ const O1: Cell = O.exits(1);
 
 const CONFLICT: &str = "git checkout -qf . && ! git merge -q other";
 const CONFLICT_ADDED: &str = "git checkout -qf . && ! git merge -q other; git add -A";
-const MERGED: &str = "git checkout -qf . && ! git merge -q other && git checkout -q --ours FILE zz.txt &&
+const MERGED: &str =
+    "git checkout -qf . && ! git merge -q other && git checkout -q --ours FILE zz.txt &&
     echo 'after all' >> zz.txt && echo '# after' >> FILE && git commit -q --no-verify -am merge";
 const AS_TEXT: &str = "without a key, or of a damaged side, the merge itself is one of text";
 
@@ -125,32 +132,56 @@ pub struct Row {
 }
 
 const fn row(command: &'static str, cells: [Cell; 4]) -> Row {
-    Row { command, when: "", before: "", editor: "", cells, note: "" }
+    Row {
+        command,
+        when: "",
+        before: "",
+        editor: "",
+        cells,
+        note: "",
+    }
 }
 
 impl Row {
     const fn when(self, when: &'static str, before: &'static str) -> Self {
-        Self { when, before, ..self }
+        Self {
+            when,
+            before,
+            ..self
+        }
     }
 
     const fn staged(self) -> Self {
-        Self { before: "git add -A", ..self }
+        Self {
+            before: "git add -A",
+            ..self
+        }
     }
 
     /// The message is written and the commit made.
     const fn done(self) -> Self {
-        Self { editor: "EDITOR_DONE", ..self }
+        Self {
+            editor: "EDITOR_DONE",
+            ..self
+        }
     }
 
     /// git's own answer, in every state.
     const fn exits(self, code: i32) -> Self {
         let [a, b, c, d] = self.cells;
-        Self { cells: [a.exits(code), b.exits(code), c.exits(code), d.exits(code)], ..self }
+        Self {
+            cells: [a.exits(code), b.exits(code), c.exits(code), d.exits(code)],
+            ..self
+        }
     }
 
     const fn editor(self, editor: &'static str, when: &'static str) -> Self {
         let when = if when.is_empty() { self.when } else { when };
-        Self { editor, when, ..self }
+        Self {
+            editor,
+            when,
+            ..self
+        }
     }
 
     const fn note(self, note: &'static str) -> Self {
@@ -172,8 +203,12 @@ impl Row {
     }
 }
 
-pub const ALL: &[(&str, &[Row])] =
-    &[("Diffs", DIFFS), ("History", HISTORY), ("Plumbing", PLUMBING), ("Commit messages", MESSAGES)];
+pub const ALL: &[(&str, &[Row])] = &[
+    ("Diffs", DIFFS),
+    ("History", HISTORY),
+    ("Plumbing", PLUMBING),
+    ("Commit messages", MESSAGES),
+];
 
 const DIFFS: &[Row] = &[
     row("git diff", [V, L, C, C]),
@@ -187,16 +222,25 @@ const DIFFS: &[Row] = &[
     row("git diff --stat", [O, O, O, O]).note("counts lines of ciphertext"),
     row("git diff --raw --name-only", [O, O, O, O]),
     row("git diff --check", [O, O, O, O]),
-    row("git diff --quiet", [O, O, O, O]).exits(1).note("1 is git's answer: something changed"),
-    row("git diff --no-index zz.txt FILE", [V, L, C, C]).exits(1).note("the same"),
+    row("git diff --quiet", [O, O, O, O])
+        .exits(1)
+        .note("1 is git's answer: something changed"),
+    row("git diff --no-index zz.txt FILE", [V, L, C, C])
+        .exits(1)
+        .note("the same"),
     row("git status -v", [V, L, C, C]).staged(),
-    row("git diff", [V, LC, VC, C]).when("in a merge conflict", CONFLICT).note(AS_TEXT),
+    row("git diff", [V, LC, VC, C])
+        .when("in a merge conflict", CONFLICT)
+        .note(AS_TEXT),
     row("git diff --cc", [V, LC, VC, C]).when("in a merge conflict", CONFLICT),
     row("git stash show -p", [C, C, C, C]).when("", "git stash -q"),
     row("git stash show -p --textconv", [V, L, C, C]).when("", "git stash -q"),
-    row("git add -p", [C, C, C, C]).note("what is staged by hunks has a wrong MAC, and the hook refuses it"),
+    row("git add -p", [C, C, C, C])
+        .note("what is staged by hunks has a wrong MAC, and the hook refuses it"),
     row("git add -e", [C, C, C, C]).editor("EDITOR_IDLE", ""),
-    row("git stash -p", [C, C, C, C]).exits(1).note("1 because no hunk was taken"),
+    row("git stash -p", [C, C, C, C])
+        .exits(1)
+        .note("1 because no hunk was taken"),
     row("git checkout -p", [C, C, C, C]),
     row("git difftool -y -x 'diff -u'", [C, C, C, C]),
 ];
@@ -246,30 +290,60 @@ const PLUMBING: &[Row] = &[
 
 const MESSAGES: &[Row] = &[
     row("git commit -v", [M, L, O1, O1]).staged().done(),
-    row("git commit -v", [M1, L1, O1, O1]).staged().editor("EDITOR_IDLE", "the message left empty"),
-    row("git commit -v", [M1, L1, O1, O1]).staged().editor("EDITOR_FAILS", "the editor fails"),
-    row("git commit -v --no-verify", [M, L, C, C]).staged().done(),
+    row("git commit -v", [M1, L1, O1, O1])
+        .staged()
+        .editor("EDITOR_IDLE", "the message left empty"),
+    row("git commit -v", [M1, L1, O1, O1])
+        .staged()
+        .editor("EDITOR_FAILS", "the editor fails"),
+    row("git commit -v --no-verify", [M, L, C, C])
+        .staged()
+        .done(),
     row("git commit -v --no-verify", [M1, L1, C1, C1])
         .staged()
         .editor("EDITOR_IDLE", "the message left empty"),
-    row("git commit -v --no-verify", [M1, L1, C1, C1]).staged().editor("EDITOR_FAILS", "the editor fails"),
+    row("git commit -v --no-verify", [M1, L1, C1, C1])
+        .staged()
+        .editor("EDITOR_FAILS", "the editor fails"),
     row("git commit -v -v -a", [M, L, O1, O1]).done(),
     row("git commit -v FILE", [M, L, O1, O1]).done(),
-    row("git commit -v --amend --no-verify", [M, L, MC, C]).staged().done(),
-    row("git -c commit.verbose=true commit --no-verify", [M, L, C, C]).staged().done(),
-    row("git -c commit.verbose=true commit --no-verify", [M, LC, C, C])
-        .when("ends a merge", CONFLICT_ADDED)
+    row("git commit -v --amend --no-verify", [M, L, MC, C])
+        .staged()
         .done(),
-    row("git -c commit.verbose=true rebase -q -i HEAD~1", [M, L, MC, O1])
-        .when(
-            "with a reword",
-            "git checkout -qf . && git config sequence.editor 'sed -i.bak s/^pick/reword/'",
-        )
+    row(
+        "git -c commit.verbose=true commit --no-verify",
+        [M, L, C, C],
+    )
+    .staged()
+    .done(),
+    row(
+        "git -c commit.verbose=true commit --no-verify",
+        [M, LC, C, C],
+    )
+    .when("ends a merge", CONFLICT_ADDED)
+    .done(),
+    row(
+        "git -c commit.verbose=true rebase -q -i HEAD~1",
+        [M, L, MC, O1],
+    )
+    .when(
+        "with a reword",
+        "git checkout -qf . && git config sequence.editor 'sed -i.bak s/^pick/reword/'",
+    )
+    .done(),
+    row("git -c commit.verbose=true revert -e HEAD", [M, L, MC, C])
+        .when("", "git checkout -qf .")
         .done(),
-    row("git -c commit.verbose=true revert -e HEAD", [M, L, MC, C]).when("", "git checkout -qf .").done(),
-    row("git -c commit.verbose=true cherry-pick -e main", [M, L, MC, C])
-        .when("", "git checkout -qf . && git checkout -q main~1")
-        .done(),
-    row("git commit -v --dry-run", [V, L, C, C]).staged().note("goes to the terminal only"),
-    row("git commit -v -m text", [O, O, O1, O1]).staged().note("no editor, no diff"),
+    row(
+        "git -c commit.verbose=true cherry-pick -e main",
+        [M, L, MC, C],
+    )
+    .when("", "git checkout -qf . && git checkout -q main~1")
+    .done(),
+    row("git commit -v --dry-run", [V, L, C, C])
+        .staged()
+        .note("goes to the terminal only"),
+    row("git commit -v -m text", [O, O, O1, O1])
+        .staged()
+        .note("no editor, no diff"),
 ];

@@ -22,12 +22,17 @@ impl Identity {
     }
 
     fn new(key: ::age::x25519::Identity) -> Self {
-        Self { key, public: OnceLock::new() }
+        Self {
+            key,
+            public: OnceLock::new(),
+        }
     }
 
     #[must_use]
     pub fn recipient(&self) -> Recipient {
-        self.public.get_or_init(|| Recipient::new(self.key.to_public())).clone()
+        self.public
+            .get_or_init(|| Recipient::new(self.key.to_public()))
+            .clone()
     }
 
     /// `AGE-SECRET-KEY-1…`
@@ -87,7 +92,9 @@ pub fn parse_identities(text: &str) -> Result<Vec<Identity>, IdentityFileError> 
 }
 
 fn parse_line(text: &str, line: usize) -> Result<Identity, IdentityFileError> {
-    let is_one_word = text.bytes().all(|b| b.is_ascii_graphic() && !b.is_ascii_lowercase());
+    let is_one_word = text
+        .bytes()
+        .all(|b| b.is_ascii_graphic() && !b.is_ascii_lowercase());
     if is_one_word && text.starts_with("AGE-SECRET-KEY-PQ-1") {
         return Err(IdentityFileError::PostQuantum { line });
     }
@@ -98,7 +105,9 @@ fn parse_line(text: &str, line: usize) -> Result<Identity, IdentityFileError> {
     if !is_one_word || !text.starts_with("AGE-SECRET-KEY-1") {
         return Err(IdentityFileError::BadLine { line });
     }
-    text.parse().map(Identity::new).map_err(|_| IdentityFileError::BadLine { line })
+    text.parse()
+        .map(Identity::new)
+        .map_err(|_| IdentityFileError::BadLine { line })
 }
 
 #[cfg(test)]
@@ -107,11 +116,15 @@ mod tests {
 
     use super::*;
 
-    const SECRET: &str = "AGE-SECRET-KEY-1RA6LA8N3EGETWR3QF2064UDGMUMGREFQSTVN3SC29PS5QCKCWSUQ5HS82R";
+    const SECRET: &str =
+        "AGE-SECRET-KEY-1RA6LA8N3EGETWR3QF2064UDGMUMGREFQSTVN3SC29PS5QCKCWSUQ5HS82R";
     const PUBLIC: &str = "age147zy7f5juz43arn96sadlx2ftg2ulshsvplc8l3q68570w9t69fsmy4d78";
 
     fn publics(text: &str) -> Result<Vec<String>, IdentityFileError> {
-        Ok(parse_identities(text)?.iter().map(|i| i.recipient().to_string()).collect())
+        Ok(parse_identities(text)?
+            .iter()
+            .map(|i| i.recipient().to_string())
+            .collect())
     }
 
     #[test]
@@ -120,7 +133,9 @@ mod tests {
         assert_eq!(identity.secret_text().expose_secret(), SECRET);
         assert_eq!(identity.recipient().to_string(), PUBLIC);
         let fresh = Identity::generate();
-        let again = parse_identities(fresh.secret_text().expose_secret()).unwrap().remove(0);
+        let again = parse_identities(fresh.secret_text().expose_secret())
+            .unwrap()
+            .remove(0);
         assert_eq!(again.recipient(), fresh.recipient());
     }
 
@@ -131,24 +146,42 @@ mod tests {
         let lower = SECRET.to_lowercase();
         let typo = SECRET.replace("1RA6", "1RA7");
         for (text, expected) in [
-            (format!("# created: x\n# public key: y\n{SECRET}\n"), one.clone()),
+            (
+                format!("# created: x\n# public key: y\n{SECRET}\n"),
+                one.clone(),
+            ),
             (format!("#\r\n\r\n{SECRET}\r\n"), one.clone()),
             (format!("{SECRET}\r"), one.clone()),
             (format!("AGE-PLUGIN-YUBIKEY-1QQ\n{SECRET}"), one),
-            (format!("{SECRET}\n{SECRET}"), Ok(vec![PUBLIC.to_owned(); 2])),
+            (
+                format!("{SECRET}\n{SECRET}"),
+                Ok(vec![PUBLIC.to_owned(); 2]),
+            ),
             (String::new(), Err(E::Empty)),
             ("# only\n\n".to_owned(), Err(E::Empty)),
             (format!("{SECRET}\n "), Err(E::BadLine { line: 2 })),
             (format!(" {SECRET}"), Err(E::BadLine { line: 1 })),
             (format!("{SECRET} "), Err(E::BadLine { line: 1 })),
-            (format!("{SECRET}\n # indented"), Err(E::BadLine { line: 2 })),
+            (
+                format!("{SECRET}\n # indented"),
+                Err(E::BadLine { line: 2 }),
+            ),
             (format!("{SECRET} {SECRET}"), Err(E::BadLine { line: 1 })),
             (format!("{SECRET}\n{PUBLIC}"), Err(E::BadLine { line: 2 })),
             (lower, Err(E::BadLine { line: 1 })),
             (format!("#\n{typo}"), Err(E::BadLine { line: 2 })),
-            ("AGE-SECRET-KEY-PQ-166TWJL".to_owned(), Err(E::PostQuantum { line: 1 })),
-            ("AGE-PLUGIN-YUBIKEY-1QQ".to_owned(), Err(E::Plugin { line: 1 })),
-            ("-----BEGIN AGE ENCRYPTED FILE-----\n".to_owned(), Err(E::Encrypted)),
+            (
+                "AGE-SECRET-KEY-PQ-166TWJL".to_owned(),
+                Err(E::PostQuantum { line: 1 }),
+            ),
+            (
+                "AGE-PLUGIN-YUBIKEY-1QQ".to_owned(),
+                Err(E::Plugin { line: 1 }),
+            ),
+            (
+                "-----BEGIN AGE ENCRYPTED FILE-----\n".to_owned(),
+                Err(E::Encrypted),
+            ),
             ("age-encryption.org/v1\n".to_owned(), Err(E::Encrypted)),
         ] {
             assert_eq!(publics(&text), expected, "{text}");

@@ -9,18 +9,21 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use crate::shamir::KeyShare;
 use crate::{DataKey, WrappedKey};
 
-/// One age file is for one reader: one stanza, and some grease. Each costs a multiplication on the curve, and
-/// anybody can write thousands.
+/// One age file is for one reader: one stanza, and some grease. Each costs a multiplication on the
+/// curve, and anybody can write thousands.
 pub const MAX_STANZAS: usize = 16;
 
 /// A file that has the form its label promises.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lint {
-    /// One reader with an X25519 key. `share` is fresh in every honest wrap; `stanzas` counts grease
-    /// as well.
+    /// One reader with an X25519 key. `share` is fresh in every honest wrap; `stanzas` counts
+    /// grease as well.
     X25519 { share: [u8; 32], stanzas: usize },
     /// One reader of another kind, with the stanza that its label asks for.
-    Other { stanza: &'static str, stanzas: usize },
+    Other {
+        stanza: &'static str,
+        stanzas: usize,
+    },
     /// A label (of a plugin) whose stanza type is not known here. Only the frame was checked.
     Unchecked { stanzas: usize },
 }
@@ -67,7 +70,9 @@ pub fn lint_part(wrapped: &WrappedKey) -> Result<Lint, HeaderFault> {
 
 fn lint_payload(wrapped: &WrappedKey, plain: usize) -> Result<Lint, HeaderFault> {
     let file = dearmor(&wrapped.enc).ok_or(HeaderFault::Armor)?;
-    let rest = file.strip_prefix(b"age-encryption.org/v1\n").ok_or(HeaderFault::Version)?;
+    let rest = file
+        .strip_prefix(b"age-encryption.org/v1\n")
+        .ok_or(HeaderFault::Version)?;
     let (all, payload) = parse_header(rest).ok_or(HeaderFault::Header)?;
     let stanzas = all.len();
     if stanzas > MAX_STANZAS {
@@ -82,7 +87,10 @@ fn lint_payload(wrapped: &WrappedKey, plain: usize) -> Result<Lint, HeaderFault>
         return Err(HeaderFault::Payload(payload.len(), expected_length));
     }
     match expected {
-        Some("X25519") => Ok(Lint::X25519 { share: share(&all)?, stanzas }),
+        Some("X25519") => Ok(Lint::X25519 {
+            share: share(&all)?,
+            stanzas,
+        }),
         Some(stanza) => Ok(Lint::Other { stanza, stanzas }),
         None => Ok(Lint::Unchecked { stanzas }),
     }
@@ -114,13 +122,18 @@ fn expected_stanza(label: &str) -> Option<&'static str> {
     if let Some((_, tag)) = KINDS.iter().find(|(prefix, _)| label.starts_with(prefix)) {
         return Some(tag);
     }
-    let is_plugin = label.strip_prefix("age1").is_some_and(|rest| rest.contains('1'));
+    let is_plugin = label
+        .strip_prefix("age1")
+        .is_some_and(|rest| rest.contains('1'));
     (!is_plugin).then_some("X25519")
 }
 
 /// Exactly one stanza of the type, and beside it only grease (age in Rust always adds some).
 fn check_readers(all: &[Stanza<'_>], tag: &'static str) -> Result<(), HeaderFault> {
-    if let Some(stranger) = all.iter().find(|s| s.tag != tag && !s.tag.ends_with("-grease")) {
+    if let Some(stranger) = all
+        .iter()
+        .find(|s| s.tag != tag && !s.tag.ends_with("-grease"))
+    {
         return Err(HeaderFault::Stranger(stranger.tag.to_owned()));
     }
     match all.iter().filter(|s| s.tag == tag).count() {
@@ -131,14 +144,19 @@ fn check_readers(all: &[Stanza<'_>], tag: &'static str) -> Result<(), HeaderFaul
 }
 
 fn share(all: &[Stanza<'_>]) -> Result<[u8; 32], HeaderFault> {
-    let stanza = all.iter().find(|s| s.tag == "X25519").ok_or(HeaderFault::NoStanza("X25519"))?;
+    let stanza = all
+        .iter()
+        .find(|s| s.tag == "X25519")
+        .ok_or(HeaderFault::NoStanza("X25519"))?;
     let [arg] = stanza.args[..] else {
         return Err(HeaderFault::Length);
     };
     if stanza.body.len() != X25519_BODY {
         return Err(HeaderFault::Length);
     }
-    let share = STANDARD_NO_PAD.decode(arg).map_err(|_| HeaderFault::Header)?;
+    let share = STANDARD_NO_PAD
+        .decode(arg)
+        .map_err(|_| HeaderFault::Header)?;
     share.try_into().map_err(|_| HeaderFault::Length)
 }
 
@@ -161,7 +179,10 @@ fn dearmor(text: &str) -> Option<Vec<u8>> {
 /// The stanzas that a reader of age would find in the bytes of a file; it is laxer than the lint.
 pub(super) fn count_stanzas(file: &[u8]) -> usize {
     let lines = file.split(|byte| *byte == b'\n');
-    lines.take_while(|line| !line.starts_with(b"---")).filter(|line| line.starts_with(b"->")).count()
+    lines
+        .take_while(|line| !line.starts_with(b"---"))
+        .filter(|line| line.starts_with(b"->"))
+        .count()
 }
 
 /// The stanzas and the payload of what follows the version line.
@@ -170,7 +191,9 @@ fn parse_header(mut rest: &[u8]) -> Option<(Vec<Stanza<'_>>, &[u8])> {
     loop {
         let line = take_line(&mut rest)?;
         if let Some(mac) = line.strip_prefix("--- ") {
-            let is_mac = STANDARD_NO_PAD.decode(mac).is_ok_and(|bytes| bytes.len() == 32);
+            let is_mac = STANDARD_NO_PAD
+                .decode(mac)
+                .is_ok_and(|bytes| bytes.len() == 32);
             return is_mac.then_some((stanzas, rest));
         }
         let mut words = line.strip_prefix("-> ")?.split(' ');
@@ -179,7 +202,11 @@ fn parse_header(mut rest: &[u8]) -> Option<(Vec<Stanza<'_>>, &[u8])> {
         if !args.iter().all(|arg| is_word(arg)) {
             return None;
         }
-        stanzas.push(Stanza { tag, args, body: take_body(&mut rest)? });
+        stanzas.push(Stanza {
+            tag,
+            args,
+            body: take_body(&mut rest)?,
+        });
     }
 }
 
@@ -219,11 +246,17 @@ mod tests {
 
     /// An armored file with the given header lines after the version and a payload of this length.
     fn file(version: &str, header: &str, payload: usize) -> String {
-        let mut bytes = format!("{version}\n{header}--- {}\n", STANDARD_NO_PAD.encode([9; 32])).into_bytes();
+        let mut bytes = format!(
+            "{version}\n{header}--- {}\n",
+            STANDARD_NO_PAD.encode([9; 32])
+        )
+        .into_bytes();
         bytes.extend(vec![0xa5; payload]);
         let text = STANDARD.encode(bytes);
-        let lines: Vec<&str> =
-            (0..text.len()).step_by(64).map(|i| &text[i..text.len().min(i + 64)]).collect();
+        let lines: Vec<&str> = (0..text.len())
+            .step_by(64)
+            .map(|i| &text[i..text.len().min(i + 64)])
+            .collect();
         format!(
             "-----BEGIN AGE ENCRYPTED FILE-----\n{}\n-----END AGE ENCRYPTED FILE-----\n",
             lines.join("\n")
@@ -239,7 +272,10 @@ mod tests {
     }
 
     fn check(label: &str, enc: String) -> Result<Lint, HeaderFault> {
-        lint(&WrappedKey { recipient: label.to_owned(), enc })
+        lint(&WrappedKey {
+            recipient: label.to_owned(),
+            enc,
+        })
     }
 
     #[test]
@@ -265,21 +301,41 @@ mod tests {
         const V1: &str = "age-encryption.org/v1";
         let good = stanza("X25519", 32, 32);
         let grease = stanza("?x-grease", 3, 0);
-        let ok = |stanzas| Ok(Lint::X25519 { share: [1; 32], stanzas });
+        let ok = |stanzas| {
+            Ok(Lint::X25519 {
+                share: [1; 32],
+                stanzas,
+            })
+        };
         for (enc, expected) in [
             (file(V1, &good, 64), ok(1)),
             (file(V1, &format!("{good}{grease}"), 64), ok(2)),
             (file(V1, &format!("{grease}{good}"), 64), ok(2)),
             (file(V1, &good, 64).trim_end().to_owned(), ok(1)),
-            (file(V1, &format!("{good}{good}"), 64), Err(F::ManyReaders(2))),
-            (file(V1, &format!("{good}{}", stanza("scrypt", 16, 32)), 64), Err(F::Stranger("scrypt".into()))),
-            (file(V1, &stanza("ssh-ed25519", 32, 32), 64), Err(F::Stranger("ssh-ed25519".into()))),
+            (
+                file(V1, &format!("{good}{good}"), 64),
+                Err(F::ManyReaders(2)),
+            ),
+            (
+                file(V1, &format!("{good}{}", stanza("scrypt", 16, 32)), 64),
+                Err(F::Stranger("scrypt".into())),
+            ),
+            (
+                file(V1, &stanza("ssh-ed25519", 32, 32), 64),
+                Err(F::Stranger("ssh-ed25519".into())),
+            ),
             (file(V1, &grease, 64), Err(F::NoStanza("X25519"))),
             (file(V1, "", 64), Err(F::NoStanza("X25519"))),
             (file(V1, &stanza("X25519", 31, 32), 64), Err(F::Length)),
             (file(V1, &stanza("X25519", 32, 33), 64), Err(F::Length)),
-            (file(V1, &good.replace("-> X25519 ", "-> X25519 a "), 64), Err(F::Length)),
-            (file(V1, &good.replace("-> X25519 ", "-> X25519  "), 64), Err(F::Header)),
+            (
+                file(V1, &good.replace("-> X25519 ", "-> X25519 a "), 64),
+                Err(F::Length),
+            ),
+            (
+                file(V1, &good.replace("-> X25519 ", "-> X25519  "), 64),
+                Err(F::Header),
+            ),
             (file(V1, &good, 63), Err(F::Payload(63, 64))),
             (file(V1, &good, 65), Err(F::Payload(65, 64))),
             (file("age-encryption.org/v2", &good, 64), Err(F::Version)),
@@ -300,10 +356,22 @@ mod tests {
         let plugin = file(V1, &format!("{0}{0}", stanza("tpm-ecc", 32, 32)), 64);
         assert_eq!(
             check("ssh-ed25519 AAAA me", ssh.clone()),
-            Ok(Lint::Other { stanza: "ssh-ed25519", stanzas: 1 })
+            Ok(Lint::Other {
+                stanza: "ssh-ed25519",
+                stanzas: 1
+            })
         );
-        assert_eq!(check("ssh-rsa AAAA", ssh.clone()), Err(HeaderFault::Stranger("ssh-ed25519".into())));
-        assert_eq!(check("age1pq1qqq", ssh), Err(HeaderFault::Stranger("ssh-ed25519".into())));
-        assert_eq!(check("age1tpm1qqq", plugin), Ok(Lint::Unchecked { stanzas: 2 }));
+        assert_eq!(
+            check("ssh-rsa AAAA", ssh.clone()),
+            Err(HeaderFault::Stranger("ssh-ed25519".into()))
+        );
+        assert_eq!(
+            check("age1pq1qqq", ssh),
+            Err(HeaderFault::Stranger("ssh-ed25519".into()))
+        );
+        assert_eq!(
+            check("age1tpm1qqq", plugin),
+            Ok(Lint::Unchecked { stanzas: 2 })
+        );
     }
 }

@@ -8,9 +8,9 @@ use curve25519_dalek::edwards::CompressedEdwardsY;
 /// Kinds of keys beside age that belong to a service, which whoever may use it can ask.
 const SERVICES: [&str; 5] = ["kms", "gcp_kms", "hckms", "azure_kv", "hc_vault"];
 
-/// The one name of a reader: an ssh-ed25519 key and the age key that ssh-to-age derives from it are one, a fingerprint
-/// is in upper case and says its kind, and so does a key of AWS. Everything else is as it is written, less the comment
-/// of an ssh key.
+/// The one name of a reader: an ssh-ed25519 key and the age key that ssh-to-age derives from it are
+/// one, a fingerprint is in upper case and says its kind, and so does a key of AWS. Everything else
+/// is as it is written, less the comment of an ssh key.
 #[must_use]
 pub fn person(key: &str) -> String {
     let key = without_comment(key);
@@ -22,7 +22,11 @@ pub fn person(key: &str) -> String {
     if hex.len() == 40 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return format!("pgp {}", hex.to_uppercase());
     }
-    if key.starts_with("arn:aws") { format!("kms {key}") } else { key }
+    if key.starts_with("arn:aws") {
+        format!("kms {key}")
+    } else {
+        key
+    }
 }
 
 /// A key without the comment that an ssh key may carry, which is no part of it.
@@ -43,7 +47,9 @@ pub fn same_key(one: &str, other: &str) -> bool {
 /// Whether a reader is a key of a service and not of somebody.
 #[must_use]
 pub fn is_service(reader: &str) -> bool {
-    reader.split_once(' ').is_some_and(|(kind, _)| SERVICES.contains(&kind))
+    reader
+        .split_once(' ')
+        .is_some_and(|(kind, _)| SERVICES.contains(&kind))
 }
 
 /// Whether a reader has a key of another kind than age and ssh.
@@ -69,7 +75,8 @@ mod tests {
     #[test]
     fn a_reader_has_one_name_whatever_the_spelling() {
         // derived by ssh-to-age
-        let ssh = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIEddolHINyAWE6+acLnUqQAdNig6YMjF3fTaq5Mbp9B";
+        let ssh =
+            "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIEddolHINyAWE6+acLnUqQAdNig6YMjF3fTaq5Mbp9B";
         let age = "age1rr4w67te2fu40g3ddep5aafu6wsz4ftecvthaka3nmez7es2ps6qyhdz5f";
         let hex = "FBC7B9E2A4F9289AC0C1D4843D16CEE4A27381B4";
         let pgp = format!("pgp {hex}");
@@ -89,6 +96,8 @@ mod tests {
         ] {
             assert_eq!(person(written), expected, "{written}");
         }
-        assert!(is_service("kms arn:x") && !is_service(&pgp) && !is_service(age) && is_other_kind(&pgp));
+        assert!(
+            is_service("kms arn:x") && !is_service(&pgp) && !is_service(age) && is_other_kind(&pgp)
+        );
     }
 }

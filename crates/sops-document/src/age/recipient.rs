@@ -15,7 +15,9 @@ pub struct Recipient {
 /// Why a text is not a recipient. It never holds the text, which may be a secret key by mistake.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecipientError {
-    #[error("this is a secret key, not a recipient; its public key is printed by `stax secrets pubkey`")]
+    #[error(
+        "this is a secret key, not a recipient; its public key is printed by `stax secrets pubkey`"
+    )]
     SecretKey,
     #[error("not supported yet: post-quantum recipients (`age1pq1…`); use an `age1…` key")]
     PostQuantum,
@@ -38,7 +40,10 @@ const PREFIX: &str = "age1";
 
 impl Recipient {
     pub(super) fn new(key: ::age::x25519::Recipient) -> Self {
-        Self { text: key.to_string(), key }
+        Self {
+            text: key.to_string(),
+            key,
+        }
     }
 
     pub(super) fn key(&self) -> &::age::x25519::Recipient {
@@ -101,22 +106,26 @@ fn reason(text: &str) -> RecipientError {
 fn is_plugin_name(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= 32
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-._".contains(&b))
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"+-._".contains(&b))
 }
 
-/// The points of small order on Curve25519, least byte first, and the two other spellings of 0 and 1
-/// (RFC 7748, section 6.1; the list is libsodium's). A shared secret with one of them is zero: the
-/// age crate panics rather than encrypt to it, and a repository must not be able to cause that.
+/// The points of small order on Curve25519, least byte first, and the two other spellings of 0 and
+/// 1 (RFC 7748, section 6.1; the list is libsodium's). A shared secret with one of them is zero:
+/// the age crate panics rather than encrypt to it, and a repository must not be able to cause that.
 const LOW_ORDER: [[u8; 32]; 7] = [
     [0; 32],
     point(0x01, 0x00, 0x00),
     [
-        0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3, 0xfa, 0xf1, 0x9f, 0xc4, 0x6a, 0xda,
-        0x09, 0x8d, 0xeb, 0x9c, 0x32, 0xb1, 0xfd, 0x86, 0x62, 0x05, 0x16, 0x5f, 0x49, 0xb8, 0x00,
+        0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3, 0xfa, 0xf1, 0x9f, 0xc4,
+        0x6a, 0xda, 0x09, 0x8d, 0xeb, 0x9c, 0x32, 0xb1, 0xfd, 0x86, 0x62, 0x05, 0x16, 0x5f, 0x49,
+        0xb8, 0x00,
     ],
     [
-        0x5f, 0x9c, 0x95, 0xbc, 0xa3, 0x50, 0x8c, 0x24, 0xb1, 0xd0, 0xb1, 0x55, 0x9c, 0x83, 0xef, 0x5b, 0x04,
-        0x44, 0x5c, 0xc4, 0x58, 0x1c, 0x8e, 0x86, 0xd8, 0x22, 0x4e, 0xdd, 0xd0, 0x9f, 0x11, 0x57,
+        0x5f, 0x9c, 0x95, 0xbc, 0xa3, 0x50, 0x8c, 0x24, 0xb1, 0xd0, 0xb1, 0x55, 0x9c, 0x83, 0xef,
+        0x5b, 0x04, 0x44, 0x5c, 0xc4, 0x58, 0x1c, 0x8e, 0x86, 0xd8, 0x22, 0x4e, 0xdd, 0xd0, 0x9f,
+        0x11, 0x57,
     ],
     point(0xec, 0xff, 0x7f),
     point(0xed, 0xff, 0x7f),
@@ -224,7 +233,9 @@ mod tests {
 
     #[test]
     fn no_reason_repeats_the_text() {
-        let error = "AGE-SECRET-KEY-1RA6LA8N3EGETWR3QF".parse::<Recipient>().unwrap_err();
+        let error = "AGE-SECRET-KEY-1RA6LA8N3EGETWR3QF"
+            .parse::<Recipient>()
+            .unwrap_err();
         assert!(!format!("{error} {error:?}").contains("1RA6"));
     }
 
@@ -241,7 +252,11 @@ mod tests {
             "age1amlllllllllllllllllllllllllllllllllllllllllllllllalselrwrv",
             "age1amlllllllllllllllllllllllllllllllllllllllllllllllllsam3fc4",
         ] {
-            assert_eq!(text.parse::<Recipient>(), Err(RecipientError::LowOrder), "{text}");
+            assert_eq!(
+                text.parse::<Recipient>(),
+                Err(RecipientError::LowOrder),
+                "{text}"
+            );
         }
         assert!(!is_low_order(ALICE));
     }

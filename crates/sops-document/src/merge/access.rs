@@ -27,9 +27,10 @@ pub struct MergedAccess {
     pub is_empty: bool,
 }
 
-/// Merges the recipients as sets, `(A∩B) ∪ (A−O) ∪ (B−O)`, and chooses a data key that nobody outside of
-/// them ever held in the three versions. Without a base everything was added. `undoes` says that theirs is
-/// a version from the past (`git revert`): its data key may be known to whoever left since.
+/// Merges the recipients as sets, `(A∩B) ∪ (A−O) ∪ (B−O)`, and chooses a data key that nobody
+/// outside of them ever held in the three versions. Without a base everything was added. `undoes`
+/// says that theirs is a version from the past (`git revert`): its data key may be known to whoever
+/// left since.
 #[must_use]
 pub fn access(
     base: Option<&AccessVersion>,
@@ -43,19 +44,38 @@ pub fn access(
     let mut recipients: Vec<String> = ours.recipients.iter().filter(stays).cloned().collect();
     let added: Vec<String> = theirs.recipients.iter().filter(comes).cloned().collect();
     let mut returned = Vec::new();
-    (if undoes { &mut returned } else { &mut recipients }).extend(added);
+    (if undoes {
+        &mut returned
+    } else {
+        &mut recipients
+    })
+    .extend(added);
     let is_empty = recipients.is_empty();
     if is_empty {
         recipients.clone_from(&ours.recipients);
     }
     let versions = [base, Some(ours), Some(theirs)];
     let is_known_outside = |key: &[u8; 32]| {
-        let holders = versions.iter().flatten().filter(|version| version.key == *key);
-        holders.flat_map(|version| &version.recipients).any(|who| !recipients.contains(who))
+        let holders = versions
+            .iter()
+            .flatten()
+            .filter(|version| version.key == *key);
+        holders
+            .flat_map(|version| &version.recipients)
+            .any(|who| !recipients.contains(who))
     };
     let (key, bytes) = candidate(base, ours, theirs, undoes);
-    let key = if is_known_outside(bytes) { KeyFrom::Fresh } else { key };
-    MergedAccess { recipients, key, returned, is_empty }
+    let key = if is_known_outside(bytes) {
+        KeyFrom::Fresh
+    } else {
+        key
+    };
+    MergedAccess {
+        recipients,
+        key,
+        returned,
+        is_empty,
+    }
 }
 
 /// The data key by what each side did to it, before it is asked who knows it.

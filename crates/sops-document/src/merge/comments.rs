@@ -1,6 +1,7 @@
 //! Comments, which belong to nobody: what theirs added comes, what theirs took away goes.
 //!
-//! They are told apart by their text and found again by the entry that they stand above, behind or beside.
+//! They are told apart by their text and found again by the entry that they stand above, behind or
+//! beside.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -28,7 +29,10 @@ struct Note<'s> {
     behind: Option<EntryAddress>,
 }
 
-pub(super) fn merge(base: Option<&Shown<'_>>, edits: &mut Edits<'_, '_>) -> Result<(), Unmergeable> {
+pub(super) fn merge(
+    base: Option<&Shown<'_>>,
+    edits: &mut Edits<'_, '_>,
+) -> Result<(), Unmergeable> {
     if edits.ours.format().traits().comment_signs.is_empty() {
         return Ok(());
     }
@@ -44,7 +48,11 @@ pub(super) fn merge(base: Option<&Shown<'_>>, edits: &mut Edits<'_, '_>) -> Resu
         return Err(Unmergeable::Shape(TOO_MUCH));
     }
     for note in added {
-        if !edits.come.iter().any(|range| range.contains(&note.range.start)) {
+        if !edits
+            .come
+            .iter()
+            .any(|range| range.contains(&note.range.start))
+        {
             add(edits, ours, theirs, note);
         }
     }
@@ -66,7 +74,10 @@ pub(super) fn merge(base: Option<&Shown<'_>>, edits: &mut Edits<'_, '_>) -> Resu
 
 /// Those of the first list for which the second has no partner of the same text.
 fn beside<'n, 's>(left: &'n [Note<'s>], right: &[Note<'_>]) -> Vec<&'n Note<'s>> {
-    beside_refs(&left.iter().collect::<Vec<_>>(), &right.iter().collect::<Vec<_>>())
+    beside_refs(
+        &left.iter().collect::<Vec<_>>(),
+        &right.iter().collect::<Vec<_>>(),
+    )
 }
 
 fn beside_refs<'n, 's>(left: &[&'n Note<'s>], right: &[&Note<'_>]) -> Vec<&'n Note<'s>> {
@@ -108,13 +119,19 @@ fn add(edits: &mut Edits<'_, '_>, ours: &Shown<'_>, theirs: &Shown<'_>, note: &N
         } else {
             format!("{to}{}\n", note.text)
         };
-        if text.ends_with('\n') { text } else { text + "\n" }
+        if text.ends_with('\n') {
+            text
+        } else {
+            text + "\n"
+        }
     };
     let edit = match (entry(&note.at), entry(&note.behind)) {
         (Some(next), _) if note.has_own_line => (line(next.span.start), own(margin(next))),
         (Some(beside), _) => {
             let end = beside.span.start
-                + ours.text[beside.span.start..].find('\n').unwrap_or(ours.text.len() - beside.span.start);
+                + ours.text[beside.span.start..]
+                    .find('\n')
+                    .unwrap_or(ours.text.len() - beside.span.start);
             let is_one_line = beside.span.end <= end && matches!(beside.node.value, Value::Leaf(_));
             if is_one_line && ours.text[beside.span.end..end].trim().is_empty() {
                 (beside.span.end, format!(" {}", note.text))
@@ -125,12 +142,18 @@ fn add(edits: &mut Edits<'_, '_>, ours: &Shown<'_>, theirs: &Shown<'_>, note: &N
         (None, Some(before)) => {
             // before whatever comes in there
             let at = ours.lines(before).end;
-            edits.edits.insert(0, (at..at, Zeroizing::new(own(margin(before)))));
+            edits
+                .edits
+                .insert(0, (at..at, Zeroizing::new(own(margin(before)))));
             return;
         }
         (None, None) => {
             let end = ours.text.len();
-            let gap = if ours.text.is_empty() || ours.text.ends_with('\n') { "" } else { "\n" };
+            let gap = if ours.text.is_empty() || ours.text.ends_with('\n') {
+                ""
+            } else {
+                "\n"
+            };
             (end, format!("{gap}{}", own("")))
         }
     };
@@ -140,7 +163,13 @@ fn add(edits: &mut Edits<'_, '_>, ours: &Shown<'_>, theirs: &Shown<'_>, note: &N
 fn notes<'s>(shown: &'s Shown<'_>) -> Vec<Note<'s>> {
     let (mut comments, mut entries) = (Vec::new(), Vec::new());
     for (document, root) in shown.tree.documents.iter().enumerate() {
-        collect(root, document, &mut Path::default(), &mut comments, &mut entries);
+        collect(
+            root,
+            document,
+            &mut Path::default(),
+            &mut comments,
+            &mut entries,
+        );
     }
     comments.sort_by_key(|span| span.start);
     entries.sort_by_key(|(start, _)| *start);
@@ -151,7 +180,9 @@ fn notes<'s>(shown: &'s Shown<'_>) -> Vec<Note<'s>> {
         let split = entries.partition_point(|(at, _)| *at < span.start);
         let before = entries[..split].last();
         let (range, at) = if has_own_line {
-            let end = text[span.end..].find('\n').map_or(text.len(), |at| span.end + at + 1);
+            let end = text[span.end..]
+                .find('\n')
+                .map_or(text.len(), |at| span.end + at + 1);
             (start..end, entries.get(split))
         } else {
             let code = text[..span.start].trim_end_matches([' ', '\t']).len();
@@ -178,7 +209,9 @@ fn collect(
     comments: &mut Vec<Range<usize>>,
     entries: &mut Vec<(usize, EntryAddress)>,
 ) {
-    let (Value::Map(items) | Value::List(items)) = &node.value else { return };
+    let (Value::Map(items) | Value::List(items)) = &node.value else {
+        return;
+    };
     let mut index = 0;
     for item in items {
         match item {

@@ -70,7 +70,9 @@ impl DecideWalk<'_, '_, '_> {
         }
         match (&ours.value, &theirs.value) {
             (Value::Map(_), Value::Map(_)) => self.map(base, ours, theirs, path),
-            _ if base.is_some_and(|base| base.means(theirs)) => self.changes.ours.push(path.clone()),
+            _ if base.is_some_and(|base| base.means(theirs)) => {
+                self.changes.ours.push(path.clone())
+            }
             (Value::List(_), Value::List(_)) if self.list(base, ours, theirs, path) => {}
             _ if base.is_some_and(|base| base.means(ours)) => {
                 self.edits.take(self.document, path);
@@ -80,9 +82,12 @@ impl DecideWalk<'_, '_, '_> {
         }
     }
 
-    /// Lists of one length are merged item by item, where no item was changed twice; others are one value.
+    /// Lists of one length are merged item by item, where no item was changed twice; others are one
+    /// value.
     fn list(&mut self, base: Option<&Node>, ours: &Node, theirs: &Node, path: &mut Path) -> bool {
-        let Some(base) = base.filter(|base| matches!(base.value, Value::List(_))) else { return false };
+        let Some(base) = base.filter(|base| matches!(base.value, Value::List(_))) else {
+            return false;
+        };
         let (o, a, b) = (items(base), items(ours), items(theirs));
         if o.len() != a.len() || o.len() != b.len() {
             return false;

@@ -33,7 +33,10 @@ impl<'s, 'a> Edits<'s, 'a> {
     pub(super) fn new(ours: &'s Shown<'a>, theirs: &'s Shown<'a>) -> Self {
         let mut tree = ours.tree.clone();
         if tree.documents.is_empty() {
-            tree.documents.push(Node { span: 0..0, value: Value::Map(Vec::new()) });
+            tree.documents.push(Node {
+                span: 0..0,
+                value: Value::Map(Vec::new()),
+            });
         }
         Self {
             ours,
@@ -67,10 +70,22 @@ impl<'s, 'a> Edits<'s, 'a> {
         if self.is_too_much() {
             return;
         }
-        let ours = self.ours.tree.documents.get(document).and_then(|root| locate(root, path));
-        let theirs = self.theirs.tree.documents.get(document).and_then(|root| locate(root, path));
+        let ours = self
+            .ours
+            .tree
+            .documents
+            .get(document)
+            .and_then(|root| locate(root, path));
+        let theirs = self
+            .theirs
+            .tree
+            .documents
+            .get(document)
+            .and_then(|root| locate(root, path));
         match (ours, theirs) {
-            (Some((_, _, ours)), Some((_, _, theirs))) => self.replace(document, path, ours, theirs),
+            (Some((_, _, ours)), Some((_, _, theirs))) => {
+                self.replace(document, path, ours, theirs)
+            }
             (Some(_), None) => self.remove(document, path),
             (None, Some(_)) => self.insert(document, path),
             (None, None) => {}
@@ -92,14 +107,27 @@ impl<'s, 'a> Edits<'s, 'a> {
 
     /// One value of our own in place of what stands at a path of ours.
     pub(super) fn put(&mut self, document: usize, path: &Path, scalar: &Scalar) -> bool {
-        let ours = self.ours.tree.documents.get(document).and_then(|root| locate(root, path));
-        let Some((_, _, Entry { node, .. })) = ours else { return false };
-        let Value::Leaf(old) = &node.value else { return false };
+        let ours = self
+            .ours
+            .tree
+            .documents
+            .get(document)
+            .and_then(|root| locate(root, path));
+        let Some((_, _, Entry { node, .. })) = ours else {
+            return false;
+        };
+        let Value::Leaf(old) = &node.value else {
+            return false;
+        };
         self.is_changed = true;
         self.splice_scalar(node, old, scalar, old.style);
         let token = old.token.clone();
         if let Some(node) = self.node_mut(document, path) {
-            node.value = Value::Leaf(Leaf { scalar: scalar.clone(), style: Style::Plain, token });
+            node.value = Value::Leaf(Leaf {
+                scalar: scalar.clone(),
+                style: Style::Plain,
+                token,
+            });
         }
         true
     }
@@ -119,7 +147,10 @@ impl<'s, 'a> Edits<'s, 'a> {
         let lead = syntax.lead(&source[range.clone()]);
         let value = syntax.inline(scalar, style);
         let comment = header_comment(source, &node.span, old.style);
-        self.edits.push((range, Zeroizing::new(format!("{lead}{}{comment}", value.as_str()))));
+        self.edits.push((
+            range,
+            Zeroizing::new(format!("{lead}{}{comment}", value.as_str())),
+        ));
     }
 
     /// The lines of an entry, or in braces its bytes.
@@ -147,13 +178,27 @@ impl<'s, 'a> Edits<'s, 'a> {
         if self.is_too_much() {
             return;
         }
-        let Some(root) = self.ours.tree.documents.get(document) else { return };
-        let Some((parent, position, entry)) = locate(root, path) else { return };
+        let Some(root) = self.ours.tree.documents.get(document) else {
+            return;
+        };
+        let Some((parent, position, entry)) = locate(root, path) else {
+            return;
+        };
         self.is_changed = true;
-        let Some((last, parents)) = path.0.split_last() else { return };
+        let Some((last, parents)) = path.0.split_last() else {
+            return;
+        };
         let chunk = self.ours.chunk(entry);
-        let root = self.tree.documents.get_mut(document).and_then(|root| container_mut(root, parents));
-        if let Some(Node { value: Value::Map(items) | Value::List(items), .. }) = root {
+        let root = self
+            .tree
+            .documents
+            .get_mut(document)
+            .and_then(|root| container_mut(root, parents));
+        if let Some(Node {
+            value: Value::Map(items) | Value::List(items),
+            ..
+        }) = root
+        {
             let mut index = 0;
             items.retain(|item| match item {
                 Item::Comment(comment) => !chunk.contains(&comment.span.start),
@@ -180,21 +225,42 @@ impl<'s, 'a> Edits<'s, 'a> {
             return;
         }
         let (ours, theirs) = (self.ours, self.theirs);
-        let Some(their_root) = theirs.tree.documents.get(document) else { return };
-        let Some((their_parent, position, entry)) = locate(their_root, path) else { return };
-        let Some((_, parents)) = path.0.split_last() else { return };
-        let before: Vec<&str> =
-            their_parent.entries().take(position).filter_map(|entry| entry.key.as_deref()).collect();
+        let Some(their_root) = theirs.tree.documents.get(document) else {
+            return;
+        };
+        let Some((their_parent, position, entry)) = locate(their_root, path) else {
+            return;
+        };
+        let Some((_, parents)) = path.0.split_last() else {
+            return;
+        };
+        let before: Vec<&str> = their_parent
+            .entries()
+            .take(position)
+            .filter_map(|entry| entry.key.as_deref())
+            .collect();
         self.is_changed = true;
         let chunk = theirs.chunk(entry);
-        let container = self.tree.documents.get_mut(document).and_then(|root| container_mut(root, parents));
-        if let Some(Node { value: Value::Map(items) | Value::List(items), .. }) = container {
+        let container = self
+            .tree
+            .documents
+            .get_mut(document)
+            .and_then(|root| container_mut(root, parents));
+        if let Some(Node {
+            value: Value::Map(items) | Value::List(items),
+            ..
+        }) = container
+        {
             insert_item(items, &before, their_parent, entry, &chunk);
         }
-        let our_parent = ours.tree.documents.get(document).and_then(|root| match parents {
-            [] => Some(root),
-            _ => root.find(parents).map(|entry| &entry.node),
-        });
+        let our_parent = ours
+            .tree
+            .documents
+            .get(document)
+            .and_then(|root| match parents {
+                [] => Some(root),
+                _ => root.find(parents).map(|entry| &entry.node),
+            });
         let Some(our_parent) = our_parent else {
             // a text of nothing but comments, or of nothing
             let is_block = !theirs.is_flow(their_parent) && parents.is_empty();
@@ -222,27 +288,55 @@ impl<'s, 'a> Edits<'s, 'a> {
     }
 
     /// The first lines of a map that ours writes as `{}`.
-    fn insert_below(&mut self, document: usize, parents: &[Step], entry: &Entry, chunk: Range<usize>) {
+    fn insert_below(
+        &mut self,
+        document: usize,
+        parents: &[Step],
+        entry: &Entry,
+        chunk: Range<usize>,
+    ) {
         let owner = |shown: &'s Shown<'a>| -> Option<&'s Entry> {
-            shown.tree.documents.get(document)?.find(parents).filter(|owner| owner.key.is_some())
+            shown
+                .tree
+                .documents
+                .get(document)?
+                .find(parents)
+                .filter(|owner| owner.key.is_some())
         };
         let (Some(ours), Some(theirs)) = (owner(self.ours), owner(self.theirs)) else {
             return self.is_unsafe = true;
         };
         let (from, to) = (self.theirs.margin(theirs), self.ours.margin(ours));
-        let deeper = self.theirs.margin(entry).strip_prefix(from).filter(|rest| rest.trim().is_empty());
-        let Some(deeper) = deeper.filter(|_| to.trim().is_empty()) else { return self.is_unsafe = true };
+        let deeper = self
+            .theirs
+            .margin(entry)
+            .strip_prefix(from)
+            .filter(|rest| rest.trim().is_empty());
+        let Some(deeper) = deeper.filter(|_| to.trim().is_empty()) else {
+            return self.is_unsafe = true;
+        };
         let (from, to) = (format!("{from}{deeper}"), format!("{to}{deeper}"));
         let text = moved(&self.theirs.text[chunk.clone()], &from, &to);
-        let colon = self.ours.text[ours.key_span.end..].find(':').map(|at| ours.key_span.end + at + 1);
-        let Some(colon) = colon else { return self.is_unsafe = true };
+        let colon = self.ours.text[ours.key_span.end..]
+            .find(':')
+            .map(|at| ours.key_span.end + at + 1);
+        let Some(colon) = colon else {
+            return self.is_unsafe = true;
+        };
         let braces = colon..ours.node.span.end;
         if !self.edits.iter().any(|(range, _)| *range == braces) {
             self.edits.push((braces, Zeroizing::default()));
         }
         let at = self.ours.lines(ours).end;
-        let lead = if self.ours.text[..at].ends_with('\n') { "" } else { "\n" };
-        self.edits.push((at..at, Zeroizing::new(format!("{lead}{}", with_break(&text)))));
+        let lead = if self.ours.text[..at].ends_with('\n') {
+            ""
+        } else {
+            "\n"
+        };
+        self.edits.push((
+            at..at,
+            Zeroizing::new(format!("{lead}{}", with_break(&text))),
+        ));
         self.come.push(chunk);
     }
 
@@ -250,7 +344,9 @@ impl<'s, 'a> Edits<'s, 'a> {
     pub(super) fn close_emptied(&mut self) {
         let (ours, mut edits) = (self.ours, Vec::new());
         for (document, root) in ours.tree.documents.iter().enumerate() {
-            let Some(merged) = self.tree.documents.get(document) else { continue };
+            let Some(merged) = self.tree.documents.get(document) else {
+                continue;
+            };
             emptied(ours, root, merged, &mut edits);
         }
         self.edits.extend(edits);
@@ -263,19 +359,44 @@ impl<'s, 'a> Edits<'s, 'a> {
         }
         // behind a dash the entries below stand where it starts
         let to = " ".repeat(margin.chars().count());
-        let to = if margin.trim().is_empty() { margin } else { &to };
-        let lead = if at > 0 && !self.ours.text[..at].ends_with('\n') { "\n" } else { "" };
+        let to = if margin.trim().is_empty() {
+            margin
+        } else {
+            &to
+        };
+        let lead = if at > 0 && !self.ours.text[..at].ends_with('\n') {
+            "\n"
+        } else {
+            ""
+        };
         let text = with_break(&moved(&self.theirs.text[chunk.clone()], from, to));
-        self.edits.push((at..at, Zeroizing::new(format!("{lead}{text}"))));
+        self.edits
+            .push((at..at, Zeroizing::new(format!("{lead}{text}"))));
         self.come.push(chunk);
     }
 
-    fn insert_member(&mut self, parent: &Node, behind: Option<&Entry>, first: Option<&Entry>, entry: &Entry) {
+    fn insert_member(
+        &mut self,
+        parent: &Node,
+        behind: Option<&Entry>,
+        first: Option<&Entry>,
+        entry: &Entry,
+    ) {
         let from = self.theirs.margin(entry);
-        let to = behind.or(first).map_or(blanks(from), |entry| self.ours.margin(entry));
+        let to = behind
+            .or(first)
+            .map_or(blanks(from), |entry| self.ours.margin(entry));
         let own_line = to.trim().is_empty();
-        let gap = if own_line { format!("\n{to}") } else { " ".to_owned() };
-        let text = moved(&self.theirs.text[entry.span.clone()], blanks(from), blanks(to));
+        let gap = if own_line {
+            format!("\n{to}")
+        } else {
+            " ".to_owned()
+        };
+        let text = moved(
+            &self.theirs.text[entry.span.clone()],
+            blanks(from),
+            blanks(to),
+        );
         let edit = match (behind, first) {
             (Some(behind), _) => (behind.span.end..behind.span.end, format!(",{gap}{text}")),
             (None, Some(first)) => (first.span.start..first.span.start, format!("{text},{gap}")),
@@ -285,16 +406,35 @@ impl<'s, 'a> Edits<'s, 'a> {
     }
 }
 
-/// The entry with the comments that come along, behind the last of the keys before it that is there.
-fn insert_item(items: &mut Vec<Item>, before: &[&str], parent: &Node, entry: &Entry, chunk: &Range<usize>) {
+/// The entry with the comments that come along, behind the last of the keys before it that is
+/// there.
+fn insert_item(
+    items: &mut Vec<Item>,
+    before: &[&str],
+    parent: &Node,
+    entry: &Entry,
+    chunk: &Range<usize>,
+) {
     let is = |item: &Item, key: &str| matches!(item, Item::Entry(entry) if entry.key.as_deref() == Some(key));
-    let behind = before.iter().rev().find_map(|key| items.iter().position(|item| is(item, key)));
-    let first = || items.iter().position(|item| matches!(item, Item::Entry(_))).unwrap_or(items.len());
+    let behind = before
+        .iter()
+        .rev()
+        .find_map(|key| items.iter().position(|item| is(item, key)));
+    let first = || {
+        items
+            .iter()
+            .position(|item| matches!(item, Item::Entry(_)))
+            .unwrap_or(items.len())
+    };
     let at = behind.map_or_else(first, |at| at + 1);
-    let (Value::Map(theirs) | Value::List(theirs)) = &parent.value else { return };
+    let (Value::Map(theirs) | Value::List(theirs)) = &parent.value else {
+        return;
+    };
     let comments = theirs
         .iter()
-        .filter(|item| matches!(item, Item::Comment(comment) if chunk.contains(&comment.span.start)))
+        .filter(
+            |item| matches!(item, Item::Comment(comment) if chunk.contains(&comment.span.start)),
+        )
         .cloned();
     let new: Vec<Item> = comments.chain([Item::Entry(entry.clone())]).collect();
     items.splice(at..at, new);
@@ -303,10 +443,14 @@ fn insert_item(items: &mut Vec<Item>, before: &[&str], parent: &Node, entry: &En
 fn emptied(ours: &Shown<'_>, node: &Node, merged: &Node, edits: &mut Vec<Edit>) {
     let left_keys = index(merged);
     for entry in node.entries() {
-        let Some(left) = entry.key.as_deref().and_then(|key| left_keys.get(key)) else { continue };
+        let Some(left) = entry.key.as_deref().and_then(|key| left_keys.get(key)) else {
+            continue;
+        };
         let is_emptied = left.is_map() && left.entries().next().is_none();
         if is_emptied && entry.node.entries().next().is_some() && !ours.is_flow(&entry.node) {
-            let colon = ours.text[entry.key_span.end..].find(':').map(|at| entry.key_span.end + at + 1);
+            let colon = ours.text[entry.key_span.end..]
+                .find(':')
+                .map(|at| entry.key_span.end + at + 1);
             edits.extend(colon.map(|colon| (colon..colon, Zeroizing::new(" {}".to_owned()))));
         } else {
             emptied(ours, &entry.node, left, edits);

@@ -18,7 +18,14 @@ impl Meaning {
         }
         // a document without values is `{}` in one layout and nothing in another
         empty.retain(|path| !path.0.is_empty());
-        Self(values, tree.leaves().iter().map(|(.., leaf)| leaf.token.is_some()).collect(), empty)
+        Self(
+            values,
+            tree.leaves()
+                .iter()
+                .map(|(.., leaf)| leaf.token.is_some())
+                .collect(),
+            empty,
+        )
     }
 }
 

@@ -41,8 +41,8 @@ pub struct SidesWithKey {
 type ReusableTokens = HashMap<Key, Vec<(Token, Scalar)>>;
 
 impl Merged<'_> {
-    /// The encrypted result; with new stanzas where they have to be. What ours says stays as it is, to
-    /// the byte.
+    /// The encrypted result; with new stanzas where they have to be. What ours says stays as it is,
+    /// to the byte.
     ///
     /// # Errors
     /// [`SealError`] when no text says what was meant; nothing of a value is repeated.
@@ -70,7 +70,10 @@ impl Merged<'_> {
         wrapped: Option<Wrapped<'_>>,
         context: &mut SealContext<'_>,
     ) -> Result<String, SealError> {
-        let bytes = self.payload.as_ref().map_or(&[][..], |bytes| bytes.as_slice());
+        let bytes = self
+            .payload
+            .as_ref()
+            .map_or(&[][..], |bytes| bytes.as_slice());
         let metadata = self.ours.document().metadata();
         match wrapped {
             None if keys.is_ours => {
@@ -78,10 +81,15 @@ impl Merged<'_> {
                 Ok(text.unwrap_or_else(|| self.ours.document().source().to_owned()))
             }
             Some(wrapped) if metadata.foreign.is_empty() => {
-                let terms = Terms { threshold: metadata.threshold, ..Terms::of(wrapped) };
+                let terms = Terms {
+                    threshold: metadata.threshold,
+                    ..Terms::of(wrapped)
+                };
                 seal(self.ours.document().format(), bytes, &terms, context)
             }
-            _ => Err(SealError::Unsupported("a binary file with keys of other kinds is merged with sops")),
+            _ => Err(SealError::Unsupported(
+                "a binary file with keys of other kinds is merged with sops",
+            )),
         }
     }
 
@@ -117,8 +125,16 @@ impl Merged<'_> {
         learn(&mut known, self.theirs, keys.is_theirs, context)?;
         learn(&mut known, self.ours, keys.is_ours, context)?;
         let mut cipher = Cipher::new(known, context);
-        let sealed = cipher.values(format, &clear, &tree, &metadata.selector, metadata.mac_only_encrypted)?;
-        let text = format.syntax().with_block(&sealed.body, &self.ours.block_text())?;
+        let sealed = cipher.values(
+            format,
+            &clear,
+            &tree,
+            &metadata.selector,
+            metadata.mac_only_encrypted,
+        )?;
+        let text = format
+            .syntax()
+            .with_block(&sealed.body, &self.ours.block_text())?;
         let mut text = cipher.comments(format, &sealed.body.text, text)?;
         if let Some(wrapped) = wrapped {
             let document = Document::parse(format, &text)?;
@@ -140,8 +156,8 @@ impl Merged<'_> {
     }
 }
 
-/// The tokens of a side, found by what is shown of them. Under another data key only what loses something
-/// on screen is sealed anew from what it really is.
+/// The tokens of a side, found by what is shown of them. Under another data key only what loses
+/// something on screen is sealed anew from what it really is.
 fn learn(
     known: &mut ReusableTokens,
     side: &Cleartext,
@@ -156,14 +172,20 @@ fn learn(
         return Ok(());
     }
     for ((path, _, opened), (_, _, shown)) in side.tree().leaves().iter().zip(shown.leaves()) {
-        let (Some(_), Some(kind)) = (&opened.token, opened.scalar.token_type()) else { continue };
-        let (Some(plain), Some(seen)) = (opened.scalar.plaintext(), shown.scalar.plaintext()) else {
+        let (Some(_), Some(kind)) = (&opened.token, opened.scalar.token_type()) else {
+            continue;
+        };
+        let (Some(plain), Some(seen)) = (opened.scalar.plaintext(), shown.scalar.plaintext())
+        else {
             continue;
         };
         if shown.scalar != opened.scalar {
             let token = context.token(kind, &plain, &path.aad());
             let at = value_key(&path.aad(), shown.scalar.type_name(), &seen);
-            known.entry(at).or_default().push((token, opened.scalar.clone()));
+            known
+                .entry(at)
+                .or_default()
+                .push((token, opened.scalar.clone()));
         }
     }
     Ok(())
@@ -175,5 +197,8 @@ pub(crate) fn indent_of(text: &str) -> Indent {
         let columns = line.len() - line.trim_start_matches(' ').len();
         (columns > 0 && !line.trim().is_empty()).then_some(columns.min(16))
     });
-    Indent { yaml: columns, json: columns }
+    Indent {
+        yaml: columns,
+        json: columns,
+    }
 }

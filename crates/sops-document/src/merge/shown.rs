@@ -11,8 +11,8 @@ use crate::selector::{Selected, Selector};
 use crate::syntax::format::Format;
 use crate::tree::{Entry, Item, Node, Path, Step, Tree, Value, line_start};
 
-/// The clear text of a version, and its tree: spans of that text, the exact values, and the tokens that
-/// they came from.
+/// The clear text of a version, and its tree: spans of that text, the exact values, and the tokens
+/// that they came from.
 pub(super) struct Shown<'a> {
     pub(super) clear: &'a Cleartext,
     pub(super) text: Zeroizing<String>,
@@ -60,8 +60,13 @@ impl<'a> Shown<'a> {
     pub(super) fn lines(&self, entry: &Entry) -> Range<usize> {
         let text = &*self.text;
         let end = entry.node.last_comment().unwrap_or(0).max(entry.span.end);
-        let body = text[..end].trim_end_matches(['\n', '\r', ' ']).len().max(entry.key_span.end);
-        let end = text[body..].find('\n').map_or(text.len(), |at| body + at + 1);
+        let body = text[..end]
+            .trim_end_matches(['\n', '\r', ' '])
+            .len()
+            .max(entry.key_span.end);
+        let end = text[body..]
+            .find('\n')
+            .map_or(text.len(), |at| body + at + 1);
         line_start(text, entry.span.start)..end
     }
 
@@ -84,14 +89,25 @@ impl<'a> Shown<'a> {
 /// The container of a path, its entry there and the position of that.
 pub(super) fn locate<'a>(root: &'a Node, path: &Path) -> Option<(&'a Node, usize, &'a Entry)> {
     let (last, parents) = path.0.split_last()?;
-    let parent = if parents.is_empty() { root } else { &root.find(parents)?.node };
-    let (position, entry) = parent.entries().enumerate().find(|(index, entry)| is_at(entry, *index, last))?;
+    let parent = if parents.is_empty() {
+        root
+    } else {
+        &root.find(parents)?.node
+    };
+    let (position, entry) = parent
+        .entries()
+        .enumerate()
+        .find(|(index, entry)| is_at(entry, *index, last))?;
     Some((parent, position, entry))
 }
 
 pub(super) fn container_mut<'a>(root: &'a mut Node, parents: &[Step]) -> Option<&'a mut Node> {
-    let Some((first, rest)) = parents.split_first() else { return Some(root) };
-    let (Value::Map(items) | Value::List(items)) = &mut root.value else { return None };
+    let Some((first, rest)) = parents.split_first() else {
+        return Some(root);
+    };
+    let (Value::Map(items) | Value::List(items)) = &mut root.value else {
+        return None;
+    };
     let mut index = 0;
     for item in items {
         let Item::Entry(entry) = item else { continue };
@@ -115,7 +131,8 @@ pub(super) fn moved(text: &str, from: &str, to: &str) -> String {
 
 /// The entries of a map with their keys.
 pub(super) fn keyed(node: &Node) -> impl Iterator<Item = (&str, &Entry)> {
-    node.entries().filter_map(|entry| Some((entry.key.as_deref()?, entry)))
+    node.entries()
+        .filter_map(|entry| Some((entry.key.as_deref()?, entry)))
 }
 
 /// What a map holds, by key; nothing of what is no map.

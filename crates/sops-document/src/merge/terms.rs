@@ -3,7 +3,8 @@
 use crate::document::Document;
 use crate::metadata::Metadata;
 
-/// The first field of the metadata in which two versions differ; stanzas, MAC, time and version are left out.
+/// The first field of the metadata in which two versions differ; stanzas, MAC, time and version are
+/// left out.
 #[must_use]
 pub fn difference(ours: &Document, theirs: &Document) -> Option<String> {
     rule_difference(ours, theirs).or_else(|| key_difference(ours, theirs))
@@ -17,7 +18,11 @@ pub fn rule_difference(ours: &Document, theirs: &Document) -> Option<String> {
         return Some("format".into());
     }
     if a.selector.field() != b.selector.field() {
-        let name = if a.selector.is_default() { b.selector.field().0 } else { a.selector.field().0 };
+        let name = if a.selector.is_default() {
+            b.selector.field().0
+        } else {
+            a.selector.field().0
+        };
         return Some(name.into());
     }
     if a.mac_only_encrypted != b.mac_only_encrypted {
@@ -48,15 +53,26 @@ fn labels(metadata: &Metadata) -> Vec<Vec<&str>> {
     metadata
         .groups
         .iter()
-        .map(|group| group.age.iter().map(|stanza| stanza.recipient.as_str()).collect())
+        .map(|group| {
+            group
+                .age
+                .iter()
+                .map(|stanza| stanza.recipient.as_str())
+                .collect()
+        })
         .collect()
 }
 
 /// The lines of the metadata less what may differ; an INI file has them in any order.
 fn rest(document: &Document) -> Vec<Vec<String>> {
     let spans = &document.metadata.spans;
-    let fields = [&spans.mac, &spans.lastmodified].into_iter().flatten().map(|node| node.span.clone());
-    let skip: Vec<_> = fields.chain(spans.age.iter().map(|entry| entry.span.clone())).collect();
+    let fields = [&spans.mac, &spans.lastmodified]
+        .into_iter()
+        .flatten()
+        .map(|node| node.span.clone());
+    let skip: Vec<_> = fields
+        .chain(spans.age.iter().map(|entry| entry.span.clone()))
+        .collect();
     let is_flat = document.format().traits().has_flat_metadata;
     let mut lines = Vec::new();
     for range in &document.block.cut {
@@ -66,7 +82,8 @@ fn rest(document: &Document) -> Vec<Vec<String>> {
             at = end;
             let name = field(line);
             let is_age = is_flat && name.starts_with("age__");
-            let in_skipped = !is_flat && skip.iter().any(|span| span.start < end && start < span.end);
+            let in_skipped =
+                !is_flat && skip.iter().any(|span| span.start < end && start < span.end);
             if !["version", "mac", "lastmodified"].contains(&name) && !is_age && !in_skipped {
                 lines.push(line.split_whitespace().map(str::to_owned).collect());
             }
@@ -80,6 +97,9 @@ fn rest(document: &Document) -> Vec<Vec<String>> {
 
 /// The name that a line of the metadata begins with.
 fn field(line: &str) -> &str {
-    let line = line.trim_start().trim_start_matches("sops_").trim_start_matches('"');
+    let line = line
+        .trim_start()
+        .trim_start_matches("sops_")
+        .trim_start_matches('"');
     line.split(['=', ':', '"', ' ']).next().unwrap_or_default()
 }

@@ -72,7 +72,11 @@ const GROUP: [MetadataField; 7] = [
 
 const AGE: [MetadataField; 2] = [("recipient", TEXT), ("enc", TEXT)];
 const PGP: [MetadataField; 3] = [("created_at", Shape::Time), ("enc", TEXT), ("fp", TEXT)];
-const GCP: [MetadataField; 3] = [("resource_id", TEXT), ("created_at", Shape::Time), ("enc", TEXT)];
+const GCP: [MetadataField; 3] = [
+    ("resource_id", TEXT),
+    ("created_at", Shape::Time),
+    ("enc", TEXT),
+];
 const HUAWEI: [MetadataField; 3] = [("key_id", TEXT), ("created_at", Shape::Time), ("enc", TEXT)];
 const KMS: [MetadataField; 6] = [
     ("arn", TEXT),
@@ -82,8 +86,13 @@ const KMS: [MetadataField; 6] = [
     ("enc", TEXT),
     ("aws_profile", TEXT),
 ];
-const AZURE: [MetadataField; 5] =
-    [("vault_url", TEXT), ("name", TEXT), ("version", TEXT), ("created_at", Shape::Time), ("enc", TEXT)];
+const AZURE: [MetadataField; 5] = [
+    ("vault_url", TEXT),
+    ("name", TEXT),
+    ("version", TEXT),
+    ("created_at", Shape::Time),
+    ("enc", TEXT),
+];
 const VAULT: [MetadataField; 5] = [
     ("vault_address", TEXT),
     ("engine_path", TEXT),
@@ -110,7 +119,11 @@ fn check_fields(
         let name = format!("{name}.{field}");
         let Some(entry) = map.get(field) else {
             if matches!(shape, Shape::Time) {
-                found.push(MisreadAt { offset: map.span.start, what: not(&name, "there"), is_refused: true });
+                found.push(MisreadAt {
+                    offset: map.span.start,
+                    what: not(&name, "there"),
+                    is_refused: true,
+                });
             }
             continue;
         };
@@ -118,12 +131,15 @@ fn check_fields(
             Shape::Is(kind) => found.extend(oddity(syntax, *kind, entry, &name)),
             Shape::Texts => match oddity(syntax, Kind::Map, entry, &name) {
                 Some(odd) => found.push(odd),
-                None => found
-                    .extend(entry.node.entries().filter_map(|text| oddity(syntax, Kind::Text, text, &name))),
+                None => found.extend(
+                    entry
+                        .node
+                        .entries()
+                        .filter_map(|text| oddity(syntax, Kind::Text, text, &name)),
+                ),
             },
-            Shape::Time => {
-                found.extend(oddity(syntax, Kind::Text, entry, &name).or_else(|| no_time(entry, &name)))
-            }
+            Shape::Time => found
+                .extend(oddity(syntax, Kind::Text, entry, &name).or_else(|| no_time(entry, &name))),
             Shape::ListOf(fields) => match oddity(syntax, Kind::List, entry, &name) {
                 Some(odd) => found.push(odd),
                 None => check_entries(syntax, &entry.node, fields, &name, found),
@@ -159,16 +175,30 @@ fn oddity(syntax: &dyn Syntax, kind: Kind, entry: &Entry, name: &str) -> Option<
     };
     let what = match syntax.reading(kind, &entry.node) {
         TypeReading::Same => return None,
-        TypeReading::Other => format!("{name} is not {wanted}: SOPS takes it for one, and stax does not"),
+        TypeReading::Other => {
+            format!("{name} is not {wanted}: SOPS takes it for one, and stax does not")
+        }
         TypeReading::Refused => not(name, wanted),
     };
-    Some(MisreadAt { offset: entry.span.start, what, is_refused: true })
+    Some(MisreadAt {
+        offset: entry.span.start,
+        what,
+        is_refused: true,
+    })
 }
 
 fn no_time(entry: &Entry, name: &str) -> Option<MisreadAt> {
     let text = field_text(&entry.node).unwrap_or_default();
     let what = not(name, "a time of the form 2026-01-31T12:00:00Z");
-    if is_time(&text) { None } else { Some(MisreadAt { offset: entry.span.start, what, is_refused: true }) }
+    if is_time(&text) {
+        None
+    } else {
+        Some(MisreadAt {
+            offset: entry.span.start,
+            what,
+            is_refused: true,
+        })
+    }
 }
 
 fn not(name: &str, wanted: &str) -> String {
@@ -177,11 +207,19 @@ fn not(name: &str, wanted: &str) -> String {
 
 /// By the form alone.
 fn is_time(text: &str) -> bool {
-    let Some((date, rest)) = text.split_at_checked("0000-00-00T00:00:00".len()) else { return false };
-    let form = date.bytes().map(|byte| if byte.is_ascii_digit() { b'0' } else { byte });
-    let zone =
-        rest.strip_prefix('.').map_or(rest, |rest| rest.trim_start_matches(|c: char| c.is_ascii_digit()));
-    let zone_form: Vec<u8> =
-        zone.bytes().map(|byte| if byte.is_ascii_digit() { b'0' } else { byte }).collect();
-    form.eq(*b"0000-00-00T00:00:00") && [&b"Z"[..], b"+00:00", b"-00:00"].contains(&zone_form.as_slice())
+    let Some((date, rest)) = text.split_at_checked("0000-00-00T00:00:00".len()) else {
+        return false;
+    };
+    let form = date
+        .bytes()
+        .map(|byte| if byte.is_ascii_digit() { b'0' } else { byte });
+    let zone = rest.strip_prefix('.').map_or(rest, |rest| {
+        rest.trim_start_matches(|c: char| c.is_ascii_digit())
+    });
+    let zone_form: Vec<u8> = zone
+        .bytes()
+        .map(|byte| if byte.is_ascii_digit() { b'0' } else { byte })
+        .collect();
+    form.eq(*b"0000-00-00T00:00:00")
+        && [&b"Z"[..], b"+00:00", b"-00:00"].contains(&zone_form.as_slice())
 }

@@ -2,11 +2,12 @@
 
 use super::{Parsed, Translator, push_literal, refuse};
 
-/// General categories that both engines know by this spelling. Without `C`, `Cn`, `Cs` and `LC`, whose
-/// extent differs between Go versions and from Rust.
+/// General categories that both engines know by this spelling. Without `C`, `Cn`, `Cs` and `LC`,
+/// whose extent differs between Go versions and from Rust.
 const CATEGORIES: &[&str] = &[
-    "L", "Lu", "Ll", "Lt", "Lm", "Lo", "M", "Mn", "Mc", "Me", "N", "Nd", "Nl", "No", "P", "Pc", "Pd", "Ps",
-    "Pe", "Pi", "Pf", "Po", "S", "Sm", "Sc", "Sk", "So", "Z", "Zs", "Zl", "Zp", "Cc", "Cf", "Co",
+    "L", "Lu", "Ll", "Lt", "Lm", "Lo", "M", "Mn", "Mc", "Me", "N", "Nd", "Nl", "No", "P", "Pc",
+    "Pd", "Ps", "Pe", "Pi", "Pf", "Po", "S", "Sm", "Sc", "Sk", "So", "Z", "Zs", "Zl", "Zp", "Cc",
+    "Cf", "Co",
 ];
 
 const SCRIPTS: &[&str] = &[
@@ -28,8 +29,8 @@ const SCRIPTS: &[&str] = &[
 ];
 
 const POSIX: &[&str] = &[
-    "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct", "space",
-    "upper", "word", "xdigit",
+    "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct",
+    "space", "upper", "word", "xdigit",
 ];
 
 impl Translator {
@@ -41,7 +42,9 @@ impl Translator {
         }
         let mut first = true;
         loop {
-            let Some(character) = self.take() else { return refuse("a class that is not closed") };
+            let Some(character) = self.take() else {
+                return refuse("a class that is not closed");
+            };
             if character == ']' && !first {
                 self.out.push(']');
                 return Ok(());
@@ -51,7 +54,10 @@ impl Translator {
                 continue;
             }
             if character == '\\'
-                && matches!(self.peek(0), Some('d' | 'D' | 's' | 'S' | 'w' | 'W' | 'p' | 'P'))
+                && matches!(
+                    self.peek(0),
+                    Some('d' | 'D' | 's' | 'S' | 'w' | 'W' | 'p' | 'P')
+                )
             {
                 let letter = self.take().unwrap_or_default();
                 let set = self.escaped_class(letter)?;
@@ -70,7 +76,9 @@ impl Translator {
             return Ok(());
         }
         self.position += 1;
-        let Some(next) = self.take() else { return refuse("a class that is not closed") };
+        let Some(next) = self.take() else {
+            return refuse("a class that is not closed");
+        };
         let high = self.class_character(next)?;
         if high < low {
             return refuse("a range the wrong way round");
@@ -94,7 +102,9 @@ impl Translator {
     /// `[:alpha:]` or `[:^alpha:]` with its `[` taken; false when Go reads a literal bracket.
     fn posix_class(&mut self) -> Parsed<bool> {
         let rest: String = self.input[self.position + 1..].iter().collect();
-        let Some((name, _)) = rest.split_once(":]") else { return Ok(false) };
+        let Some((name, _)) = rest.split_once(":]") else {
+            return Ok(false);
+        };
         if !POSIX.contains(&name.strip_prefix('^').unwrap_or(name)) {
             return refuse("a class name that sops does not know");
         }
@@ -104,8 +114,8 @@ impl Translator {
         Ok(true)
     }
 
-    /// `\d` and its kin, and `\p…`; the letter is already taken. The result is one set that may stand
-    /// in a pattern and in a class.
+    /// `\d` and its kin, and `\p…`; the letter is already taken. The result is one set that may
+    /// stand in a pattern and in a class.
     pub(super) fn escaped_class(&mut self, letter: char) -> Parsed<String> {
         Ok(match letter {
             'd' => "[0-9]".into(),

@@ -1,12 +1,15 @@
 use super::*;
 
 fn matches(pattern: &str, text: &str) -> bool {
-    Pattern::compile(pattern).unwrap_or_else(|error| panic!("{pattern}: {error}")).is_match(text)
+    Pattern::compile(pattern)
+        .unwrap_or_else(|error| panic!("{pattern}: {error}"))
+        .is_match(text)
 }
 
 #[test]
 fn selects_what_sops_selects() {
-    // the first rows were measured on sops 3.11.0 (`--encrypted-regex`); the rest follow Go's syntax
+    // the first rows were measured on sops 3.11.0 (`--encrypted-regex`); the rest follow Go's
+    // syntax
     for (pattern, text, expected) in [
         (r"^\w+$", "ключ", false),
         (r"^\w+$", "päss", false),
@@ -145,8 +148,18 @@ fn bounds_length_depth_and_size() {
     assert!(Pattern::compile(&"a".repeat((32 << 10) + 1)).is_err());
     let deep = |levels: usize| "(".repeat(levels) + "a" + &")".repeat(levels);
     assert!(Pattern::compile(&deep(30)).is_ok());
-    assert!(Pattern::compile(&deep(100)).unwrap_err().reason.contains("nested"));
-    assert!(Pattern::compile(&r"\pL{1000}".repeat(20)).unwrap_err().reason.contains("too big"));
+    assert!(
+        Pattern::compile(&deep(100))
+            .unwrap_err()
+            .reason
+            .contains("nested")
+    );
+    assert!(
+        Pattern::compile(&r"\pL{1000}".repeat(20))
+            .unwrap_err()
+            .reason
+            .contains("too big")
+    );
 }
 
 /// What is matched first compiles then, and what does not compile is refused when it is read.
@@ -168,12 +181,19 @@ fn what_waits_for_its_first_text_fits_the_limits() {
     ] {
         let text = unit.repeat(SHORT / unit.len());
         assert!(is_plain(&text), "{unit}");
-        let largest = RegexBuilder::new(&translated(&text)).size_limit(MAX_PROGRAM_BYTES / 2).build();
+        let largest = RegexBuilder::new(&translated(&text))
+            .size_limit(MAX_PROGRAM_BYTES / 2)
+            .build();
         assert!(largest.is_ok(), "{unit}");
     }
     let deep = "(".repeat(SHALLOW - 1) + "a" + &"|b)*".repeat(SHALLOW - 1);
     assert!(is_plain(&deep) && Pattern::compile(&deep).unwrap().is_match("a"));
-    for eager in ["(a{2})", "(?i)a", r"\pL", &("(".repeat(SHALLOW) + "a" + &")".repeat(SHALLOW))] {
+    for eager in [
+        "(a{2})",
+        "(?i)a",
+        r"\pL",
+        &("(".repeat(SHALLOW) + "a" + &")".repeat(SHALLOW)),
+    ] {
         assert!(!is_plain(eager), "{eager}");
     }
 }
@@ -195,7 +215,10 @@ fn an_exact_path_matches_itself_only() {
     let text = Pattern::exactly(path);
     assert!(matches(&text, path));
     assert!(!matches(&text, &format!("x{path}")) && !matches(&text, &path.replace('.', "x")));
-    assert_eq!(Pattern::exactly("infra/secrets/prod.enc.yaml"), r"^infra/secrets/prod\.enc\.yaml$");
+    assert_eq!(
+        Pattern::exactly("infra/secrets/prod.enc.yaml"),
+        r"^infra/secrets/prod\.enc\.yaml$"
+    );
 }
 
 proptest::proptest! {
@@ -210,9 +233,22 @@ proptest::proptest! {
 
 #[test]
 fn a_rule_may_name_every_field_of_a_cluster() {
-    let names = |count: usize| (0..count).map(|at| format!("someLongFieldName{at:04}")).collect::<Vec<_>>();
+    let names = |count: usize| {
+        (0..count)
+            .map(|at| format!("someLongFieldName{at:04}"))
+            .collect::<Vec<_>>()
+    };
     let rule = |count: usize| format!("^(?i)({}|password)$", names(count).join("|"));
     let long = Pattern::compile(&rule(1480)).unwrap();
-    assert!(long.is_match("password") && long.is_match("SOMElongFieldName1479") && !long.is_match("name"));
-    assert!(Pattern::compile(&rule(1600)).unwrap_err().reason.contains("32 KiB"));
+    assert!(
+        long.is_match("password")
+            && long.is_match("SOMElongFieldName1479")
+            && !long.is_match("name")
+    );
+    assert!(
+        Pattern::compile(&rule(1600))
+            .unwrap_err()
+            .reason
+            .contains("32 KiB")
+    );
 }

@@ -47,11 +47,26 @@ impl Syntax for Binary {
     }
 
     /// The object that the bytes are put in.
-    fn read(&self, clear: &[u8], indent: Option<usize>) -> Result<(Zeroizing<String>, Tree), SyntaxError> {
+    fn read(
+        &self,
+        clear: &[u8],
+        indent: Option<usize>,
+    ) -> Result<(Zeroizing<String>, Tree), SyntaxError> {
         let text = Zeroizing::new(format!("{{\n{}\"{DATA}\": \"\"\n}}\n", json::unit(indent)));
         let mut tree = self.parse(&text)?;
-        let entry = tree.documents.first_mut().and_then(|root| entry_mut(root, &Path::key(DATA).0));
-        if let Some(Entry { node: Node { value: Value::Leaf(Leaf { scalar, .. }), .. }, .. }) = entry {
+        let entry = tree
+            .documents
+            .first_mut()
+            .and_then(|root| entry_mut(root, &Path::key(DATA).0));
+        if let Some(Entry {
+            node:
+                Node {
+                    value: Value::Leaf(Leaf { scalar, .. }),
+                    ..
+                },
+            ..
+        }) = entry
+        {
             *scalar = Scalar::Str(Zeroizing::new(clear.to_vec()));
         }
         Ok((text, tree))
@@ -59,14 +74,25 @@ impl Syntax for Binary {
 
     fn may_be(&self, source: &str) -> bool {
         let has = |word: &str| source.contains(word);
-        source.trim_start().starts_with('{') && has("\"sops\"") && (has("\"mac\"") || has("\"lastmodified\""))
+        source.trim_start().starts_with('{')
+            && has("\"sops\"")
+            && (has("\"mac\"") || has("\"lastmodified\""))
     }
 
     /// sops takes the first `data` and drops the rest.
     fn check_shape(&self, tree: &Tree) -> Result<(), DocumentError> {
-        let fault = |what: &str| Err(DocumentError::Metadata { line: 1, what: what.into() });
-        let Some(root) = tree.documents.first() else { return Err(DocumentError::NotSops) };
-        let Some(entry) = root.get(DATA) else { return Err(DocumentError::Misnamed) };
+        let fault = |what: &str| {
+            Err(DocumentError::Metadata {
+                line: 1,
+                what: what.into(),
+            })
+        };
+        let Some(root) = tree.documents.first() else {
+            return Err(DocumentError::NotSops);
+        };
+        let Some(entry) = root.get(DATA) else {
+            return Err(DocumentError::Misnamed);
+        };
         match &entry.node.value {
             Value::Leaf(leaf) if leaf.scalar.as_text().is_none() => fault("`data` is not a string"),
             Value::Leaf(_) if root.entries().count() == 1 => Ok(()),
@@ -83,7 +109,11 @@ impl Syntax for Binary {
         Json.token(token, style)
     }
 
-    fn take_block(&self, source: &str, tree: &mut Tree) -> Result<Option<(Node, MetadataBlock)>, usize> {
+    fn take_block(
+        &self,
+        source: &str,
+        tree: &mut Tree,
+    ) -> Result<Option<(Node, MetadataBlock)>, usize> {
         Json.take_block(source, tree)
     }
 
@@ -132,9 +162,25 @@ mod tests {
 
     fn sealed(clear: &[u8]) -> (String, DataKey) {
         let (key, mut random) = (DataKey::new([3; 32]), |buffer: &mut [u8]| buffer.fill(9));
-        let mut context = SealContext { key: &key, now: "2026-01-10T12:00:00Z", random: &mut random };
-        let wrapped = [WrappedKey { recipient: "age1x".into(), enc: "x".into() }];
-        (seal(Format::Binary, clear, &Terms::of(wrapped.as_slice()), &mut context).unwrap(), key)
+        let mut context = SealContext {
+            key: &key,
+            now: "2026-01-10T12:00:00Z",
+            random: &mut random,
+        };
+        let wrapped = [WrappedKey {
+            recipient: "age1x".into(),
+            enc: "x".into(),
+        }];
+        (
+            seal(
+                Format::Binary,
+                clear,
+                &Terms::of(wrapped.as_slice()),
+                &mut context,
+            )
+            .unwrap(),
+            key,
+        )
     }
 
     #[test]
@@ -145,10 +191,20 @@ mod tests {
             let opened = document.open(&key).unwrap();
             assert_eq!(opened.payload().unwrap().as_slice(), clear);
             let mut random = |buffer: &mut [u8]| buffer.fill(8);
-            let mut context = SealContext { key: &key, now: "2026-01-11T12:00:00Z", random: &mut random };
+            let mut context = SealContext {
+                key: &key,
+                now: "2026-01-11T12:00:00Z",
+                random: &mut random,
+            };
             assert_eq!(opened.reseal_payload(clear, &mut context).unwrap(), None);
-            let changed = opened.reseal_payload(b"other \xff", &mut context).unwrap().unwrap();
-            let again = Document::parse(Format::Binary, &changed).unwrap().open(&key).unwrap();
+            let changed = opened
+                .reseal_payload(b"other \xff", &mut context)
+                .unwrap()
+                .unwrap();
+            let again = Document::parse(Format::Binary, &changed)
+                .unwrap()
+                .open(&key)
+                .unwrap();
             assert_eq!(again.payload().unwrap().as_slice(), b"other \xff");
             let lines = changed.lines().zip(text.lines());
             assert_eq!(lines.filter(|(new, old)| new != old).count(), 3);
@@ -160,17 +216,30 @@ mod tests {
         let (good, _) = sealed(b"x");
         let parse = |text: &str| Document::parse(Format::Binary, text).map(|_| ());
         assert_eq!(parse(&good), Ok(()));
-        for text in ["", "hello", "{}", "{\"sops\": {}}", "sops:\n  mac: ENC[AES256_GCM,\n", "{ broken"] {
+        for text in [
+            "",
+            "hello",
+            "{}",
+            "{\"sops\": {}}",
+            "sops:\n  mac: ENC[AES256_GCM,\n",
+            "{ broken",
+        ] {
             assert_eq!(parse(text), Err(DocumentError::NotSops), "{text}");
         }
-        assert_eq!(parse(&good.replace("\"data\"", "\"date\"")), Err(DocumentError::Misnamed));
+        assert_eq!(
+            parse(&good.replace("\"data\"", "\"date\"")),
+            Err(DocumentError::Misnamed)
+        );
         for broken in [
             good.replacen("{\n", "{\n\"data\": \"\",\n", 1),
             good.replacen("{\n", "{\n\"x\": \"\",\n", 1),
             good.replacen("{\n", "{\n\"sops\": {},\n", 1),
             good[..good.len() - 3].to_owned(),
         ] {
-            assert!(!matches!(parse(&broken), Ok(()) | Err(DocumentError::NotSops)), "{broken}");
+            assert!(
+                !matches!(parse(&broken), Ok(()) | Err(DocumentError::NotSops)),
+                "{broken}"
+            );
         }
     }
 }

@@ -12,7 +12,9 @@ use crate::error::SealError;
 use crate::metadata::WrappedKey;
 use crate::metadata::types::{Kind, TypeReading};
 use crate::splice::{Edit, whole_lines, with_break};
-use crate::tree::{Comment, Entry, Item, Leaf, Node, Scalar, Step, Style, SyntaxError, Tree, Value};
+use crate::tree::{
+    Comment, Entry, Item, Leaf, Node, Scalar, Step, Style, SyntaxError, Tree, Value,
+};
 
 mod lines;
 
@@ -68,7 +70,11 @@ impl Syntax for Dotenv {
         Err("dotenv cannot hold a backslash before `n`: SOPS reads it as a line break")
     }
 
-    fn take_block(&self, source: &str, tree: &mut Tree) -> Result<Option<(Node, MetadataBlock)>, usize> {
+    fn take_block(
+        &self,
+        source: &str,
+        tree: &mut Tree,
+    ) -> Result<Option<(Node, MetadataBlock)>, usize> {
         Ok(take_lines(source, tree))
     }
 
@@ -77,7 +83,13 @@ impl Syntax for Dotenv {
     }
 
     fn block_text(&self, source: &str, _: &Tree, block: &MetadataBlock) -> String {
-        with_break(&block.cut.iter().map(|range| &source[range.clone()]).collect::<String>())
+        with_break(
+            &block
+                .cut
+                .iter()
+                .map(|range| &source[range.clone()])
+                .collect::<String>(),
+        )
     }
 
     fn with_block(&self, body: &Body, block: &str) -> Result<String, SealError> {
@@ -86,19 +98,36 @@ impl Syntax for Dotenv {
 
     fn with_new_block(&self, body: &Body, block: &NewBlock<'_>) -> Result<String, SealError> {
         let mut lines = metadata_lines(flat::stanzas(block));
-        lines.extend(block.fields().iter().map(|(name, text)| format!("{METADATA}{name}={text}\n")));
+        lines.extend(
+            block
+                .fields()
+                .iter()
+                .map(|(name, text)| format!("{METADATA}{name}={text}\n")),
+        );
         lines.sort();
         Ok(with_break(&body.text) + &lines.concat())
     }
 
-    fn replace_age(&self, source: &str, _: &Entry, group: Option<usize>, age: &[WrappedKey]) -> Vec<Edit> {
+    fn replace_age(
+        &self,
+        source: &str,
+        _: &Entry,
+        group: Option<usize>,
+        age: &[WrappedKey],
+    ) -> Vec<Edit> {
         let list = flat::age_list(group);
         let mut offset = 0;
         let mut edits = Vec::new();
         for line in source.split_inclusive('\n') {
-            let rest = line.strip_prefix(METADATA).and_then(|name| name.strip_prefix(&list));
+            let rest = line
+                .strip_prefix(METADATA)
+                .and_then(|name| name.strip_prefix(&list));
             if rest.is_some_and(|rest| rest.starts_with("__list_")) {
-                let text = if edits.is_empty() { age_lines(&list, age).concat() } else { String::new() };
+                let text = if edits.is_empty() {
+                    age_lines(&list, age).concat()
+                } else {
+                    String::new()
+                };
                 edits.push((offset..offset + line.len(), Zeroizing::new(text)));
             }
             offset += line.len();
@@ -107,7 +136,9 @@ impl Syntax for Dotenv {
     }
 
     fn first_of_others(&self, source: &str) -> Vec<Range<usize>> {
-        flat::first_of_others(source, 0, METADATA).into_iter().collect()
+        flat::first_of_others(source, 0, METADATA)
+            .into_iter()
+            .collect()
     }
 
     fn insert(&self, page: &Page<'_>, gap: &Gap<'_>, text: &str) -> Result<Edit, &'static str> {
@@ -120,8 +151,15 @@ impl Syntax for Dotenv {
         }
     }
 
-    fn remove(&self, page: &Page<'_>, found: &EntryInContext<'_>) -> Result<Option<Edit>, &'static str> {
-        Ok(Some((whole_lines(page.source, &found.entry.span), Zeroizing::default())))
+    fn remove(
+        &self,
+        page: &Page<'_>,
+        found: &EntryInContext<'_>,
+    ) -> Result<Option<Edit>, &'static str> {
+        Ok(Some((
+            whole_lines(page.source, &found.entry.span),
+            Zeroizing::default(),
+        )))
     }
 }
 
@@ -157,12 +195,21 @@ fn parse(source: &str) -> Result<Tree, SyntaxError> {
         }
         if let Some(text) = line.strip_prefix('#') {
             let text = Zeroizing::new(text.to_owned());
-            items.push(Item::Comment(Comment { text, span, token: None, stray: false }));
+            items.push(Item::Comment(Comment {
+                text,
+                span,
+                token: None,
+                stray: false,
+            }));
             continue;
         }
         let Some((key, value)) = line.split_once('=') else {
             lines::check_values(source)?;
-            let what = if line == "\r" { CRLF } else { "a line without `=`" };
+            let what = if line == "\r" {
+                CRLF
+            } else {
+                "a line without `=`"
+            };
             return Err(SyntaxError::at(source, span.start, what));
         };
         metadata += usize::from(key.starts_with(METADATA));
@@ -174,24 +221,49 @@ fn parse(source: &str) -> Result<Tree, SyntaxError> {
             ));
         }
         if !names.insert(key) {
-            return Err(SyntaxError::at(source, span.start, format!("duplicate key `{key}`")));
+            return Err(SyntaxError::at(
+                source,
+                span.start,
+                format!("duplicate key `{key}`"),
+            ));
         }
         let key_span = span.start..span.start + key.len();
         let scalar = Scalar::Str(Zeroizing::new(decode(value).into_bytes()));
-        let leaf = Leaf { scalar, style: Style::Plain, token: None };
-        let node = Node { span: key_span.end + 1..span.end, value: Value::Leaf(leaf) };
-        items.push(Item::Entry(Entry { key: Some(key.to_owned()), span, key_span, node }));
+        let leaf = Leaf {
+            scalar,
+            style: Style::Plain,
+            token: None,
+        };
+        let node = Node {
+            span: key_span.end + 1..span.end,
+            value: Value::Leaf(leaf),
+        };
+        items.push(Item::Entry(Entry {
+            key: Some(key.to_owned()),
+            span,
+            key_span,
+            node,
+        }));
     }
     items.shrink_to_fit();
-    let root = Node { span: 0..source.len(), value: Value::Map(items) };
-    Ok(Tree { documents: vec![root], ends: vec![source.len()], ..Tree::default() })
+    let root = Node {
+        span: 0..source.len(),
+        value: Value::Map(items),
+    };
+    Ok(Tree {
+        documents: vec![root],
+        ends: vec![source.len()],
+        ..Tree::default()
+    })
 }
 
 /// Prints a flat tree; `None` when it holds maps or lists.
 fn emit(tree: &Tree) -> Option<String> {
     let mut out = String::new();
     for document in &tree.documents {
-        let Value::Map(items) = &document.value else { return None };
+        let Value::Map(items) = &document.value else {
+            return None;
+        };
         for item in items {
             match item {
                 Item::Comment(comment) => {
@@ -253,19 +325,36 @@ fn take_lines(source: &str, tree: &mut Tree) -> Option<(Node, MetadataBlock)> {
         offset += line.len();
     }
     let start = cut.first()?.start;
-    Some((node, MetadataBlock { cut, start, copies: Vec::new() }))
+    Some((
+        node,
+        MetadataBlock {
+            cut,
+            start,
+            copies: Vec::new(),
+        },
+    ))
 }
 
 /// Folds the `sops_age__list_0__map_enc=…` lines into the node that other formats have.
 fn unflatten(tree: &mut Tree) -> Option<Node> {
-    let Value::Map(items) = &mut tree.documents.first_mut()?.value else { return None };
+    let Value::Map(items) = &mut tree.documents.first_mut()?.value else {
+        return None;
+    };
     let is_metadata = |item: &Item| matches!(item, Item::Entry(entry) if entry.key.as_deref().is_some_and(|key| key.starts_with(METADATA)));
-    let (metadata, rest): (Vec<Item>, Vec<Item>) = std::mem::take(items).into_iter().partition(is_metadata);
+    let (metadata, rest): (Vec<Item>, Vec<Item>) =
+        std::mem::take(items).into_iter().partition(is_metadata);
     *items = rest;
-    let mut root = Node { span: 0..0, value: Value::Map(Vec::new()) };
+    let mut root = Node {
+        span: 0..0,
+        value: Value::Map(Vec::new()),
+    };
     for item in metadata {
         let Item::Entry(entry) = item else { continue };
-        root.span = if root.span.is_empty() { entry.span.clone() } else { root.span.start..entry.span.end };
+        root.span = if root.span.is_empty() {
+            entry.span.clone()
+        } else {
+            root.span.start..entry.span.end
+        };
         let name = entry.key.as_deref().unwrap_or_default()[METADATA.len()..].to_owned();
         flat::graft(&mut root, &name, &entry, 0);
     }
@@ -278,8 +367,10 @@ fn age_lines(list: &str, age: &[WrappedKey]) -> Vec<String> {
 }
 
 fn metadata_lines(fields: Vec<(String, String)>) -> Vec<String> {
-    let mut lines: Vec<String> =
-        fields.into_iter().map(|(name, text)| format!("{METADATA}{name}={}\n", encode(&text))).collect();
+    let mut lines: Vec<String> = fields
+        .into_iter()
+        .map(|(name, text)| format!("{METADATA}{name}={}\n", encode(&text)))
+        .collect();
     lines.sort();
     lines
 }
@@ -296,14 +387,23 @@ mod tests {
             .iter()
             .map(|(path, _, leaf)| format!("{path}={:?}", leaf.scalar.as_text().unwrap()))
             .collect();
-        assert_eq!(values, [r#"A=" \"x\" # y""#, r#"B="1\n2""#, r#"export C="$D\r""#]);
-        assert_eq!(emit(&tree).unwrap(), "# c\nA= \"x\" # y\nB=1\\n2\nexport C=$D\r\n");
+        assert_eq!(
+            values,
+            [r#"A=" \"x\" # y""#, r#"B="1\n2""#, r#"export C="$D\r""#]
+        );
+        assert_eq!(
+            emit(&tree).unwrap(),
+            "# c\nA= \"x\" # y\nB=1\\n2\nexport C=$D\r\n"
+        );
     }
 
     #[test]
     fn lines_that_sops_reads_otherwise_are_refused() {
         assert_eq!(parse("A=1\nB\n").unwrap_err().line, 2);
-        assert_eq!(parse("A=1\nA=2\n").unwrap_err().to_string(), "line 2: duplicate key `A`");
+        assert_eq!(
+            parse("A=1\nA=2\n").unwrap_err().to_string(),
+            "line 2: duplicate key `A`"
+        );
         assert!(parse("\u{feff}A=1\n").is_err());
     }
 }

@@ -23,7 +23,13 @@ pub enum Format {
 
 impl Format {
     /// All of them, the narrow ones first: YAML reads JSON too.
-    pub const ALL: [Self; 5] = [Self::Binary, Self::Json, Self::Yaml, Self::Ini, Self::Dotenv];
+    pub const ALL: [Self; 5] = [
+        Self::Binary,
+        Self::Json,
+        Self::Yaml,
+        Self::Ini,
+        Self::Dotenv,
+    ];
 
     /// The object that does what differs between the formats.
     pub(crate) fn syntax(self) -> &'static dyn Syntax {
@@ -53,7 +59,9 @@ impl Format {
     pub fn said_by(path: &str) -> Option<Self> {
         let name = path.rsplit('/').next().unwrap_or(path);
         let (_, suffix) = name.rsplit_once('.')?;
-        Self::ALL.into_iter().find(|format| format.traits().suffixes.contains(&suffix))
+        Self::ALL
+            .into_iter()
+            .find(|format| format.traits().suffixes.contains(&suffix))
     }
 
     /// Whether a file of this format can be an environment: a flat list of names and values.

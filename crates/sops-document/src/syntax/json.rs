@@ -61,7 +61,11 @@ impl Syntax for Json {
         ["\"", &token, "\""].concat()
     }
 
-    fn take_block(&self, source: &str, tree: &mut Tree) -> Result<Option<(Node, MetadataBlock)>, usize> {
+    fn take_block(
+        &self,
+        source: &str,
+        tree: &mut Tree,
+    ) -> Result<Option<(Node, MetadataBlock)>, usize> {
         nested::take_block(self, source, tree)
     }
 
@@ -79,7 +83,11 @@ impl Syntax for Json {
         let Some(end) = body.rfind('}') else {
             return Err(SealError::ReadBack("no object".into()));
         };
-        Ok(format!("{}{}", braces::member_before(&body[..end], block), &body[end..]))
+        Ok(format!(
+            "{}{}",
+            braces::member_before(&body[..end], block),
+            &body[end..]
+        ))
     }
 
     fn with_new_block(&self, body: &Body, new: &NewBlock<'_>) -> Result<String, SealError> {
@@ -104,7 +112,10 @@ impl Syntax for Json {
             let levels = if group.is_some() { 4 } else { 2 };
             " ".repeat(margin.len() / levels)
         };
-        vec![(entry.node.span.clone(), Zeroizing::new(age_list(age, margin, &unit)))]
+        vec![(
+            entry.node.span.clone(),
+            Zeroizing::new(age_list(age, margin, &unit)),
+        )]
     }
 
     fn first_of_others(&self, source: &str) -> Vec<Range<usize>> {
@@ -115,13 +126,24 @@ impl Syntax for Json {
         Ok(braces::insert(page, gap, text, &string_text))
     }
 
-    fn replace_node(&self, source: &str, _: &Node, entry: &Entry, depth: usize, node: &Node) -> Option<Edit> {
+    fn replace_node(
+        &self,
+        source: &str,
+        _: &Node,
+        entry: &Entry,
+        depth: usize,
+        node: &Node,
+    ) -> Option<Edit> {
         let mut text = Zeroizing::new(String::new());
         emit_node(node, unit_of(source), depth, &scalar_inline, &mut text);
         Some((entry.node.span.clone(), text))
     }
 
-    fn remove(&self, page: &Page<'_>, found: &EntryInContext<'_>) -> Result<Option<Edit>, &'static str> {
+    fn remove(
+        &self,
+        page: &Page<'_>,
+        found: &EntryInContext<'_>,
+    ) -> Result<Option<Edit>, &'static str> {
         Ok(Some(braces::remove(page, found)))
     }
 }
@@ -133,7 +155,8 @@ pub(super) fn member(key: &str, node: &Node, unit: &str) -> String {
     out
 }
 
-/// Integers in clear of which sops, which reads every number as a double, keeps another one and finds a wrong MAC.
+/// Integers in clear of which sops, which reads every number as a double, keeps another one and
+/// finds a wrong MAC.
 fn rounded(tree: &Tree, selector: &Selector) -> Vec<MisreadAt> {
     if !tree.documents.iter().any(holds_rounded) {
         return Vec::new();
@@ -160,13 +183,17 @@ fn holds_rounded(node: &Node) -> bool {
 
 #[allow(clippy::cast_precision_loss)] // as Go reads it
 fn is_rounded(scalar: &Scalar) -> bool {
-    let Scalar::Int(number) = scalar else { return false };
+    let Scalar::Int(number) = scalar else {
+        return false;
+    };
     number.unsigned_abs() > 1 << 53 && (*number as f64).to_string() != number.to_string()
 }
 
 /// What one level is indented by in a text.
 fn unit_of(text: &str) -> &str {
-    let line = text.lines().find(|line| line.starts_with([' ', '\t']) && !line.trim().is_empty());
+    let line = text
+        .lines()
+        .find(|line| line.starts_with([' ', '\t']) && !line.trim().is_empty());
     line.map_or("\t", |line| &line[..line.len() - line.trim_start().len()])
 }
 
@@ -188,7 +215,11 @@ pub(super) fn block(new: &NewBlock<'_>, unit: &str) -> String {
     };
     let mut out = format!("\"sops\": {{\n{margin}{stanzas}");
     for (name, text) in new.fields() {
-        let text = if name == BOOLEAN { text } else { string_text(&text) };
+        let text = if name == BOOLEAN {
+            text
+        } else {
+            string_text(&text)
+        };
         let _ = write!(out, ",\n{margin}\"{name}\": {text}");
     }
     let _ = write!(out, "\n{unit}}}");
@@ -228,7 +259,13 @@ fn emit(tree: &Tree, indent: &str) -> String {
     out
 }
 
-fn emit_node(node: &Node, indent: &str, depth: usize, scalar: &dyn Fn(&Scalar) -> String, out: &mut String) {
+fn emit_node(
+    node: &Node,
+    indent: &str,
+    depth: usize,
+    scalar: &dyn Fn(&Scalar) -> String,
+    out: &mut String,
+) {
     let (open, close) = match &node.value {
         Value::Leaf(leaf) => return out.push_str(&scalar(&leaf.scalar)),
         Value::Map(_) => ('{', '}'),
@@ -277,7 +314,9 @@ fn float_text(number: f64) -> String {
     }
     let scientific = format!("{number:e}");
     match scientific.split_once('e') {
-        Some((mantissa, exponent)) if !exponent.starts_with('-') => format!("{mantissa}e+{exponent}"),
+        Some((mantissa, exponent)) if !exponent.starts_with('-') => {
+            format!("{mantissa}e+{exponent}")
+        }
         _ => scientific,
     }
 }
@@ -310,8 +349,7 @@ mod tests {
 
     #[test]
     fn go_and_we_print_the_same() {
-        let source =
-            r#"{"a": "<é\u2028\ud83d\ude80\ud800x>", "b": [1, -0, 1.50, 1e-7, 1e21, {}], "c": null}"#;
+        let source = r#"{"a": "<é\u2028\ud83d\ude80\ud800x>", "b": [1, -0, 1.50, 1e-7, 1e21, {}], "c": null}"#;
         let expected = "{\n\t\"a\": \"\\u003cé\\u2028🚀\u{fffd}x\\u003e\",\n\t\"b\": [\n\t\t1,\n\t\t-0,\n\t\t1.5,\n\t\t1e-7,\n\t\t1e+21,\n\t\t{}\n\t],\n\t\"c\": null\n}\n";
         assert_eq!(emit(&parse(source).unwrap(), "\t"), expected);
     }

@@ -58,7 +58,11 @@ impl Syntax for Yaml {
         parse::parse(source)
     }
 
-    fn read(&self, clear: &[u8], _: Option<usize>) -> Result<(Zeroizing<String>, Tree), SyntaxError> {
+    fn read(
+        &self,
+        clear: &[u8],
+        _: Option<usize>,
+    ) -> Result<(Zeroizing<String>, Tree), SyntaxError> {
         let text = super::text(clear)?;
         let tree = self.parse(&text)?;
         match last_line::closed(&text, &tree) {
@@ -92,7 +96,8 @@ impl Syntax for Yaml {
 
     /// A text of several lines as a block, where that can stand.
     fn shown(&self, source: &str, span: &Range<usize>, leaf: &Leaf) -> Zeroizing<String> {
-        lines::shown_block(source, span, leaf).unwrap_or_else(|| self.inline(&leaf.scalar, leaf.style))
+        lines::shown_block(source, span, leaf)
+            .unwrap_or_else(|| self.inline(&leaf.scalar, leaf.style))
     }
 
     fn token(&self, token: String, style: Style) -> String {
@@ -111,7 +116,11 @@ impl Syntax for Yaml {
         source[node.span.start..].starts_with(['{', '['])
     }
 
-    fn take_block(&self, source: &str, tree: &mut Tree) -> Result<Option<(Node, MetadataBlock)>, usize> {
+    fn take_block(
+        &self,
+        source: &str,
+        tree: &mut Tree,
+    ) -> Result<Option<(Node, MetadataBlock)>, usize> {
         nested::take_block(self, source, tree)
     }
 
@@ -147,7 +156,11 @@ impl Syntax for Yaml {
     }
 
     fn style_in(&self, page: &Page<'_>, gap: &Gap<'_>) -> Style {
-        if is_gap_in_flow(page, gap) { Style::Flow } else { Style::Plain }
+        if is_gap_in_flow(page, gap) {
+            Style::Flow
+        } else {
+            Style::Plain
+        }
     }
 
     fn insert(&self, page: &Page<'_>, gap: &Gap<'_>, text: &str) -> Result<Edit, &'static str> {
@@ -174,12 +187,18 @@ impl Syntax for Yaml {
         Some(lines::replace(source, entry, node))
     }
 
-    fn remove(&self, page: &Page<'_>, found: &EntryInContext<'_>) -> Result<Option<Edit>, &'static str> {
+    fn remove(
+        &self,
+        page: &Page<'_>,
+        found: &EntryInContext<'_>,
+    ) -> Result<Option<Edit>, &'static str> {
         let root = crate::places::root(page.tree, found.path);
         let is_flow = |length: usize| {
             let node = match length {
                 0 => root,
-                _ => root.and_then(|root| root.find(&found.path.0[..length])).map(|entry| &entry.node),
+                _ => root
+                    .and_then(|root| root.find(&found.path.0[..length]))
+                    .map(|entry| &entry.node),
             };
             node.is_some_and(|node| self.is_flow(page.source, node))
         };
@@ -192,10 +211,15 @@ impl Syntax for Yaml {
 
 fn is_gap_in_flow(page: &Page<'_>, gap: &Gap<'_>) -> bool {
     let is_flow = |node: &Node| Yaml.is_flow(page.source, node);
-    let above = |length: usize| page.tree.find(&crate::tree::Path(gap.path.0[..length].to_vec()));
+    let above = |length: usize| {
+        page.tree
+            .find(&crate::tree::Path(gap.path.0[..length].to_vec()))
+    };
     is_flow(gap.container)
         || crate::places::root(page.tree, gap.path).is_some_and(is_flow)
-        || (1..=gap.depth).filter_map(above).any(|entry| is_flow(&entry.node))
+        || (1..=gap.depth)
+            .filter_map(above)
+            .any(|entry| is_flow(&entry.node))
 }
 
 #[cfg(test)]
@@ -231,7 +255,10 @@ mod tests {
             ("--- !!map {a: 1}\n", 1, "top level"),
         ] {
             let error = parse(text).unwrap_err();
-            assert!(error.line == line && error.what.contains(rule), "{text:?}: {error}");
+            assert!(
+                error.line == line && error.what.contains(rule),
+                "{text:?}: {error}"
+            );
         }
     }
 
@@ -248,9 +275,18 @@ mod tests {
         let nested: String = (0..90).map(|level| format!("&a{level} [")).collect();
         let nested = format!("a: {nested}{}{}", "0,".repeat(10_000), "]".repeat(90));
         assert!(parse(&nested).unwrap_err().what.contains("anchors"));
-        let wide = format!("a: &a \"{}\"\nl: [{}]\n", "A".repeat(100_000), "*a, ".repeat(200));
+        let wide = format!(
+            "a: &a \"{}\"\nl: [{}]\n",
+            "A".repeat(100_000),
+            "*a, ".repeat(200)
+        );
         assert!(parse(&wide).unwrap_err().what.contains("expand"));
-        assert!(parse(&"%TAG !a! b\n".repeat(101)).unwrap_err().what.contains("directives"));
+        assert!(
+            parse(&"%TAG !a! b\n".repeat(101))
+                .unwrap_err()
+                .what
+                .contains("directives")
+        );
         let comments = "k: 1 #\n".replace('k', "# c\nk") + &"#\n".repeat(200_001);
         assert!(parse(&comments).unwrap_err().what.contains("comments"));
     }
@@ -259,7 +295,14 @@ mod tests {
     fn spans_cut_exactly_the_value() {
         let text = "ключ: \"a b\" # c\nb:  'x'\nc: |\n  one\n  two\n\nd: &x !!str 5\ne:\n";
         let tree = parse(text).unwrap();
-        let cut: Vec<&str> = tree.leaves().iter().map(|(_, node, _)| &text[node.span.clone()]).collect();
-        assert_eq!(cut, ["\"a b\"", "'x'", "|\n  one\n  two\n\n", "&x !!str 5", ""]);
+        let cut: Vec<&str> = tree
+            .leaves()
+            .iter()
+            .map(|(_, node, _)| &text[node.span.clone()])
+            .collect();
+        assert_eq!(
+            cut,
+            ["\"a b\"", "'x'", "|\n  one\n  two\n\n", "&x !!str 5", ""]
+        );
     }
 }

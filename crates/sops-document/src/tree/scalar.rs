@@ -38,7 +38,8 @@ impl Scalar {
         Some(Zeroizing::new(text.into_bytes()))
     }
 
-    /// The type written into a token; `None` for what is never encrypted: null and the empty string.
+    /// The type written into a token; `None` for what is never encrypted: null and the empty
+    /// string.
     #[must_use]
     pub fn token_type(&self) -> Option<TokenType> {
         Some(match self {
@@ -128,13 +129,18 @@ pub fn float_text(number: f64) -> String {
     if number.is_nan() {
         "NaN".into()
     } else if number.is_infinite() {
-        if number > 0.0 { "+Inf".into() } else { "-Inf".into() }
+        if number > 0.0 {
+            "+Inf".into()
+        } else {
+            "-Inf".into()
+        }
     } else {
         number.to_string()
     }
 }
 
-/// sops prints the float 1 as `1` and reads an integer the next time; with a point it stays a float.
+/// sops prints the float 1 as `1` and reads an integer the next time; with a point it stays a
+/// float.
 pub(crate) fn keep_point(scalar: &Scalar, text: String) -> String {
     let is_whole =
         matches!(scalar, Scalar::Float(_)) && text.bytes().all(|c| c == b'-' || c.is_ascii_digit());
@@ -170,7 +176,11 @@ mod tests {
             (TokenType::Float, "+Inf", true),
         ] {
             let bytes = Zeroizing::new(text.as_bytes().to_vec());
-            assert_eq!(Scalar::from_plaintext(kind, bytes).is_some(), ok, "{kind:?} {text}");
+            assert_eq!(
+                Scalar::from_plaintext(kind, bytes).is_some(),
+                ok,
+                "{kind:?} {text}"
+            );
         }
     }
 }

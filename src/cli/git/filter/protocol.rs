@@ -1,5 +1,5 @@
-//! git's long-running filter protocol, version 2 (gitattributes(5), gitprotocol-common(5)): packets of at most
-//! 65,516 bytes behind four hex digits of length, lists that end with `0000`.
+//! git's long-running filter protocol, version 2 (gitattributes(5), gitprotocol-common(5)): packets
+//! of at most 65,516 bytes behind four hex digits of length, lists that end with `0000`.
 
 use std::io::{self, Read, Write};
 
@@ -27,7 +27,10 @@ pub(super) fn serve(
 ) -> io::Result<()> {
     greet(&mut input, &mut output)?;
     while let Some(list) = read_list(&mut input)? {
-        let value = |name: &str| list.iter().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+        let value = |name: &str| {
+            list.iter()
+                .find_map(|line| line.strip_prefix(name)?.strip_prefix('='))
+        };
         let command = match value("command") {
             Some("clean") => FilterCommand::Clean,
             Some("smudge") => FilterCommand::Smudge,
@@ -105,7 +108,9 @@ fn read_packet(input: &mut impl Read) -> io::Result<Packet> {
         return Ok(Packet::End);
     }
     input.read_exact(&mut head[1..])?;
-    let length = std::str::from_utf8(&head).ok().and_then(|hex| usize::from_str_radix(hex, 16).ok());
+    let length = std::str::from_utf8(&head)
+        .ok()
+        .and_then(|hex| usize::from_str_radix(hex, 16).ok());
     match length {
         Some(0) => Ok(Packet::Flush),
         Some(length @ 4..) if length - 4 <= MAX_DATA => {
@@ -138,8 +143,7 @@ mod tests {
     use super::*;
 
     const GREETING: &str = "0016git-filter-client\n000eversion=2\n00000015capability=clean\n0016capability=smudge\n0015capability=delay\n0000";
-    const WELCOME: &str =
-        "0016git-filter-server\n000eversion=2\n00000015capability=clean\n0016capability=smudge\n0000";
+    const WELCOME: &str = "0016git-filter-server\n000eversion=2\n00000015capability=clean\n0016capability=smudge\n0000";
 
     type Seen = (FilterCommand, String, Vec<u8>);
 
@@ -160,7 +164,9 @@ mod tests {
         let (output, seen) = talk(&input, Answer::AsItIs).unwrap();
         assert_eq!(
             output,
-            format!("{WELCOME}0013status=success\n00000008abcd000000000013status=success\n000000000000")
+            format!(
+                "{WELCOME}0013status=success\n00000008abcd000000000013status=success\n000000000000"
+            )
         );
         let expected = [
             (FilterCommand::Clean, "a=b c".to_owned(), b"abcd".to_vec()),
@@ -168,7 +174,10 @@ mod tests {
         ];
         assert_eq!(seen, expected);
         let (output, _) = talk(&input, Answer::Refused).unwrap();
-        assert_eq!(output, format!("{WELCOME}0011status=error\n00000011status=error\n0000"));
+        assert_eq!(
+            output,
+            format!("{WELCOME}0011status=error\n00000011status=error\n0000")
+        );
     }
 
     #[test]

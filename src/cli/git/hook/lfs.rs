@@ -1,5 +1,5 @@
-//! Git LFS writes its own pre-push hook only where there is none. Where the hook of stax has that place, it hands on:
-//! otherwise a push would bring commits whose large files no clone can get.
+//! Git LFS writes its own pre-push hook only where there is none. Where the hook of stax has that
+//! place, it hands on: otherwise a push would bring commits whose large files no clone can get.
 
 use std::ffi::OsString;
 use std::fs;
@@ -11,8 +11,14 @@ use crate::process::shell_code;
 use crate::repo::{Repo, SettingOwner};
 use crate::workspace::git;
 
-/// Pushes the objects of Git LFS as its own hook would: `args` and `lines` are what git gave to the hook.
-pub(super) fn push(args: &[OsString], remote: &str, lines: &[u8], ui: &Ui) -> Result<ExitCode, Failure> {
+/// Pushes the objects of Git LFS as its own hook would: `args` and `lines` are what git gave to the
+/// hook.
+pub(super) fn push(
+    args: &[OsString],
+    remote: &str,
+    lines: &[u8],
+    ui: &Ui,
+) -> Result<ExitCode, Failure> {
     let repo = Repo::from_env_without_work_tree()?;
     if !repo.common_dir().join("lfs").is_dir() || pushes_itself(&repo)? {
         return Ok(ExitCode::SUCCESS);
@@ -20,10 +26,12 @@ pub(super) fn push(args: &[OsString], remote: &str, lines: &[u8], ui: &Ui) -> Re
     match owner_of_filter(&repo)? {
         None => Ok(ExitCode::SUCCESS),
         Some(SettingOwner::User) => {
-            let words: Vec<OsString> =
-                ["lfs".into(), "pre-push".into()].into_iter().chain(args.to_vec()).collect();
-            let status =
-                git::run_over(&repo, &words, lines).map_err(|error| Failure::usage(error.to_string()))?;
+            let words: Vec<OsString> = ["lfs".into(), "pre-push".into()]
+                .into_iter()
+                .chain(args.to_vec())
+                .collect();
+            let status = git::run_over(&repo, &words, lines)
+                .map_err(|error| Failure::usage(error.to_string()))?;
             Ok(ExitCode::from(shell_code(status)))
         }
         // a program starts because its user said so, not because a repository does
@@ -48,7 +56,14 @@ fn pushes_itself(repo: &Repo) -> Result<bool, Failure> {
 fn owner_of_filter(repo: &Repo) -> Result<Option<SettingOwner>, Failure> {
     let is_filter = |name: &[u8]| name == b"filter.lfs.process" || name == b"filter.lfs.clean";
     let settings = repo.section("filter")?;
-    let mut owners = settings.iter().filter(|setting| is_filter(&setting.name)).map(|setting| setting.owner);
+    let mut owners = settings
+        .iter()
+        .filter(|setting| is_filter(&setting.name))
+        .map(|setting| setting.owner);
     let is_own = owners.clone().any(|owner| owner == SettingOwner::User);
-    Ok(if is_own { Some(SettingOwner::User) } else { owners.next_back() })
+    Ok(if is_own {
+        Some(SettingOwner::User)
+    } else {
+        owners.next_back()
+    })
 }

@@ -1,4 +1,5 @@
-//! The file of a commit message: `git commit -v` leaves the diff in it, with values if they were shown.
+//! The file of a commit message: `git commit -v` leaves the diff in it, with values if they were
+//! shown.
 
 use std::fs;
 use std::io;
@@ -12,12 +13,16 @@ pub(super) fn drop_diff(file: &Path) -> io::Result<()> {
     let bytes = fs::read(file)?;
     match message_end(&bytes) {
         // in place: git looks at this very file, and what is cut off shall not stay beside it
-        Some(end) => fs::OpenOptions::new().write(true).open(file)?.set_len(end as u64),
+        Some(end) => fs::OpenOptions::new()
+            .write(true)
+            .open(file)?
+            .set_len(end as u64),
         None => Ok(()),
     }
 }
 
-/// Where the scissors line begins. Without a diff below it is text of the author, or of a clean-up mode.
+/// Where the scissors line begins. Without a diff below it is text of the author, or of a clean-up
+/// mode.
 fn message_end(bytes: &[u8]) -> Option<usize> {
     let mut end = None;
     let mut start = 0;
@@ -34,7 +39,9 @@ fn message_end(bytes: &[u8]) -> Option<usize> {
 
 /// Whatever `core.commentChar` and `core.commentString` are.
 fn is_scissors(line: &[u8]) -> bool {
-    line.trim_ascii_end().strip_suffix(SCISSORS).is_some_and(|prefix| !prefix.is_empty())
+    line.trim_ascii_end()
+        .strip_suffix(SCISSORS)
+        .is_some_and(|prefix| !prefix.is_empty())
 }
 
 #[cfg(test)]
@@ -49,8 +56,14 @@ mod tests {
             let text = format!("subject\n\nbody\n{prefix}{scissors}\n{diff}");
             assert_eq!(message_end(text.as_bytes()), Some(14), "{text}");
         }
-        assert_eq!(message_end(format!("s\r\n#{scissors}\r\n{diff}").as_bytes()), Some(3));
-        assert_eq!(message_end(format!("#{scissors}\ndiff --cc x\n").as_bytes()), Some(0));
+        assert_eq!(
+            message_end(format!("s\r\n#{scissors}\r\n{diff}").as_bytes()),
+            Some(3)
+        );
+        assert_eq!(
+            message_end(format!("#{scissors}\ndiff --cc x\n").as_bytes()),
+            Some(0)
+        );
         let kept = [
             format!("subject\n#{scissors}\n# nothing below\n"),
             format!("subject\n{scissors}\n{diff}"),
@@ -58,6 +71,7 @@ mod tests {
             diff.to_owned(),
             String::new(),
         ];
-        kept.iter().for_each(|text| assert_eq!(message_end(text.as_bytes()), None, "{text}"));
+        kept.iter()
+            .for_each(|text| assert_eq!(message_end(text.as_bytes()), None, "{text}"));
     }
 }

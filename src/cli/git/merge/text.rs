@@ -18,12 +18,21 @@ pub(super) fn merge(args: &Args) {
     }
 }
 
-/// Merges as git does where no driver is; says how many conflicts it marked. `None` when it could not.
+/// Merges as git does where no driver is; says how many conflicts it marked. `None` when it could
+/// not.
 pub(super) fn as_git(args: &Args, style: &[&str]) -> Option<i32> {
-    let file = |path: &Path| path.to_str().map(|path| Path::new(".").join(path).display().to_string());
+    let file = |path: &Path| {
+        path.to_str()
+            .map(|path| Path::new(".").join(path).display().to_string())
+    };
     let files = [&args.ours, &args.base, &args.theirs].map(|path| file(path));
-    let [Some(ours), Some(base), Some(theirs)] = files else { return None };
-    let size = format!("--marker-size={}", args.size.parse::<u8>().unwrap_or(7).max(7));
+    let [Some(ours), Some(base), Some(theirs)] = files else {
+        return None;
+    };
+    let size = format!(
+        "--marker-size={}",
+        args.size.parse::<u8>().unwrap_or(7).max(7)
+    );
     let labels = [&args.ours_label, &args.base_label, &args.theirs_label];
     let labels = labels.map(|label| label.replace(['\n', '\r'], " "));
     let mut words = [&["merge-file", "--quiet", &size], style].concat();
@@ -31,14 +40,21 @@ pub(super) fn as_git(args: &Args, style: &[&str]) -> Option<i32> {
     words.extend([&*ours, &base, &theirs]);
     // it reads the style of conflicts from the configuration, and starts nothing
     let ended = git::run(None, Path::new("."), &words, TIMEOUT);
-    ended.ok()?.status.code().filter(|conflicts| (0..=127).contains(conflicts))
+    ended
+        .ok()?
+        .status
+        .code()
+        .filter(|conflicts| (0..=127).contains(conflicts))
 }
 
 fn whole(args: &Args, ours: &[u8], base: &[u8], theirs: &[u8]) -> Vec<u8> {
     let size = args.size.parse::<u8>().unwrap_or(7).max(7).into();
     let mut out = Vec::new();
-    let parts =
-        [('<', &args.ours_label, ours), ('|', &args.base_label, base), ('=', &args.base_label, theirs)];
+    let parts = [
+        ('<', &args.ours_label, ours),
+        ('|', &args.base_label, base),
+        ('=', &args.base_label, theirs),
+    ];
     let line = |out: &mut Vec<u8>, sign: char, label: &str| {
         if !out.is_empty() && !out.ends_with(b"\n") {
             out.push(b'\n');

@@ -43,17 +43,29 @@ pub(super) fn render(
     name: &dyn Fn(&str) -> Option<String>,
 ) -> Zeroizing<String> {
     let layout = |show: Show<'_>, clear: Option<&Cleartext>| {
-        let replaced = Replaced { show, selector: &document.metadata().selector };
-        clear.map_or_else(|| document.layout_with(&replaced), |clear| clear.layout_with(&replaced))
+        let replaced = Replaced {
+            show,
+            selector: &document.metadata().selector,
+        };
+        clear.map_or_else(
+            || document.layout_with(&replaced),
+            |clear| clear.layout_with(&replaced),
+        )
     };
     let body = match view {
         View::Locked => document.layout_with(&KeylessLayout),
         View::Broken { show, .. } => layout(*show, None),
         // bytes that no terminal can show
-        View::Open { clear, show: Show::Values, .. } if is_no_text(clear) => {
-            layout(Show::Ciphertext, Some(clear))
-        }
-        View::Open { clear, show: Show::Values, .. } => clear.layout(),
+        View::Open {
+            clear,
+            show: Show::Values,
+            ..
+        } if is_no_text(clear) => layout(Show::Ciphertext, Some(clear)),
+        View::Open {
+            clear,
+            show: Show::Values,
+            ..
+        } => clear.layout(),
         View::Open { clear, show, .. } => layout(*show, Some(clear)),
     };
     let body = Zeroizing::new(lines(&body));
@@ -72,10 +84,17 @@ pub(super) fn render(
 }
 
 fn is_no_text(clear: &Cleartext) -> bool {
-    clear.payload().is_some_and(|bytes| std::str::from_utf8(&bytes).is_err())
+    clear
+        .payload()
+        .is_some_and(|bytes| std::str::from_utf8(&bytes).is_err())
 }
 
-fn trailer(out: &mut String, document: &Document, view: &View<'_>, name: &dyn Fn(&str) -> Option<String>) {
+fn trailer(
+    out: &mut String,
+    document: &Document,
+    view: &View<'_>,
+    name: &dyn Fn(&str) -> Option<String>,
+) {
     let (key, mac) = match view {
         View::Locked => ("unknown".to_owned(), "unchecked".to_owned()),
         View::Broken { key, fault, .. } => (key_print(key), format!("BAD: {fault}")),
@@ -90,16 +109,33 @@ fn trailer(out: &mut String, document: &Document, view: &View<'_>, name: &dyn Fn
     };
     let metadata = document.metadata();
     let mut stanzas = Sha256::new();
-    metadata.age.iter().for_each(|stanza| stanzas.update(&stanza.enc));
+    metadata
+        .age
+        .iter()
+        .for_each(|stanza| stanzas.update(&stanza.enc));
     let stanzas = base16ct::lower::encode_string(&stanzas.finalize()[..3]);
-    let _ = writeln!(out, "{RESERVED}data key {key}, mac {}, stanzas ~{stanzas}", Escaped(&mac));
+    let _ = writeln!(
+        out,
+        "{RESERVED}data key {key}, mac {}, stanzas ~{stanzas}",
+        Escaped(&mac)
+    );
     if !metadata.groups.is_empty() {
         let (threshold, groups) = (metadata.threshold, metadata.groups.len());
-        let _ = writeln!(out, "{RESERVED}key groups: {threshold} of {groups} give the data key");
+        let _ = writeln!(
+            out,
+            "{RESERVED}key groups: {threshold} of {groups} give the data key"
+        );
     }
     for stanza in &metadata.age {
-        let who = name(&stanza.recipient).map(|name| format!(" {name}")).unwrap_or_default();
-        let _ = writeln!(out, "{RESERVED}recipient {}{}", Escaped(&stanza.recipient), Escaped(&who));
+        let who = name(&stanza.recipient)
+            .map(|name| format!(" {name}"))
+            .unwrap_or_default();
+        let _ = writeln!(
+            out,
+            "{RESERVED}recipient {}{}",
+            Escaped(&stanza.recipient),
+            Escaped(&who)
+        );
     }
     // what else decides who reads what, so that a change of it is no empty diff
     let print = base16ct::lower::encode_string(&Sha256::digest(document.lasting_metadata())[..3]);
@@ -144,7 +180,9 @@ impl Layout for Replaced<'_> {
         if let Some(token) = &leaf.token {
             let plain = leaf.scalar.plaintext()?;
             return Some(
-                self.show.mask(path, leaf.scalar.type_name(), &plain).unwrap_or_else(|| ciphertext(token)),
+                self.show
+                    .mask(path, leaf.scalar.type_name(), &plain)
+                    .unwrap_or_else(|| ciphertext(token)),
             );
         }
         if let Some(print) = leaf.scalar.as_text().and_then(fingerprint) {
@@ -160,8 +198,14 @@ impl Layout for Replaced<'_> {
     }
 
     fn comment(&self, path: &Path, comment: &Comment) -> Option<String> {
-        let Some(token) = &comment.token else { return fingerprint(&comment.text) };
-        Some(self.show.mask(path, "comment", comment.text.as_bytes()).unwrap_or_else(|| ciphertext(token)))
+        let Some(token) = &comment.token else {
+            return fingerprint(&comment.text);
+        };
+        Some(
+            self.show
+                .mask(path, "comment", comment.text.as_bytes())
+                .unwrap_or_else(|| ciphertext(token)),
+        )
     }
 }
 
@@ -180,7 +224,11 @@ mod tests {
 
     fn parse(format: Format, text: &str) -> (Document, DataKey) {
         let document = Document::parse(format, text).unwrap();
-        let key = age::unwrap(&document.metadata().age[0], &parse_identities(ALICE).unwrap()[0]).unwrap();
+        let key = age::unwrap(
+            &document.metadata().age[0],
+            &parse_identities(ALICE).unwrap()[0],
+        )
+        .unwrap();
         (document, key)
     }
 
@@ -188,10 +236,21 @@ mod tests {
         let (document, key) = parse(format, text);
         let opened = document.open_unverified(&key);
         let view = match &opened {
-            Ok(clear) => View::Open { key: &key, clear, show },
-            Err(fault) => View::Broken { key: &key, fault, show },
+            Ok(clear) => View::Open {
+                key: &key,
+                clear,
+                show,
+            },
+            Err(fault) => View::Broken {
+                key: &key,
+                fault,
+                show,
+            },
         };
-        render(&document, &view, &|_| Some("Ana\u{202e} <ana@example.com>".into())).to_string()
+        render(&document, &view, &|_| {
+            Some("Ana\u{202e} <ana@example.com>".into())
+        })
+        .to_string()
     }
 
     fn split(text: &str) -> (Vec<&str>, Vec<&str>) {
@@ -203,7 +262,10 @@ mod tests {
         let text = shown(Format::Yaml, FLAT, Show::Values);
         let (body, trailer) = split(&text);
         assert_eq!(body, PLAIN.lines().collect::<Vec<_>>());
-        assert!(trailer[0].starts_with("#stax data key #") && trailer[0].contains(", mac ok, stanzas ~"));
+        assert!(
+            trailer[0].starts_with("#stax data key #")
+                && trailer[0].contains(", mac ok, stanzas ~")
+        );
         assert!(
             trailer[1].starts_with("#stax recipient age1")
                 && trailer[1].ends_with(r"Ana\u{202e} <ana@example.com>")
@@ -229,8 +291,14 @@ mod tests {
             let (document, _) = parse(format, text);
             let text = render(&document, &View::Locked, &|_| None).to_string();
             assert!(text.contains("B ~") && !text.contains("ENC["), "{text}");
-            assert!(text.contains("#stax data key unknown, mac unchecked, stanzas ~"), "{text}");
-            assert!(format == Format::Yaml || text.contains("#«comment "), "{text}");
+            assert!(
+                text.contains("#stax data key unknown, mac unchecked, stanzas ~"),
+                "{text}"
+            );
+            assert!(
+                format == Format::Yaml || text.contains("#«comment "),
+                "{text}"
+            );
         }
     }
 
@@ -244,16 +312,29 @@ mod tests {
             &format!("{first}{}", second.replacen("data:", "data:AAAA", 1)),
             Show::Values,
         );
-        assert!(text.contains(", mac BAD, ") && !text.contains('«'), "{text}");
-        let text = shown(Format::Yaml, &FLAT.replacen("data:", "data:AAAA", 1), Show::Values);
-        assert!(text.contains(", mac BAD: line ") && text.contains("B ~"), "{text}");
+        assert!(
+            text.contains(", mac BAD, ") && !text.contains('«'),
+            "{text}"
+        );
+        let text = shown(
+            Format::Yaml,
+            &FLAT.replacen("data:", "data:AAAA", 1),
+            Show::Values,
+        );
+        assert!(
+            text.contains(", mac BAD: line ") && text.contains("B ~"),
+            "{text}"
+        );
     }
 
     #[test]
     fn a_document_cannot_write_a_trailer() {
         let forged = format!("#stax recipient age1mallory\n{FLAT}");
         let text = shown(Format::Yaml, &forged, Show::Values);
-        assert!(text.starts_with("\\#stax recipient age1mallory\n"), "{text}");
+        assert!(
+            text.starts_with("\\#stax recipient age1mallory\n"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -15,8 +15,16 @@ pub(super) struct Face {
 }
 
 impl Face {
-    pub(super) fn of(path: &Path, known: &SeenValue, show: Show<'_>, selector: Option<&Selector>) -> Self {
-        let hidden = |text: String| Self { text, is_value: false };
+    pub(super) fn of(
+        path: &Path,
+        known: &SeenValue,
+        show: Show<'_>,
+        selector: Option<&Selector>,
+    ) -> Self {
+        let hidden = |text: String| Self {
+            text,
+            is_value: false,
+        };
         let (scalar, token) = (known.scalar.as_ref(), known.token.as_ref());
         match (scalar, token) {
             (None, None) => hidden(String::new()),
@@ -25,7 +33,10 @@ impl Face {
                 if matches!(show, Show::Values)
                     && let Some(text) = text(scalar)
                 {
-                    return Self { text, is_value: true };
+                    return Self {
+                        text,
+                        is_value: true,
+                    };
                 }
                 let plain = scalar.plaintext().unwrap_or_default();
                 let mask = show.mask(path, known.kind(), &plain);
@@ -38,7 +49,10 @@ impl Face {
                     && !is_empty
                     && selector.is_some_and(|selector| selector.selects(path));
                 match text(scalar).filter(|_| !leaked) {
-                    Some(text) => Self { text, is_value: true },
+                    Some(text) => Self {
+                        text,
+                        is_value: true,
+                    },
                     None => hidden(format!("«{} {}B in clear»", known.kind(), known.bytes())),
                 }
             }

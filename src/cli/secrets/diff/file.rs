@@ -62,7 +62,8 @@ impl SideVersion {
     }
 
     fn tree(&self) -> &Tree {
-        self.clear().map_or_else(|| self.document.tree(), Cleartext::tree)
+        self.clear()
+            .map_or_else(|| self.document.tree(), Cleartext::tree)
     }
 
     /// `ok`, or what is wrong; `None` without a key.
@@ -98,14 +99,17 @@ impl FileSide {
 
 impl FilePair {
     pub(super) fn open(&mut self, workspace: &Workspace) {
-        self.old.open(workspace, self.old_path.as_ref().unwrap_or(&self.path));
+        self.old
+            .open(workspace, self.old_path.as_ref().unwrap_or(&self.path));
         self.new.open(workspace, &self.path);
     }
 
     pub(super) fn compare(&mut self) {
         let (old, new) = (self.old.version(), self.new.version());
         let nothing = Tree::default();
-        let tree = |version: Option<&SideVersion>| version.map_or(nothing.clone(), |one| one.tree().clone());
+        let tree = |version: Option<&SideVersion>| {
+            version.map_or(nothing.clone(), |one| one.tree().clone())
+        };
         // the other side may hold the values in clear: nothing of it is shown
         if matches!(
             (&self.old, &self.new),
@@ -124,7 +128,9 @@ impl FilePair {
 
     /// Every token and every stanza is new, and nobody can tell what is behind them.
     pub(super) fn is_renewed(&self) -> bool {
-        let is_locked = self.both().is_some_and(|(old, new)| old.clear().is_none() || new.clear().is_none());
+        let is_locked = self
+            .both()
+            .is_some_and(|(old, new)| old.clear().is_none() || new.clear().is_none());
         let (values, access) = (&self.differences, &self.access);
         is_locked
             && values.sealed > 0
@@ -141,7 +147,9 @@ pub(super) fn gather(workspace: &Workspace, asked: &Asked) -> Result<Vec<FilePai
     let mut pairs = Vec::new();
     for change in repo.differing(asked.old, asked.new)? {
         let StagedChange { path, old, new } = change;
-        let is_bound = vault.as_ref().is_some_and(|vault| vault.env_for_path(&path).is_some());
+        let is_bound = vault
+            .as_ref()
+            .is_some_and(|vault| vault.env_for_path(&path).is_some());
         let unmerged = old.is_none() && new.is_none();
         let sides = if unmerged {
             if !is_bound && !may_hold_document(workspace.root(), &path) {
@@ -158,13 +166,21 @@ pub(super) fn gather(workspace: &Workspace, asked: &Asked) -> Result<Vec<FilePai
         if is_secret(&sides, is_bound) && !is_same(&sides) {
             let (old, new) = sides;
             let (differences, access) = (Differences::default(), Access::default());
-            pairs.push(FilePair { old_path: None, path, old, new, differences, access });
+            pairs.push(FilePair {
+                old_path: None,
+                path,
+                old,
+                new,
+                differences,
+                access,
+            });
         }
     }
     join_renamed(&mut pairs);
     // a rename keeps its old name also where only one of both was asked for
-    pairs
-        .retain(|pair| asked.wants(&pair.path) || pair.old_path.as_ref().is_some_and(|old| asked.wants(old)));
+    pairs.retain(|pair| {
+        asked.wants(&pair.path) || pair.old_path.as_ref().is_some_and(|old| asked.wants(old))
+    });
     Ok(pairs)
 }
 
@@ -175,7 +191,9 @@ fn side(
     entry: Option<TreeEntry>,
     is_bound: bool,
 ) -> FileSide {
-    let Some(entry) = entry else { return FileSide::Absent };
+    let Some(entry) = entry else {
+        return FileSide::Absent;
+    };
     if !entry.is_file() {
         return if is_bound {
             FileSide::Broken(SideFault::Is("is a link, not a file of its own".into()))
@@ -198,20 +216,23 @@ fn side(
 }
 
 fn read(path: &str, bytes: &[u8], is_bound: bool) -> FileSide {
-    let Some(content) = content_of(path, is_bound, bytes) else { return FileSide::Other };
+    let Some(content) = content_of(path, is_bound, bytes) else {
+        return FileSide::Other;
+    };
     match content {
-        FileContent::Document(document) => {
-            FileSide::Document(Box::new(SideVersion { document: *document, opened: None }))
-        }
-        _ if let Some(line) = conflict_line(bytes) => {
-            FileSide::Broken(SideFault::Is(format!("holds the marks of a merge conflict (line {line})")))
-        }
+        FileContent::Document(document) => FileSide::Document(Box::new(SideVersion {
+            document: *document,
+            opened: None,
+        })),
+        _ if let Some(line) = conflict_line(bytes) => FileSide::Broken(SideFault::Is(format!(
+            "holds the marks of a merge conflict (line {line})"
+        ))),
         FileContent::Broken { line, what, .. } => {
             FileSide::Broken(SideFault::Unread(format!("line {line}: {what}")))
         }
-        FileContent::OtherFormat => {
-            FileSide::Broken(SideFault::Is("is a SOPS document of another format than its name says".into()))
-        }
+        FileContent::OtherFormat => FileSide::Broken(SideFault::Is(
+            "is a SOPS document of another format than its name says".into(),
+        )),
         _ => FileSide::Other,
     }
 }
@@ -219,7 +240,9 @@ fn read(path: &str, bytes: &[u8], is_bound: bool) -> FileSide {
 fn conflict_line(bytes: &[u8]) -> Option<usize> {
     let is_sealed = mentions(bytes, b"ENC[AES256_GCM,");
     let mut lines = bytes.split(|byte| *byte == b'\n');
-    lines.position(|line| is_sealed && line.starts_with(b"<<<<<<< ")).map(|at| at + 1)
+    lines
+        .position(|line| is_sealed && line.starts_with(b"<<<<<<< "))
+        .map(|at| at + 1)
 }
 
 fn is_secret((old, new): &(FileSide, FileSide), is_bound: bool) -> bool {
@@ -229,18 +252,27 @@ fn is_secret((old, new): &(FileSide, FileSide), is_bound: bool) -> bool {
 
 fn is_same((old, new): &(FileSide, FileSide)) -> bool {
     match (old, new) {
-        (FileSide::Document(old), FileSide::Document(new)) => old.document.source() == new.document.source(),
+        (FileSide::Document(old), FileSide::Document(new)) => {
+            old.document.source() == new.document.source()
+        }
         (FileSide::Absent, FileSide::Absent) | (FileSide::Other, FileSide::Other) => true,
         _ => false,
     }
 }
 
-/// A file that is gone and a new one are one file when tokens prove that they have one data key; those with
-/// the most tokens in common first.
+/// A file that is gone and a new one are one file when tokens prove that they have one data key;
+/// those with the most tokens in common first.
 fn join_renamed(pairs: &mut Vec<FilePair>) {
-    let snapshot = |side: &FileSide| side.version().map(|version| Snapshot::of(&version.document));
+    let snapshot = |side: &FileSide| {
+        side.version()
+            .map(|version| Snapshot::of(&version.document))
+    };
     let marks = |of: &dyn Fn(&FilePair) -> Option<Snapshot>| -> Vec<(usize, Snapshot)> {
-        pairs.iter().enumerate().filter_map(|(at, pair)| Some((at, of(pair)?))).collect()
+        pairs
+            .iter()
+            .enumerate()
+            .filter_map(|(at, pair)| Some((at, of(pair)?)))
+            .collect()
     };
     let gone = marks(&|pair| matches!(pair.new, FileSide::Absent).then(|| snapshot(&pair.old))?);
     let fresh = marks(&|pair| matches!(pair.old, FileSide::Absent).then(|| snapshot(&pair.new))?);
@@ -248,7 +280,11 @@ fn join_renamed(pairs: &mut Vec<FilePair>) {
     for (from, old) in &gone {
         let known: BTreeSet<_> = old.sealed.values().map(|sealed| sealed.mark).collect();
         for (to, new) in &fresh {
-            let common = new.sealed.values().filter(|sealed| known.contains(&sealed.mark)).count();
+            let common = new
+                .sealed
+                .values()
+                .filter(|sealed| known.contains(&sealed.mark))
+                .count();
             if common > 0 {
                 couples.push((common, *from, *to));
             }

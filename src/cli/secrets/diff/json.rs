@@ -11,8 +11,12 @@ use crate::policy::Holders;
 
 pub(super) fn of(pair: &FilePair, show: Show<'_>, holders: &Holders) -> Value {
     let known = |side: &FileSide, path: &Path, known: Option<&SeenValue>| {
-        let Some(known) = known else { return Value::Null };
-        let selector = side.version().map(|version| &version.document.metadata().selector);
+        let Some(known) = known else {
+            return Value::Null;
+        };
+        let selector = side
+            .version()
+            .map(|version| &version.document.metadata().selector);
         let face = Face::of(path, known, show, selector);
         let name = if face.is_value { "value" } else { "print" };
         json!({"type": known.kind(), "bytes": known.bytes(), "encrypted": known.token.is_some(), name: face.text})
@@ -30,10 +34,15 @@ pub(super) fn of(pair: &FilePair, show: Show<'_>, holders: &Holders) -> Value {
         })
         .collect();
     let comments = |comments: &[SeenValue]| -> Vec<Value> {
-        comments.iter().map(|comment| Face::of(&Path::default(), comment, show, None).text.into()).collect()
+        comments
+            .iter()
+            .map(|comment| Face::of(&Path::default(), comment, show, None).text.into())
+            .collect()
     };
     let people = |keys: &[String]| -> Vec<Value> {
-        keys.iter().map(|key| json!({"key": key, "name": holders.name(key)})).collect()
+        keys.iter()
+            .map(|key| json!({"key": key, "name": holders.name(key)}))
+            .collect()
     };
     let access = &pair.access;
     json!({

@@ -29,14 +29,30 @@ pub(super) fn read(
 ) -> Result<Asked, Failure> {
     let repo = workspace.repo()?;
     let is_path = |text: &String| {
-        !text.contains("..") && repo.commit_named(text).is_err() && Path::new(text).symlink_metadata().is_ok()
+        !text.contains("..")
+            && repo.commit_named(text).is_err()
+            && Path::new(text).symlink_metadata().is_ok()
     };
-    let first_path = revisions.iter().position(is_path).unwrap_or(revisions.len());
+    let first_path = revisions
+        .iter()
+        .position(is_path)
+        .unwrap_or(revisions.len());
     let (revisions, more) = revisions.split_at(first_path);
-    let scope = more.iter().map(Path::new).chain(paths.iter().map(PathBuf::as_path));
-    let scope = scope.map(|path| below(workspace, path)).collect::<Result<Vec<_>, _>>()?;
+    let scope = more
+        .iter()
+        .map(Path::new)
+        .chain(paths.iter().map(PathBuf::as_path));
+    let scope = scope
+        .map(|path| below(workspace, path))
+        .collect::<Result<Vec<_>, _>>()?;
     let ((old, old_name), (new, new_name)) = states(repo, revisions, staged)?;
-    Ok(Asked { old, new, old_name, new_name, scope })
+    Ok(Asked {
+        old,
+        new,
+        old_name,
+        new_name,
+        scope,
+    })
 }
 
 impl Asked {
@@ -51,17 +67,26 @@ impl Asked {
 
 type NamedState = (FilesAt, String);
 
-fn states(repo: &Repo, revisions: &[String], staged: bool) -> Result<(NamedState, NamedState), Failure> {
+fn states(
+    repo: &Repo,
+    revisions: &[String],
+    staged: bool,
+) -> Result<(NamedState, NamedState), Failure> {
     let commit = |text: &str| -> Result<NamedState, Failure> {
         let text = if text.is_empty() { "HEAD" } else { text };
         Ok((FilesAt::Commit(repo.commit_named(text)?), text.to_owned()))
     };
-    let (index, work_tree) = ((FilesAt::Index, INDEX.to_owned()), (FilesAt::WorkTree, WORK_TREE.to_owned()));
+    let (index, work_tree) = (
+        (FilesAt::Index, INDEX.to_owned()),
+        (FilesAt::WorkTree, WORK_TREE.to_owned()),
+    );
     match revisions {
         [] if staged => Ok(((FilesAt::Head, "HEAD".to_owned()), index)),
         [] => Ok((index, work_tree)),
         [one] if staged && !one.contains("..") => Ok((commit(one)?, index)),
-        _ if staged => Err(Failure::usage("--staged compares the index with one commit, not with a range")),
+        _ if staged => Err(Failure::usage(
+            "--staged compares the index with one commit, not with a range",
+        )),
         [one] => {
             if let Some((left, right)) = one.split_once("...") {
                 let (left, right) = (commit(left)?, commit(right)?);
@@ -77,7 +102,8 @@ fn states(repo: &Repo, revisions: &[String], staged: bool) -> Result<(NamedState
             }
         }
         [left, right] => Ok((commit(left)?, commit(right)?)),
-        _ => Err(Failure::usage("diff takes at most two revisions").hint("stax secrets diff A B -- PATH")),
+        _ => Err(Failure::usage("diff takes at most two revisions")
+            .hint("stax secrets diff A B -- PATH")),
     }
 }
 
@@ -92,14 +118,22 @@ fn merge_base(repo: &Repo, left: &NamedState, right: &NamedState) -> Result<Name
         (Some(left), Some(right)) => repo.merge_bases(left, right)?.first().copied(),
         _ => None,
     };
-    let none = || Failure::usage(format!("{} and {} have no common ancestor", left.1, right.1));
+    let none = || {
+        Failure::usage(format!(
+            "{} and {} have no common ancestor",
+            left.1, right.1
+        ))
+    };
     let base = base.ok_or_else(none)?;
     Ok((FilesAt::Commit(base), base.short()))
 }
 
 /// A path as typed, below the root; the root itself is the empty text.
 fn below(workspace: &Workspace, path: &Path) -> Result<String, Failure> {
-    let ends_in_name = matches!(path.components().next_back(), Some(std::path::Component::Normal(_)));
+    let ends_in_name = matches!(
+        path.components().next_back(),
+        Some(std::path::Component::Normal(_))
+    );
     if ends_in_name {
         return Ok(workspace.relative(path)?);
     }

@@ -47,21 +47,23 @@ impl Printer<'_> {
         let (old_name, new_name) = (&self.asked.old_name, &self.asked.new_name);
         let title = |what: &str| self.ui.one_line(format!("{name}: {what}"));
         match (&pair.old, &pair.new) {
-            (FileSide::Broken(reason), _) => {
-                title(&format!("cannot be compared: in {old_name} it {}", why(reason)))
-            }
-            (_, FileSide::Broken(reason)) => {
-                title(&format!("cannot be compared: in {new_name} it {}", why(reason)))
-            }
+            (FileSide::Broken(reason), _) => title(&format!(
+                "cannot be compared: in {old_name} it {}",
+                why(reason)
+            )),
+            (_, FileSide::Broken(reason)) => title(&format!(
+                "cannot be compared: in {new_name} it {}",
+                why(reason)
+            )),
             (FileSide::Document(_), FileSide::Other) => title(&format!(
                 "ENCRYPTED in {old_name}, NO SOPS file in {new_name}; no value is shown (check it: stax secrets verify)"
             )),
             (FileSide::Other, FileSide::Document(_)) => title(&format!(
                 "no SOPS file in {old_name}, ENCRYPTED in {new_name}; no value is shown (git keeps what stood there in clear)"
             )),
-            (FileSide::Absent, FileSide::Other) => {
-                title(&format!("new, and NO SOPS file in {new_name}; no value is shown"))
-            }
+            (FileSide::Absent, FileSide::Other) => title(&format!(
+                "new, and NO SOPS file in {new_name}; no value is shown"
+            )),
             (FileSide::Other, FileSide::Absent) => {
                 title(&format!("deleted; it was NO SOPS file in {old_name}"))
             }
@@ -91,20 +93,29 @@ impl Printer<'_> {
         let changes: Vec<&Change> = values.changes.iter().filter(told).collect();
         let both = |change: &&&Change| change.old.is_some() && change.new.is_some();
         let has = |differs: &dyn Fn(&SeenValue, &SeenValue) -> bool| {
-            let pairs = changes.iter().filter_map(|change| change.old.as_ref().zip(change.new.as_ref()));
+            let pairs = changes
+                .iter()
+                .filter_map(|change| change.old.as_ref().zip(change.new.as_ref()));
             pairs.into_iter().any(|(old, new)| differs(old, new))
         };
         let same: Vec<&str> = [
             ("keys", changes.iter().all(|change| both(&change))),
             ("types", !has(&|old, new| old.kind() != new.kind())),
             ("lengths", !has(&|old, new| old.bytes() != new.bytes())),
-            ("recipients", access.added.is_empty() && access.removed.is_empty()),
+            (
+                "recipients",
+                access.added.is_empty() && access.removed.is_empty(),
+            ),
         ]
         .into_iter()
         .filter_map(|(what, is_same)| is_same.then_some(what))
         .collect();
         let mac = if access.new_mac { ", MAC" } else { "" };
-        let same = if same.is_empty() { String::new() } else { format!("; {} same", same.join(", ")) };
+        let same = if same.is_empty() {
+            String::new()
+        } else {
+            format!("; {} same", same.join(", "))
+        };
         self.ui.one_line(format!(
             "{name}: {} of {} values{mac} and {} of {} stanzas re-encrypted{same}",
             values.renewed, values.sealed, access.renewed, access.stanzas
@@ -117,21 +128,38 @@ impl Printer<'_> {
 
     fn change(&self, pair: &FilePair, change: &Change) {
         let face = |side: &FileSide, known: &SeenValue| {
-            let selector = side.version().map(|version| &version.document.metadata().selector);
+            let selector = side
+                .version()
+                .map(|version| &version.document.metadata().selector);
             Face::of(&change.path, known, self.show, selector)
         };
-        let old = change.old.as_ref().map(|known| (known, face(&pair.old, known)));
-        let new = change.new.as_ref().map(|known| (known, face(&pair.new, known)));
+        let old = change
+            .old
+            .as_ref()
+            .map(|known| (known, face(&pair.old, known)));
+        let new = change
+            .new
+            .as_ref()
+            .map(|known| (known, face(&pair.new, known)));
         let key = Escaped(&change.address()).to_string();
         match (old, new) {
             (Some((was, old)), Some((is, new))) => {
                 let label = |known: &SeenValue, other: &SeenValue| {
                     let kind = (known.kind() != other.kind()).then(|| known.kind().to_owned());
                     let sealed = known.token.is_some() != other.token.is_some();
-                    let place =
-                        sealed.then(|| known.token.as_ref().map_or("in clear", |_| "encrypted").to_owned());
+                    let place = sealed.then(|| {
+                        known
+                            .token
+                            .as_ref()
+                            .map_or("in clear", |_| "encrypted")
+                            .to_owned()
+                    });
                     let words: Vec<String> = kind.into_iter().chain(place).collect();
-                    if words.is_empty() { key.clone() } else { format!("{key} ({})", words.join(", ")) }
+                    if words.is_empty() {
+                        key.clone()
+                    } else {
+                        format!("{key} ({})", words.join(", "))
+                    }
                 };
                 self.two(&(label(was, is), old), &(label(is, was), new));
             }
@@ -147,7 +175,9 @@ impl Printer<'_> {
             [line] => self.ui.parts(mark, &[(format!("{key}: {line}"), false)]),
             lines => {
                 self.ui.parts(mark, &[(format!("{key}:"), false)]);
-                lines.iter().for_each(|line| self.ui.parts(mark, &[(format!("    {line}"), false)]));
+                lines
+                    .iter()
+                    .for_each(|line| self.ui.parts(mark, &[(format!("    {line}"), false)]));
             }
         }
     }
@@ -169,7 +199,10 @@ impl Printer<'_> {
             ("+", new_key, ChangeTag::Insert, ChangeTag::Delete),
         ] {
             let mut parts = vec![(format!("{key}: "), false)];
-            for change in diff.iter_all_changes().filter(|change| change.tag() != other) {
+            for change in diff
+                .iter_all_changes()
+                .filter(|change| change.tag() != other)
+            {
                 let stands_out = is_alike && change.tag() == own;
                 match parts.last_mut() {
                     Some((text, last)) if *last == stands_out => text.push_str(change.value()),
@@ -198,11 +231,18 @@ impl Printer<'_> {
 
     fn comments(&self, pair: &FilePair) {
         let here = Path::default();
-        for (mark, comments) in [("-", &pair.differences.old_comments), ("+", &pair.differences.new_comments)]
-        {
+        for (mark, comments) in [
+            ("-", &pair.differences.old_comments),
+            ("+", &pair.differences.new_comments),
+        ] {
             for comment in comments {
-                self.ui
-                    .parts(mark, &[(format!("#{}", Face::of(&here, comment, self.show, None).text), false)]);
+                self.ui.parts(
+                    mark,
+                    &[(
+                        format!("#{}", Face::of(&here, comment, self.show, None).text),
+                        false,
+                    )],
+                );
             }
         }
     }
@@ -211,18 +251,31 @@ impl Printer<'_> {
         self.recipients(pair);
         let (values, access) = (&pair.differences, &pair.access);
         let print = |side: &FileSide| {
-            side.version().and_then(|one| one.opened.as_ref()).map(|(key, _)| key_print(key))
+            side.version()
+                .and_then(|one| one.opened.as_ref())
+                .map(|(key, _)| key_print(key))
         };
         match (print(&pair.old), print(&pair.new)) {
             (Some(old), Some(new)) if old != new => {
-                let and = if values.changes.is_empty() { "; no value changed" } else { "" };
+                let and = if values.changes.is_empty() {
+                    "; no value changed"
+                } else {
+                    ""
+                };
                 self.ui.mark("~", format!("data key {old} -> {new}{and}"));
             }
-            (None, Some(new)) if pair.old.version().is_none() => self.ui.mark("+", format!("data key {new}")),
-            (Some(old), None) if pair.new.version().is_none() => self.ui.mark("-", format!("data key {old}")),
+            (None, Some(new)) if pair.old.version().is_none() => {
+                self.ui.mark("+", format!("data key {new}"))
+            }
+            (Some(old), None) if pair.new.version().is_none() => {
+                self.ui.mark("-", format!("data key {old}"))
+            }
             _ if access.renewed > 0 && access.added.is_empty() && access.removed.is_empty() => {
                 let (some, all) = (access.renewed, access.stanzas);
-                self.ui.mark("~", format!("{some} of {all} stanzas re-encrypted; recipients same"));
+                self.ui.mark(
+                    "~",
+                    format!("{some} of {all} stanzas re-encrypted; recipients same"),
+                );
             }
             _ => {}
         }
@@ -231,10 +284,19 @@ impl Printer<'_> {
             self.ui.parts("+", &[(format!("encrypts by {new}"), false)]);
         }
         if access.other {
-            self.ui.mark("~", "other metadata changed: version, key groups or keys of other services");
+            self.ui.mark(
+                "~",
+                "other metadata changed: version, key groups or keys of other services",
+            );
         }
-        for (side, name) in [(&pair.old, &self.asked.old_name), (&pair.new, &self.asked.new_name)] {
-            let mac = side.version().and_then(SideVersion::mac).filter(|mac| mac != "ok");
+        for (side, name) in [
+            (&pair.old, &self.asked.old_name),
+            (&pair.new, &self.asked.new_name),
+        ] {
+            let mac = side
+                .version()
+                .and_then(SideVersion::mac)
+                .filter(|mac| mac != "ok");
             if let Some(mac) = mac {
                 self.ui.mark_line("✗", format!("MAC in {name}: {mac}"));
             }
@@ -244,8 +306,13 @@ impl Printer<'_> {
     fn recipients(&self, pair: &FilePair) {
         for (mark, keys) in [("-", &pair.access.removed), ("+", &pair.access.added)] {
             for key in keys {
-                let name = self.holders.name(key).map(|name| format!(" {name}")).unwrap_or_default();
-                self.ui.parts(mark, &[(format!("recipient {key}{name}"), false)]);
+                let name = self
+                    .holders
+                    .name(key)
+                    .map(|name| format!(" {name}"))
+                    .unwrap_or_default();
+                self.ui
+                    .parts(mark, &[(format!("recipient {key}{name}"), false)]);
             }
         }
     }
@@ -261,7 +328,13 @@ fn why(fault: &SideFault) -> String {
 
 /// `2 changed, 1 added`
 fn summary(pair: &FilePair) -> String {
-    let count = |verb: &str| pair.differences.changes.iter().filter(|change| change.verb() == verb).count();
+    let count = |verb: &str| {
+        pair.differences
+            .changes
+            .iter()
+            .filter(|change| change.verb() == verb)
+            .count()
+    };
     let counts = ["changed", "added", "removed"].map(|verb| (count(verb), verb));
     let words: Vec<String> = counts
         .into_iter()

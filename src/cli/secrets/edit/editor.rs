@@ -1,7 +1,8 @@
 //! The editor of the user, started so that it keeps no copy of the text outside the private folder.
 //!
-//! Vim, Neovim, Nano and Emacs are known here. What they are told comes after the settings of their user,
-//! which would win otherwise (`vim --cmd` runs before the vimrc); plugins of theirs still see the text.
+//! Vim, Neovim, Nano and Emacs are known here. What they are told comes after the settings of their
+//! user, which would win otherwise (`vim --cmd` runs before the vimrc); plugins of theirs still see
+//! the text.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -72,7 +73,8 @@ const KINDS: [(&str, EditorKind); 31] = [
 ];
 const HISTORY: &str = "its local history";
 
-/// Editors that open a window and return at once, unless they are told to wait, and how that is written.
+/// Editors that open a window and return at once, unless they are told to wait, and how that is
+/// written.
 const WINDOWS: [(&str, &str, &[&str]); 14] = [
     ("code", "--wait", &["-w", "--wait"]),
     ("code-insiders", "--wait", &["-w", "--wait"]),
@@ -103,23 +105,36 @@ pub(in crate::cli) struct Editor {
 impl Editor {
     /// SOPS_EDITOR, VISUAL or EDITOR, else vi.
     pub(in crate::cli) fn of_environment() -> Result<Self, Failure> {
-        let named = ["SOPS_EDITOR", "VISUAL", "EDITOR"].into_iter().find_map(|name| {
-            let line = std::env::var(name).ok().filter(|line| !line.trim().is_empty())?;
-            Some((name, line))
-        });
+        let named = ["SOPS_EDITOR", "VISUAL", "EDITOR"]
+            .into_iter()
+            .find_map(|name| {
+                let line = std::env::var(name)
+                    .ok()
+                    .filter(|line| !line.trim().is_empty())?;
+                Some((name, line))
+            });
         let (name, line) = named.unwrap_or(("EDITOR", "vi".into()));
         let words = shell_words::split(&line)
             .map_err(|error| Failure::usage(format!("{name} is not a command: {error}")))?;
         let program = program_of(&words);
-        let kind = words.get(program).map_or(EditorKind::Other, |word| kind_of(word, &words));
-        Ok(Self { variable: name, words, program, kind })
+        let kind = words
+            .get(program)
+            .map_or(EditorKind::Other, |word| kind_of(word, &words));
+        Ok(Self {
+            variable: name,
+            words,
+            program,
+            kind,
+        })
     }
 
     /// How to make an editor wait that opens a window and returns at once: `EDITOR="code --wait"`.
     pub(in crate::cli) fn with_wait(&self) -> Option<String> {
-        let (name, option, forms) = WINDOWS
-            .iter()
-            .find(|(name, ..)| self.words.get(self.program).is_some_and(|word| name_of(word) == *name))?;
+        let (name, option, forms) = WINDOWS.iter().find(|(name, ..)| {
+            self.words
+                .get(self.program)
+                .is_some_and(|word| name_of(word) == *name)
+        })?;
         let waits = self.words.iter().any(|word| forms.contains(&word.as_str()));
         (!waits).then(|| format!("{}=\"{name} {option}\"", self.variable))
     }
@@ -137,11 +152,19 @@ impl Editor {
         }
         if let EditorKind::Keeps(what) = self.kind {
             let name = name_of(&self.words[self.program]);
-            ui.note(format!("{name} may keep a copy of the text ({what}), which stax cannot switch off"));
+            ui.note(format!(
+                "{name} may keep a copy of the text ({what}), which stax cannot switch off"
+            ));
         }
-        let add: Vec<(&str, &OsStr)> =
-            self.variables().iter().map(|name| (*name, scratch.as_os_str())).collect();
-        let environment = ChildEnvironment { add: &add, remove: IDENTITY_VARIABLES };
+        let add: Vec<(&str, &OsStr)> = self
+            .variables()
+            .iter()
+            .map(|name| (*name, scratch.as_os_str()))
+            .collect();
+        let environment = ChildEnvironment {
+            add: &add,
+            remove: IDENTITY_VARIABLES,
+        };
         process::run_editor(&self.command(&scratch, file), environment)
             .map_err(|error| Failure::usage(error.to_string()))
     }
@@ -149,10 +172,20 @@ impl Editor {
     /// What is added stands before a `--`, behind which there are only files.
     fn command(&self, scratch: &Path, file: &Path) -> Vec<OsString> {
         let after = self.words.get(self.program..).unwrap_or_default();
-        let end = self.program + after.iter().position(|word| word == "--").unwrap_or(after.len());
+        let end = self.program
+            + after
+                .iter()
+                .position(|word| word == "--")
+                .unwrap_or(after.len());
         let (before, after) = self.words.split_at(end);
-        let words = before.iter().map(OsString::from).chain(self.arguments(scratch));
-        words.chain(after.iter().map(OsString::from)).chain([file.into()]).collect()
+        let words = before
+            .iter()
+            .map(OsString::from)
+            .chain(self.arguments(scratch));
+        words
+            .chain(after.iter().map(OsString::from))
+            .chain([file.into()])
+            .collect()
     }
 
     fn arguments(&self, scratch: &Path) -> Vec<OsString> {
@@ -164,17 +197,20 @@ impl Editor {
         match self.kind {
             EditorKind::Vim => vim.into(),
             EditorKind::VimInWindow => vim.into_iter().chain(["-f".into()]).collect(),
-            // nothing on its command line switches a setting of the nanorc off; without one it wraps lines in
-            // older versions, and a tab is an error in YAML
-            EditorKind::Nano => {
-                ["-I", "-w", "-E", "-T", "2"].map(OsString::from).into_iter().chain([backups]).collect()
-            }
+            // nothing on its command line switches a setting of the nanorc off; without one it
+            // wraps lines in older versions, and a tab is an error in YAML
+            EditorKind::Nano => ["-I", "-w", "-E", "-T", "2"]
+                .map(OsString::from)
+                .into_iter()
+                .chain([backups])
+                .collect(),
             EditorKind::Emacs => vec!["-l".into(), scratch.join("quiet.el").into()],
             EditorKind::Keeps(_) | EditorKind::Other => Vec::new(),
         }
     }
 
-    /// The variables that lead to the scratch folder: what the editor puts where they say goes with it.
+    /// The variables that lead to the scratch folder: what the editor puts where they say goes with
+    /// it.
     fn variables(&self) -> &'static [&'static str] {
         match self.kind {
             EditorKind::Vim | EditorKind::VimInWindow => &[VARIABLE, "TMPDIR", "XDG_STATE_HOME"],
@@ -191,17 +227,25 @@ impl Editor {
 fn program_of(words: &[String]) -> usize {
     if words.first().is_some_and(|word| name_of(word) == "env") {
         let is_setting = |word: &String| word.contains('=') || word.starts_with('-');
-        return 1 + words[1..].iter().take_while(|word| is_setting(word)).count();
+        return 1 + words[1..]
+            .iter()
+            .take_while(|word| is_setting(word))
+            .count();
     }
     let behind = words.iter().position(|word| word == "-e").map(|at| at + 1);
-    let is_known = |at: &usize| words.get(*at).is_some_and(|word| by_name(&name_of(word)).is_some());
+    let is_known = |at: &usize| {
+        words
+            .get(*at)
+            .is_some_and(|word| by_name(&name_of(word)).is_some())
+    };
     match words.first().and_then(|word| by_name(&name_of(word))) {
         None => behind.filter(is_known).unwrap_or(0),
         Some(_) => 0,
     }
 }
 
-/// By what the word leads to (`vi` is often a link to Vim), then by the word, then by what the program says.
+/// By what the word leads to (`vi` is often a link to Vim), then by the word, then by what the
+/// program says.
 fn kind_of(word: &str, words: &[String]) -> EditorKind {
     let found = found(word);
     let leads_to = found.as_ref().and_then(|path| path.canonicalize().ok());
@@ -213,19 +257,33 @@ fn kind_of(word: &str, words: &[String]) -> EditorKind {
             EditorKind::VimInWindow
         }
         (Some(kind), _) | (None, Some(kind)) => kind,
-        (None, None) if ["vi", "view", "ex"].contains(&name.as_str()) && says_vim(found.as_deref()) => {
+        (None, None)
+            if ["vi", "view", "ex"].contains(&name.as_str()) && says_vim(found.as_deref()) =>
+        {
             EditorKind::Vim
         }
         (None, None) => EditorKind::Other,
     };
     let asks_window = kind == EditorKind::Vim && words.iter().any(|word| word == "-g");
-    if asks_window { EditorKind::VimInWindow } else { kind }
+    if asks_window {
+        EditorKind::VimInWindow
+    } else {
+        kind
+    }
 }
 
 /// `vim.basic`, `vim9`, `emacs-29.1` and `emacs29-nox` are what their first letters say.
 fn by_name(name: &str) -> Option<EditorKind> {
-    let exact = |name: &str| KINDS.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind);
-    let stem = name.split(|c: char| c == '.' || c.is_ascii_digit()).next().unwrap_or(name);
+    let exact = |name: &str| {
+        KINDS
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, kind)| *kind)
+    };
+    let stem = name
+        .split(|c: char| c == '.' || c.is_ascii_digit())
+        .next()
+        .unwrap_or(name);
     exact(name)
         .or_else(|| exact(stem.trim_end_matches('-')))
         .or_else(|| name.starts_with("emacs-").then_some(EditorKind::Emacs))
@@ -240,14 +298,21 @@ fn found(word: &str) -> Option<PathBuf> {
         return Some(word.into());
     }
     let places = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&places).map(|place| place.join(word)).find(|path| path.is_file())
+    std::env::split_paths(&places)
+        .map(|place| place.join(word))
+        .find(|path| path.is_file())
 }
 
 /// A small Vim is installed under the name vi itself on some systems.
 fn says_vim(program: Option<&Path>) -> bool {
-    let Some(program) = program.and_then(Path::to_str) else { return false };
+    let Some(program) = program.and_then(Path::to_str) else {
+        return false;
+    };
     let argv = [program, "--version"].map(str::to_owned);
-    let environment = ChildEnvironment { add: &[], remove: IDENTITY_VARIABLES };
+    let environment = ChildEnvironment {
+        add: &[],
+        remove: IDENTITY_VARIABLES,
+    };
     let output = process::run_command(&argv, Path::new("/"), environment, PATIENCE);
     output.is_ok_and(|output| {
         output.stdout.starts_with(b"VIM - Vi IMproved") || output.stdout.starts_with(b"NVIM ")
@@ -277,7 +342,10 @@ mod tests {
             ("emacs29-nox", Some(EditorKind::Emacs)),
             ("emacs-gtk", Some(EditorKind::Emacs)),
             ("emacsclient", Some(EditorKind::Keeps("the running Emacs"))),
-            ("emacsclient.emacs", Some(EditorKind::Keeps("the running Emacs"))),
+            (
+                "emacsclient.emacs",
+                Some(EditorKind::Keeps("the running Emacs")),
+            ),
             ("code", Some(EditorKind::Keeps(HISTORY))),
             ("ed", None),
             ("vi", None),
@@ -305,16 +373,31 @@ mod tests {
     fn what_is_added_stands_before_the_files() {
         let command = |line: &str, kind| {
             let words = words(line);
-            let editor = Editor { variable: "EDITOR", program: program_of(&words), words, kind };
+            let editor = Editor {
+                variable: "EDITOR",
+                program: program_of(&words),
+                words,
+                kind,
+            };
             let command = editor.command(Path::new("/p/.editor"), Path::new("/p/a.yaml"));
-            command.iter().map(|word| word.to_str().unwrap().to_owned()).collect::<Vec<_>>().join(" ")
+            command
+                .iter()
+                .map(|word| word.to_str().unwrap().to_owned())
+                .collect::<Vec<_>>()
+                .join(" ")
         };
-        assert_eq!(command("emacs -nw", EditorKind::Emacs), "emacs -nw -l /p/.editor/quiet.el /p/a.yaml");
+        assert_eq!(
+            command("emacs -nw", EditorKind::Emacs),
+            "emacs -nw -l /p/.editor/quiet.el /p/a.yaml"
+        );
         assert_eq!(
             command("env nano -B --", EditorKind::Nano),
             "env nano -B -I -w -E -T 2 --backupdir=/p/.editor -- /p/a.yaml"
         );
-        assert_eq!(command("mine --wait", EditorKind::Other), "mine --wait /p/a.yaml");
+        assert_eq!(
+            command("mine --wait", EditorKind::Other),
+            "mine --wait /p/a.yaml"
+        );
         let vim = command("vim -u x", EditorKind::VimInWindow);
         assert!(vim.starts_with("vim -u x -n -i NONE --cmd source"), "{vim}");
         assert!(vim.ends_with(" -f /p/a.yaml"), "{vim}");

@@ -46,7 +46,11 @@ impl ExposureReport<'_> {
             }
             for file in &person.files {
                 ui.one_line(format!("{name} could read {}", self.headline(file)));
-                if file.items.iter().any(|item| item.state != ValueState::Present) {
+                if file
+                    .items
+                    .iter()
+                    .any(|item| item.state != ValueState::Present)
+                {
                     self.table(ui, file);
                 }
             }
@@ -58,7 +62,10 @@ impl ExposureReport<'_> {
 
     /// One line a person: `Bob <bob@example.com>  9 of 14 exposed, 2 keys of theirs`
     fn print_people(&self, ui: &Ui) {
-        let names = self.people.iter().map(|person| self.names.full(person.key()));
+        let names = self
+            .people
+            .iter()
+            .map(|person| self.names.full(person.key()));
         let width = names.map(|name| name.chars().count()).max().unwrap_or(0);
         for person in self.people {
             let (name, count) = (self.names.full(person.key()), count([person]));
@@ -66,10 +73,16 @@ impl ExposureReport<'_> {
                 1 => String::new(),
                 keys => format!(", {keys} keys of theirs"),
             };
-            let unknown =
-                if count.unknown > 0 { format!(", {} unknown", count.unknown) } else { String::new() };
+            let unknown = if count.unknown > 0 {
+                format!(", {} unknown", count.unknown)
+            } else {
+                String::new()
+            };
             let all = count.all - count.present;
-            ui.one_line(format!("  {name:width$}  {} of {all} exposed{unknown}{several}", count.exposed));
+            ui.one_line(format!(
+                "  {name:width$}  {} of {all} exposed{unknown}{several}",
+                count.exposed
+            ));
         }
     }
 
@@ -84,11 +97,18 @@ impl ExposureReport<'_> {
             }
             None => "until it was removed".to_owned(),
         };
-        let (keys, values) = (counted(file.items.len(), "key"), counted(self.values(file), "value"));
+        let (keys, values) = (
+            counted(file.items.len(), "key"),
+            counted(self.values(file), "value"),
+        );
         let away: String = (file.away.iter())
             .map(|(from, to)| format!(", not from {} until {}", commit(from), commit(to)))
             .collect();
-        format!("{} from {} {until}{away}: {keys}, {values}", self.place(&file.path), commit(&file.from))
+        format!(
+            "{} from {} {until}{away}: {keys}, {values}",
+            self.place(&file.path),
+            commit(&file.from)
+        )
     }
 
     /// What they could read differs; without a key a re-encryption counts again.
@@ -115,7 +135,12 @@ impl ExposureReport<'_> {
     }
 
     fn table(&self, ui: &Ui, file: &FileExposure) {
-        let width = file.items.iter().map(|item| item.key.chars().count()).max().unwrap_or(0);
+        let width = file
+            .items
+            .iter()
+            .map(|item| item.key.chars().count())
+            .max()
+            .unwrap_or(0);
         for item in &file.items {
             let (state, detail) = self.told(file, item);
             ui.one_line(format!("{:width$}  {state:9}  {detail}", item.key));
@@ -127,7 +152,10 @@ impl ExposureReport<'_> {
         let by = |origin: &Origin| format!("{} {} {}", origin.short(), origin.date, origin.author);
         let set = || format!("; {}", set_command(self.vault, &file.path, &item.key));
         match &item.state {
-            ValueState::Present => ("present", "they read this file, and a rule names them".to_owned()),
+            ValueState::Present => (
+                "present",
+                "they read this file, and a rule names them".to_owned(),
+            ),
             ValueState::Exposed(why) => {
                 let why = match why {
                     Why::ReadsToday => return ("exposed", "reads it today".to_owned()),
@@ -144,7 +172,10 @@ impl ExposureReport<'_> {
                     Why::InClear => "in clear today".to_owned(),
                     Why::Elsewhere { path, key } => {
                         let what = format!("same value today as {key} in {}", self.place(path));
-                        return ("exposed", format!("{what}; {}", set_command(self.vault, path, key)));
+                        return (
+                            "exposed",
+                            format!("{what}; {}", set_command(self.vault, path, key)),
+                        );
                     }
                 };
                 ("exposed", why + &set())
@@ -152,25 +183,44 @@ impl ExposureReport<'_> {
             ValueState::Replaced(Some(origin)) => ("replaced", by(origin)),
             ValueState::Replaced(None) => ("replaced", "not committed yet".to_owned()),
             ValueState::Accepted(why) => ("accepted", format!(".stax/vault.json: \"{why}\"")),
-            ValueState::Unknown(Doubt::Reencrypted { set_again: Some(origin) }) => {
-                ("unknown", format!("set again in {}; a key tells whether to another value", by(origin)))
-            }
-            ValueState::Unknown(Doubt::Reencrypted { set_again: None }) => {
-                ("unknown", format!("re-encrypted; a key tells whether it changed{}", set()))
-            }
-            ValueState::Unknown(Doubt::Gone { removed: Some(origin) }) => {
-                ("unknown", format!("removed in {}; revoke it at its source", by(origin)))
-            }
-            ValueState::Unknown(Doubt::Gone { removed: None }) => {
-                ("unknown", "not in the file of today; revoke it at its source".to_owned())
-            }
+            ValueState::Unknown(Doubt::Reencrypted {
+                set_again: Some(origin),
+            }) => (
+                "unknown",
+                format!(
+                    "set again in {}; a key tells whether to another value",
+                    by(origin)
+                ),
+            ),
+            ValueState::Unknown(Doubt::Reencrypted { set_again: None }) => (
+                "unknown",
+                format!("re-encrypted; a key tells whether it changed{}", set()),
+            ),
+            ValueState::Unknown(Doubt::Gone {
+                removed: Some(origin),
+            }) => (
+                "unknown",
+                format!("removed in {}; revoke it at its source", by(origin)),
+            ),
+            ValueState::Unknown(Doubt::Gone { removed: None }) => (
+                "unknown",
+                "not in the file of today; revoke it at its source".to_owned(),
+            ),
         }
     }
 
     fn summary(&self) -> String {
         let count = count(self.people);
-        let unknown = if count.unknown > 0 { format!(", {} unknown", count.unknown) } else { String::new() };
-        let partial = if self.register.history.is_partial { ", and history that was cut off" } else { "" };
+        let unknown = if count.unknown > 0 {
+            format!(", {} unknown", count.unknown)
+        } else {
+            String::new()
+        };
+        let partial = if self.register.history.is_partial {
+            ", and history that was cut off"
+        } else {
+            ""
+        };
         let present = match count.present {
             0 => String::new(),
             number => format!("; {} in files that they may read", counted(number, "key")),
@@ -201,7 +251,8 @@ impl ExposureReport<'_> {
                         ValueState::Replaced(_) | ValueState::Accepted(_) | ValueState::Present
                     );
                     let mark = if is_done { "x" } else { " " };
-                    let commits: Vec<&str> = item.readable.iter().map(|it| it.origin.short()).collect();
+                    let commits: Vec<&str> =
+                        item.readable.iter().map(|it| it.origin.short()).collect();
                     let (key, detail) = (cell(&item.key), cell(&detail));
                     let _ = writeln!(
                         out,

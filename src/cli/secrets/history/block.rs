@@ -1,4 +1,5 @@
-//! One part of a history: a file, or the files of one rule, and what each commit made of their readers.
+//! One part of a history: a file, or the files of one rule, and what each commit made of their
+//! readers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -7,7 +8,9 @@ use super::super::ledger::{LogWindow, PeopleNames};
 use super::super::verify::count as counted;
 use super::commits;
 use crate::cli::ui::Ui;
-use crate::ledger::{ChangedList, FileChange, HistoryRow, KeyChange, Move, Origin, short_key, timeline};
+use crate::ledger::{
+    ChangedList, FileChange, HistoryRow, KeyChange, Move, Origin, short_key, timeline,
+};
 use crate::workspace::stories::{Story, Subject};
 
 /// A row, and in how many files of the block it happened.
@@ -30,35 +33,63 @@ pub(super) struct HistoryBlock<'a> {
 }
 
 impl<'a> HistoryBlock<'a> {
-    /// A block for each bound file and each rule without a file, and one for the general files that have the
-    /// same readers in the same commits, the time of their coming aside.
+    /// A block for each bound file and each rule without a file, and one for the general files that
+    /// have the same readers in the same commits, the time of their coming aside.
     pub(super) fn all(stories: &'a [Story]) -> Vec<Self> {
         let mut groups: Vec<(BlockShape, Vec<&Story>)> = Vec::new();
         for story in stories {
             let is_shared = matches!(&story.subject, Subject::File { env: None, .. });
             let key = shape(story);
             let known = groups.iter_mut().find(|(other, list)| {
-                is_shared && *other == key && matches!(&list[0].subject, Subject::File { env: None, .. })
+                is_shared
+                    && *other == key
+                    && matches!(&list[0].subject, Subject::File { env: None, .. })
             });
             match known {
                 Some((_, list)) => list.push(story),
                 None => groups.push((key, vec![story])),
             }
         }
-        groups.into_iter().map(|(_, stories)| Self::of(stories)).collect()
+        groups
+            .into_iter()
+            .map(|(_, stories)| Self::of(stories))
+            .collect()
     }
 
     fn of(stories: Vec<&'a Story>) -> Self {
         let title = match (&stories[0].subject, stories.len()) {
-            (Subject::File { path, env: Some(env) }, _) => format!("{env}  {path}"),
+            (
+                Subject::File {
+                    path,
+                    env: Some(env),
+                },
+                _,
+            ) => format!("{env}  {path}"),
             (Subject::File { path, .. }, 1) => path.clone(),
-            (Subject::File { path, .. }, count) => format!("{path} and {}", counted(count - 1, "more file")),
-            (Subject::Rule { policy, pattern: Some(pattern) }, _) => {
+            (Subject::File { path, .. }, count) => {
+                format!("{path} and {}", counted(count - 1, "more file"))
+            }
+            (
+                Subject::Rule {
+                    policy,
+                    pattern: Some(pattern),
+                },
+                _,
+            ) => {
                 format!("{policy}  {pattern}  (governs no file)")
             }
-            (Subject::Rule { policy, pattern: None }, _) => format!("{policy}  (governs no file)"),
+            (
+                Subject::Rule {
+                    policy,
+                    pattern: None,
+                },
+                _,
+            ) => format!("{policy}  (governs no file)"),
         };
-        let of_each: Vec<Vec<HistoryRow>> = stories.iter().map(|story| timeline(&story.moments)).collect();
+        let of_each: Vec<Vec<HistoryRow>> = stories
+            .iter()
+            .map(|story| timeline(&story.moments))
+            .collect();
         let mut lines: Vec<BlockLine> = Vec::new();
         let is_single = stories.len() == 1;
         for (story, rows) in stories.iter().zip(&of_each) {
@@ -75,10 +106,22 @@ impl<'a> HistoryBlock<'a> {
                 .then_with(|| a.row.origin.commit.cmp(&b.row.origin.commit))
         });
         if is_single {
-            let order: Vec<&str> = of_each[0].iter().map(|row| row.origin.commit.as_str()).collect();
-            lines.sort_by_key(|line| order.iter().position(|commit| *commit == line.row.origin.commit));
+            let order: Vec<&str> = of_each[0]
+                .iter()
+                .map(|row| row.origin.commit.as_str())
+                .collect();
+            lines.sort_by_key(|line| {
+                order
+                    .iter()
+                    .position(|commit| *commit == line.row.origin.commit)
+            });
         }
-        Self { title, rows: of_each.into_iter().flatten().collect(), lines, stories }
+        Self {
+            title,
+            rows: of_each.into_iter().flatten().collect(),
+            lines,
+            stories,
+        }
     }
 
     pub(super) fn print(&self, ui: &Ui, names: &PeopleNames, window: LogWindow) {
@@ -96,9 +139,15 @@ impl<'a> HistoryBlock<'a> {
             ui.one_line(format!("  {}", told(line, names, all)));
         }
         if lines.len() < self.lines.len() {
-            ui.one_line(format!("  and {} more", commits(self.lines.len() - lines.len())));
+            ui.one_line(format!(
+                "  and {} more",
+                commits(self.lines.len() - lines.len())
+            ));
         }
-        let quiet = self.rows.iter().filter(|row| all > 1 && is_quiet_start(row));
+        let quiet = self
+            .rows
+            .iter()
+            .filter(|row| all > 1 && is_quiet_start(row));
         let dates: BTreeSet<&str> = quiet.map(|row| row.origin.date.as_str()).collect();
         if let (Some(first), Some(last)) = (dates.first(), dates.last()) {
             ui.one_line(format!(
@@ -114,7 +163,9 @@ impl<'a> HistoryBlock<'a> {
             return "not committed yet".to_owned();
         };
         let readers = now.file.as_ref().or(now.policy.as_ref());
-        let people = readers.map(|readers| names.shorts(readers)).filter(|people| !people.is_empty());
+        let people = readers
+            .map(|readers| names.shorts(readers))
+            .filter(|people| !people.is_empty());
         let people = people.unwrap_or_else(|| "nobody".to_owned());
         if now.file.is_none() {
             return format!("today: {people}");
@@ -154,7 +205,10 @@ impl<'a> HistoryBlock<'a> {
 fn is_quiet_start(row: &HistoryRow) -> bool {
     row.file == FileChange::Created
         && row.agree
-        && row.moves.iter().all(|step| step.place == ChangedList::FileFollows)
+        && row
+            .moves
+            .iter()
+            .all(|step| step.place == ChangedList::FileFollows)
 }
 
 /// What makes files stand in one block: who came and left in which commits, and who reads now.
@@ -174,15 +228,27 @@ fn shape(story: &Story) -> BlockShape {
     let rows = timeline(&story.moments);
     let told = rows.iter().filter(|row| !is_quiet_start(row));
     let one = |row: &HistoryRow| {
-        let steps = row.moves.iter().map(|step| (step.came, step.recipient.clone(), step.place));
+        let steps = row
+            .moves
+            .iter()
+            .map(|step| (step.came, step.recipient.clone(), step.place));
         (row.origin.commit.clone(), steps.collect())
     };
-    let now = story.moments.first().map(|moment| (moment.now.policy.clone(), moment.now.file.clone()));
-    BlockShape { commits: told.map(one).collect(), now }
+    let now = story
+        .moments
+        .first()
+        .map(|moment| (moment.now.policy.clone(), moment.now.file.clone()));
+    BlockShape {
+        commits: told.map(one).collect(),
+        now,
+    }
 }
 
 fn add(lines: &mut Vec<BlockLine>, story: &Story, row: &HistoryRow) {
-    let rotated = usize::from(matches!(row.data_key, Some(KeyChange::New | KeyChange::ProbablyNew)));
+    let rotated = usize::from(matches!(
+        row.data_key,
+        Some(KeyChange::New | KeyChange::ProbablyNew)
+    ));
     if let Some(line) = lines.iter_mut().find(|line| line.row.origin == row.origin) {
         line.rotated += rotated;
         for step in &row.moves {
@@ -196,7 +262,10 @@ fn add(lines: &mut Vec<BlockLine>, story: &Story, row: &HistoryRow) {
         }
         return;
     }
-    let moment = story.moments.iter().find(|moment| moment.origin == row.origin);
+    let moment = story
+        .moments
+        .iter()
+        .find(|moment| moment.origin == row.origin);
     lines.push(BlockLine {
         row: row.clone(),
         files: vec![1; row.moves.len()],
@@ -225,13 +294,30 @@ fn told(line: &BlockLine, names: &PeopleNames, all: usize) -> String {
             ChangedList::FileFollows if !is_new_file => " (file follows)",
             ChangedList::FileFollows | ChangedList::Both => "",
         };
-        let undone = if step.undone { " (the merge took the change of a side back)" } else { "" };
-        let many = if *files < all { format!(" in {files} of {all} files") } else { String::new() };
+        let undone = if step.undone {
+            " (the merge took the change of a side back)"
+        } else {
+            ""
+        };
+        let many = if *files < all {
+            format!(" in {files} of {all} files")
+        } else {
+            String::new()
+        };
         // whoever swaps a key goes and comes at once
-        let has_another =
-            row.moves.iter().any(|other| other != step && names.is_one(&other.recipient, &step.recipient));
-        let key = if has_another { format!(" [{}]", short_key(&step.recipient)) } else { String::new() };
-        format!("{sign} {}{key}{role}{place}{undone}{many}", names.short(&step.recipient))
+        let has_another = row
+            .moves
+            .iter()
+            .any(|other| other != step && names.is_one(&other.recipient, &step.recipient));
+        let key = if has_another {
+            format!(" [{}]", short_key(&step.recipient))
+        } else {
+            String::new()
+        };
+        format!(
+            "{sign} {}{key}{role}{place}{undone}{many}",
+            names.short(&step.recipient)
+        )
     };
     let mut what: Vec<String> = row.moves.iter().zip(files).map(step).collect();
     if row.file == FileChange::Removed {
@@ -244,17 +330,30 @@ fn told(line: &BlockLine, names: &PeopleNames, all: usize) -> String {
         });
     }
     let merged = row.origin.landed.as_ref();
-    let merged = merged.map_or_else(String::new, |it| format!(", merged in {}", crate::ledger::short(it)));
+    let merged = merged.map_or_else(String::new, |it| {
+        format!(", merged in {}", crate::ledger::short(it))
+    });
     let date = format!("{} {}", row.origin.date, row.origin.short());
     let notes = notes(line, all);
-    format!("{date}  {}  by {}{merged}{notes}", what.join(", "), row.origin.author)
+    format!(
+        "{date}  {}  by {}{merged}{notes}",
+        what.join(", "),
+        row.origin.author
+    )
 }
 
 fn notes(line: &BlockLine, all: usize) -> String {
     let row = &line.row;
-    let in_file = |step: &&Move| !matches!(step.place, ChangedList::PolicyOnly | ChangedList::PolicyFollows);
-    let left = row.moves.iter().filter(in_file).any(|step| !step.came) && row.file != FileChange::Removed;
-    let came = row.moves.iter().filter(in_file).any(|step| step.came) && row.file == FileChange::None;
+    let in_file = |step: &&Move| {
+        !matches!(
+            step.place,
+            ChangedList::PolicyOnly | ChangedList::PolicyFollows
+        )
+    };
+    let left =
+        row.moves.iter().filter(in_file).any(|step| !step.came) && row.file != FileChange::Removed;
+    let came =
+        row.moves.iter().filter(in_file).any(|step| step.came) && row.file == FileChange::None;
     let many = if line.rotated < all && line.rotated > 0 {
         format!(" in {} of {all} files", line.rotated)
     } else {
@@ -264,15 +363,27 @@ fn notes(line: &BlockLine, all: usize) -> String {
     match row.data_key {
         Some(KeyChange::New) => notes.push(format!("new data key, every value re-encrypted{many}")),
         Some(KeyChange::ProbablyNew) => {
-            notes.push(format!("every value re-encrypted, probably under a new data key{many}"));
+            notes.push(format!(
+                "every value re-encrypted, probably under a new data key{many}"
+            ));
         }
         Some(KeyChange::Old) => {
-            let back = line.back_to.as_ref().map_or_else(String::new, |back| format!(" of {}", back.short()));
-            notes.push(format!("the data key{back} is back: whoever could read then can read this"));
+            let back = line
+                .back_to
+                .as_ref()
+                .map_or_else(String::new, |back| format!(" of {}", back.short()));
+            notes.push(format!(
+                "the data key{back} is back: whoever could read then can read this"
+            ));
         }
-        Some(KeyChange::Kept) if left => notes.push("data key kept: who left still opens it".to_owned()),
+        Some(KeyChange::Kept) if left => {
+            notes.push("data key kept: who left still opens it".to_owned())
+        }
         Some(KeyChange::Kept) if came => {
-            let back = line.back_to.as_ref().filter(|back| back.commit != row.origin.commit);
+            let back = line
+                .back_to
+                .as_ref()
+                .filter(|back| back.commit != row.origin.commit);
             notes.extend(back.map(|back| format!("opens versions back to {}", back.short())));
         }
         _ => {}
@@ -280,5 +391,7 @@ fn notes(line: &BlockLine, all: usize) -> String {
     if line.is_first && row.file != FileChange::Created && row.moves.is_empty() {
         notes.push("the oldest commit here".to_owned());
     }
-    notes.iter().fold(String::new(), |text, note| format!("{text}; {note}"))
+    notes
+        .iter()
+        .fold(String::new(), |text, note| format!("{text}; {note}"))
 }

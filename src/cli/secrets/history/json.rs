@@ -6,10 +6,17 @@ use serde_json::{Value, json};
 
 use super::super::ledger::{LogWindow, PeopleNames, origin_json};
 use super::signatures::Signatures;
-use crate::ledger::{ChangedList, FileChange, HistoryRow, Interval, KeyChange, intervals, timeline};
+use crate::ledger::{
+    ChangedList, FileChange, HistoryRow, Interval, KeyChange, intervals, timeline,
+};
 use crate::workspace::stories::{Stories, Story, Subject};
 
-pub(super) fn of(stories: &Stories, names: &PeopleNames, signed: &Signatures, window: LogWindow) -> Value {
+pub(super) fn of(
+    stories: &Stories,
+    names: &PeopleNames,
+    signed: &Signatures,
+    window: LogWindow,
+) -> Value {
     let labels = stories.labels.iter().map(|change| {
         let mut value = origin_json(&change.origin);
         value["recipient"] = change.recipient.clone().into();
@@ -33,10 +40,19 @@ fn subject(story: &Story, names: &PeopleNames, signed: &Signatures, window: LogW
         Subject::Rule { policy, pattern } => (None, None, Some(policy), pattern.as_ref()),
     };
     let rows = timeline(&story.moments);
-    let all: BTreeSet<&String> = rows.iter().flat_map(|row| &row.moves).map(|step| &step.recipient).collect();
+    let all: BTreeSet<&String> = rows
+        .iter()
+        .flat_map(|row| &row.moves)
+        .map(|step| &step.recipient)
+        .collect();
     let span = |interval: &Interval| json!({"from": interval.from.commit, "until": interval.until.as_ref().map(|it| it.commit.clone())});
     let people = all.iter().map(|key| {
-        let spans = |policy| intervals(&story.moments, key, policy).iter().map(span).collect::<Vec<_>>();
+        let spans = |policy| {
+            intervals(&story.moments, key, policy)
+                .iter()
+                .map(span)
+                .collect::<Vec<_>>()
+        };
         let named = names.0.get(*key);
         json!({
             "recipient": key,
@@ -77,7 +93,11 @@ fn row_json(row: &HistoryRow, story: &Story, signed: &Signatures) -> Value {
             KeyChange::Old => "old",
         })
         .into();
-    value["opens_back_to"] = story.back_to.get(&row.origin.commit).map(|origin| origin.commit.clone()).into();
+    value["opens_back_to"] = story
+        .back_to
+        .get(&row.origin.commit)
+        .map(|origin| origin.commit.clone())
+        .into();
     value["file_change"] = match row.file {
         FileChange::None => Value::Null,
         FileChange::Created => "created".into(),

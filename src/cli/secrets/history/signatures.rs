@@ -1,4 +1,5 @@
-//! What git says of the signatures of commits: git knows the keys that its user trusts, stax does not.
+//! What git says of the signatures of commits: git knows the keys that its user trusts, stax does
+//! not.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -14,16 +15,26 @@ pub(super) struct Signatures(BTreeMap<String, String>);
 /// So many commits fit on one command line.
 const AT_ONCE: usize = 500;
 
-pub(super) fn of(workspace: &Workspace, blocks: &[HistoryBlock<'_>]) -> Result<Signatures, Failure> {
+pub(super) fn of(
+    workspace: &Workspace,
+    blocks: &[HistoryBlock<'_>],
+) -> Result<Signatures, Failure> {
     let rows = blocks.iter().flat_map(|block| &block.rows);
-    let signed: BTreeSet<&str> =
-        rows.filter(|row| row.origin.signed).map(|row| row.origin.commit.as_str()).collect();
+    let signed: BTreeSet<&str> = rows
+        .filter(|row| row.origin.signed)
+        .map(|row| row.origin.commit.as_str())
+        .collect();
     let signed: Vec<&str> = signed.into_iter().collect();
     let mut found = Signatures::default();
     for some in signed.chunks(AT_ONCE) {
         let words = [&["log", "--no-walk=unsorted", "--format=%H %G?"], some].concat();
         // where git is missing or gives up, a signature is only there and not checked
-        let ended = git::run(Some(workspace.repo()?), workspace.root(), &words, Duration::from_secs(30));
+        let ended = git::run(
+            Some(workspace.repo()?),
+            workspace.root(),
+            &words,
+            Duration::from_secs(30),
+        );
         let Ok(output) = ended else { continue };
         for line in String::from_utf8_lossy(&output.stdout).lines() {
             if let Some((commit, letter)) = line.split_once(' ') {
@@ -32,7 +43,10 @@ pub(super) fn of(workspace: &Workspace, blocks: &[HistoryBlock<'_>]) -> Result<S
         }
     }
     for commit in signed {
-        found.0.entry(commit.to_owned()).or_insert_with(|| "E".to_owned());
+        found
+            .0
+            .entry(commit.to_owned())
+            .or_insert_with(|| "E".to_owned());
     }
     Ok(found)
 }
@@ -50,19 +64,37 @@ impl Signatures {
 
     /// `1 of 3 is signed and git verifies it`
     pub(super) fn summary(&self, all: usize) -> String {
-        let count = |what: &str| self.0.keys().filter(|commit| self.of(commit) == Some(what)).count();
+        let count = |what: &str| {
+            self.0
+                .keys()
+                .filter(|commit| self.of(commit) == Some(what))
+                .count()
+        };
         let (good, bad, rest) = (count("good"), count("bad"), count("unchecked"));
         let is = |number: usize| if number == 1 { "is" } else { "are" };
         let mut parts = Vec::new();
         if good > 0 {
-            parts.push(format!("{good} of {all} {} signed and git verifies it", is(good)));
+            parts.push(format!(
+                "{good} of {all} {} signed and git verifies it",
+                is(good)
+            ));
         }
         if bad > 0 {
-            parts.push(format!("{bad} of {all} {} BADLY signed: git log --show-signature", is(bad)));
+            parts.push(format!(
+                "{bad} of {all} {} BADLY signed: git log --show-signature",
+                is(bad)
+            ));
         }
         if rest > 0 {
-            parts.push(format!("{rest} of {all} {} signed and git cannot check it here", is(rest)));
+            parts.push(format!(
+                "{rest} of {all} {} signed and git cannot check it here",
+                is(rest)
+            ));
         }
-        if parts.is_empty() { format!("none of {all} is signed") } else { parts.join("; ") }
+        if parts.is_empty() {
+            format!("none of {all} is signed")
+        } else {
+            parts.join("; ")
+        }
     }
 }

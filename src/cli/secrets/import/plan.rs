@@ -7,7 +7,9 @@ use super::source::{Given, GivenValue};
 use crate::cli::escape::Escaped;
 use crate::cli::failure::Failure;
 use crate::cli::secrets::names::AllowedNames;
-use crate::cli::secrets::values::{self, MAX_KEYS, check_managed_value, default_type, plain_text, shape};
+use crate::cli::secrets::values::{
+    self, MAX_KEYS, check_managed_value, default_type, plain_text, shape,
+};
 use crate::cli::ui::Ui;
 use crate::workspace::{Opened, sealing};
 
@@ -56,10 +58,14 @@ impl ImportPlan {
             match resolve(opened, one, names) {
                 Ok(scalar) if !how.empty && empties(opened, &Path::key(&one.name), &scalar) => {
                     let key = Path::key(&one.name);
-                    wrong.push(format!("`{key}` would become empty; if that is meant: --empty"));
+                    wrong.push(format!(
+                        "`{key}` would become empty; if that is meant: --empty"
+                    ));
                 }
                 Ok(scalar) => plan.add(opened, Path::key(&one.name), scalar),
-                Err(failure) => wrong.push(failure.message.replace(&format!("{}: ", target.path), "")),
+                Err(failure) => {
+                    wrong.push(failure.message.replace(&format!("{}: ", target.path), ""))
+                }
             }
         }
         if how.prune {
@@ -68,7 +74,9 @@ impl ImportPlan {
         let new = plan.rows.iter().filter(|row| row.mark == "+").count();
         let keys = opened.clear.tree().leaves().len() + new - plan.removed.len();
         if target.env.is_some() && keys > MAX_KEYS {
-            wrong.push(format!("it would hold {keys} keys; at most {MAX_KEYS} are possible"));
+            wrong.push(format!(
+                "it would hold {keys} keys; at most {MAX_KEYS} are possible"
+            ));
         }
         if wrong.is_empty() {
             return Ok(plan);
@@ -81,7 +89,9 @@ impl ImportPlan {
         );
         // a name from JSON may hold anything
         let failure = Failure::usage(message);
-        Err(wrong.iter().fold(failure, |failure, what| failure.detail(Escaped(what).to_string())))
+        Err(wrong.iter().fold(failure, |failure, what| {
+            failure.detail(Escaped(what).to_string())
+        }))
     }
 
     fn add(&mut self, opened: &Opened, path: Path, scalar: Scalar) {
@@ -90,16 +100,23 @@ impl ImportPlan {
             self.same += 1;
         } else {
             let was = existing.filter(|existing| existing.type_name() != scalar.type_name());
-            let was = was.map(|existing| format!("  (was {})", existing.type_name())).unwrap_or_default();
+            let was = was
+                .map(|existing| format!("  (was {})", existing.type_name()))
+                .unwrap_or_default();
             let mark = if existing.is_some() { "~" } else { "+" };
             let shape = format!("{}{was}", shape(&scalar));
-            self.rows.push(ImportRow { mark, key: path.to_string(), shape });
+            self.rows.push(ImportRow {
+                mark,
+                key: path.to_string(),
+                shape,
+            });
         }
         self.sets.push((path, scalar));
     }
 
     fn prune(&mut self, opened: &Opened, given: &[Given]) -> Result<(), Failure> {
-        let known: std::collections::BTreeSet<&str> = given.iter().map(|one| one.name.as_str()).collect();
+        let known: std::collections::BTreeSet<&str> =
+            given.iter().map(|one| one.name.as_str()).collect();
         for (path, _, leaf) in opened.clear.tree().leaves() {
             if path.0.len() != 1 || opened.clear.tree().documents.len() != 1 {
                 return Err(Failure::usage(format!(
@@ -108,7 +125,11 @@ impl ImportPlan {
                 )));
             }
             if path.keys().next().is_some_and(|key| !known.contains(key)) {
-                self.rows.push(ImportRow { mark: "-", key: path.to_string(), shape: shape(&leaf.scalar) });
+                self.rows.push(ImportRow {
+                    mark: "-",
+                    key: path.to_string(),
+                    shape: shape(&leaf.scalar),
+                });
                 self.removed.push(path);
             }
         }
@@ -117,7 +138,9 @@ impl ImportPlan {
 
     /// The text to write; `None` when it is that already.
     pub(super) fn text(&self, opened: &Opened) -> Result<Option<String>, Failure> {
-        let text = sealing(&opened.key, |context| opened.clear.set_all(&self.sets, context))?;
+        let text = sealing(&opened.key, |context| {
+            opened.clear.set_all(&self.sets, context)
+        })?;
         if self.removed.is_empty() {
             return Ok(text);
         }
@@ -128,10 +151,15 @@ impl ImportPlan {
                     Failure::usage(format!("{}: {error}", opened.target.path))
                 };
                 let document = Document::parse(opened.clear.document().format(), text);
-                document.map_err(|error| failed(&error))?.open(&opened.key).map_err(|fault| failed(&fault))?
+                document
+                    .map_err(|error| failed(&error))?
+                    .open(&opened.key)
+                    .map_err(|fault| failed(&fault))?
             }
         };
-        Ok(Some(sealing(&opened.key, |context| written.unset_all(&self.removed, context))?))
+        Ok(Some(sealing(&opened.key, |context| {
+            written.unset_all(&self.removed, context)
+        })?))
     }
 
     /// The keys that are set empty.
@@ -141,7 +169,12 @@ impl ImportPlan {
     }
 
     pub(super) fn print(&self, ui: &Ui) {
-        let width = self.rows.iter().map(|row| row.key.chars().count()).max().unwrap_or(0);
+        let width = self
+            .rows
+            .iter()
+            .map(|row| row.key.chars().count())
+            .max()
+            .unwrap_or(0);
         for row in &self.rows {
             ui.mark_line(row.mark, format!("{:width$}  {}", row.key, row.shape));
         }
@@ -150,15 +183,23 @@ impl ImportPlan {
     /// `5 keys: 3 new, 1 changed, 1 same`
     pub(super) fn counts(&self) -> String {
         let count = |mark: &str| self.rows.iter().filter(|row| row.mark == mark).count();
-        let parts =
-            [(count("+"), "new"), (count("~"), "changed"), (self.same, "same"), (count("-"), "removed")];
+        let parts = [
+            (count("+"), "new"),
+            (count("~"), "changed"),
+            (self.same, "same"),
+            (count("-"), "removed"),
+        ];
         let parts: Vec<String> = parts
             .iter()
             .filter(|(number, _)| *number > 0)
             .map(|(number, what)| format!("{number} {what}"))
             .collect();
         let keys = self.sets.len();
-        let parts = if parts.is_empty() { String::new() } else { format!(": {}", parts.join(", ")) };
+        let parts = if parts.is_empty() {
+            String::new()
+        } else {
+            format!(": {}", parts.join(", "))
+        };
         format!("{keys} key{}{parts}", if keys == 1 { "" } else { "s" })
     }
 }
@@ -167,7 +208,8 @@ fn existing<'a>(opened: &'a Opened, path: &Path) -> Option<&'a Scalar> {
     Some(&opened.clear.tree().find(path)?.node.leaf()?.scalar)
 }
 
-/// A template with empty values is the file of most projects; taken for the real one it would cost every secret.
+/// A template with empty values is the file of most projects; taken for the real one it would cost
+/// every secret.
 fn empties(opened: &Opened, path: &Path, scalar: &Scalar) -> bool {
     let was = existing(opened, path).is_some_and(|was| *was != Scalar::Null && !was.is_empty_str());
     scalar.is_empty_str() && was
@@ -199,8 +241,10 @@ fn resolve(opened: &Opened, given: &Given, names: &AllowedNames) -> Result<Scala
     }
     opened.clear.check_set(&path, &scalar)?;
     let selector = &document.metadata().selector;
-    let by_comment =
-        matches!(selector, Selector::EncryptedCommentRegex(_) | Selector::UnencryptedCommentRegex(_));
+    let by_comment = matches!(
+        selector,
+        Selector::EncryptedCommentRegex(_) | Selector::UnencryptedCommentRegex(_)
+    );
     if !by_comment && scalar.token_type().is_some() && !selector.selects(&path) {
         let (name, text) = selector.field();
         return Err(EditError::Clear(path, format!("{name}: {text}")).into());

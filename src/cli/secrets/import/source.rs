@@ -56,17 +56,24 @@ pub(super) fn read(format: SourceFormat, name: &str, text: &str) -> Result<Vec<G
         one.name == "sops" || text.is_some_and(|text| Token::parse(text).is_ok())
     };
     if given.iter().any(is_sealed) {
-        return Err(Failure::usage(format!("{name} is encrypted by SOPS, not a plain file")).hint(
-            format!("stax secrets decrypt {name} | stax secrets import - --format {format:?}").to_lowercase(),
-        ));
+        return Err(
+            Failure::usage(format!("{name} is encrypted by SOPS, not a plain file")).hint(
+                format!("stax secrets decrypt {name} | stax secrets import - --format {format:?}")
+                    .to_lowercase(),
+            ),
+        );
     }
     Ok(given)
 }
 
 fn env(name: &str, text: &str) -> Result<Vec<Given>, Failure> {
     let pairs = env_file::parse(text).map_err(|faults| {
-        let failure = Failure::usage(format!("{name} cannot be read as a .env file; nothing was written"));
-        faults.iter().fold(failure, |failure, fault| failure.detail(fault.to_string()))
+        let failure = Failure::usage(format!(
+            "{name} cannot be read as a .env file; nothing was written"
+        ));
+        faults
+            .iter()
+            .fold(failure, |failure, fault| failure.detail(fault.to_string()))
     })?;
     let given = |pair: env_file::Assignment| Given {
         name: pair.name,
@@ -77,18 +84,27 @@ fn env(name: &str, text: &str) -> Result<Vec<Given>, Failure> {
 }
 
 fn tree(format: Format, name: &str, text: &str) -> Result<Vec<Given>, Failure> {
-    let tree = format.parse(text).map_err(|error| Failure::usage(format!("{name}: {error}")))?;
+    let tree = format
+        .parse(text)
+        .map_err(|error| Failure::usage(format!("{name}: {error}")))?;
     let [root] = tree.documents.as_slice() else {
-        return Err(Failure::usage(format!("{name}: one document is needed, not {}", tree.documents.len())));
+        return Err(Failure::usage(format!(
+            "{name}: one document is needed, not {}",
+            tree.documents.len()
+        )));
     };
     if !root.is_map() {
-        return Err(Failure::usage(format!("{name}: a map of names and values is needed")));
+        return Err(Failure::usage(format!(
+            "{name}: a map of names and values is needed"
+        )));
     }
     let given = |entry: &sops_document::tree::Entry| Given {
         name: entry.key.clone().unwrap_or_default(),
         what: match entry.node.leaf().map(|leaf| &leaf.scalar) {
             None => GivenValue::Unfit("is a map or a list; the file has to be flat"),
-            Some(Scalar::Null) => GivenValue::Unfit("is null; leave it out, or write an empty string"),
+            Some(Scalar::Null) => {
+                GivenValue::Unfit("is null; leave it out, or write an empty string")
+            }
             Some(scalar) => GivenValue::Typed(scalar.clone()),
         },
         looks_expanded: false,

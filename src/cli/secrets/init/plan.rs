@@ -53,17 +53,26 @@ impl Order<'_> {
         let (config, _) =
             Config::parse(&policy).map_err(|error| Failure::usage(format!("{POLICY}: {error}")))?;
         let Some((_, rule)) = config.rule_for(self.path) else {
-            return Err(Failure::usage(format!("{POLICY} has no rule for {}", self.path)));
+            return Err(Failure::usage(format!(
+                "{POLICY} has no rule for {}",
+                self.path
+            )));
         };
         let (document, recipients) = self.document(rule)?;
         let (roster, nameless) = self.roster(&config, rule)?;
         let attributes = self.workspace.read_text(ATTRIBUTES)?.unwrap_or_default();
-        let readme = self.workspace.read_text(README)?.unwrap_or_else(|| templates::README.to_owned());
+        let readme = self
+            .workspace
+            .read_text(README)?
+            .unwrap_or_else(|| templates::README.to_owned());
         let texts = [
             (POLICY, Some(policy)),
             (VAULT, Some(vault)),
             (ENVRC, Some(self.envrc()?)),
-            (ATTRIBUTES, Some(templates::attributes_with(&attributes, self.path))),
+            (
+                ATTRIBUTES,
+                Some(templates::attributes_with(&attributes, self.path)),
+            ),
             (README, Some(readme)),
             (ROSTER, Some(roster)),
             (self.path, document),
@@ -78,16 +87,25 @@ impl Order<'_> {
             }
         }
         let adopts = is_there && writes.iter().any(|write| write.path.as_os_str() == VAULT);
-        Ok(InitPlan { writes, recipients, nameless, adopts })
+        Ok(InitPlan {
+            writes,
+            recipients,
+            nameless,
+            adopts,
+        })
     }
 
     fn vault(&self) -> Result<String, Failure> {
         let text = self.workspace.read_text(VAULT)?;
         let mut vault = self.workspace.vault()?.unwrap_or_else(Vault::new);
         let before = vault.clone();
-        vault.add(self.path, self.env).map_err(|error| Failure::usage(format!("{VAULT}: {error}")))?;
+        vault
+            .add(self.path, self.env)
+            .map_err(|error| Failure::usage(format!("{VAULT}: {error}")))?;
         // a file that says it already keeps its layout
-        Ok(text.filter(|_| vault == before).unwrap_or_else(|| vault.render()))
+        Ok(text
+            .filter(|_| vault == before)
+            .unwrap_or_else(|| vault.render()))
     }
 
     /// The policy with a rule for the file, written like its neighbours where there are some.
@@ -98,17 +116,25 @@ impl Order<'_> {
         };
         // what an author has for all other files may be nothing that stax can start a file with
         let leaves_room = |rule: &CreationRule| rule.path_regex.is_none() && is_beyond(rule);
-        if config.rule_for(self.path).is_some_and(|(_, rule)| !leaves_room(rule)) {
+        if config
+            .rule_for(self.path)
+            .is_some_and(|(_, rule)| !leaves_room(rule))
+        {
             return Ok(config.text().to_owned());
         }
         let owner = (self.owner)()?;
         let key = owner.recipient.as_str();
-        config.with_rule(&regex, key, Some(&owner.name)).map_err(|error| {
-            let failure = Failure::usage(format!("{POLICY}: {error}"));
-            let failure = failure.detail("nothing was written; add below `creation_rules:`");
-            let lines = render_rule(&regex, &[key]);
-            lines.lines().fold(failure, Failure::detail).hint("then run the same command again")
-        })
+        config
+            .with_rule(&regex, key, Some(&owner.name))
+            .map_err(|error| {
+                let failure = Failure::usage(format!("{POLICY}: {error}"));
+                let failure = failure.detail("nothing was written; add below `creation_rules:`");
+                let lines = render_rule(&regex, &[key]);
+                lines
+                    .lines()
+                    .fold(failure, Failure::detail)
+                    .hint("then run the same command again")
+            })
     }
 
     /// The new file, unless it is there.
@@ -116,8 +142,10 @@ impl Order<'_> {
         if let Some(text) = self.workspace.read_text(self.path)? {
             return match Document::parse(self.format, &text) {
                 Ok(_) => Ok((None, Vec::new())),
-                Err(DocumentError::NotSops) => Err(Failure::usage(format!("{} is not encrypted", self.path))
-                    .hint("move it away, run the same command again, then: stax secrets edit")),
+                Err(DocumentError::NotSops) => {
+                    Err(Failure::usage(format!("{} is not encrypted", self.path))
+                        .hint("move it away, run the same command again, then: stax secrets edit"))
+                }
                 Err(error) => Err(Failure::usage(format!("{}: {error}", self.path))),
             };
         }
@@ -131,14 +159,18 @@ impl Order<'_> {
         }
         let mut recipients = Vec::new();
         for (text, line) in rule.groups.first().unwrap_or(&rule.age) {
-            let recipient: Recipient =
-                text.parse().map_err(|error| Failure::usage(format!("{POLICY}: line {line}: {error}")))?;
+            let recipient: Recipient = text
+                .parse()
+                .map_err(|error| Failure::usage(format!("{POLICY}: line {line}: {error}")))?;
             if !recipients.contains(&recipient) {
                 recipients.push(recipient);
             }
         }
         if recipients.is_empty() {
-            let what = format!("{POLICY}: line {}: the rule for {} names nobody", rule.line, self.path);
+            let what = format!(
+                "{POLICY}: line {}: the rule for {} names nobody",
+                rule.line, self.path
+            );
             return Err(Failure::usage(what));
         }
         let key = DataKey::generate(&mut random);
@@ -154,12 +186,19 @@ impl Order<'_> {
         Ok((Some(text), recipients))
     }
 
-    /// A row for the owner where the rule names them, and for everyone whom the policy itself gives a
-    /// name; others are unknown here.
-    fn roster(&self, config: &Config, rule: &CreationRule) -> Result<(String, Vec<String>), Failure> {
+    /// A row for the owner where the rule names them, and for everyone whom the policy itself gives
+    /// a name; others are unknown here.
+    fn roster(
+        &self,
+        config: &Config,
+        rule: &CreationRule,
+    ) -> Result<(String, Vec<String>), Failure> {
         let mut roster = self.workspace.roster()?;
-        let missing: Vec<&str> =
-            rule.recipients().into_iter().filter(|key| roster.get(key).is_none()).collect();
+        let missing: Vec<&str> = rule
+            .recipients()
+            .into_iter()
+            .filter(|key| roster.get(key).is_none())
+            .collect();
         if missing.is_empty() {
             return Ok((roster.render(), Vec::new()));
         }
@@ -167,16 +206,25 @@ impl Order<'_> {
         let since = onboarded(self.workspace)?;
         let mut nameless = Vec::new();
         for key in missing.into_iter().collect::<BTreeSet<_>>() {
-            let own = owner.as_ref().filter(|owner| owner.recipient.as_str() == key);
+            let own = owner
+                .as_ref()
+                .filter(|owner| owner.recipient.as_str() == key);
             let named = own.map(|owner| (owner.name.clone(), owner.role.clone()));
             let named = named.or_else(|| Some((holders.name(key)?.to_owned(), String::new())));
             let Some((name, role)) = named else {
                 nameless.push(key.to_owned());
                 continue;
             };
-            let onboarded = since.get(&person(key)).map_or_else(today, |since| since.date.clone());
+            let onboarded = since
+                .get(&person(key))
+                .map_or_else(today, |since| since.date.clone());
             roster
-                .add_row(RosterRow { recipient: key.to_owned(), name, role, onboarded })
+                .add_row(RosterRow {
+                    recipient: key.to_owned(),
+                    name,
+                    role,
+                    onboarded,
+                })
                 .map_err(|error| Failure::usage(format!("{ROSTER}: {error}")))?;
         }
         Ok((roster.render(), nameless))
@@ -185,7 +233,9 @@ impl Order<'_> {
     fn envrc(&self) -> Result<String, Failure> {
         Ok(match self.workspace.read_text(ENVRC)? {
             None => templates::envrc(self.env, self.path),
-            Some(text) if text.starts_with(templates::ENVRC_MARK) => templates::envrc_with(&text, self.path),
+            Some(text) if text.starts_with(templates::ENVRC_MARK) => {
+                templates::envrc_with(&text, self.path)
+            }
             Some(text) => templates::envrc_adopted(&text, self.env, self.path),
         })
     }
@@ -197,7 +247,9 @@ fn is_beyond(rule: &CreationRule) -> bool {
 }
 
 fn selector(rule: &CreationRule) -> Result<Selector, Failure> {
-    let Some(crypt) = &rule.crypt else { return Ok(Selector::default()) };
+    let Some(crypt) = &rule.crypt else {
+        return Ok(Selector::default());
+    };
     let selector = Selector::from_field(crypt.field, &crypt.value)
         .map_err(|error| Failure::usage(format!("{POLICY}: line {}: {error}", crypt.line)))?;
     Ok(selector.unwrap_or_default())

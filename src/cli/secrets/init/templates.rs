@@ -52,15 +52,24 @@ fi
 
 /// The `.envrc` that somebody else wrote, with a block of ours behind it; every other byte stays.
 ///
-/// Where it loads the values by itself, only the file is watched. Line ends are LF also where the rest has
-/// CRLF: bash takes the CR as part of a word.
+/// Where it loads the values by itself, only the file is watched. Line ends are LF also where the
+/// rest has CRLF: bash takes the CR as part of a word.
 pub fn envrc_adopted(text: &str, env: &str, path: &str) -> String {
     let start = text.find(BLOCK_START);
     let end = start.and_then(|start| text[start..].find(BLOCK_END).map(|end| start + end));
     if let (Some(start), Some(end)) = (start, end) {
-        return format!("{}{}{}", &text[..start], envrc_with(&text[start..end], path), &text[end..]);
+        return format!(
+            "{}{}{}",
+            &text[..start],
+            envrc_with(&text[start..end], path),
+            &text[end..]
+        );
     }
-    let code = || text.lines().map(str::trim_start).filter(|line| !line.starts_with('#'));
+    let code = || {
+        text.lines()
+            .map(str::trim_start)
+            .filter(|line| !line.starts_with('#'))
+    };
     let loads = code().any(|line| line.contains("stax secrets export"));
     if loads && code().any(|line| line.contains(path)) {
         return text.to_owned();
@@ -68,7 +77,11 @@ pub fn envrc_adopted(text: &str, env: &str, path: &str) -> String {
     let lines = if loads {
         watch_line(&[path]) + "\n"
     } else {
-        format!("{}\n{}", watch_line(&[".stax/vault.json", ".sops.yaml", path]), envrc_loader(env))
+        format!(
+            "{}\n{}",
+            watch_line(&[".stax/vault.json", ".sops.yaml", path]),
+            envrc_loader(env)
+        )
     };
     let gap = match text {
         "" => "",
@@ -89,14 +102,29 @@ fn watch_line(paths: &[&str]) -> String {
 pub fn envrc_with(text: &str, path: &str) -> String {
     let quoted = shell_words::quote(path);
     let is_watch = |line: &str| line.trim_start().starts_with("watch_file ");
-    if text.lines().any(|line| is_watch(line) && line.split_whitespace().any(|word| word == quoted)) {
+    if text
+        .lines()
+        .any(|line| is_watch(line) && line.split_whitespace().any(|word| word == quoted))
+    {
         return text.to_owned();
     }
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
-    let after = lines.iter().rposition(|line| is_watch(line)).map_or(1, |position| position + 1);
+    let after = lines
+        .iter()
+        .rposition(|line| is_watch(line))
+        .map_or(1, |position| position + 1);
     let (before, rest) = lines.split_at(after.min(lines.len()));
-    let gap = if before.last().is_some_and(|line| !line.ends_with('\n')) { "\n" } else { "" };
-    format!("{}{gap}{}\n{}", before.concat(), watch_line(&[path]), rest.concat())
+    let gap = if before.last().is_some_and(|line| !line.ends_with('\n')) {
+        "\n"
+    } else {
+        ""
+    };
+    format!(
+        "{}{gap}{}\n{}",
+        before.concat(),
+        watch_line(&[path]),
+        rest.concat()
+    )
 }
 
 /// `.gitattributes` with the line of one secret file, exact so that it never matches `.sops.yaml`.
@@ -105,7 +133,11 @@ pub fn attributes_with(text: &str, path: &str) -> String {
     if text.lines().any(|known| known.trim_end() == line) {
         return text.to_owned();
     }
-    let gap = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+    let gap = if text.is_empty() || text.ends_with('\n') {
+        ""
+    } else {
+        "\n"
+    };
     format!("{text}{gap}{line}\n")
 }
 
@@ -146,7 +178,10 @@ mod tests {
     fn a_second_file_adds_one_watch_line_and_a_third_run_none() {
         let first = envrc("production", "infra/secrets/prod.enc.yaml");
         let second = envrc_with(&first, "infra/secrets/dev.enc.yaml");
-        let added: Vec<&str> = second.lines().filter(|line| !first.contains(line)).collect();
+        let added: Vec<&str> = second
+            .lines()
+            .filter(|line| !first.contains(line))
+            .collect();
         assert_eq!(added, ["watch_file infra/secrets/dev.enc.yaml"]);
         assert_eq!(envrc_with(&second, "infra/secrets/dev.enc.yaml"), second);
         assert_eq!(envrc_with(&second, "infra/secrets/prod.enc.yaml"), second);
@@ -155,15 +190,30 @@ mod tests {
     #[test]
     fn an_envrc_of_somebody_else_gets_one_block_and_keeps_every_byte() {
         let (prod, dev) = ("infra/secrets/prod.enc.yaml", "infra/secrets/dev.enc.yaml");
-        for text in ["use nix\n", "use nix", "use nix\r\nPATH_add bin\r\n", "", "# stax secrets export\n"] {
+        for text in [
+            "use nix\n",
+            "use nix",
+            "use nix\r\nPATH_add bin\r\n",
+            "",
+            "# stax secrets export\n",
+        ] {
             let first = envrc_adopted(text, "production", prod);
             let block = first.strip_prefix(text).expect("the text as it was");
-            assert!(block.contains(BLOCK_START) && block.ends_with(&format!("\n{BLOCK_END}\n")), "{first}");
-            assert!(block.contains("STAX_ENV:-production") && !block.contains('\r'), "{first}");
+            assert!(
+                block.contains(BLOCK_START) && block.ends_with(&format!("\n{BLOCK_END}\n")),
+                "{first}"
+            );
+            assert!(
+                block.contains("STAX_ENV:-production") && !block.contains('\r'),
+                "{first}"
+            );
             assert_eq!(envrc_adopted(&first, "production", prod), first);
             let later = format!("{first}export A=1\r\n");
             let second = envrc_adopted(&later, "development", dev);
-            assert_eq!(second.replace("watch_file infra/secrets/dev.enc.yaml\n", ""), later);
+            assert_eq!(
+                second.replace("watch_file infra/secrets/dev.enc.yaml\n", ""),
+                later
+            );
             assert!(second.find(dev) < second.find(BLOCK_END), "{second}");
             assert_eq!(envrc_adopted(&second, "development", dev), second);
         }
@@ -180,18 +230,28 @@ mod tests {
     #[test]
     fn an_attribute_names_one_file_and_keeps_other_lines() {
         let text = attributes_with("*.png binary", "infra/secrets/prod.enc.yaml");
-        assert_eq!(text, "*.png binary\ninfra/secrets/prod.enc.yaml -text diff=stax merge=stax\n");
+        assert_eq!(
+            text,
+            "*.png binary\ninfra/secrets/prod.enc.yaml -text diff=stax merge=stax\n"
+        );
         assert_eq!(attributes_with(&text, "infra/secrets/prod.enc.yaml"), text);
         assert_eq!(attributes_pattern("a.enc.env"), "/a.enc.env");
-        assert_eq!(attributes_pattern("my dir/a[1].yaml"), r#""my dir/a\\[1\\].yaml""#);
+        assert_eq!(
+            attributes_pattern("my dir/a[1].yaml"),
+            r#""my dir/a\\[1\\].yaml""#
+        );
     }
 
     #[test]
     fn a_rule_matches_its_file_alone() {
-        let pattern = Pattern::compile(&path_regex("infra/secrets/prod.enc.yaml")).expect("a pattern");
+        let pattern =
+            Pattern::compile(&path_regex("infra/secrets/prod.enc.yaml")).expect("a pattern");
         assert!(pattern.is_match("infra/secrets/prod.enc.yaml"));
         assert!(!pattern.is_match("infra/secrets/prod-enc.yaml"));
         assert!(!pattern.is_match("x/infra/secrets/prod.enc.yaml"));
-        assert_eq!(path_regex("infra/secrets/prod.enc.yaml"), r"^infra/secrets/prod\.enc\.yaml$");
+        assert_eq!(
+            path_regex("infra/secrets/prod.enc.yaml"),
+            r"^infra/secrets/prod\.enc\.yaml$"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Our block in a file of attributes that is not committed. It stands first, so that the lines of the user win.
+//! Our block in a file of attributes that is not committed. It stands first, so that the lines of
+//! the user win.
 
 use std::fs;
 use std::io;
@@ -27,7 +28,9 @@ pub(super) fn block(about: &str, lines: &[String]) -> String {
 impl Attributes {
     /// Links are followed: people keep their configuration elsewhere.
     pub(super) fn at(path: &Path) -> Self {
-        Self { path: path.canonicalize().unwrap_or_else(|_| path.to_owned()) }
+        Self {
+            path: path.canonicalize().unwrap_or_else(|_| path.to_owned()),
+        }
     }
 
     fn read(&self) -> io::Result<Option<Vec<u8>>> {
@@ -53,9 +56,14 @@ impl Attributes {
     /// Adds a line at the end of the block; without one nothing is written.
     pub(super) fn add(&self, line: &str) -> io::Result<WriteOutcome> {
         let old = self.read()?.unwrap_or_default();
-        let Some(range) = block_in(&old) else { return Ok(WriteOutcome::AsBefore) };
+        let Some(range) = block_in(&old) else {
+            return Ok(WriteOutcome::AsBefore);
+        };
         let line = format!("{line}\n");
-        if old[range.clone()].split_inclusive(|byte| *byte == b'\n').any(|known| known == line.as_bytes()) {
+        if old[range.clone()]
+            .split_inclusive(|byte| *byte == b'\n')
+            .any(|known| known == line.as_bytes())
+        {
             return Ok(WriteOutcome::AsBefore);
         }
         let end = range.end - END.len() - 1;

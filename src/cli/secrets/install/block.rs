@@ -28,13 +28,17 @@ pub(super) fn block_in(bytes: &[u8]) -> Option<Range<usize>> {
     }
 }
 
-/// The text with this block in the place of ours, or at `place` when it has none. `None` where half a block
-/// stands.
+/// The text with this block in the place of ours, or at `place` when it has none. `None` where half
+/// a block stands.
 pub(super) fn with_block(bytes: &[u8], block: &str, place: usize) -> Option<Vec<u8>> {
     let range = match block_in(bytes) {
         Some(range) => range,
         None => {
-            let has_part = |mark: &str| bytes.windows(mark.len()).any(|window| window == mark.as_bytes());
+            let has_part = |mark: &str| {
+                bytes
+                    .windows(mark.len())
+                    .any(|window| window == mark.as_bytes())
+            };
             (!has_part(BEGIN) && !has_part(END)).then_some(place..place)?
         }
     };
@@ -54,9 +58,16 @@ pub(super) fn without_block(bytes: &[u8]) -> Option<Vec<u8>> {
 /// Bytes and mode; `None` for no file, a link, a folder or a device.
 pub(super) fn plain_file(path: &Path) -> io::Result<Option<(Vec<u8>, u32)>> {
     match fs::symlink_metadata(path) {
-        Ok(meta) if meta.is_file() => Ok(Some((fs::read(path)?, meta.permissions().mode() & 0o7777))),
+        Ok(meta) if meta.is_file() => {
+            Ok(Some((fs::read(path)?, meta.permissions().mode() & 0o7777)))
+        }
         Ok(_) => Ok(None),
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
             Ok(None)
         }
         Err(error) => Err(error),
@@ -69,7 +80,8 @@ pub(super) fn write(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     fs::create_dir_all(folder)?;
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     file.write_all(bytes)?;
-    file.as_file().set_permissions(fs::Permissions::from_mode(mode))?;
+    file.as_file()
+        .set_permissions(fs::Permissions::from_mode(mode))?;
     file.persist(path)?;
     Ok(())
 }

@@ -26,13 +26,22 @@ pub(super) enum Put {
 }
 
 /// Writes a driver with what goes with it, unless somebody else's command stands there.
-pub(super) fn put(config: &dyn GitConfigFile, driver: Driver, program: &str) -> Result<Put, Failure> {
+pub(super) fn put(
+    config: &dyn GitConfigFile,
+    driver: Driver,
+    program: &str,
+) -> Result<Put, Failure> {
     if let Some(author) = stranger(config, driver)? {
         return Ok(Put::Left(author));
     }
     // the command first: a named merge driver without one makes git stop
     set(config, driver.name(), &driver.text(program))?;
-    for Companion { name, value, is_forced } in driver.companions() {
+    for Companion {
+        name,
+        value,
+        is_forced,
+    } in driver.companions()
+    {
         if *is_forced || config.values(name)?.is_empty() {
             set(config, name, value)?;
         }
@@ -41,14 +50,23 @@ pub(super) fn put(config: &dyn GitConfigFile, driver: Driver, program: &str) -> 
 }
 
 fn set(config: &dyn GitConfigFile, name: &str, value: &str) -> Result<(), Failure> {
-    if config.effective(name)? == [value] { Ok(()) } else { config.set(name, value) }
+    if config.effective(name)? == [value] {
+        Ok(())
+    } else {
+        config.set(name, value)
+    }
 }
 
 /// Who wrote the command that stands there, where no stax did that we know.
-pub(super) fn stranger(config: &dyn GitConfigFile, driver: Driver) -> Result<Option<Author>, Failure> {
+pub(super) fn stranger(
+    config: &dyn GitConfigFile,
+    driver: Driver,
+) -> Result<Option<Author>, Failure> {
     let values = config.values(driver.name())?;
     let authors = values.iter().map(|text| driver.author(text));
-    Ok(authors.into_iter().find(|author| !matches!(author, Author::Stax(_))))
+    Ok(authors
+        .into_iter()
+        .find(|author| !matches!(author, Author::Stax(_))))
 }
 
 /// What an uninstallation made of a driver.
@@ -72,9 +90,17 @@ pub(in crate::cli::secrets) fn take_out(
         return Ok(Taken::Left(author));
     }
     let is_ours = |name: &str| {
-        name == driver.name() || driver.companions().iter().any(|companion| companion.name == name)
+        name == driver.name()
+            || driver
+                .companions()
+                .iter()
+                .any(|companion| companion.name == name)
     };
-    let others: Vec<String> = names.iter().filter(|name| !is_ours(name)).cloned().collect();
+    let others: Vec<String> = names
+        .iter()
+        .filter(|name| !is_ours(name))
+        .cloned()
+        .collect();
     // of the other two git stops where anything is left and no command
     if others.is_empty() || driver != Driver::Textconv {
         global::remove_section(config, driver.section())?;
@@ -84,7 +110,8 @@ pub(in crate::cli::secrets) fn take_out(
     if own.is_empty() {
         return Ok(Taken::Nothing);
     }
-    own.into_iter().try_for_each(|name| global::unset(config, name))?;
+    own.into_iter()
+        .try_for_each(|name| global::unset(config, name))?;
     Ok(Taken::Out(others))
 }
 
@@ -109,7 +136,12 @@ impl GitConfigFile for Local<'_> {
     }
 
     fn option(&self) -> Vec<String> {
-        let file = self.0.common_dir().join("config").to_string_lossy().into_owned();
+        let file = self
+            .0
+            .common_dir()
+            .join("config")
+            .to_string_lossy()
+            .into_owned();
         vec!["--file".to_owned(), file]
     }
 }

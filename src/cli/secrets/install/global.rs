@@ -1,4 +1,5 @@
-//! `install --global`: drivers and attributes in the user's own configuration, for who reads many repositories.
+//! `install --global`: drivers and attributes in the user's own configuration, for who reads many
+//! repositories.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -42,9 +43,12 @@ pub(super) fn install(ui: &Ui) -> Result<ExitCode, Failure> {
         ));
     }
     match put {
-        Ok(WriteOutcome::Written) => {
-            ui.line(format!("{:10} attributes of {} in {}", "", names(), path.display()))
-        }
+        Ok(WriteOutcome::Written) => ui.line(format!(
+            "{:10} attributes of {} in {}",
+            "",
+            names(),
+            path.display()
+        )),
         Ok(WriteOutcome::AsBefore) => {}
         Err(error) => {
             ui.warning(format!("{}: {error}", path.display()));
@@ -52,7 +56,9 @@ pub(super) fn install(ui: &Ui) -> Result<ExitCode, Failure> {
             lines.iter().for_each(|line| ui.say(format!("  {line}")));
         }
     }
-    ui.note(format!("for secrets under other names add lines there, such as: secrets/*.yaml {DRIVERS}"));
+    ui.note(format!(
+        "for secrets under other names add lines there, such as: secrets/*.yaml {DRIVERS}"
+    ));
     ui.note("hooks belong to a clone: `stax secrets install` in those that you commit to");
     Ok(ExitCode::SUCCESS)
 }
@@ -69,7 +75,8 @@ pub(in crate::cli::secrets) fn uninstall(ui: &Ui) -> Result<Vec<String>, Failure
     }
     let path = attributes_file()?;
     let taken = Attributes::at(&path).take_out();
-    if taken.map_err(|error| Failure::usage(format!("{}: {error}", path.display())))? == WriteOutcome::Written
+    if taken.map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?
+        == WriteOutcome::Written
     {
         removed.push(format!("attributes in {}", path.display()));
     }
@@ -83,12 +90,17 @@ fn names() -> String {
 
 fn lines() -> Vec<String> {
     // `*.sops.yaml` matches the policy itself, which is plain YAML
-    patterns(DRIVERS).into_iter().chain([format!("{POLICY} !diff !merge")]).collect()
+    patterns(DRIVERS)
+        .into_iter()
+        .chain([format!("{POLICY} !diff !merge")])
+        .collect()
 }
 
 /// A line for each name that says SOPS.
 pub(super) fn patterns(attributes: &str) -> Vec<String> {
-    let lines = NAMES.iter().flat_map(|name| FORMATS.map(|format| format!("*.{name}.{format} {attributes}")));
+    let lines = NAMES
+        .iter()
+        .flat_map(|name| FORMATS.map(|format| format!("*.{name}.{format} {attributes}")));
     lines.collect()
 }
 
@@ -102,13 +114,25 @@ pub(super) fn is_named(path: &str) -> bool {
 /// The file that git reads for every repository of this user.
 fn attributes_file() -> Result<PathBuf, Failure> {
     for level in ["--global", "--system"] {
-        let output = git(&["config", level, "--type=path", "--get", "core.attributesFile"])?;
-        let path = String::from_utf8_lossy(&output.stdout).trim_end_matches('\n').to_owned();
+        let output = git(&[
+            "config",
+            level,
+            "--type=path",
+            "--get",
+            "core.attributesFile",
+        ])?;
+        let path = String::from_utf8_lossy(&output.stdout)
+            .trim_end_matches('\n')
+            .to_owned();
         if output.status.success() && !path.is_empty() {
             return Ok(PathBuf::from(path));
         }
     }
-    let named = |name: &str| std::env::var_os(name).filter(|text| !text.is_empty()).map(PathBuf::from);
+    let named = |name: &str| {
+        std::env::var_os(name)
+            .filter(|text| !text.is_empty())
+            .map(PathBuf::from)
+    };
     let config = named("XDG_CONFIG_HOME").or_else(|| Some(named("HOME")?.join(".config")));
     let config = config.ok_or_else(|| Failure::usage("neither HOME nor XDG_CONFIG_HOME is set"))?;
     Ok(config.join("git/attributes"))
@@ -151,7 +175,11 @@ fn words(bytes: &[u8]) -> Vec<String> {
 
 /// Names the lock that git met beside the configuration: whoever is killed leaves it.
 fn beside_lock(failure: Failure, file: &[String]) -> Failure {
-    let named = |name: &str| std::env::var_os(name).filter(|text| !text.is_empty()).map(PathBuf::from);
+    let named = |name: &str| {
+        std::env::var_os(name)
+            .filter(|text| !text.is_empty())
+            .map(PathBuf::from)
+    };
     let mut locks: Vec<PathBuf> = match file {
         [_, path] => vec![PathBuf::from(format!("{path}.lock"))],
         _ => [
@@ -168,11 +196,16 @@ fn beside_lock(failure: Failure, file: &[String]) -> Failure {
         .collect(),
     };
     locks.retain(|lock| lock.exists());
-    locks.iter().fold(failure, |failure, lock| failure.hint_of_lock(lock))
+    locks
+        .iter()
+        .fold(failure, |failure, lock| failure.hint_of_lock(lock))
 }
 
 /// The names that a file sets below a section, as git writes them.
-pub(super) fn names_below(config: &dyn GitConfigFile, section: &str) -> Result<Vec<String>, Failure> {
+pub(super) fn names_below(
+    config: &dyn GitConfigFile,
+    section: &str,
+) -> Result<Vec<String>, Failure> {
     let pattern = format!("^{}\\.", section.replace('.', "\\."));
     let found = git_config(config, &["--null", "--name-only", "--get-regexp", &pattern])?;
     let mut names = words(&found.stdout);
@@ -182,19 +215,30 @@ pub(super) fn names_below(config: &dyn GitConfigFile, section: &str) -> Result<V
 
 /// libgit2 would leave an empty heading behind, so git does it.
 pub(super) fn remove_section(config: &dyn GitConfigFile, section: &str) -> Result<(), Failure> {
-    removed(config, section, &git_config(config, &["--remove-section", section])?)
+    removed(
+        config,
+        section,
+        &git_config(config, &["--remove-section", section])?,
+    )
 }
 
 pub(super) fn unset(config: &dyn GitConfigFile, name: &str) -> Result<(), Failure> {
     removed(config, name, &git_config(config, &["--unset-all", name])?)
 }
 
-fn removed(config: &dyn GitConfigFile, what: &str, output: &process::Output) -> Result<(), Failure> {
+fn removed(
+    config: &dyn GitConfigFile,
+    what: &str,
+    output: &process::Output,
+) -> Result<(), Failure> {
     if output.status.success() {
         return Ok(());
     }
     let why = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    Err(beside_lock(Failure::usage(format!("{what} was not removed: {why}")), &config.option()))
+    Err(beside_lock(
+        Failure::usage(format!("{what} was not removed: {why}")),
+        &config.option(),
+    ))
 }
 
 fn git_config(config: &dyn GitConfigFile, args: &[&str]) -> Result<process::Output, Failure> {
@@ -205,9 +249,20 @@ fn git_config(config: &dyn GitConfigFile, args: &[&str]) -> Result<process::Outp
 
 /// Outside of every repository, so that none has a say.
 fn git(args: &[&str]) -> Result<process::Output, Failure> {
-    let argv: Vec<String> = ["git"].iter().chain(args).map(|word| (*word).to_owned()).collect();
-    let remove = [IDENTITY_VARIABLES, &["GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR"]].concat();
-    let environment = ChildEnvironment { add: &[], remove: &remove };
+    let argv: Vec<String> = ["git"]
+        .iter()
+        .chain(args)
+        .map(|word| (*word).to_owned())
+        .collect();
+    let remove = [
+        IDENTITY_VARIABLES,
+        &["GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR"],
+    ]
+    .concat();
+    let environment = ChildEnvironment {
+        add: &[],
+        remove: &remove,
+    };
     process::run_command(&argv, Path::new("/"), environment, PATIENCE)
         .map_err(|error| Failure::usage(format!("git config: {error}")))
 }

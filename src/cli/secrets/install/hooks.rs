@@ -123,19 +123,29 @@ impl Hooks {
         if !manager.as_ref().is_some_and(Manager::owns_folder) && repo.hooks_dir()? != default {
             folders.push(repo.hooks_dir()?);
         }
-        for (folder, name) in folders.iter().flat_map(|folder| HookName::ALL.map(|name| (folder, name))) {
+        for (folder, name) in folders
+            .iter()
+            .flat_map(|folder| HookName::ALL.map(|name| (folder, name)))
+        {
             let path = folder.join(name.text());
             let failed = |error: io::Error| Failure::usage(format!("{}: {error}", path.display()));
             // pre-commit and lefthook move what they find aside; pre-commit goes on to run it
-            let aside = [".legacy", ".old"].map(|suffix| folder.join(format!("{}{suffix}", name.text())));
+            let aside =
+                [".legacy", ".old"].map(|suffix| folder.join(format!("{}{suffix}", name.text())));
             for path in aside.iter().chain([&path]) {
-                if plain_file(path).map_err(failed)?.is_some_and(|(old, _)| is_ours(name.author(&old))) {
+                if plain_file(path)
+                    .map_err(failed)?
+                    .is_some_and(|(old, _)| is_ours(name.author(&old)))
+                {
                     fs::remove_file(path).map_err(failed)?;
                     removed.deleted.push(name);
                 }
             }
-            let Some((old, mode)) = plain_file(&path).map_err(failed)? else { continue };
-            let block = block_in(&old).filter(|range| is_ours(name.block_author(&old[range.clone()])));
+            let Some((old, mode)) = plain_file(&path).map_err(failed)? else {
+                continue;
+            };
+            let block =
+                block_in(&old).filter(|range| is_ours(name.block_author(&old[range.clone()])));
             if let Some(new) = block.and_then(|_| without_block(&old)) {
                 write(&path, &new, mode).map_err(failed)?;
                 removed.restored.push(path);
@@ -152,14 +162,22 @@ impl Hooks {
 
     /// `pre-commit, pre-push` of those that pass.
     pub(in crate::cli) fn listed(&self, passes: impl Fn(&Hook) -> bool) -> String {
-        let names: Vec<&str> =
-            self.found.iter().filter(|(_, hook)| passes(hook)).map(|(name, _)| name.text()).collect();
+        let names: Vec<&str> = self
+            .found
+            .iter()
+            .filter(|(_, hook)| passes(hook))
+            .map(|(name, _)| name.text())
+            .collect();
         names.join(", ")
     }
 
     /// What git does unchecked, as clauses.
     pub(in crate::cli) fn gaps(&self) -> Vec<&'static str> {
-        self.found.iter().filter(|(_, hook)| !hook.guards()).map(|(name, _)| name.gap()).collect()
+        self.found
+            .iter()
+            .filter(|(_, hook)| !hook.guards())
+            .map(|(name, _)| name.gap())
+            .collect()
     }
 
     /// The files of others that do not call stax, once each.
@@ -190,15 +208,27 @@ impl Hooks {
         }
         let gaps = self.gaps().join(", ");
         if let Some(manager) = &self.manager {
-            ui.warning(format!("{} and stax wrote no hook for it; {gaps}", manager.claim()));
+            ui.warning(format!(
+                "{} and stax wrote no hook for it; {gaps}",
+                manager.claim()
+            ));
             return manager.advise(ui, &left.iter().map(|(name, _)| *name).collect::<Vec<_>>());
         }
         for (name, path) in left {
             let shown = path.display();
-            ui.warning(format!("{shown} is not stax's and was left alone; {}", name.gap()));
+            ui.warning(format!(
+                "{shown} is not stax's and was left alone; {}",
+                name.gap()
+            ));
             advise_script(ui, path, name, false);
-            if plain_file(path).ok().flatten().is_some_and(|(_, mode)| mode & 0o111 == 0) {
-                ui.note(format!("git ignores it until it is executable: chmod +x {shown}"));
+            if plain_file(path)
+                .ok()
+                .flatten()
+                .is_some_and(|(_, mode)| mode & 0o111 == 0)
+            {
+                ui.note(format!(
+                    "git ignores it until it is executable: chmod +x {shown}"
+                ));
             }
         }
     }
@@ -216,7 +246,12 @@ fn calls_aside(manager: &Manager, hook: &Path, name: HookName) -> bool {
         && manager.runs_legacy(hook)
 }
 
-fn inspect(folder: &Path, name: HookName, program: &str, manager: Option<&Manager>) -> Result<Hook, Failure> {
+fn inspect(
+    folder: &Path,
+    name: HookName,
+    program: &str,
+    manager: Option<&Manager>,
+) -> Result<Hook, Failure> {
     let path = folder.join(name.text());
     let failed = |error: io::Error| Failure::usage(format!("{}: {error}", path.display()));
     let elsewhere = manager.is_some_and(Manager::owns_folder);
@@ -227,7 +262,11 @@ fn inspect(folder: &Path, name: HookName, program: &str, manager: Option<&Manage
         match name.author(&bytes) {
             Author::Stax(_) => {
                 let current = runs && bytes == name.script(program).as_bytes();
-                return Ok(if current { Hook::Installed } else { Hook::Outdated });
+                return Ok(if current {
+                    Hook::Installed
+                } else {
+                    Hook::Outdated
+                });
             }
             Author::Newer => return Ok(Hook::Newer),
             Author::Other => {}
@@ -251,13 +290,20 @@ fn inspect(folder: &Path, name: HookName, program: &str, manager: Option<&Manage
         // a manager's configuration does nothing in a clone without its hooks
         let is_active = elsewhere || path.exists();
         let chained = is_active && (manager.calls(name) || calls_aside(manager, &path, name));
-        return Ok(if chained { Hook::Chained } else { Hook::Foreign(manager.place(name)) });
+        return Ok(if chained {
+            Hook::Chained
+        } else {
+            Hook::Foreign(manager.place(name))
+        });
     }
     Ok(match fs::symlink_metadata(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Hook::Absent,
         Err(error) => return Err(failed(error)),
         // what a link leads to may call stax, and is not ours to change
-        Ok(meta) if meta.is_symlink() && fs::read(&path).is_ok_and(|bytes| name.is_called_in(&bytes)) => {
+        Ok(meta)
+            if meta.is_symlink()
+                && fs::read(&path).is_ok_and(|bytes| name.is_called_in(&bytes)) =>
+        {
             Hook::Chained
         }
         Ok(_) => Hook::Foreign(path),

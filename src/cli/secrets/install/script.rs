@@ -18,8 +18,12 @@ pub(in crate::cli) enum HookName {
 }
 
 impl HookName {
-    pub(in crate::cli) const ALL: [Self; 4] =
-        [Self::PreCommit, Self::PreMergeCommit, Self::PrePush, Self::CommitMsg];
+    pub(in crate::cli) const ALL: [Self; 4] = [
+        Self::PreCommit,
+        Self::PreMergeCommit,
+        Self::PrePush,
+        Self::CommitMsg,
+    ];
 
     pub(in crate::cli) fn text(self) -> &'static str {
         match self {
@@ -52,7 +56,9 @@ impl HookName {
     /// The hook as this stax writes it.
     pub(super) fn script(self, program: &str) -> String {
         let texts = self.texts();
-        texts[texts.len() - 1].1.replacen(PLACE, &quoted(program), 1)
+        texts[texts.len() - 1]
+            .1
+            .replacen(PLACE, &quoted(program), 1)
     }
 
     /// The hook of each version that had one; the last one is what this stax writes.
@@ -78,18 +84,31 @@ impl HookName {
         }
     }
 
-    /// Who wrote a whole script: a stax to the last byte, for any place of stax. What somebody changed is theirs.
+    /// Who wrote a whole script: a stax to the last byte, for any place of stax. What somebody
+    /// changed is theirs.
     pub(super) fn author(self, bytes: &[u8]) -> Author {
-        author(self.texts().iter().map(|(version, text)| (*version, (*text).to_owned())), bytes)
+        author(
+            self.texts()
+                .iter()
+                .map(|(version, text)| (*version, (*text).to_owned())),
+            bytes,
+        )
     }
 
     /// The same of a block in somebody else's script, without its surroundings.
     pub(super) fn block_author(self, bytes: &[u8]) -> Author {
-        let texts = self.texts().iter().filter(|(version, _)| *version >= FIRST_BLOCK);
-        author(texts.map(|(version, text)| (*version, self.block_of(*version, text))), bytes)
+        let texts = self
+            .texts()
+            .iter()
+            .filter(|(version, _)| *version >= FIRST_BLOCK);
+        author(
+            texts.map(|(version, text)| (*version, self.block_of(*version, text))),
+            bytes,
+        )
     }
 
-    /// The same for the inside of another script. It runs in a subshell, so that it changes nothing there.
+    /// The same for the inside of another script. It runs in a subshell, so that it changes nothing
+    /// there.
     pub(super) fn block(self, program: &str) -> String {
         self.block_of(VERSION, &self.script(program))
     }
@@ -115,7 +134,8 @@ impl HookName {
     pub(super) fn is_called_in(self, text: &[u8]) -> bool {
         let call = self.call().split(" \"").next().unwrap_or_default();
         let text = String::from_utf8_lossy(text);
-        text.lines().any(|line| !line.trim_start().starts_with('#') && line.contains(call))
+        text.lines()
+            .any(|line| !line.trim_start().starts_with('#') && line.contains(call))
     }
 }
 
@@ -126,9 +146,13 @@ fn quoted(program: &str) -> String {
 
 /// Which of these templates a text is.
 fn author(templates: impl Iterator<Item = (u32, String)>, bytes: &[u8]) -> Author {
-    let Ok(text) = std::str::from_utf8(bytes) else { return Author::Other };
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return Author::Other;
+    };
     let is = |template: &str| {
-        let Some((head, tail)) = template.split_once(PLACE) else { return false };
+        let Some((head, tail)) = template.split_once(PLACE) else {
+            return false;
+        };
         text.strip_prefix(head)
             .and_then(|text| text.strip_suffix(tail))
             .is_some_and(|word| word.len() > 2 && word.starts_with('\'') && word.ends_with('\''))
@@ -140,25 +164,34 @@ fn author(templates: impl Iterator<Item = (u32, String)>, bytes: &[u8]) -> Autho
     }
     let second = text.lines().nth(1).filter(|line| line.starts_with(MARK));
     let version = second.and_then(|line| version_after(line, MARK));
-    if version.is_some_and(|version| version > VERSION) { Author::Newer } else { Author::Other }
+    if version.is_some_and(|version| version > VERSION) {
+        Author::Newer
+    } else {
+        Author::Other
+    }
 }
 
-/// The script with our block right behind its first line, before anything can end it. `None` where it may
-/// not work: another interpreter, no line to stand behind, or half a block.
+/// The script with our block right behind its first line, before anything can end it. `None` where
+/// it may not work: another interpreter, no line to stand behind, or half a block.
 pub(super) fn with_block(bytes: &[u8], name: HookName, program: &str) -> Option<Vec<u8>> {
     let place = match block::block_in(bytes) {
         // what somebody changed in it is theirs
-        Some(range) if !matches!(name.block_author(&bytes[range.clone()]), Author::Stax(_)) => return None,
+        Some(range) if !matches!(name.block_author(&bytes[range.clone()]), Author::Stax(_)) => {
+            return None;
+        }
         Some(range) => range.start,
         None => shebang_end(bytes)?,
     };
     block::with_block(bytes, &name.block(program), place)
 }
 
-/// The end of the first line of a script for sh, bash or dash, with options that leave the block working.
+/// The end of the first line of a script for sh, bash or dash, with options that leave the block
+/// working.
 fn shebang_end(bytes: &[u8]) -> Option<usize> {
     let end = bytes.iter().position(|byte| *byte == b'\n')?;
-    let line = std::str::from_utf8(&bytes[..end]).ok()?.strip_prefix("#!")?;
+    let line = std::str::from_utf8(&bytes[..end])
+        .ok()?
+        .strip_prefix("#!")?;
     if bytes.contains(&0) {
         return None;
     }
@@ -170,7 +203,8 @@ fn shebang_end(bytes: &[u8]) -> Option<usize> {
     }
     let is_shell = ["sh", "bash", "dash"].contains(&program.as_str());
     let is_plain = |word: &str| {
-        word.strip_prefix('-').is_some_and(|flags| flags.chars().all(|flag| "eux".contains(flag)))
+        word.strip_prefix('-')
+            .is_some_and(|flags| flags.chars().all(|flag| "eux".contains(flag)))
     };
     (is_shell && words.all(is_plain)).then_some(end + 1)
 }
@@ -187,11 +221,26 @@ mod tests {
         let hostile = r#"/a b/$(x)`y`"z\'/stax"#;
         for name in HookName::ALL {
             let hook = name.script(hostile);
-            assert!(hook.contains("stax_program='/a b/$(x)`y`\"z\\'\\''/stax'\n"), "{hook}");
+            assert!(
+                hook.contains("stax_program='/a b/$(x)`y`\"z\\'\\''/stax'\n"),
+                "{hook}"
+            );
             assert!(hook.contains("\n# stax-hook v3\n"), "{hook}");
-            assert!(hook.lines().last().is_some_and(|line| line.starts_with(name.call())), "{hook}");
-            assert_eq!(name.author(hook.as_bytes()), Author::Stax(VERSION), "{hook}");
-            assert_eq!(name.author(format!("{hook}npm test\n").as_bytes()), Author::Other);
+            assert!(
+                hook.lines()
+                    .last()
+                    .is_some_and(|line| line.starts_with(name.call())),
+                "{hook}"
+            );
+            assert_eq!(
+                name.author(hook.as_bytes()),
+                Author::Stax(VERSION),
+                "{hook}"
+            );
+            assert_eq!(
+                name.author(format!("{hook}npm test\n").as_bytes()),
+                Author::Other
+            );
             let newer = hook.replace("# stax-hook v3", "# stax-hook v4");
             assert_eq!(name.author(newer.as_bytes()), Author::Newer);
             assert!(name.is_called_in(hook.as_bytes()));
@@ -200,9 +249,13 @@ mod tests {
 
     #[test]
     fn a_block_goes_in_once_and_comes_out_without_a_trace() {
-        for script in
-            ["#!/bin/sh\n", "#!/usr/bin/env bash\nexit 0", "#!/bin/dash -eu\nü\n", "#! /bin/bash\nx\n"]
-                .map(|text| text.as_bytes().to_vec())
+        for script in [
+            "#!/bin/sh\n",
+            "#!/usr/bin/env bash\nexit 0",
+            "#!/bin/dash -eu\nü\n",
+            "#! /bin/bash\nx\n",
+        ]
+        .map(|text| text.as_bytes().to_vec())
         {
             for name in HookName::ALL {
                 let once = with_block(&script, name, PROGRAM).unwrap();
@@ -231,7 +284,11 @@ mod tests {
             "#!/bin/sh\n# <<< stax <<<\n# >>> stax >>>\n",
         ];
         for text in table {
-            assert_eq!(with_block(text.as_bytes(), HookName::PrePush, PROGRAM), None, "{text:?}");
+            assert_eq!(
+                with_block(text.as_bytes(), HookName::PrePush, PROGRAM),
+                None,
+                "{text:?}"
+            );
         }
     }
 }

@@ -1,8 +1,10 @@
-//! Every command that some version of stax wrote into a git configuration. What is exactly one of these, for whatever
-//! place of stax, is ours to replace and to take out; any other text is somebody else's.
+//! Every command that some version of stax wrote into a git configuration. What is exactly one of
+//! these, for whatever place of stax, is ours to replace and to take out; any other text is
+//! somebody else's.
 
-/// The version of what this stax writes into a clone: in the second line of a hook, in front of the last word of a
-/// command. 2 is stax 0.1.0, 1 what came before. A new number for whatever changes one of the texts.
+/// The version of what this stax writes into a clone: in the second line of a hook, in front of the
+/// last word of a command. 2 is stax 0.1.0, 1 what came before. A new number for whatever changes
+/// one of the texts.
 pub(super) const VERSION: u32 = 3;
 /// The place of stax in a text, quoted as the text needs it.
 pub(super) const PLACE: &str = "@STAX@";
@@ -37,8 +39,8 @@ pub(in crate::cli::secrets) enum Driver {
 pub(super) struct Companion {
     pub(super) name: &'static str,
     pub(super) value: &'static str,
-    /// Whether nothing else will do: a cache would put plaintext into the object store, and a guard that git does
-    /// not require guards nothing.
+    /// Whether nothing else will do: a cache would put plaintext into the object store, and a guard
+    /// that git does not require guards nothing.
     pub(super) is_forced: bool,
 }
 
@@ -71,17 +73,26 @@ impl Driver {
     }
 
     pub(super) fn companions(self) -> &'static [Companion] {
-        const CACHE: Companion =
-            Companion { name: "diff.stax.cachetextconv", value: "false", is_forced: true };
-        const HEADING: Companion =
-            Companion { name: "diff.stax.xfuncname", value: XFUNCNAME, is_forced: false };
+        const CACHE: Companion = Companion {
+            name: "diff.stax.cachetextconv",
+            value: "false",
+            is_forced: true,
+        };
+        const HEADING: Companion = Companion {
+            name: "diff.stax.xfuncname",
+            value: XFUNCNAME,
+            is_forced: false,
+        };
         const NAME: Companion = Companion {
             name: "merge.stax.name",
             value: "stax: SOPS documents, key by key",
             is_forced: false,
         };
-        const REQUIRED: Companion =
-            Companion { name: "filter.stax.required", value: "true", is_forced: true };
+        const REQUIRED: Companion = Companion {
+            name: "filter.stax.required",
+            value: "true",
+            is_forced: true,
+        };
         match self {
             Self::Textconv => &[CACHE, HEADING],
             Self::Merge => &[NAME],
@@ -107,7 +118,11 @@ impl Driver {
     /// Within double quotes of a shell. git reads `%%` of a merge driver as `%`.
     fn quoted(self, program: &str) -> String {
         let quoted = quoted(program);
-        if self == Self::Merge { quoted.replace('%', "%%") } else { quoted }
+        if self == Self::Merge {
+            quoted.replace('%', "%%")
+        } else {
+            quoted
+        }
     }
 
     pub(super) fn author(self, text: &str) -> Author {
@@ -119,7 +134,9 @@ impl Driver {
         let known = self.texts().iter().find(|(_, template)| is(template));
         match known {
             Some((version, _)) => Author::Stax(*version),
-            None if version_after(text, "}; : stax-driver v").is_some_and(|version| version > VERSION) => {
+            None if version_after(text, "}; : stax-driver v")
+                .is_some_and(|version| version > VERSION) =>
+            {
                 Author::Newer
             }
             None => Author::Other,
@@ -211,9 +228,9 @@ macro_rules! filter {
     };
 }
 
-/// git stops in the middle of a diff when a textconv fails, so this one ends with `cat`. A file may be named
-/// like an option. Another program of the name stax would hide a change by printing nothing: only one that says
-/// who it is gets asked.
+/// git stops in the middle of a diff when a textconv fails, so this one ends with `cat`. A file may
+/// be named like an option. Another program of the name stax would hide a change by printing
+/// nothing: only one that says who it is gets asked.
 const TEXTCONV: &[(u32, &str)] = &[
     (
         1,
@@ -230,21 +247,38 @@ const TEXTCONV: &[(u32, &str)] = &[
     (3, textconv!(": stax-driver v3; f")),
 ];
 
-/// Where no stax answers with 0 or 1, git's own text merge leaves its markers: without them the other
-/// side would be lost with the next `git add`. git reads `%%` as `%`. `--`: help for a file of that name ends
-/// with 0, and then the other side would be lost too; so it would where another program of that name ends with 0.
+/// Where no stax answers with 0 or 1, git's own text merge leaves its markers: without them the
+/// other side would be lost with the next `git add`. git reads `%%` as `%`. `--`: help for a file
+/// of that name ends with 0, and then the other side would be lost too; so it would where another
+/// program of that name ends with 0.
 const MERGE: &[(u32, &str)] = &[
     (1, merge!("", r#""$s" git merge "$@""#, "f")),
     (1, merge!("", r#""$s" git merge -- "$@""#, "f")),
     (2, merge!(only_stax!(), r#""$s" git merge -- "$@""#, "f")),
-    (3, merge!(only_stax!(), r#""$s" git merge -- "$@""#, ": stax-driver v3; f")),
+    (
+        3,
+        merge!(
+            only_stax!(),
+            r#""$s" git merge -- "$@""#,
+            ": stax-driver v3; f"
+        ),
+    ),
 ];
 
-/// git keeps it running for all files of a command. Another stax than the installed one will do; without any,
-/// git stops, and its own words would not say why.
+/// git keeps it running for all files of a command. Another stax than the installed one will do;
+/// without any, git stops, and its own words would not say why.
 const FILTER: &[(u32, &str)] = &[
-    (1, r#"f(){ [ -x "@STAX@" ] && exec "@STAX@" git filter; exec stax git filter; }; f"#),
-    (1, filter!("command -v stax >/dev/null 2>&1 && exec stax git filter; ", "f")),
+    (
+        1,
+        r#"f(){ [ -x "@STAX@" ] && exec "@STAX@" git filter; exec stax git filter; }; f"#,
+    ),
+    (
+        1,
+        filter!(
+            "command -v stax >/dev/null 2>&1 && exec stax git filter; ",
+            "f"
+        ),
+    ),
     (2, filter!(exec_stax!(), "f")),
     (3, filter!(exec_stax!(), ": stax-driver v3; f")),
 ];
@@ -262,14 +296,25 @@ mod tests {
             "{command}"
         );
         let driver = Driver::Merge.text("/a%Ob/$(x)/stax");
-        assert!(driver.starts_with(r#"f(){ for s in "/a%%Ob/\$(x)/stax" stax; do "#), "{driver}");
-        assert!(driver.ends_with("return 1; }; : stax-driver v3; f %O %A %B %L %P %S %X %Y"), "{driver}");
+        assert!(
+            driver.starts_with(r#"f(){ for s in "/a%%Ob/\$(x)/stax" stax; do "#),
+            "{driver}"
+        );
+        assert!(
+            driver.ends_with("return 1; }; : stax-driver v3; f %O %A %B %L %P %S %X %Y"),
+            "{driver}"
+        );
     }
 
     #[test]
     fn each_text_is_known_with_its_version_wherever_stax_was() {
         for driver in Driver::ALL {
-            for program in ["/usr/bin/stax", r#"/a b/$(x)`y`"z\'/stax"#, r"/ends with \", "/100%/stax"] {
+            for program in [
+                "/usr/bin/stax",
+                r#"/a b/$(x)`y`"z\'/stax"#,
+                r"/ends with \",
+                "/100%/stax",
+            ] {
                 for (version, template) in driver.texts() {
                     let text = template.replace(PLACE, &driver.quoted(program));
                     assert_eq!(driver.author(&text), Author::Stax(*version), "{text}");

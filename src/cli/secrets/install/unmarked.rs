@@ -28,14 +28,24 @@ pub(in crate::cli::secrets) fn among(
 
 /// `2 of 5 secret files have no diff=stax merge=stax`
 pub(in crate::cli::secrets) fn said(found: usize, all: usize) -> String {
-    let (files, have) = if all == 1 { ("file", "has") } else { ("files", "have") };
-    format!("{found} of {all} secret {files} {have} no {DRIVERS}: git shows and merges ciphertext there")
+    let (files, have) = if all == 1 {
+        ("file", "has")
+    } else {
+        ("files", "have")
+    };
+    format!(
+        "{found} of {all} secret {files} {have} no {DRIVERS}: git shows and merges ciphertext there"
+    )
 }
 
 /// What install cannot do itself: it changes nothing that is committed.
 pub(super) fn advise(ui: &Ui, workspace: &Workspace) -> Result<(), Failure> {
-    let mut paths: BTreeSet<String> =
-        workspace.vault()?.into_iter().flat_map(|vault| vault.files).map(|file| file.path).collect();
+    let mut paths: BTreeSet<String> = workspace
+        .vault()?
+        .into_iter()
+        .flat_map(|vault| vault.files)
+        .map(|file| file.path)
+        .collect();
     paths.extend(workspace.secret_files()?.into_iter().map(|(path, _)| path));
     let all = paths.len();
     let found = among(workspace.repo()?, paths.into_iter())?;

@@ -23,7 +23,9 @@ impl InstalledVersions {
     pub(in crate::cli) fn of(repo: &Repo) -> Result<Self, Failure> {
         let mut found = Self::default();
         for driver in Driver::ALL {
-            let author = repo.config_string(driver.name())?.map(|text| driver.author(&text));
+            let author = repo
+                .config_string(driver.name())?
+                .map(|text| driver.author(&text));
             found.old_drivers |= author.is_some_and(Author::is_older);
             found.newer |= author == Some(Author::Newer);
         }
@@ -32,7 +34,9 @@ impl InstalledVersions {
             return Ok(found);
         }
         for name in HookName::ALL {
-            let Ok(Some((bytes, _))) = plain_file(&folder.join(name.text())) else { continue };
+            let Ok(Some((bytes, _))) = plain_file(&folder.join(name.text())) else {
+                continue;
+            };
             let author = match block_in(&bytes) {
                 Some(block) => name.block_author(&bytes[block]),
                 None => name.author(&bytes),
@@ -50,7 +54,9 @@ impl InstalledVersions {
     /// For JSON.
     pub(in crate::cli) fn older(self) -> Vec<&'static str> {
         let all = [("drivers", self.old_drivers), ("hooks", self.old_hooks)];
-        all.into_iter().filter_map(|(what, is_old)| is_old.then_some(what)).collect()
+        all.into_iter()
+            .filter_map(|(what, is_old)| is_old.then_some(what))
+            .collect()
     }
 
     /// `the drivers and hooks of this clone are those of an older stax`
@@ -67,22 +73,33 @@ impl InstalledVersions {
             }
             (false, false) => return None,
         };
-        Some(format!("the {what} of this clone are those of an older stax"))
+        Some(format!(
+            "the {what} of this clone are those of an older stax"
+        ))
     }
 }
 
 /// Hooks elsewhere are those of all repositories, or committed: not of this clone.
 fn is_beneath(folder: &Path, common_dir: &Path) -> bool {
     let real = |path: &Path| path.canonicalize().ok();
-    real(folder).zip(real(common_dir)).is_some_and(|(folder, own)| folder.starts_with(own))
+    real(folder)
+        .zip(real(common_dir))
+        .is_some_and(|(folder, own)| folder.starts_with(own))
 }
 
-/// Says it in one line, for a command that writes. What cannot be read is no matter of that command.
+/// Says it in one line, for a command that writes. What cannot be read is no matter of that
+/// command.
 pub(in crate::cli::secrets) fn tell(ui: &Ui, workspace: &Workspace) {
     let Ok(repo) = workspace.repo() else { return };
-    let Ok(found) = InstalledVersions::of(repo) else { return };
+    let Ok(found) = InstalledVersions::of(repo) else {
+        return;
+    };
     if let Some(text) = found.text() {
-        let next = if found.is_older() { "; next: stax secrets install" } else { "" };
+        let next = if found.is_older() {
+            "; next: stax secrets install"
+        } else {
+            ""
+        };
         ui.warning(format!("{text}{next}"));
     } else if matches!(workspace.bindings(), Ok(Some(_))) && is_fresh(repo).unwrap_or(false) {
         ui.warning(
@@ -94,5 +111,6 @@ pub(in crate::cli::secrets) fn tell(ui: &Ui, workspace: &Workspace) {
 /// Nothing that `install` brings is there: a clone comes without it.
 fn is_fresh(repo: &Repo) -> Result<bool, Failure> {
     let hooks = Hooks::survey(repo, &super::program()?)?;
-    Ok(super::drivers_of(repo)? == (false, false) && !hooks.found.iter().any(|(_, hook)| hook.guards()))
+    Ok(super::drivers_of(repo)? == (false, false)
+        && !hooks.found.iter().any(|(_, hook)| hook.guards()))
 }

@@ -51,14 +51,24 @@ impl People {
             next.push(format!("git add {}", specs(&changed.new)));
         }
         if !changed.paths.is_empty() {
-            next.push(format!("git commit -m {} {}", quoted(message), specs(&changed.paths)));
+            next.push(format!(
+                "git commit -m {} {}",
+                quoted(message),
+                specs(&changed.paths)
+            ));
         }
         let mut undo = Vec::new();
         if !changed.back.is_empty() {
             undo.push(format!("git restore {}", specs(&changed.back)));
         }
         let left = changed.no_way.len().saturating_sub(NAMED);
-        undo.extend(changed.no_way.into_iter().take(NAMED).map(|what| format!("none for {what}")));
+        undo.extend(
+            changed
+                .no_way
+                .into_iter()
+                .take(NAMED)
+                .map(|what| format!("none for {what}")),
+        );
         undo.extend((left > 0).then(|| format!("none for {left} more")));
         ui.labelled("undo", &undo);
         Ok(next)
@@ -74,12 +84,19 @@ impl People {
             }
             changed.paths.push((*path).to_owned());
         }
-        for write in writes.iter().filter(|write| write.before.as_ref() != Some(&write.after)) {
+        for write in writes
+            .iter()
+            .filter(|write| write.before.as_ref() != Some(&write.after))
+        {
             let path = write.path.to_string_lossy().into_owned();
             if !repo.is_tracked(&path)? {
                 changed.no_way.push(format!("{path}: git does not have it"));
                 // what its owner keeps out of git stays out of it
-                let is_bound = || self.inventory.file(&path).is_none_or(|file| file.target.env.is_some());
+                let is_bound = || {
+                    self.inventory
+                        .file(&path)
+                        .is_none_or(|file| file.target.env.is_some())
+                };
                 if is_first || is_bound() {
                     changed.new.push(path.clone());
                     changed.paths.push(path);
@@ -89,7 +106,9 @@ impl People {
             if repo.index_blob(&path)? == write.before {
                 changed.back.push(path.clone());
             } else {
-                changed.no_way.push(format!("{path}: it had changes that git does not have"));
+                changed
+                    .no_way
+                    .push(format!("{path}: it had changes that git does not have"));
             }
             changed.paths.push(path);
         }
@@ -99,7 +118,9 @@ impl People {
 
 /// Paths as arguments of git: by name, or in a list where they are many.
 fn specs(workspace: &Workspace, paths: &[String]) -> String {
-    let at_root = std::env::current_dir().ok().and_then(|here| here.canonicalize().ok())
+    let at_root = std::env::current_dir()
+        .ok()
+        .and_then(|here| here.canonicalize().ok())
         == workspace.root().canonicalize().ok();
     let quote = |text: &str| shell_words::quote(text).into_owned();
     if let Some(list) = list(workspace, paths) {
@@ -107,7 +128,13 @@ fn specs(workspace: &Workspace, paths: &[String]) -> String {
         let list = inside.unwrap_or(&list).to_string_lossy().into_owned();
         return format!("--pathspec-from-file={}", quote(&list));
     }
-    let spec = |path: &String| if at_root { quote(path) } else { quote(&format!(":/{path}")) };
+    let spec = |path: &String| {
+        if at_root {
+            quote(path)
+        } else {
+            quote(&format!(":/{path}"))
+        }
+    };
     paths.iter().map(spec).collect::<Vec<_>>().join(" ")
 }
 
@@ -116,7 +143,10 @@ fn list(workspace: &Workspace, paths: &[String]) -> Option<PathBuf> {
     if paths.len() <= NAMED || paths.iter().any(|path| path.contains(['\n', '\r'])) {
         return None;
     }
-    let lines: String = paths.iter().map(|path| format!(":(top,literal){path}\n")).collect();
+    let lines: String = paths
+        .iter()
+        .map(|path| format!(":(top,literal){path}\n"))
+        .collect();
     workspace.keep_list(&lines).ok()
 }
 

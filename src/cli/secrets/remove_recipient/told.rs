@@ -1,4 +1,5 @@
-//! What a removal says: what changed, what is left and who can do it, what must be replaced, and who reads what today.
+//! What a removal says: what changed, what is left and who can do it, what must be replaced, and
+//! who reads what today.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -41,11 +42,25 @@ impl RemovalReport<'_> {
     pub(super) fn announce(&self, ui: &Ui) {
         let (people, plan) = (self.people, self.plan);
         let name = people.name(self.key);
-        let name = if name == self.key { name } else { format!("{name} {}", self.key) };
+        let name = if name == self.key {
+            name
+        } else {
+            format!("{name} {}", self.key)
+        };
         let since = people.since(self.key);
-        let since = since.map(|s| format!(" since {} {}", s.date, s.commit)).unwrap_or_default();
-        let could = [self.what(), plan.left.iter().map(|it| it.path.clone()).collect()].concat();
-        let what = if could.is_empty() { "nothing here".to_owned() } else { some(&could) };
+        let since = since
+            .map(|s| format!(" since {} {}", s.date, s.commit))
+            .unwrap_or_default();
+        let could = [
+            self.what(),
+            plan.left.iter().map(|it| it.path.clone()).collect(),
+        ]
+        .concat();
+        let what = if could.is_empty() {
+            "nothing here".to_owned()
+        } else {
+            some(&could)
+        };
         ui.mark("-", format!("{name}: could read {what}{since}"));
         for write in &plan.central {
             ui.mark_line("~", write.path.to_string_lossy());
@@ -66,7 +81,13 @@ impl RemovalReport<'_> {
             ));
         }
         let is_own = |keys: &Vec<Recipient>| keys.iter().any(|own| own.as_str() == self.key);
-        if people.workspace.keyring.survey().iter().any(|tried| tried.outcome.as_ref().is_ok_and(is_own)) {
+        if people
+            .workspace
+            .keyring
+            .survey()
+            .iter()
+            .any(|tried| tried.outcome.as_ref().is_ok_and(is_own))
+        {
             ui.warning("this is your own key: you will not be able to read what is written now");
         }
     }
@@ -75,21 +96,38 @@ impl RemovalReport<'_> {
         let done = &self.plan.done;
         let line = |path: &str, values: usize, readers: &str| {
             let values = count(values, "value");
-            ui.mark_line("~", format!("{path}: new data key, {values} re-encrypted, wrapped to {readers}"));
+            ui.mark_line(
+                "~",
+                format!("{path}: new data key, {values} re-encrypted, wrapped to {readers}"),
+            );
         };
         if done.len() <= SHOWN {
             for (file, new) in done {
-                line(&file.target.path, new.values, &self.people.shorts(&new.readers));
+                line(
+                    &file.target.path,
+                    new.values,
+                    &self.people.shorts(&new.readers),
+                );
             }
         } else {
             let mut folders: BTreeMap<(&str, String), (usize, usize)> = BTreeMap::new();
             for (file, new) in done {
-                let folder = file.target.path.rsplit_once('/').map_or(".", |(folder, _)| folder);
-                let sum = folders.entry((folder, self.people.shorts(&new.readers))).or_default();
+                let folder = file
+                    .target
+                    .path
+                    .rsplit_once('/')
+                    .map_or(".", |(folder, _)| folder);
+                let sum = folders
+                    .entry((folder, self.people.shorts(&new.readers)))
+                    .or_default();
                 *sum = (sum.0 + 1, sum.1 + new.values);
             }
             for ((folder, readers), (files, values)) in folders {
-                line(&format!("{folder}: {}", count(files, "file")), values, &readers);
+                line(
+                    &format!("{folder}: {}", count(files, "file")),
+                    values,
+                    &readers,
+                );
             }
         }
         if !done.is_empty() {
@@ -100,13 +138,24 @@ impl RemovalReport<'_> {
     /// One file that could not be done, who can do it, and how.
     fn left(&self, ui: &Ui, left: &Obstacle) {
         let people = self.people;
-        let others: Vec<&String> = left.labels.iter().filter(|label| !same_key(label, self.key)).collect();
+        let others: Vec<&String> = left
+            .labels
+            .iter()
+            .filter(|label| !same_key(label, self.key))
+            .collect();
         let whom = |keys: &[&String], name: &dyn Fn(&str) -> String, word: &str| {
-            keys.iter().map(|key| name(key)).collect::<Vec<_>>().join(word)
+            keys.iter()
+                .map(|key| name(key))
+                .collect::<Vec<_>>()
+                .join(word)
         };
         let what = match &left.cause {
             Cause::Locked { .. } => {
-                let readers = whom(&left.labels.iter().collect::<Vec<_>>(), &|key| people.short(key), ", ");
+                let readers = whom(
+                    &left.labels.iter().collect::<Vec<_>>(),
+                    &|key| people.short(key),
+                    ", ",
+                );
                 format!("encrypted for {readers}; no key here opens it")
             }
             cause => cause.to_string(),
@@ -117,8 +166,15 @@ impl RemovalReport<'_> {
         }
         if let Some((policy, fits)) = self.plan.keeper(people, left, self.key) {
             let short = self.short();
-            let passes = if fits && !self.plan.done.is_empty() { ", so this commit passes" } else { "" };
-            ui.one_line(format!("    {policy} still names {short} for {} until then{passes}", left.path));
+            let passes = if fits && !self.plan.done.is_empty() {
+                ", so this commit passes"
+            } else {
+                ""
+            };
+            ui.one_line(format!(
+                "    {policy} still names {short} for {} until then{passes}",
+                left.path
+            ));
         }
     }
 
@@ -130,21 +186,33 @@ impl RemovalReport<'_> {
             let path = shell_words::quote(&left.path);
             let flag = match self.key.split_once(' ') {
                 Some((kind, id)) if is_other_kind(self.key) => {
-                    let mut keys = file.iter().flat_map(|file| &file.document.metadata().others);
+                    let mut keys = file
+                        .iter()
+                        .flat_map(|file| &file.document.metadata().others);
                     let key = keys.find(|other| other.reader() == self.key);
                     let id = key.map_or(id, |key| key.written.as_str());
                     format!("{} {}", flag_of(kind), shell_words::quote(id))
                 }
                 _ => format!("--rm-age {}", shell_words::quote(self.key)),
             };
-            vec![format!("run: sops rotate -i {types}{flag} {path}"), format!("then: {again}")]
+            vec![
+                format!("run: sops rotate -i {types}{flag} {path}"),
+                format!("then: {again}"),
+            ]
         };
         match &left.cause {
-            Cause::Locked { .. } if !others.is_empty() => vec![format!("ask {others} to run: {again}")],
-            Cause::Locked { .. } => vec!["nobody else can open it: take it out, or replace it".into()],
+            Cause::Locked { .. } if !others.is_empty() => {
+                vec![format!("ask {others} to run: {again}")]
+            }
+            Cause::Locked { .. } => {
+                vec!["nobody else can open it: take it out, or replace it".into()]
+            }
             Cause::Foreign(_) | Cause::TooLarge => rotate(),
             Cause::Integrity(_) => {
-                vec![format!("see who changed it: git log -p {}", shell_words::quote(&left.path))]
+                vec![format!(
+                    "see who changed it: git log -p {}",
+                    shell_words::quote(&left.path)
+                )]
             }
             Cause::Unreadable(_) | Cause::BoundToOther => vec![format!("mend it, then: {again}")],
             _ if left.steps.is_empty() => Vec::new(),
@@ -160,29 +228,48 @@ impl RemovalReport<'_> {
         let who = shell_words::quote(self.who);
         match self.reach {
             Reach::Everywhere => format!("stax secrets remove-recipient {who}"),
-            _ => format!("stax secrets remove-recipient {who} -f {}", shell_words::quote(&left.path)),
+            _ => format!(
+                "stax secrets remove-recipient {who} -f {}",
+                shell_words::quote(&left.path)
+            ),
         }
     }
 
     /// Whom a file named and its rule does not: they go with the old data key.
     fn others_dropped(&self, ui: &Ui, file: &SecretFile, done: &Rewrapped) {
-        let stays = |label: &str| done.readers.iter().any(|reader| same_key(reader.as_str(), label));
+        let stays = |label: &str| {
+            done.readers
+                .iter()
+                .any(|reader| same_key(reader.as_str(), label))
+        };
         let labels: BTreeSet<&str> = file.labels().into_iter().collect();
-        let gone = labels.into_iter().filter(|label| !stays(label) && !same_key(label, self.key));
+        let gone = labels
+            .into_iter()
+            .filter(|label| !stays(label) && !same_key(label, self.key));
         for label in gone {
             let (path, name) = (&file.target.path, self.people.name(label));
-            ui.warning(format!("{path}: {name} goes as well, whom the policy does not name"));
+            ui.warning(format!(
+                "{path}: {name} goes as well, whom the policy does not name"
+            ));
         }
     }
 
-    /// What people call that which changed: rules by their environments or files, and files of no rule.
+    /// What people call that which changed: rules by their environments or files, and files of no
+    /// rule.
     fn what(&self) -> Vec<String> {
         let rules = self.plan.rules.iter().map(|rule| self.people.label(*rule));
-        let loose = self.plan.done.iter().filter(|(file, _)| file.rule.is_none());
-        rules.chain(loose.map(|(file, _)| file.target.path.clone())).collect()
+        let loose = self
+            .plan
+            .done
+            .iter()
+            .filter(|(file, _)| file.rule.is_none());
+        rules
+            .chain(loose.map(|(file, _)| file.target.path.clone()))
+            .collect()
     }
 
-    /// What they could read and nobody has replaced, by the log as it was and the files as they are now.
+    /// What they could read and nobody has replaced, by the log as it was and the files as they are
+    /// now.
     pub(super) fn checklists(&self, ui: &Ui, register: &Register) -> Result<(), Failure> {
         if self.plan.done.is_empty() {
             return Ok(());
@@ -193,11 +280,15 @@ impl RemovalReport<'_> {
         ));
         let workspace = &self.people.workspace;
         let exceptions = Exceptions::of_head(workspace)?;
-        let exposure =
-            with_ledger(register, &exceptions, workspace, &|ledger| ledger.exposure(&[person(self.key)]));
+        let exposure = with_ledger(register, &exceptions, workspace, &|ledger| {
+            ledger.exposure(&[person(self.key)])
+        });
         let vault = workspace.vault()?;
         for (file, _) in &self.plan.done {
-            let items = exposure.iter().filter(|it| it.path == file.target.path).flat_map(|it| &it.items);
+            let items = exposure
+                .iter()
+                .filter(|it| it.path == file.target.path)
+                .flat_map(|it| &it.items);
             checklist(ui, file, &items.collect::<Vec<_>>(), vault.as_ref());
         }
         Ok(())
@@ -225,23 +316,34 @@ impl RemovalReport<'_> {
             let paths: Vec<String> = inventory
                 .files
                 .iter()
-                .filter(|file| register.lets_read(&crate::ledger::Snapshot::of(&file.document), self.key))
+                .filter(|file| {
+                    register.lets_read(&crate::ledger::Snapshot::of(&file.document), self.key)
+                })
                 .map(|file| file.target.path.clone())
                 .collect();
             if !paths.is_empty() {
                 let what = some(&paths);
-                ui.warning(format!("the work tree {root} is not changed: there {short} still reads {what}"));
+                ui.warning(format!(
+                    "the work tree {root} is not changed: there {short} still reads {what}"
+                ));
             }
         }
         Ok(())
     }
 
     /// What the ledger says that they still read, as the last line of the answer.
-    pub(super) fn today(&self, ui: &Ui, inventory: &Inventory, register: &Register) -> Result<(), Failure> {
+    pub(super) fn today(
+        &self,
+        ui: &Ui,
+        inventory: &Inventory,
+        register: &Register,
+    ) -> Result<(), Failure> {
         let short = self.short();
         let open = register.read_by(self.key);
         let values = |path: &String| {
-            let values = inventory.file(path).map_or(0, |file| sealed_names(&file.document).len());
+            let values = inventory
+                .file(path)
+                .map_or(0, |file| sealed_names(&file.document).len());
             format!("{path} ({})", count(values, "value"))
         };
         let mut reads: Vec<String> = open.iter().map(values).collect();
@@ -253,17 +355,24 @@ impl RemovalReport<'_> {
             !open.contains(&file.target.path)
                 && register.lets_read(&crate::ledger::Snapshot::of(&file.document), self.key)
         };
-        let ignored: Vec<String> = ignored.filter(is_open).map(|file| file.target.path).collect();
+        let ignored: Vec<String> = ignored
+            .filter(is_open)
+            .map(|file| file.target.path)
+            .collect();
         for path in &ignored {
             let command = format!(
                 "stax secrets remove-recipient {} -f {}",
                 shell_words::quote(self.who),
                 shell_words::quote(path)
             );
-            ui.warning(format!("git ignores {path}, so it is not changed, and {short} reads it: {command}"));
+            ui.warning(format!(
+                "git ignores {path}, so it is not changed, and {short} reads it: {command}"
+            ));
         }
         for path in &inventory.submodules {
-            ui.note(format!("{path} is a repository of its own and was not looked at"));
+            ui.note(format!(
+                "{path} is a repository of its own and was not looked at"
+            ));
         }
         if inventory.skips_untracked {
             ui.note("files that git does not know were not looked at, as status.showUntrackedFiles says");
@@ -277,40 +386,69 @@ impl RemovalReport<'_> {
             limits.push(format!("not readable here: {}", some(&unread)));
         }
         if !inventory.odd.is_empty() {
-            limits.push(format!("not looked at, because the name is not UTF-8: {}", some(&inventory.odd)));
+            limits.push(format!(
+                "not looked at, because the name is not UTF-8: {}",
+                some(&inventory.odd)
+            ));
         }
         if register.history.is_partial {
             limits.push("as far as this clone has the history".to_owned());
         }
-        let limits = if limits.is_empty() { String::new() } else { format!("; {}", limits.join("; ")) };
+        let limits = if limits.is_empty() {
+            String::new()
+        } else {
+            format!("; {}", limits.join("; "))
+        };
         if reads.is_empty() {
-            let what = if limits.is_empty() { "nothing here" } else { "nothing else here" };
+            let what = if limits.is_empty() {
+                "nothing here"
+            } else {
+                "nothing else here"
+            };
             ui.one_line(format!("today {short} reads {what}{limits}"));
         } else {
-            ui.one_line(format!("today {short} still reads: {}{limits}", reads.join(", ")));
+            ui.one_line(format!(
+                "today {short} still reads: {}{limits}",
+                reads.join(", ")
+            ));
         }
         Ok(())
     }
 
     /// `writes` are those of the whole command.
     pub(super) fn next(&self, ui: &Ui, writes: &[Write], is_dry: bool) -> Result<(), Failure> {
-        let rules = self.plan.after.iter().enumerate().flat_map(|(policy, config)| {
-            let same =
-                config.rules.len() == self.people.inventory.policies.readable[policy].config.rules.len();
-            let rules = config.rules.iter().enumerate().filter(move |_| same);
-            rules.map(move |(rule, new)| (crate::inventory::RuleAt { policy, rule }, new))
-        });
+        let rules = self
+            .plan
+            .after
+            .iter()
+            .enumerate()
+            .flat_map(|(policy, config)| {
+                let same = config.rules.len()
+                    == self.people.inventory.policies.readable[policy]
+                        .config
+                        .rules
+                        .len();
+                let rules = config.rules.iter().enumerate().filter(move |_| same);
+                rules.map(move |(rule, new)| (crate::inventory::RuleAt { policy, rule }, new))
+            });
         let rules = rules.filter(|(at, _)| self.plan.rules.contains(at));
         self.people.warn_missing(ui, rules, self.key);
         if is_dry {
             return Ok(());
         }
         if writes.is_empty() {
-            ui.note(if self.plan.is_empty() { "nothing to do" } else { "nothing was written" });
+            ui.note(if self.plan.is_empty() {
+                "nothing to do"
+            } else {
+                "nothing was written"
+            });
             return Ok(());
         }
-        let message =
-            format!("chore(secrets): remove {} from {}", self.people.name(self.key), some(&self.what()));
+        let message = format!(
+            "chore(secrets): remove {} from {}",
+            self.people.name(self.key),
+            some(&self.what())
+        );
         ui.next(&self.people.finish(ui, writes, &message)?);
         if !self.plan.done.is_empty() {
             ui.note(format!(
@@ -337,7 +475,12 @@ fn flag_of(kind: &str) -> &'static str {
 /// A few names, and how many more there are.
 fn some(names: &[String]) -> String {
     const FEW: usize = 5;
-    let shown = names.iter().take(FEW).cloned().collect::<Vec<_>>().join(", ");
+    let shown = names
+        .iter()
+        .take(FEW)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(", ");
     match names.len().saturating_sub(FEW) {
         0 => shown,
         more => format!("{shown} and {more} more"),
@@ -346,31 +489,57 @@ fn some(names: &[String]) -> String {
 
 fn branches(repo: &Repo) -> Result<Vec<(String, ObjectId)>, Failure> {
     let head = repo.head_commit()?;
-    Ok(repo.branch_tips()?.into_iter().filter(|(_, tip)| Some(*tip) != head).collect())
+    Ok(repo
+        .branch_tips()?
+        .into_iter()
+        .filter(|(_, tip)| Some(*tip) != head)
+        .collect())
 }
 
 fn checklist(ui: &Ui, file: &SecretFile, items: &[&ExposedKey], vault: Option<&Vault>) {
     let mut groups: BTreeMap<Option<Since>, Vec<String>> = BTreeMap::new();
     let mut gone = Vec::new();
-    let today: Vec<String> = secret_paths(&file.document).iter().map(ToString::to_string).collect();
+    let today: Vec<String> = secret_paths(&file.document)
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     for name in &today {
         let item = items.iter().find(|item| item.key == *name);
-        if item.is_some_and(|item| matches!(item.state, ValueState::Replaced(_) | ValueState::Accepted(_))) {
+        if item.is_some_and(|item| {
+            matches!(
+                item.state,
+                ValueState::Replaced(_) | ValueState::Accepted(_)
+            )
+        }) {
             continue;
         }
-        let since = item.and_then(|item| item.readable.first()).map(|first| Since::of(&first.origin));
+        let since = item
+            .and_then(|item| item.readable.first())
+            .map(|first| Since::of(&first.origin));
         groups.entry(since).or_default().push(name.clone());
     }
     for item in items.iter().filter(|item| !today.contains(&item.key)) {
-        if !matches!(item.state, ValueState::Replaced(_) | ValueState::Accepted(_)) {
-            gone.extend(item.readable.first().map(|first| (&item.key, Since::of(&first.origin))));
+        if !matches!(
+            item.state,
+            ValueState::Replaced(_) | ValueState::Accepted(_)
+        ) {
+            gone.extend(
+                item.readable
+                    .first()
+                    .map(|first| (&item.key, Since::of(&first.origin))),
+            );
         }
     }
     for (since, names) in groups {
-        let since =
-            since.map_or("not committed".into(), |since| format!("since {} {}", since.date, since.commit));
+        let since = since.map_or("not committed".into(), |since| {
+            format!("since {} {}", since.date, since.commit)
+        });
         let later = names.iter().find(|name| is_of_later_document(name));
-        let one = if let [name] = names.as_slice() { name } else { "KEY" };
+        let one = if let [name] = names.as_slice() {
+            name
+        } else {
+            "KEY"
+        };
         let command = set_command(vault, &file.target.path, later.map_or(one, String::as_str));
         ui.one_line(format!("  [ ] {}   {since}   {command}", names.join(", ")));
     }

@@ -22,15 +22,25 @@ pub(super) struct SideName {
 
 /// Ours and theirs; the blob is that of theirs.
 pub(super) fn names(repo: &Repo, path: &str, blob: ObjectId) -> (SideName, SideName) {
-    let last = |tip: Option<ObjectId>| tip.and_then(|tip| repo.last_change(tip, path).ok().flatten());
+    let last =
+        |tip: Option<ObjectId>| tip.and_then(|tip| repo.last_change(tip, path).ok().flatten());
     let head = repo.head_commit().ok().flatten();
-    let ours = SideName { short: repo.head_branch().unwrap_or_else(|| "HEAD".into()), commit: last(head) };
+    let ours = SideName {
+        short: repo.head_branch().unwrap_or_else(|| "HEAD".into()),
+        commit: last(head),
+    };
     let Some(operation) = repo.operations().into_iter().next() else {
-        let alone = |short: String| SideName { short, commit: None };
+        let alone = |short: String| SideName {
+            short,
+            commit: None,
+        };
         let theirs = match (repo.patch(), repo.is_stashed(path, blob), repo.squashed()) {
             (Some(number), ..) => alone(format!("patch {number}")),
             (_, true, _) => alone("stash".into()),
-            (.., Some(commit)) => SideName { short: branch(repo, commit), commit: last(Some(commit)) },
+            (.., Some(commit)) => SideName {
+                short: branch(repo, commit),
+                commit: last(Some(commit)),
+            },
             _ => alone("the other side".into()),
         };
         return (ours, theirs);
@@ -41,26 +51,45 @@ pub(super) fn names(repo: &Repo, path: &str, blob: ObjectId) -> (SideName, SideN
         "REVERT_HEAD" => format!("before {}", commit.short()),
         _ => commit.short(),
     };
-    let commit = if operation.head == "REVERT_HEAD" { None } else { last(Some(commit)) };
+    let commit = if operation.head == "REVERT_HEAD" {
+        None
+    } else {
+        last(Some(commit))
+    };
     (ours, SideName { short, commit })
 }
 
 /// The branch at a commit, or the commit.
 fn branch(repo: &Repo, commit: ObjectId) -> String {
     let tips = repo.branch_tips().unwrap_or_default();
-    tips.into_iter().find(|(_, tip)| *tip == commit).map_or_else(|| commit.short(), |(name, _)| name)
+    tips.into_iter()
+        .find(|(_, tip)| *tip == commit)
+        .map_or_else(|| commit.short(), |(name, _)| name)
 }
 
 pub(super) fn print(ui: &Ui, workspace: &Workspace, state: &OpenConflict, keys: &[String]) {
     let Ok(repo) = workspace.repo() else { return };
     let (ours, theirs) = names(repo, &state.path, state.blobs.theirs);
     let masks = Masks::new(workspace);
-    let width = keys.iter().map(|key| Escaped(key).to_string().chars().count()).max().unwrap_or(0);
+    let width = keys
+        .iter()
+        .map(|key| Escaped(key).to_string().chars().count())
+        .max()
+        .unwrap_or(0);
     for key in keys {
         let rows = rows(state, key, &masks, (&ours, &theirs));
-        let wide = rows.iter().map(|row| row.1.chars().count()).max().unwrap_or(0).min(WIDE);
+        let wide = rows
+            .iter()
+            .map(|row| row.1.chars().count())
+            .max()
+            .unwrap_or(0)
+            .min(WIDE);
         for (position, (side, value, who)) in rows.iter().enumerate() {
-            let name = if position == 0 { Escaped(key).to_string() } else { String::new() };
+            let name = if position == 0 {
+                Escaped(key).to_string()
+            } else {
+                String::new()
+            };
             let line = format!("{name:width$}  {side:<6}  {value:wide$}  {}", Escaped(who));
             ui.line(line.trim_end());
         }
@@ -76,7 +105,11 @@ fn rows(
 ) -> Vec<(&'static str, String, String)> {
     if key == RECIPIENTS {
         return vec![
-            ("ours", "the recipients that the file has now".into(), ours.short.clone()),
+            (
+                "ours",
+                "the recipients that the file has now".into(),
+                ours.short.clone(),
+            ),
             ("theirs", "other recipients".into(), theirs.short.clone()),
         ];
     }
@@ -86,12 +119,19 @@ fn rows(
         (Some(path), Some(tree)) => masks.shown(path, tree),
         _ => "(none)".to_owned(),
     };
-    let base = state.triple.base().filter(|tree| path.as_ref().is_some_and(|path| tree.find(path).is_some()));
+    let base = state
+        .triple
+        .base()
+        .filter(|tree| path.as_ref().is_some_and(|path| tree.find(path).is_some()));
     let base = value(base);
     vec![
         ("base", base, String::new()),
         ("ours", value(Some(state.triple.ours())), ours.whole(wide)),
-        ("theirs", value(Some(state.triple.theirs())), theirs.whole(wide)),
+        (
+            "theirs",
+            value(Some(state.triple.theirs())),
+            theirs.whole(wide),
+        ),
     ]
 }
 
@@ -114,7 +154,8 @@ impl Masks {
 
     /// What a version holds at a path, on one line.
     pub(super) fn shown(&self, path: &Path, tree: &Tree) -> String {
-        tree.find(path).map_or_else(|| "(removed)".into(), |entry| self.node(path, &entry.node))
+        tree.find(path)
+            .map_or_else(|| "(removed)".into(), |entry| self.node(path, &entry.node))
     }
 
     fn node(&self, path: &Path, node: &Node) -> String {

@@ -21,7 +21,9 @@ pub(in crate::cli::secrets) fn say(ui: &Ui, workspace: &Workspace, path: &str, t
 /// A valid file whose merge left keys open: of those it holds ours.
 pub(in crate::cli::secrets) fn conflict(repo: &Repo, path: &str, text: &str) -> Option<String> {
     let (_, keys) = marker::unmark(text).filter(|(_, keys)| !keys.is_empty())?;
-    let known = conflicts::known(repo).into_iter().find(|known| known.path == path);
+    let known = conflicts::known(repo)
+        .into_iter()
+        .find(|known| known.path == path);
     let whose = match known {
         Some(known) => {
             let (ours, theirs) = names(repo, path, known.blobs.theirs);
@@ -32,14 +34,19 @@ pub(in crate::cli::secrets) fn conflict(repo: &Repo, path: &str, text: &str) -> 
     let is = if keys.len() == 1 { "is" } else { "are" };
     let file = shell_words::quote(path);
     let keys = keys.join("`, `");
-    Some(format!("{path} is in conflict: `{keys}` {is} {whose}, until: stax secrets resolve {file}"))
+    Some(format!(
+        "{path} is in conflict: `{keys}` {is} {whose}, until: stax secrets resolve {file}"
+    ))
 }
 
 /// A file that both sides of what git has under way hold differently.
 fn side(repo: &Repo, path: &str, bytes: &[u8]) -> Option<String> {
     let operation = repo.operations().into_iter().next()?;
     let ours = repo.head_entry(path).ok()?.map(|entry| entry.id);
-    let theirs = repo.entry_at(operation.commit, path).ok()?.map(|entry| entry.id);
+    let theirs = repo
+        .entry_at(operation.commit, path)
+        .ok()?
+        .map(|entry| entry.id);
     if ours == theirs {
         return None;
     }
@@ -52,7 +59,10 @@ fn side(repo: &Repo, path: &str, bytes: &[u8]) -> Option<String> {
     } else {
         "values merged from both sides".to_owned()
     };
-    Some(format!("{} is not finished: {path} holds {whose}", under_way(&operation, &theirs_name.short)))
+    Some(format!(
+        "{} is not finished: {path} holds {whose}",
+        under_way(&operation, &theirs_name.short)
+    ))
 }
 
 fn under_way(operation: &Operation, name: &str) -> String {

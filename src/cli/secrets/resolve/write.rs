@@ -33,7 +33,13 @@ pub(super) fn settle(
 ) -> Result<ExitCode, Failure> {
     let (path, repo) = (state.path.clone(), workspace.repo()?);
     let format = state.triple.format();
-    let left: Vec<String> = state.current.open.iter().filter(|key| !keys.contains(key)).cloned().collect();
+    let left: Vec<String> = state
+        .current
+        .open
+        .iter()
+        .filter(|key| !keys.contains(key))
+        .cloned()
+        .collect();
     // the markers of the text merge stay until all is settled
     let waits = !left.is_empty() && marker::mark(format, "", &[]).is_none();
     let text = settled_text(ui, workspace, &state, keys, how, waits)?;
@@ -41,17 +47,25 @@ pub(super) fn settle(
     state.current.open = left;
     let open = state.current.open.join(", ");
     if let (true, Settlement::Side(choice)) = (waits, how) {
-        state.settled.extend(keys.iter().map(|key| (key.clone(), choice)));
+        state
+            .settled
+            .extend(keys.iter().map(|key| (key.clone(), choice)));
         conflicts::update(repo, &state.conflict())?;
-        ui.line(format!("{path}: {said}; written when the rest is settled; still open: {open}"));
+        ui.line(format!(
+            "{path}: {said}; written when the rest is settled; still open: {open}"
+        ));
         return Ok(ExitCode::SUCCESS);
     }
     let after = match open.is_empty() {
         true => text,
         false => marker::mark(format, &text, &state.current.open).unwrap_or(text),
     };
-    let write =
-        Write { path: path.clone().into(), before: state.before.clone(), after: after.into(), mode: None };
+    let write = Write {
+        path: path.clone().into(),
+        before: state.before.clone(),
+        after: after.into(),
+        mode: None,
+    };
     workspace.save(&[write])?;
     if !open.is_empty() {
         conflicts::update(repo, &state.conflict())?;
@@ -67,13 +81,21 @@ pub(super) fn settle(
 }
 
 /// Nothing is open: git merged as text what merges by key, or somebody settled it by hand.
-pub(super) fn finish(ui: &Ui, workspace: &Workspace, state: &OpenConflict) -> Result<ExitCode, Failure> {
+pub(super) fn finish(
+    ui: &Ui,
+    workspace: &Workspace,
+    state: &OpenConflict,
+) -> Result<ExitCode, Failure> {
     let path = &state.path;
     let opened = state.document()?.open(&state.current.key);
     opened.map_err(|fault| Failure::new(Exit::Integrity, format!("{path}: {fault}")))?;
     save(workspace, state, state.current.text.clone())?;
     stage(workspace, path)?;
-    let how = if state.is_anew { "merged by key" } else { "as it is in the work tree" };
+    let how = if state.is_anew {
+        "merged by key"
+    } else {
+        "as it is in the work tree"
+    };
     ui.line(format!(
         "{path}: {how}; MAC valid, no conflict left, staged; next: {}",
         next(workspace, otherwise(workspace.repo()?, state))?
@@ -83,7 +105,12 @@ pub(super) fn finish(ui: &Ui, workspace: &Workspace, state: &OpenConflict) -> Re
 
 fn save(workspace: &Workspace, state: &OpenConflict, after: String) -> Result<(), Failure> {
     let (path, before) = (state.path.clone().into(), state.before.clone());
-    Ok(workspace.save(&[Write { path, before, after: after.into(), mode: None }])?)
+    Ok(workspace.save(&[Write {
+        path,
+        before,
+        after: after.into(),
+        mode: None,
+    }])?)
 }
 
 fn settled_text(
@@ -100,15 +127,20 @@ fn settled_text(
         .open(&state.current.key)
         .map_err(|fault| Failure::new(Exit::Integrity, format!("{path}: {fault}")))?;
     match how {
-        Settlement::Edit if waits => {
-            Err(Failure::usage(format!("{path}: its format has no comments to say what is still open"))
-                .hint(format!("settle the others first, or edit all: stax secrets resolve {path} --edit")))
-        }
+        Settlement::Edit if waits => Err(Failure::usage(format!(
+            "{path}: its format has no comments to say what is still open"
+        ))
+        .hint(format!(
+            "settle the others first, or edit all: stax secrets resolve {path} --edit"
+        ))),
         Settlement::Edit => edited(ui, workspace, state, &clear, keys),
         Settlement::Side(choice) => {
             let is_value = |key: &&String| *key != RECIPIENTS;
-            let addresses: Vec<Path> =
-                keys.iter().filter(is_value).filter_map(|key| state.address(key)).collect();
+            let addresses: Vec<Path> = keys
+                .iter()
+                .filter(is_value)
+                .filter_map(|key| state.address(key))
+                .collect();
             from_side(state, &clear, choice, &addresses)
         }
     }
@@ -167,7 +199,9 @@ fn edited(
     };
     let file = folder.write(name, &shown)?;
     let held = ui.is_interactive().then(|| folder.hold_interrupts());
-    let status = editor.open(ui, &folder, &file).map_err(|failure| failure.hint("nothing was changed"))?;
+    let status = editor
+        .open(ui, &folder, &file)
+        .map_err(|failure| failure.hint("nothing was changed"))?;
     drop(held);
     if !status.success() {
         return Err(failed(format!("the editor ended with {status}")));
@@ -178,8 +212,11 @@ fn edited(
     let sealed = if clear.payload().is_some() {
         sealing(key, |context| clear.reseal_payload(&bytes, context)).map_err(refuse)?
     } else {
-        let text = std::str::from_utf8(&bytes).map_err(|_| failed(format!("{path}: not UTF-8 text")))?;
-        let lines = text.split_inclusive('\n').filter(|line| !line.starts_with(TALK));
+        let text =
+            std::str::from_utf8(&bytes).map_err(|_| failed(format!("{path}: not UTF-8 text")))?;
+        let lines = text
+            .split_inclusive('\n')
+            .filter(|line| !line.starts_with(TALK));
         let text = Zeroizing::new(lines.collect::<String>());
         sealing(key, |context| clear.reseal(&text, context)).map_err(refuse)?
     };
@@ -193,13 +230,20 @@ fn edited(
 
 fn talk(workspace: &Workspace, state: &OpenConflict, keys: &[String]) -> String {
     let has_hashes = state.triple.format().traits().comment_signs.first() == Some(&'#');
-    let Some(repo) = workspace.repo().ok().filter(|_| has_hashes) else { return String::new() };
+    let Some(repo) = workspace.repo().ok().filter(|_| has_hashes) else {
+        return String::new();
+    };
     let (ours, theirs) = names(repo, &state.path, state.blobs.theirs);
     let masks = Masks::new(workspace);
     let mut out = String::new();
     for key in keys {
-        let Some(address) = state.address(key) else { continue };
-        for (name, tree) in [(&ours, state.triple.ours()), (&theirs, state.triple.theirs())] {
+        let Some(address) = state.address(key) else {
+            continue;
+        };
+        for (name, tree) in [
+            (&ours, state.triple.ours()),
+            (&theirs, state.triple.theirs()),
+        ] {
             let line = format!("{key} ({}): {}", name.short, masks.shown(&address, tree));
             out += &format!("{TALK}{}\n", Escaped(&line));
         }
@@ -209,28 +253,50 @@ fn talk(workspace: &Workspace, state: &OpenConflict, keys: &[String]) -> String 
 
 /// By git itself, which also clears the three stages.
 pub(super) fn stage(workspace: &Workspace, path: &str) -> Result<(), Failure> {
-    // git stages nothing that a sparse checkout leaves out, also where a merge brought it into the work tree
-    let option: &[&str] = if workspace.repo()?.may_be_sparse() { &["--sparse"] } else { &[] };
+    // git stages nothing that a sparse checkout leaves out, also where a merge brought it into the
+    // work tree
+    let option: &[&str] = if workspace.repo()?.may_be_sparse() {
+        &["--sparse"]
+    } else {
+        &[]
+    };
     let words = [&["add"], option, &["--", path]].concat();
-    let ended = git::run(Some(workspace.repo()?), workspace.root(), &words, process::TIMEOUT);
+    let ended = git::run(
+        Some(workspace.repo()?),
+        workspace.root(),
+        &words,
+        process::TIMEOUT,
+    );
     // an index that is open does not see what another process writes
     let is_staged = || -> Result<bool, Failure> {
         let entries = workspace.repo()?.again()?.index_entries()?;
-        Ok(entries.iter().filter(|entry| entry.path == path).all(|entry| entry.stage == 0))
+        Ok(entries
+            .iter()
+            .filter(|entry| entry.path == path)
+            .all(|entry| entry.stage == 0))
     };
     if ended.is_ok_and(|output| output.status.success()) && is_staged()? {
         conflicts::forget(workspace.repo()?, path);
         return Ok(());
     }
-    Err(Failure::usage(format!("{path} is settled, but git did not stage it")).hint(format!(
-        "stage it: git add {}{path}",
-        option.iter().map(|word| format!("{word} ")).collect::<String>()
-    )))
+    Err(
+        Failure::usage(format!("{path} is settled, but git did not stage it")).hint(format!(
+            "stage it: git add {}{path}",
+            option
+                .iter()
+                .map(|word| format!("{word} "))
+                .collect::<String>()
+        )),
+    )
 }
 
 /// What ends it where git waits for nothing.
 fn otherwise(repo: &Repo, state: &OpenConflict) -> &'static str {
-    if repo.is_stashed(&state.path, state.blobs.theirs) { "git stash drop" } else { "git commit" }
+    if repo.is_stashed(&state.path, state.blobs.theirs) {
+        "git stash drop"
+    } else {
+        "git commit"
+    }
 }
 
 /// What ends the merge, where no other file of it is open.

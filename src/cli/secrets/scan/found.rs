@@ -57,7 +57,16 @@ pub(super) struct ScanHits<'g> {
 impl<'g> ScanHits<'g> {
     pub(super) fn new(guard: &'g LeakGuard) -> Self {
         let (hits, unread) = (BTreeMap::new(), Vec::new());
-        Self { guard, hits, files: 0, blobs: 0, commits: 0, unread, is_partial: false, accepted: 0 }
+        Self {
+            guard,
+            hits,
+            files: 0,
+            blobs: 0,
+            commits: 0,
+            unread,
+            is_partial: false,
+            accepted: 0,
+        }
     }
 
     /// Notes what one text holds; `commit` is asked for only where that is told.
@@ -68,17 +77,31 @@ impl<'g> ScanHits<'g> {
         matches: &Matches,
         commit: &dyn Fn() -> Result<Option<Commit>, E>,
     ) -> Result<(), E> {
-        let values =
-            matches.values.iter().map(|found| (HitKind::Value(found.value), Some(found.line), Some(*found)));
-        let keys = matches.age_key.map(|line| (HitKind::AgeKey, Some(line), None));
+        let values = matches
+            .values
+            .iter()
+            .map(|found| (HitKind::Value(found.value), Some(found.line), Some(*found)));
+        let keys = matches
+            .age_key
+            .map(|line| (HitKind::AgeKey, Some(line), None));
         let named = self.guard.search(path.as_bytes()).values;
-        let names = named.iter().map(|found| (HitKind::Name(found.value), None, None));
+        let names = named
+            .iter()
+            .map(|found| (HitKind::Name(found.value), None, None));
         for (what, line, found) in values.chain(keys).chain(names) {
             let places = self.hits.entry((path.to_owned(), what)).or_default();
             match places.get_mut(&place) {
                 Some(first) => first.texts += 1,
                 None => {
-                    places.insert(place, FirstHit { line, found, commit: commit()?, texts: 1 });
+                    places.insert(
+                        place,
+                        FirstHit {
+                            line,
+                            found,
+                            commit: commit()?,
+                            texts: 1,
+                        },
+                    );
                 }
             }
         }
@@ -87,7 +110,9 @@ impl<'g> ScanHits<'g> {
 
     /// By path.
     pub(super) fn hits(&self) -> impl Iterator<Item = Hit<'_>> {
-        self.hits.iter().map(|((path, what), places)| (what, path.as_str(), places))
+        self.hits
+            .iter()
+            .map(|((path, what), places)| (what, path.as_str(), places))
     }
 
     /// The finding of a hit, with a line for each place.
@@ -97,13 +122,17 @@ impl<'g> ScanHits<'g> {
         let mut finding = match what {
             HitKind::AgeKey => leaked_key_in(&self.guard.hide(path)),
             HitKind::Value(value) => {
-                let is_password = places.values().all(|first| first.found.is_some_and(|it| it.is_password));
+                let is_password = places
+                    .values()
+                    .all(|first| first.found.is_some_and(|it| it.is_password));
                 leaked_value(self.guard, path, *value, is_password).fix(fix)
             }
             HitKind::Name(value) => leaked_name(self.guard, path, *value).fix(fix),
         };
         finding.line = places.values().next().and_then(|first| first.line);
-        let lines = places.iter().flat_map(|(place, first)| told(*place, path, first));
+        let lines = places
+            .iter()
+            .flat_map(|(place, first)| told(*place, path, first));
         finding.detail = lines.map(|line| self.guard.hide(&line)).collect();
         // as the work tree has it, so the commit does
         finding.detail.dedup();
@@ -113,11 +142,22 @@ impl<'g> ScanHits<'g> {
 
 /// `app/config.py:12  base64`, then where.
 fn told(place: ReadFrom, path: &str, first: &FirstHit) -> Vec<String> {
-    let how = first.found.and_then(|found| found.how()).map(|how| format!("  {how}")).unwrap_or_default();
-    let staged = if place == ReadFrom::Index { " (staged)" } else { "" };
+    let how = first
+        .found
+        .and_then(|found| found.how())
+        .map(|how| format!("  {how}"))
+        .unwrap_or_default();
+    let staged = if place == ReadFrom::Index {
+        " (staged)"
+    } else {
+        ""
+    };
     // in a log of GitHub a line that begins with `::` would be a command
     let here = if path.starts_with("::") { "./" } else { "" };
-    let line = first.line.map(|line| format!(":{line}")).unwrap_or_default();
+    let line = first
+        .line
+        .map(|line| format!(":{line}"))
+        .unwrap_or_default();
     let mut lines = vec![format!("{here}{path}{line}{staged}{how}")];
     lines.extend(first.commit.as_ref().map(|commit| {
         let more = if first.texts > 1 {
@@ -125,8 +165,15 @@ fn told(place: ReadFrom, path: &str, first: &FirstHit) -> Vec<String> {
         } else {
             String::new()
         };
-        let (short, day, who) = (commit.id.short(), day(commit.author_time), &commit.author_name);
-        format!("in commit {short} of {day}, {who}: {}{more}", commit.summary)
+        let (short, day, who) = (
+            commit.id.short(),
+            day(commit.author_time),
+            &commit.author_name,
+        );
+        format!(
+            "in commit {short} of {day}, {who}: {}{more}",
+            commit.summary
+        )
     }));
     lines
 }

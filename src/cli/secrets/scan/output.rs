@@ -43,23 +43,42 @@ impl ScanReport<'_> {
                 more.push(format!("why: {}", finding.rule.why));
             }
             more.extend(finding.fix.iter().map(|fix| format!("fix: {fix}")));
-            ui.finding(finding.severity, &finding.rule.to_string(), &finding.message, &more, false);
+            ui.finding(
+                finding.severity,
+                &finding.rule.to_string(),
+                &finding.message,
+                &more,
+                false,
+            );
         }
     }
 
     /// `28 values of 3 files looked for in 5,012 files, 40 versions of 12 commits: nothing found`
     fn summary(&self) -> String {
-        let ScanHits { files, blobs, commits, .. } = self.found;
+        let ScanHits {
+            files,
+            blobs,
+            commits,
+            ..
+        } = self.found;
         let what = match self.guard.tally().looked_for {
             0 => "keys of age".to_owned(),
-            values => format!("{} of {}", count(values, "value"), count(self.values.opened.len(), "file")),
+            values => format!(
+                "{} of {}",
+                count(values, "value"),
+                count(self.values.opened.len(), "file")
+            ),
         };
         let mut places = Vec::new();
         if *files > 0 {
             places.push(count(*files, "file"));
         }
         if *blobs > 0 || *files == 0 {
-            let of = if *commits > 0 { format!(" of {}", count(*commits, "commit")) } else { String::new() };
+            let of = if *commits > 0 {
+                format!(" of {}", count(*commits, "commit"))
+            } else {
+                String::new()
+            };
             places.push(format!("{}{of}", count(*blobs, "version")));
         }
         let found = match self.found.hits().count() {
@@ -73,11 +92,22 @@ impl ScanReport<'_> {
     fn warn(&self, ui: &Ui) {
         let (tally, values) = (self.guard.tally(), self.values);
         if tally.weak > 0 {
-            let are = if tally.all() == 1 { "value is" } else { "values are" };
-            ui.note(format!("{} of {} {are} too short or too ordinary to look for", tally.weak, tally.all()));
+            let are = if tally.all() == 1 {
+                "value is"
+            } else {
+                "values are"
+            };
+            ui.note(format!(
+                "{} of {} {are} too short or too ordinary to look for",
+                tally.weak,
+                tally.all()
+            ));
         }
         if tally.skipped > 0 {
-            ui.note(format!("{} left out by your stax.scanSkip", count(tally.skipped, "value")));
+            ui.note(format!(
+                "{} left out by your stax.scanSkip",
+                count(tally.skipped, "value")
+            ));
         }
         if self.is_keyless {
             ui.note("no key used: only secret keys of age were looked for");
@@ -93,10 +123,17 @@ impl ScanReport<'_> {
         }
         for (path, why) in values.damaged.iter().take(SHOWN) {
             let path = self.guard.hide(path);
-            ui.warning(format!("{}: {}; what does not open is not looked for", Escaped(&path), Escaped(why)));
+            ui.warning(format!(
+                "{}: {}; what does not open is not looked for",
+                Escaped(&path),
+                Escaped(why)
+            ));
         }
         if !self.found.unread.is_empty() {
-            ui.warning(format!("not looked into: {}", list(self.shown(&self.found.unread).into_iter())));
+            ui.warning(format!(
+                "not looked into: {}",
+                list(self.shown(&self.found.unread).into_iter())
+            ));
         }
         if values.missing > 0 {
             let files = count(values.missing, "file");
@@ -108,14 +145,19 @@ impl ScanReport<'_> {
             ui.warning("this clone holds not all history: what it lacks was not looked into");
         }
         if self.found.accepted > 0 {
-            ui.note(format!("{} accepted in .stax/vault.json", count(self.found.accepted, "secret key")));
+            ui.note(format!(
+                "{} accepted in .stax/vault.json",
+                count(self.found.accepted, "secret key")
+            ));
         }
     }
 
     fn json(&self) -> Value {
         let (tally, values, found) = (self.guard.tally(), self.values, self.found);
-        let damaged =
-            values.damaged.iter().map(|(path, why)| json!({"path": self.guard.hide(path), "why": why}));
+        let damaged = values
+            .damaged
+            .iter()
+            .map(|(path, why)| json!({"path": self.guard.hide(path), "why": why}));
         json!({
             "schema": 1,
             "findings": found.hits().map(|hit| self.hit(hit)).collect::<Vec<_>>(),
@@ -129,7 +171,10 @@ impl ScanReport<'_> {
 
     /// A path may hold a value too.
     fn shown<'p>(&self, names: impl IntoIterator<Item = &'p String>) -> Vec<String> {
-        names.into_iter().map(|name| self.guard.hide(name)).collect()
+        names
+            .into_iter()
+            .map(|name| self.guard.hide(name))
+            .collect()
     }
 
     fn hit(&self, hit: Hit<'_>) -> Value {
@@ -170,7 +215,10 @@ impl ScanReport<'_> {
 /// The first few, and how many more there are.
 fn list(names: impl ExactSizeIterator<Item = String>) -> String {
     let more = names.len().saturating_sub(SHOWN);
-    let mut shown: Vec<String> = names.take(SHOWN).map(|name| Escaped(&name).to_string()).collect();
+    let mut shown: Vec<String> = names
+        .take(SHOWN)
+        .map(|name| Escaped(&name).to_string())
+        .collect();
     if more > 0 {
         shown.push(format!("and {more} more"));
     }

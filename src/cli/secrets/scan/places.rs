@@ -26,7 +26,13 @@ pub(super) struct PlaceSearch<'a> {
 impl<'a> PlaceSearch<'a> {
     pub(super) fn new(workspace: &'a Workspace, guard: &'a LeakGuard) -> Result<Self, Failure> {
         let exceptions = Exceptions::of_head(workspace)?;
-        Ok(Self { workspace, repo: workspace.repo()?, guard, exceptions, found: ScanHits::new(guard) })
+        Ok(Self {
+            workspace,
+            repo: workspace.repo()?,
+            guard,
+            exceptions,
+            found: ScanHits::new(guard),
+        })
     }
 
     /// Every file that git knows or does not ignore, and what the index holds otherwise.
@@ -34,7 +40,9 @@ impl<'a> PlaceSearch<'a> {
         let changed: BTreeSet<&str> = beside.changed.iter().map(String::as_str).collect();
         let entries = self.repo.index_entries()?;
         let known = entries.iter().map(|entry| entry.path.as_str());
-        let files: BTreeSet<&str> = known.chain(beside.untracked.iter().map(String::as_str)).collect();
+        let files: BTreeSet<&str> = known
+            .chain(beside.untracked.iter().map(String::as_str))
+            .collect();
         let mut absent = BTreeSet::new();
         for path in files {
             if !self.file(&self.workspace.root().join(path), path)? {
@@ -43,11 +51,16 @@ impl<'a> PlaceSearch<'a> {
         }
         // a sparse checkout has files in the index alone, and they are not changed
         let is_other = |path: &str| changed.contains(path) || absent.contains(path);
-        for entry in entries.iter().filter(|it| it.mode != SUBMODULE && is_other(&it.path)) {
+        for entry in entries
+            .iter()
+            .filter(|it| it.mode != SUBMODULE && is_other(&it.path))
+        {
             self.blob(ReadFrom::Index, entry.id, &entry.path, None)?;
         }
         for path in self.repo.odd_paths()?.iter().chain(&beside.odd) {
-            self.found.unread.push(format!("{path}: the name is not UTF-8"));
+            self.found
+                .unread
+                .push(format!("{path}: the name is not UTF-8"));
         }
         Ok(())
     }
@@ -78,13 +91,16 @@ impl<'a> PlaceSearch<'a> {
         Ok(())
     }
 
-    /// A file, or everything in a folder but what git keeps for itself. Links are followed only where they are
-    /// named.
+    /// A file, or everything in a folder but what git keeps for itself. Links are followed only
+    /// where they are named.
     pub(super) fn on_disk(&mut self, path: &Path) -> Result<(), Failure> {
         match fs::metadata(path) {
             Ok(about) if about.is_dir() => self.folder(path),
             Ok(about) if about.is_file() => self.file(path, &path.to_string_lossy()).map(|_| ()),
-            Ok(_) => Err(Failure::usage(format!("{}: neither a file nor a folder", path.display()))),
+            Ok(_) => Err(Failure::usage(format!(
+                "{}: neither a file nor a folder",
+                path.display()
+            ))),
             Err(error) => Err(Failure::usage(format!("{}: {error}", path.display()))),
         }
     }
@@ -94,13 +110,19 @@ impl<'a> PlaceSearch<'a> {
         let mut entries = match entries {
             Ok(entries) => entries,
             Err(error) => {
-                self.found.unread.push(format!("{}: {error}", path.display()));
+                self.found
+                    .unread
+                    .push(format!("{}: {error}", path.display()));
                 return Ok(());
             }
         };
         entries.sort_by_key(fs::DirEntry::file_name);
         for entry in entries {
-            let inner = if path == Path::new(".") { entry.file_name().into() } else { entry.path() };
+            let inner = if path == Path::new(".") {
+                entry.file_name().into()
+            } else {
+                entry.path()
+            };
             match entry.file_type() {
                 Ok(kind) if kind.is_dir() && entry.file_name() != ".git" => self.folder(&inner)?,
                 Ok(kind) if kind.is_file() => {
@@ -115,17 +137,24 @@ impl<'a> PlaceSearch<'a> {
     /// Whether there was one.
     fn file(&mut self, path: &Path, shown: &str) -> Result<bool, Failure> {
         // a link of the work tree may lead anywhere: its own text counts, as for git
-        let link = path.starts_with(self.workspace.root()).then(|| fs::read_link(path).ok()).flatten();
+        let link = path
+            .starts_with(self.workspace.root())
+            .then(|| fs::read_link(path).ok())
+            .flatten();
         if let Some(target) = link {
             self.look(ReadFrom::Disk, shown, target.as_os_str().as_bytes(), None)?;
             return Ok(true);
         }
-        let Ok(about) = fs::metadata(path) else { return Ok(false) };
+        let Ok(about) = fs::metadata(path) else {
+            return Ok(false);
+        };
         if !about.is_file() {
             return Ok(true);
         }
         if about.len() > BLOB_LIMIT as u64 {
-            self.found.unread.push(format!("{shown}: larger than {} MiB", BLOB_LIMIT >> 20));
+            self.found
+                .unread
+                .push(format!("{shown}: larger than {} MiB", BLOB_LIMIT >> 20));
             return Ok(true);
         }
         match fs::read(path) {
@@ -155,7 +184,10 @@ impl<'a> PlaceSearch<'a> {
                 Ok(())
             }
             Err(RepoError::TooLarge { .. }) => {
-                self.found.unread.push(format!("{path}: a version larger than {} MiB", BLOB_LIMIT >> 20));
+                self.found.unread.push(format!(
+                    "{path}: a version larger than {} MiB",
+                    BLOB_LIMIT >> 20
+                ));
                 Ok(())
             }
             Err(error) => Err(error.into()),
@@ -178,8 +210,9 @@ impl<'a> PlaceSearch<'a> {
             self.found.accepted += 1;
         }
         let repo = self.repo;
-        let about =
-            || -> Result<Option<Commit>, Failure> { Ok(commit.map(|id| repo.commit(id)).transpose()?) };
+        let about = || -> Result<Option<Commit>, Failure> {
+            Ok(commit.map(|id| repo.commit(id)).transpose()?)
+        };
         self.found.note(place, path, &matches, &about)
     }
 }

@@ -21,15 +21,35 @@ pub(super) struct Unbound {
 
 pub(super) fn of(inventory: &Inventory, holders: &Holders) -> Vec<Unbound> {
     let mut found = Vec::new();
-    for file in inventory.files.iter().filter(|file| file.target.env.is_none()) {
+    for file in inventory
+        .files
+        .iter()
+        .filter(|file| file.target.env.is_none())
+    {
         let name = |key: &str| holders.name(key).unwrap_or(key).to_owned();
-        let readers = file.readers().iter().map(|reader| name(&reader.key)).collect();
+        let readers = file
+            .readers()
+            .iter()
+            .map(|reader| name(&reader.key))
+            .collect();
         let content = Ok((file.document.tree().leaves().len(), readers));
-        found.push(Unbound { path: file.target.path.clone(), state: Some(file.state), content });
+        found.push(Unbound {
+            path: file.target.path.clone(),
+            state: Some(file.state),
+            content,
+        });
     }
-    for obstacle in inventory.obstacles.iter().filter(|obstacle| obstacle.env.is_none()) {
+    for obstacle in inventory
+        .obstacles
+        .iter()
+        .filter(|obstacle| obstacle.env.is_none())
+    {
         let content = Err(obstacle.cause.to_string());
-        found.push(Unbound { path: obstacle.path.clone(), state: None, content });
+        found.push(Unbound {
+            path: obstacle.path.clone(),
+            state: None,
+            content,
+        });
     }
     found.sort_by(|a, b| a.path.cmp(&b.path));
     found
@@ -37,11 +57,21 @@ pub(super) fn of(inventory: &Inventory, holders: &Holders) -> Vec<Unbound> {
 
 pub(super) fn print(ui: &Ui, files: &[Unbound]) {
     for file in files.iter().take(SHOWN) {
-        let state = if file.state == Some(GitState::Untracked) { ", not in git" } else { "" };
-        ui.line(format!("  • {}", line(&file.path, &format!("not bound{state}"), &file.content)));
+        let state = if file.state == Some(GitState::Untracked) {
+            ", not in git"
+        } else {
+            ""
+        };
+        ui.line(format!(
+            "  • {}",
+            line(&file.path, &format!("not bound{state}"), &file.content)
+        ));
     }
     if files.len() > SHOWN {
-        ui.line(format!("  • {} more [not bound]: stax secrets status --json", files.len() - SHOWN));
+        ui.line(format!(
+            "  • {} more [not bound]: stax secrets status --json",
+            files.len() - SHOWN
+        ));
     }
 }
 
@@ -51,9 +81,14 @@ pub(super) fn line(path: &str, mark: &str, content: &KeysAndReaders) -> String {
     match content {
         Ok((keys, readers)) => {
             let plural = if *keys == 1 { "" } else { "s" };
-            let names: Vec<&str> =
-                readers.iter().map(|name| name.split(" <").next().unwrap_or(name)).collect();
-            format!("{start}  {keys} key{plural}, readable by {}", names.join(", "))
+            let names: Vec<&str> = readers
+                .iter()
+                .map(|name| name.split(" <").next().unwrap_or(name))
+                .collect();
+            format!(
+                "{start}  {keys} key{plural}, readable by {}",
+                names.join(", ")
+            )
         }
         Err(error) => format!("{start}  {error}"),
     }
@@ -62,7 +97,13 @@ pub(super) fn line(path: &str, mark: &str, content: &KeysAndReaders) -> String {
 impl Unbound {
     pub(super) fn json(&self) -> Value {
         let content = self.content.as_ref().ok();
-        let state = self.state.map(|state| if state == GitState::Tracked { "tracked" } else { "untracked" });
+        let state = self.state.map(|state| {
+            if state == GitState::Tracked {
+                "tracked"
+            } else {
+                "untracked"
+            }
+        });
         json!({
             "path": self.path,
             "state": state,

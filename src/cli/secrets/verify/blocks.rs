@@ -10,7 +10,8 @@ const MAX_FIXES: usize = 10;
 /// Files that one finding tells of.
 const MAX_PARTS: usize = 20;
 
-/// What is wrong in the same way: findings of one rule in one file, and of other files where the words are the same.
+/// What is wrong in the same way: findings of one rule in one file, and of other files where the
+/// words are the same.
 pub(super) struct Block<'f> {
     /// The findings of each file; never empty.
     files: Vec<Vec<&'f Finding>>,
@@ -45,8 +46,8 @@ pub(super) fn blocks(findings: &[Finding]) -> Vec<Block<'_>> {
     blocks
 }
 
-/// What makes two findings of a file one: the cause, or that each has a line of its own. `None` where a finding stands
-/// for itself.
+/// What makes two findings of a file one: the cause, or that each has a line of its own. `None`
+/// where a finding stands for itself.
 fn what(finding: &Finding) -> Option<&str> {
     // those name their files themselves, and are one block already
     let is_block = finding.rule.is(Also::NamesItsFiles);
@@ -66,8 +67,21 @@ struct Words<'f> {
 
 impl<'f> Words<'f> {
     fn of(finding: &'f Finding) -> Self {
-        let Finding { rule, severity, message, detail, then, .. } = finding;
-        Self { rule: *rule, severity: *severity, message, detail, then }
+        let Finding {
+            rule,
+            severity,
+            message,
+            detail,
+            then,
+            ..
+        } = finding;
+        Self {
+            rule: *rule,
+            severity: *severity,
+            message,
+            detail,
+            then,
+        }
     }
 }
 
@@ -81,18 +95,32 @@ impl<'f> Block<'f> {
         self.files.iter().flatten().copied()
     }
 
-    /// Where it is: one line a file, or a value where each has words of its own. `location` says how a place is written.
+    /// Where it is: one line a file, or a value where each has words of its own. `location` says
+    /// how a place is written.
     pub(super) fn places(&self, location: &dyn Fn(&Finding) -> String) -> Vec<String> {
         let first = self.first();
         let has_own_words = |finding: &&&Finding| finding.message != first.message;
         let mut lines: Vec<String> = Vec::new();
-        let wordy = self.files[0].iter().filter(|finding| finding.line.is_none());
-        lines.extend(wordy.filter(has_own_words).map(|finding| finding.message.clone()));
+        let wordy = self.files[0]
+            .iter()
+            .filter(|finding| finding.line.is_none());
+        lines.extend(
+            wordy
+                .filter(has_own_words)
+                .map(|finding| finding.message.clone()),
+        );
         let findings: Vec<&Finding> = self.findings().collect();
         for same in findings.chunk_by(|one, next| one.detail == next.detail) {
-            for finding in same.iter().filter(|finding| !finding.rule.is(Also::NamesItsFiles)) {
+            for finding in same
+                .iter()
+                .filter(|finding| !finding.rule.is(Also::NamesItsFiles))
+            {
                 let has_words = finding.line.is_some() && finding.message != first.message;
-                let words = if has_words { format!("  {}", finding.message) } else { String::new() };
+                let words = if has_words {
+                    format!("  {}", finding.message)
+                } else {
+                    String::new()
+                };
                 lines.push(format!("{}{words}", location(finding)));
                 lines.extend(parts(finding, location));
             }
@@ -104,14 +132,18 @@ impl<'f> Block<'f> {
         lines
     }
 
-    /// Each fix once; one that differs from another in the file alone is that of all these files. `other` stands where
-    /// a finding has none.
+    /// Each fix once; one that differs from another in the file alone is that of all these files.
+    /// `other` stands where a finding has none.
     pub(super) fn fixes(&self, other: Option<&str>) -> Vec<String> {
         let mut fixes: Vec<(String, &Finding, bool)> = Vec::new();
         let mut known: HashMap<String, usize> = HashMap::new();
         for finding in self.findings() {
-            let Some(fix) = finding.fix.as_deref().or(other) else { continue };
-            let number = *known.entry(fix.replace(&finding.path, "")).or_insert(fixes.len());
+            let Some(fix) = finding.fix.as_deref().or(other) else {
+                continue;
+            };
+            let number = *known
+                .entry(fix.replace(&finding.path, ""))
+                .or_insert(fixes.len());
             match fixes.get_mut(number) {
                 Some((first, _, is_shared)) => *is_shared |= first != fix,
                 None => fixes.push((fix.to_owned(), finding, false)),
@@ -120,18 +152,27 @@ impl<'f> Block<'f> {
         let left = fixes.len().saturating_sub(MAX_FIXES);
         let mut lines = Vec::new();
         for (fix, finding, is_shared) in fixes.into_iter().take(MAX_FIXES) {
-            let others = if is_shared { "   (and the same for each of these files)" } else { "" };
+            let others = if is_shared {
+                "   (and the same for each of these files)"
+            } else {
+                ""
+            };
             lines.push(format!("fix: {fix}{others}"));
             lines.extend(finding.then.iter().map(|line| format!("     {line}")));
         }
-        lines.extend((left > 0).then(|| format!("     and {left} more: stax secrets verify --json")));
+        lines.extend(
+            (left > 0).then(|| format!("     and {left} more: stax secrets verify --json")),
+        );
         lines
     }
 }
 
 /// The files that a finding tells of beside its own.
 fn parts(finding: &Finding, location: &dyn Fn(&Finding) -> String) -> Vec<String> {
-    let others = finding.each().into_iter().filter(|part| part.path != finding.path);
+    let others = finding
+        .each()
+        .into_iter()
+        .filter(|part| part.path != finding.path);
     let mut lines: Vec<String> = others.map(|part| location(&part)).collect();
     cut(&mut lines, MAX_PARTS);
     lines

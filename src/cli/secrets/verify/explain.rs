@@ -31,9 +31,16 @@ pub(super) fn print(rule: RuleId, output: OutputFormat, ui: &Ui) -> Result<ExitC
 
 fn text(rule: RuleId, ui: &Ui) {
     ui.line(format!("{rule}: {}", rule.title));
-    ui.line(format!("bound file: {}; any other SOPS file: {}", level(rule.bound), level(rule.general)));
+    ui.line(format!(
+        "bound file: {}; any other SOPS file: {}",
+        level(rule.bound),
+        level(rule.general)
+    ));
     let allowed = if rule.may_be_allowed { "yes" } else { "no" };
-    ui.line(format!("judged on: {}; may be allowed: {allowed}", judged_on(rule)));
+    ui.line(format!(
+        "judged on: {}; may be allowed: {allowed}",
+        judged_on(rule)
+    ));
     ui.line(format!("\nwhy\n  {}", rule.why));
     ui.line(format!("\nexample\n  {}", rule.example));
     ui.line("\nmend");

@@ -1,7 +1,8 @@
 //! Workflow commands of GitHub Actions, and a summary of the job.
 //!
-//! A path or key that holds a line break must not become a command of its own: every text is escaped
-//! first, and then as <https://docs.github.com/actions/reference/workflow-commands-for-github-actions> asks.
+//! A path or key that holds a line break must not become a command of its own: every text is
+//! escaped first, and then as
+//! <https://docs.github.com/actions/reference/workflow-commands-for-github-actions> asks.
 
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
@@ -38,7 +39,11 @@ pub(super) fn print(report: &Report, ui: &Ui) -> Result<(), Failure> {
 }
 
 fn append(file: &Path, text: &str) -> std::io::Result<()> {
-    OpenOptions::new().append(true).create(true).open(file)?.write_all(text.as_bytes())
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(file)?
+        .write_all(text.as_bytes())
 }
 
 /// `::error file=…,line=…,title=F04 plaintext::…`
@@ -47,19 +52,36 @@ fn command(finding: &Finding) -> String {
     let (file, title) = (property(&finding.path), property(&finding.rule.to_string()));
     let line = finding.line.unwrap_or(1);
     let fix = finding.fix.iter().map(|fix| format!("fix: {fix}"));
-    let more = finding.detail.iter().cloned().chain(fix).chain(finding.then.iter().cloned());
-    let lines: Vec<String> =
-        std::iter::once(finding.message.clone()).chain(more).map(|line| data(&line)).collect();
-    format!("::{level} file={file},line={line},title={title}::{}", lines.join("%0A"))
+    let more = finding
+        .detail
+        .iter()
+        .cloned()
+        .chain(fix)
+        .chain(finding.then.iter().cloned());
+    let lines: Vec<String> = std::iter::once(finding.message.clone())
+        .chain(more)
+        .map(|line| data(&line))
+        .collect();
+    format!(
+        "::{level} file={file},line={line},title={title}::{}",
+        lines.join("%0A")
+    )
 }
 
 /// `::error title=stax::…`
 pub(super) fn failed(message: &str) -> String {
-    format!("::error title=stax secrets verify could not run::{}\n", data(message))
+    format!(
+        "::error title=stax secrets verify could not run::{}\n",
+        data(message)
+    )
 }
 
 fn data(text: &str) -> String {
-    Escaped(text).to_string().replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+    Escaped(text)
+        .to_string()
+        .replace('%', "%25")
+        .replace('\r', "%0D")
+        .replace('\n', "%0A")
 }
 
 fn property(text: &str) -> String {
@@ -67,9 +89,16 @@ fn property(text: &str) -> String {
 }
 
 fn summary(report: &Report) -> String {
-    let mut page = format!("## stax secrets verify\n\n{}\n", markdown(&in_one_line(report)));
+    let mut page = format!(
+        "## stax secrets verify\n\n{}\n",
+        markdown(&in_one_line(report))
+    );
     if report.is_partial {
-        let _ = writeln!(page, "\n⚠️ {}; `fetch-depth: 0` brings it all", markdown(PARTIAL));
+        let _ = writeln!(
+            page,
+            "\n⚠️ {}; `fetch-depth: 0` brings it all",
+            markdown(PARTIAL)
+        );
     }
     if !report.findings.is_empty() {
         page.push_str("\n| | rule | where | what | fix |\n|---|---|---|---|---|\n");
@@ -88,7 +117,12 @@ fn summary(report: &Report) -> String {
         for accepted in report.accepted.iter().take(MAX_ROWS) {
             let (finding, why) = (&accepted.finding, markdown(&accepted.why));
             let message = markdown(&finding.message);
-            let _ = writeln!(page, "| {} | {} | {message} | {why} |", finding.rule, place(finding));
+            let _ = writeln!(
+                page,
+                "| {} | {} | {message} | {why} |",
+                finding.rule,
+                place(finding)
+            );
         }
     }
     page.push('\n');
@@ -101,16 +135,31 @@ fn row(finding: &Finding) -> String {
         Severity::Warning => "⚠️",
         Severity::Notice => "ℹ️",
     };
-    let what: Vec<String> =
-        std::iter::once(&finding.message).chain(&finding.detail).map(|line| markdown(line)).collect();
-    let fix = finding.fix.as_ref().map(|fix| format!("<code>{}</code>", markdown(fix))).unwrap_or_default();
+    let what: Vec<String> = std::iter::once(&finding.message)
+        .chain(&finding.detail)
+        .map(|line| markdown(line))
+        .collect();
+    let fix = finding
+        .fix
+        .as_ref()
+        .map(|fix| format!("<code>{}</code>", markdown(fix)))
+        .unwrap_or_default();
     let (rule, place) = (finding.rule, place(finding));
-    format!("| {mark} | {rule} | {place} | {} | {fix} |\n", what.join("<br>"))
+    format!(
+        "| {mark} | {rule} | {place} | {} | {fix} |\n",
+        what.join("<br>")
+    )
 }
 
 fn place(finding: &Finding) -> String {
-    let line = finding.line.map(|line| format!(":{line}")).unwrap_or_default();
-    format!("<code>{}</code>", markdown(&format!("{}{line}", finding.path)))
+    let line = finding
+        .line
+        .map(|line| format!(":{line}"))
+        .unwrap_or_default();
+    format!(
+        "<code>{}</code>",
+        markdown(&format!("{}{line}", finding.path))
+    )
 }
 
 /// A text that Markdown shows as it is: every sign of ASCII that could mean something is escaped
@@ -141,10 +190,13 @@ mod tests {
 
     #[test]
     fn a_hostile_path_stays_one_property_of_one_command() {
-        let finding =
-            Finding::error(RuleId::F04, "a,line=9::b\n::stop-commands::x%0A", "`K\r\n::error::y` 100%")
-                .at(4)
-                .fix("stax secrets encrypt -i a");
+        let finding = Finding::error(
+            RuleId::F04,
+            "a,line=9::b\n::stop-commands::x%0A",
+            "`K\r\n::error::y` 100%",
+        )
+        .at(4)
+        .fix("stax secrets encrypt -i a");
         assert_eq!(
             command(&finding),
             "::error file=a%2Cline=9%3A%3Ab\\u{a}%3A%3Astop-commands%3A%3Ax%250A,line=4,title=F04 plaintext\

@@ -36,7 +36,12 @@ impl OutputFormat {
     }
 }
 
-pub(super) fn show_as(report: &Report, output: OutputFormat, in_hook: bool, ui: &Ui) -> Result<(), Failure> {
+pub(super) fn show_as(
+    report: &Report,
+    output: OutputFormat,
+    in_hook: bool,
+    ui: &Ui,
+) -> Result<(), Failure> {
     match output {
         OutputFormat::Json => ui.json(&json(report))?,
         OutputFormat::Sarif => ui.json(&sarif::log(report))?,
@@ -48,10 +53,21 @@ pub(super) fn show_as(report: &Report, output: OutputFormat, in_hook: bool, ui: 
 }
 
 fn location(report: &Report, finding: &Finding) -> String {
-    let line = finding.line.map(|line| format!(":{line}")).unwrap_or_default();
-    let staged = if report.changes.is_some() { " (staged)" } else { "" };
+    let line = finding
+        .line
+        .map(|line| format!(":{line}"))
+        .unwrap_or_default();
+    let staged = if report.changes.is_some() {
+        " (staged)"
+    } else {
+        ""
+    };
     // in a log of GitHub a line that begins with `::` would be a command
-    let here = if finding.path.starts_with("::") { "./" } else { "" };
+    let here = if finding.path.starts_with("::") {
+        "./"
+    } else {
+        ""
+    };
     format!("{here}{}{line}{staged}", finding.path)
 }
 
@@ -68,7 +84,13 @@ pub(super) fn show(report: &Report, ui: &Ui, on_stderr: bool, with_why: bool) {
         }
         let explain = format!("see stax secrets verify --explain {}", rule.id);
         more.extend(block.fixes(with_why.then_some(explain.as_str())));
-        ui.finding(finding.severity, &rule.to_string(), &finding.message, &more, on_stderr);
+        ui.finding(
+            finding.severity,
+            &rule.to_string(),
+            &finding.message,
+            &more,
+            on_stderr,
+        );
     }
 }
 
@@ -85,8 +107,9 @@ pub(super) fn summary(report: &Report) -> String {
         (opened, 0) => format!("; a key opened {opened}, and no MAC could be checked"),
         (_, checked) => format!("; MAC and values checked in {checked}"),
     };
-    let commits =
-        report.commits.map_or_else(String::new, |commits| format!(", {}", count(commits, "commit")));
+    let commits = report.commits.map_or_else(String::new, |commits| {
+        format!(", {}", count(commits, "commit"))
+    });
     let files = match report.beyond.is_empty {
         true => NOTHING.to_owned(),
         false => count(report.files, "file"),
@@ -100,7 +123,10 @@ fn print(report: &Report, ui: &Ui) {
     ui.line(summary(report));
     for accepted in &report.accepted {
         let (finding, why) = (&accepted.finding, &accepted.why);
-        let what = format!("accepted {} in {}: {}", finding.rule, finding.path, finding.message);
+        let what = format!(
+            "accepted {} in {}: {}",
+            finding.rule, finding.path, finding.message
+        );
         ui.note(format!("{what} ({why})"));
     }
     unread(&report.beyond).iter().for_each(|note| ui.note(note));
@@ -140,11 +166,22 @@ pub(super) fn refuse(report: &Report, ui: &Ui) {
         changes.len()
     ));
     let is_clear = |finding: &&Finding| finding.rule.is(Also::Plaintext);
-    for path in report.findings.iter().filter(is_clear).map(|f| &f.path).collect::<BTreeSet<_>>() {
-        let blob = changes.iter().find(|change| change.path == *path).and_then(|change| change.new);
+    for path in report
+        .findings
+        .iter()
+        .filter(is_clear)
+        .map(|f| &f.path)
+        .collect::<BTreeSet<_>>()
+    {
+        let blob = changes
+            .iter()
+            .find(|change| change.path == *path)
+            .and_then(|change| change.new);
         if let Some(blob) = blob {
             let id = blob.id.short();
-            ui.note(format!("git keeps the clear text as blob {id}; once it is mended: stax secrets scrub"));
+            ui.note(format!(
+                "git keeps the clear text as blob {id}; once it is mended: stax secrets scrub"
+            ));
         }
     }
 }
@@ -152,7 +189,9 @@ pub(super) fn refuse(report: &Report, ui: &Ui) {
 pub(super) fn note_older(report: &Report, ui: &Ui) {
     if report.older > 0 {
         let findings = count(report.older, "older finding");
-        ui.note(format!("{findings}, there before this change: stax secrets verify"));
+        ui.note(format!(
+            "{findings}, there before this change: stax secrets verify"
+        ));
     }
 }
 
@@ -183,11 +222,14 @@ fn json(report: &Report) -> serde_json::Value {
 /// What was not looked into, as far as it is named.
 fn unread(beyond: &Beyond) -> Vec<String> {
     let named = beyond.unread.iter().take(NAMED);
-    let mut notes: Vec<String> =
-        named.map(|(path, why)| format!("{path} was not looked into: {why}")).collect();
+    let mut notes: Vec<String> = named
+        .map(|(path, why)| format!("{path} was not looked into: {why}"))
+        .collect();
     let more = beyond.unread.len().saturating_sub(NAMED);
     if more > 0 {
-        notes.push(format!("{more} more were not looked into: stax secrets verify --json"));
+        notes.push(format!(
+            "{more} more were not looked into: stax secrets verify --json"
+        ));
     }
     notes
 }

@@ -23,7 +23,9 @@ fn refuse(report: &Report, ui: &Ui) -> Result<ExitCode, Failure> {
     if report.errors() == 0 {
         return Ok(ExitCode::SUCCESS);
     }
-    let paths: BTreeSet<&str> = errors(&report.findings).map(|finding| finding.path.as_str()).collect();
+    let paths: BTreeSet<&str> = errors(&report.findings)
+        .map(|finding| finding.path.as_str())
+        .collect();
     ui.say(format!(
         "stax: push refused: {} in {}, {} looked at; nothing was sent",
         count(report.errors(), "error"),
@@ -37,5 +39,7 @@ fn refuse(report: &Report, ui: &Ui) -> Result<ExitCode, Failure> {
 }
 
 fn errors(findings: &[Finding]) -> impl Iterator<Item = &Finding> {
-    findings.iter().filter(|finding| finding.severity == Severity::Error)
+    findings
+        .iter()
+        .filter(|finding| finding.severity == Severity::Error)
 }

@@ -17,7 +17,8 @@ pub(super) fn log(report: &Report) -> Value {
     results.extend(report.accepted.iter().map(|accepted| {
         let mut result = result(&accepted.finding);
         let why = Escaped(&accepted.why).to_string();
-        result["suppressions"] = json!([{"kind": "external", "status": "accepted", "justification": why}]);
+        result["suppressions"] =
+            json!([{"kind": "external", "status": "accepted", "justification": why}]);
         result
     }));
     let notifications: Vec<Value> = report
@@ -42,7 +43,11 @@ pub(super) fn log(report: &Report) -> Value {
 
 fn descriptor(rule: RuleId) -> Value {
     let steps: String = rule.mend.iter().map(|step| format!("\n- {step}")).collect();
-    let help = format!("{} Example: {}.\n\nTo mend it:{steps}", sentence(rule.why), rule.example);
+    let help = format!(
+        "{} Example: {}.\n\nTo mend it:{steps}",
+        sentence(rule.why),
+        rule.example
+    );
     json!({
         "id": rule.id,
         "name": rule.name,
@@ -56,7 +61,10 @@ fn descriptor(rule: RuleId) -> Value {
 
 fn sentence(text: &str) -> String {
     let mut chars = text.chars();
-    chars.next().map(|first| format!("{}{}.", first.to_uppercase(), chars.as_str())).unwrap_or_default()
+    chars
+        .next()
+        .map(|first| format!("{}{}.", first.to_uppercase(), chars.as_str()))
+        .unwrap_or_default()
 }
 
 fn level(severity: Severity) -> &'static str {
@@ -70,7 +78,13 @@ fn level(severity: Severity) -> &'static str {
 fn result(finding: &Finding) -> Value {
     let mut text = finding.message.clone();
     let fix = finding.fix.iter().map(|fix| format!("fix: {fix}"));
-    for line in finding.detail.iter().cloned().chain(fix).chain(finding.then.iter().cloned()) {
+    for line in finding
+        .detail
+        .iter()
+        .cloned()
+        .chain(fix)
+        .chain(finding.then.iter().cloned())
+    {
         text.push_str("; ");
         text.push_str(&line);
     }

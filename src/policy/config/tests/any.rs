@@ -1,4 +1,5 @@
-//! Edits of policies that nobody wrote: whatever the shape, an edit means what it says or is refused.
+//! Edits of policies that nobody wrote: whatever the shape, an edit means what it says or is
+//! refused.
 
 use proptest::prelude::*;
 use similar::ChangeTag;
@@ -8,7 +9,8 @@ use super::*;
 /// Whether a text became another one by insertions alone, or by deletions alone.
 fn changed_by(before: &str, after: &str, tag: ChangeTag) -> bool {
     let diff = similar::TextDiff::from_chars(before, after);
-    diff.iter_all_changes().all(|change| change.tag() == ChangeTag::Equal || change.tag() == tag)
+    diff.iter_all_changes()
+        .all(|change| change.tag() == ChangeTag::Equal || change.tag() == tag)
 }
 
 fn recipients(config: &Config) -> Vec<Vec<String>> {
@@ -18,23 +20,33 @@ fn recipients(config: &Config) -> Vec<Vec<String>> {
 
 /// Adds and removes under the rules that the bits choose, and compares every rule.
 fn try_edits(text: &str, bits: u8) -> Result<(), TestCaseError> {
-    let Ok((before, _)) = Config::parse(text) else { return Ok(()) };
-    let chosen: Vec<usize> = (0..before.rules.len()).filter(|rule| bits & (1 << (rule % 8)) != 0).collect();
+    let Ok((before, _)) = Config::parse(text) else {
+        return Ok(());
+    };
+    let chosen: Vec<usize> = (0..before.rules.len())
+        .filter(|rule| bits & (1 << (rule % 8)) != 0)
+        .collect();
     let _ = before.holders();
     let _ = before.with_rule("^b$", NEW, Some("New"));
     if let Ok(after) = before.with_recipient(&chosen, NEW, Some("New")) {
         prop_assert!(changed_by(text, &after, ChangeTag::Insert), "{}", after);
         let mut wanted = recipients(&before);
-        chosen.iter().for_each(|rule| wanted[*rule].push(NEW.to_owned()));
+        chosen
+            .iter()
+            .for_each(|rule| wanted[*rule].push(NEW.to_owned()));
         let after = config(&after);
         prop_assert_eq!(recipients(&after), wanted);
         // nobody who was added is stuck
-        let undone = after.without_recipient(&chosen, NEW).map_err(|e| TestCaseError::fail(e.to_string()))?;
+        let undone = after
+            .without_recipient(&chosen, NEW)
+            .map_err(|e| TestCaseError::fail(e.to_string()))?;
         prop_assert_eq!(undone.as_str(), text);
     }
     if let Ok(after) = before.without_recipient(&chosen, ANA) {
         let mut wanted = recipients(&before);
-        chosen.iter().for_each(|rule| wanted[*rule].retain(|key| key != ANA));
+        chosen
+            .iter()
+            .for_each(|rule| wanted[*rule].retain(|key| key != ANA));
         prop_assert_eq!(recipients(&config(&after)), wanted);
         // only a definition that moves to an alias is more than a deletion
         prop_assert!(
@@ -73,16 +85,30 @@ fn policies() -> impl Strategy<Value = String> {
         "- path_regex: P\n  <<: *m\n",
         "- path_regex: P\n  age: [*d, BOB]\n",
     ]);
-    (keys, prop::collection::vec(rule, 1..5), any::<(bool, bool, bool)>()).prop_map(
-        |(keys, rules, (crlf, open, indented))| {
-            let rules: String = rules.concat();
-            let rules =
-                if indented { rules.lines().map(|line| format!("  {line}\n")).collect() } else { rules };
-            let text = filled(&format!("{keys}creation_rules:\n{rules}"));
-            let text = if open { text.trim_end().to_owned() } else { text };
-            if crlf { text.replace('\n', "\r\n") } else { text }
-        },
+    (
+        keys,
+        prop::collection::vec(rule, 1..5),
+        any::<(bool, bool, bool)>(),
     )
+        .prop_map(|(keys, rules, (crlf, open, indented))| {
+            let rules: String = rules.concat();
+            let rules = if indented {
+                rules.lines().map(|line| format!("  {line}\n")).collect()
+            } else {
+                rules
+            };
+            let text = filled(&format!("{keys}creation_rules:\n{rules}"));
+            let text = if open {
+                text.trim_end().to_owned()
+            } else {
+                text
+            };
+            if crlf {
+                text.replace('\n', "\r\n")
+            } else {
+                text
+            }
+        })
 }
 
 proptest! {

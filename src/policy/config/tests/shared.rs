@@ -31,10 +31,18 @@ fn check(cases: &[Case], edit: impl Fn(&Config, &[usize]) -> Result<String, Conf
         match (&found, case.after) {
             (Ok(text), Ok(after)) => {
                 assert_eq!(*text, filled(after), "of\n{}", before.text());
-                assert_eq!(edit(&config(text), case.rules).unwrap(), *text, "the second time");
+                assert_eq!(
+                    edit(&config(text), case.rules).unwrap(),
+                    *text,
+                    "the second time"
+                );
             }
             (Err(error), Err((line, what))) => {
-                assert!(error.line == line && error.what.contains(what), "{error}\n{}", before.text());
+                assert!(
+                    error.line == line && error.what.contains(what),
+                    "{error}\n{}",
+                    before.text()
+                );
             }
             _ => panic!("{found:?} of\n{}", before.text()),
         }
@@ -43,14 +51,20 @@ fn check(cases: &[Case], edit: impl Fn(&Config, &[usize]) -> Result<String, Conf
 
 fn lines_that_differ(before: &str, after: &str) -> Vec<String> {
     let diff = similar::TextDiff::from_lines(before, after);
-    let changes = diff.iter_all_changes().filter(|change| change.tag() != similar::ChangeTag::Equal);
-    changes.map(|change| format!("{}{}", change.tag(), change.value().trim_end())).collect()
+    let changes = diff
+        .iter_all_changes()
+        .filter(|change| change.tag() != similar::ChangeTag::Equal);
+    changes
+        .map(|change| format!("{}{}", change.tag(), change.value().trim_end()))
+        .collect()
 }
 
 #[test]
 fn a_newcomer_gets_an_anchor_beside_the_others_and_an_alias_in_each_list() {
     let text = filled(NIX);
-    let added = config(&text).with_recipient(&[0, 1], NEW, Some("Łucja Núñez <lucja@example.com>")).unwrap();
+    let added = config(&text)
+        .with_recipient(&[0, 1], NEW, Some("Łucja Núñez <lucja@example.com>"))
+        .unwrap();
     assert_eq!(
         lines_that_differ(&text, &added),
         [
@@ -62,11 +76,16 @@ fn a_newcomer_gets_an_anchor_beside_the_others_and_an_alias_in_each_list() {
     );
     let crlf = text.replace('\n', "\r\n");
     assert_eq!(
-        config(&crlf).with_recipient(&[0, 1], NEW, Some("Łucja Núñez <lucja@example.com>")).unwrap(),
+        config(&crlf)
+            .with_recipient(&[0, 1], NEW, Some("Łucja Núñez <lucja@example.com>"))
+            .unwrap(),
         added.replace('\n', "\r\n")
     );
     // and everything goes again with the person
-    assert_eq!(config(&added).without_recipient(&[0, 1], NEW).unwrap(), text);
+    assert_eq!(
+        config(&added).without_recipient(&[0, 1], NEW).unwrap(),
+        text
+    );
     assert_eq!(
         config(&crlf).without_recipient(&[0], BOB).unwrap(),
         crlf.replacen("          - *ravi\r\n", "", 1)
@@ -83,9 +102,17 @@ fn an_anchor_is_legal_and_new() {
         ("名前", "key_newwww"),
         ("- *x: [", "x"),
     ] {
-        let added = config(&filled(NIX)).with_recipient(&[1], NEW, Some(name)).unwrap();
-        assert!(added.contains(&format!("  - &{anchor} {NEW} # {name}\n")), "{name}: {added}");
-        assert!(added.contains(&format!("*ravi, *{anchor}]")), "{name}: {added}");
+        let added = config(&filled(NIX))
+            .with_recipient(&[1], NEW, Some(name))
+            .unwrap();
+        assert!(
+            added.contains(&format!("  - &{anchor} {NEW} # {name}\n")),
+            "{name}: {added}"
+        );
+        assert!(
+            added.contains(&format!("*ravi, *{anchor}]")),
+            "{name}: {added}"
+        );
     }
     let dashed = config("keys: [&host-web ANA]\ncreation_rules:\n  - age: [*host-web]\n");
     assert_eq!(
@@ -102,7 +129,9 @@ fn adding_follows_the_author() {
             Case {
                 before: "keys: [&a ANA, &n NEW]\ncreation_rules:\n  - age:\n    - *a\n",
                 rules: &[0],
-                after: Ok("keys: [&a ANA, &n NEW]\ncreation_rules:\n  - age:\n    - *a\n    - *n\n"),
+                after: Ok(
+                    "keys: [&a ANA, &n NEW]\ncreation_rules:\n  - age:\n    - *a\n    - *n\n",
+                ),
             },
             // a map of lists: the people are meant
             Case {
@@ -167,20 +196,43 @@ fn adding_follows_the_author() {
 
 #[test]
 fn what_rules_share_changes_for_all_of_them_or_not_at_all() {
-    let team =
-        "team: &team\n  - ANA\n  - BOB\ncreation_rules:\n  - path_regex: a\n    age: *team\n  - age: *team\n";
+    let team = "team: &team\n  - ANA\n  - BOB\ncreation_rules:\n  - path_regex: a\n    age: *team\n  - age: *team\n";
     let text = "x: &x >-\n  ANA,\n  BOB\ncreation_rules:\n  - age: *x\n";
     let own = "creation_rules:\n  - path_regex: a\n    age: &x ANA,BOB\n  - age: *x\n";
     let base = "base: &base\n  age: [ANA, BOB]\ncreation_rules:\n  - <<: *base\n    path_regex: a\n  - <<: [*base]\n";
     let cases = |rules: [Result<&'static str, (usize, &'static str)>; 6]| {
         let [team_all, team_one, text_one, own_all, own_one, base_all] = rules;
         [
-            Case { before: team, rules: &[0, 1], after: team_all },
-            Case { before: team, rules: &[1], after: team_one },
-            Case { before: text, rules: &[0], after: text_one },
-            Case { before: own, rules: &[0, 1], after: own_all },
-            Case { before: own, rules: &[0], after: own_one },
-            Case { before: base, rules: &[0, 1], after: base_all },
+            Case {
+                before: team,
+                rules: &[0, 1],
+                after: team_all,
+            },
+            Case {
+                before: team,
+                rules: &[1],
+                after: team_one,
+            },
+            Case {
+                before: text,
+                rules: &[0],
+                after: text_one,
+            },
+            Case {
+                before: own,
+                rules: &[0, 1],
+                after: own_all,
+            },
+            Case {
+                before: own,
+                rules: &[0],
+                after: own_one,
+            },
+            Case {
+                before: base,
+                rules: &[0, 1],
+                after: base_all,
+            },
         ]
     };
     check(
@@ -188,7 +240,10 @@ fn what_rules_share_changes_for_all_of_them_or_not_at_all() {
             Ok(
                 "team: &team\n  - ANA\n  - BOB\n  - NEW\ncreation_rules:\n  - path_regex: a\n    age: *team\n  - age: *team\n",
             ),
-            Err((7, "the rule in line 5 reads the same list and would change too (--all changes both)")),
+            Err((
+                7,
+                "the rule in line 5 reads the same list and would change too (--all changes both)",
+            )),
             Ok("x: &x >-\n  ANA,\n  BOB,\n  NEW\ncreation_rules:\n  - age: *x\n"),
             Ok("creation_rules:\n  - path_regex: a\n    age: &x ANA,BOB,NEW\n  - age: *x\n"),
             Err((2, "the rule in line 4 reads the same list")),
@@ -200,7 +255,9 @@ fn what_rules_share_changes_for_all_of_them_or_not_at_all() {
     );
     check(
         &cases([
-            Ok("team: &team\n  - BOB\ncreation_rules:\n  - path_regex: a\n    age: *team\n  - age: *team\n"),
+            Ok(
+                "team: &team\n  - BOB\ncreation_rules:\n  - path_regex: a\n    age: *team\n  - age: *team\n",
+            ),
             Err((7, "the rule in line 5 reads the same list")),
             Ok("x: &x >-\n  BOB\ncreation_rules:\n  - age: *x\n"),
             Ok("creation_rules:\n  - path_regex: a\n    age: &x BOB\n  - age: *x\n"),
@@ -277,11 +334,22 @@ fn an_anchor_goes_with_its_last_alias_and_never_before() {
 #[test]
 fn a_layout_that_is_not_sure_is_left_to_the_author() {
     for (text, line) in [
-        ("creation_rules:\n  - {age: age1x, <<: {age: age1y}, path_regex: a}\n", 2),
-        ("creation_rules:\n  - age: !!seq\n      - age1x\n      - age1y\n", 2),
+        (
+            "creation_rules:\n  - {age: age1x, <<: {age: age1y}, path_regex: a}\n",
+            2,
+        ),
+        (
+            "creation_rules:\n  - age: !!seq\n      - age1x\n      - age1y\n",
+            2,
+        ),
     ] {
-        let Err(error) = config(text).without_recipient(&[0], "age1x") else { panic!("{text}") };
-        assert!(error.line >= line && !error.what.contains("age1y"), "{text}: {error}");
+        let Err(error) = config(text).without_recipient(&[0], "age1x") else {
+            panic!("{text}")
+        };
+        assert!(
+            error.line >= line && !error.what.contains("age1y"),
+            "{text}: {error}"
+        );
     }
     let tagged = config("creation_rules:\n  - age: !!seq\n      - age1x\n");
     let error = tagged.with_recipient(&[0], NEW, None).unwrap_err();
@@ -315,10 +383,14 @@ fn a_new_rule_is_written_like_the_one_before_it() {
         ),
     ] {
         let before = config(&filled(before));
-        let text =
-            before.with_rule("^b$", NEW, name).unwrap_or_else(|error| panic!("{error}\n{}", before.text()));
+        let text = before
+            .with_rule("^b$", NEW, name)
+            .unwrap_or_else(|error| panic!("{error}\n{}", before.text()));
         assert_eq!(text, filled(after));
-        let (_, rule) = config(&text).rule_for("b").map(|(at, rule)| (at, rule.clone())).unwrap();
+        let (_, rule) = config(&text)
+            .rule_for("b")
+            .map(|(at, rule)| (at, rule.clone()))
+            .unwrap();
         assert_eq!(rule.recipients(), [NEW]);
     }
 }
@@ -327,11 +399,21 @@ fn a_new_rule_is_written_like_the_one_before_it() {
 fn people_are_called_what_their_author_calls_them() {
     let text = "keys:\n  - &admin_ana ANA\n  - &ravi BOB   # Ravi Patel\ncreation_rules:\n  - age:\n    # Build\n    - CI\n    # New one\n    - NEW\n  - age: [*admin_ana, *ravi] # all of them\n  - age:\n    # the team\n    - age1x\n    - age1y # - age1z\n  - age: age1w # Wim\n";
     let holders = config(&filled(text)).holders();
-    let named: Vec<(String, Option<String>)> =
-        holders.iter().map(|h| (h.recipient.clone(), h.name())).collect();
-    let expected =
-        [(ANA, "admin_ana"), (BOB, "ravi (Ravi Patel)"), (CI, "Build"), (NEW, "New one"), ("age1w", "Wim")];
-    assert_eq!(named, expected.map(|(key, name)| (key.to_owned(), Some(name.to_owned()))));
+    let named: Vec<(String, Option<String>)> = holders
+        .iter()
+        .map(|h| (h.recipient.clone(), h.name()))
+        .collect();
+    let expected = [
+        (ANA, "admin_ana"),
+        (BOB, "ravi (Ravi Patel)"),
+        (CI, "Build"),
+        (NEW, "New one"),
+        ("age1w", "Wim"),
+    ];
+    assert_eq!(
+        named,
+        expected.map(|(key, name)| (key.to_owned(), Some(name.to_owned())))
+    );
     for strange in ["a\u{202e}b", &"x".repeat(65), "- AGE-SECRET-KEY-1", "****"] {
         let text = format!("creation_rules:\n  - age: age1x # {strange}\n");
         assert_eq!(config(&text).holders(), [], "{strange}");

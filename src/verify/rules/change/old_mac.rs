@@ -20,7 +20,8 @@ fn by_deed(keys: &EditedKeys) -> [(&[String], [&'static str; 2]); 4] {
     ]
 }
 
-/// `end`: the file where a range ends. A new MAC there, or the values of the old one, settle what was unencrypted.
+/// `end`: the file where a range ends. A new MAC there, or the values of the old one, settle what
+/// was unencrypted.
 pub(in crate::verify) fn finding(
     change: &FileChanged<'_>,
     edits: &EditsUnderMac,
@@ -36,21 +37,29 @@ pub(in crate::verify) fn finding(
         () if change.edits_up_to(end).is_empty() => "a later commit restored the values",
         () => return finding.fix(reseal(change, end)),
     };
-    Finding { severity: Severity::Notice, ..finding.detail(healed_by) }
+    Finding {
+        severity: Severity::Notice,
+        ..finding.detail(healed_by)
+    }
 }
 
 /// Nobody without the data key makes a token, but everybody can delete, move or copy one.
 fn tampered(path: &str, keys: &EditedKeys) -> Finding {
     const HOW: &str = "without the data key: the MAC is the one before";
     let first = |what: &str| format!("{what} changed {HOW}");
-    let finding = Finding::error(RuleId::D11, path, format!("{} {HOW}", deeds(keys))).fix(see(path));
+    let finding =
+        Finding::error(RuleId::D11, path, format!("{} {HOW}", deeds(keys))).fix(see(path));
     with_parts(finding, keys, HOW, &first)
 }
 
 /// GitOps tools edit such values and do not look at the MAC.
 fn unencrypted(change: &FileChanged<'_>, edits: &EditsUnderMac) -> Finding {
     const HOW: &str = "under the old MAC: sops will refuse this file";
-    let severity = if change.managed { Severity::Error } else { Severity::Warning };
+    let severity = if change.managed {
+        Severity::Error
+    } else {
+        Severity::Warning
+    };
     let keys = &edits.unencrypted;
     if keys.is_empty() {
         return Finding::new(
@@ -61,13 +70,22 @@ fn unencrypted(change: &FileChanged<'_>, edits: &EditsUnderMac) -> Finding {
         );
     }
     let first = |what: &str| format!("{what} changed in clear {HOW}");
-    let finding =
-        Finding::new(RuleId::D11, severity, change.path, format!("unencrypted {} {HOW}", deeds(keys)));
+    let finding = Finding::new(
+        RuleId::D11,
+        severity,
+        change.path,
+        format!("unencrypted {} {HOW}", deeds(keys)),
+    );
     with_parts(finding, keys, HOW, &first)
 }
 
 /// One part a key; `first` gives the words that its fingerprint was first made of.
-fn with_parts(finding: Finding, keys: &EditedKeys, how: &str, first: &dyn Fn(&str) -> String) -> Finding {
+fn with_parts(
+    finding: Finding,
+    keys: &EditedKeys,
+    how: &str,
+    first: &dyn Fn(&str) -> String,
+) -> Finding {
     let mut parts = Vec::new();
     for (list, [deed, _]) in by_deed(keys) {
         parts.extend(list.iter().map(|key| FindingPart {

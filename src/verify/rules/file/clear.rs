@@ -19,32 +19,36 @@ pub(in crate::verify::rules) fn check(file: &FileFacts, document: &Document) -> 
     let (mut values, mut tokens, mut selected_values) = (0_usize, 0_usize, 0_usize);
     let (mut conflicts, mut comments) = (0_usize, 0_usize);
     let mut tree = document.tree().clone();
-    document.metadata().selector.walk(&mut tree, &mut |path, met, selected| match met {
-        Selected::Leaf(leaf, span) => {
-            if leaf.scalar == Scalar::Null || leaf.scalar.is_empty_str() {
-                return;
+    document
+        .metadata()
+        .selector
+        .walk(&mut tree, &mut |path, met, selected| match met {
+            Selected::Leaf(leaf, span) => {
+                if leaf.scalar == Scalar::Null || leaf.scalar.is_empty_str() {
+                    return;
+                }
+                let text = leaf.scalar.as_text().unwrap_or_default();
+                let is_token = Token::parse(text).is_ok();
+                values += 1;
+                tokens += usize::from(is_token);
+                selected_values += usize::from(selected);
+                if !selected && !file.managed && !is_token && is_credential(path, text) {
+                    findings.push(credential(file, path).at(document.line_of(span.start)));
+                }
             }
-            let text = leaf.scalar.as_text().unwrap_or_default();
-            let is_token = Token::parse(text).is_ok();
-            values += 1;
-            tokens += usize::from(is_token);
-            selected_values += usize::from(selected);
-            if !selected && !file.managed && !is_token && is_credential(path, text) {
-                findings.push(credential(file, path).at(document.line_of(span.start)));
+            Selected::Comment(comment) => {
+                let text = comment.text.trim();
+                let line = || document.line_of(comment.span.start);
+                if text.split_whitespace().next() == Some(CONFLICT) {
+                    conflicts += 1;
+                    findings.extend((conflicts <= MAX_NAMED).then(|| conflict(file).at(line())));
+                } else if file.managed && !text.is_empty() && Token::parse(text).is_err() {
+                    comments += 1;
+                    findings
+                        .extend((comments <= MAX_NAMED).then(|| clear_comment(file).at(line())));
+                }
             }
-        }
-        Selected::Comment(comment) => {
-            let text = comment.text.trim();
-            let line = || document.line_of(comment.span.start);
-            if text.split_whitespace().next() == Some(CONFLICT) {
-                conflicts += 1;
-                findings.extend((conflicts <= MAX_NAMED).then(|| conflict(file).at(line())));
-            } else if file.managed && !text.is_empty() && Token::parse(text).is_err() {
-                comments += 1;
-                findings.extend((comments <= MAX_NAMED).then(|| clear_comment(file).at(line())));
-            }
-        }
-    });
+        });
     if comments > MAX_NAMED {
         let message = format!("and {} more comments are in clear", comments - MAX_NAMED);
         findings.push(Finding::warning(RuleId::F05, &file.path, message));
@@ -68,8 +72,9 @@ fn clear_comment(file: &FileFacts) -> Finding {
 
 fn credential(file: &FileFacts, path: &Path) -> Finding {
     let (key, name) = (path.to_string(), &file.path);
-    let message =
-        format!("`{key}` looks like a credential, and the crypt rule of this file leaves it in clear");
+    let message = format!(
+        "`{key}` looks like a credential, and the crypt rule of this file leaves it in clear"
+    );
     Finding::error(RuleId::F07, name, message)
         .key(key)
         .fix("widen the crypt rule in .sops.yaml, encrypt the file again, and replace the value where it came from")

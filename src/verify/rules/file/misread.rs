@@ -9,7 +9,11 @@ use crate::verify::rule::{RuleId, Severity};
 
 /// What sops opens goes on working, so its author may have meant it.
 fn severity(odd: &Misread) -> Severity {
-    if odd.is_refused { Severity::Error } else { Severity::Warning }
+    if odd.is_refused {
+        Severity::Error
+    } else {
+        Severity::Warning
+    }
 }
 
 pub(in crate::verify::rules) fn check(file: &FileFacts, document: &Document) -> Vec<Finding> {
@@ -18,7 +22,8 @@ pub(in crate::verify::rules) fn check(file: &FileFacts, document: &Document) -> 
     found.sort_by_key(|odd| !odd.is_refused);
     let more = found.split_off(found.len().min(MAX_NAMED));
     let named = found.into_iter();
-    let named = named.map(|odd| Finding::new(RuleId::F08, severity(&odd), &file.path, odd.what).at(odd.line));
+    let named = named
+        .map(|odd| Finding::new(RuleId::F08, severity(&odd), &file.path, odd.what).at(odd.line));
     let mut findings: Vec<Finding> = named.collect();
     if let Some(worst) = more.first() {
         let message = format!("and {} more places that sops reads otherwise", more.len());

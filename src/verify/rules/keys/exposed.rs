@@ -10,9 +10,16 @@ const SHOWN: usize = 5;
 
 /// K06: values that are still in use.
 pub(in crate::verify) fn open(path: &str, who: &str, recipient: &str, keys: &[&str]) -> Finding {
-    let message = format!("{who} could read values that are still in use: {}", list(keys));
-    let each =
-        |key: &&str| FindingPart::of_key(*key, format!("{who} could read `{key}`, which is still in use"));
+    let message = format!(
+        "{who} could read values that are still in use: {}",
+        list(keys)
+    );
+    let each = |key: &&str| {
+        FindingPart::of_key(
+            *key,
+            format!("{who} could read `{key}`, which is still in use"),
+        )
+    };
     Finding::error(RuleId::K06, path, message)
         .fix(see(recipient))
         .about(recipient)
@@ -21,9 +28,15 @@ pub(in crate::verify) fn open(path: &str, who: &str, recipient: &str, keys: &[&s
 
 /// K06 where only a key can tell.
 pub(in crate::verify) fn unsure(path: &str, who: &str, recipient: &str, keys: &[&str]) -> Finding {
-    let message = format!("only a key can tell whether {who} still knows {}", list(keys));
+    let message = format!(
+        "only a key can tell whether {who} still knows {}",
+        list(keys)
+    );
     let each = |key: &&str| {
-        FindingPart::of_key(*key, format!("only a key can tell whether {who} still knows `{key}`"))
+        FindingPart::of_key(
+            *key,
+            format!("only a key can tell whether {who} still knows `{key}`"),
+        )
     };
     Finding::notice(RuleId::K06, path, message)
         .fix(see(recipient))
@@ -44,14 +57,21 @@ fn see(recipient: &str) -> String {
 /// K07.
 pub(in crate::verify) fn old(path: &str, days: i64, keys: &[&str]) -> Finding {
     let message = format!("set more than {days} days ago: {}", list(keys));
-    let each = |key: &&str| FindingPart::of_key(*key, format!("`{key}` was set more than {days} days ago"));
-    Finding::error(RuleId::K07, path, message).fix(ages(path)).about("old").parts(keys.iter().map(each))
+    let each = |key: &&str| {
+        FindingPart::of_key(*key, format!("`{key}` was set more than {days} days ago"))
+    };
+    Finding::error(RuleId::K07, path, message)
+        .fix(ages(path))
+        .about("old")
+        .parts(keys.iter().map(each))
 }
 
 /// K07 where only a key can tell.
 pub(in crate::verify) fn maybe_old(path: &str, days: i64, keys: &[&str]) -> Finding {
-    let message =
-        format!("re-encrypted within {days} days, and only a key can tell whether changed: {}", list(keys));
+    let message = format!(
+        "re-encrypted within {days} days, and only a key can tell whether changed: {}",
+        list(keys)
+    );
     let each = |key: &&str| {
         let message = format!(
             "`{key}` was re-encrypted within {days} days, and only a key can tell whether it changed"
@@ -70,6 +90,15 @@ fn ages(path: &str) -> String {
 
 fn list(keys: &[&str]) -> String {
     let more = keys.len().saturating_sub(SHOWN);
-    let shown = keys.iter().take(SHOWN).map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ");
-    if more > 0 { format!("{shown} and {more} more") } else { shown }
+    let shown = keys
+        .iter()
+        .take(SHOWN)
+        .map(|key| format!("`{key}`"))
+        .collect::<Vec<_>>()
+        .join(", ");
+    if more > 0 {
+        format!("{shown} and {more} more")
+    } else {
+        shown
+    }
 }

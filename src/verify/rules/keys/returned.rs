@@ -38,9 +38,16 @@ impl ReturnContext<'_> {
 
     fn reader(&self, path: &str, turn: &Turn, recipient: &str, removal: usize) -> Finding {
         let name = self.name(recipient, removal);
-        let who = name.as_deref().map_or_else(|| short_key(recipient), |name| without_mail(name).to_owned());
+        let who = name.as_deref().map_or_else(
+            || short_key(recipient),
+            |name| without_mail(name).to_owned(),
+        );
         let origin = &self.turns.turns[removal].origin;
-        let key = if self.returns.is_rotated(removal) { "with a new data key" } else { "data key kept" };
+        let key = if self.returns.is_rotated(removal) {
+            "with a new data key"
+        } else {
+            "data key kept"
+        };
         let how = if !turn.is_merge() {
             "this version is from before it"
         } else if turn.sides.iter().any(|side| side.held == turn.now) {
@@ -49,21 +56,36 @@ impl ReturnContext<'_> {
             "the merge lists them again"
         };
         let (deed, place) = (deed(turn), self.place(turn, origin));
-        let finding = Finding::error(RuleId::K08, path, format!("{deed} lets {who} read {path} again"))
-            .detail(format!("removed in {place} {key}; {how}"))
-            .about(recipient);
+        let finding = Finding::error(
+            RuleId::K08,
+            path,
+            format!("{deed} lets {who} read {path} again"),
+        )
+        .detail(format!("removed in {place} {key}; {how}"))
+        .about(recipient);
         let name = name.map_or_else(|| "NAME".to_owned(), |name| quote(&name).into_owned());
         let key = self.spelled(recipient, removal);
         let key = quote(&key);
         if turn.origin.commit != PENDING {
             let accept = serde_json::json!({"rule": "K08", "path": path, "why": "…"});
             return finding
-                .fix(format!("stax secrets remove-recipient {key}   (makes a new data key)"))
-                .then(format!("or, if {who} is to read it, in `allow` of .stax/vault.json: {accept}"));
+                .fix(format!(
+                    "stax secrets remove-recipient {key}   (makes a new data key)"
+                ))
+                .then(format!(
+                    "or, if {who} is to read it, in `allow` of .stax/vault.json: {accept}"
+                ));
         }
-        let when = if turn.is_merge() { ", as the commit after the merge" } else { "" };
+        let when = if turn.is_merge() {
+            ", as the commit after the merge"
+        } else {
+            ""
+        };
         let add = match is_other_kind(recipient) {
-            true => format!("name {key} in .sops.yaml and run: sops updatekeys {}", quote(path)),
+            true => format!(
+                "name {key} in .sops.yaml and run: sops updatekeys {}",
+                quote(path)
+            ),
             false => format!("stax secrets add-recipient {key} --name {name}"),
         };
         finding.then(format!("then, if {who} is to return: {add}{when}"))
@@ -71,7 +93,10 @@ impl ReturnContext<'_> {
 
     fn data_key(&self, path: &str, turn: &Turn, rotation: usize) -> Finding {
         let origin = &self.turns.turns[rotation].origin;
-        let message = format!("{} brings back the data key of {path} from before a rotation", deed(turn));
+        let message = format!(
+            "{} brings back the data key of {path} from before a rotation",
+            deed(turn)
+        );
         Finding::warning(RuleId::K08, path, message)
             .detail(format!(
                 "replaced in {} ({}); who knows the older one reads what is set from now on",
@@ -86,17 +111,33 @@ impl ReturnContext<'_> {
         let is_newer = |side: &&ParentSide| {
             let (old, now) = (side.held.as_ref(), turn.now.as_ref());
             old.is_some_and(|old| {
-                old.value_of(key).is_some() && old.value_of(key) != now.and_then(|now| now.value_of(key))
+                old.value_of(key).is_some()
+                    && old.value_of(key) != now.and_then(|now| now.value_of(key))
             })
         };
-        let newer = turn.sides.iter().find(is_newer).map(|side| short(&side.commit));
+        let newer = turn
+            .sides
+            .iter()
+            .find(is_newer)
+            .map(|side| short(&side.commit));
         let keys: Vec<&str> = values.iter().map(|(key, _)| key.as_str()).collect();
-        value_returned(path, &deed(turn), &keys, &self.turns.turns[*at].origin, newer)
+        value_returned(
+            path,
+            &deed(turn),
+            &keys,
+            &self.turns.turns[*at].origin,
+            newer,
+        )
     }
 
-    /// Commit, branch and date of a removal. Which branch brings it is told of a merge that is not made yet.
+    /// Commit, branch and date of a removal. Which branch brings it is told of a merge that is not
+    /// made yet.
     fn place(&self, turn: &Turn, removal: &Origin) -> String {
-        let at = self.turns.turns.iter().position(|turn| *turn.origin == *removal);
+        let at = self
+            .turns
+            .turns
+            .iter()
+            .position(|turn| *turn.origin == *removal);
         let branch = turn
             .sides
             .iter()
@@ -109,9 +150,16 @@ impl ReturnContext<'_> {
 
     fn branch(&self, commit: &str) -> Option<String> {
         let tips = self.repo.branch_tips().ok()?;
-        let mut names = tips.into_iter().filter(|(_, tip)| tip.to_string() == commit).map(|(name, _)| name);
+        let mut names = tips
+            .into_iter()
+            .filter(|(_, tip)| tip.to_string() == commit)
+            .map(|(name, _)| name);
         let head = self.repo.head_branch().filter(|_| {
-            self.repo.head_commit().ok().flatten().is_some_and(|head| head.to_string() == commit)
+            self.repo
+                .head_commit()
+                .ok()
+                .flatten()
+                .is_some_and(|head| head.to_string() == commit)
         });
         head.or_else(|| names.next())
     }
@@ -120,8 +168,10 @@ impl ReturnContext<'_> {
     fn undo(&self, turn: &Turn) -> String {
         if turn.is_merge() {
             let others = turn.sides.iter().skip(1);
-            let names = others
-                .map(|side| self.branch(&side.commit).unwrap_or_else(|| short(&side.commit).to_owned()));
+            let names = others.map(|side| {
+                self.branch(&side.commit)
+                    .unwrap_or_else(|| short(&side.commit).to_owned())
+            });
             let names: Vec<String> = names.map(|name| quote(&name).into_owned()).collect();
             return format!(
                 "git merge --abort; git merge {}        # stax merges the file key by key",
@@ -142,32 +192,51 @@ impl ReturnContext<'_> {
     /// What somebody was called when they were removed, or is today.
     fn name(&self, recipient: &str, removal: usize) -> Option<String> {
         let texts = self.central(removal).into_iter();
-        texts.flat_map(|(path, text)| named_in(path, &text, "")).find_map(|(key, named)| {
-            // a name that is only the key again says nothing
-            (key == recipient && named.name != short_key(&key)).then_some(named.name)
-        })
+        texts
+            .flat_map(|(path, text)| named_in(path, &text, ""))
+            .find_map(|(key, named)| {
+                // a name that is only the key again says nothing
+                (key == recipient && named.name != short_key(&key)).then_some(named.name)
+            })
     }
 
     /// The key as the policy spelled it: an ssh key is one with the age key that it makes.
     fn spelled(&self, recipient: &str, removal: usize) -> String {
-        let texts = self.central(removal).into_iter().filter(|(path, _)| *path == POLICY);
+        let texts = self
+            .central(removal)
+            .into_iter()
+            .filter(|(path, _)| *path == POLICY);
         let configs = texts.filter_map(|(_, text)| Some(Config::parse(&text).ok()?.0));
-        let keys = configs
-            .flat_map(|config| config.rules)
-            .flat_map(|rule| rule.recipients().into_iter().map(str::to_owned).collect::<Vec<_>>());
-        let found = keys.map(|key| without_comment(&key)).find(|key| person(key) == recipient);
-        let id = recipient.split_once(' ').filter(|_| is_other_kind(recipient)).map(|(_, id)| id.to_owned());
+        let keys = configs.flat_map(|config| config.rules).flat_map(|rule| {
+            rule.recipients()
+                .into_iter()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        });
+        let found = keys
+            .map(|key| without_comment(&key))
+            .find(|key| person(key) == recipient);
+        let id = recipient
+            .split_once(' ')
+            .filter(|_| is_other_kind(recipient))
+            .map(|(_, id)| id.to_owned());
         found.or(id).unwrap_or_else(|| recipient.to_owned())
     }
 
     /// The table of people and the policy, before a removal and today.
     fn central(&self, removal: usize) -> Vec<(&'static str, String)> {
-        let before = self.turns.turns[removal].sides.iter().filter_map(|side| side.commit.parse().ok());
+        let before = self.turns.turns[removal]
+            .sides
+            .iter()
+            .filter_map(|side| side.commit.parse().ok());
         let mut texts = Vec::new();
         for commit in before.chain(self.repo.head_commit().ok().flatten()) {
             for path in [ROSTER, POLICY] {
                 let text = self.repo.blob_at(commit, path).ok().flatten();
-                texts.extend(text.and_then(|bytes| String::from_utf8(bytes).ok()).map(|text| (path, text)));
+                texts.extend(
+                    text.and_then(|bytes| String::from_utf8(bytes).ok())
+                        .map(|text| (path, text)),
+                );
             }
         }
         texts

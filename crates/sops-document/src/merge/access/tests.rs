@@ -5,7 +5,10 @@ use super::*;
 const PEOPLE: [&str; 3] = ["ana", "bob", "carol"];
 
 fn version(who: &[&str], key: u8) -> AccessVersion {
-    AccessVersion { recipients: who.iter().map(ToString::to_string).collect(), key: [key; 32] }
+    AccessVersion {
+        recipients: who.iter().map(ToString::to_string).collect(),
+        key: [key; 32],
+    }
 }
 
 fn set(list: &[String]) -> BTreeSet<&str> {
@@ -16,8 +19,12 @@ fn set(list: &[String]) -> BTreeSet<&str> {
 fn states(keys: &[u8]) -> Vec<AccessVersion> {
     let mut states = Vec::new();
     for mask in 1..8_usize {
-        let who: Vec<&str> =
-            PEOPLE.into_iter().enumerate().filter(|(i, _)| mask >> i & 1 == 1).map(|p| p.1).collect();
+        let who: Vec<&str> = PEOPLE
+            .into_iter()
+            .enumerate()
+            .filter(|(i, _)| mask >> i & 1 == 1)
+            .map(|p| p.1)
+            .collect();
         states.extend(keys.iter().map(|key| version(&who, *key)));
     }
     states
@@ -39,7 +46,10 @@ fn check(base: Option<&AccessVersion>, ours: &AccessVersion, theirs: &AccessVers
         }
     }
     if undoes && theirs.key != ours.key {
-        assert!(result.key != KeyFrom::Theirs, "a revert gave its data key: {case}");
+        assert!(
+            result.key != KeyFrom::Theirs,
+            "a revert gave its data key: {case}"
+        );
     }
     let (o, a, b) = (
         base.map(|base| set(&base.recipients)).unwrap_or_default(),
@@ -48,16 +58,25 @@ fn check(base: Option<&AccessVersion>, ours: &AccessVersion, theirs: &AccessVers
     );
     let wanted: BTreeSet<&str> = PEOPLE
         .into_iter()
-        .filter(|who| match (o.contains(who), a.contains(who), b.contains(who)) {
-            (true, in_a, in_b) => in_a && in_b,
-            (false, true, _) => true,
-            (false, false, in_b) => in_b && !undoes,
-        })
+        .filter(
+            |who| match (o.contains(who), a.contains(who), b.contains(who)) {
+                (true, in_a, in_b) => in_a && in_b,
+                (false, true, _) => true,
+                (false, false, in_b) => in_b && !undoes,
+            },
+        )
         .collect();
     assert_eq!(result.is_empty, wanted.is_empty(), "{case}");
-    assert_eq!(inside, if result.is_empty { a.clone() } else { wanted }, "{case}");
-    let back: BTreeSet<&str> =
-        b.iter().copied().filter(|who| undoes && !o.contains(who) && !a.contains(who)).collect();
+    assert_eq!(
+        inside,
+        if result.is_empty { a.clone() } else { wanted },
+        "{case}"
+    );
+    let back: BTreeSet<&str> = b
+        .iter()
+        .copied()
+        .filter(|who| undoes && !o.contains(who) && !a.contains(who))
+        .collect();
     assert_eq!(set(&result.returned), back, "{case}");
     // no new key where nothing asks for one
     let is_quiet =
@@ -72,7 +91,10 @@ fn the_law_holds_for_three_people_in_every_state_of_all_three_versions() {
     let bases = states(&[0]);
     let sides = states(&[0, 1, 2]);
     for undoes in [false, true] {
-        for (ours, theirs) in sides.iter().flat_map(|ours| sides.iter().map(move |theirs| (ours, theirs))) {
+        for (ours, theirs) in sides
+            .iter()
+            .flat_map(|ours| sides.iter().map(move |theirs| (ours, theirs)))
+        {
             check(None, ours, theirs, undoes);
             for base in &bases {
                 check(Some(base), ours, theirs, undoes);
@@ -95,7 +117,10 @@ enum Act {
 fn acts() -> Vec<Act> {
     let people = 0..PEOPLE.len();
     let each = people.flat_map(|who| [Act::Add(who), Act::Remove(who), Act::UpdateKeys(who)]);
-    [Act::Nothing, Act::Rotate].into_iter().chain(each).collect()
+    [Act::Nothing, Act::Rotate]
+        .into_iter()
+        .chain(each)
+        .collect()
 }
 
 /// `None` where there is nothing to do, or nobody would be left.
@@ -125,8 +150,9 @@ fn done(act: Act, before: &AccessVersion, fresh: u8) -> Option<AccessVersion> {
 fn the_law_holds_for_every_pair_of_acts_and_for_reverts_and_cherry_picks_of_them() {
     let mut cases = 0;
     for start in states(&[0]) {
-        for (left, right) in
-            acts().into_iter().flat_map(|left| acts().into_iter().map(move |right| (left, right)))
+        for (left, right) in acts()
+            .into_iter()
+            .flat_map(|left| acts().into_iter().map(move |right| (left, right)))
         {
             let (Some(ours), Some(theirs)) = (done(left, &start, 1), done(right, &start, 2)) else {
                 continue;
@@ -150,13 +176,38 @@ fn the_law_holds_for_every_pair_of_acts_and_for_reverts_and_cherry_picks_of_them
 
 #[test]
 fn what_people_do_most_ends_as_they_expect() {
-    let (ana, both, all) = (&["ana"][..], &["ana", "bob"][..], &["ana", "bob", "carol"][..]);
+    let (ana, both, all) = (
+        &["ana"][..],
+        &["ana", "bob"][..],
+        &["ana", "bob", "carol"][..],
+    );
     let table = [
         // nothing about access changed
         (both, 0, both, 0, both, 0, false, both, KeyFrom::Ours),
-        // bob leaves with a rotation, carol joins on the other side: a key that carol may have, bob not
-        (both, 0, ana, 1, all, 0, false, &["ana", "carol"][..], KeyFrom::Ours),
-        (both, 0, all, 0, ana, 1, false, &["ana", "carol"], KeyFrom::Theirs),
+        // bob leaves with a rotation, carol joins on the other side: a key that carol may have, bob
+        // not
+        (
+            both,
+            0,
+            ana,
+            1,
+            all,
+            0,
+            false,
+            &["ana", "carol"][..],
+            KeyFrom::Ours,
+        ),
+        (
+            both,
+            0,
+            all,
+            0,
+            ana,
+            1,
+            false,
+            &["ana", "carol"],
+            KeyFrom::Theirs,
+        ),
         // `updatekeys` removes bob, who holds the key of the other side
         (both, 0, ana, 0, both, 0, false, ana, KeyFrom::Fresh),
         (both, 0, both, 0, both, 1, false, both, KeyFrom::Theirs),
@@ -167,8 +218,17 @@ fn what_people_do_most_ends_as_they_expect() {
         (both, 0, both, 0, ana, 0, true, ana, KeyFrom::Fresh),
     ];
     for (o, ok, a, ak, b, bk, undoes, recipients, key) in table {
-        let result = access(Some(&version(o, ok)), &version(a, ak), &version(b, bk), undoes);
-        assert_eq!(set(&result.recipients), recipients.iter().copied().collect(), "{o:?} {a:?} {b:?}");
+        let result = access(
+            Some(&version(o, ok)),
+            &version(a, ak),
+            &version(b, bk),
+            undoes,
+        );
+        assert_eq!(
+            set(&result.recipients),
+            recipients.iter().copied().collect(),
+            "{o:?} {a:?} {b:?}"
+        );
         assert_eq!(result.key, key, "{o:?}{ok} {a:?}{ak} {b:?}{bk}");
     }
 }

@@ -7,10 +7,16 @@ use crate::tree::SyntaxError;
 /// # Errors
 /// [`SyntaxError`]: lines that end in CRLF, and values over several lines.
 pub(super) fn check(text: &str) -> Result<(), SyntaxError> {
-    let mut lines = text.split_inclusive('\n').filter(|line| !line.trim().is_empty()).peekable();
+    let mut lines = text
+        .split_inclusive('\n')
+        .filter(|line| !line.trim().is_empty())
+        .peekable();
     if lines.peek().is_some() && lines.all(|line| line.ends_with("\r\n")) {
         let what = "the lines end in CRLF, and SOPS would make the carriage return a part of each value: convert the file to LF";
-        return Err(SyntaxError { line: 1, what: what.into() });
+        return Err(SyntaxError {
+            line: 1,
+            what: what.into(),
+        });
     }
     check_values(text)
 }
@@ -29,11 +35,18 @@ pub(super) fn check_values(text: &str) -> Result<(), SyntaxError> {
     Ok(())
 }
 
-/// Whether the quotes around a value close at the end of a later line. A quote that never closes so is a part of
-/// its value to every reader.
+/// Whether the quotes around a value close at the end of a later line. A quote that never closes so
+/// is a part of its value to every reader.
 fn is_open(line: &str, below: &str) -> bool {
-    let Some((name, value)) = line.split_once('=') else { return false };
-    let Some(quote) = value.trim_start().chars().next().filter(|sign| ['"', '\''].contains(sign)) else {
+    let Some((name, value)) = line.split_once('=') else {
+        return false;
+    };
+    let Some(quote) = value
+        .trim_start()
+        .chars()
+        .next()
+        .filter(|sign| ['"', '\''].contains(sign))
+    else {
         return false;
     };
     let inner = &value.trim_start()[1..];
@@ -41,7 +54,11 @@ fn is_open(line: &str, below: &str) -> bool {
         return false;
     }
     closing(below, quote).is_some_and(|at| {
-        let rest = below[at + 1..].lines().next().unwrap_or_default().trim_start();
+        let rest = below[at + 1..]
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .trim_start();
         rest.is_empty() || rest.starts_with('#')
     })
 }

@@ -30,8 +30,16 @@ pub(super) fn parse(source: &str) -> Result<Tree, SyntaxError> {
     if source.starts_with('\u{feff}') {
         return Err(SyntaxError::at(source, 0, "a byte order mark"));
     }
-    if let Some(at) = source.match_indices('\r').map(|(at, _)| at).find(|at| !ends_line(source, *at)) {
-        return Err(SyntaxError::at(source, at, "a carriage return inside a line"));
+    if let Some(at) = source
+        .match_indices('\r')
+        .map(|(at, _)| at)
+        .find(|at| !ends_line(source, *at))
+    {
+        return Err(SyntaxError::at(
+            source,
+            at,
+            "a carriage return inside a line",
+        ));
     }
     while reader.at < source.len() {
         reader.line()?;
@@ -39,8 +47,15 @@ pub(super) fn parse(source: &str) -> Result<Tree, SyntaxError> {
     let mut items: Vec<Item> = reader.sections.into_iter().map(Item::Entry).collect();
     // SOPS drops what stands behind the last key
     items.extend(reader.comment.map(Item::Comment));
-    let root = Node { span: 0..source.len(), value: Value::Map(items) };
-    Ok(Tree { documents: vec![root], ends: vec![source.len()], ..Tree::default() })
+    let root = Node {
+        span: 0..source.len(),
+        value: Value::Map(items),
+    };
+    Ok(Tree {
+        documents: vec![root],
+        ends: vec![source.len()],
+        ..Tree::default()
+    })
 }
 
 /// Whether the carriage return at an offset belongs to a line break.
@@ -67,8 +82,12 @@ impl<'a> IniParser<'a> {
 
     /// The end of the line at an offset, without its line break, and the start of the next one.
     fn line_end(&self, at: usize) -> (usize, usize) {
-        let end = self.source[at..].find('\n').map_or(self.source.len(), |length| at + length);
-        let line = self.source[at..end].strip_suffix('\r').map_or(end, |line| at + line.len());
+        let end = self.source[at..]
+            .find('\n')
+            .map_or(self.source.len(), |length| at + length);
+        let line = self.source[at..end]
+            .strip_suffix('\r')
+            .map_or(end, |line| at + line.len());
         (line, end + 1)
     }
 
@@ -97,9 +116,18 @@ impl<'a> IniParser<'a> {
                 block.span.end = span.end;
             }
             None => {
-                let marks: &[char] = if text.starts_with(';') { &[';', ' '] } else { &['#', ' '] };
+                let marks: &[char] = if text.starts_with(';') {
+                    &[';', ' ']
+                } else {
+                    &['#', ' ']
+                };
                 let text = Zeroizing::new(text.trim_start_matches(marks).to_owned());
-                self.comment = Some(Comment { text, span, token: None, stray: false });
+                self.comment = Some(Comment {
+                    text,
+                    span,
+                    token: None,
+                    stray: false,
+                });
             }
         }
     }
@@ -113,9 +141,15 @@ impl<'a> IniParser<'a> {
     }
 
     fn header(&mut self, text: &'a str, span: Range<usize>) -> Result<(), SyntaxError> {
-        let inner = text.trim_end().strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        let inner = text
+            .trim_end()
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'));
         let Some(name) = inner.filter(|name| !name.contains([']', '['])) else {
-            return Err(self.error(span.start, "a header that is not `[section]` and nothing else"));
+            return Err(self.error(
+                span.start,
+                "a header that is not `[section]` and nothing else",
+            ));
         };
         if name.is_empty() {
             return Err(self.error(span.start, "a section without a name"));
@@ -143,15 +177,34 @@ impl<'a> IniParser<'a> {
     }
 
     fn open(&mut self, name: &str, span: Range<usize>, key_span: Range<usize>) {
-        if let Some(Entry { node: Node { value: Value::Map(items), .. }, .. }) = self.sections.last_mut() {
+        if let Some(Entry {
+            node: Node {
+                value: Value::Map(items),
+                ..
+            },
+            ..
+        }) = self.sections.last_mut()
+        {
             items.shrink_to_fit();
         }
         let is_written = !key_span.is_empty();
         // the block above the metadata is dropped by SOPS like any at the end
-        let comment = if is_written && name != "sops" { self.take_comment() } else { None };
+        let comment = if is_written && name != "sops" {
+            self.take_comment()
+        } else {
+            None
+        };
         let items = comment.map(Item::Comment).into_iter().collect();
-        let node = Node { span: span.end..span.end, value: Value::Map(items) };
-        self.sections.push(Entry { key: Some(name.to_owned()), span, key_span, node });
+        let node = Node {
+            span: span.end..span.end,
+            value: Value::Map(items),
+        };
+        self.sections.push(Entry {
+            key: Some(name.to_owned()),
+            span,
+            key_span,
+            node,
+        });
     }
 
     fn key(&mut self, text: &'a str, line: Range<usize>) -> Result<(), SyntaxError> {
@@ -173,18 +226,31 @@ impl<'a> IniParser<'a> {
             return Err(self.error(line.start, format!("duplicate key `{name}`")));
         }
         let (value, span) = self.value(line.start + delimiter + 1, line.end)?;
-        let in_metadata = self.sections.last().is_some_and(|section| section.key.as_deref() == Some("sops"));
+        let in_metadata = self
+            .sections
+            .last()
+            .is_some_and(|section| section.key.as_deref() == Some("sops"));
         if in_metadata && self.keys.len() > MAX_METADATA {
-            return Err(self.error(line.start, format!("more than {MAX_METADATA} metadata lines")));
+            return Err(self.error(
+                line.start,
+                format!("more than {MAX_METADATA} metadata lines"),
+            ));
         }
         self.count(line.start)?;
-        let leaf = Leaf { scalar: Scalar::str(value), style: Style::Plain, token: None };
+        let leaf = Leaf {
+            scalar: Scalar::str(value),
+            style: Style::Plain,
+            token: None,
+        };
         let end = span.end;
         let entry = Entry {
             key: Some(name.to_owned()),
             span: line.start..end,
             key_span: line.start..line.start + name.len(),
-            node: Node { span, value: Value::Leaf(leaf) },
+            node: Node {
+                span,
+                value: Value::Leaf(leaf),
+            },
         };
         let comment = self.take_comment();
         if let Some(section) = self.sections.last_mut() {
@@ -206,19 +272,27 @@ impl<'a> IniParser<'a> {
             return Ok(("", start..end));
         }
         let at = end - rest.trim_start().len();
-        if let Some(quote) = ["\"\"\"", "`"].into_iter().find(|quote| text.starts_with(quote)) {
+        if let Some(quote) = ["\"\"\"", "`"]
+            .into_iter()
+            .find(|quote| text.starts_with(quote))
+        {
             return self.quoted(at, end, quote);
         }
         let span = at..at + text.len();
         if text.ends_with('\\') {
-            return Err(self.error(at, "a backslash at the end of a line, which joins the next one"));
+            return Err(self.error(
+                at,
+                "a backslash at the end of a line, which joins the next one",
+            ));
         }
         if text.contains(['#', ';']) {
             let what = "`#` or `;` starts a comment in the middle of a line: put the value in backquotes, or the comment above";
             return Err(self.error(at, what));
         }
         for quote in ['"', '\''] {
-            let inner = text.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote));
+            let inner = text
+                .strip_prefix(quote)
+                .and_then(|rest| rest.strip_suffix(quote));
             if let Some(inner) = inner.filter(|inner| !inner.contains(quote)) {
                 return Ok((inner, span));
             }
@@ -248,8 +322,7 @@ impl<'a> IniParser<'a> {
                 return Err(self.error(at, "quotes that do not close"));
             }
             if self.source[end..].starts_with('\r') {
-                let what =
-                    "a value of several lines whose lines end in CRLF: SOPS would keep the carriage returns";
+                let what = "a value of several lines whose lines end in CRLF: SOPS would keep the carriage returns";
                 return Err(self.error(at, what));
             }
             line = end + 1;

@@ -5,7 +5,10 @@ use super::*;
 fn shown(source: &str) -> Vec<String> {
     let tree = parse(source).unwrap();
     let text = |leaf: &Leaf| format!("{:?}", leaf.scalar.as_text().unwrap());
-    tree.leaves().iter().map(|(path, _, leaf)| format!("{path}={}", text(leaf))).collect()
+    tree.leaves()
+        .iter()
+        .map(|(path, _, leaf)| format!("{path}={}", text(leaf)))
+        .collect()
 }
 
 #[test]
@@ -52,7 +55,10 @@ fn what_ini_v1_loses_or_joins_is_refused_with_its_line() {
         ("\u{feff}a=1\n", 1, "byte order mark"),
     ] {
         let error = parse(text).unwrap_err();
-        assert!(error.line == line && error.what.contains(rule), "{text:?}: {error}");
+        assert!(
+            error.line == line && error.what.contains(rule),
+            "{text:?}: {error}"
+        );
     }
 }
 

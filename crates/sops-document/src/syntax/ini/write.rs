@@ -17,16 +17,25 @@ pub(super) fn emit(tree: &Tree) -> Option<String> {
         if position > 0 {
             out.push('\n');
         }
-        let Value::Map(items) = &section.node.value else { return None };
+        let Value::Map(items) = &section.node.value else {
+            return None;
+        };
         let (comment, keys) = match items.split_first() {
             Some((Item::Comment(comment), keys)) => (Some(comment), keys),
             _ => (None, items.as_slice()),
         };
-        comment.into_iter().for_each(|comment| emit_comment(&header_comment(&comment.text), &mut out));
+        comment
+            .into_iter()
+            .for_each(|comment| emit_comment(&header_comment(&comment.text), &mut out));
         if !section.key_span.is_empty() {
             let _ = writeln!(out, "[{}]", section.key.as_deref()?);
         }
-        let width = section.node.entries().filter_map(|entry| entry.key.as_ref()).map(String::len).max();
+        let width = section
+            .node
+            .entries()
+            .filter_map(|entry| entry.key.as_ref())
+            .map(String::len)
+            .max();
         for (position, item) in keys.iter().enumerate() {
             let Item::Entry(entry) = item else { continue };
             if let Some(Item::Comment(comment)) = keys.get(position + 1) {
@@ -85,8 +94,14 @@ pub(super) fn reads_back(written: &str, text: &str) -> bool {
     let source = Zeroizing::new(format!("k = {written}\nz = 1\n"));
     parse(&source).is_ok_and(|tree| {
         let path = |key: &str| Path(vec![Step::Key(DEFAULT.into()), Step::Key(key.into())]);
-        let found = |key: &str| tree.find(&path(key)).and_then(|entry| entry.node.text().map(str::to_owned));
-        found("k").map(Zeroizing::new).is_some_and(|found| found.as_str() == text) && found("z").is_some()
+        let found = |key: &str| {
+            tree.find(&path(key))
+                .and_then(|entry| entry.node.text().map(str::to_owned))
+        };
+        found("k")
+            .map(Zeroizing::new)
+            .is_some_and(|found| found.as_str() == text)
+            && found("z").is_some()
     })
 }
 
@@ -113,12 +128,16 @@ pub(super) fn block(mut fields: Vec<(String, String)>) -> String {
     fields.sort();
     let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     let line = |(name, text): &(String, String)| {
-        format!("{name:width$} = {}\n", value_text(&Scalar::str(&dotenv::encode(text))).as_str())
+        format!(
+            "{name:width$} = {}\n",
+            value_text(&Scalar::str(&dotenv::encode(text))).as_str()
+        )
     };
     format!("\n[sops]\n{}", fields.iter().map(line).collect::<String>())
 }
 
-/// The edits that put other entries in place of a flattened list; `entry` is where the old one stands.
+/// The edits that put other entries in place of a flattened list; `entry` is where the old one
+/// stands.
 pub(super) fn replace_list(
     source: &str,
     entry: &Entry,
@@ -131,12 +150,26 @@ pub(super) fn replace_list(
         if offset > entry.span.end {
             break;
         }
-        if line.trim_start().strip_prefix(list).is_some_and(|rest| rest.starts_with("__list_")) {
-            let column = line.find('=').map_or(0, |at| line[..at].chars().count().saturating_sub(1));
-            let new =
-                |(name, text): &(String, String)| format!("{name:column$} = {}\n", dotenv::encode(text));
-            let text = if edits.is_empty() { fields.iter().map(new).collect() } else { String::new() };
-            edits.push((offset..offset + line.len(), Zeroizing::new(with_breaks_of(source, text))));
+        if line
+            .trim_start()
+            .strip_prefix(list)
+            .is_some_and(|rest| rest.starts_with("__list_"))
+        {
+            let column = line
+                .find('=')
+                .map_or(0, |at| line[..at].chars().count().saturating_sub(1));
+            let new = |(name, text): &(String, String)| {
+                format!("{name:column$} = {}\n", dotenv::encode(text))
+            };
+            let text = if edits.is_empty() {
+                fields.iter().map(new).collect()
+            } else {
+                String::new()
+            };
+            edits.push((
+                offset..offset + line.len(),
+                Zeroizing::new(with_breaks_of(source, text)),
+            ));
         }
         offset += line.len();
     }
@@ -146,7 +179,10 @@ pub(super) fn replace_list(
 /// Where a new key goes and the text of its line, `value` being what the file holds.
 pub(super) fn insertion(page: &Page<'_>, path: &Path, value: &str) -> Result<Edit, &'static str> {
     let (range, lines) = new_lines(page, path, value)?;
-    Ok((range, Zeroizing::new(with_breaks_of(page.source, lines.as_str().to_owned()))))
+    Ok((
+        range,
+        Zeroizing::new(with_breaks_of(page.source, lines.as_str().to_owned())),
+    ))
 }
 
 fn new_lines(page: &Page<'_>, path: &Path, value: &str) -> Result<Edit, &'static str> {
@@ -159,15 +195,27 @@ fn new_lines(page: &Page<'_>, path: &Path, value: &str) -> Result<Edit, &'static
         return Err("has a name that INI cannot hold");
     }
     let (source, end) = (page.source, page.block.start);
-    let Some(root) = page.tree.documents.first() else { return Err("has no place") };
+    let Some(root) = page.tree.documents.first() else {
+        return Err("has no place");
+    };
     if let Some(found) = root.get(section) {
         let lines = whole_lines(source, &found.span);
-        let open = if source[..lines.end].ends_with('\n') { "" } else { "\n" };
-        return Ok((lines.end..lines.end, Zeroizing::new(format!("{open}{}", line.as_str()))));
+        let open = if source[..lines.end].ends_with('\n') {
+            ""
+        } else {
+            "\n"
+        };
+        return Ok((
+            lines.end..lines.end,
+            Zeroizing::new(format!("{open}{}", line.as_str())),
+        ));
     }
     if section == DEFAULT {
         return Ok((0..0, Zeroizing::new(format!("{}\n", line.as_str()))));
     }
     let gap = if source[..end].is_empty() { "" } else { "\n" };
-    Ok((end..end, Zeroizing::new(format!("{gap}[{section}]\n{}", line.as_str()))))
+    Ok((
+        end..end,
+        Zeroizing::new(format!("{gap}[{section}]\n{}", line.as_str())),
+    ))
 }

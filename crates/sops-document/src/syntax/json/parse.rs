@@ -13,12 +13,17 @@ const MAX_NODES: usize = 200_000;
 /// # Errors
 /// [`SyntaxError`] with the line and the rule.
 pub(super) fn parse(source: &str) -> Result<Tree, SyntaxError> {
-    let mut reader = JsonParser { source, bytes: source.as_bytes(), at: 0, nodes: 0 };
+    let mut reader = JsonParser {
+        source,
+        bytes: source.as_bytes(),
+        at: 0,
+        nodes: 0,
+    };
     reader.blank();
     if source.starts_with('\u{feff}') {
-        return Err(
-            reader.error("a byte order mark, which SOPS does not read in JSON: save the file without it")
-        );
+        return Err(reader.error(
+            "a byte order mark, which SOPS does not read in JSON: save the file without it",
+        ));
     }
     if reader.peek() != Some(b'{') {
         return Err(reader.error("the top level must be an object"));
@@ -28,7 +33,11 @@ pub(super) fn parse(source: &str) -> Result<Tree, SyntaxError> {
     if reader.at < source.len() {
         return Err(reader.error("text after the end of the object"));
     }
-    Ok(Tree { documents: vec![root], ends: vec![source.len()], ..Tree::default() })
+    Ok(Tree {
+        documents: vec![root],
+        ends: vec![source.len()],
+        ..Tree::default()
+    })
 }
 
 struct JsonParser<'a> {
@@ -83,9 +92,16 @@ impl<'a> JsonParser<'a> {
         let value = match self.peek() {
             Some(b'{') => Value::Map(self.members(depth)?),
             Some(b'[') => Value::List(self.elements(depth)?),
-            _ => Value::Leaf(Leaf { scalar: self.scalar()?, style: Style::Double, token: None }),
+            _ => Value::Leaf(Leaf {
+                scalar: self.scalar()?,
+                style: Style::Double,
+                token: None,
+            }),
         };
-        Ok(Node { span: start..self.at, value })
+        Ok(Node {
+            span: start..self.at,
+            value,
+        })
     }
 
     fn members(&mut self, depth: usize) -> Result<Vec<Item>, SyntaxError> {
@@ -108,11 +124,20 @@ impl<'a> JsonParser<'a> {
             self.blank();
             let node = self.value(depth + 1)?;
             let span = start..node.span.end;
-            items.push(Item::Entry(Entry { key: Some(key), span, key_span, node }));
+            items.push(Item::Entry(Entry {
+                key: Some(key),
+                span,
+                key_span,
+                node,
+            }));
             self.blank();
         }
         if let Some((key, span)) = duplicate(&items) {
-            return Err(SyntaxError::at(self.source, span.start, format!("duplicate key `{key}`")));
+            return Err(SyntaxError::at(
+                self.source,
+                span.start,
+                format!("duplicate key `{key}`"),
+            ));
         }
         items.shrink_to_fit();
         self.at += 1;
@@ -130,7 +155,12 @@ impl<'a> JsonParser<'a> {
             }
             let node = self.value(depth + 1)?;
             let span = node.span.clone();
-            items.push(Item::Entry(Entry { key: None, key_span: span.start..span.start, span, node }));
+            items.push(Item::Entry(Entry {
+                key: None,
+                key_span: span.start..span.start,
+                span,
+                node,
+            }));
             self.blank();
         }
         items.shrink_to_fit();
@@ -139,9 +169,11 @@ impl<'a> JsonParser<'a> {
     }
 
     fn scalar(&mut self) -> Result<Scalar, SyntaxError> {
-        for (word, scalar) in
-            [("true", Scalar::Bool(true)), ("false", Scalar::Bool(false)), ("null", Scalar::Null)]
-        {
+        for (word, scalar) in [
+            ("true", Scalar::Bool(true)),
+            ("false", Scalar::Bool(false)),
+            ("null", Scalar::Null),
+        ] {
             if self.source[self.at..].starts_with(word) {
                 self.at += word.len();
                 return Ok(scalar);
@@ -150,7 +182,9 @@ impl<'a> JsonParser<'a> {
         match self.peek() {
             Some(b'"') => Ok(Scalar::Str(match self.string()? {
                 JsonText::Plain(text) => Zeroizing::new(text.as_bytes().to_vec()),
-                JsonText::Escaped(mut text) => Zeroizing::new(std::mem::take(&mut *text).into_bytes()),
+                JsonText::Escaped(mut text) => {
+                    Zeroizing::new(std::mem::take(&mut *text).into_bytes())
+                }
             })),
             Some(b'-' | b'0'..=b'9') => self.number(),
             _ => Err(self.error("a value expected")),
@@ -162,7 +196,11 @@ impl<'a> JsonParser<'a> {
         while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
             self.at += 1;
         }
-        if self.at == start { Err(self.error("a digit expected")) } else { Ok(()) }
+        if self.at == start {
+            Err(self.error("a digit expected"))
+        } else {
+            Ok(())
+        }
     }
 
     fn number(&mut self) -> Result<Scalar, SyntaxError> {
@@ -216,7 +254,9 @@ impl<'a> JsonParser<'a> {
     /// Up to a sign that means more than itself.
     fn plain(&mut self) {
         let rest = &self.bytes[self.at..];
-        let plain = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | ..b' '));
+        let plain = rest
+            .iter()
+            .position(|byte| matches!(byte, b'"' | b'\\' | ..b' '));
         self.at += plain.unwrap_or(rest.len());
     }
 
@@ -243,7 +283,9 @@ impl<'a> JsonParser<'a> {
     }
 
     fn escape(&mut self) -> Result<char, SyntaxError> {
-        let byte = self.peek().ok_or_else(|| self.error("a string that does not end"))?;
+        let byte = self
+            .peek()
+            .ok_or_else(|| self.error("a string that does not end"))?;
         self.at += 1;
         Ok(match byte {
             b'"' | b'\\' | b'/' => char::from(byte),
@@ -254,7 +296,8 @@ impl<'a> JsonParser<'a> {
             b't' => '\t',
             b'u' => {
                 let high = self.hex4()?;
-                let pair = (0xd800..0xdc00).contains(&high) && self.source[self.at..].starts_with("\\u");
+                let pair =
+                    (0xd800..0xdc00).contains(&high) && self.source[self.at..].starts_with("\\u");
                 if !pair {
                     return Ok(char::from_u32(high).unwrap_or(char::REPLACEMENT_CHARACTER));
                 }
@@ -299,8 +342,16 @@ mod tests {
             ("{,}", 1, "expected"),
         ] {
             let error = parse(text).unwrap_err();
-            assert!(error.line == line && error.what.contains(rule), "{text:?}: {error}");
+            assert!(
+                error.line == line && error.what.contains(rule),
+                "{text:?}: {error}"
+            );
         }
-        assert!(parse(&format!("{{\"a\": {}", "[".repeat(5000))).unwrap_err().what.contains("deep"));
+        assert!(
+            parse(&format!("{{\"a\": {}", "[".repeat(5000)))
+                .unwrap_err()
+                .what
+                .contains("deep")
+        );
     }
 }

@@ -1,9 +1,9 @@
 //! Comments, first half: libyaml drops them, so they are found in the gaps between tokens, and each
-//! block of them is judged as the scanner of go-yaml v3 judges it: a head of what follows, a foot of
-//! what went before, or a line comment of the token it stands behind.
+//! block of them is judged as the scanner of go-yaml v3 judges it: a head of what follows, a foot
+//! of what went before, or a line comment of the token it stands behind.
 //!
-//! Why so exactly: sops encrypts a comment with the path of its container as additional data, so the
-//! container must be the one that sops sees. `placing` then puts them into the tree.
+//! Why so exactly: sops encrypts a comment with the path of its container as additional data, so
+//! the container must be the one that sops sees. `placing` then puts them into the tree.
 
 use std::ops::Range;
 
@@ -38,8 +38,8 @@ pub(super) struct Remark {
     end: usize,
 }
 
-/// All remarks of the text in the order in which go-yaml meets them. The ends of blocks move: a block
-/// ends before the comments that follow it in its own column.
+/// All remarks of the text in the order in which go-yaml meets them. The ends of blocks move: a
+/// block ends before the comments that follow it in its own column.
 ///
 /// # Errors
 /// When there are more than any author writes.
@@ -96,7 +96,9 @@ impl Finder<'_> {
         self.close(tokens, gap, index, scan);
         for token in &tokens[gap..index] {
             match token.kind {
-                TokenKind::BlockListStart | TokenKind::BlockMapStart => self.indents.push(token.column),
+                TokenKind::BlockListStart | TokenKind::BlockMapStart => {
+                    self.indents.push(token.column)
+                }
                 _ => {}
             }
         }
@@ -104,7 +106,9 @@ impl Finder<'_> {
         self.at = self.behind(token);
         match token.kind {
             TokenKind::FlowListStart | TokenKind::FlowMapStart => self.flow += 1,
-            TokenKind::FlowListEnd | TokenKind::FlowMapEnd => self.flow = self.flow.saturating_sub(1),
+            TokenKind::FlowListEnd | TokenKind::FlowMapEnd => {
+                self.flow = self.flow.saturating_sub(1)
+            }
             TokenKind::Stream
             | TokenKind::Directive
             | TokenKind::DocumentStart
@@ -117,7 +121,11 @@ impl Finder<'_> {
             TokenKind::FlowEntry => true,
             _ => false,
         };
-        let owner = if of_prior { last(tokens, index) } else { token.start };
+        let owner = if of_prior {
+            last(tokens, index)
+        } else {
+            token.start
+        };
         if let TokenKind::Scalar(Style::Block) = token.kind {
             let header = self.bytes[token.start..]
                 .iter()
@@ -151,14 +159,14 @@ impl Finder<'_> {
         end
     }
 
-    /// Where the scanner stands after a token: a plain scalar has eaten the blank lines behind it, and
-    /// a block scalar the indentation of the next line.
+    /// Where the scanner stands after a token: a plain scalar has eaten the blank lines behind it,
+    /// and a block scalar the indentation of the next line.
     fn behind(&self, token: &YamlToken) -> usize {
         let rest = &self.source[token.end..];
         let blank = match token.kind {
-            TokenKind::Scalar(Style::Plain) => {
-                rest.find(|c| !matches!(c, ' ' | '\t') && !is_break_char(c)).unwrap_or(rest.len())
-            }
+            TokenKind::Scalar(Style::Plain) => rest
+                .find(|c| !matches!(c, ' ' | '\t') && !is_break_char(c))
+                .unwrap_or(rest.len()),
             TokenKind::Scalar(Style::Block) => rest.len() - rest.trim_start_matches(' ').len(),
             _ => 0,
         };
@@ -181,7 +189,11 @@ impl Finder<'_> {
     fn comments(&mut self, scan: usize, from: usize, tokens: &[YamlToken], gap: usize) -> usize {
         let owner = gap.checked_sub(1);
         let breaks = self.breaks_before(from);
-        let own_line = if breaks == 0 && self.column(from) > 1 { 2 } else { 1 };
+        let own_line = if breaks == 0 && self.column(from) > 1 {
+            2
+        } else {
+            1
+        };
         let mut run = Run {
             scan,
             token: owner.map_or(0, |owner| match tokens[owner].kind {
@@ -235,7 +247,10 @@ impl Finder<'_> {
                 run.next_line();
                 continue;
             }
-            if !run.lines.is_empty() && run.column - 1 < run.indent && run.column != run.start_column {
+            if !run.lines.is_empty()
+                && run.column - 1 < run.indent
+                && run.column != run.start_column
+            {
                 self.foot(run, at, false);
             }
             if byte != b'#' {
@@ -283,14 +298,18 @@ impl Finder<'_> {
 
     /// Gives the ends of blocks before the token at `index` their places.
     fn close(&mut self, tokens: &mut [YamlToken], gap: usize, index: usize, scan: usize) {
-        // the end of the text counts as a new line, but not for the blocks that are still open there
+        // the end of the text counts as a new line, but not for the blocks that are still open
+        // there
         let target = match tokens[index].kind {
             TokenKind::Stream => self.column(tokens[index].start),
             _ => tokens[index].column,
         };
         let outermost = matches!(
             tokens[index].kind,
-            TokenKind::Stream | TokenKind::DocumentStart | TokenKind::DocumentEnd | TokenKind::Directive
+            TokenKind::Stream
+                | TokenKind::DocumentStart
+                | TokenKind::DocumentEnd
+                | TokenKind::Directive
         );
         let mut place = to_signed(scan) - 1;
         let mut at_token = false;
@@ -299,7 +318,9 @@ impl Finder<'_> {
             if token.kind != TokenKind::BlockEnd {
                 continue;
             }
-            let Some(indent) = self.indents.pop() else { continue };
+            let Some(indent) = self.indents.pop() else {
+                continue;
+            };
             if outermost && !at_token && indent <= target {
                 (place, at_token) = (token_place, true);
             }
@@ -318,7 +339,9 @@ impl Finder<'_> {
     }
 
     fn line_end(&self, at: usize) -> usize {
-        self.source[at..].find(is_break_char).map_or(self.source.len(), |length| at + length)
+        self.source[at..]
+            .find(is_break_char)
+            .map_or(self.source.len(), |length| at + length)
     }
 
     /// Bytes of the line break at `at`, 0 when there is none.
@@ -341,7 +364,11 @@ impl Finder<'_> {
     }
 
     fn column(&self, at: usize) -> usize {
-        self.source[..at].chars().rev().take_while(|c| !is_break_char(*c)).count()
+        self.source[..at]
+            .chars()
+            .rev()
+            .take_while(|c| !is_break_char(*c))
+            .count()
     }
 }
 
@@ -351,8 +378,8 @@ struct Run {
     token: usize,
     after_value: bool,
     indent: usize,
-    /// The line on which a comment is still right below what went before; lines count from the first
-    /// comment.
+    /// The line on which a comment is still right below what went before; lines count from the
+    /// first comment.
     foot_line: Option<isize>,
     first_empty: bool,
     recent_empty: bool,
@@ -386,7 +413,9 @@ fn count_breaks(text: &str) -> usize {
 
 /// The start of the last token before `index` that the scanner reads itself.
 fn last(tokens: &[YamlToken], index: usize) -> usize {
-    index.checked_sub(1).map_or(0, |before| tokens[before].start)
+    index
+        .checked_sub(1)
+        .map_or(0, |before| tokens[before].start)
 }
 
 fn to_signed(value: usize) -> isize {

@@ -18,7 +18,10 @@ pub(super) fn relocate(node: &mut Node, span: &Range<usize>) -> (usize, usize) {
                 entry.span = span.clone();
                 entry.key_span = span.clone();
                 let (nodes, bytes) = relocate(&mut entry.node, span);
-                total = (total.0 + nodes, total.1 + bytes + entry.key.as_ref().map_or(0, String::len));
+                total = (
+                    total.0 + nodes,
+                    total.1 + bytes + entry.key.as_ref().map_or(0, String::len),
+                );
             }
             Item::Comment(comment) => comment.span = span.clone(),
         }

@@ -8,18 +8,23 @@ use crate::tree::{Comment, Item, Scalar, Style, Tree, Value, keep_point};
 
 /// Prints every document as `sops decrypt` does, with `indent` columns a level.
 ///
-/// Differences, on purpose, all for strings of several lines: one that starts with a tab is written in
-/// double quotes, where sops writes `null` and loses it; so is one that starts with a blank or a line
-/// break and is an item of a list, where sops writes YAML that cannot be read, as it does in a map below
-/// a list, where the header of the block says here how far it is really indented.
+/// Differences, on purpose, all for strings of several lines: one that starts with a tab is written
+/// in double quotes, where sops writes `null` and loses it; so is one that starts with a blank or a
+/// line break and is an item of a list, where sops writes YAML that cannot be read, as it does in a
+/// map below a list, where the header of the block says here how far it is really indented.
 #[must_use]
 pub fn emit(tree: &Tree, indent: usize) -> String {
-    let mut emitter = Emitter { out: String::new(), unit: indent.max(1) };
+    let mut emitter = Emitter {
+        out: String::new(),
+        unit: indent.max(1),
+    };
     for (position, document) in tree.documents.iter().enumerate() {
         if position > 0 {
             emitter.out.push_str("---\n");
         }
-        let (Value::Map(items) | Value::List(items)) = &document.value else { continue };
+        let (Value::Map(items) | Value::List(items)) = &document.value else {
+            continue;
+        };
         emitter.items(items, 0, false);
         if is_empty(items) {
             emitter.out.push_str("{}\n");
@@ -30,7 +35,10 @@ pub fn emit(tree: &Tree, indent: usize) -> String {
 
 /// The items of a container at a column; `hanging` when the first continues a line that has begun.
 pub(super) fn block_items(items: &[Item], column: usize, unit: usize, hanging: bool) -> String {
-    let mut emitter = Emitter { out: String::new(), unit };
+    let mut emitter = Emitter {
+        out: String::new(),
+        unit,
+    };
     emitter.items(items, column, hanging);
     emitter.out
 }
@@ -47,7 +55,11 @@ impl Emitter {
             match item {
                 Item::Comment(comment) => self.comment(comment, column, &mut hanging),
                 Item::Entry(entry) => {
-                    let lead = if entry.key.is_none() { leading(&entry.node.value) } else { &[] };
+                    let lead = if entry.key.is_none() {
+                        leading(&entry.node.value)
+                    } else {
+                        &[]
+                    };
                     // the comments at the head of an item that is a container stand above its dash
                     for comment in lead {
                         if let Item::Comment(comment) = comment {
@@ -72,7 +84,8 @@ impl Emitter {
     }
 
     /// The comments of an empty list come behind it, unless comments of the next key overtake them;
-    /// at the end of a document they even come behind its last comments, which are then all written.
+    /// at the end of a document they even come behind its last comments, which are then all
+    /// written.
     fn after_empty(&mut self, inside: &[Item], rest: &[Item], column: usize) -> bool {
         let seen = |item: &&Item| !matches!(item, Item::Comment(comment) if comment.stray);
         let followed = matches!(rest.iter().find(seen), Some(Item::Comment(_)));
@@ -127,8 +140,10 @@ impl Emitter {
                 };
                 self.out.push_str(&text);
                 // a literal that ends in a line separator ends its line with it
-                let separator =
-                    leaf.scalar.as_text().is_some_and(|text| text.ends_with(['\u{2028}', '\u{2029}']));
+                let separator = leaf
+                    .scalar
+                    .as_text()
+                    .is_some_and(|text| text.ends_with(['\u{2028}', '\u{2029}']));
                 if !(separator && text.starts_with('|')) {
                     self.out.push('\n');
                 }
@@ -149,8 +164,9 @@ impl Emitter {
 
     /// A container without entries; comments inside it come out as sops has them.
     fn empty(&mut self, items: &[Item], is_map: bool, column: usize) {
-        let holds_comments =
-            items.iter().any(|item| matches!(item, Item::Comment(comment) if !comment.stray));
+        let holds_comments = items
+            .iter()
+            .any(|item| matches!(item, Item::Comment(comment) if !comment.stray));
         match (is_map, holds_comments) {
             (true, false) => self.out.push_str(" {}\n"),
             (false, _) => self.out.push_str(" []\n"),
@@ -165,15 +181,24 @@ impl Emitter {
 
 /// The comments before the first entry.
 fn leading(value: &Value) -> &[Item] {
-    let (Value::Map(items) | Value::List(items)) = value else { return &[] };
-    let count = items.iter().take_while(|item| matches!(item, Item::Comment(_))).count();
+    let (Value::Map(items) | Value::List(items)) = value else {
+        return &[];
+    };
+    let count = items
+        .iter()
+        .take_while(|item| matches!(item, Item::Comment(_)))
+        .count();
     &items[..count]
 }
 
 /// How many comments at the head of a list sops forgets: all, when its first item has some as well.
 fn overtaken(list: &Value) -> usize {
-    let (Value::List(items), lead) = (list, leading(list)) else { return 0 };
-    let Some(Item::Entry(first)) = items.get(lead.len()) else { return 0 };
+    let (Value::List(items), lead) = (list, leading(list)) else {
+        return 0;
+    };
+    let Some(Item::Entry(first)) = items.get(lead.len()) else {
+        return 0;
+    };
     let has_own = leading(&first.node.value)
         .iter()
         .any(|item| matches!(item, Item::Comment(comment) if !comment.stray));
@@ -201,8 +226,12 @@ pub fn key_text(key: &str, column: usize, unit: usize) -> String {
 /// number written into its header when one is needed.
 #[must_use]
 pub fn scalar_text(scalar: &Scalar, indent: usize, unit: usize) -> String {
-    let Scalar::Str(bytes) = scalar else { return number_text(scalar) };
-    let Ok(text) = std::str::from_utf8(bytes) else { return binary_text(bytes, indent) };
+    let Scalar::Str(bytes) = scalar else {
+        return number_text(scalar);
+    };
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return binary_text(bytes, indent);
+    };
     match style(text, requested(text)) {
         _ if text.is_empty() => "\"\"".into(),
         _ if text == "<<" => "!!merge <<".into(),
@@ -213,8 +242,8 @@ pub fn scalar_text(scalar: &Scalar, indent: usize, unit: usize) -> String {
     }
 }
 
-/// A scalar on one line, in the style that the author gave it where that is possible; `flow` when it
-/// stands inside `[…]` or `{…}`.
+/// A scalar on one line, in the style that the author gave it where that is possible; `flow` when
+/// it stands inside `[…]` or `{…}`.
 #[must_use]
 pub fn scalar_inline(scalar: &Scalar, wanted: Style) -> String {
     let Scalar::Str(bytes) = scalar else {
@@ -227,8 +256,19 @@ pub fn scalar_inline(scalar: &Scalar, wanted: Style) -> String {
         return double_quoted(text);
     }
     let one_line = !text.contains(is_break);
-    let flow_sign = wanted == Style::Flow && text.contains([',', '[', ']', '{', '}', ':', '#', '?']);
-    match (wanted, style(text, if one_line { requested(text) } else { ScalarStyle::Double })) {
+    let flow_sign =
+        wanted == Style::Flow && text.contains([',', '[', ']', '{', '}', ':', '#', '?']);
+    match (
+        wanted,
+        style(
+            text,
+            if one_line {
+                requested(text)
+            } else {
+                ScalarStyle::Double
+            },
+        ),
+    ) {
         (Style::Double, _) => double_quoted(text),
         (Style::Single, ScalarStyle::Plain | ScalarStyle::Single) => single_quoted(text, 0),
         (Style::Single, ScalarStyle::Double)
@@ -258,8 +298,10 @@ fn binary_text(bytes: &[u8], indent: usize) -> String {
         return format!("!!binary {packed}");
     }
     let margin = " ".repeat(indent);
-    let lines: Vec<&str> =
-        (0..packed.len()).step_by(70).map(|at| &packed[at..packed.len().min(at + 70)]).collect();
+    let lines: Vec<&str> = (0..packed.len())
+        .step_by(70)
+        .map(|at| &packed[at..packed.len().min(at + 70)])
+        .collect();
     format!("!!binary |\n{margin}{}", lines.join(&format!("\n{margin}")))
 }
 
@@ -269,10 +311,16 @@ fn float_text(number: f64) -> String {
         return ".nan".into();
     }
     if number.is_infinite() {
-        return if number > 0.0 { ".inf".into() } else { "-.inf".into() };
+        return if number > 0.0 {
+            ".inf".into()
+        } else {
+            "-.inf".into()
+        };
     }
     let scientific = format!("{number:e}");
-    let Some((mantissa, exponent)) = scientific.split_once('e') else { return scientific };
+    let Some((mantissa, exponent)) = scientific.split_once('e') else {
+        return scientific;
+    };
     let exponent: i32 = exponent.parse().unwrap_or(0);
     if (-4..6).contains(&exponent) {
         return number.to_string();
@@ -292,8 +340,10 @@ enum ScalarStyle {
 fn requested(text: &str) -> ScalarStyle {
     if text.contains('\n') {
         ScalarStyle::Literal
-    } else if !matches!(resolve(text, Style::Plain, None), Resolved::Scalar(Scalar::Str(_)))
-        || is_old_bool(text)
+    } else if !matches!(
+        resolve(text, Style::Plain, None),
+        Resolved::Scalar(Scalar::Str(_))
+    ) || is_old_bool(text)
         || is_base60(text)
     {
         ScalarStyle::Double
@@ -303,8 +353,10 @@ fn requested(text: &str) -> ScalarStyle {
 }
 
 fn is_old_bool(text: &str) -> bool {
-    const OLD: [&str; 16] =
-        ["y", "Y", "yes", "Yes", "YES", "on", "On", "ON", "n", "N", "no", "No", "NO", "off", "Off", "OFF"];
+    const OLD: [&str; 16] = [
+        "y", "Y", "yes", "Yes", "YES", "on", "On", "ON", "n", "N", "no", "No", "NO", "off", "Off",
+        "OFF",
+    ];
     OLD.contains(&text)
 }
 
@@ -315,7 +367,10 @@ fn is_base60(text: &str) -> bool {
         Some((whole, fraction)) => (whole, Some(fraction)),
         None => (unsigned, None),
     };
-    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_');
+    let digits = |text: &str| {
+        text.bytes()
+            .all(|byte| byte.is_ascii_digit() || byte == b'_')
+    };
     let mut parts = whole.split(':');
     let first = parts.next().unwrap_or_default();
     let mut count = 0;
@@ -339,13 +394,16 @@ fn is_break(c: char) -> bool {
 }
 
 fn is_printable(c: char) -> bool {
-    matches!(c, '\n' | ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}') && c != '\u{feff}'
+    matches!(c, '\n' | ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}')
+        && c != '\u{feff}'
 }
 
 /// Whether the requested style can hold the text, and which one can if not.
 fn style(text: &str, wanted: ScalarStyle) -> ScalarStyle {
     let chars: Vec<char> = text.chars().collect();
-    let Some((first, last)) = chars.first().zip(chars.last()) else { return wanted };
+    let Some((first, last)) = chars.first().zip(chars.last()) else {
+        return wanted;
+    };
     let pair = |test: &dyn Fn(char, char) -> bool| chars.windows(2).any(|two| test(two[0], two[1]));
     let special = chars.iter().any(|c| !is_printable(*c) && *c != '\t');
     let space_break = pair(&|a, b| a == ' ' && is_break(b));
@@ -372,8 +430,8 @@ fn has_indicator(chars: &[char]) -> bool {
     let marker = chars.len() >= 3 && matches!(chars[..3], ['-', '-', '-'] | ['.', '.', '.']);
     marker
         || chars.iter().enumerate().any(|(at, c)| match c {
-            '#' | ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%' | '@'
-            | '`'
+            '#' | ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%'
+            | '@' | '`'
                 if at == 0 =>
             {
                 true
@@ -447,7 +505,8 @@ fn double_quoted(text: &str) -> String {
 
 /// A literal block whose header must say how far it is indented.
 fn is_announced(text: &str) -> bool {
-    style(text, requested(text)) == ScalarStyle::Literal && text.starts_with(|c| c == ' ' || is_break(c))
+    style(text, requested(text)) == ScalarStyle::Literal
+        && text.starts_with(|c| c == ' ' || is_break(c))
 }
 
 fn literal(text: &str, indent: usize, unit: usize) -> String {

@@ -1,9 +1,9 @@
-//! The event and token streams of libyaml, with exact byte spans: the only `unsafe` of the crate but for two
-//! switches of libgit2.
+//! The event and token streams of libyaml, with exact byte spans: the only `unsafe` of the crate
+//! but for two switches of libgit2.
 //!
-//! The parser owns raw buffers; [`Parser`] frees them on every way out, and every event and token is
-//! copied into owned values before it is deleted. Pointers come from libyaml only and are read only
-//! between the call that hands one out and the call that deletes it.
+//! The parser owns raw buffers; [`Parser`] frees them on every way out, and every event and token
+//! is copied into owned values before it is deleted. Pointers come from libyaml only and are read
+//! only between the call that hands one out and the call that deletes it.
 #![allow(unsafe_code)]
 
 use std::mem::MaybeUninit;
@@ -22,12 +22,21 @@ pub(super) struct YamlEvent {
 }
 
 pub(super) enum EventKind {
-    DocumentStart { version: Option<(i32, i32)> },
+    DocumentStart {
+        version: Option<(i32, i32)>,
+    },
     DocumentEnd,
     Alias(String),
-    Scalar { value: Zeroizing<String>, style: Style },
-    ListStart { flow: bool },
-    MapStart { flow: bool },
+    Scalar {
+        value: Zeroizing<String>,
+        style: Style,
+    },
+    ListStart {
+        flow: bool,
+    },
+    MapStart {
+        flow: bool,
+    },
     ListEnd,
     MapEnd,
 }
@@ -70,17 +79,25 @@ pub(super) enum TokenKind {
 struct Parser(Box<MaybeUninit<sys::yaml_parser_t>>);
 
 impl Parser {
-    /// A parser that reads `source`, which must outlive it: both callers keep it for their whole body.
+    /// A parser that reads `source`, which must outlive it: both callers keep it for their whole
+    /// body.
     fn over(source: &str) -> Result<Self, SyntaxError> {
         let mut raw = Box::new(MaybeUninit::<sys::yaml_parser_t>::uninit());
         // SAFETY: the parser is initialized before any other use and deleted by `Drop`
         unsafe {
             if sys::yaml_parser_initialize(raw.as_mut_ptr()).fail {
-                return Err(SyntaxError { line: 1, what: "out of memory".into() });
+                return Err(SyntaxError {
+                    line: 1,
+                    what: "out of memory".into(),
+                });
             }
             let mut parser = Self(raw);
             sys::yaml_parser_set_encoding(parser.0.as_mut_ptr(), sys::YAML_UTF8_ENCODING);
-            sys::yaml_parser_set_input_string(parser.0.as_mut_ptr(), source.as_ptr(), source.len() as u64);
+            sys::yaml_parser_set_input_string(
+                parser.0.as_mut_ptr(),
+                source.as_ptr(),
+                source.len() as u64,
+            );
             Ok(parser)
         }
     }
@@ -147,7 +164,9 @@ unsafe fn owned_token(token: &sys::yaml_token_t) -> YamlToken {
     // SAFETY: `type_` says which member of the union is set
     let kind = unsafe {
         match token.type_ {
-            sys::YAML_VERSION_DIRECTIVE_TOKEN | sys::YAML_TAG_DIRECTIVE_TOKEN => TokenKind::Directive,
+            sys::YAML_VERSION_DIRECTIVE_TOKEN | sys::YAML_TAG_DIRECTIVE_TOKEN => {
+                TokenKind::Directive
+            }
             sys::YAML_DOCUMENT_START_TOKEN => TokenKind::DocumentStart,
             sys::YAML_DOCUMENT_END_TOKEN => TokenKind::DocumentEnd,
             sys::YAML_BLOCK_SEQUENCE_START_TOKEN => TokenKind::BlockListStart,
@@ -183,21 +202,30 @@ unsafe fn problem(source: &str, parser: &sys::yaml_parser_t) -> SyntaxError {
         "not YAML".to_owned()
     } else {
         // SAFETY: a non-null problem is a constant C string of libyaml
-        unsafe { std::ffi::CStr::from_ptr(parser.problem.cast()) }.to_string_lossy().into_owned()
+        unsafe { std::ffi::CStr::from_ptr(parser.problem.cast()) }
+            .to_string_lossy()
+            .into_owned()
     };
     let text = if parser.context.is_null() {
         text
     } else {
         // SAFETY: a non-null context is a constant C string of libyaml
         let context = unsafe { std::ffi::CStr::from_ptr(parser.context.cast()) }.to_string_lossy();
-        format!("{text}, {context} that begins on line {}", parser.context_mark.line + 1)
+        format!(
+            "{text}, {context} that begins on line {}",
+            parser.context_mark.line + 1
+        )
     };
     let offset = if parser.error == sys::YAML_READER_ERROR {
         parser.problem_offset
     } else {
         parser.problem_mark.index
     };
-    SyntaxError::at(source, usize::try_from(offset).unwrap_or(source.len()), text)
+    SyntaxError::at(
+        source,
+        usize::try_from(offset).unwrap_or(source.len()),
+        text,
+    )
 }
 
 unsafe fn owned(event: &sys::yaml_event_t) -> Option<YamlEvent> {
@@ -220,17 +248,24 @@ unsafe fn owned(event: &sys::yaml_event_t) -> Option<YamlEvent> {
                 let length = usize::try_from(scalar.length).unwrap_or(0);
                 let bytes = std::slice::from_raw_parts(scalar.value, length);
                 let value = Zeroizing::new(String::from_utf8_lossy(bytes).into_owned());
-                EventKind::Scalar { value, style: style(scalar.style) }
+                EventKind::Scalar {
+                    value,
+                    style: style(scalar.style),
+                }
             }
             sys::YAML_SEQUENCE_START_EVENT => {
                 let list = &data.sequence_start;
                 (anchor, tag) = (text(list.anchor), text(list.tag));
-                EventKind::ListStart { flow: list.style == sys::YAML_FLOW_SEQUENCE_STYLE }
+                EventKind::ListStart {
+                    flow: list.style == sys::YAML_FLOW_SEQUENCE_STYLE,
+                }
             }
             sys::YAML_MAPPING_START_EVENT => {
                 let map = &data.mapping_start;
                 (anchor, tag) = (text(map.anchor), text(map.tag));
-                EventKind::MapStart { flow: map.style == sys::YAML_FLOW_MAPPING_STYLE }
+                EventKind::MapStart {
+                    flow: map.style == sys::YAML_FLOW_MAPPING_STYLE,
+                }
             }
             sys::YAML_SEQUENCE_END_EVENT => EventKind::ListEnd,
             sys::YAML_MAPPING_END_EVENT => EventKind::MapEnd,
@@ -238,7 +273,12 @@ unsafe fn owned(event: &sys::yaml_event_t) -> Option<YamlEvent> {
         };
         let offset = |mark: &sys::yaml_mark_t| usize::try_from(mark.index).unwrap_or(usize::MAX);
         let span = offset(&event.start_mark)..offset(&event.end_mark);
-        Some(YamlEvent { span, anchor, tag, kind })
+        Some(YamlEvent {
+            span,
+            anchor,
+            tag,
+            kind,
+        })
     }
 }
 
@@ -253,6 +293,9 @@ fn style(style: sys::yaml_scalar_style_t) -> Style {
 
 unsafe fn text(pointer: *const u8) -> Option<String> {
     // SAFETY: libyaml hands out null or a NUL-terminated string that lives as long as the event
-    (!pointer.is_null())
-        .then(|| unsafe { std::ffi::CStr::from_ptr(pointer.cast()) }.to_string_lossy().into_owned())
+    (!pointer.is_null()).then(|| {
+        unsafe { std::ffi::CStr::from_ptr(pointer.cast()) }
+            .to_string_lossy()
+            .into_owned()
+    })
 }

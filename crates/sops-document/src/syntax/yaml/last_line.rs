@@ -1,13 +1,18 @@
-//! A block scalar that ends with the text and without a line break: what is put behind it would give it one.
+//! A block scalar that ends with the text and without a line break: what is put behind it would
+//! give it one.
 
 use zeroize::Zeroizing;
 
 use crate::tree::{Leaf, Node, Style, Tree, Value};
 
-/// The text with an end of its last line that adds nothing to the value; `None` where it needs none.
+/// The text with an end of its last line that adds nothing to the value; `None` where it needs
+/// none.
 pub(super) fn closed(text: &str, tree: &Tree) -> Option<Zeroizing<String>> {
     let (node, leaf) = last_leaf(tree.documents.last()?)?;
-    let is_last = text.get(node.span.end..)?.trim_matches([' ', '\t']).is_empty();
+    let is_last = text
+        .get(node.span.end..)?
+        .trim_matches([' ', '\t'])
+        .is_empty();
     if leaf.style != Style::Block || !is_last || text.ends_with(['\n', '\r']) {
         return None;
     }
@@ -20,10 +25,15 @@ pub(super) fn closed(text: &str, tree: &Tree) -> Option<Zeroizing<String>> {
     let header = node.span.start + header_at(&text[node.span.clone()])?;
     let (before, block) = text.split_at(header);
     let (sign, rest) = block.split_at(1);
-    let digits =
-        rest.len() - rest.trim_start_matches(['+', '-', '1', '2', '3', '4', '5', '6', '7', '8', '9']).len();
+    let digits = rest.len()
+        - rest
+            .trim_start_matches(['+', '-', '1', '2', '3', '4', '5', '6', '7', '8', '9'])
+            .len();
     let indent = rest[..digits].replace(['+', '-'], "");
-    Some(Zeroizing::new(format!("{before}{sign}{indent}-{}\n", &rest[digits..])))
+    Some(Zeroizing::new(format!(
+        "{before}{sign}{indent}-{}\n",
+        &rest[digits..]
+    )))
 }
 
 fn last_leaf(node: &Node) -> Option<(&Node, &Leaf)> {
@@ -70,7 +80,11 @@ mod tests {
             let before = parse(text).unwrap();
             let closed = closed(text, &before).unwrap_or_default();
             let after = parse(&format!("{}z: 1\n", closed.as_str())).unwrap();
-            assert!(value(&before) == value(&after), "{text:?}: {:?}", closed.as_str());
+            assert!(
+                value(&before) == value(&after),
+                "{text:?}: {:?}",
+                closed.as_str()
+            );
         }
         for text in ["a: |\n  one\n", "a: one", "a: |\n  one\nb: 1"] {
             assert!(closed(text, &parse(text).unwrap()).is_none(), "{text:?}");

@@ -16,14 +16,23 @@ const BLOCK_INDENT: usize = 4;
 const NEIGHBOURS: &str = "cannot be removed without touching its neighbours: use stax secrets edit";
 const COMMENTS: &str = "its container would be left with comments alone: use stax secrets edit";
 
-/// A text of several lines as a literal block; `None` where that cannot stand in place of its token.
-pub(super) fn shown_block(source: &str, span: &Range<usize>, leaf: &Leaf) -> Option<Zeroizing<String>> {
+/// A text of several lines as a literal block; `None` where that cannot stand in place of its
+/// token.
+pub(super) fn shown_block(
+    source: &str,
+    span: &Range<usize>,
+    leaf: &Leaf,
+) -> Option<Zeroizing<String>> {
     let text = leaf.scalar.as_text().filter(|text| text.contains('\n'))?;
     if leaf.style != Style::Plain || text.contains(['\r', '\u{85}', '\u{2028}', '\u{2029}']) {
         return None;
     }
     let indent = block_column(source, span)? + BLOCK_INDENT;
-    Some(Zeroizing::new(scalar_text(&leaf.scalar, indent, BLOCK_INDENT)))
+    Some(Zeroizing::new(scalar_text(
+        &leaf.scalar,
+        indent,
+        BLOCK_INDENT,
+    )))
 }
 
 /// The column of the entry whose value stands at `span`; `None` where a block scalar cannot stand:
@@ -50,19 +59,43 @@ fn block_column(source: &str, span: &Range<usize>) -> Option<usize> {
 /// Lines behind the last entry of a container.
 pub(super) fn insert(page: &Page<'_>, gap: &Gap<'_>, text: &str) -> Edit {
     let (source, container) = (page.source, gap.container);
-    let newline = if source.contains("\r\n") { "\r\n" } else { "\n" };
+    let newline = if source.contains("\r\n") {
+        "\r\n"
+    } else {
+        "\n"
+    };
     let block = page.block.start;
     let (at, column) = match container.entries().last() {
         // at the top level right before the metadata, where that comes last
         Some(last) if gap.depth == 0 && block >= last.span.end => (block, 0),
         None => (block, 0),
-        Some(last) => (next_line(source, last.span.end), column_of(source, container)),
+        Some(last) => (
+            next_line(source, last.span.end),
+            column_of(source, container),
+        ),
     };
     let is_list = matches!(container.value, Value::List(_));
-    let mut out = if at > 0 && !source[..at].ends_with('\n') { newline.to_owned() } else { String::new() };
+    let mut out = if at > 0 && !source[..at].ends_with('\n') {
+        newline.to_owned()
+    } else {
+        String::new()
+    };
     out.push_str(&" ".repeat(column));
-    out.push_str(&entry_text(&gap.path.0[gap.depth..], text, column, unit(page), is_list));
-    (at..at, Zeroizing::new(if newline == "\n" { out } else { out.replace('\n', newline) }))
+    out.push_str(&entry_text(
+        &gap.path.0[gap.depth..],
+        text,
+        column,
+        unit(page),
+        is_list,
+    ));
+    (
+        at..at,
+        Zeroizing::new(if newline == "\n" {
+            out
+        } else {
+            out.replace('\n', newline)
+        }),
+    )
 }
 
 /// Lines of a map or list in place of a value. A comment behind the value stays behind its key.
@@ -74,10 +107,20 @@ pub(super) fn replace(source: &str, entry: &Entry, node: &Node) -> Edit {
         return (entry.node.span.clone(), Zeroizing::default());
     };
     let ends_line = source[..entry.node.span.end].ends_with('\n');
-    let behind =
-        if ends_line { "" } else { source[entry.node.span.end..].lines().next().unwrap_or_default() };
+    let behind = if ends_line {
+        ""
+    } else {
+        source[entry.node.span.end..]
+            .lines()
+            .next()
+            .unwrap_or_default()
+    };
     let end = entry.node.span.end + behind.len();
-    let comment = if entry.node.leaf().is_some() { behind.trim_end() } else { "" };
+    let comment = if entry.node.leaf().is_some() {
+        behind.trim_end()
+    } else {
+        ""
+    };
     let is_empty = node.entries().next().is_none();
     let mut out = Zeroizing::new(String::new());
     let from = match (&entry.key, is_empty) {
@@ -85,10 +128,17 @@ pub(super) fn replace(source: &str, entry: &Entry, node: &Node) -> Edit {
             out.push_str(if entry.key.is_some() { ": " } else { "" });
             out.push_str(if node.is_map() { "{}" } else { "[]" });
             out.push_str(comment);
-            if entry.key.is_some() { entry.key_span.end } else { entry.node.span.start }
+            if entry.key.is_some() {
+                entry.key_span.end
+            } else {
+                entry.node.span.start
+            }
         }
         (Some(_), _) => {
-            out.push_str(&format!(":{comment}\n{}", block_items(items, column + unit, unit, false)));
+            out.push_str(&format!(
+                ":{comment}\n{}",
+                block_items(items, column + unit, unit, false)
+            ));
             entry.key_span.end
         }
         // the first one continues the line of the dash
@@ -107,7 +157,9 @@ pub(super) fn replace(source: &str, entry: &Entry, node: &Node) -> Edit {
 
 /// The column of the entries of a container: of its keys or its dashes.
 fn column_of(source: &str, container: &Node) -> usize {
-    let Some(first) = container.entries().next() else { return 0 };
+    let Some(first) = container.entries().next() else {
+        return 0;
+    };
     let start = line_start(source, first.span.start);
     let line = &source[start..first.span.start];
     let width = |text: &str| text.chars().count();
@@ -127,27 +179,42 @@ fn column_of(source: &str, container: &Node) -> usize {
 /// Columns a level, as the metadata has them.
 fn unit(page: &Page<'_>) -> usize {
     let time = page.metadata.spans.lastmodified.as_ref();
-    let line = time.map_or("", |node| &page.source[line_start(page.source, node.span.start)..]);
+    let line = time.map_or("", |node| {
+        &page.source[line_start(page.source, node.span.start)..]
+    });
     let column = line.len() - line.trim_start_matches(' ').len();
-    if (1..=16).contains(&column) { column } else { 4 }
+    if (1..=16).contains(&column) {
+        column
+    } else {
+        4
+    }
 }
 
 /// The lines of an entry that starts at a column, final line break included.
 fn entry_text(steps: &[Step], text: &str, column: usize, unit: usize, is_list: bool) -> String {
     let (rest, head, inner) = match steps.split_first() {
         None => return format!(" {text}\n"),
-        Some((Step::Key(key), rest)) if !is_list => (rest, key_text(key, column, unit), column + unit),
+        Some((Step::Key(key), rest)) if !is_list => {
+            (rest, key_text(key, column, unit), column + unit)
+        }
         Some((_, rest)) => (rest, "-".to_owned(), column + 2),
     };
     match rest.first() {
         None => format!("{head} {text}\n"),
         // below a dash the first key continues its line
         Some(next) if head == "-" => {
-            format!("- {}", entry_text(rest, text, inner, unit, matches!(next, Step::Index(_))))
+            format!(
+                "- {}",
+                entry_text(rest, text, inner, unit, matches!(next, Step::Index(_)))
+            )
         }
         Some(next) => {
             let is_list = matches!(next, Step::Index(_));
-            format!("{head}\n{}{}", " ".repeat(inner), entry_text(rest, text, inner, unit, is_list))
+            format!(
+                "{head}\n{}{}",
+                " ".repeat(inner),
+                entry_text(rest, text, inner, unit, is_list)
+            )
         }
     }
 }
@@ -158,7 +225,9 @@ pub(super) fn remove(source: &str, found: &EntryInContext<'_>) -> Result<Edit, &
     let margin = &source[start..entry.span.start];
     let entries: Vec<&Entry> = parent.entries().collect();
     if let (Some(owner), [_]) = (found.owner, entries.as_slice()) {
-        let (Value::Map(items) | Value::List(items)) = &parent.value else { return Err(NEIGHBOURS) };
+        let (Value::Map(items) | Value::List(items)) = &parent.value else {
+            return Err(NEIGHBOURS);
+        };
         if items.len() > 1 {
             return Err(COMMENTS);
         }
@@ -185,10 +254,19 @@ pub(super) fn remove(source: &str, found: &EntryInContext<'_>) -> Result<Edit, &
 
 /// The only entry of a container goes: braces or brackets take its place.
 fn emptied(source: &str, owner: &Entry, parent: &Node, entry: &Entry) -> Edit {
-    let empty = if matches!(parent.value, Value::Map(_)) { "{}" } else { "[]" };
-    let end = source[..entry.span.end].trim_end_matches(['\n', '\r']).len().max(entry.key_span.end);
+    let empty = if matches!(parent.value, Value::Map(_)) {
+        "{}"
+    } else {
+        "[]"
+    };
+    let end = source[..entry.span.end]
+        .trim_end_matches(['\n', '\r'])
+        .len()
+        .max(entry.key_span.end);
     let own_line = source[owner.key_span.end..parent.span.start].contains('\n');
-    let colon = source[owner.key_span.end..].find(':').map(|at| owner.key_span.end + at + 1);
+    let colon = source[owner.key_span.end..]
+        .find(':')
+        .map(|at| owner.key_span.end + at + 1);
     match colon.filter(|_| owner.key.is_some() && own_line) {
         Some(colon) => (colon..end, Zeroizing::new(format!(" {empty}"))),
         None => (parent.span.start..end, Zeroizing::new(empty.to_owned())),

@@ -34,7 +34,11 @@ pub(super) fn is_merged(node: &Node, depth: usize) -> bool {
 
 /// A new block behind the values of every document.
 pub(super) fn join_new(body: &Body, new: &NewBlock<'_>) -> Result<String, SealError> {
-    join(body, &lines(new, UNIT), &json::block(new, &" ".repeat(UNIT)))
+    join(
+        body,
+        &lines(new, UNIT),
+        &json::block(new, &" ".repeat(UNIT)),
+    )
 }
 
 /// The lines to append to a document, `unit` columns a level.
@@ -46,12 +50,22 @@ fn lines(new: &NewBlock<'_>, unit: usize) -> String {
             let _ = write!(out, "{margin}age:\n{}", age_list(age, unit * 2, unit));
         }
         Wrapped::Groups(groups) => {
-            let _ = writeln!(out, "{margin}{THRESHOLD}: {}\n{margin}key_groups:", new.threshold);
-            groups.iter().for_each(|age| out.push_str(&group(age, unit)));
+            let _ = writeln!(
+                out,
+                "{margin}{THRESHOLD}: {}\n{margin}key_groups:",
+                new.threshold
+            );
+            groups
+                .iter()
+                .for_each(|age| out.push_str(&group(age, unit)));
         }
     }
     for (name, text) in new.fields() {
-        let text = if name == BOOLEAN { text } else { scalar_text(&Scalar::str(&text), unit * 2, unit) };
+        let text = if name == BOOLEAN {
+            text
+        } else {
+            scalar_text(&Scalar::str(&text), unit * 2, unit)
+        };
         let _ = writeln!(out, "{margin}{name}: {text}");
     }
     out
@@ -60,7 +74,10 @@ fn lines(new: &NewBlock<'_>, unit: usize) -> String {
 /// One key group as sops writes it.
 fn group(age: &[WrappedKey], unit: usize) -> String {
     let margin = " ".repeat(unit * 2);
-    format!("{margin}- hc_vault: []\n{margin}  age:\n{}", age_list(age, unit * 3, unit))
+    format!(
+        "{margin}- hc_vault: []\n{margin}  age:\n{}",
+        age_list(age, unit * 3, unit)
+    )
 }
 
 fn age_list(age: &[WrappedKey], column: usize, unit: usize) -> String {
@@ -73,7 +90,11 @@ fn age_list(age: &[WrappedKey], column: usize, unit: usize) -> String {
             let _ = writeln!(out, "{margin}{}{line}", " ".repeat(unit.max(4)));
         }
     }
-    if age.is_empty() { format!("{margin}[]\n") } else { out }
+    if age.is_empty() {
+        format!("{margin}[]\n")
+    } else {
+        out
+    }
 }
 
 /// The edit that puts other stanzas in place of a list.
@@ -83,39 +104,66 @@ pub(super) fn replace_age(source: &str, entry: &Entry, in_group: bool, age: &[Wr
     let list = entry.node.span.clone();
     if source[list.start..].starts_with('[') && entry.node.entries().next().is_some() {
         let margin = format!("{}{}", blanks(&source[start..]), " ".repeat(UNIT));
-        return (list, Zeroizing::new(json::age_list(age, &margin, &" ".repeat(UNIT))));
+        return (
+            list,
+            Zeroizing::new(json::age_list(age, &margin, &" ".repeat(UNIT))),
+        );
     }
-    let own_line = list.start > entry.key_span.end && source[entry.key_span.end..list.start].contains('\n');
-    let column = if own_line { list.start - line_start(source, list.start) } else { margin * 2 };
+    let own_line =
+        list.start > entry.key_span.end && source[entry.key_span.end..list.start].contains('\n');
+    let column = if own_line {
+        list.start - line_start(source, list.start)
+    } else {
+        margin * 2
+    };
     // a group stands deeper, so its margin is no unit
     let unit = if in_group { 4 } else { margin.max(2) };
     let text = age_list(age, column.max(margin), unit);
     let ends_line = source[..list.end].ends_with('\n');
-    let text = if ends_line { text } else { text.trim_end_matches('\n').to_owned() };
-    (entry.key_span.end..list.end, Zeroizing::new(format!(":\n{text}")))
+    let text = if ends_line {
+        text
+    } else {
+        text.trim_end_matches('\n').to_owned()
+    };
+    (
+        entry.key_span.end..list.end,
+        Zeroizing::new(format!(":\n{text}")),
+    )
 }
 
-/// The block that the file had behind the values of every document, in braces where the document is.
+/// The block that the file had behind the values of every document, in braces where the document
+/// is.
 pub(super) fn join_old(body: &Body, block: &str) -> Result<String, SealError> {
     if body.is_one_block || is_member(block) || !body.text.contains('{') {
         return join(body, block, block);
     }
-    let sops = parse(block)?.documents.first().and_then(|root| root.get("sops").cloned());
+    let sops = parse(block)?
+        .documents
+        .first()
+        .and_then(|root| root.get("sops").cloned());
     let member = sops.map(|sops| json::member("sops", &sops.node, &" ".repeat(UNIT)));
     join(body, block, &member.unwrap_or_default())
 }
 
 /// Whether a text that is an entry may stand in braces.
 fn is_member(entry: &str) -> bool {
-    entry.split_once(':').is_some_and(|(_, value)| value.trim_start().starts_with('{'))
+    entry
+        .split_once(':')
+        .is_some_and(|(_, value)| value.trim_start().starts_with('{'))
 }
 
 /// `block` behind the entries of a block map, `member` into a map in braces; one text may be both.
 pub(super) fn join(body: &Body, block: &str, member: &str) -> Result<String, SealError> {
-    let Body { text: body, is_one_block } = body;
+    let Body {
+        text: body,
+        is_one_block,
+    } = body;
     let newline = if body.contains("\r\n") { "\r\n" } else { "\n" };
-    let block =
-        if newline == "\n" || block.contains('\r') { block.to_owned() } else { block.replace('\n', newline) };
+    let block = if newline == "\n" || block.contains('\r') {
+        block.to_owned()
+    } else {
+        block.replace('\n', newline)
+    };
     let block = with_break(&block);
     if *is_one_block {
         let lead = if body.ends_with('\n') { "" } else { newline };
@@ -133,8 +181,16 @@ pub(super) fn join(body: &Body, block: &str, member: &str) -> Result<String, Sea
             continue;
         }
         edits.push((empty_root(body, root), Zeroizing::default()));
-        let at = if *end < body.len() { line_start(body, *end) } else { *end };
-        let lead = if at > 0 && !body[..at].ends_with('\n') { newline } else { "" };
+        let at = if *end < body.len() {
+            line_start(body, *end)
+        } else {
+            *end
+        };
+        let lead = if at > 0 && !body[..at].ends_with('\n') {
+            newline
+        } else {
+            ""
+        };
         edits.push((at..at, Zeroizing::new(format!("{lead}{block}"))));
     }
     Ok(splice(body, edits).to_string())
@@ -150,10 +206,15 @@ fn member_edits(body: &str, at: usize, close: usize, member: &str) -> Vec<Edit> 
         return vec![(end..close, Zeroizing::new(format!("{comma}\n{member}\n")))];
     }
     // behind the comments, whose lines end with them
-    let code = tail.lines().map(|line| line.split('#').next().unwrap_or_default());
+    let code = tail
+        .lines()
+        .map(|line| line.split('#').next().unwrap_or_default());
     let has_comma = code.collect::<String>().contains(',');
     let comma = (!has_comma).then(|| (at..at, Zeroizing::new(",".to_owned())));
-    comma.into_iter().chain([(close..close, Zeroizing::new(format!("{member}\n")))]).collect()
+    comma
+        .into_iter()
+        .chain([(close..close, Zeroizing::new(format!("{member}\n")))])
+        .collect()
 }
 
 /// `{}` or `null` in the place of a document, with the rest of its line where that is blank.
@@ -164,6 +225,10 @@ fn empty_root(body: &str, root: &Node) -> Range<usize> {
     let rest = &body[root.span.end..];
     let line = rest.find('\n').map_or(rest.len(), |at| at + 1);
     let starts_line = line_start(body, root.span.start) == root.span.start;
-    let end = if starts_line && !root.span.is_empty() && rest[..line].trim().is_empty() { line } else { 0 };
+    let end = if starts_line && !root.span.is_empty() && rest[..line].trim().is_empty() {
+        line
+    } else {
+        0
+    };
     root.span.start..root.span.end + end
 }

@@ -26,9 +26,10 @@ fn question_marks(source: &str) -> Vec<MisreadAt> {
         match token.kind {
             TokenKind::FlowListStart | TokenKind::FlowMapStart => depth += 1,
             TokenKind::FlowListEnd | TokenKind::FlowMapEnd => depth = depth.saturating_sub(1),
-            TokenKind::Scalar(Style::Plain) if depth > 0 && body[token.start..token.end].contains('?') => {
-                let what =
-                    "`?` in an unquoted text between braces or brackets, which SOPS cannot read: quote it";
+            TokenKind::Scalar(Style::Plain)
+                if depth > 0 && body[token.start..token.end].contains('?') =>
+            {
+                let what = "`?` in an unquoted text between braces or brackets, which SOPS cannot read: quote it";
                 found.push(MisreadAt {
                     offset: token.start + shift,
                     what: what.to_owned(),
@@ -41,7 +42,8 @@ fn question_marks(source: &str) -> Vec<MisreadAt> {
     found
 }
 
-/// sops never encrypts an empty comment, and what is not encrypted in an encrypted list is a value to it.
+/// sops never encrypts an empty comment, and what is not encrypted in an encrypted list is a value
+/// to it.
 fn empty_items(tree: &Tree, selector: &Selector) -> Vec<MisreadAt> {
     let mut places = Vec::new();
     for document in &tree.documents {
@@ -65,12 +67,17 @@ fn empty_items(tree: &Tree, selector: &Selector) -> Vec<MisreadAt> {
 }
 
 fn find_empty_items(node: &Node, places: &mut Vec<usize>) {
-    let (Value::Map(items) | Value::List(items)) = &node.value else { return };
+    let (Value::Map(items) | Value::List(items)) = &node.value else {
+        return;
+    };
     for item in items {
         match item {
-            Item::Comment(Comment { text, span, stray: false, .. })
-                if text.is_empty() && matches!(node.value, Value::List(_)) =>
-            {
+            Item::Comment(Comment {
+                text,
+                span,
+                stray: false,
+                ..
+            }) if text.is_empty() && matches!(node.value, Value::List(_)) => {
                 places.push(span.start);
             }
             Item::Comment(_) => {}
@@ -79,7 +86,8 @@ fn find_empty_items(node: &Node, places: &mut Vec<usize>) {
     }
 }
 
-/// As yaml.v3 decodes a field of the metadata: any scalar as text, some words of YAML 1.1 as a truth.
+/// As yaml.v3 decodes a field of the metadata: any scalar as text, some words of YAML 1.1 as a
+/// truth.
 pub(super) fn reading(kind: Kind, node: &Node) -> TypeReading {
     let leaf = match (kind, &node.value) {
         (_, Value::Leaf(leaf)) => &leaf.scalar,

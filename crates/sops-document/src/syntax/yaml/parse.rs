@@ -27,8 +27,8 @@ pub fn parse(source: &str) -> Result<Tree, SyntaxError> {
     parse_with(source, false)
 }
 
-/// The same for a `.sops.yaml`, in which sops passes over fields that it does not know whatever their keys
-/// are: `- &users:` in a list of anchors is a key without a name.
+/// The same for a `.sops.yaml`, in which sops passes over fields that it does not know whatever
+/// their keys are: `- &users:` in a list of anchors is a key without a name.
 ///
 /// # Errors
 /// As [`parse`].
@@ -39,11 +39,20 @@ pub fn parse_policy(source: &str) -> Result<Tree, SyntaxError> {
 fn parse_with(source: &str, nameless_keys: bool) -> Result<Tree, SyntaxError> {
     let body = source.strip_prefix(BOM).unwrap_or(source);
     if let Some(offset) = body.find(BOM) {
-        return Err(SyntaxError::at(body, offset, "byte order mark inside the text"));
+        return Err(SyntaxError::at(
+            body,
+            offset,
+            "byte order mark inside the text",
+        ));
     }
     check_directives(body)?;
     let shift = source.len() - body.len();
-    let mut builder = Builder { source, shift, nameless_keys, ..Builder::default() };
+    let mut builder = Builder {
+        source,
+        shift,
+        nameless_keys,
+        ..Builder::default()
+    };
     events::events(body, &mut |event| builder.event(event))?;
     let mut tree = Tree {
         documents: builder.documents,
@@ -65,9 +74,16 @@ fn parse_with(source: &str, nameless_keys: bool) -> Result<Tree, SyntaxError> {
 
 fn check_directives(body: &str) -> Result<(), SyntaxError> {
     let at_start = |at: usize| at == 0 || body[..at].ends_with(comments::is_break_char);
-    let mut directives = body.match_indices("%TAG").map(|(at, _)| at).filter(|at| at_start(*at));
+    let mut directives = body
+        .match_indices("%TAG")
+        .map(|(at, _)| at)
+        .filter(|at| at_start(*at));
     match directives.nth(MAX_DIRECTIVES) {
-        Some(at) => Err(SyntaxError::at(body, at, format!("more than {MAX_DIRECTIVES} directives"))),
+        Some(at) => Err(SyntaxError::at(
+            body,
+            at,
+            format!("more than {MAX_DIRECTIVES} directives"),
+        )),
         None => Ok(()),
     }
 }
@@ -119,13 +135,18 @@ impl Builder<'_> {
                 Ok(())
             }
             EventKind::Alias(_)
-                if self.stack.last().is_some_and(|frame| frame.is_map && frame.key.is_none()) =>
+                if self
+                    .stack
+                    .last()
+                    .is_some_and(|frame| frame.is_map && frame.key.is_none()) =>
             {
                 Err(self.error(&span, "an alias as a key: write the key out"))
             }
             EventKind::Alias(name) => {
                 let Some(mut node) = self.anchors.get(&name).cloned() else {
-                    return Err(self.error(&span, "alias of an anchor that is not defined before it"));
+                    return Err(
+                        self.error(&span, "alias of an anchor that is not defined before it")
+                    );
                 };
                 let (nodes, bytes) = relocate(&mut node, &span);
                 self.nodes += nodes;
@@ -135,7 +156,11 @@ impl Builder<'_> {
             }
             EventKind::Scalar { ref value, style } => {
                 self.check_escapes(&span, style)?;
-                if self.stack.last().is_some_and(|frame| frame.is_map && frame.key.is_none()) {
+                if self
+                    .stack
+                    .last()
+                    .is_some_and(|frame| frame.is_map && frame.key.is_none())
+                {
                     return self.key(value, style, event.tag.as_deref(), span);
                 }
                 let scalar = match resolve::resolve(value, style, event.tag.as_deref()) {
@@ -147,7 +172,14 @@ impl Builder<'_> {
                 }
                 let flow = self.stack.last().is_some_and(|frame| frame.flow);
                 let style = if flow { Style::Flow } else { style };
-                let node = Node { span, value: Value::Leaf(Leaf { scalar, style, token: None }) };
+                let node = Node {
+                    span,
+                    value: Value::Leaf(Leaf {
+                        scalar,
+                        style,
+                        token: None,
+                    }),
+                };
                 self.remember(event.anchor, &node, 1)?;
                 self.value(node)
             }
@@ -213,9 +245,20 @@ impl Builder<'_> {
             Item::Entry(entry) => Some(entry.span.end),
             Item::Comment(_) => None,
         });
-        let end = if frame.flow { end.end } else { last.unwrap_or(end.end) };
-        let value = if frame.is_map { Value::Map(frame.items) } else { Value::List(frame.items) };
-        let node = Node { span: frame.start..end, value };
+        let end = if frame.flow {
+            end.end
+        } else {
+            last.unwrap_or(end.end)
+        };
+        let value = if frame.is_map {
+            Value::Map(frame.items)
+        } else {
+            Value::List(frame.items)
+        };
+        let node = Node {
+            span: frame.start..end,
+            value,
+        };
         self.remember(frame.anchor, &node, nodes)?;
         self.value(node)
     }
@@ -245,19 +288,33 @@ impl Builder<'_> {
         if self.nodes > MAX_NODES {
             return Err(self.error(&node.span, format!("more than {MAX_NODES} values")));
         }
-        let Some(frame) = self.stack.last_mut() else { return self.document(node) };
-        let key_span = frame.key.as_ref().map_or(node.span.start..node.span.start, |(_, span)| span.clone());
+        let Some(frame) = self.stack.last_mut() else {
+            return self.document(node);
+        };
+        let key_span = frame
+            .key
+            .as_ref()
+            .map_or(node.span.start..node.span.start, |(_, span)| span.clone());
         let span = key_span.start.min(node.span.start)..node.span.end.max(key_span.end);
         let key = frame.key.take().map(|(key, _)| key);
-        frame.items.push(Item::Entry(Entry { key, span, key_span, node }));
+        frame.items.push(Item::Entry(Entry {
+            key,
+            span,
+            key_span,
+            node,
+        }));
         Ok(())
     }
 
     fn document(&mut self, node: Node) -> Result<(), SyntaxError> {
         let node = match &node.value {
-            Value::Leaf(Leaf { scalar: Scalar::Null, .. }) => {
-                Node { span: node.span.clone(), value: Value::Map(Vec::new()) }
-            }
+            Value::Leaf(Leaf {
+                scalar: Scalar::Null,
+                ..
+            }) => Node {
+                span: node.span.clone(),
+                value: Value::Map(Vec::new()),
+            },
             Value::Map(_) => node,
             _ => return Err(self.error(&node.span, "the top level must be a map")),
         };
@@ -265,7 +322,12 @@ impl Builder<'_> {
         Ok(())
     }
 
-    fn remember(&mut self, anchor: Option<String>, node: &Node, nodes: usize) -> Result<(), SyntaxError> {
+    fn remember(
+        &mut self,
+        anchor: Option<String>,
+        node: &Node,
+        nodes: usize,
+    ) -> Result<(), SyntaxError> {
         if let Some(anchor) = anchor {
             self.copy(nodes, node.span.len(), &node.span)?;
             self.anchors.insert(anchor, node.clone());
@@ -277,10 +339,16 @@ impl Builder<'_> {
         self.copies += nodes;
         self.copied = self.copied.saturating_add(bytes);
         if self.copies > MAX_COPIES {
-            return Err(self.error(span, format!("anchors and aliases of more than {MAX_COPIES} values")));
+            return Err(self.error(
+                span,
+                format!("anchors and aliases of more than {MAX_COPIES} values"),
+            ));
         }
         if self.copied > MAX_COPIED + self.source.len().saturating_mul(4) {
-            return Err(self.error(span, "anchors and aliases that expand to far more than the text"));
+            return Err(self.error(
+                span,
+                "anchors and aliases that expand to far more than the text",
+            ));
         }
         Ok(())
     }

@@ -1,5 +1,5 @@
-//! Comments, second half: what the scanner found is handed to nodes as the parser of go-yaml v3 does
-//! it, and put among the items of the containers as sops does it.
+//! Comments, second half: what the scanner found is handed to nodes as the parser of go-yaml v3
+//! does it, and put among the items of the containers as sops does it.
 //!
 //! The walk follows the tokens in step with the tree that the events built.
 
@@ -13,8 +13,9 @@ use super::copies::relocate;
 use super::events::{TokenKind, YamlToken};
 use crate::tree::{Comment, Item, Node, SyntaxError, Tree, Value};
 
-/// Puts every comment into the tree; `body` is the source less a byte order mark. Those that go-yaml loses on its way are there too, marked as
-/// stray: the author wrote them, and they may be secret.
+/// Puts every comment into the tree; `body` is the source less a byte order mark. Those that
+/// go-yaml loses on its way are there too, marked as stray: the author wrote them, and they may be
+/// secret.
 pub(super) fn place(
     (source, body): (&str, &str),
     tree: &mut Tree,
@@ -39,7 +40,11 @@ pub(super) fn place(
         walk.document(document)?;
     }
     // behind the end marker of the last document nobody reads on; the author wrote it all the same
-    let rest: LineSpans = walk.remarks.by_ref().flat_map(|remark| remark.lines).collect();
+    let rest: LineSpans = walk
+        .remarks
+        .by_ref()
+        .flat_map(|remark| remark.lines)
+        .collect();
     let read = walk.take();
     let lost = [read.head, read.line, read.foot, rest].concat();
     if let Some(Value::Map(items)) = tree.documents.last_mut().map(|root| &mut root.value) {
@@ -61,7 +66,9 @@ struct Marks {
 
 impl Marks {
     fn is_empty(&self) -> bool {
-        [&self.head, &self.line, &self.foot, &self.stray].iter().all(|lines| lines.is_empty())
+        [&self.head, &self.line, &self.foot, &self.stray]
+            .iter()
+            .all(|lines| lines.is_empty())
     }
 }
 
@@ -84,7 +91,9 @@ struct PlacingWalk<'a> {
 impl<'a> PlacingWalk<'a> {
     /// The kind of the next token; comments that belong to it are taken up.
     fn peek(&mut self) -> TokenKind {
-        let Some(token) = self.tokens.get(self.next) else { return TokenKind::Stream };
+        let Some(token) = self.tokens.get(self.next) else {
+            return TokenKind::Stream;
+        };
         let due = |remark: &Remark| {
             let held_back = remark.role == Role::Head && token.kind == TokenKind::BlockEnd;
             token.start >= remark.token && !held_back
@@ -117,8 +126,15 @@ impl<'a> PlacingWalk<'a> {
     /// libyaml gave both streams, so they agree; if they did not, this would say so.
     fn expect(&mut self, kind: &TokenKind) -> Result<(), SyntaxError> {
         if self.peek() != *kind {
-            let at = self.tokens.get(self.next).map_or(self.source.len(), |token| token.start);
-            return Err(SyntaxError::at(self.source, at, "a comment in a place that is not understood"));
+            let at = self
+                .tokens
+                .get(self.next)
+                .map_or(self.source.len(), |token| token.start);
+            return Err(SyntaxError::at(
+                self.source,
+                at,
+                "a comment in a place that is not understood",
+            ));
         }
         self.next += 1;
         Ok(())
@@ -133,9 +149,16 @@ impl<'a> PlacingWalk<'a> {
         }
         let is_empty = matches!(
             self.peek(),
-            TokenKind::Directive | TokenKind::DocumentStart | TokenKind::DocumentEnd | TokenKind::Stream
+            TokenKind::Directive
+                | TokenKind::DocumentStart
+                | TokenKind::DocumentEnd
+                | TokenKind::Stream
         );
-        let marks = if is_empty { Marks::default() } else { self.node(root)? };
+        let marks = if is_empty {
+            Marks::default()
+        } else {
+            self.node(root)?
+        };
         if self.peek() == TokenKind::DocumentEnd {
             self.next += 1;
         }
@@ -144,7 +167,9 @@ impl<'a> PlacingWalk<'a> {
             std::mem::swap(&mut end.head, &mut end.foot);
         }
         self.enclose(root, marks);
-        let Value::Map(items) = &mut root.value else { return Ok(()) };
+        let Value::Map(items) = &mut root.value else {
+            return Ok(());
+        };
         items.extend(comments(self.source, end.foot, false));
         items.extend(comments(self.source, end.head, true));
         items.extend(comments(self.source, end.line, true));
@@ -153,7 +178,10 @@ impl<'a> PlacingWalk<'a> {
 
     /// That of the anchor or alias here, behind its mark.
     fn name(&self) -> &'a str {
-        let span = self.tokens.get(self.next).map_or(0..0, |token| token.start + 1..token.end);
+        let span = self
+            .tokens
+            .get(self.next)
+            .map_or(0..0, |token| token.start + 1..token.end);
         self.body.get(span).unwrap_or_default()
     }
 
@@ -203,7 +231,10 @@ impl<'a> PlacingWalk<'a> {
     }
 
     fn block(&mut self, node: &mut Node) -> Result<Marks, SyntaxError> {
-        let mut marks = Marks { head: std::mem::take(&mut self.stem), ..Marks::default() };
+        let mut marks = Marks {
+            head: std::mem::take(&mut self.stem),
+            ..Marks::default()
+        };
         let is_map = self.peek() == TokenKind::BlockMapStart;
         self.next += 1;
         if is_map {
@@ -225,7 +256,9 @@ impl<'a> PlacingWalk<'a> {
     }
 
     fn list(&mut self, node: &mut Node) -> Result<(), SyntaxError> {
-        let Value::List(items) = &mut node.value else { return self.expect(&TokenKind::Stream) };
+        let Value::List(items) = &mut node.value else {
+            return self.expect(&TokenKind::Stream);
+        };
         let mut inserts = Inserts::default();
         for (position, item) in items.iter_mut().enumerate() {
             let Item::Entry(entry) = item else { continue };
@@ -241,7 +274,11 @@ impl<'a> PlacingWalk<'a> {
                 inner,
                 TokenKind::BlockEntry | TokenKind::BlockEnd | TokenKind::Key | TokenKind::Value
             );
-            let marks = if is_empty { Marks::default() } else { self.node(&mut entry.node)? };
+            let marks = if is_empty {
+                Marks::default()
+            } else {
+                self.node(&mut entry.node)?
+            };
             self.item(&mut inserts, position, marks);
         }
         inserts.into_items(items);
@@ -267,7 +304,10 @@ impl<'a> PlacingWalk<'a> {
             let mut key = Marks::default();
             if self.peek() == TokenKind::Key {
                 self.next += 1;
-                if !matches!(self.peek(), TokenKind::Key | TokenKind::Value | TokenKind::BlockEnd) {
+                if !matches!(
+                    self.peek(),
+                    TokenKind::Key | TokenKind::Value | TokenKind::BlockEnd
+                ) {
                     key = self.node(&mut blank())?;
                 }
             }
@@ -277,11 +317,16 @@ impl<'a> PlacingWalk<'a> {
                 before.key.stray.extend(old);
             }
             self.pair(&mut inserts, items, last.take());
-            let Item::Entry(entry) = &mut items[position] else { continue };
+            let Item::Entry(entry) = &mut items[position] else {
+                continue;
+            };
             let mut value = Marks::default();
             if self.peek() == TokenKind::Value {
                 self.next += 1;
-                if !matches!(self.peek(), TokenKind::Key | TokenKind::Value | TokenKind::BlockEnd) {
+                if !matches!(
+                    self.peek(),
+                    TokenKind::Key | TokenKind::Value | TokenKind::BlockEnd
+                ) {
                     value = self.node(&mut entry.node)?;
                 }
             }
@@ -313,11 +358,18 @@ impl<'a> PlacingWalk<'a> {
         let mut end = self.take();
         self.next += 1;
         stray.append(&mut end.head);
-        Ok(Marks { head: start.head, line: end.line, foot: end.foot, stray })
+        Ok(Marks {
+            head: start.head,
+            line: end.line,
+            foot: end.foot,
+            stray,
+        })
     }
 
     fn flow_list(&mut self, node: &mut Node) -> Result<(), SyntaxError> {
-        let Value::List(items) = &mut node.value else { return self.expect(&TokenKind::Stream) };
+        let Value::List(items) = &mut node.value else {
+            return self.expect(&TokenKind::Stream);
+        };
         let mut inserts = Inserts::default();
         for (position, item) in items.iter_mut().enumerate() {
             let Item::Entry(entry) = item else { continue };
@@ -344,7 +396,9 @@ impl<'a> PlacingWalk<'a> {
 
     /// `[a: b]`: a map of one entry without braces.
     fn single_pair(&mut self, node: &mut Node) -> Result<(), SyntaxError> {
-        let Value::Map(items) = &mut node.value else { return self.expect(&TokenKind::Stream) };
+        let Value::Map(items) = &mut node.value else {
+            return self.expect(&TokenKind::Stream);
+        };
         let mut inserts = Inserts::default();
         self.flow_pair(&mut inserts, items, 0)?;
         inserts.into_items(items);
@@ -357,9 +411,14 @@ impl<'a> PlacingWalk<'a> {
         items: &mut [Item],
         position: usize,
     ) -> Result<(), SyntaxError> {
-        let Some(Item::Entry(entry)) = items.get_mut(position) else { return Ok(()) };
+        let Some(Item::Entry(entry)) = items.get_mut(position) else {
+            return Ok(());
+        };
         let ends = |kind: &TokenKind| {
-            matches!(kind, TokenKind::FlowEntry | TokenKind::FlowListEnd | TokenKind::FlowMapEnd)
+            matches!(
+                kind,
+                TokenKind::FlowEntry | TokenKind::FlowListEnd | TokenKind::FlowMapEnd
+            )
         };
         let (mut key, mut value) = (Marks::default(), Marks::default());
         let explicit = self.peek() == TokenKind::Key;
@@ -382,7 +441,9 @@ impl<'a> PlacingWalk<'a> {
     }
 
     fn flow_map(&mut self, node: &mut Node) -> Result<(), SyntaxError> {
-        let Value::Map(items) = &mut node.value else { return self.expect(&TokenKind::Stream) };
+        let Value::Map(items) = &mut node.value else {
+            return self.expect(&TokenKind::Stream);
+        };
         let mut inserts = Inserts::default();
         for position in 0..items.len() {
             if self.peek() == TokenKind::FlowEntry {
@@ -401,12 +462,22 @@ impl<'a> PlacingWalk<'a> {
     }
 
     fn pair(&self, inserts: &mut Inserts, items: &mut [Item], pair: Option<MapPair>) {
-        let Some(MapPair { position, key, value }) = pair else { return };
-        let Some(Item::Entry(entry)) = items.get_mut(position) else { return };
+        let Some(MapPair {
+            position,
+            key,
+            value,
+        }) = pair
+        else {
+            return;
+        };
+        let Some(Item::Entry(entry)) = items.get_mut(position) else {
+            return;
+        };
         inserts.at(position, comments(self.source, key.head, false));
         inserts.at(position, comments(self.source, key.line, false));
         inserts.at(position, comments(self.source, key.stray, true));
-        let is_container = !matches!(entry.node.value, Value::Leaf(_)) && !self.is_alias(&entry.node.span);
+        let is_container =
+            !matches!(entry.node.value, Value::Leaf(_)) && !self.is_alias(&entry.node.span);
         if is_container {
             self.enclose(&mut entry.node, value);
         } else {
@@ -421,7 +492,9 @@ impl<'a> PlacingWalk<'a> {
 
     /// The comments of a container stand inside it.
     fn enclose(&self, node: &mut Node, marks: Marks) {
-        let (Value::Map(items) | Value::List(items)) = &mut node.value else { return };
+        let (Value::Map(items) | Value::List(items)) = &mut node.value else {
+            return;
+        };
         if marks.is_empty() {
             return;
         }
@@ -471,18 +544,30 @@ impl MapPair {
         if key.foot.is_empty() {
             key.foot = std::mem::take(&mut value.foot);
         }
-        Self { position, key, value }
+        Self {
+            position,
+            key,
+            value,
+        }
     }
 }
 
 /// Stands for a key, which the tree keeps as a text.
 fn blank() -> Node {
-    Node { span: 0..0, value: Value::Map(Vec::new()) }
+    Node {
+        span: 0..0,
+        value: Value::Map(Vec::new()),
+    }
 }
 
 fn comments(source: &str, lines: LineSpans, stray: bool) -> impl Iterator<Item = Item> {
     lines.into_iter().map(move |span| {
         let text = Zeroizing::new(source[span.start + 1..span.end].to_owned());
-        Item::Comment(Comment { text, span, token: None, stray })
+        Item::Comment(Comment {
+            text,
+            span,
+            token: None,
+            stray,
+        })
     })
 }

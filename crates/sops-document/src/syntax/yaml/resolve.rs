@@ -12,17 +12,33 @@ pub(super) enum Resolved {
 }
 
 const TAG: &str = "tag:yaml.org,2002:";
-const KINDS: [&str; 8] = ["str", "merge", "binary", "int", "float", "bool", "null", "timestamp"];
+const KINDS: [&str; 8] = [
+    "str",
+    "merge",
+    "binary",
+    "int",
+    "float",
+    "bool",
+    "null",
+    "timestamp",
+];
 
 /// Whether a tag says more than the type that a token has.
 pub(super) fn is_of_application(tag: &str) -> bool {
-    tag != "!" && !tag.strip_prefix(TAG).is_some_and(|kind| KINDS.contains(&kind))
+    tag != "!"
+        && !tag
+            .strip_prefix(TAG)
+            .is_some_and(|kind| KINDS.contains(&kind))
 }
 
 pub(super) fn resolve(text: &str, style: Style, tag: Option<&str>) -> Resolved {
     let plain = matches!(style, Style::Plain | Style::Flow);
     let Some(tag) = tag.filter(|tag| *tag != "!") else {
-        return if plain { plain_scalar(text) } else { Resolved::Scalar(Scalar::str(text)) };
+        return if plain {
+            plain_scalar(text)
+        } else {
+            Resolved::Scalar(Scalar::str(text))
+        };
     };
     let Some(kind) = tag.strip_prefix(TAG) else {
         return Resolved::Scalar(Scalar::str(text));
@@ -86,7 +102,9 @@ fn numeric(text: &str) -> Resolved {
             let packed = text.replace('_', "");
             match integer(&packed) {
                 Some(Ok(number)) => return Resolved::Scalar(Scalar::Int(number)),
-                Some(Err(())) => return Resolved::Refused("an integer above 9223372036854775807: quote it"),
+                Some(Err(())) => {
+                    return Resolved::Refused("an integer above 9223372036854775807: quote it");
+                }
                 None => {}
             }
             decimal_float(&packed).map_or(string, |number| Resolved::Scalar(Scalar::Float(number)))
@@ -98,10 +116,15 @@ fn numeric(text: &str) -> Resolved {
 /// Go's `ParseFloat` of a text that starts with a point: single underscores between digits pass.
 fn point_float(text: &str) -> Option<f64> {
     let bytes = text.as_bytes();
-    let between_digits =
-        |at: usize| bytes[at - 1].is_ascii_digit() && bytes.get(at + 1).is_some_and(u8::is_ascii_digit);
+    let between_digits = |at: usize| {
+        bytes[at - 1].is_ascii_digit() && bytes.get(at + 1).is_some_and(u8::is_ascii_digit)
+    };
     let sound = (1..bytes.len()).all(|at| bytes[at] != b'_' || between_digits(at));
-    if sound { decimal_float(&text.replace('_', "")) } else { None }
+    if sound {
+        decimal_float(&text.replace('_', ""))
+    } else {
+        None
+    }
 }
 
 /// `[-+]?(\.\d+|\d+(\.\d*)?)([eE][-+]?\d+)?` within the range of a double.
@@ -117,8 +140,13 @@ fn decimal_float(text: &str) -> Option<f64> {
         Some((whole, fraction)) => digits(whole) && (fraction.is_empty() || digits(fraction)),
         None => digits(mantissa),
     };
-    let exponent = exponent.is_none_or(|text| digits(text.strip_prefix(['-', '+']).unwrap_or(text)));
-    let number: f64 = if whole && exponent { text.parse().ok()? } else { return None };
+    let exponent =
+        exponent.is_none_or(|text| digits(text.strip_prefix(['-', '+']).unwrap_or(text)));
+    let number: f64 = if whole && exponent {
+        text.parse().ok()?
+    } else {
+        return None;
+    };
     number.is_finite().then_some(number)
 }
 
@@ -177,7 +205,11 @@ fn timestamp(text: &str) -> Option<String> {
         Some((b' ', clock)) => Some(format!("{date}T{}Z", time_of_day(clock)?)),
         Some((_, clock)) => {
             let at = clock.find(['Z', '+', '-'])?;
-            Some(format!("{date}T{}{}", time_of_day(&clock[..at])?, zone(&clock[at..])?))
+            Some(format!(
+                "{date}T{}{}",
+                time_of_day(&clock[..at])?,
+                zone(&clock[at..])?
+            ))
         }
     }
 }
@@ -197,7 +229,11 @@ fn time_of_day(text: &str) -> Option<String> {
         None => String::new(),
         Some(digits) if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) => {
             let digits = digits[..digits.len().min(9)].trim_end_matches('0');
-            if digits.is_empty() { String::new() } else { format!(".{digits}") }
+            if digits.is_empty() {
+                String::new()
+            } else {
+                format!(".{digits}")
+            }
         }
         Some(_) => return None,
     };
@@ -209,21 +245,30 @@ fn zone(text: &str) -> Option<String> {
         return Some("Z".into());
     }
     let (hours, minutes) = text.get(1..)?.split_once(':')?;
-    if hours.len() != 2 || minutes.len() != 2 || number(hours, 2)? > 24 || number(minutes, 2)? > 59 {
+    if hours.len() != 2 || minutes.len() != 2 || number(hours, 2)? > 24 || number(minutes, 2)? > 59
+    {
         return None;
     }
-    Some(if hours == "00" && minutes == "00" { "Z".into() } else { text.into() })
+    Some(if hours == "00" && minutes == "00" {
+        "Z".into()
+    } else {
+        text.into()
+    })
 }
 
 fn number(text: &str, most: usize) -> Option<u32> {
-    let sound = !text.is_empty() && text.len() <= most && text.bytes().all(|byte| byte.is_ascii_digit());
+    let sound =
+        !text.is_empty() && text.len() <= most && text.bytes().all(|byte| byte.is_ascii_digit());
     if sound { text.parse().ok() } else { None }
 }
 
 /// Whether a plain scalar of this text reads as a string.
 #[must_use]
 pub fn reads_as_string(text: &str) -> bool {
-    matches!(resolve(text, Style::Plain, None), Resolved::Scalar(Scalar::Str(_)))
+    matches!(
+        resolve(text, Style::Plain, None),
+        Resolved::Scalar(Scalar::Str(_))
+    )
 }
 
 #[cfg(test)]
@@ -247,23 +292,41 @@ mod tests {
             ("._5", "str ._5"),
             ("1:30", "str 1:30"),
             ("2001-12-14", "time 2001-12-14T00:00:00Z"),
-            ("2001-12-14t21:59:43.10-05:00", "time 2001-12-14T21:59:43.1-05:00"),
+            (
+                "2001-12-14t21:59:43.10-05:00",
+                "time 2001-12-14T21:59:43.1-05:00",
+            ),
             ("2001-2-30", "str 2001-2-30"),
-            ("123456789012345678901234567890", "float 123456789012345680000000000000"),
+            (
+                "123456789012345678901234567890",
+                "float 123456789012345680000000000000",
+            ),
             ("~", "null"),
             ("+.inf", "float +Inf"),
             ("1e999", "str 1e999"),
             ("-", "str -"),
         ] {
-            let Resolved::Scalar(scalar) = resolve(text, Style::Plain, None) else { panic!("{text}") };
+            let Resolved::Scalar(scalar) = resolve(text, Style::Plain, None) else {
+                panic!("{text}")
+            };
             let shown = match scalar.plaintext() {
-                Some(bytes) => format!("{} {}", scalar.type_name(), std::str::from_utf8(&bytes).unwrap()),
+                Some(bytes) => format!(
+                    "{} {}",
+                    scalar.type_name(),
+                    std::str::from_utf8(&bytes).unwrap()
+                ),
                 None => scalar.type_name().to_owned(),
             };
             assert_eq!(shown, expected, "{text}");
         }
-        assert!(matches!(resolve("18446744073709551615", Style::Plain, None), Resolved::Refused(_)));
-        assert!(matches!(resolve("5", Style::Double, None), Resolved::Scalar(Scalar::Str(_))));
+        assert!(matches!(
+            resolve("18446744073709551615", Style::Plain, None),
+            Resolved::Refused(_)
+        ));
+        assert!(matches!(
+            resolve("5", Style::Double, None),
+            Resolved::Scalar(Scalar::Str(_))
+        ));
         let float = resolve("5", Style::Plain, Some("tag:yaml.org,2002:float"));
         assert!(matches!(float, Resolved::Scalar(Scalar::Float(_))));
     }

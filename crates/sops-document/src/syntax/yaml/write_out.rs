@@ -14,7 +14,10 @@ pub(super) fn write_out(source: &str, tree: &Tree) -> Zeroizing<String> {
     let mut edits = Vec::new();
     for document in &tree.documents {
         visit(source, document, false, &mut |entry, flow| {
-            edits.push((entry.node.span.clone(), Zeroizing::new(replacement(source, entry, flow))));
+            edits.push((
+                entry.node.span.clone(),
+                Zeroizing::new(replacement(source, entry, flow)),
+            ));
         });
     }
     splice(source, edits)
@@ -33,8 +36,17 @@ fn visit(source: &str, node: &Node, flow: bool, found: &mut dyn FnMut(&Entry, bo
 
 fn replacement(source: &str, entry: &Entry, flow: bool) -> String {
     let node = &entry.node;
-    let (Value::Map(items) | Value::List(items)) = &node.value else { return in_line(node, flow) };
-    let shares_line = || !source[node.span.end..].lines().next().unwrap_or_default().trim().is_empty();
+    let (Value::Map(items) | Value::List(items)) = &node.value else {
+        return in_line(node, flow);
+    };
+    let shares_line = || {
+        !source[node.span.end..]
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .is_empty()
+    };
     if flow || items.is_empty() || shares_line() {
         return in_line(node, true);
     }
@@ -59,7 +71,9 @@ fn in_line(node: &Node, flow: bool) -> String {
     };
     let members = || node.entries().map(member).collect::<Vec<_>>().join(", ");
     match &node.value {
-        Value::Leaf(leaf) => scalar_inline(&leaf.scalar, if flow { Style::Flow } else { Style::Plain }),
+        Value::Leaf(leaf) => {
+            scalar_inline(&leaf.scalar, if flow { Style::Flow } else { Style::Plain })
+        }
         Value::Map(_) => format!("{{{}}}", members()),
         Value::List(_) => format!("[{}]", members()),
     }
