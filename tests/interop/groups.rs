@@ -438,3 +438,60 @@ fn keys_of_other_kinds_stay_while_the_data_key_stays() {
         both_print(&sandbox, name);
     }
 }
+
+#[test]
+fn somebody_joins_the_key_group_that_is_named_and_leaves_it() {
+    let (sandbox, two, files) = split_store();
+    let ravi = sandbox.person("ravi");
+    let key = ravi.key();
+    let add = |more: &[&str]| {
+        let args = ["secrets", "add-recipient", &key, "--name", "Ravi"];
+        two.stax(args.iter().chain(more))
+    };
+    for wrong in [&[][..], &["--group", "0"], &["--group", "4"]] {
+        let refused = add(wrong).exits(2).one_error();
+        refused.says("the rule has 3 key groups: choose one with --group, 1 to 3");
+    }
+    let before = sandbox.read(".sops.yaml");
+    add(&["--group", "2"]).ok();
+    let bob = format!("          - {}\n", public("bob"));
+    let joined = before.replace(&bob, &format!("{bob}          - {key}\n"));
+    assert_eq!(sandbox.read(".sops.yaml"), joined);
+    // with somebody of another group, and not with one of his own
+    let with_alice = ravi.with("SOPS_AGE_KEY", secret("alice"));
+    let with_bob = ravi.with("SOPS_AGE_KEY", secret("bob"));
+    for file in files {
+        both_print(&with_alice, file);
+        with_bob.stax(["secrets", "decrypt", file]).exits(3);
+        with_bob.sops(["decrypt", file]).exits(128);
+    }
+    two.stax(["secrets", "verify"]).ok();
+
+    two.stax(["secrets", "remove-recipient", "Ravi"]).ok();
+    for file in files {
+        both_print(&two, file);
+        with_alice.stax(["secrets", "decrypt", file]).exits(3);
+        with_alice.sops(["decrypt", file]).exits(128);
+    }
+    assert_eq!(sandbox.read(".sops.yaml"), before);
+}
+
+#[test]
+fn a_rule_without_groups_has_none_to_choose() {
+    let sandbox = Sandbox::with_store();
+    let key = sandbox.person("ravi").key();
+    let args = [
+        "secrets",
+        "add-recipient",
+        &key,
+        "--name",
+        "Ravi",
+        "--group",
+        "1",
+    ];
+    sandbox
+        .stax(args)
+        .exits(2)
+        .one_error()
+        .says("the rule has no key groups");
+}

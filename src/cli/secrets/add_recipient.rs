@@ -37,6 +37,9 @@ pub struct Args {
     role: Option<String>,
     #[command(flatten)]
     scope: Scope,
+    /// In which key group of the rule, counted from 1; a rule of several groups needs it
+    #[arg(long, value_name = "N")]
+    group: Option<usize>,
     /// Also make new data keys, so that older versions stay closed
     #[arg(long)]
     rotate: bool,
@@ -71,7 +74,7 @@ impl Args {
             .name
             .clone()
             .or_else(|| people.holders.name(key).map(str::to_owned));
-        let after = policies_with(people, &rules, key, name.as_deref())?;
+        let after = policies_with(people, &rules, key, name.as_deref(), self.group)?;
         let mut writes = Vec::new();
         for (old, new) in people.inventory.policies.readable.iter().zip(&after) {
             if old.config.text() != new.text() {
@@ -262,6 +265,7 @@ fn policies_with(
     rules: &[RuleAt],
     key: &str,
     name: Option<&str>,
+    group: Option<usize>,
 ) -> Result<Vec<Config>, Failure> {
     let one = |(policy, file): (usize, &PolicyFile)| {
         let own: Vec<usize> = rules
@@ -269,7 +273,7 @@ fn policies_with(
             .filter(|at| at.policy == policy)
             .map(|at| at.rule)
             .collect();
-        let text = file.config.with_recipient(&own, key, name);
+        let text = file.config.with_recipient_in(&own, key, name, group);
         let config = text.and_then(|text| Config::parse(&text).map(|(config, _)| config));
         config.map_err(|error| Failure::usage(format!("{}: {error}", file.path)))
     };

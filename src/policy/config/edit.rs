@@ -40,6 +40,20 @@ impl Config {
         recipient: &str,
         name: Option<&str>,
     ) -> Result<String, ConfigError> {
+        self.with_recipient_in(rules, recipient, name, None)
+    }
+
+    /// The same in one key group of each rule, counted from 1. A rule of several groups needs it.
+    ///
+    /// # Errors
+    /// As [`Self::with_recipient`]; and a group that a rule does not have.
+    pub fn with_recipient_in(
+        &self,
+        rules: &[usize],
+        recipient: &str,
+        name: Option<&str>,
+        group: Option<usize>,
+    ) -> Result<String, ConfigError> {
         let mut wanted = self.rules.clone();
         let mut missing = Vec::new();
         for rule in sorted(rules) {
@@ -48,16 +62,11 @@ impl Config {
                 continue;
             }
             check_recipient(recipient, old.line)?;
-            match wanted[rule].groups.len() {
-                0 => wanted[rule].age.push((recipient.to_owned(), 0)),
-                1 => wanted[rule].groups[0].push((recipient.to_owned(), 0)),
-                _ => {
-                    return Err(by_hand(
-                        old.line,
-                        &format!("choose a key group and add `{recipient}`"),
-                    ));
-                }
-            }
+            let list = match chosen_group(old, group)? {
+                None => &mut wanted[rule].age,
+                Some(at) => &mut wanted[rule].groups[at],
+            };
+            list.push((recipient.to_owned(), 0));
             missing.push(rule);
         }
         let Some(first) = missing.first() else {
@@ -75,8 +84,11 @@ impl Config {
             // two rules may share one list
             if !has_it {
                 // a line of the text in between would mean nothing to its author
-                let at_home = |error| self.append(*rule, recipient, name).err().unwrap_or(error);
-                text = now.append(*rule, recipient, name).map_err(at_home)?;
+                let at_home = |error| {
+                    let here = self.append(*rule, recipient, name, group);
+                    here.err().unwrap_or(error)
+                };
+                text = now.append(*rule, recipient, name, group).map_err(at_home)?;
             }
         }
         let task = format!("add `- {recipient}`");
@@ -88,13 +100,15 @@ impl Config {
         rule: usize,
         recipient: &str,
         name: Option<&str>,
+        group: Option<usize>,
     ) -> Result<String, ConfigError> {
         let line = self.rules[rule].line;
         let task = format!("add `- {recipient}` to the rule in line {line}");
         let tree = yaml::parse_policy(&self.text)?;
         let anchors = Anchors::of(&self.text, &tree);
-        let nodes = anchors.age_nodes(rule);
-        let [node] = nodes.as_slice() else {
+        let place = chosen_group(&self.rules[rule], group)?.unwrap_or(0);
+        let holder = anchors.age_holders(rule).into_iter().nth(place);
+        let Some(node) = holder.and_then(|holder| anchors.field(holder, "age")) else {
             return Err(by_hand(line, &task));
         };
         let refused = || by_hand(line_of(&self.text, node.span.start), &task);
@@ -235,6 +249,20 @@ impl Config {
             refused.what, other.line
         );
         Err(ConfigError { what, ..refused })
+    }
+}
+
+/// The place of the key group that is meant; `None` where a rule has a plain list.
+fn chosen_group(rule: &CreationRule, group: Option<usize>) -> Result<Option<usize>, ConfigError> {
+    let wrong = |what: String| Err(ConfigError::new(rule.line, what));
+    match (rule.groups.len(), group) {
+        (0, None) => Ok(None),
+        (0, Some(_)) => wrong("the rule has no key groups".to_owned()),
+        (1, None) => Ok(Some(0)),
+        (all, Some(number)) if (1..=all).contains(&number) => Ok(Some(number - 1)),
+        (all, _) => wrong(format!(
+            "the rule has {all} key groups: choose one with --group, 1 to {all}"
+        )),
     }
 }
 
