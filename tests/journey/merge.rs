@@ -84,9 +84,9 @@ pub(super) fn merge(person: &Person, branch: &str) -> Output {
 pub(super) fn disjoint_changes_merge_clean_and_only_their_lines_change() {
     let sandbox = disjoint();
     let before = sandbox.read(PROD);
-    merge(&sandbox, "payments")
-        .ok()
-        .says("stax: prod.enc.yaml: merged PORT (main), STRIPE_WEBHOOK_SECRET (payments)\n");
+    merge(&sandbox, "payments").ok().says(
+        "stax: infra/secrets/prod.enc.yaml: merged PORT (main), STRIPE_WEBHOOK_SECRET (payments)\n",
+    );
     let text = decrypted(&sandbox, PROD);
     assert!(
         text.contains("PORT: 5433\n") && text.contains("STRIPE_WEBHOOK_SECRET: whsec_77\n"),
@@ -126,7 +126,8 @@ fn a_conflict_leaves_a_valid_file_that_nobody_can_commit_unseen() {
     let sandbox = conflicting();
     let merged = merge(&sandbox, "payments").exits(1).hides("canary-");
     merged
-        .says("merged PORT (main), STRIPE_WEBHOOK_SECRET (payments); conflict: STRIPE_SECRET_KEY");
+        .says("merged PORT (main), STRIPE_WEBHOOK_SECRET (payments); conflict: STRIPE_SECRET_KEY")
+        .says("hint: stax secrets resolve infra/secrets/prod.enc.yaml\n");
     assert!(
         sandbox
             .read(PROD)

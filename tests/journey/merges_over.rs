@@ -312,7 +312,7 @@ fn a_merge_says_whom_it_lets_read_and_whose_values_it_took() {
     // the policy and the table stay for a person
     let said = merge(&sandbox, "without-bob").exits(1);
     said.says(&format!(
-        "stax: prod.enc.yaml: no value changed; no more for {bob_key}"
+        "stax: infra/secrets/prod.enc.yaml: no value changed; no more for {bob_key}"
     ));
 }
 

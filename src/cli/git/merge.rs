@@ -16,6 +16,7 @@ use sops_document::merge::marker;
 use sops_document::tree;
 
 use super::listed;
+use crate::cli::escape::Escaped;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::ui::Ui;
 use crate::inventory;
@@ -133,15 +134,15 @@ impl Args {
                         self.side(side, repo.as_ref())
                     ),
                 );
-                return self.keep(repo.as_ref(), versions, Vec::new());
+                return self.keep(ui, repo.as_ref(), versions, Vec::new());
             }
             Err(AsText::NotSops(side, what)) => {
                 self.as_text(ui, &format!("{}: {what}", self.side(side, repo.as_ref())));
-                return self.keep(repo.as_ref(), versions, Vec::new());
+                return self.keep(ui, repo.as_ref(), versions, Vec::new());
             }
             Err(error) => {
                 self.as_text(ui, &error.to_string());
-                return self.keep(repo.as_ref(), versions, Vec::new());
+                return self.keep(ui, repo.as_ref(), versions, Vec::new());
             }
         };
         self.finish(ui, repo.as_ref(), versions, &outcome)
@@ -161,7 +162,7 @@ impl Args {
         };
         let Some(result) = result else {
             self.as_text(ui, &format!("conflict: {}", shown(&open)));
-            return self.keep(repo, versions, open);
+            return self.keep(ui, repo, versions, open);
         };
         if fs::write(&self.ours, &result).is_err() {
             self.as_text(ui, "the result cannot be written");
@@ -176,14 +177,22 @@ impl Args {
             }
             return true;
         }
-        self.keep(repo, versions, open)
+        self.keep(ui, repo, versions, open)
     }
 
-    /// Remembers what is open, and says that it is.
-    fn keep(&self, repo: Option<&Repo>, versions: MergeVersions<'_>, keys: Vec<String>) -> bool {
+    /// Remembers what is open, and says with what it is settled.
+    fn keep(
+        &self,
+        ui: &Ui,
+        repo: Option<&Repo>,
+        versions: MergeVersions<'_>,
+        keys: Vec<String>,
+    ) -> bool {
         let Some(repo) = repo.filter(|_| !self.is_virtual()) else {
             return false;
         };
+        let path = shell_words::quote(&self.path);
+        ui.hint(Escaped(&format!("stax secrets resolve {path}")).to_string());
         let name = |text: &str| repo.blob_name(text.as_bytes()).ok();
         if let (Some(ours), Some(theirs)) = (name(versions.ours), name(versions.theirs)) {
             let blobs = Blobs {
@@ -273,8 +282,8 @@ impl Args {
     }
 
     fn say(&self, ui: &Ui, text: &str) {
-        let name = self.path.rsplit('/').next().unwrap_or(&self.path);
-        ui.say(crate::cli::escape::Escaped(&format!("stax: {name}: {text}")).to_string());
+        let line = format!("stax: {}: {text}", self.path);
+        ui.say(Escaped(&line).to_string());
     }
 
     fn as_text(&self, ui: &Ui, why: &str) {
