@@ -30,16 +30,19 @@ pub struct Unencrypted {
     pub words: Mark,
     /// As [`SealedValue::place`].
     pub place: usize,
+    /// The crypt rule of the file wants it encrypted. Of rules that go by comments nobody says so.
+    pub is_selected: bool,
 }
 
 impl Unencrypted {
-    fn of(bytes: &[u8], place: usize) -> Self {
+    fn of(bytes: &[u8], place: usize, is_selected: bool) -> Self {
         let mark = mark(&[bytes]);
         if !bytes.iter().any(u8::is_ascii_whitespace) {
             return Self {
                 mark,
                 words: mark,
                 place,
+                is_selected,
             };
         }
         let words: Vec<u8> = bytes
@@ -51,6 +54,7 @@ impl Unencrypted {
             mark,
             words: self::mark(&[&words]),
             place,
+            is_selected,
         }
     }
 }
@@ -97,7 +101,8 @@ impl Snapshot {
                 snapshot.stanzas.insert(mark(&[other.enc.as_bytes()]));
             }
         }
-        for (path, _, leaf, token) in cells(document) {
+        let goes_by_comments = field.ends_with("_comment_regex");
+        for (path, address, leaf, token) in cells(document) {
             match token {
                 Some(token) => {
                     let (mark, place) = (token_mark(&token), snapshot.covered());
@@ -117,8 +122,9 @@ impl Snapshot {
                 None if metadata.mac_only_encrypted => {}
                 None => {
                     let bytes = leaf.scalar.plaintext().unwrap_or_default();
-                    let place = snapshot.covered();
-                    snapshot.clear.insert(path, Unencrypted::of(&bytes, place));
+                    let is_selected = !goes_by_comments && metadata.selector.selects(&address);
+                    let value = Unencrypted::of(&bytes, snapshot.covered(), is_selected);
+                    snapshot.clear.insert(path, value);
                 }
             }
         }

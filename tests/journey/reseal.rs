@@ -498,3 +498,21 @@ fn a_person_at_a_terminal_is_asked() {
     terminal.exp_eof().expect("it ends");
     sandbox.sops(["decrypt", FILE]).ok().prints("name: new");
 }
+
+/// What its own rule wants encrypted is no value to accept: sealing it makes a new MAC, too.
+#[test]
+fn plaintext_where_a_token_belongs_leads_to_encrypt() {
+    let sandbox = manifest();
+    by_hand(&sandbox, &|text| {
+        text.replace("stringData:\n", "stringData:\n    new: plain\n")
+    });
+    let output = range(&sandbox, "HEAD~..HEAD").exits(1);
+    output
+        .prints("D11")
+        .prints("fix: stax secrets encrypt -i u.yaml")
+        .hides("stax secrets reseal");
+    sandbox.stax(["secrets", "encrypt", "-i", FILE]).ok();
+    sandbox.sops(["decrypt", FILE]).ok().prints("new: plain");
+    sandbox.commit_all("sealed");
+    range(&sandbox, "HEAD~..HEAD").ok();
+}

@@ -113,6 +113,11 @@ fn reseal(change: &FileChanged<'_>, end: &Snapshot) -> String {
     if !edits.tokens.is_empty() {
         return see(change.path);
     }
+    // F04 tells of these as well: what encrypts them makes a new MAC
+    let is_plaintext = |key: &String| end.clear.get(key).is_some_and(|value| value.is_selected);
+    if edits.unencrypted.all().any(is_plaintext) {
+        return format!("stax secrets encrypt -i {}", quote(change.path));
+    }
     let command = format!("stax secrets reseal {}", quote(change.path));
     let keys: Vec<_> = edits.unencrypted.all().map(|key| quote(key)).collect();
     match keys.len() {
